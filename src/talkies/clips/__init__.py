@@ -1,0 +1,25 @@
+"""From requests to batches: read, verify, collate, load."""
+
+from talkies.clips.config import ClipConfig
+from talkies.clips.files import clips_of_file
+from talkies.clips.loader import LoaderConfig, loader
+from talkies.clips.source import ClipSource, collate
+from talkies.clips.training import TrainingClips, open_for_training
+from talkies.clips.windows import film_windows, sequential_batches
+from talkies.sampling import BatchPlan, FilmSpans, SamplingConfig
+
+__all__ = [
+    "BatchPlan",
+    "ClipConfig",
+    "ClipSource",
+    "FilmSpans",
+    "LoaderConfig",
+    "SamplingConfig",
+    "TrainingClips",
+    "clips_of_file",
+    "collate",
+    "film_windows",
+    "loader",
+    "open_for_training",
+    "sequential_batches",
+]

@@ -1,0 +1,34 @@
+"""What a clip is."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from talkies.config import Config
+from talkies.core import ClipShape, ConfigError
+
+
+class ClipConfig(Config):
+    """A clip is `frames` pictures at `fps` a second and `audio_seconds` of sound around them."""
+
+    frames: Annotated[int, Field(ge=1, le=1024)] = 16
+    fps: Annotated[int, Field(ge=1, le=120)] = 16
+    audio_seconds: Annotated[float, Field(gt=0, le=60)] = 2.0
+
+    def on(self, grid_fps: int) -> ClipShape:
+        """Return the clip's shape on a library's grid.
+
+        Raises:
+            ConfigError: if the grid has no such frames, or the sound is no whole number of frames.
+        """
+        if grid_fps % self.fps:
+            raise ConfigError(
+                f"clip.fps must divide the library's {grid_fps} frames a second, got {self.fps}; "
+                f"take one of {[n for n in range(1, grid_fps + 1) if grid_fps % n == 0]}"
+            )
+        audio_frames = self.audio_seconds * grid_fps
+        if audio_frames != int(audio_frames):
+            raise ConfigError(
+                f"clip.audio_seconds must be a whole number of the library's frames (1/{grid_fps} s), got {self.audio_seconds}"
+            )
+        return ClipShape(self.frames, grid_fps // self.fps, int(audio_frames))

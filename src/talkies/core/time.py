@@ -1,0 +1,122 @@
+"""Exact time: a library's grid of frames and samples, half-open spans on it, and the shape of a clip.
+
+Frame *i* of a film is at *i*/fps seconds and lasts until (*i*+1)/fps; the audio rate is a multiple of fps, so
+every frame begins on a sample and all arithmetic is on integers:
+
+    frames   |    0    |    1    |    2    |      fps = 16
+    samples  |0 … 999  |1000 …   |2000 …   |      audio_rate_hz = 16000, 1000 samples a frame
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The frame and sample rates of a library: whole numbers, the second a multiple of the first.
+
+    Raises:
+        ValueError: if a rate is not positive, or a frame would not begin on a sample.
+    """
+
+    fps: int
+    audio_rate_hz: int
+
+    def __post_init__(self) -> None:
+        if self.fps <= 0 or self.audio_rate_hz <= 0:
+            raise ValueError(f"rates must be positive, got {self.fps} fps and {self.audio_rate_hz} Hz")
+        if self.audio_rate_hz % self.fps:
+            raise ValueError(
+                f"the audio rate must be a multiple of the frame rate so that each frame begins on a sample, "
+                f"got {self.audio_rate_hz} Hz and {self.fps} fps"
+            )
+
+    @property
+    def samples_per_frame(self) -> int:
+        """How many audio samples one frame lasts."""
+        return self.audio_rate_hz // self.fps
+
+    def seconds_of_frame(self, frame: int) -> float:
+        """Return the time at which `frame` begins, in seconds."""
+        return frame / self.fps
+
+    def frame_at_seconds(self, seconds: float) -> int:
+        """Return the frame that is on screen at a time in seconds (a time within 1 ns of a frame's start is its own)."""
+        return int(seconds * self.fps + 1e-9 * self.fps)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """A half-open run of frames `[start_frame, end_frame)`, never empty, never before the film's beginning.
+
+    Raises:
+        ValueError: if the span is empty or begins below zero.
+    """
+
+    start_frame: int
+    end_frame: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start_frame < self.end_frame:
+            raise ValueError(f"a span is 0 <= start < end, got [{self.start_frame}, {self.end_frame})")
+
+    def __len__(self) -> int:
+        return self.end_frame - self.start_frame
+
+    def __contains__(self, frame: int) -> bool:
+        return self.start_frame <= frame < self.end_frame
+
+    def holds(self, other: "Span") -> bool:
+        """Return whether every frame of `other` is in this span."""
+        return self.start_frame <= other.start_frame and other.end_frame <= self.end_frame
+
+    def overlaps(self, other: "Span") -> bool:
+        """Return whether the two spans share a frame."""
+        return self.start_frame < other.end_frame and other.start_frame < self.end_frame
+
+    def gap_to(self, other: "Span") -> int:
+        """Return the frames between the two spans: zero where they touch or overlap."""
+        return max(0, other.start_frame - self.end_frame, self.start_frame - other.end_frame)
+
+
+@dataclass(frozen=True, slots=True)
+class ClipShape:
+    """What one clip is made of: `frames` pictures, every `stride`-th of the grid, and the sound of one span around them.
+
+    The window of a clip is as long as the longer of the two; the shorter lies in its middle, so that picture and
+    sound are the same moment:
+
+        window   |················32 frames················|
+        picture          |······16 frames······|
+        sound    |··············· 2.0 s ···············|
+
+    Raises:
+        ValueError: if a count is not positive.
+    """
+
+    frames: int
+    stride: int
+    audio_frames: int
+
+    def __post_init__(self) -> None:
+        if min(self.frames, self.stride, self.audio_frames) <= 0:
+            raise ValueError(f"a clip's counts must be positive, got {self}")
+
+    @property
+    def picture_frames(self) -> int:
+        """How many frames of the grid the picture covers."""
+        return self.frames * self.stride
+
+    @property
+    def window_frames(self) -> int:
+        """How many frames of the grid the clip covers."""
+        return max(self.picture_frames, self.audio_frames)
+
+    def picture_of(self, window: Span) -> range:
+        """Return the frame numbers of a window's pictures."""
+        start = window.start_frame + (self.window_frames - self.picture_frames) // 2
+        return range(start, start + self.picture_frames, self.stride)
+
+    def sound_of(self, window: Span) -> Span:
+        """Return the span of frames of a window's sound."""
+        start = window.start_frame + (self.window_frames - self.audio_frames) // 2
+        return Span(start, start + self.audio_frames)

@@ -1,0 +1,136 @@
+"""The values that travel: requests, clips, batches and embeddings, frozen and checked when they are made.
+
+Shapes: `B` clips, `T` frames, `P` rows of a planar YUV 4:2:0 picture (3/2 of its height), `W` columns, `S` samples,
+`D` embedding dimensions.
+"""
+
+import re
+from dataclasses import dataclass, fields
+from typing import NewType, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from talkies.core.time import Span
+
+FilmId = NewType("FilmId", str)
+"""Sixteen hexadecimal digits: the beginning of the digest of the film file's bytes."""
+
+_FILM_ID = re.compile(r"[0-9a-f]{16}")
+
+
+def as_film_id(text: str) -> FilmId:
+    """Return `text` as a film id.
+
+    Raises:
+        ValueError: if it is not sixteen hexadecimal digits.
+    """
+    if not _FILM_ID.fullmatch(text):
+        raise ValueError(f"a film id is sixteen hexadecimal digits, got {text!r}")
+    return FilmId(text)
+
+
+def _shape_of(value: object) -> str:
+    if isinstance(value, np.ndarray | Tensor):
+        kind = str(value.dtype).removeprefix("torch.")
+        return f"{kind}[{', '.join(map(str, value.shape))}]"
+    if isinstance(value, tuple):
+        return f"({len(value)})"
+    return repr(value)
+
+
+class _ShownByShape:
+    """Gives a dataclass a `repr` that prints shapes in place of numbers."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        inside = ", ".join(f"{field.name}={_shape_of(getattr(self, field.name))}" for field in fields(self))  # type: ignore[arg-type]
+        return f"{type(self).__name__}({inside})"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ClipRequest:
+    """One clip that is wanted: which film, and which window of frames on the library's grid."""
+
+    film_id: FilmId
+    window: Span
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Clip(_ShownByShape):
+    """One decoded clip: `video_TPW` uint8 planar YUV 4:2:0, `audio_S` int16 mono.
+
+    Raises:
+        ValueError: if the arrays are not of these shapes and types.
+    """
+
+    request: ClipRequest
+    video_TPW: npt.NDArray[np.uint8]
+    audio_S: npt.NDArray[np.int16]
+
+    def __post_init__(self) -> None:
+        if self.video_TPW.ndim != 3 or self.video_TPW.dtype != np.uint8:
+            raise ValueError(f"a clip's video is uint8 [T, P, W], got {_shape_of(self.video_TPW)}")
+        if self.audio_S.ndim != 1 or self.audio_S.dtype != np.int16:
+            raise ValueError(f"a clip's audio is int16 [S], got {_shape_of(self.audio_S)}")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ClipBatch(_ShownByShape):
+    """Clips on one device: `video_BTPW` uint8 planar YUV 4:2:0, `audio_BS` int16, `film_B` int64 film numbers.
+
+    Two rows have the same film number exactly when their requests name the same film.
+
+    Raises:
+        ValueError: if the parts do not agree on B.
+    """
+
+    requests: tuple[ClipRequest, ...]
+    video_BTPW: Tensor
+    audio_BS: Tensor
+    film_B: Tensor
+
+    def __post_init__(self) -> None:
+        counts = {len(self.requests), *(len(part) for part in (self.video_BTPW, self.audio_BS, self.film_B))}
+        if len(counts) != 1 or self.video_BTPW.ndim != 4 or self.audio_BS.ndim != 2:
+            raise ValueError(f"the parts of a batch do not belong together: {self}")
+
+    def __len__(self) -> int:
+        return len(self.requests)
+
+    def to(self, device: torch.device | str) -> Self:
+        """Return the batch on `device`; from pinned memory the copy does not wait."""
+        video, audio, film = (
+            part.to(device, non_blocking=True) for part in (self.video_BTPW, self.audio_BS, self.film_B)
+        )
+        return type(self)(self.requests, video, audio, film)
+
+    def pin_memory(self) -> Self:
+        """Return the batch in page-locked memory, for the loader."""
+        video, audio, film = (part.pin_memory() for part in (self.video_BTPW, self.audio_BS, self.film_B))
+        return type(self)(self.requests, video, audio, film)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Embeddings(_ShownByShape):
+    """Both towers' embeddings of the same B clips: unit rows `video_BD` and `audio_BD`, film numbers `film_B`.
+
+    Raises:
+        ValueError: if the parts do not agree on B and D.
+    """
+
+    video_BD: Tensor
+    audio_BD: Tensor
+    film_B: Tensor
+
+    def __post_init__(self) -> None:
+        if self.video_BD.ndim != 2 or self.video_BD.shape != self.audio_BD.shape:
+            raise ValueError(f"both towers give [B, D] of one shape, got {self}")
+        if self.film_B.shape != self.video_BD.shape[:1]:
+            raise ValueError(f"there is one film number for each clip, got {self}")
+
+    def __len__(self) -> int:
+        return len(self.film_B)

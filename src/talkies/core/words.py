@@ -1,0 +1,15 @@
+"""The words of messages: nearest known names and counted nouns."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return `"; did you mean 'x'?"` for the nearest of `known`, or an empty string if none is near."""
+    found = get_close_matches(word, sorted(known), n=1, cutoff=0.5)
+    return f"; did you mean '{found[0]}'?" if found else ""
+
+
+def plural(count: int, noun: str) -> str:
+    """Return the count with its noun: `plural(1, "film")` is `1 film`, `plural(2, "film")` is `2 films`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

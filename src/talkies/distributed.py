@@ -1,0 +1,59 @@
+"""Ranks, and what crosses them: a gather with exact gradients, and the reduction of reports.
+
+Shapes: `B` rows of this rank, `N` rows of all ranks in the order of ranks, `D` columns.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+def rank() -> int:
+    """Return this process's number, 0 where nothing is distributed."""
+    return dist.get_rank() if _is_on() else 0
+
+
+def world_size() -> int:
+    """Return how many processes train together, 1 where nothing is distributed."""
+    return dist.get_world_size() if _is_on() else 1
+
+
+def gather_rows(rows_BD: Tensor) -> Tensor:
+    """Return the rows of all ranks, `[N, D]`, differentiable: every rank's rows get their gradient from every rank.
+
+    All ranks must bring the same B. The gradient that comes back to a row is the sum of what all ranks' losses give
+    it, so a loss that each rank divides by N, summed over ranks, has the gradient of the one loss over all rows.
+    """
+    return _Gather.apply(rows_BD) if _is_on() else rows_BD  # type: ignore[no-any-return, no-untyped-call]
+
+
+def mean_over_ranks(report: Mapping[str, float]) -> dict[str, float]:
+    """Return the mean of each number over all ranks."""
+    if not _is_on():
+        return dict(report)
+    values = torch.tensor([report[key] for key in sorted(report)], dtype=torch.float64)
+    dist.all_reduce(values)
+    return dict(zip(sorted(report), (values / world_size()).tolist(), strict=True))
+
+
+class _Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, rows_BD: Tensor) -> Tensor:  # noqa: ANN401
+        ctx.rows = len(rows_BD)
+        parts = [torch.empty_like(rows_BD) for _ in range(world_size())]
+        dist.all_gather(parts, rows_BD.contiguous())
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:  # noqa: ANN401
+        grad_ND = grads[0].contiguous().clone()
+        dist.all_reduce(grad_ND)
+        start = rank() * ctx.rows
+        return grad_ND[start : start + ctx.rows]
+
+
+def _is_on() -> bool:
+    return dist.is_available() and dist.is_initialized()

@@ -1,0 +1,36 @@
+"""Find shots, from the pictures of the one decode pass."""
+
+import numpy as np
+import numpy.typing as npt
+from scenedetect.common import FrameTimecode
+from scenedetect.detectors import ContentDetector
+
+from talkies.core import Span
+
+SHORTEST_SHOT_SECONDS = 0.5
+
+
+class ShotFinder:
+    """PySceneDetect's content detector, fed picture by picture."""
+
+    def __init__(self, fps: int) -> None:
+        self._fps, self._frames = float(fps), 0
+        self._cuts: set[int] = set()
+        self._detector = ContentDetector(min_scene_len=max(1, round(SHORTEST_SHOT_SECONDS * fps)))
+
+    def push(self, bgr_HWC: npt.NDArray[np.uint8]) -> None:
+        """Take the next picture, uint8 `[H, W, 3]` in blue, green, red."""
+        self._note(self._detector.process_frame(self._time(), bgr_HWC))
+        self._frames += 1
+
+    def finish(self) -> list[Span]:
+        """Return the shots: half-open spans of frames that cover the film from its first frame to its last."""
+        self._note(self._detector.post_process(self._time()))
+        bounds = [0, *sorted(cut for cut in self._cuts if 0 < cut < self._frames), self._frames]
+        return [Span(start, end) for start, end in zip(bounds, bounds[1:], strict=False)]
+
+    def _time(self) -> FrameTimecode:
+        return FrameTimecode(self._frames, self._fps)
+
+    def _note(self, cuts: list[FrameTimecode]) -> None:
+        self._cuts.update(cut.frame_num for cut in cuts)

@@ -1,0 +1,17 @@
+"""The library on disk: its profile, its films, their atomic commit, and its catalogue."""
+
+from talkies.library.library import Library
+from talkies.library.profile import Profile
+from talkies.library.record import SCHEMA_VERSION, FilmRecord, Reason, Verdict, read_json, read_record, write_json
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "FilmRecord",
+    "Library",
+    "Profile",
+    "Reason",
+    "Verdict",
+    "read_json",
+    "read_record",
+    "write_json",
+]

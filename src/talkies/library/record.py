@@ -1,0 +1,115 @@
+"""The record of one film: `film.json`, and the reading and writing of the library's JSON documents."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+from pydantic import BaseModel, Field, ValidationError
+
+from talkies.config import Config
+from talkies.core import FilmId, LibraryError, as_film_id, write_atomically
+
+SCHEMA_VERSION = 1
+"""Version of every JSON document and table that a library holds; a reader refuses a newer one."""
+
+Document = TypeVar("Document", bound=BaseModel)
+
+
+class Verdict(StrEnum):
+    """What ingest decided of a film."""
+
+    ACCEPTED = "accepted"
+    WARNED = "accepted with warnings"
+    REJECTED = "rejected"
+
+
+class Reason(Config):
+    """Why a verdict is what it is: a machine-readable code, and a sentence for people."""
+
+    code: str
+    text: str
+
+
+class FilmRecord(Config):
+    """All that is known of one film; times in seconds on the library's grid, sizes in pixels of the proxy or bytes."""
+
+    schema_version: int = SCHEMA_VERSION
+    film_id: str
+    source: str
+    source_bytes: int
+    verdict: Verdict
+    reasons: tuple[Reason, ...] = ()
+    duration_seconds: Annotated[float, Field(ge=0)] = 0.0
+    frames: Annotated[int, Field(ge=0)] = 0
+    width: int = 0
+    height: int = 0
+    shots: int = 0
+    stored_bytes: int = 0
+    container: str | None = None
+    video_codec: str | None = None
+    audio_codec: str | None = None
+    sound_start_seconds: float | None = None
+    sound_end_seconds: float | None = None
+    damaged_packets: int = 0
+    packets: int = 0
+    tools: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def id(self) -> FilmId:
+        """The film's id."""
+        return as_film_id(self.film_id)
+
+    @property
+    def usable(self) -> bool:
+        """Whether clips can be drawn from the film."""
+        return self.verdict is not Verdict.REJECTED
+
+    @property
+    def name(self) -> str:
+        """The source's file name."""
+        return Path(self.source).name
+
+
+def read_json(path: Path, kind: type[Document], what: str) -> Document:
+    """Return the document at `path`, named `what` in the sentence of a fault.
+
+    Raises:
+        LibraryError: if it cannot be read, was written by a newer version, or is not such a document.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise LibraryError(f"{path} cannot be read as {what}") from error
+    try:
+        return kind.model_validate_json(text)
+    except ValidationError as error:
+        if (version := _version_in(text)) and version > SCHEMA_VERSION:
+            raise LibraryError(
+                f"{path} is of schema version {version}, this talkies reads up to {SCHEMA_VERSION}; install a newer talkies"
+            ) from error
+        raise LibraryError(f"{path} is not {what}, or is damaged") from error
+
+
+def write_json(path: Path, document: BaseModel) -> None:
+    """Write a document so that it is there whole or not at all."""
+    write_atomically(path, document.model_dump_json(indent=1))
+
+
+def read_record(path: Path) -> FilmRecord:
+    """Return the record that a `film.json` holds.
+
+    Raises:
+        LibraryError: as `read_json`.
+    """
+    return read_json(path, FilmRecord, "the record of a film")
+
+
+class _Versioned(BaseModel):
+    schema_version: int
+
+
+def _version_in(text: str) -> int | None:
+    try:
+        return _Versioned.model_validate_json(text).schema_version
+    except ValidationError:
+        return None

@@ -1,0 +1,66 @@
+"""R(2+1)D-18 (Tran et al., *A Closer Look at Spatiotemporal Convolutions for Action Recognition*, CVPR 2018).
+
+Parameters bear torchvision's names (`r2plus1d_18` without its `fc`), so its weights load as they are.
+
+Shapes: `B` clips, `C T H W` pictures.
+"""
+
+from torch import Tensor, nn
+
+from talkies.models.tower import Encoder
+
+
+def _factored(channels_in: int, channels_out: int, middle: int, stride: int) -> nn.Sequential:
+    """Return a 3×3×3 convolution in two: 1×3×3 over space, then 3×1×1 over time."""
+    return nn.Sequential(
+        nn.Conv3d(channels_in, middle, (1, 3, 3), (1, stride, stride), (0, 1, 1), bias=False),
+        nn.BatchNorm3d(middle),
+        nn.ReLU(inplace=True),
+        nn.Conv3d(middle, channels_out, (3, 1, 1), (stride, 1, 1), (1, 0, 0), bias=False),
+    )
+
+
+class _Block(nn.Module):
+    def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
+        super().__init__()
+        # As many parameters as the whole 3×3×3 kernel would have (section 3.5 of the paper).
+        middle = (channels_in * channels_out * 27) // (channels_in * 9 + 3 * channels_out)
+        self.conv1 = nn.Sequential(
+            _factored(channels_in, channels_out, middle, stride), nn.BatchNorm3d(channels_out), nn.ReLU(inplace=True)
+        )
+        self.conv2 = nn.Sequential(_factored(channels_out, channels_out, middle, 1), nn.BatchNorm3d(channels_out))
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample: nn.Module = nn.Identity()
+        if stride != 1 or channels_in != channels_out:
+            shortcut = nn.Conv3d(channels_in, channels_out, 1, stride, bias=False)
+            self.downsample = nn.Sequential(shortcut, nn.BatchNorm3d(channels_out))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.relu(self.conv2(self.conv1(x)) + self.downsample(x))
+        return y
+
+
+class R2Plus1D18(Encoder):
+    """Eighteen layers over `[B, 3, T, H, W]`."""
+
+    out_dim = 512
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv3d(3, 45, (1, 7, 7), (1, 2, 2), (0, 3, 3), bias=False),
+            nn.BatchNorm3d(45),
+            nn.ReLU(inplace=True),
+            nn.Conv3d(45, 64, (3, 1, 1), (1, 1, 1), (1, 0, 0), bias=False),
+            nn.BatchNorm3d(64),
+            nn.ReLU(inplace=True),
+        )
+        self.layer1 = nn.Sequential(_Block(64, 64, 1), _Block(64, 64, 1))
+        self.layer2 = nn.Sequential(_Block(64, 128, 2), _Block(128, 128, 1))
+        self.layer3 = nn.Sequential(_Block(128, 256, 2), _Block(256, 256, 1))
+        self.layer4 = nn.Sequential(_Block(256, 512, 2), _Block(512, 512, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return features `[B, 512]`."""
+        x_BCTHW: Tensor = self.layer4(self.layer3(self.layer2(self.layer1(self.stem(x)))))
+        return x_BCTHW.mean((2, 3, 4))

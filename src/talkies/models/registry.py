@@ -1,0 +1,47 @@
+"""Models by name."""
+
+from collections.abc import Callable, Mapping
+from typing import Annotated
+
+from pydantic import Field, field_validator
+
+from talkies.config import Config
+from talkies.core import nearest
+from talkies.models.r2plus1d import R2Plus1D18
+from talkies.models.resnet import ResNet18
+from talkies.models.tiny import TinyAudio, TinyVideo
+from talkies.models.tower import Encoder, TwoTower
+
+VIDEO_ENCODERS: dict[str, Callable[[], Encoder]] = {"tiny": TinyVideo, "r2plus1d18": R2Plus1D18}
+AUDIO_ENCODERS: dict[str, Callable[[], Encoder]] = {"tiny": TinyAudio, "resnet18": ResNet18}
+
+
+class ModelConfig(Config):
+    """Two encoders by name, and the sizes of their heads."""
+
+    video: str
+    audio: str
+    embedding_dim: Annotated[int, Field(ge=2, le=8192)] = 128
+    hidden_dim: Annotated[int, Field(ge=2, le=16_384)] = 256
+
+    @field_validator("video")
+    @classmethod
+    def _known_video(cls, name: str) -> str:
+        return _known(name, VIDEO_ENCODERS, "video")
+
+    @field_validator("audio")
+    @classmethod
+    def _known_audio(cls, name: str) -> str:
+        return _known(name, AUDIO_ENCODERS, "audio")
+
+
+def build_model(config: ModelConfig) -> TwoTower:
+    """Return the model with fresh weights, drawn from PyTorch's generator."""
+    video, audio = VIDEO_ENCODERS[config.video](), AUDIO_ENCODERS[config.audio]()
+    return TwoTower(video, audio, config.embedding_dim, config.hidden_dim)
+
+
+def _known(name: str, known: Mapping[str, object], what: str) -> str:
+    if name not in known:
+        raise ValueError(f"no {what} encoder '{name}'{nearest(name, known)}; there are: {', '.join(known)}")
+    return name

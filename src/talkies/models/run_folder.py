@@ -1,0 +1,191 @@
+"""A run's folder: where its config, its record and its weights lie.
+
+    RUN/
+      config.yaml                     the resolved config
+      run.json                        schema version, library, profile, films, tool versions
+      metrics.jsonl                   one line a log step
+      tensorboard/                    the same for TensorBoard
+      checkpoints/step-00000100/      model.safetensors, optimiser.safetensors, state.json: there whole or not at all
+"""
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from talkies.config import Config
+from talkies.core import RunError, write_atomically
+
+SCHEMA_VERSION = 1
+_STEP = "step-"
+
+
+class RunRecord(Config):
+    """What `run.json` holds: where the clips came from (`profile` is the library's), and which tools were used."""
+
+    schema_version: int = SCHEMA_VERSION
+    library: str
+    profile: dict[str, int]
+    films: tuple[str, ...]
+    tools: dict[str, str]
+
+
+class CheckpointState(Config):
+    """What `state.json` holds: steps done, the stamp of the weights, the step counters of the optimiser."""
+
+    schema_version: int = SCHEMA_VERSION
+    step: int
+    stamp: str
+    optimiser_steps: tuple[int, ...] = ()
+
+
+class Checkpoint:
+    """One checkpoint of a run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def step(self) -> int:
+        """How many steps had been done."""
+        return int(self.folder.name.removeprefix(_STEP))
+
+    def state(self) -> CheckpointState:
+        """Return its state.
+
+        Raises:
+            RunError: if it is damaged, or was written by a newer version.
+        """
+        try:
+            state = CheckpointState.model_validate_json((self.folder / "state.json").read_text(encoding="utf-8"))
+        except (OSError, ValidationError) as error:
+            raise RunError(f"{self.folder} is not a checkpoint, or is damaged; remove it to use the one before") from error
+        _refuse_newer(state.schema_version, self.folder)
+        return state
+
+    def model_weights(self) -> dict[str, Tensor]:
+        """Return the model's tensors by name, on the CPU."""
+        return self._load("model.safetensors")
+
+    def optimiser_weights(self) -> dict[str, Tensor]:
+        """Return the optimiser's tensors by name, on the CPU."""
+        return self._load("optimiser.safetensors")
+
+    def _load(self, name: str) -> dict[str, Tensor]:
+        try:
+            return load_file(self.folder / name)
+        except (OSError, SafetensorError) as error:
+            raise RunError(f"{self.folder / name} is missing or damaged; remove {self.folder} to use the one before") from error
+
+
+class RunFolder:
+    """A run on disk."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.config_path, self.metrics_path = root / "config.yaml", root / "metrics.jsonl"
+        self.tensorboard_path = root / "tensorboard"
+
+    def exists(self) -> bool:
+        """Return whether a run was begun here."""
+        return self.config_path.is_file()
+
+    def begin(self, config_yaml: str, record: RunRecord) -> None:
+        """Make the folder, with its config and its record.
+
+        Raises:
+            RunError: if it cannot be written.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            write_atomically(self.root / "run.json", record.model_dump_json(indent=1))
+            write_atomically(self.config_path, config_yaml)
+        except OSError as error:
+            raise RunError(
+                f"{self.root} cannot be made a run's folder ({(error.strerror or 'unknown').lower()}); name one you may write"
+            ) from error
+
+    def record(self) -> RunRecord:
+        """Return the run's record.
+
+        Raises:
+            RunError: if there is no such run, or its record is damaged or newer than this talkies.
+        """
+        self.check_exists()
+        try:
+            record = RunRecord.model_validate_json((self.root / "run.json").read_text(encoding="utf-8"))
+        except (OSError, ValidationError) as error:
+            raise RunError(f"{self.root / 'run.json'} is missing or damaged; name another run") from error
+        _refuse_newer(record.schema_version, self.root)
+        return record
+
+    def check_exists(self) -> None:
+        """Do nothing if there is a run here.
+
+        Raises:
+            RunError: if there is none.
+        """
+        if not self.exists():
+            what = "is not a run (it has no config.yaml)" if self.root.exists() else "does not exist"
+            raise RunError(f"{self.root} {what}; make a run with: talkies pretrain --run {self.root} …")
+
+    def checkpoints(self) -> list[Checkpoint]:
+        """Return the checkpoints in the order of their steps."""
+        folder = self.root / "checkpoints"
+        return sorted((Checkpoint(path) for path in folder.glob(f"{_STEP}*")), key=lambda checkpoint: checkpoint.step)
+
+    def checkpoint(self, step: int | None = None) -> Checkpoint:
+        """Return the checkpoint of one step, or the newest.
+
+        Raises:
+            RunError: if there is no run here, or no such checkpoint.
+        """
+        self.check_exists()
+        found = self.checkpoints()
+        if not found:
+            raise RunError(f"{self.root} has no checkpoint; train it first: talkies pretrain --run {self.root} --resume …")
+        if step is None:
+            return found[-1]
+        for checkpoint in found:
+            if checkpoint.step == step:
+                return checkpoint
+        steps = ", ".join(str(checkpoint.step) for checkpoint in found)
+        raise RunError(f"{self.root} has no checkpoint of step {step}; there are: {steps}")
+
+    def save(self, state: CheckpointState, model: Mapping[str, Tensor], optimiser: Mapping[str, Tensor]) -> Checkpoint:
+        """Write a checkpoint; it is there whole or not at all."""
+        folder = self.root / "checkpoints" / f"{_STEP}{state.step:08d}"
+        partial = folder.with_name(f".partial-{folder.name}")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        save_file(_plain(model), partial / "model.safetensors")
+        save_file(_plain(optimiser), partial / "optimiser.safetensors")
+        (partial / "state.json").write_text(state.model_dump_json(indent=1), encoding="utf-8")
+        for file in partial.iterdir():
+            with file.open("rb") as opened:
+                os.fsync(opened.fileno())
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.rename(folder)
+        return Checkpoint(folder)
+
+    def keep(self, newest: int) -> None:
+        """Remove all checkpoints but the first (the untrained model) and the `newest` last ones."""
+        for checkpoint in self.checkpoints()[1:-newest]:
+            shutil.rmtree(checkpoint.folder, ignore_errors=True)
+
+
+def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+
+
+def _refuse_newer(version: int, where: Path) -> None:
+    if version > SCHEMA_VERSION:
+        raise RunError(
+            f"{where} is of schema version {version}, this talkies reads up to {SCHEMA_VERSION}; install a newer talkies"
+        )
+

@@ -1,0 +1,52 @@
+"""Encoders small enough for two processor cores.
+
+Shapes: `B` clips, `C T H W` pictures, `F L` log-mel.
+"""
+
+from torch import Tensor, nn
+
+from talkies.models.tower import Encoder
+
+
+def _conv3d(channels_in: int, channels_out: int, kernel: tuple[int, int, int], stride: tuple[int, int, int]) -> nn.Module:
+    padding = tuple(size // 2 for size in kernel)
+    conv = nn.Conv3d(channels_in, channels_out, kernel, stride, padding, bias=False)  # type: ignore[arg-type]
+    return nn.Sequential(conv, nn.BatchNorm3d(channels_out), nn.ReLU(inplace=True))
+
+
+def _conv2d(channels_in: int, channels_out: int, stride: int) -> nn.Module:
+    conv = nn.Conv2d(channels_in, channels_out, 3, stride, 1, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(channels_out), nn.ReLU(inplace=True))
+
+
+class TinyVideo(Encoder):
+    """Four blocks over `[B, 3, T, H, W]`; the later two see time."""
+
+    out_dim = 128
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = _conv3d(3, 16, (1, 5, 5), (1, 2, 2))
+        self.block1 = _conv3d(16, 32, (3, 3, 3), (1, 2, 2))
+        self.block2 = _conv3d(32, 64, (3, 3, 3), (2, 2, 2))
+        self.block3 = _conv3d(64, self.out_dim, (3, 3, 3), (2, 2, 2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return features `[B, 128]`."""
+        x_BCTHW = self.block3(self.block2(self.block1(self.stem(x))))
+        return x_BCTHW.mean((2, 3, 4))
+
+
+class TinyAudio(Encoder):
+    """Four blocks over a log-mel `[B, 1, F, L]`."""
+
+    out_dim = 128
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks = nn.Sequential(_conv2d(1, 16, 2), _conv2d(16, 32, 2), _conv2d(32, 64, 2), _conv2d(64, self.out_dim, 2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return features `[B, 128]`."""
+        x_BCFL: Tensor = self.blocks(x)
+        return x_BCFL.mean((2, 3))

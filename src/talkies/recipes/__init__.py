@@ -1,0 +1,1 @@
+"""Recipes: complete, named run configs as YAML."""

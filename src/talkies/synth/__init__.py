@@ -1,0 +1,19 @@
+"""Seeded synthetic films whose pixels and sounds carry known truth."""
+
+from talkies.synth.concepts import CONCEPTS, Concept
+from talkies.synth.render import RenderReport, render_film, render_films
+from talkies.synth.script import FilmScript, Shot, SynthConfig, write_script
+from talkies.synth.sync import render_sync_film
+
+__all__ = [
+    "CONCEPTS",
+    "Concept",
+    "FilmScript",
+    "RenderReport",
+    "Shot",
+    "SynthConfig",
+    "render_film",
+    "render_films",
+    "render_sync_film",
+    "write_script",
+]

@@ -1,0 +1,148 @@
+"""The sixteen concepts: a motion and a sound that belong together, each at a slow and a fast tempo.
+
+A concept repeats an *event*: at phase 0 of each period the motion makes its mark and the sound begins. All films
+share the concepts; what a concept looks like otherwise (place, character, colour) is the film's own affair.
+
+Shapes: `N` moments or samples.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+SLOW_HZ, FAST_HZ = 1.1, 2.7
+_FAST_PITCH = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Pose:
+    """Where a character is at one moment: offset in units of its range, relative size, turn in radians, glow 0–1.
+
+    `apart` is how far its double stands from it, in units of its range; 0 means that there is none to be seen.
+    """
+
+    x: float = 0.0
+    y: float = 0.0
+    size: float = 1.0
+    turn: float = 0.0
+    glow: float = 0.0
+    apart: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Concept:
+    """One of the sixteen: its name, events a second, the pose at a phase, the sound at a time since the last event."""
+
+    name: str
+    rate_hz: float
+    motion: Callable[[float, int], Pose]
+    voice: Callable[[Floats, Floats, "Voice"], Floats]
+    pitch: float
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """What a sound may use besides time: the pitch factor, the event number of each sample, and white noise."""
+
+    pitch: float
+    event_N: npt.NDArray[np.int64]
+    noise_N: Floats
+
+
+def _scatter(event: int) -> tuple[float, float]:
+    """Return a place in [-1, 1]² that looks random and differs from event to event."""
+    return 2 * ((event * 0.6180339887) % 1) - 1, 2 * ((event * 0.7548776662 + 0.3) % 1) - 1
+
+
+def _bounce(phase: float, _: int) -> Pose:
+    return Pose(y=1 - 2 * abs(np.sin(np.pi * phase)))
+
+
+def _sway(phase: float, _: int) -> Pose:
+    return Pose(x=np.cos(2 * np.pi * phase))
+
+
+def _orbit(phase: float, _: int) -> Pose:
+    return Pose(x=np.cos(2 * np.pi * phase), y=np.sin(2 * np.pi * phase))
+
+
+def _pulse(phase: float, _: int) -> Pose:
+    return Pose(size=0.7 + 1.1 * np.exp(-4 * phase))
+
+
+def _flash(phase: float, _: int) -> Pose:
+    return Pose(glow=np.exp(-4 * phase))
+
+
+def _spin(phase: float, event: int) -> Pose:
+    return Pose(turn=(event + 1 - np.exp(-4 * phase)) * np.pi / 2, size=1.3)
+
+
+def _jump(_: float, event: int) -> Pose:
+    x, y = _scatter(event)
+    return Pose(x=x, y=y)
+
+
+def _split(phase: float, _: int) -> Pose:
+    return Pose(apart=abs(np.sin(np.pi * phase)))
+
+
+def _thump(since_N: Floats, _: Floats, voice: Voice) -> Floats:
+    return np.sin(2 * np.pi * voice.pitch * (50 * since_N + 8 * (1 - np.exp(-20 * since_N)))) * np.exp(-9 * since_N)
+
+
+def _whoosh(_: Floats, phase_N: Floats, voice: Voice) -> Floats:
+    smooth = np.convolve(voice.noise_N, np.ones(12) / 4, mode="same")
+    return smooth * (0.5 + 0.5 * np.cos(2 * np.pi * phase_N)) ** 2
+
+
+def _siren(_: Floats, phase_N: Floats, voice: Voice) -> Floats:
+    # The phase of a tone whose frequency swings once each period is a sine of the phase: no integration needed.
+    cycles = (voice.event_N + phase_N) * (200 if voice.pitch == 1 else 130)
+    return 0.5 * np.sin(2 * np.pi * (voice.pitch * 2 * cycles + 18 * np.sin(2 * np.pi * phase_N)))
+
+
+def _bell(since_N: Floats, _: Floats, voice: Voice) -> Floats:
+    partials = sum(np.sin(2 * np.pi * voice.pitch * 880 * ratio * since_N) / ratio for ratio in (1.0, 2.76, 5.4))
+    return 0.6 * partials * np.exp(-5 * since_N)
+
+
+def _clap(since_N: Floats, _: Floats, voice: Voice) -> Floats:
+    return voice.noise_N * np.exp(-28 * since_N)
+
+
+def _growl(since_N: Floats, _: Floats, voice: Voice) -> Floats:
+    saw = 2 * ((voice.pitch * 95 * since_N) % 1) - 1
+    return saw * np.exp(-4 * since_N) * (0.6 + 0.4 * np.sin(2 * np.pi * 24 * since_N))
+
+
+def _blip(since_N: Floats, _: Floats, voice: Voice) -> Floats:
+    step = (voice.event_N * 5) % 8
+    return 0.7 * np.sign(np.sin(2 * np.pi * voice.pitch * 900 * 2 ** (step / 12) * since_N)) * np.exp(-12 * since_N)
+
+
+def _chirp(since_N: Floats, _: Floats, voice: Voice) -> Floats:
+    inside = np.minimum(since_N, 0.3)
+    return 0.8 * np.sin(2 * np.pi * voice.pitch * (300 * inside + 2500 * inside**2)) * (since_N < 0.3)
+
+
+_KINDS: tuple[tuple[str, Callable[[float, int], Pose], Callable[[Floats, Floats, Voice], Floats]], ...] = (
+    ("bounce-thump", _bounce, _thump),
+    ("sway-whoosh", _sway, _whoosh),
+    ("orbit-siren", _orbit, _siren),
+    ("pulse-growl", _pulse, _growl),
+    ("flash-bell", _flash, _bell),
+    ("spin-chirp", _spin, _chirp),
+    ("jump-blip", _jump, _blip),
+    ("split-clap", _split, _clap),
+)
+
+CONCEPTS: tuple[Concept, ...] = tuple(
+    Concept(f"{tempo}-{name}", rate_hz, motion, voice, pitch)
+    for tempo, rate_hz, pitch in (("slow", SLOW_HZ, 1.0), ("fast", FAST_HZ, _FAST_PITCH))
+    for name, motion, voice in _KINDS
+)

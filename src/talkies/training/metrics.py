@@ -1,0 +1,52 @@
+"""What a run writes down as it goes: `metrics.jsonl`, and the same for TensorBoard."""
+
+import json
+import warnings
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from talkies.core import write_atomically
+from talkies.models import RunFolder
+
+
+class MetricsLog:
+    """Appends one line a log step; lines of steps after `after_step` that an unfinished run left are taken out."""
+
+    def __init__(self, run: RunFolder, after_step: int) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # TensorBoard's own imports warn of their own future
+            from torch.utils.tensorboard.writer import SummaryWriter
+        self._path = run.metrics_path
+        kept = [line for line in read_metrics(self._path) if line["step"] <= after_step]
+        write_atomically(self._path, "".join(json.dumps(line) + "\n" for line in kept))
+        self._board = SummaryWriter(str(run.tensorboard_path), purge_step=after_step + 1)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._board.close()
+
+    def write(self, line: dict[str, float]) -> None:
+        """Append one line; it has a `step`."""
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        for name, value in line.items():
+            if name != "step":
+                self._board.add_scalar(name, value, int(line["step"]))
+
+
+def read_metrics(path: Path) -> list[dict[str, float]]:
+    """Return the lines of a `metrics.jsonl`; a last line that was cut off is passed over."""
+    if not path.is_file():
+        return []
+    lines: list[dict[str, float]] = []
+    for text in path.read_text(encoding="utf-8").splitlines():
+        try:
+            lines.append(json.loads(text))
+        except ValueError:
+            break
+    return lines

@@ -1,0 +1,17 @@
+"""What a batch goes through on its device before the encoders: colour, crop, size, log-mel."""
+
+from talkies.transforms.audio import AudioTransformConfig, LogMel, mel_filters
+from talkies.transforms.transform import ClipTransform, ModelInput, TransformConfig
+from talkies.transforms.video import VideoTransform, VideoTransformConfig, yuv420_to_rgb
+
+__all__ = [
+    "AudioTransformConfig",
+    "ClipTransform",
+    "LogMel",
+    "ModelInput",
+    "TransformConfig",
+    "VideoTransform",
+    "VideoTransformConfig",
+    "mel_filters",
+    "yuv420_to_rgb",
+]
