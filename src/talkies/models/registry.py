@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Annotated
 
+import torch
 from pydantic import Field, field_validator
 
 from talkies.config import Config
@@ -38,6 +39,7 @@ class ModelConfig(Config):
 def build_model(config: ModelConfig) -> TwoTower:
     """Return the model with fresh weights, drawn from PyTorch's generator."""
     video, audio = VIDEO_ENCODERS[config.video](), AUDIO_ENCODERS[config.audio]()
+    video = video.to(memory_format=torch.channels_last_3d)  # the transform's layout, and the fastest on every device
     return TwoTower(video, audio, config.embedding_dim, config.hidden_dim)
 
 

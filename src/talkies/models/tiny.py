@@ -8,9 +8,11 @@ from torch import Tensor, nn
 from talkies.models.tower import Encoder
 
 
-def _conv3d(channels_in: int, channels_out: int, kernel: tuple[int, int, int], stride: tuple[int, int, int]) -> nn.Module:
-    padding = tuple(size // 2 for size in kernel)
-    conv = nn.Conv3d(channels_in, channels_out, kernel, stride, padding, bias=False)  # type: ignore[arg-type]
+_Triple = tuple[int, int, int]
+
+
+def _conv3d(channels_in: int, channels_out: int, kernel: _Triple, stride: _Triple, padding: _Triple) -> nn.Module:
+    conv = nn.Conv3d(channels_in, channels_out, kernel, stride, padding, bias=False)
     return nn.Sequential(conv, nn.BatchNorm3d(channels_out), nn.ReLU(inplace=True))
 
 
@@ -20,16 +22,16 @@ def _conv2d(channels_in: int, channels_out: int, stride: int) -> nn.Module:
 
 
 class TinyVideo(Encoder):
-    """Four blocks over `[B, 3, T, H, W]`; the later two see time."""
+    """Four blocks over `[B, 3, T, H, W]`: patches of 4 × 4 pixels, then three that see time."""
 
     out_dim = 128
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = _conv3d(3, 16, (1, 5, 5), (1, 2, 2))
-        self.block1 = _conv3d(16, 32, (3, 3, 3), (1, 2, 2))
-        self.block2 = _conv3d(32, 64, (3, 3, 3), (2, 2, 2))
-        self.block3 = _conv3d(64, self.out_dim, (3, 3, 3), (2, 2, 2))
+        self.stem = _conv3d(3, 24, (1, 4, 4), (1, 4, 4), (0, 0, 0))
+        self.block1 = _conv3d(24, 48, (3, 3, 3), (2, 2, 2), (1, 1, 1))
+        self.block2 = _conv3d(48, 96, (3, 3, 3), (1, 2, 2), (1, 1, 1))
+        self.block3 = _conv3d(96, self.out_dim, (3, 3, 3), (2, 1, 1), (1, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return features `[B, 128]`."""

@@ -37,7 +37,7 @@ class TwoTower(nn.Module):
 
     def __init__(self, video: Encoder, audio: Encoder, embedding_dim: int, hidden_dim: int) -> None:
         super().__init__()
-        self.video, self.audio = video, audio
+        self.video, self.audio, self.embedding_dim = video, audio, embedding_dim
         self.video_head = Head(video.out_dim, hidden_dim, embedding_dim)
         self.audio_head = Head(audio.out_dim, hidden_dim, embedding_dim)
 

@@ -2,7 +2,7 @@
 
 from talkies.transforms.audio import AudioTransformConfig, LogMel, mel_filters
 from talkies.transforms.transform import ClipTransform, ModelInput, TransformConfig
-from talkies.transforms.video import VideoTransform, VideoTransformConfig, yuv420_to_rgb
+from talkies.transforms.video import VideoTransform, VideoTransformConfig, yuv_to_rgb
 
 __all__ = [
     "AudioTransformConfig",
@@ -13,5 +13,5 @@ __all__ = [
     "VideoTransform",
     "VideoTransformConfig",
     "mel_filters",
-    "yuv420_to_rgb",
+    "yuv_to_rgb",
 ]

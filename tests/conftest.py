@@ -1,0 +1,52 @@
+"""Fixtures for all tests: real media, small rendered films, and an ingested library of them."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from talkies.ingest import ingest
+from talkies.library import Library
+from talkies.synth import SynthConfig, render_films
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real media beside the checkout; without it the test skips, or fails if it is required."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        message = f"no real media at {folder}"
+        if os.environ.get("TALKIES_REQUIRE_DATA") == "1":
+            pytest.fail(message)
+        pytest.skip(message)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of three rendered films of twelve seconds, with their truth."""
+    folder = tmp_path_factory.mktemp("films")
+    render_films(folder, 3, SynthConfig(seconds=12.0), seed=7)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def library(films: Path, tmp_path_factory: pytest.TempPathFactory) -> Library:
+    """A library of the rendered films; read only."""
+    return ingest([films], tmp_path_factory.mktemp("library") / "lib").library
+
+
+@pytest.fixture(autouse=True)
+def _isolated_randomness() -> Iterator[None]:
+    """Each test begins from the same global generators and leaves them as they were."""
+    state = torch.random.get_rng_state()
+    numpy_state = np.random.get_state()  # noqa: NPY002: it is the legacy global state that is kept
+    torch.manual_seed(0)
+    yield
+    torch.random.set_rng_state(state)
+    np.random.set_state(numpy_state)  # noqa: NPY002
