@@ -45,7 +45,7 @@ def library(films: Path, tmp_path_factory: pytest.TempPathFactory) -> Library:
 def _isolated_randomness() -> Iterator[None]:
     """Each test begins from the same global generators and leaves them as they were."""
     state = torch.random.get_rng_state()
-    numpy_state = np.random.get_state()  # noqa: NPY002: it is the legacy global state that is kept
+    numpy_state = np.random.get_state()  # noqa: NPY002
     torch.manual_seed(0)
     yield
     torch.random.set_rng_state(state)

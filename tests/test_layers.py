@@ -8,9 +8,17 @@ PKG = "talkies"
 ROOT = Path(__file__).parents[1] / "src" / PKG
 
 BASE = {"core", "config"}
-BELOW_STUDY = {"media", "library", "transforms", "models", "sampling", "distributed", "synth", "ingest", "objectives"} | {
-    "clips", "training", "embedding", "evaluation", "analysis"
-}
+BELOW_STUDY = {
+    "media",
+    "library",
+    "transforms",
+    "models",
+    "sampling",
+    "distributed",
+    "synth",
+    "ingest",
+    "objectives",
+} | {"clips", "training", "embedding", "evaluation", "analysis"}
 NOT_ROOMS = {"__init__", "__main__", "recipes"}  # `recipes` holds YAML files
 MAY_IMPORT = {  # area -> areas it may import, besides itself
     "core": set(),
@@ -27,7 +35,8 @@ MAY_IMPORT = {  # area -> areas it may import, besides itself
     "clips": BASE | {"media", "library", "sampling", "transforms"},
     "training": BASE | {"clips", "transforms", "models", "objectives", "distributed"},
     "embedding": BASE | {"library", "media", "clips", "transforms", "models", "distributed"},
-    "evaluation": BASE | {"library", "media", "clips", "transforms", "models", "objectives", "distributed", "training", "embedding"},
+    "evaluation": BASE
+    | {"library", "media", "clips", "transforms", "models", "objectives", "distributed", "training", "embedding"},
     "analysis": BASE | {"library", "embedding"},
     "web": BASE | {"library", "media", "embedding"},
     "study": BASE | BELOW_STUDY,

@@ -29,6 +29,7 @@ class ClipConfig(Config):
         audio_frames = self.audio_seconds * grid_fps
         if audio_frames != int(audio_frames):
             raise ConfigError(
-                f"clip.audio_seconds must be a whole number of the library's frames (1/{grid_fps} s), got {self.audio_seconds}"
+                f"clip.audio_seconds must be a whole number of the library's frames (1/{grid_fps} s), "
+                f"got {self.audio_seconds}"
             )
         return ClipShape(self.frames, grid_fps // self.fps, int(audio_frames))

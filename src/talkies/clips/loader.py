@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from talkies.clips.source import ClipSource, collate
 from talkies.config import Config
-from talkies.core import ClipBatch, ClipRequest
+from talkies.core import ClipBatch, ClipRequest, FilmId
 from talkies.sampling import BatchPlan
 
 
@@ -45,7 +45,7 @@ class _Batches(Dataset[ClipBatch]):
     """The batches of a plan by their place in `steps`."""
 
     def __init__(
-        self, source: ClipSource, plan: BatchPlan, steps: range, rank: int, world_size: int, numbers: dict[str, int]
+        self, source: ClipSource, plan: BatchPlan, steps: range, rank: int, world_size: int, numbers: dict[FilmId, int]
     ) -> None:
         self._source, self._plan, self._steps = source, plan, steps
         self._rank, self._world_size, self._numbers = rank, world_size, numbers

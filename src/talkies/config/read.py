@@ -8,7 +8,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from talkies.config.base import Config
-from talkies.core import ConfigError, nearest
+from talkies.core import ConfigError, cause_of, nearest
 
 C = TypeVar("C", bound=Config)
 
@@ -121,4 +121,4 @@ def _sentence(error: ValidationError, kind: type[BaseModel]) -> str:
 
 
 def _reason(error: OSError | UnicodeDecodeError) -> str:
-    return "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else (error.strerror or str(error)).lower()
+    return cause_of(error) if isinstance(error, OSError) else "it is not UTF-8 text"

@@ -14,7 +14,7 @@ from talkies.core.files import hash_of_file, replace_atomically, write_atomicall
 from talkies.core.parallel import in_processes
 from talkies.core.time import ClipShape, Grid, Span
 from talkies.core.values import Clip, ClipBatch, ClipRequest, Embeddings, FilmId, as_film_id
-from talkies.core.words import nearest, plural
+from talkies.core.words import cause_of, nearest, plural
 
 __all__ = [
     "Clip",
@@ -34,6 +34,7 @@ __all__ = [
     "UsageError",
     "WorkError",
     "as_film_id",
+    "cause_of",
     "hash_of_file",
     "in_processes",
     "nearest",

@@ -37,6 +37,8 @@ def in_processes(
             for future in as_completed(futures):
                 yield futures[future], future.result()
         except BrokenProcessPool as error:
-            raise WorkError("a worker process died (out of memory, or killed); run the same command again to go on") from error
+            raise WorkError(
+                "a worker process died (out of memory, or killed); run the same command again to go on"
+            ) from error
         finally:
             pool.shutdown(wait=False, cancel_futures=True)

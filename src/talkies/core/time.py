@@ -40,7 +40,7 @@ class Grid:
         return frame / self.fps
 
     def frame_at_seconds(self, seconds: float) -> int:
-        """Return the frame that is on screen at a time in seconds (a time within 1 ns of a frame's start is its own)."""
+        """Return the frame on screen at a time in seconds (a time within 1 ns of a frame's start is that frame's)."""
         return int(seconds * self.fps + 1e-9 * self.fps)
 
 
@@ -80,7 +80,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class ClipShape:
-    """What one clip is made of: `frames` pictures, every `stride`-th of the grid, and the sound of one span around them.
+    """What a clip is made of: `frames` pictures, every `stride`-th of the grid, and the sound of a span around them.
 
     The window of a clip is as long as the longer of the two; the shorter lies in its middle, so that picture and
     sound are the same moment:

@@ -10,6 +10,11 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f"; did you mean '{found[0]}'?" if found else ""
 
 
+def cause_of(error: OSError) -> str:
+    """Return why the system refused, in its own words: `no space left on device`."""
+    return (error.strerror or str(error) or type(error).__name__).lower()
+
+
 def plural(count: int, noun: str) -> str:
     """Return the count with its noun: `plural(1, "film")` is `1 film`, `plural(2, "film")` is `2 films`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -30,7 +30,14 @@ class ClipEncoder:
     """Encodes batches of clips; `stamp` tells the weights, `profile` the grid that they learnt from."""
 
     def __init__(
-        self, model: TwoTower, transform: ClipTransform, clip: ClipConfig, profile: Profile, stamp: str, run: Path, step: int
+        self,
+        model: TwoTower,
+        transform: ClipTransform,
+        clip: ClipConfig,
+        profile: Profile,
+        stamp: str,
+        run: Path,
+        step: int,
     ) -> None:
         self.clip, self.profile, self.stamp, self.run, self.step = clip, profile, stamp, run, step
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -52,7 +52,9 @@ class VectorIndex:
         """
         found, root = self.sets(), self._library.root
         if not found:
-            raise LibraryError(f"{root} has no embeddings yet; make them with: talkies embed --library {root} --run RUN")
+            raise LibraryError(
+                f"{root} has no embeddings yet; make them with: talkies embed --library {root} --run RUN"
+            )
         known = ", ".join(f"{entry.stamp} (run {entry.run}, step {entry.step})" for entry in found)
         if stamp is not None:
             for entry in found:
@@ -111,16 +113,16 @@ class VectorIndex:
         return sorted(rows, key=lambda row: row["start_seconds"])
 
     def nearest(self, stamp: str, vector_D: npt.NDArray[np.float32], to: Modality, count: int) -> list[dict[str, Any]]:
-        """Return the `count` rows whose `to` embedding has the greatest cosine with `vector_D`, with their `_distance`."""
+        """Return the `count` rows whose `to` embedding is nearest to `vector_D`; `_distance` is 1 − cosine."""
         query = self._table(stamp).search(vector_D, vector_column_name=to).distance_type("cosine")
         columns = ["film_id", "start_seconds", "end_seconds", "_distance"]
         rows: list[dict[str, Any]] = query.select(columns).limit(count).to_list()
         return rows
 
-    def _table(self, stamp: str) -> Any:  # noqa: ANN401: lancedb ships no types
+    def _table(self, stamp: str) -> Any:
         return self._database().open_table(_table_name(stamp))
 
-    def _database(self) -> Any:  # noqa: ANN401
+    def _database(self) -> Any:
         return lancedb.connect(str(self._library.index_folder), read_consistency_interval=timedelta(0))
 
 
@@ -143,4 +145,3 @@ def _schema(dim: int) -> pa.Schema:
             ("audio", vector),
         ]
     )
-

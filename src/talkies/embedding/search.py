@@ -67,7 +67,9 @@ def search(library: Path, query: SearchQuery, run: Path | None = None) -> Search
     if not film.usable:
         raise LibraryError(f"{film.name} was rejected at ingest ({film.reasons[0].text}); name an accepted film")
     if not 0 <= query.at_seconds <= film.duration_seconds:
-        raise UsageError(f"{film.name} lasts {film.duration_seconds:.2f} s, and --at is {query.at_seconds:g}; name a time inside it")
+        raise UsageError(
+            f"{film.name} lasts {film.duration_seconds:.2f} s, and --at is {query.at_seconds:g}; name a time inside it"
+        )
     rows = index.rows_of_film(entry.stamp, film.id)
     if not rows:
         raise LibraryError(f"{film.name} is not embedded; run: talkies embed --library {library} --run {entry.run}")
@@ -80,9 +82,7 @@ def search(library: Path, query: SearchQuery, run: Path | None = None) -> Search
         Hit(row["film_id"], names[row["film_id"]], row["start_seconds"], row["end_seconds"], 1 - row["_distance"])
         for row in kept
     )
-    return SearchResult(
-        query, film.film_id, film.name, here["start_seconds"], here["end_seconds"], entry.stamp, hits
-    )
+    return SearchResult(query, film.film_id, film.name, here["start_seconds"], here["end_seconds"], entry.stamp, hits)
 
 
 def _apart(query: dict[str, Any], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

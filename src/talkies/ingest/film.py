@@ -8,8 +8,7 @@ from pathlib import Path
 
 import av
 
-from talkies import __version__
-from talkies.core import FilmId, MediaError, WorkError, as_film_id, hash_of_file
+from talkies.core import FilmId, MediaError, WorkError, as_film_id, cause_of, hash_of_file
 from talkies.ingest.shots import ShotFinder
 from talkies.library import FilmRecord, Library, Profile, Reason, Verdict, write_json
 from talkies.library.catalogue import write_shots
@@ -58,7 +57,7 @@ def ingest_film(task: FilmTask) -> Ingested:
                 record = _rejection(task, film_id, Reason(code=error.code, text=str(error)))
             write_json(folder / "film.json", record)
     except OSError as error:
-        raise WorkError(f"{task.source.name} could not be ingested: {(error.strerror or str(error)).lower()}") from error
+        raise WorkError(f"{task.source.name} could not be ingested: {cause_of(error)}") from error
     return Ingested(task.source, record, reused=False)
 
 
@@ -88,7 +87,8 @@ def _convert(task: FilmTask, film_id: FilmId, profile: Profile, folder: Path) ->
     duration_seconds = profile.grid.seconds_of_frame(report.frames)
     if duration_seconds < SHORTEST_FILM_SECONDS:
         raise MediaError(
-            "too_short", f"{task.source.name} lasts {duration_seconds:.2f} s; a film lasts at least {SHORTEST_FILM_SECONDS:g} s"
+            "too_short",
+            f"{task.source.name} lasts {duration_seconds:.2f} s; a film lasts at least {SHORTEST_FILM_SECONDS:g} s",
         )
     shots = finder.finish()
     write_shots(folder / "shots.parquet", shots)
@@ -106,8 +106,8 @@ def _convert(task: FilmTask, film_id: FilmId, profile: Profile, folder: Path) ->
         shots=len(shots),
         stored_bytes=sum(file.stat().st_size for file in folder.iterdir()),
         container=info.container,
-        video_codec=info.video and info.video.codec,
-        audio_codec=info.audio and info.audio.codec,
+        video_codec=info.video.codec if info.video else None,
+        audio_codec=info.audio.codec if info.audio else None,
         sound_start_seconds=report.sound_start_seconds,
         sound_end_seconds=report.sound_end_seconds,
         damaged_packets=report.damaged_packets,
@@ -143,7 +143,7 @@ def _rejection(task: FilmTask, film_id: FilmId, reason: Reason) -> FilmRecord:
 
 def _tools() -> dict[str, str]:
     return {
-        "talkies": __version__,
+        "talkies": version("talkies"),
         "av": av.__version__,
         "ffmpeg": ".".join(map(str, av.library_versions["libavcodec"])),
         "scenedetect": version("scenedetect-headless"),

@@ -1,5 +1,7 @@
 """Find shots, from the pictures of the one decode pass."""
 
+from itertools import pairwise
+
 import numpy as np
 import numpy.typing as npt
 from scenedetect.common import FrameTimecode
@@ -27,7 +29,7 @@ class ShotFinder:
         """Return the shots: half-open spans of frames that cover the film from its first frame to its last."""
         self._note(self._detector.post_process(self._time()))
         bounds = [0, *sorted(cut for cut in self._cuts if 0 < cut < self._frames), self._frames]
-        return [Span(start, end) for start, end in zip(bounds, bounds[1:], strict=False)]
+        return [Span(start, end) for start, end in pairwise(bounds)]
 
     def _time(self) -> FrameTimecode:
         return FrameTimecode(self._frames, self._fps)

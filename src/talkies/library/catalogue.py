@@ -12,14 +12,21 @@ from talkies.core import FilmId, Span, replace_atomically
 from talkies.library.record import SCHEMA_VERSION, FilmRecord
 
 _SPANS = pa.schema([("film_id", pa.string()), ("start_frame", pa.int64()), ("end_frame", pa.int64())])
-_FILMS = pa.schema([("film_id", pa.string()), ("verdict", pa.string()), ("duration_seconds", pa.float64()), ("record", pa.string())])
+_FILMS = pa.schema(
+    [("film_id", pa.string()), ("verdict", pa.string()), ("duration_seconds", pa.float64()), ("record", pa.string())]
+)
 
 
 def write(folder: Path, records: Sequence[FilmRecord], shots: Mapping[str, Sequence[Span]]) -> None:
     """Write the three tables; `shots` are those of the usable films, by film id."""
     folder.mkdir(exist_ok=True)
     films = [
-        {"film_id": r.film_id, "verdict": str(r.verdict), "duration_seconds": r.duration_seconds, "record": r.model_dump_json()}
+        {
+            "film_id": r.film_id,
+            "verdict": str(r.verdict),
+            "duration_seconds": r.duration_seconds,
+            "record": r.model_dump_json(),
+        }
         for r in records
     ]
     whole = {record.film_id: [Span(0, record.frames)] for record in records if record.usable}

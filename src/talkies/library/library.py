@@ -1,10 +1,10 @@
 """A library folder: create, open, list, find, and commit films to it.
 
-    library/
-      library.json            schema version and profile
-      films/<film_id>/        one film, there whole or not at all: film.json, proxy.mp4, audio.wav, shots.parquet
-      catalogue/*.parquet     films, shots, spans: rebuilt from the film folders at any time
-      index/                  embeddings
+library/
+  library.json            schema version and profile
+  films/<film_id>/        one film, there whole or not at all: film.json, proxy.mp4, audio.wav, shots.parquet
+  catalogue/*.parquet     films, shots, spans: rebuilt from the film folders at any time
+  index/                  embeddings
 """
 
 import os
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from talkies.config import Config
-from talkies.core import FilmId, LibraryError, Span, nearest
+from talkies.core import FilmId, LibraryError, Span, cause_of, nearest
 from talkies.library import catalogue
 from talkies.library.profile import Profile
 from talkies.library.record import SCHEMA_VERSION, FilmRecord, read_json, read_record, write_json
@@ -59,7 +59,9 @@ class Library:
 
     @classmethod
     def create(cls, root: Path, profile: Profile | None = None) -> "Library":
-        """Return the library in folder `root`, made if there is none; an existing one keeps its own profile.
+        """Return the library in folder `root`, made if there is none.
+
+        Without `profile` an existing library keeps its own, and a new one has the default.
 
         Raises:
             LibraryError: if the folder holds something else, cannot be made, or its profile is another than `profile`.
@@ -77,7 +79,7 @@ class Library:
             write_json(root / "library.json", LibraryDocument(profile=library.profile))
         except OSError as error:
             raise LibraryError(
-                f"{root} cannot be made a library ({(error.strerror or 'unknown').lower()}); name a folder you may write"
+                f"{root} cannot be made a library ({cause_of(error)}); name a folder you may write"
             ) from error
         return library
 
@@ -106,7 +108,9 @@ class Library:
     def films(self) -> list[FilmRecord]:
         """Return every film's record, rejected ones too, in the order of their ids."""
         here = self._film_ids()
-        return catalogue.read_films(self._catalogue, here) or [read_record(self.film_folder(i) / "film.json") for i in here]
+        return catalogue.read_films(self._catalogue, here) or [
+            read_record(self.film_folder(i) / "film.json") for i in here
+        ]
 
     def usable_films(self) -> list[FilmRecord]:
         """Return the films that clips can be drawn from.

@@ -85,7 +85,8 @@ def read_json(path: Path, kind: type[Document], what: str) -> Document:
     except ValidationError as error:
         if (version := _version_in(text)) and version > SCHEMA_VERSION:
             raise LibraryError(
-                f"{path} is of schema version {version}, this talkies reads up to {SCHEMA_VERSION}; install a newer talkies"
+                f"{path} is of schema version {version}, this talkies reads up to {SCHEMA_VERSION}; "
+                f"install a newer talkies"
             ) from error
         raise LibraryError(f"{path} is not {what}, or is damaged") from error
 

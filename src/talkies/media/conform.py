@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -109,10 +110,10 @@ class Conformer:
         self.report.sound_start_seconds = self._sounds.start_seconds
         self.report.sound_end_seconds = self._sounds.end_seconds
 
-    def _decoded(self, packet: av.Packet) -> list[av.VideoFrame | av.AudioFrame]:
+    def _decoded(self, packet: av.Packet[Any]) -> list[av.VideoFrame | av.AudioFrame]:
         self.report.packets += packet.size > 0
         try:
-            return list(packet.decode())  # type: ignore[arg-type]
+            return list(packet.decode())
         except FFmpegError:
             self.report.damaged_packets += 1
             return []

@@ -1,10 +1,11 @@
 """Write a film: H.264 pictures at a constant rate and AAC sound in an MP4 file."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import av
 import numpy as np
@@ -39,7 +40,11 @@ class FilmWriter:
         self._frames = self._samples = 0
         self._reformatter = VideoReformatter()
         self._container = av.open(str(path), "w", options={"movflags": "+faststart"})
-        options = {"preset": coding.preset, "crf": str(coding.crf), "x264-params": f"scenecut=0:keyint={coding.gop}:min-keyint={coding.gop}"}
+        options = {
+            "preset": coding.preset,
+            "crf": str(coding.crf),
+            "x264-params": f"scenecut=0:keyint={coding.gop}:min-keyint={coding.gop}",
+        }
         if coding.tune:
             options["tune"] = coding.tune
         self._video = self._container.add_stream("libx264", rate=Fraction(fps), options=options)
@@ -49,7 +54,9 @@ class FilmWriter:
         context.gop_size, context.max_b_frames, context.thread_count = coding.gop, coding.b_frames, 1
         context.time_base = 1 / Fraction(fps)
         context.colorspace, context.color_range = Colorspace.ITU601, ColorRange.MPEG
-        self._audio = self._container.add_stream("aac", rate=audio_rate_hz, layout="mono", options={"b": "96k", "aac_coder": "fast"})
+        self._audio = self._container.add_stream(
+            "aac", rate=audio_rate_hz, layout="mono", options={"b": "96k", "aac_coder": "fast"}
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -75,7 +82,9 @@ class FilmWriter:
         """Append one picture of red, green, blue."""
         frame = av.VideoFrame.from_ndarray(rgb_HWC, format="rgb24")
         self.write_frame(
-            self._reformatter.reformat(frame, format="yuv420p", dst_colorspace=Colorspace.ITU601, dst_color_range=ColorRange.MPEG)
+            self._reformatter.reformat(
+                frame, format="yuv420p", dst_colorspace=Colorspace.ITU601, dst_color_range=ColorRange.MPEG
+            )
         )
 
     def write_sound(self, samples_S: npt.NDArray[np.int16]) -> None:
@@ -85,7 +94,7 @@ class FilmWriter:
         self._samples += len(samples_S)
         self._mux(self._audio.encode(frame))
 
-    def _mux(self, packets: list[av.Packet]) -> None:
+    def _mux(self, packets: Sequence[av.Packet[Any]]) -> None:
         try:
             self._container.mux(packets)
         except FFmpegError as error:

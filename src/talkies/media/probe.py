@@ -5,11 +5,14 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+from av.audio.stream import AudioStream
+from av.video.stream import VideoStream
 
 from talkies.media.source import audio_track, open_media, video_track
 
 MEDIA_SUFFIXES = frozenset(
-    ".3gp .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .ts .vob .webm .wmv".split()
+    {".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts"}
+    | {".vob", ".webm", ".wmv"}
 )
 
 
@@ -58,7 +61,16 @@ def probe(path: Path) -> MediaInfo:
         return MediaInfo(
             container=container.format.name,
             claimed_seconds=container.duration / av.time_base if container.duration else None,
-            video=video
-            and VideoTrack(video.codec_context.name, video.codec_context.width, video.codec_context.height, video.average_rate),
-            audio=audio and AudioTrack(audio.codec_context.name, audio.codec_context.sample_rate, audio.codec_context.channels),
+            video=_video(video) if video else None,
+            audio=_audio(audio) if audio else None,
         )
+
+
+def _video(stream: VideoStream) -> VideoTrack:
+    context = stream.codec_context
+    return VideoTrack(context.name, context.width, context.height, stream.average_rate)
+
+
+def _audio(stream: AudioStream) -> AudioTrack:
+    context = stream.codec_context
+    return AudioTrack(context.name, context.sample_rate, context.channels)

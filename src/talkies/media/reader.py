@@ -87,7 +87,9 @@ class VideoReader:
         try:
             self._container.seek(int(frame / (self._fps * base)), stream=self._stream, backward=True)
         except FFmpegError as error:
-            raise MediaError("truncated", f"{self._path} cannot be read at frame {frame}; ingest its film again") from error
+            raise MediaError(
+                "truncated", f"{self._path} cannot be read at frame {frame}; ingest its film again"
+            ) from error
         self._frames = self._decode()
 
     def _decode(self) -> Iterator[av.VideoFrame]:
@@ -120,7 +122,9 @@ class SoundReader:
                 shape = file.getnchannels(), file.getsampwidth()
                 count = file.getnframes()
         except (OSError, EOFError, wave.Error) as error:
-            raise MediaError("unreadable", f"{path} cannot be opened as training audio; ingest its film again") from error
+            raise MediaError(
+                "unreadable", f"{path} cannot be opened as training audio; ingest its film again"
+            ) from error
         if shape != (1, 2) or path.stat().st_size != _WAV_HEADER_BYTES + 2 * count:
             raise MediaError("damaged", f"{path} is not the training audio that was written; ingest its film again")
         self._samples_S = np.memmap(path, dtype="<i2", mode="r", offset=_WAV_HEADER_BYTES, shape=(count,))
@@ -142,7 +146,7 @@ class SoundReader:
 
 def write_wav(path: Path, rate_hz: int) -> wave.Wave_write:
     """Return an open 16-bit mono WAV file to which `writeframes` appends little-endian samples."""
-    file = wave.open(str(path), "wb")  # noqa: SIM115: the caller's `with` closes it
+    file = wave.open(str(path), "wb")  # noqa: SIM115
     file.setnchannels(1)
     file.setsampwidth(2)
     file.setframerate(rate_hz)

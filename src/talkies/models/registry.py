@@ -39,7 +39,7 @@ class ModelConfig(Config):
 def build_model(config: ModelConfig) -> TwoTower:
     """Return the model with fresh weights, drawn from PyTorch's generator."""
     video, audio = VIDEO_ENCODERS[config.video](), AUDIO_ENCODERS[config.audio]()
-    video = video.to(memory_format=torch.channels_last_3d)  # the transform's layout, and the fastest on every device
+    video.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # the transform's layout, and the fastest on every device
     return TwoTower(video, audio, config.embedding_dim, config.hidden_dim)
 
 

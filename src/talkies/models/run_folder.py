@@ -1,11 +1,11 @@
 """A run's folder: where its config, its record and its weights lie.
 
-    RUN/
-      config.yaml                     the resolved config
-      run.json                        schema version, library, profile, films, tool versions
-      metrics.jsonl                   one line a log step
-      tensorboard/                    the same for TensorBoard
-      checkpoints/step-00000100/      model.safetensors, optimiser.safetensors, state.json: there whole or not at all
+RUN/
+  config.yaml                     the resolved config
+  run.json                        schema version, library, profile, films, tool versions
+  metrics.jsonl                   one line a log step
+  tensorboard/                    the same for TensorBoard
+  checkpoints/step-00000100/      model.safetensors, optimiser.safetensors, state.json: there whole or not at all
 """
 
 import os
@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from talkies.config import Config
-from talkies.core import RunError, write_atomically
+from talkies.core import RunError, cause_of, write_atomically
 
 SCHEMA_VERSION = 1
 _STEP = "step-"
@@ -64,7 +64,9 @@ class Checkpoint:
         try:
             state = CheckpointState.model_validate_json((self.folder / "state.json").read_text(encoding="utf-8"))
         except (OSError, ValidationError) as error:
-            raise RunError(f"{self.folder} is not a checkpoint, or is damaged; remove it to use the one before") from error
+            raise RunError(
+                f"{self.folder} is not a checkpoint, or is damaged; remove it to use the one before"
+            ) from error
         _refuse_newer(state.schema_version, self.folder)
         return state
 
@@ -80,7 +82,9 @@ class Checkpoint:
         try:
             return load_file(self.folder / name)
         except (OSError, SafetensorError) as error:
-            raise RunError(f"{self.folder / name} is missing or damaged; remove {self.folder} to use the one before") from error
+            raise RunError(
+                f"{self.folder / name} is missing or damaged; remove {self.folder} to use the one before"
+            ) from error
 
 
 class RunFolder:
@@ -107,7 +111,7 @@ class RunFolder:
             write_atomically(self.config_path, config_yaml)
         except OSError as error:
             raise RunError(
-                f"{self.root} cannot be made a run's folder ({(error.strerror or 'unknown').lower()}); name one you may write"
+                f"{self.root} cannot be made a run's folder ({cause_of(error)}); name one you may write"
             ) from error
 
     def record(self) -> RunRecord:
@@ -148,7 +152,7 @@ class RunFolder:
         self.check_exists()
         found = self.checkpoints()
         if not found:
-            raise RunError(f"{self.root} has no checkpoint; train it first: talkies pretrain --run {self.root} --resume …")
+            raise RunError(f"{self.root} has no checkpoint; train it: talkies pretrain --run {self.root} --resume …")
         if step is None:
             return found[-1]
         for checkpoint in found:
@@ -186,6 +190,6 @@ def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _refuse_newer(version: int, where: Path) -> None:
     if version > SCHEMA_VERSION:
         raise RunError(
-            f"{where} is of schema version {version}, this talkies reads up to {SCHEMA_VERSION}; install a newer talkies"
+            f"{where} is of schema version {version}, this talkies reads up to {SCHEMA_VERSION}; "
+            f"install a newer talkies"
         )
-

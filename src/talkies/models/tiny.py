@@ -7,7 +7,6 @@ from torch import Tensor, nn
 
 from talkies.models.tower import Encoder
 
-
 _Triple = tuple[int, int, int]
 
 
@@ -35,7 +34,7 @@ class TinyVideo(Encoder):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return features `[B, 128]`."""
-        x_BCTHW = self.block3(self.block2(self.block1(self.stem(x))))
+        x_BCTHW: Tensor = self.block3(self.block2(self.block1(self.stem(x))))
         return x_BCTHW.mean((2, 3, 4))
 
 
@@ -46,7 +45,9 @@ class TinyAudio(Encoder):
 
     def __init__(self) -> None:
         super().__init__()
-        self.blocks = nn.Sequential(_conv2d(1, 16, 2), _conv2d(16, 32, 2), _conv2d(32, 64, 2), _conv2d(64, self.out_dim, 2))
+        self.blocks = nn.Sequential(
+            _conv2d(1, 16, 2), _conv2d(16, 32, 2), _conv2d(32, 64, 2), _conv2d(64, self.out_dim, 2)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Return features `[B, 128]`."""

@@ -119,4 +119,3 @@ def _share(same_film_BN: Tensor) -> Tensor:
     """Return the achieved share of negatives that are of the query's own film."""
     queries, candidates = same_film_BN.shape
     return (same_film_BN.sum() - queries) / (queries * (candidates - 1))
-

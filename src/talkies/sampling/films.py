@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -24,11 +25,13 @@ class FilmSpans:
 
     def __post_init__(self) -> None:
         if not len(self.film_ids) == len(self.spans) == len(self.names):
-            raise ValueError(f"films, spans and names differ in number: {len(self.film_ids)}, {len(self.spans)}, {len(self.names)}")
+            raise ValueError(
+                f"films, spans and names differ in number: {len(self.film_ids)}, {len(self.spans)}, {len(self.names)}"
+            )
         if len(set(self.film_ids)) != len(self.film_ids):
             raise ValueError("a film is there twice")
         for spans in self.spans:
-            if any(left.end_frame > right.start_frame for left, right in zip(spans, spans[1:], strict=False)):
+            if any(left.end_frame > right.start_frame for left, right in pairwise(spans)):
                 raise ValueError(f"a film's spans must be in order and apart, got {spans}")
 
     @classmethod
@@ -45,7 +48,8 @@ class FilmSpans:
         fitting = [span for span in self.spans[film] if len(span) >= window_frames]
         counts = [len(span) - window_frames + 1 for span in fitting]
         return Starts(
-            np.array([span.start_frame for span in fitting], np.int64), np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+            np.array([span.start_frame for span in fitting], np.int64),
+            np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
         )
 
 

@@ -48,8 +48,8 @@ class BatchPlan:
     def __post_init__(self) -> None:
         if len(self.films) < self.films_per_batch:
             raise PlanError(
-                f"a batch takes {plural(self.films_per_batch, 'film')} and there {'is' if len(self.films) == 1 else 'are'} "
-                f"{len(self.films)}; ingest more films, or set sampling.films_per_batch to at most {len(self.films)}"
+                f"a batch takes {plural(self.films_per_batch, 'film')} and the library has {len(self.films)}; "
+                f"ingest more films, or set sampling.films_per_batch to at most {len(self.films)}"
             )
         starts = [self.films.starts_of(film, self.window_frames) for film in range(len(self.films))]
         object.__setattr__(self, "_starts", starts)

@@ -92,42 +92,54 @@ def _split(phase: float, _: int) -> Pose:
 
 
 def _thump(since_N: Floats, _: Floats, voice: Voice) -> Floats:
-    return np.sin(2 * np.pi * voice.pitch * (50 * since_N + 8 * (1 - np.exp(-20 * since_N)))) * np.exp(-9 * since_N)
+    sound_N: Floats = np.sin(2 * np.pi * voice.pitch * (50 * since_N + 8 * (1 - np.exp(-20 * since_N)))) * np.exp(
+        -9 * since_N
+    )
+    return sound_N
 
 
 def _whoosh(_: Floats, phase_N: Floats, voice: Voice) -> Floats:
     smooth = np.convolve(voice.noise_N, np.ones(12) / 4, mode="same")
-    return smooth * (0.5 + 0.5 * np.cos(2 * np.pi * phase_N)) ** 2
+    sound_N: Floats = smooth * (0.5 + 0.5 * np.cos(2 * np.pi * phase_N)) ** 2
+    return sound_N
 
 
 def _siren(_: Floats, phase_N: Floats, voice: Voice) -> Floats:
     # The phase of a tone whose frequency swings once each period is a sine of the phase: no integration needed.
     cycles = (voice.event_N + phase_N) * (200 if voice.pitch == 1 else 130)
-    return 0.5 * np.sin(2 * np.pi * (voice.pitch * 2 * cycles + 18 * np.sin(2 * np.pi * phase_N)))
+    sound_N: Floats = 0.5 * np.sin(2 * np.pi * (voice.pitch * 2 * cycles + 18 * np.sin(2 * np.pi * phase_N)))
+    return sound_N
 
 
 def _bell(since_N: Floats, _: Floats, voice: Voice) -> Floats:
     partials = sum(np.sin(2 * np.pi * voice.pitch * 880 * ratio * since_N) / ratio for ratio in (1.0, 2.76, 5.4))
-    return 0.6 * partials * np.exp(-5 * since_N)
+    sound_N: Floats = 0.6 * partials * np.exp(-5 * since_N)
+    return sound_N
 
 
 def _clap(since_N: Floats, _: Floats, voice: Voice) -> Floats:
-    return voice.noise_N * np.exp(-28 * since_N)
+    sound_N: Floats = voice.noise_N * np.exp(-28 * since_N)
+    return sound_N
 
 
 def _growl(since_N: Floats, _: Floats, voice: Voice) -> Floats:
     saw = 2 * ((voice.pitch * 95 * since_N) % 1) - 1
-    return saw * np.exp(-4 * since_N) * (0.6 + 0.4 * np.sin(2 * np.pi * 24 * since_N))
+    sound_N: Floats = saw * np.exp(-4 * since_N) * (0.6 + 0.4 * np.sin(2 * np.pi * 24 * since_N))
+    return sound_N
 
 
 def _blip(since_N: Floats, _: Floats, voice: Voice) -> Floats:
     step = (voice.event_N * 5) % 8
-    return 0.7 * np.sign(np.sin(2 * np.pi * voice.pitch * 900 * 2 ** (step / 12) * since_N)) * np.exp(-12 * since_N)
+    sound_N: Floats = (
+        0.7 * np.sign(np.sin(2 * np.pi * voice.pitch * 900 * 2 ** (step / 12) * since_N)) * np.exp(-12 * since_N)
+    )
+    return sound_N
 
 
 def _chirp(since_N: Floats, _: Floats, voice: Voice) -> Floats:
     inside = np.minimum(since_N, 0.3)
-    return 0.8 * np.sin(2 * np.pi * voice.pitch * (300 * inside + 2500 * inside**2)) * (since_N < 0.3)
+    sound_N: Floats = 0.8 * np.sin(2 * np.pi * voice.pitch * (300 * inside + 2500 * inside**2)) * (since_N < 0.3)
+    return sound_N
 
 
 _KINDS: tuple[tuple[str, Callable[[float, int], Pose], Callable[[Floats, Floats, Voice], Floats]], ...] = (

@@ -76,8 +76,7 @@ class Painter:
         # Without marks a place has a palette of its own; with them it takes the film's.
         colour = self._palette(random, value=1.0)
         texture = np.sin(columns * marks.texture_x * 2 + rows * marks.texture_y * 2)
-        image = (light + 0.10 * strength * texture)[..., None] * colour
-        return image.astype(np.float32)
+        return np.asarray((light + 0.10 * strength * texture)[..., None] * colour, np.float32)
 
     def _character(self, random: np.random.Generator) -> _Character:
         radius = random.uniform(0.11, 0.16) * self._height
@@ -91,18 +90,18 @@ class Painter:
         return np.array(colour, np.float32) * 255
 
 
-def _shape(shape: str, u: npt.NDArray[np.float32], v: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def _shape(shape: str, u: Image, v: Image) -> Image:
     """Return about how far, in radii, each point lies outside a shape of radius one (negative: inside)."""
     a, b = np.abs(u), np.abs(v)
     match shape:
         case "square":
-            return np.maximum(a, b) - 0.85
+            outside = np.maximum(a, b) - 0.85
         case "triangle":
-            return np.maximum(0.87 * a + 0.5 * v, -v) - 0.55
+            outside = np.maximum(0.87 * a + 0.5 * v, -v) - 0.55
         case "cross":
-            return np.maximum(np.minimum(a, b) - 0.28, np.maximum(a, b) - 1.0)
+            outside = np.maximum(np.minimum(a, b) - 0.28, np.maximum(a, b) - 1.0)
         case "bar":
-            return np.maximum(a / 1.2 - 1.0, b - 0.35)
+            outside = np.maximum(a / 1.2 - 1.0, b - 0.35)
         case _:
-            angle = np.arctan2(v, u)
-            return np.hypot(u, v) - (0.75 + 0.3 * np.cos(5 * angle))
+            outside = np.hypot(u, v) - (0.75 + 0.3 * np.cos(5 * np.arctan2(v, u)))
+    return np.asarray(outside, np.float32)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from talkies.core import UsageError, in_processes, write_atomically
+from talkies.core import UsageError, cause_of, in_processes, write_atomically
 from talkies.media import FilmWriter, VideoCoding
 from talkies.synth.concepts import CONCEPTS
 from talkies.synth.picture import Painter
@@ -13,7 +13,9 @@ from talkies.synth.script import FilmScript, Shot, SynthConfig, write_script
 from talkies.synth.sound import compose
 
 TRUTH_VERSION = 1
-_CODING = VideoCoding(gop=48, crf=22, preset="superfast", b_frames=2, tune=None)  # an ordinary film: long GOP, B-frames, an edit list
+_CODING = VideoCoding(
+    gop=48, crf=22, preset="superfast", b_frames=2, tune=None
+)  # an ordinary film: long GOP, B-frames, an edit list
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ def render_films(
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"{folder} cannot be made a folder ({(error.strerror or '').lower()}); name another") from error
+        raise UsageError(f"{folder} cannot be made a folder ({cause_of(error)}); name another") from error
     paths = {script.name: folder / f"{script.name}.mp4" for script in scripts}
     there = {script.name for script in scripts if paths[script.name].exists()}
     for script in scripts:
@@ -120,8 +122,6 @@ def _truth(scripts: dict[str, FilmScript]) -> str:
             }
             for shot in script.shots
         ]
-        films.append(
-            {"name": name, "file": f"{name}.mp4", "shots": shots, "script": script.model_dump(mode="json")}
-        )
+        films.append({"name": name, "file": f"{name}.mp4", "shots": shots, "script": script.model_dump(mode="json")})
     document = {"schema_version": TRUTH_VERSION, "concepts": [concept.name for concept in CONCEPTS], "films": films}
     return json.dumps(document, indent=1)

@@ -34,7 +34,8 @@ class SynthConfig(Config):
     def _shots_have_a_length(self) -> Self:
         if self.shot_seconds_min > self.shot_seconds_max:
             raise ValueError(
-                f"shot_seconds_min must not exceed shot_seconds_max, got {self.shot_seconds_min} and {self.shot_seconds_max}"
+                f"shot_seconds_min must not exceed shot_seconds_max, "
+                f"got {self.shot_seconds_min} and {self.shot_seconds_max}"
             )
         return self
 

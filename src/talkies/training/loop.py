@@ -25,9 +25,7 @@ class System(nn.Module):
         super().__init__()
         self.transform, self.model, self.objective = transform, model, objective
 
-    def forward(
-        self, batch: ClipBatch, generator: torch.Generator
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    def forward(self, batch: ClipBatch, generator: torch.Generator) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Return the losses of a batch and its report."""
         ready = self.transform(batch, generator)
         video_BD, audio_BD = self.model(ready.video_BCTHW, ready.audio_B1FL)

@@ -8,7 +8,6 @@ from pathlib import Path
 import torch
 from lightning_fabric import Fabric
 
-from talkies import __version__
 from talkies.clips import TrainingClips, loader, open_for_training
 from talkies.config import check, read_yaml, to_yaml
 from talkies.core import ConfigError, RunError
@@ -126,11 +125,17 @@ def _restore(checkpoint: Checkpoint, system: System, optimiser: torch.optim.Opti
 
 def _check_devices(config: RunConfig) -> None:
     if config.training.device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("training.device is cuda and this machine has no CUDA device; set training.device=cpu or auto")
-    if config.training.device == "auto" and config.training.devices > 1 and torch.cuda.device_count() < config.training.devices:
         raise ConfigError(
-            f"training.devices is {config.training.devices} and this machine has {torch.cuda.device_count()} CUDA devices; "
-            f"lower it, or set training.device=cpu"
+            "training.device is cuda and this machine has no CUDA device; set training.device=cpu or auto"
+        )
+    if (
+        config.training.device == "auto"
+        and config.training.devices > 1
+        and torch.cuda.device_count() < config.training.devices
+    ):
+        raise ConfigError(
+            f"training.devices is {config.training.devices}, this machine has "
+            f"{torch.cuda.device_count()} CUDA devices; lower it, or set training.device=cpu"
         )
 
 
@@ -148,7 +153,10 @@ def _check_unchanged(config: RunConfig, folder: RunFolder) -> None:
 
 
 def _record(library: Path, clips: TrainingClips) -> RunRecord:
-    tools = {"talkies": __version__, **{name: version(name) for name in ("torch", "av", "lightning-fabric")}}
+    tools = {"talkies": version("talkies"), **{name: version(name) for name in ("torch", "av", "lightning-fabric")}}
     return RunRecord(
-        library=str(library.absolute()), profile=clips.profile.model_dump(), films=clips.plan.films.film_ids, tools=tools
+        library=str(library.absolute()),
+        profile=clips.profile.model_dump(),
+        films=clips.plan.films.film_ids,
+        tools=tools,
     )

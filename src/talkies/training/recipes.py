@@ -13,7 +13,9 @@ _SUFFIXES = (".yaml", ".yml")
 
 def recipe_names() -> list[str]:
     """Return the names of the recipes that the package ships."""
-    return sorted(entry.name.removesuffix(".yaml") for entry in files("talkies.recipes").iterdir() if entry.name.endswith(".yaml"))
+    return sorted(
+        entry.name.removesuffix(".yaml") for entry in files("talkies.recipes").iterdir() if entry.name.endswith(".yaml")
+    )
 
 
 def resolve(recipe: str, overrides: Sequence[str] = ()) -> RunConfig:
@@ -29,6 +31,8 @@ def resolve(recipe: str, overrides: Sequence[str] = ()) -> RunConfig:
             values = read_yaml(path)
     else:
         known = recipe_names()
-        raise ConfigError(f"no recipe '{recipe}'{nearest(recipe, known)}; there are: {', '.join(known)}, or name a YAML file")
+        raise ConfigError(
+            f"no recipe '{recipe}'{nearest(recipe, known)}; there are: {', '.join(known)}, or name a YAML file"
+        )
     check(RunConfig, values, f"recipe {recipe}")
     return check(RunConfig, apply_overrides(values, overrides, RunConfig), "--set" if overrides else f"recipe {recipe}")

@@ -18,7 +18,9 @@ _YUV_RANGE, _YUV_ZERO = (219.0, 224.0, 224.0), (16.0, 128.0, 128.0)  # limited r
 
 
 class VideoTransformConfig(Config):
-    """Pictures are `size` × `size`; in training, squares of at least `crop_area_min` of the area, mirrored with chance `flip`."""
+    """Pictures are `size` × `size`: in training, crops of `crop_area_min` of the area or more,
+    mirrored with chance `flip`.
+    """  # noqa: D205
 
     size: Annotated[int, Field(ge=16, le=1024)]
     crop_area_min: Annotated[float, Field(gt=0, le=1)] = 0.5
@@ -37,7 +39,7 @@ class VideoTransform(nn.Module):
     """From planar YUV 4:2:0 uint8 `[B, T, P, W]` to normalised colour `[B, C, T, Z, Z]`.
 
     Crop, mirror and resize (antialiased, as PIL's bilinear) are linear along each axis: one matrix a clip and axis,
-    so a whole batch is two matrix products. Being linear, they come before the colours, where chroma is still half-size.
+    so a whole batch is two matrix products. Being linear, they come before the colours, while chroma is half-size.
     """
 
     def __init__(self, config: VideoTransformConfig) -> None:
@@ -45,7 +47,7 @@ class VideoTransform(nn.Module):
         self._config = config
 
     def forward(self, video_BTPW: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Return the model's input; with a generator (on the CPU) crops and mirrorings are drawn, without it the whole is taken."""
+        """Return the model's input: with a generator (on the CPU) cropped and mirrored at random, without one whole."""
         batch, frames, rows, width = video_BTPW.shape
         height = rows * 2 // 3
         crops = self._crops(batch, generator)
@@ -67,7 +69,9 @@ class VideoTransform(nn.Module):
 
     def _crops(self, batch: int, generator: torch.Generator | None) -> "_Crops":
         if generator is None:
-            return _Crops(torch.zeros(batch), torch.zeros(batch), torch.ones(batch), torch.zeros(batch, dtype=torch.bool))
+            return _Crops(
+                torch.zeros(batch), torch.zeros(batch), torch.ones(batch), torch.zeros(batch, dtype=torch.bool)
+            )
         side = torch.empty(batch).uniform_(self._config.crop_area_min, 1, generator=generator).sqrt()
         top, left = (torch.rand(batch, generator=generator) * (1 - side) for _ in range(2))
         return _Crops(top, left, side, torch.rand(batch, generator=generator) < self._config.flip)
