@@ -110,7 +110,7 @@ class Conformer:
         self.report.sound_start_seconds = self._sounds.start_seconds
         self.report.sound_end_seconds = self._sounds.end_seconds
 
-    def _decoded(self, packet: av.Packet[Any]) -> list[av.VideoFrame | av.AudioFrame]:
+    def _decoded(self, packet: "av.Packet[Any]") -> list[av.VideoFrame | av.AudioFrame]:
         self.report.packets += packet.size > 0
         try:
             return list(packet.decode())

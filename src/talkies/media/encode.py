@@ -94,7 +94,7 @@ class FilmWriter:
         self._samples += len(samples_S)
         self._mux(self._audio.encode(frame))
 
-    def _mux(self, packets: Sequence[av.Packet[Any]]) -> None:
+    def _mux(self, packets: "Sequence[av.Packet[Any]]") -> None:
         try:
             self._container.mux(packets)
         except FFmpegError as error:
