@@ -3,7 +3,7 @@
 from talkies.media.conform import Conformer, Picture, Sound
 from talkies.media.encode import FilmWriter, VideoCoding
 from talkies.media.probe import AudioTrack, MediaInfo, VideoTrack, looks_like_media, probe
-from talkies.media.reader import SoundReader, VideoReader, write_wav
+from talkies.media.reader import SoundReader, VideoReader, rgb_of, write_wav
 
 __all__ = [
     "AudioTrack",
@@ -18,5 +18,6 @@ __all__ = [
     "VideoTrack",
     "looks_like_media",
     "probe",
+    "rgb_of",
     "write_wav",
 ]

@@ -10,6 +10,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 from av.error import FFmpegError
+from av.video.reformatter import ColorRange, Colorspace
 
 from talkies.core import MediaError, Span
 
@@ -151,3 +152,10 @@ def write_wav(path: Path, rate_hz: int) -> wave.Wave_write:
     file.setsampwidth(2)
     file.setframerate(rate_hz)
     return file
+
+
+def rgb_of(yuv_PW: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Return a planar YUV 4:2:0 picture `[P, W]` (BT.601, limited range) as red, green, blue `[H, W, 3]`."""
+    frame = av.VideoFrame.from_ndarray(yuv_PW, format="yuv420p")
+    frame.colorspace, frame.color_range = Colorspace.ITU601, ColorRange.MPEG
+    return frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)

@@ -1,0 +1,31 @@
+"""`talkies demo`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from talkies.cli.output import Json, print_json, print_table, progress_bars, say
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command()(demo)
+
+
+def demo(
+    workspace: Annotated[Path, typer.Option("--workspace", help="Where everything goes.")] = Path("demo"),
+    json: Json = False,
+) -> None:
+    """Walk the whole road on synthetic films: render, ingest, pre-train, evaluate, embed, search, report."""
+    from talkies.study import demo_document, demo_rows, run_demo
+
+    with progress_bars() as bars:
+        report = run_demo(workspace, on_progress=bars.update)
+    if json:
+        print_json(demo_document(report))
+        return
+    print_table(
+        "On films that the model has never seen", ("measure", "untrained", "trained", "chance"), demo_rows(report)
+    )
+    say(f"the report, with pictures: {report.page}")

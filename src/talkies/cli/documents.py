@@ -1,0 +1,85 @@
+"""The JSON documents of the verbs, as docs/json.md describes them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from talkies.embedding import EmbedReport, SearchResult
+from talkies.evaluation import Result
+from talkies.library import FilmRecord
+from talkies.synth import RenderReport
+from talkies.training import PretrainReport
+
+
+def film_document(film: FilmRecord) -> dict[str, Any]:
+    """Return one film as `ingest` and `films` show it."""
+    return {
+        "film_id": film.film_id,
+        "source": film.source,
+        "verdict": str(film.verdict),
+        "reasons": [reason.code for reason in film.reasons],
+        "messages": [reason.text for reason in film.reasons],
+        "duration_seconds": film.duration_seconds,
+        "shots": film.shots,
+        "width": film.width,
+        "height": film.height,
+        "stored_bytes": film.stored_bytes,
+    }
+
+
+def films_document(films: Sequence[FilmRecord]) -> dict[str, Any]:
+    """Return the document of `films`."""
+    return {"films": [film_document(film) for film in films]}
+
+
+def render_document(report: RenderReport) -> dict[str, Any]:
+    """Return the document of `render`."""
+    files = [str(path) for path in report.films]
+    return {"folder": str(report.folder), "films": files, "reused": report.reused}
+
+
+def pretrain_document(report: PretrainReport) -> dict[str, Any]:
+    """Return the document of `pretrain`."""
+    return {"run": str(report.run), "steps": report.steps, "model": report.stamp, "last": report.last}
+
+
+def evaluate_document(result: Result) -> dict[str, Any]:
+    """Return the document of `evaluate`."""
+    return result.model_dump(mode="json")
+
+
+def embed_document(report: EmbedReport) -> dict[str, Any]:
+    """Return the document of `embed`."""
+    return {
+        "model": report.entry.stamp,
+        "run": report.entry.run,
+        "films": report.films,
+        "clips": report.clips,
+        "reused": report.reused,
+        "too_short": list(report.too_short),
+    }
+
+
+def search_document(result: SearchResult) -> dict[str, Any]:
+    """Return the document of `search`."""
+    return {
+        "query": {
+            "film_id": result.film_id,
+            "source": result.source,
+            "at_seconds": result.query.at_seconds,
+            "start_seconds": result.start_seconds,
+            "end_seconds": result.end_seconds,
+            "from": result.query.from_,
+            "to": result.query.to,
+            "model": result.stamp,
+        },
+        "hits": [
+            {
+                "film_id": hit.film_id,
+                "source": hit.source,
+                "start_seconds": hit.start_seconds,
+                "end_seconds": hit.end_seconds,
+                "score": hit.score,
+            }
+            for hit in result.hits
+        ],
+    }

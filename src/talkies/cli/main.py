@@ -1,0 +1,65 @@
+"""The `talkies` command: its verbs, and the one place where an error becomes a sentence and an exit status."""
+
+import os
+import sys
+from typing import Annotated
+
+import click
+import typer
+
+from talkies.cli import demo, embed, evaluate, films, ingest, pretrain, render, search
+from talkies.core import TalkiesError, cause_of
+
+app = typer.Typer(
+    name="talkies",
+    help="Learn what pictures and sounds mean from films nobody labelled, and search them.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+for verb in (demo, render, ingest, films, pretrain, evaluate, embed, search):
+    verb.register(app)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"talkies {version('talkies')}")
+        raise typer.Exit
+
+
+@app.callback()
+def talkies(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Learn what pictures and sounds mean from films nobody labelled, and search them."""
+
+
+def main() -> None:
+    """Run the command line and exit: 0 done, 1 the work failed, 2 a wrong argument or an unusable input."""
+    try:
+        status = app(standalone_mode=False)
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "talkies"
+        _leave(f"{error.format_message().rstrip('.')}; see: {command} --help", 2)
+    except click.ClickException as error:
+        _leave(error.format_message(), 2)
+    except (click.Abort, KeyboardInterrupt):
+        _leave("stopped; what was finished is kept, the same command goes on from there", 130)
+    except TalkiesError as error:
+        _leave(str(error), error.exit_status)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _leave(f"{where}{cause_of(error)}", 1)
+    except Exception as error:  # the last line: a fault of ours must not hide behind a page of traceback
+        if os.environ.get("TALKIES_TRACEBACK"):
+            raise
+        _leave(f"a fault in talkies: {type(error).__name__}: {error}; TALKIES_TRACEBACK=1 shows where", 1)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _leave(sentence: str, status: int) -> None:
+    print(f"talkies: {' '.join(sentence.split())}", file=sys.stderr)
+    sys.exit(status)

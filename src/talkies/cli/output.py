@@ -1,0 +1,77 @@
+"""What verbs have in common: the JSON option, tables on stdout, progress and messages on stderr."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else there.")]
+LibraryFolder = Annotated[Path, typer.Option("--library", help="The library's folder.", show_default=False)]
+RunOption = Annotated[Path, typer.Option("--run", help="The run's folder.", show_default=False)]
+
+messages = Console(stderr=True, highlight=False)
+
+
+def print_json(document: dict[str, Any]) -> None:
+    """Print the one document of a verb."""
+    print(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[str] = ()) -> None:
+    """Print a table; the columns in `numbers` are right-aligned."""
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for column in columns:
+        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    console = Console(highlight=False)
+    if not console.is_terminal:  # a file or a pipe is as wide as it takes
+        console = Console(highlight=False, width=160)
+    console.print(table)
+
+
+def say(sentence: str) -> None:
+    """Print a message on stderr."""
+    messages.print(sentence, markup=False, soft_wrap=True)
+
+
+class Bars:
+    """Progress bars by name; each begins when its total is first told."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress, self._tasks = progress, dict[str, TaskID]()
+
+    def update(self, name: str, done: int, total: int, note: str = "") -> None:
+        """Show that `done` of `total` are done, with a note behind."""
+        if name not in self._tasks:
+            self._tasks[name] = self._progress.add_task(name, total=total, note="")
+        self._progress.update(self._tasks[name], completed=done, total=total, note=note)
+
+
+@contextmanager
+def progress_bars() -> Iterator[Bars]:
+    """Yield progress bars on stderr, shown while the block runs (on a terminal)."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=messages) as progress:
+        yield Bars(progress)

@@ -1,0 +1,172 @@
+"""The demonstration: the whole road on synthetic films, in minutes on two cores, with a report to look at."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from talkies.embedding import embed, load_encoder
+from talkies.evaluation import Result, evaluate
+from talkies.ingest import ingest
+from talkies.library import read_json, write_json
+from talkies.models import RunFolder
+from talkies.study.demo_page import write_page
+from talkies.study.demo_search import FoundMoments, find_by, share_of_same_concept
+from talkies.synth import SynthConfig, render_films
+from talkies.training import Progress, pretrain, resolve
+from talkies.training.metrics import read_metrics
+
+OnProgress = Callable[[str, int, int, str], None]
+_TASKS = ("retrieval", "synthetic-concepts")
+
+
+@dataclass(frozen=True, slots=True)
+class DemoScale:
+    """How much the demonstration does: films to learn from, films never seen, seconds of each, steps, processes."""
+
+    films: int = 12
+    unseen_films: int = 4
+    seconds: float = 48.0
+    steps: int = 240
+    workers: int = 2
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class DemoReport:
+    """What the demonstration came to: results before and after training by task, searches, and the page."""
+
+    workspace: Path
+    page: Path
+    untrained: dict[str, Result]
+    trained: dict[str, Result]
+    searches: dict[str, FoundMoments]
+    same_concept: dict[str, float]
+    same_concept_chance: float
+
+
+def run_demo(workspace: Path, scale: DemoScale | None = None, on_progress: OnProgress | None = None) -> DemoReport:
+    """Walk the whole road in folder `workspace`; what is there from an earlier walk is used again.
+
+    `on_progress` is called with the name of a stage, what is done of it, its total, and a note.
+
+    Raises:
+        TalkiesError: as the verbs that it calls.
+    """
+    scale, tell = scale or DemoScale(), on_progress or (lambda *_: None)
+    films, unseen = workspace / "films", workspace / "unseen-films"
+    _render(films, scale.films, scale, 2 * scale.seed, tell)
+    _render(unseen, scale.unseen_films, scale, 2 * scale.seed + 1, tell)
+    library = _ingest(films, workspace / "library", scale, tell)
+    unseen_library = _ingest(unseen, workspace / "unseen-library", scale, tell)
+    run = workspace / "run"
+    _pretrain(library, run, scale, tell)
+    untrained, trained = (
+        {task: _evaluate(task, run, unseen, step, workspace, tell) for task in _TASKS} for step in (0, scale.steps)
+    )
+    embed(unseen_library, run, on_film=_counter("embed the unseen films", tell))
+    searches = {side: find_by(side, unseen_library, unseen) for side in ("video", "audio")}
+    shares, chance = share_of_same_concept(unseen_library, unseen)
+    report = DemoReport(workspace, workspace / "report.html", untrained, trained, searches, shares, chance)
+    write_page(report.page, unseen_library, read_metrics(RunFolder(run).metrics_path), demo_rows(report), searches)
+    tell("report", 1, 1, str(report.page))
+    return report
+
+
+def demo_rows(report: DemoReport) -> list[tuple[str, str, str, str]]:
+    """Return the summary: measure, untrained, trained, chance."""
+    rows: list[tuple[str, str, str, str]] = []
+    for task, names in _SHOWN.items():
+        before, after = report.untrained[task], report.trained[task]
+        for name, words in names.items():
+            chance = after.protocol["chance"][name]
+            untrained, trained = _percent(before.metrics[name].mean), _percent(after.metrics[name].mean)
+            rows.append((words, untrained, trained, _percent(chance)))
+    for side, words in (("video", "picture → picture"), ("audio", "sound → picture")):
+        share, chance = report.same_concept[side], report.same_concept_chance
+        label = f"search {words}: best five of the same concept"
+        rows.append((label, "", _percent(share), _percent(chance)))
+    return rows
+
+
+def demo_document(report: DemoReport) -> dict[str, Any]:
+    """Return the JSON document of the demonstration."""
+    return {
+        "workspace": str(report.workspace),
+        "report": str(report.page),
+        "untrained": {task: result.model_dump(mode="json") for task, result in report.untrained.items()},
+        "trained": {task: result.model_dump(mode="json") for task, result in report.trained.items()},
+        "same_concept_among_best_five": {**report.same_concept, "chance": report.same_concept_chance},
+    }
+
+
+_SHOWN = {
+    "retrieval": {
+        "within_film_video_to_audio_recall_at_1": "sound of a picture found within its film, first of all",
+        "within_film_audio_to_video_recall_at_1": "picture of a sound found within its film, first of all",
+        "within_film_video_to_audio_recall_at_5": "sound of a picture found within its film, among five",
+        "within_film_audio_to_video_recall_at_5": "picture of a sound found within its film, among five",
+        "across_films_video_to_audio_recall_at_10": "sound of a picture found in all films, among ten",
+        "across_films_audio_to_video_recall_at_10": "picture of a sound found in all films, among ten",
+    },
+    "synthetic-concepts": {
+        "video_accuracy": "concept told from picture features (linear probe)",
+        "audio_accuracy": "concept told from sound features (linear probe)",
+    },
+}
+
+
+def _render(folder: Path, films: int, scale: DemoScale, seed: int, tell: OnProgress) -> None:
+    counter = _counter(f"render {folder.name}", tell)
+    config = SynthConfig(seconds=scale.seconds)
+    render_films(folder, films, config, seed, scale.workers, lambda path: counter(path, films))
+
+
+def _ingest(films: Path, library: Path, scale: DemoScale, tell: OnProgress) -> Path:
+    ingest([films], library, scale.workers, on_film=_counter(f"ingest {films.name}", tell))
+    return library
+
+
+def _pretrain(library: Path, run: Path, scale: DemoScale, tell: OnProgress) -> None:
+    config = resolve("tiny", [f"training.steps={scale.steps}"])
+    folder, note = RunFolder(run), ""
+    if folder.exists() and folder.checkpoints() and folder.checkpoint().step == scale.steps:
+        tell("pre-train", scale.steps, scale.steps, "there already")
+        return
+
+    def on_log(line: dict[str, float]) -> None:
+        nonlocal note
+        note = f"loss {line['loss']:.3f}, {line['clips_per_second']:.0f} clips/s"
+
+    progress = Progress(on_step=lambda done: tell("pre-train", done, scale.steps, note), on_log=on_log)
+    pretrain(library, config, run, resume=folder.exists(), progress=progress)
+
+
+def _evaluate(task: str, run: Path, data: Path, step: int, workspace: Path, tell: OnProgress) -> Result:
+    """Return a result, from the workspace if it was got with the same weights."""
+    path = workspace / f"{task}-step-{step}.json"
+    stage = f"evaluate {task}, {'trained' if step else 'untrained'}"
+    if path.is_file():
+        known = read_json(path, Result, "a result")
+        if known.protocol.get("model_stamp") == load_encoder(run, step).stamp:
+            tell(stage, 1, 1, "there already")
+            return known
+    result = evaluate(task, run, data, step, on_film=_counter(stage, tell))
+    write_json(path, result)
+    return result
+
+
+def _counter(stage: str, tell: OnProgress) -> Callable[[object, int], None]:
+    """Return a callback that counts its calls as progress of a stage."""
+    done = 0
+
+    def count(_: object, total: int) -> None:
+        nonlocal done
+        done += 1
+        tell(stage, done, total, "")
+
+    return count
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"

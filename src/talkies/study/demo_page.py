@@ -1,0 +1,131 @@
+"""The demonstration's page: curves, frames, spectrograms and what was found, in one HTML file without links."""
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from jinja2 import Environment
+from matplotlib.figure import Figure
+from PIL import Image
+
+from talkies.core import Span, as_film_id, write_atomically
+from talkies.library import Library
+from talkies.media import SoundReader, VideoReader, rgb_of
+from talkies.study.demo_search import FoundMoments
+from talkies.transforms import AudioTransformConfig, LogMel
+
+_STRIP_FRAMES = 4
+_BLUE, _ORANGE = "#0072B2", "#D55E00"  # told apart by the colour-blind
+_ASKED = {"video": "by picture", "audio": "by sound"}
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A span of a film as the page shows it: frames and spectrogram as PNG data."""
+
+    title: str
+    concept: str
+    is_same: bool
+    score: str
+    frames: str
+    spectrogram: str
+
+
+def write_page(
+    path: Path,
+    library: Path,
+    metrics: Sequence[Mapping[str, float]],
+    rows: Sequence[tuple[str, str, str, str]],
+    searches: Mapping[str, FoundMoments],
+) -> None:
+    """Write the page to `path`."""
+    template = Environment(autoescape=True).from_string(
+        (files("talkies.study") / "templates" / "demo.html").read_text(encoding="utf-8")
+    )
+    opened = Library.open(library)
+    page = template.render(
+        version=version("talkies"),
+        rows=rows,
+        curves=_curves(metrics),
+        last=metrics[-1] if metrics else {},
+        searches=[_shown(opened, _ASKED[side], found) for side, found in searches.items()],
+    )
+    write_atomically(path, page)
+
+
+def _shown(library: Library, how: str, found: FoundMoments) -> dict[str, object]:
+    result = found.result
+    query = Moment(
+        title=f"{result.source}, {result.start_seconds:.1f}–{result.end_seconds:.1f} s",
+        concept=found.concept,
+        is_same=True,
+        score="",
+        frames=_strip(library, result.film_id, result.start_seconds, result.end_seconds),
+        spectrogram=_spectrogram(library, result.film_id, result.start_seconds, result.end_seconds),
+    )
+    hits = [
+        Moment(
+            title=f"{hit.source}, {hit.start_seconds:.1f}–{hit.end_seconds:.1f} s",
+            concept=concept or "a cut lies inside",
+            is_same=concept == found.concept,
+            score=f"{hit.score:.2f}",
+            frames=_strip(library, hit.film_id, hit.start_seconds, hit.end_seconds),
+            spectrogram=_spectrogram(library, hit.film_id, hit.start_seconds, hit.end_seconds),
+        )
+        for hit, concept in zip(result.hits, found.hit_concepts, strict=True)
+    ]
+    return {"how": how, "query": query, "hits": hits}
+
+
+def _strip(library: Library, film_id: str, start_seconds: float, end_seconds: float) -> str:
+    """Return frames of a span, side by side."""
+    profile, film = library.profile, as_film_id(film_id)
+    start, end = (round(seconds * profile.fps) for seconds in (start_seconds, end_seconds))
+    with VideoReader(library.proxy_path(film), profile.fps, profile.gop) as reader:
+        pictures = reader.read(range(start, end, max(1, (end - start) // _STRIP_FRAMES)))[:_STRIP_FRAMES]
+    return _png(np.concatenate([rgb_of(picture) for picture in pictures], axis=1))
+
+
+def _spectrogram(library: Library, film_id: str, start_seconds: float, end_seconds: float) -> str:
+    """Return the log-mel of a span, low notes below."""
+    grid = library.profile.grid
+    span = Span(round(start_seconds * grid.fps), round(end_seconds * grid.fps))
+    samples_S = SoundReader(library.audio_path(as_film_id(film_id))).read(span, grid.samples_per_frame)
+    log_mel = LogMel(AudioTransformConfig(mels=64), grid.audio_rate_hz)
+    level_FL = log_mel(torch.from_numpy(samples_S)[None])[0, 0].flip(0).numpy()
+    shade = np.clip((level_FL + 2.0) / 5.0, 0, 1)
+    colours = (1 - shade[..., None]) * np.array([247, 249, 252]) + shade[..., None] * np.array([0, 50, 95])
+    return _png(colours.astype(np.uint8).repeat(2, axis=0).repeat(2, axis=1))
+
+
+def _curves(metrics: Sequence[Mapping[str, float]]) -> str:
+    figure = Figure(figsize=(9, 3.2), layout="constrained")
+    losses, accuracies = figure.subplots(1, 2)
+    steps = [line["step"] for line in metrics]
+    for axes, names, title in (
+        (losses, ("loss_within_film", "loss_which_film"), "loss (nats)"),
+        (accuracies, ("accuracy_within_film", "accuracy_which_film"), "accuracy in the batch"),
+    ):
+        for name, colour, style in zip(names, (_BLUE, _ORANGE), ("-", "--"), strict=True):
+            label = "which clip of the film" if "within" in name else "which film (not trained on)"
+            axes.plot(steps, [line[name] for line in metrics], style, color=colour, label=label)
+        axes.set(xlabel="step", ylabel=title, ylim=(0, None))
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(alpha=0.25)
+        axes.legend(frameon=False)
+    data = io.BytesIO()
+    figure.savefig(data, format="svg", metadata={"Date": None})
+    return f"data:image/svg+xml;base64,{base64.b64encode(data.getvalue()).decode()}"
+
+
+def _png(rgb_HWC: npt.NDArray[np.uint8]) -> str:
+    data = io.BytesIO()
+    Image.fromarray(rgb_HWC).save(data, format="PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(data.getvalue()).decode()}"

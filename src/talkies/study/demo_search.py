@@ -1,0 +1,77 @@
+"""Searches over rendered films, judged by their truth."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from talkies.core import Span
+from talkies.embedding import Hit, SearchQuery, SearchResult, search
+from talkies.embedding.index import Modality
+from talkies.evaluation.concepts import Truth, TruthShot, concept_of, read_truth
+from talkies.library import Library
+
+_BEST = 5
+_LEAST_SHOT_SECONDS = 2.0
+_QUERY_SHOT = 3  # neither the first shot nor a chosen one
+
+
+@dataclass(frozen=True, slots=True)
+class FoundMoments:
+    """One search: its result, the name of the query's concept, and that of each hit (none where a cut lies inside)."""
+
+    result: SearchResult
+    concept: str
+    hit_concepts: tuple[str | None, ...]
+
+
+def find_by(side: Modality, library: Path, films: Path) -> FoundMoments:
+    """Return what is found for the picture or the sound of one shot of the first film, among all pictures."""
+    truth = read_truth(films)
+    film = truth.films[0]
+    shot = film.shots[min(_QUERY_SHOT, len(film.shots) - 1)]
+    result = search(library, SearchQuery(film.file, _middle(shot), side, "video", _BEST))
+    names = tuple(_name(truth, _concept_of_hit(library, truth, hit)) for hit in result.hits)
+    return FoundMoments(result, truth.concepts[shot.concept], names)
+
+
+def share_of_same_concept(library: Path, films: Path) -> tuple[dict[str, float], float]:
+    """Return, by side, how many of the five best pictures are of the query's concept, and the chance of it.
+
+    Each shot of each film asks once, with the clip in its middle; chance is the concepts' mean share of the clips.
+    """
+    truth, shares = read_truth(films), dict[str, float]()
+    for side in ("video", "audio"):
+        found: list[float] = []
+        for film in truth.films:
+            for shot in (s for s in film.shots if s.end_seconds - s.start_seconds >= _LEAST_SHOT_SECONDS):
+                result = search(library, SearchQuery(film.file, _middle(shot), side, "video", _BEST))
+                same = [_concept_of_hit(library, truth, hit) == shot.concept for hit in result.hits]
+                found.append(float(np.mean(same)))
+        shares[side] = float(np.mean(found))
+    return shares, _chance(truth)
+
+
+def _middle(shot: TruthShot) -> float:
+    return (shot.start_seconds + shot.end_seconds) / 2
+
+
+def _concept_of_hit(library: Path, truth: Truth, hit: Hit) -> int | None:
+    fps = Library.open(library).profile.fps
+    shots = {film.file: film.shots for film in truth.films}[hit.source]
+    return concept_of(Span(round(hit.start_seconds * fps), round(hit.end_seconds * fps)), shots, fps)
+
+
+def _name(truth: Truth, concept: int | None) -> str | None:
+    return None if concept is None else truth.concepts[concept]
+
+
+def _chance(truth: Truth) -> float:
+    """Return how often a picture drawn at random is of the concept of a shot drawn at random, by screen time."""
+    seconds = np.zeros(len(truth.concepts))
+    asked = np.zeros(len(truth.concepts))
+    for film in truth.films:
+        for shot in film.shots:
+            seconds[shot.concept] += shot.end_seconds - shot.start_seconds
+            asked[shot.concept] += 1
+    return float((seconds / seconds.sum()) @ (asked / asked.sum()))
