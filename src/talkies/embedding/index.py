@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-import lancedb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -123,6 +122,8 @@ class VectorIndex:
         return self._database().open_table(_table_name(stamp))
 
     def _database(self) -> Any:
+        import lancedb  # here, for it takes a second to import, and most verbs do not search
+
         return lancedb.connect(str(self._library.index_folder), read_consistency_interval=timedelta(0))
 
 

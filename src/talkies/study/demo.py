@@ -17,6 +17,7 @@ from talkies.training import Progress, pretrain, resolve
 from talkies.training.metrics import read_metrics
 
 OnProgress = Callable[[str, int, int, str], None]
+DEMO_COLUMNS = ("measure", "untrained", "trained", "chance")
 _TASKS = ("retrieval", "synthetic-concepts")
 
 
@@ -93,6 +94,7 @@ def demo_document(report: DemoReport) -> dict[str, Any]:
     """Return the JSON document of the demonstration."""
     return {
         "workspace": str(report.workspace),
+        "summary": [dict(zip(DEMO_COLUMNS, row, strict=True)) for row in demo_rows(report)],
         "report": str(report.page),
         "untrained": {task: result.model_dump(mode="json") for task, result in report.untrained.items()},
         "trained": {task: result.model_dump(mode="json") for task, result in report.trained.items()},
