@@ -4,7 +4,6 @@ import os
 import sys
 from typing import Annotated
 
-import click
 import typer
 
 from talkies.cli import demo, embed, evaluate, films, ingest, pretrain, render, search
@@ -13,7 +12,6 @@ from talkies.core import TalkiesError, cause_of
 app = typer.Typer(
     name="talkies",
     help="Learn what pictures and sounds mean from films nobody labelled, and search them.",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
 for verb in (demo, render, ingest, films, pretrain, evaluate, embed, search):
@@ -28,25 +26,26 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def talkies(
-    version: Annotated[
+    context: typer.Context,
+    _version_wanted: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Learn what pictures and sounds mean from films nobody labelled, and search them."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())
 
 
 def main() -> None:
     """Run the command line and exit: 0 done, 1 the work failed, 2 a wrong argument or an unusable input."""
     try:
         status = app(standalone_mode=False)
-    except click.UsageError as error:
-        command = error.ctx.command_path if error.ctx else "talkies"
-        _leave(f"{error.format_message().rstrip('.')}; see: {command} --help", 2)
-    except click.ClickException as error:
-        _leave(error.format_message(), 2)
-    except (click.Abort, KeyboardInterrupt):
+    except typer.TyperException as error:
+        message = error.format_message().rstrip(".")
+        _leave(f"{message[:1].lower()}{message[1:]}; see: talkies --help", 2)
+    except (typer.Abort, KeyboardInterrupt):
         _leave("stopped; what was finished is kept, the same command goes on from there", 130)
     except TalkiesError as error:
         _leave(str(error), error.exit_status)

@@ -14,10 +14,9 @@ from rich.progress import (
     Progress,
     TaskID,
     TextColumn,
-    TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
+from rich.table import Column, Table
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else there.")]
 LibraryFolder = Annotated[Path, typer.Option("--library", help="The library's folder.", show_default=False)]
@@ -50,13 +49,19 @@ def say(sentence: str) -> None:
 
 
 class Bars:
-    """Progress bars by name; each begins when its total is first told."""
+    """Progress bars by name; each begins when its total is first told, and nothing is shown before the first."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress, self._tasks = progress, dict[str, TaskID]()
 
+    @property
+    def begun(self) -> bool:
+        """Whether any bar is shown."""
+        return bool(self._tasks)
+
     def update(self, name: str, done: int, total: int, note: str = "") -> None:
         """Show that `done` of `total` are done, with a note behind."""
+        self._progress.start()
         if name not in self._tasks:
             self._tasks[name] = self._progress.add_task(name, total=total, note="")
         self._progress.update(self._tasks[name], completed=done, total=total, note=note)
@@ -66,12 +71,16 @@ class Bars:
 def progress_bars() -> Iterator[Bars]:
     """Yield progress bars on stderr, shown while the block runs (on a terminal)."""
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", table_column=Column(no_wrap=True)),
         BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
+        MofNCompleteColumn(table_column=Column(no_wrap=True)),
+        TimeRemainingColumn(table_column=Column(no_wrap=True)),
         TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns, console=messages) as progress:
-        yield Bars(progress)
+    progress = Progress(*columns, console=messages)
+    bars = Bars(progress)
+    try:
+        yield bars
+    finally:
+        if bars.begun:
+            progress.stop()

@@ -55,7 +55,7 @@ def apply_overrides(values: Mapping[str, Any], overrides: Iterable[str], kind: t
         if not equals:
             raise ConfigError(f"an override is key=value, got '{override}'")
         if key not in known:
-            hint = nearest(key, known) or f"; known keys: {', '.join(known)}"
+            hint = nearest(key, known) or f", known keys are {', '.join(known)}"
             raise ConfigError(f"unknown key '{key}' in --set{hint}")
         try:
             value = yaml.safe_load(text)

@@ -5,9 +5,9 @@ from difflib import get_close_matches
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Return `"; did you mean 'x'?"` for the nearest of `known`, or an empty string if none is near."""
+    """Return `" (did you mean 'x'?)"` for the nearest of `known`, or an empty string if none is near."""
     found = get_close_matches(word, sorted(known), n=1, cutoff=0.5)
-    return f"; did you mean '{found[0]}'?" if found else ""
+    return f" (did you mean '{found[0]}'?)" if found else ""
 
 
 def cause_of(error: OSError) -> str:

@@ -19,8 +19,11 @@ import av
 import numpy as np
 import numpy.typing as npt
 from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
+from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+from av.video.stream import VideoStream
 
 from talkies.core import Grid, MediaError
 from talkies.media.source import audio_track, open_media, video_track
@@ -96,7 +99,7 @@ class Conformer:
                 raise MediaError(f"no_{missing}", f"{self._path.name} has no {missing} track; talkies needs both")
             video.codec_context.thread_type = "AUTO"
             video.codec_context.thread_count = self._threads
-            for packet in container.demux(video, audio):
+            for packet in self._demuxed(container, video, audio):
                 for frame in self._decoded(packet):
                     if isinstance(frame, av.VideoFrame):
                         yield from self._given(self._pictures.push(frame))
@@ -109,6 +112,13 @@ class Conformer:
         yield from self._given(self._sounds.flush(self.report.frames))
         self.report.sound_start_seconds = self._sounds.start_seconds
         self.report.sound_end_seconds = self._sounds.end_seconds
+
+    def _demuxed(self, container: InputContainer, video: VideoStream, audio: AudioStream) -> Iterator["av.Packet[Any]"]:
+        """Yield packets up to the end, or to where the container cannot be read on (that is damage too)."""
+        try:
+            yield from container.demux(video, audio)
+        except FFmpegError:
+            self.report.damaged_packets += 1
 
     def _decoded(self, packet: "av.Packet[Any]") -> list[av.VideoFrame | av.AudioFrame]:
         self.report.packets += packet.size > 0
