@@ -1,0 +1,72 @@
+"""The command line in this very process, and a workspace with all that its verbs work on."""
+
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from talkies.cli.main import main
+from talkies.embedding import embed
+from talkies.library import Library
+from talkies.training import pretrain, resolve
+
+SMALL = (
+    "training.steps=2",
+    "sampling.films_per_batch=2",
+    "sampling.clips_per_film=2",
+    "transforms.video.size=32",
+    "loader.workers=0",
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a call of the command came to."""
+
+    status: int
+    out: str
+    err: str
+
+
+Talkies = Callable[..., Outcome]
+
+
+@pytest.fixture
+def talkies(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Talkies:
+    """The `talkies` command: a function from its arguments to what it came to."""
+
+    def call(*arguments: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["talkies", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            main()
+        out, err = capsys.readouterr()
+        assert isinstance(left.value.code, int)
+        return Outcome(left.value.code, out, err)
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def workspace(library: Library, films: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What verbs work on; read only.
+
+    `films` (rendered, with truth), `lib` (ingested, embedded with `run`), `run`, `other-run` (another seed),
+    `begun-run` (no checkpoint), `newer-lib` (of a later version), `empty` (a folder), `letter.mp4` (a text).
+    """
+    root = tmp_path_factory.mktemp("workspace")
+    shutil.copytree(films, root / "films")
+    shutil.copytree(library.root, root / "lib")
+    for name, seed in (("run", 0), ("other-run", 1)):
+        pretrain(root / "lib", resolve("tiny", [*SMALL, f"training.seed={seed}"]), root / name)
+    embed(root / "lib", root / "run")
+    shutil.copytree(root / "run", root / "begun-run", ignore=shutil.ignore_patterns("checkpoints"))
+    Library.create(root / "newer-lib")
+    description = root / "newer-lib" / "library.json"
+    description.write_text(description.read_text().replace('"schema_version": 1', '"schema_version": 99'))
+    (root / "empty").mkdir()
+    (root / "letter.mp4").write_text("Dear film, I am a text.")
+    return root

@@ -1,0 +1,162 @@
+"""Every document has exactly the keys that docs/json.md writes down, and is all that stdout holds."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+WRITTEN = (Path(__file__).parents[2] / "docs" / "json.md").read_text(encoding="utf-8")
+SMALL = ("training.steps=2", "sampling.films_per_batch=2", "sampling.clips_per_film=2", "loader.workers=0")
+
+
+def example_of(verb: str) -> Any:
+    """The example that docs/json.md gives of a verb's document."""
+    section = WRITTEN.split(f"## `talkies {verb}`\n")[1].split("\n## ")[0]
+    return json.loads(section.split("```json\n")[1].split("```")[0])
+
+
+def shape_of(value: Any) -> Any:
+    """The keys of a document and the kinds of its values; a list is told by its first element."""
+    match value:
+        case dict():
+            return {key: shape_of(inner) for key, inner in value.items()}
+        case list():
+            return [shape_of(value[0])] if value else []
+        case bool():
+            return "yes or no"
+        case int() | float():
+            return "number"
+        case _:
+            return type(value).__name__
+
+
+def same_shape(document: Any, example: Any) -> bool:
+    """Whether two shapes are one; an empty list may stand for any list."""
+    if isinstance(document, dict) and isinstance(example, dict):
+        same_keys = document.keys() == example.keys()
+        return same_keys and all(same_shape(document[key], example[key]) for key in document)
+    if isinstance(document, list) and isinstance(example, list):
+        return not document or not example or same_shape(document[0], example[0])
+    return bool(document == example)
+
+
+def checked(outcome: Any, verb: str, status: int = 0) -> Any:
+    """The one document on stdout, which is shaped as it is written down."""
+    assert outcome.status == status, outcome.err
+    document = json.loads(outcome.out)
+    assert same_shape(shape_of(document), shape_of(example_of(verb))), json.dumps(document, indent=1)
+    return document
+
+
+def test_every_verb_has_its_section() -> None:
+    sections = re.findall(r"^## `talkies (.+)`$", WRITTEN, re.MULTILINE)
+    verbs = ["render", "ingest", "films", "pretrain", "evaluate", "embed", "search", "demo"]
+    assert list(dict.fromkeys(section.split()[0] for section in sections)) == verbs
+
+
+def test_every_key_of_every_example_has_its_sentence() -> None:
+    for section in re.findall(r"^## `talkies (.+)`$", WRITTEN, re.MULTILINE):
+        text = WRITTEN.split(f"## `talkies {section}`\n")[1].split("\n## ")[0]
+        prose = text.split("```")[0] + text.split("```")[2]
+        if section == "films":
+            prose += WRITTEN.split("## `talkies ingest`\n")[1].split("\n## ")[0]
+        if section.startswith("evaluate synthetic"):
+            prose += WRITTEN.split("## `talkies evaluate retrieval`\n")[1].split("\n## ")[0]
+        keys = set(re.findall(r'"(\w+)":', text.split("```")[1]))
+        known = {"frames", "fps", "audio_seconds", "short_side", "gop", "audio_rate_hz"}  # the config's own
+        known |= {key for key in keys if re.search(r"_(recall_at_\d+|median_rank)$|^(across|within)_films?$", key)}
+        assert [key for key in sorted(keys - known) if f"`{key}`" not in prose] == [], section
+
+
+def test_render(talkies: Callable[..., Any], tmp_path: Path) -> None:
+    call = ("render", tmp_path / "films", "--films", 2, "--seconds", 1.5, "--workers", 1, "--json")
+    document = checked(talkies(*call), "render")
+    assert document == {
+        "folder": str(tmp_path / "films"),
+        "films": [str(tmp_path / "films" / f"film-00{number}.mp4") for number in range(2)],
+        "reused": 0,
+    }
+    assert (tmp_path / "films" / "truth.json").is_file()
+    assert checked(talkies(*call), "render")["reused"] == 2
+
+
+def test_ingest_tells_each_source_in_order(talkies: Callable[..., Any], workspace: Path, tmp_path: Path) -> None:
+    sources = (workspace / "letter.mp4", workspace / "films" / "film-001.mp4")
+    letter, film = checked(talkies("ingest", *sources, "--library", tmp_path / "lib", "--json"), "ingest")["films"]
+    assert (letter["verdict"], film["verdict"]) == ("rejected", "accepted")
+    assert (letter["source"], film["source"]) == tuple(map(str, sources))
+    assert (film["duration_seconds"], film["reasons"]) == (12.0, [])
+
+
+def test_films_gives_reasons_as_codes_and_messages_as_sentences(
+    talkies: Callable[..., Any], workspace: Path, tmp_path: Path
+) -> None:
+    lib = tmp_path / "lib"
+    shutil.copytree(workspace / "lib", lib)
+    talkies("ingest", workspace / "letter.mp4", "--library", lib)
+    films = checked(talkies("films", "--library", lib, "--json"), "films")["films"]
+    assert [film["film_id"] for film in films] == sorted(film["film_id"] for film in films)
+    assert [film["verdict"] for film in films].count("accepted") == 3
+    rejected = next(film for film in films if film["verdict"] == "rejected")
+    assert rejected["reasons"] == ["unreadable"]
+    assert all(re.fullmatch(r"[a-z][a-z0-9_]*", code) for film in films for code in film["reasons"])
+    assert len(rejected["messages"]) == 1
+    assert rejected["messages"][0].startswith("letter.mp4 is not media that FFmpeg can read")
+    accepted = next(film for film in films if film["verdict"] == "accepted")
+    assert (accepted["duration_seconds"], accepted["reasons"], accepted["messages"]) == (12.0, [], [])
+    assert min(accepted["shots"], accepted["width"], accepted["height"], accepted["stored_bytes"]) > 0
+
+
+def test_an_ingest_of_which_nothing_can_be_used_still_gives_its_document(
+    talkies: Callable[..., Any], workspace: Path, tmp_path: Path
+) -> None:
+    outcome = talkies("ingest", workspace / "letter.mp4", "--library", tmp_path / "lib", "--json")
+    document = checked(outcome, "ingest", status=2)
+    assert document["films"][0]["reasons"] == ["unreadable"]
+    assert outcome.err.startswith("talkies: no film could be taken: letter.mp4 ")
+
+
+def test_pretrain(talkies: Callable[..., Any], workspace: Path, tmp_path: Path) -> None:
+    sets = [part for setting in SMALL for part in ("--set", setting)]
+    call = ("pretrain", "--library", workspace / "lib", "--recipe", "tiny", "--run", tmp_path / "run", *sets, "--json")
+    document = checked(talkies(*call), "pretrain")
+    assert (document["run"], document["steps"], document["last"]["step"]) == (str(tmp_path / "run"), 2, 2)
+    assert document["last"] == json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1])
+    again = talkies(*call, "--resume")
+    assert json.loads(again.out) == {**document, "last": {}}
+
+
+@pytest.mark.parametrize("task", ["retrieval", "synthetic-concepts"])
+def test_evaluate(talkies: Callable[..., Any], workspace: Path, task: str) -> None:
+    call = ("evaluate", task, "--run", workspace / "run", "--data", workspace / "films", "--json")
+    outcome = talkies(*call)
+    document = checked(outcome, f"evaluate {task}")
+    assert document["task"] == task
+    assert document["protocol"]["chance"].keys() <= document["metrics"].keys()
+    assert talkies(*call).out == outcome.out
+
+
+def test_embed(talkies: Callable[..., Any], workspace: Path, tmp_path: Path) -> None:
+    lib, run = tmp_path / "lib", workspace / "run"
+    shutil.copytree(workspace / "lib", lib, ignore=shutil.ignore_patterns("index"))
+    document = checked(talkies("embed", "--library", lib, "--run", run, "--json"), "embed")
+    assert (document["films"], document["clips"], document["reused"], document["run"]) == (3, 36, 0, str(run))
+    again = checked(talkies("embed", "--library", lib, "--run", run, "--json"), "embed")
+    assert again == {**document, "films": 0, "clips": 0, "reused": 3}
+
+
+@pytest.mark.parametrize(("from_", "to"), [("video", "audio"), ("audio", "video")])
+def test_search(talkies: Callable[..., Any], workspace: Path, from_: str, to: str) -> None:
+    asked = ("--film", "film-001.mp4", "--at", 3.2, "--from", from_, "--to", to, "-k", 4)
+    document = checked(talkies("search", "--library", workspace / "lib", *asked, "--json"), "search")
+    query = document["query"]
+    assert (query["source"], query["at_seconds"], query["from"], query["to"]) == ("film-001.mp4", 3.2, from_, to)
+    assert (query["start_seconds"], query["end_seconds"]) == (3.0, 4.0)
+    assert len(document["hits"]) == 4
+    assert all(0 <= hit["start_seconds"] < hit["end_seconds"] <= 12 for hit in document["hits"])
+    scores = [hit["score"] for hit in document["hits"]]
+    assert scores == sorted(scores, reverse=True)

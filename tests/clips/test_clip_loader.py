@@ -1,0 +1,129 @@
+"""Loading: batches of M films × k clips, the same whatever the number of workers and ranks."""
+
+from collections import Counter
+
+import pytest
+import torch
+
+from talkies.clips import (
+    ClipConfig,
+    ClipSource,
+    LoaderConfig,
+    SamplingConfig,
+    TrainingClips,
+    loader,
+    open_for_training,
+)
+from talkies.core import ClipBatch, ConfigError, LibraryError, PlanError
+from talkies.library import Library
+
+CLIP = ClipConfig(frames=4, fps=16, audio_seconds=0.5)
+SAMPLING = SamplingConfig(films_per_batch=4, clips_per_film=3)
+STEPS = range(2, 6)
+
+
+def opened(library: Library) -> TrainingClips:
+    return open_for_training(library.root, CLIP, SAMPLING, seed=5)
+
+
+def batches(library: Library, workers: int, rank: int = 0, world_size: int = 1) -> list[ClipBatch]:
+    clips = opened(library)
+    return list(loader(clips.source, clips.plan, STEPS, LoaderConfig(workers=workers), rank, world_size))
+
+
+@pytest.fixture(scope="module")
+def of_this_process(many_films: Library) -> list[ClipBatch]:
+    """The batches that this very process loads."""
+    return batches(many_films, workers=0)
+
+
+def same(left: ClipBatch, right: ClipBatch) -> bool:
+    return left.requests == right.requests and all(
+        torch.equal(getattr(left, part), getattr(right, part)) for part in ("video_BTPW", "audio_BS", "film_B")
+    )
+
+
+def test_a_batch_is_m_films_of_k_clips_each(many_films: Library, of_this_process: list[ClipBatch]) -> None:
+    assert len(of_this_process) == len(STEPS)
+    for batch in of_this_process:
+        assert len(batch) == 12
+        assert list(Counter(request.film_id for request in batch.requests).values()) == [3, 3, 3, 3]
+        assert batch.video_BTPW.shape == (12, 4, 48, 32)
+        assert batch.audio_BS.shape == (12, 8000)
+
+
+def test_film_numbers_tell_films_apart_as_their_ids_do(many_films: Library, of_this_process: list[ClipBatch]) -> None:
+    ids = sorted(film.film_id for film in many_films.films())
+    for batch in of_this_process:
+        assert [ids[number] for number in batch.film_B.tolist()] == [request.film_id for request in batch.requests]
+
+
+def test_the_batches_are_those_of_the_plan_with_the_clips_of_the_source(
+    many_films: Library, of_this_process: list[ClipBatch]
+) -> None:
+    clips = opened(many_films)
+    source = ClipSource(many_films, clips.source.shape)
+    for step, batch in zip(STEPS, of_this_process, strict=True):
+        assert batch.requests == clips.plan.batch(step)
+        clip = source.read(batch.requests[7])
+        assert torch.equal(batch.video_BTPW[7], torch.from_numpy(clip.video_TPW))
+        assert torch.equal(batch.audio_BS[7], torch.from_numpy(clip.audio_S))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_change_nothing_in_the_batches(
+    many_films: Library, of_this_process: list[ClipBatch], workers: int
+) -> None:
+    from_workers = batches(many_films, workers)
+    assert len(from_workers) == len(of_this_process)
+    assert all(same(*pair) for pair in zip(from_workers, of_this_process, strict=True))
+
+
+@pytest.mark.parametrize("world_size", [2, 4])
+def test_the_ranks_shares_are_together_the_whole_batch(
+    many_films: Library, of_this_process: list[ClipBatch], world_size: int
+) -> None:
+    shares = [batches(many_films, workers=0, rank=rank, world_size=world_size) for rank in range(world_size)]
+    for place, whole in enumerate(of_this_process):
+        mine = [share[place] for share in shares]
+        assert [len(share) for share in mine] == [12 // world_size] * world_size
+        assert tuple(request for share in mine for request in share.requests) == whole.requests
+        assert torch.equal(torch.cat([share.video_BTPW for share in mine]), whole.video_BTPW)
+        assert torch.equal(torch.cat([share.audio_BS for share in mine]), whole.audio_BS)
+        assert torch.equal(torch.cat([share.film_B for share in mine]), whole.film_B)
+
+
+def test_a_run_that_goes_on_gets_the_batches_it_would_have_had(
+    many_films: Library, of_this_process: list[ClipBatch]
+) -> None:
+    clips = opened(many_films)
+    rest = list(loader(clips.source, clips.plan, range(4, 6), LoaderConfig(workers=0)))
+    assert all(same(*pair) for pair in zip(rest, of_this_process[2:], strict=True))
+
+
+def test_no_steps_give_no_batches(many_films: Library) -> None:
+    clips = opened(many_films)
+    assert list(loader(clips.source, clips.plan, range(0), LoaderConfig(workers=2))) == []
+
+
+def test_some_films_of_a_library_can_be_trained_on_alone(many_films: Library) -> None:
+    chosen = [film.film_id for film in many_films.films()][3:8]
+    clips = open_for_training(many_films.root, CLIP, SAMPLING, seed=5, film_ids=chosen)
+    assert list(clips.plan.films.film_ids) == chosen
+    assert clips.profile == many_films.profile
+
+
+def test_films_that_the_library_lacks_are_counted_and_the_first_is_named(many_films: Library) -> None:
+    sentence = f"^{many_films.root} lacks 2 films of this run, {'0' * 16} first; ingest what was taken out again$"
+    with pytest.raises(LibraryError, match=sentence):
+        open_for_training(many_films.root, CLIP, SAMPLING, 5, ["0" * 16, many_films.films()[0].film_id, "1" * 16])
+
+
+def test_films_that_are_too_short_are_named_by_their_file(many_films: Library) -> None:
+    with pytest.raises(PlanError, match=r"^11 films cannot give 9 clips a batch: film-\d\d\.mp4 \(at most 8\)"):
+        open_for_training(many_films.root, CLIP, SamplingConfig(films_per_batch=2, clips_per_film=9), seed=5)
+
+
+def test_a_clip_that_does_not_fit_the_grid_is_refused(many_films: Library) -> None:
+    with pytest.raises(ConfigError, match=r"^clip\.fps must divide the library's 16 frames a second, got 5;"):
+        open_for_training(many_films.root, ClipConfig(fps=5), SAMPLING, seed=5)

@@ -1,0 +1,51 @@
+"""The middle square of planar pictures, against cutting each plane by itself."""
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from talkies.clips.source import middle_square
+
+SIZES = [(32, 48), (48, 32), (32, 34), (34, 32), (32, 42), (46, 32), (36, 58), (128, 228), (228, 128), (2, 10)]
+Plane = npt.NDArray[np.uint8]
+
+
+def packed(luma: Plane, blue: Plane, red: Plane) -> Plane:
+    """Return one picture as FFmpeg lays it out: luma, then both chroma planes, in rows as long as the luma's."""
+    return np.concatenate([luma.reshape(-1), blue.reshape(-1), red.reshape(-1)]).reshape(-1, luma.shape[1])
+
+
+def cut(plane: Plane, top: int, left: int, side: int) -> Plane:
+    return np.array([[plane[top + row, left + column] for column in range(side)] for row in range(side)], np.uint8)
+
+
+@pytest.mark.parametrize(("height", "width"), SIZES)
+def test_each_plane_is_cut_in_its_middle(height: int, width: int) -> None:
+    random, side = np.random.default_rng(height * width), min(height, width)
+    top, left = (height - side) // 2 // 2 * 2, (width - side) // 2 // 2 * 2
+    pictures, expected = [], []
+    for _ in range(2):
+        luma = random.integers(0, 256, (height, width)).astype(np.uint8)
+        blue, red = (random.integers(0, 256, (height // 2, width // 2)).astype(np.uint8) for _ in range(2))
+        pictures.append(packed(luma, blue, red))
+        half = [cut(plane, top // 2, left // 2, side // 2) for plane in (blue, red)]
+        expected.append(packed(cut(luma, top, left, side), *half))
+    result = middle_square(np.stack(pictures), height)
+    assert result.shape == (2, side * 3 // 2, side)
+    assert np.array_equal(result, np.stack(expected))
+
+
+@pytest.mark.parametrize(("height", "width"), SIZES)
+def test_what_is_left_over_is_equal_on_both_sides_within_a_chroma_pixel(height: int, width: int) -> None:
+    rows, columns = np.mgrid[:height, :width]
+    flat = np.zeros((height // 2, width // 2), np.uint8)
+    side = min(height, width)
+    for position in (rows, columns):
+        kept = middle_square(packed(position.astype(np.uint8), flat, flat)[None], height)[0, :side]
+        before, after = int(kept.min()), int(position.max() - kept.max())
+        assert 0 <= after - before <= 2
+
+
+def test_a_square_stays_whole() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (3, 48, 32)).astype(np.uint8)
+    assert np.array_equal(middle_square(picture, 32), picture)

@@ -1,0 +1,22 @@
+from talkies.core import cause_of, nearest, plural
+
+
+def test_a_slip_of_the_fingers_is_answered_with_the_nearest_name() -> None:
+    assert nearest("stps", ["seed", "steps", "keep"]) == " (did you mean 'steps'?)"
+
+
+def test_a_word_near_to_none_gets_no_answer() -> None:
+    assert nearest("xyz", ["seed", "steps"]) == ""
+
+
+def test_one_is_singular_and_every_other_count_plural() -> None:
+    assert [plural(count, "film") for count in (0, 1, 2)] == ["0 films", "1 film", "2 films"]
+
+
+def test_the_cause_of_a_refusal_is_in_the_systems_own_words() -> None:
+    assert cause_of(OSError(28, "No space left on device")) == "no space left on device"
+
+
+def test_a_refusal_without_a_number_is_told_by_its_text_or_else_its_kind() -> None:
+    assert cause_of(OSError("Cable unplugged")) == "cable unplugged"
+    assert cause_of(TimeoutError()) == "timeouterror"

@@ -1,0 +1,157 @@
+"""Embedding a library: every film once, each clip with its time, models apart."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from talkies.clips import ClipSource, collate
+from talkies.core import ClipRequest, FilmId, LibraryError, RunError, Span
+from talkies.embedding import EmbedReport, VectorIndex, embed, load_encoder
+from talkies.ingest import ingest
+from talkies.library import FilmRecord, Library, Profile
+from talkies.synth import SynthConfig, render_films
+
+
+@pytest.fixture(scope="module")
+def shelf(new_shelf: Callable[[], Library]) -> Library:
+    """A library that is embedded with the first run; read only."""
+    return new_shelf()
+
+
+@pytest.fixture(scope="module")
+def report(shelf: Library, run: Path) -> EmbedReport:
+    """What its embedding came to."""
+    return embed(shelf.root, run)
+
+
+def test_every_film_gets_one_clip_each_second(shelf: Library, report: EmbedReport) -> None:
+    index = VectorIndex(shelf)
+    for film in shelf.films():
+        rows = index.rows_of_film(report.entry.stamp, film.id)
+        assert [row["start_seconds"] for row in rows] == [float(second) for second in range(12)]
+        assert [row["end_seconds"] for row in rows] == [second + 1.0 for second in range(12)]
+
+
+def test_the_report_counts_what_was_added(shelf: Library, report: EmbedReport, run: Path) -> None:
+    assert (report.films, report.clips, report.reused, report.too_short) == (3, 36, 0, ())
+    entry, encoder = report.entry, load_encoder(run)
+    assert (entry.stamp, entry.step, entry.dim, entry.run) == (encoder.stamp, 2, 128, str(run))
+    assert (entry.clip_seconds, entry.stride_seconds) == (1.0, 1.0)
+    assert VectorIndex(shelf).sets() == [entry]
+
+
+def test_what_is_stored_is_what_the_encoders_make_of_the_very_clip(
+    shelf: Library, report: EmbedReport, run: Path
+) -> None:
+    encoder, film = load_encoder(run), shelf.films()[1]
+    source = ClipSource(shelf, encoder.shape)
+    for row in VectorIndex(shelf).rows_of_film(report.entry.stamp, film.id)[::5]:
+        start = round(row["start_seconds"] * shelf.profile.fps)
+        clip = source.read(ClipRequest(film.id, Span(start, start + 16)))
+        anew = encoder.encode(collate([clip], {film.id: 0})).embeddings
+        np.testing.assert_allclose(row["video"], anew.video_BD[0].numpy(), rtol=0, atol=1e-5)
+        np.testing.assert_allclose(row["audio"], anew.audio_BD[0].numpy(), rtol=0, atol=1e-5)
+
+
+def test_stored_embeddings_have_unit_length_and_differ_from_clip_to_clip(shelf: Library, report: EmbedReport) -> None:
+    rows = VectorIndex(shelf).rows_of_film(report.entry.stamp, shelf.films()[0].id)
+    for side in ("video", "audio"):
+        vectors_BD = torch.tensor([row[side] for row in rows])
+        torch.testing.assert_close(vectors_BD.norm(dim=1), torch.ones(12))
+        assert len(torch.unique(vectors_BD, dim=0)) == 12
+
+
+def test_a_second_embedding_adds_nothing(new_shelf: Callable[[], Library], run: Path) -> None:
+    shelf, seen = new_shelf(), list[tuple[str, int]]()
+    first = embed(shelf.root, run)
+    index = VectorIndex(shelf)
+    before = {film.film_id: index.rows_of_film(first.entry.stamp, film.id) for film in shelf.films()}
+
+    def on_film(film: FilmRecord, total: int) -> None:
+        seen.append((film.film_id, total))
+
+    again = embed(shelf.root, run, on_film=on_film)
+    assert (again.films, again.clips, again.reused) == (0, 0, 3)
+    assert seen == [(film.film_id, 3) for film in shelf.films()]
+    assert {film.film_id: index.rows_of_film(first.entry.stamp, film.id) for film in shelf.films()} == before
+
+
+def test_only_a_film_that_is_new_is_embedded(new_shelf: Callable[[], Library], run: Path, tmp_path: Path) -> None:
+    shelf = new_shelf()
+    embed(shelf.root, run)
+    render_films(tmp_path / "more", 1, SynthConfig(seconds=3.0), seed=70)
+    film = ingest([tmp_path / "more"], shelf.root).films[0].record
+    report = embed(shelf.root, run)
+    assert (report.films, report.clips, report.reused) == (1, 3, 3)
+    assert len(VectorIndex(shelf).rows_of_film(report.entry.stamp, film.id)) == 3
+
+
+def test_a_film_that_was_cut_short_by_an_interruption_is_embedded_the_next_time(
+    new_shelf: Callable[[], Library], run: Path
+) -> None:
+    shelf = new_shelf()
+
+    def stop_at_once(film: FilmRecord, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        embed(shelf.root, run, on_film=stop_at_once)
+    report = embed(shelf.root, run)
+    assert (report.films, report.clips, report.reused) == (2, 24, 1)
+
+
+def test_a_film_shorter_than_a_clip_is_named_and_left_out(
+    new_shelf: Callable[[], Library], other_run: Path, tmp_path: Path
+) -> None:
+    shelf = new_shelf()
+    render_films(tmp_path / "more", 1, SynthConfig(seconds=1.5, shot_seconds_min=1.0), seed=71)
+    film = ingest([tmp_path / "more"], shelf.root).films[0].record
+    report = embed(shelf.root, other_run, stride_seconds=4.0)
+    assert (report.films, report.clips, report.too_short) == (3, 9, (film.name,))
+    assert VectorIndex(shelf).rows_of_film(report.entry.stamp, film.id) == []
+
+
+def test_two_models_make_two_sets_that_never_mix(new_shelf: Callable[[], Library], run: Path, other_run: Path) -> None:
+    shelf = new_shelf()
+    first, other = embed(shelf.root, run).entry, embed(shelf.root, other_run).entry
+    index = VectorIndex(shelf)
+    assert {entry.stamp for entry in index.sets()} == {first.stamp, other.stamp}
+    assert (index.choose(first.stamp), index.choose(other.stamp)) == (first, other)
+    film = shelf.films()[0].id
+    assert {row["end_seconds"] - row["start_seconds"] for row in index.rows_of_film(first.stamp, film)} == {1.0}
+    assert {row["end_seconds"] - row["start_seconds"] for row in index.rows_of_film(other.stamp, film)} == {2.0}
+    with pytest.raises(LibraryError, match=r"holds embeddings of 2 models: .*name one with --run RUN"):
+        index.choose()
+
+
+def test_a_set_is_not_gone_on_with_at_another_stride(shelf: Library, report: EmbedReport, run: Path) -> None:
+    sentence = r"has this model's embeddings each 1 s, not 0\.5 s; take the same stride"
+    with pytest.raises(LibraryError, match=sentence):
+        embed(shelf.root, run, stride_seconds=0.5)
+    assert VectorIndex(shelf).sets() == [report.entry]
+
+
+def test_a_library_of_another_profile_is_refused_and_stays_as_it_is(films: Path, run: Path, tmp_path: Path) -> None:
+    other = ingest([films / "film-000.mp4"], tmp_path / "lib", profile=Profile(fps=8, gop=8)).library
+    with pytest.raises(LibraryError, match=r"lib has another profile \(fps=8 .*\) than the films of .*first \(fps=16 "):
+        embed(other.root, run)
+    assert not other.index_folder.exists()
+
+
+def test_without_a_run_or_a_library_nothing_is_made(
+    new_shelf: Callable[[], Library], run: Path, tmp_path: Path
+) -> None:
+    shelf = new_shelf()
+    with pytest.raises(RunError, match=r"none does not exist; make a run with"):
+        embed(shelf.root, tmp_path / "none")
+    assert not shelf.index_folder.exists()
+    with pytest.raises(LibraryError, match=r"nothing does not exist; make a library with: talkies ingest FILMS"):
+        embed(tmp_path / "nothing", run)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_film_that_the_set_lacks_has_no_rows(shelf: Library, report: EmbedReport) -> None:
+    assert VectorIndex(shelf).rows_of_film(report.entry.stamp, FilmId("0" * 16)) == []

@@ -1,0 +1,42 @@
+"""A little run to be measured, and films encoded by hand."""
+
+from collections.abc import Callable
+from pathlib import Path
+from zlib import crc32
+
+import pytest
+import torch
+from torch import Tensor
+
+from talkies.core import ClipRequest, Embeddings, FilmId, Span
+from talkies.embedding import Encoded
+from talkies.evaluation.films import EncodedFilm
+from talkies.library import Library
+from talkies.training import pretrain, resolve
+
+SMALL = (
+    "training.steps=2",
+    "sampling.films_per_batch=2",
+    "sampling.clips_per_film=2",
+    "transforms.video.size=32",
+    "loader.workers=0",
+)
+
+
+@pytest.fixture(scope="session")
+def run(library: Library, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two steps; read only."""
+    return pretrain(library.root, resolve("tiny", SMALL), tmp_path_factory.mktemp("runs") / "run").run
+
+
+@pytest.fixture(scope="session")
+def encoded_film() -> Callable[[str, Tensor, Tensor], EncodedFilm]:
+    """A function from a name and both towers' rows to a film with one clip of a second for each row, at 16 a second."""
+
+    def film(name: str, video_NE: Tensor, audio_NE: Tensor) -> EncodedFilm:
+        spans = [Span(16 * number, 16 * (number + 1)) for number in range(len(video_NE))]
+        requests = tuple(ClipRequest(FilmId(f"{crc32(name.encode()):016x}"), span) for span in spans)
+        embeddings = Embeddings(video_NE, audio_NE, torch.zeros(len(video_NE), dtype=torch.int64))
+        return EncodedFilm(name, requests, Encoded(embeddings, video_NE, audio_NE))
+
+    return film

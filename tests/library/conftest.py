@@ -1,0 +1,56 @@
+"""Libraries whose films are records and shots alone: the library itself never decodes."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from talkies.core import FilmId, Span
+from talkies.library import FilmRecord, Library, Reason, Verdict, write_json
+from talkies.library.catalogue import write_shots
+
+Commit = Callable[..., FilmRecord]
+
+
+def commit_film(
+    library: Library, film_id: str, source: str = "/films/a film.mp4", verdict: Verdict = Verdict.ACCEPTED
+) -> FilmRecord:
+    """Commit a film of ten seconds with two shots (none if it is rejected) and return its record."""
+    usable = verdict is not Verdict.REJECTED
+    record = FilmRecord(
+        film_id=film_id,
+        source=source,
+        source_bytes=1234,
+        verdict=verdict,
+        reasons=() if verdict is Verdict.ACCEPTED else (Reason(code="a_code", text="because of it"),),
+        duration_seconds=10.0 if usable else 0.0,
+        frames=160 if usable else 0,
+        shots=2 if usable else 0,
+    )
+    with library.committing(FilmId(film_id)) as folder:
+        if usable:
+            write_shots(folder / "shots.parquet", [Span(0, 64), Span(64, 160)])
+        write_json(folder / "film.json", record)
+    return record
+
+
+@pytest.fixture
+def commit() -> Commit:
+    """The function that commits a film to a library."""
+    return commit_film
+
+
+@pytest.fixture
+def empty_library(tmp_path: Path) -> Library:
+    """A new library without films."""
+    return Library.create(tmp_path / "lib")
+
+
+@pytest.fixture
+def three_films(empty_library: Library) -> Library:
+    """A library of two usable films and a rejected one, with its catalogue."""
+    commit_film(empty_library, "a" * 16, "/films/alpha.mp4")
+    commit_film(empty_library, "ab" * 8, "/films/beta.mp4", Verdict.WARNED)
+    commit_film(empty_library, "c" * 16, "/elsewhere/gamma.mkv", Verdict.REJECTED)
+    empty_library.rebuild_catalogue()
+    return empty_library

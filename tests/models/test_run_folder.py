@@ -1,0 +1,195 @@
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from talkies.core import RunError
+from talkies.models import CheckpointState, RunFolder, RunRecord
+
+RECORD = RunRecord(library="films", profile={"fps": 16}, films=("a" * 16, "b" * 16), tools={"torch": "2"})
+
+
+def model_at(step: int) -> dict[str, Tensor]:
+    return {"weight": torch.arange(6.0).view(2, 3).T + step, "counter": torch.tensor(step)}
+
+
+def optimiser_at(step: int) -> dict[str, Tensor]:
+    return {"weight.exp_avg": torch.full((3, 2), step / 3)}
+
+
+def save(run: RunFolder, *steps: int) -> None:
+    for step in steps:
+        state = CheckpointState(step=step, stamp=f"{step:012x}", optimiser_steps=(step, step))
+        run.save(state, model_at(step), optimiser_at(step))
+
+
+def steps_of(run: RunFolder) -> list[int]:
+    return [checkpoint.step for checkpoint in run.checkpoints()]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    folder = RunFolder(tmp_path / "run")
+    folder.begin("training:\n  steps: 3\n", RECORD)
+    return folder
+
+
+def refused(sentence: str) -> pytest.RaisesExc[RunError]:
+    return pytest.raises(RunError, match=f"^{re.escape(sentence)}$")
+
+
+def test_a_run_begins_with_its_config_and_its_record(run: RunFolder) -> None:
+    assert run.exists()
+    assert run.config_path.read_text() == "training:\n  steps: 3\n"
+    assert run.record() == RECORD
+
+
+def test_a_checkpoint_gives_back_equal_tensors_and_state(run: RunFolder) -> None:
+    save(run, 7)
+    checkpoint = run.checkpoint(7)
+    torch.testing.assert_close(checkpoint.model_weights(), model_at(7), rtol=0, atol=0)
+    torch.testing.assert_close(checkpoint.optimiser_weights(), optimiser_at(7), rtol=0, atol=0)
+    assert checkpoint.state() == CheckpointState(step=7, stamp="000000000007", optimiser_steps=(7, 7))
+
+
+def test_weights_that_are_one_tensor_twice_come_back_as_two(run: RunFolder) -> None:
+    shared = torch.ones(3)
+    run.save(CheckpointState(step=0, stamp="s"), {"a": shared, "b": shared.requires_grad_()}, {})
+    assert {name: tensor.tolist() for name, tensor in run.checkpoint().model_weights().items()} == {
+        "a": [1, 1, 1],
+        "b": [1, 1, 1],
+    }
+
+
+def test_the_newest_checkpoint_is_that_of_the_highest_step(run: RunFolder) -> None:
+    save(run, 100, 20, 3)
+    assert steps_of(run) == [3, 20, 100]
+    assert run.checkpoint().step == 100
+
+
+def test_a_checkpoint_of_the_same_step_takes_the_old_ones_place(run: RunFolder) -> None:
+    save(run, 5)
+    run.save(CheckpointState(step=5, stamp="new"), model_at(6), optimiser_at(6))
+    assert steps_of(run) == [5]
+    assert run.checkpoint(5).state().stamp == "new"
+    assert run.checkpoint(5).model_weights()["counter"] == 6
+
+
+def test_a_save_that_fails_leaves_no_checkpoint_and_can_be_done_again(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    save(run, 1)
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        save(run, 2)
+    monkeypatch.undo()
+    assert steps_of(run) == [1]
+    save(run, 2)
+    assert steps_of(run) == [1, 2]
+    assert sorted(path.name for path in (run.root / "checkpoints").iterdir()) == ["step-00000001", "step-00000002"]
+
+
+@pytest.mark.parametrize(
+    ("newest", "kept"), [(1, [0, 40]), (2, [0, 30, 40]), (4, [0, 10, 20, 30, 40]), (9, [0, 10, 20, 30, 40])]
+)
+def test_the_untrained_model_and_the_newest_checkpoints_are_kept(run: RunFolder, newest: int, kept: list[int]) -> None:
+    save(run, 0, 10, 20, 30, 40)
+    run.keep(newest)
+    assert steps_of(run) == kept
+
+
+def test_a_folder_that_does_not_exist_is_no_run(tmp_path: Path) -> None:
+    root = tmp_path / "none"
+    sentence = f"{root} does not exist; make a run with: talkies pretrain --run {root} …"
+    for question in (RunFolder(root).checkpoint, RunFolder(root).record):
+        with refused(sentence):
+            question()
+
+
+def test_a_folder_without_a_config_is_no_run(tmp_path: Path) -> None:
+    with refused(
+        f"{tmp_path} is not a run (it has no config.yaml); make a run with: talkies pretrain --run {tmp_path} …"
+    ):
+        RunFolder(tmp_path).check_exists()
+    assert not RunFolder(tmp_path).exists()
+
+
+def test_a_run_without_checkpoints_says_how_to_get_one(run: RunFolder) -> None:
+    with refused(f"{run.root} has no checkpoint; train it: talkies pretrain --run {run.root} --resume …"):
+        run.checkpoint()
+
+
+def test_a_step_that_was_not_kept_is_told_with_those_there_are(run: RunFolder) -> None:
+    save(run, 0, 10)
+    with refused(f"{run.root} has no checkpoint of step 5; there are: 0, 10"):
+        run.checkpoint(5)
+
+
+@pytest.mark.parametrize(
+    "content", [None, b"", b'{"schema_version": 1, "ste', b'{"schema_version": 1, "step": "many"}']
+)
+def test_a_checkpoint_with_a_damaged_state_is_refused(run: RunFolder, content: bytes | None) -> None:
+    save(run, 3)
+    checkpoint = run.checkpoint(3)
+    put(checkpoint.folder / "state.json", content)
+    with refused(f"{checkpoint.folder} is not a checkpoint, or is damaged; remove it to use the one before"):
+        checkpoint.state()
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\x08\x00"])
+def test_a_checkpoint_with_damaged_weights_is_refused(run: RunFolder, content: bytes | None) -> None:
+    save(run, 3)
+    checkpoint = run.checkpoint(3)
+    for name, load in (("model", checkpoint.model_weights), ("optimiser", checkpoint.optimiser_weights)):
+        path = checkpoint.folder / f"{name}.safetensors"
+        put(path, content)
+        with refused(f"{path} is missing or damaged; remove {checkpoint.folder} to use the one before"):
+            load()
+
+
+def test_a_checkpoint_whose_weights_were_cut_off_is_refused(run: RunFolder) -> None:
+    save(run, 3)
+    path = run.checkpoint(3).folder / "model.safetensors"
+    put(path, path.read_bytes()[:-1])
+    with pytest.raises(RunError, match=re.escape(f"{path} is missing or damaged; remove ")):
+        run.checkpoint(3).model_weights()
+
+
+def test_a_checkpoint_of_a_newer_schema_is_refused(run: RunFolder) -> None:
+    run.save(CheckpointState(schema_version=2, step=3, stamp="s"), {}, {})
+    folder = run.checkpoint(3).folder
+    with refused(f"{folder} is of schema version 2, this talkies reads up to 1; install a newer talkies"):
+        run.checkpoint(3).state()
+
+
+def test_a_run_of_a_newer_schema_is_refused(run: RunFolder) -> None:
+    run.begin("", RECORD.model_copy(update={"schema_version": 2}))
+    with refused(f"{run.root} is of schema version 2, this talkies reads up to 1; install a newer talkies"):
+        run.record()
+
+
+@pytest.mark.parametrize("content", [None, b"", b"[1, 2]", b'{"library": 3}'])
+def test_a_run_with_a_damaged_record_is_refused(run: RunFolder, content: bytes | None) -> None:
+    put(run.root / "run.json", content)
+    with refused(f"{run.root / 'run.json'} is missing or damaged; name another run"):
+        run.record()
+
+
+def test_a_run_cannot_be_made_where_a_file_lies(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for root, reason in ((tmp_path / "file", "file exists"), (tmp_path / "file" / "run", "not a directory")):
+        with refused(f"{root} cannot be made a run's folder ({reason}); name one you may write"):
+            RunFolder(root).begin("", RECORD)
+
+
+def put(path: Path, content: bytes | None) -> None:
+    """Make the file hold `content`, or be gone."""
+    if content is None:
+        path.unlink()
+    else:
+        path.write_bytes(content)

@@ -1,0 +1,111 @@
+import copy
+import re
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from talkies.config import check
+from talkies.core import ConfigError
+from talkies.models import ModelConfig, TwoTower, build_model, stamp_of
+
+CONFIG = ModelConfig(video="tiny", audio="tiny", embedding_dim=24, hidden_dim=32)
+
+
+def built(seed: int = 0) -> TwoTower:
+    torch.manual_seed(seed)
+    return build_model(CONFIG)
+
+
+@pytest.fixture
+def inputs() -> tuple[Tensor, Tensor]:
+    return torch.randn(5, 3, 4, 32, 32), torch.randn(5, 1, 40, 30)
+
+
+def test_both_towers_give_unit_rows_of_the_embedding_dimension(inputs: tuple[Tensor, Tensor]) -> None:
+    for embeddings_BD in built()(*inputs):
+        assert embeddings_BD.shape == (5, 24)
+        torch.testing.assert_close(embeddings_BD.norm(dim=1), torch.ones(5))
+
+
+def test_the_model_is_its_encoders_and_then_its_heads(inputs: tuple[Tensor, Tensor]) -> None:
+    model = built().eval()
+    video_BD, audio_BD = model(*inputs)
+    raw_video_BD, raw_audio_BD = model.video_head(model.video(inputs[0])), model.audio_head(model.audio(inputs[1]))
+    torch.testing.assert_close(video_BD, raw_video_BD / raw_video_BD.norm(dim=1, keepdim=True))
+    torch.testing.assert_close(audio_BD, raw_audio_BD / raw_audio_BD.norm(dim=1, keepdim=True))
+
+
+def test_the_towers_share_no_weights() -> None:
+    model = built()
+    towers = ((model.video, model.video_head), (model.audio, model.audio_head))
+    video, audio = ({id(weight) for part in parts for weight in part.parameters()} for parts in towers)
+    assert not video & audio
+    assert video | audio == {id(weight) for weight in model.parameters()}
+
+
+def test_fresh_weights_follow_from_pytorchs_generator() -> None:
+    assert stamp_of(built(seed=1)) == stamp_of(built(seed=1))
+    assert stamp_of(built(seed=1)) != stamp_of(built(seed=2))
+
+
+def test_pictures_meet_weights_in_the_layout_they_come_in() -> None:
+    kernels = [weight for weight in built().video.parameters() if weight.ndim == 5]
+    assert kernels
+    assert all(kernel.is_contiguous(memory_format=torch.channels_last_3d) for kernel in kernels)
+
+
+@pytest.mark.parametrize(
+    ("tower", "name", "sentence"),
+    [
+        ("video", "tny", "no video encoder 'tny' (did you mean 'tiny'?); there are: tiny, r2plus1d18"),
+        ("audio", "r2plus1d18", "no audio encoder 'r2plus1d18'"),
+        ("audio", "xyz", "no audio encoder 'xyz'; there are: tiny, resnet18"),
+    ],
+)
+def test_an_unknown_encoder_is_refused_with_those_there_are(tower: str, name: str, sentence: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(f"recipe x: {tower}: {sentence}")):
+        check(ModelConfig, {"video": "tiny", "audio": "tiny", tower: name}, "recipe x")
+
+
+def test_a_stamp_is_twelve_hexadecimal_digits() -> None:
+    assert re.fullmatch("[0-9a-f]{12}", stamp_of(built()))
+
+
+def test_a_stamp_changes_with_one_bit_of_one_weight() -> None:
+    model = built()
+    before, weight = stamp_of(model), model.video_head[0].weight
+    with torch.no_grad():
+        weight[3, 5] = torch.nextafter(weight[3, 5], torch.tensor(9.0))
+    assert stamp_of(model) != before
+
+
+def test_a_stamp_changes_with_the_running_statistics() -> None:
+    model, inputs = built(), (torch.randn(3, 3, 4, 32, 32), torch.randn(3, 1, 40, 30))
+    before = stamp_of(model)
+    model(*inputs)
+    assert stamp_of(model) != before
+
+
+def test_a_stamp_tells_equal_bytes_of_another_shape_apart() -> None:
+    tall, wide = nn.Linear(2, 3, bias=False), nn.Linear(3, 2, bias=False)
+    with torch.no_grad():
+        tall.weight.fill_(1)
+        wide.weight.fill_(1)
+    assert stamp_of(tall) != stamp_of(wide)
+
+
+def test_a_stamp_does_not_change_with_use_copying_or_layout(inputs: tuple[Tensor, Tensor]) -> None:
+    model = built()
+    before = stamp_of(model)
+    with torch.no_grad():
+        model.eval()(*inputs)
+    assert stamp_of(model) == before
+    assert stamp_of(copy.deepcopy(model)) == before
+    assert stamp_of(model.to(memory_format=torch.contiguous_format)) == before
+
+
+def test_a_stamp_is_that_of_the_weights_wherever_they_are_loaded() -> None:
+    model, other = built(seed=1), built(seed=2)
+    other.load_state_dict(model.state_dict())
+    assert stamp_of(other) == stamp_of(model)

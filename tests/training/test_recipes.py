@@ -1,0 +1,110 @@
+"""Recipes by name or by file, with single values overridden."""
+
+from pathlib import Path
+
+import pytest
+
+from talkies.config import to_yaml
+from talkies.core import ConfigError
+from talkies.models import build_model
+from talkies.training import recipe_names, resolve
+
+
+def test_the_package_ships_a_recipe_for_two_cores_and_a_full_size_one() -> None:
+    assert recipe_names() == ["r2plus1d18", "tiny"]
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_shipped_recipe_resolves_to_a_model_that_can_be_built(name: str) -> None:
+    config = resolve(name)
+    assert build_model(config.model).embedding_dim == config.model.embedding_dim
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_shipped_recipe_is_complete(name: str) -> None:
+    import yaml
+
+    from talkies.training import recipes
+
+    written = yaml.safe_load(Path(recipes.__file__).parents[1].joinpath("recipes", f"{name}.yaml").read_text())
+    assert written == resolve(name).model_dump(mode="json")
+
+
+def test_the_full_size_recipe_is_what_the_source_trained() -> None:
+    config = resolve("r2plus1d18")
+    assert (config.model.video, config.model.audio) == ("r2plus1d18", "resnet18")
+    assert (config.clip.frames, config.clip.fps, config.clip.audio_seconds) == (16, 16, 2.0)
+    assert (config.transforms.video.size, config.transforms.audio.mels) == (112, 80)
+
+
+def test_an_override_sets_one_value_and_no_other() -> None:
+    before, after = resolve("tiny").model_dump(), resolve("tiny", ["sampling.clips_per_film=5"]).model_dump()
+    assert after["sampling"].pop("clips_per_film") == 5
+    assert before["sampling"].pop("clips_per_film") == 16
+    assert before == after
+
+
+@pytest.mark.parametrize(
+    ("override", "value"),
+    [
+        ("training.steps=7", 7),
+        ("training.seed=3", 3),
+        ("sampling.films_per_batch=2", 2),
+        ("sampling.clips_per_film=16", 16),
+        ("objective.cross_film_weight=0.5", 0.5),
+        ("objective.temperature=0.2", 0.2),
+    ],
+)
+def test_the_keys_that_are_a_contract_are_there(override: str, value: float) -> None:
+    section, key = override.partition("=")[0].split(".")
+    assert resolve("tiny", [override]).model_dump()[section][key] == value
+
+
+def test_a_recipe_file_is_read_as_a_shipped_one_is(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(to_yaml(resolve("tiny", ["training.seed=9"])))
+    assert resolve(str(path)) == resolve("tiny", ["training.seed=9"])
+
+
+def test_an_unknown_recipe_is_answered_with_the_nearest_and_all() -> None:
+    with pytest.raises(ConfigError, match=r"no recipe 'tiney'.*did you mean 'tiny'\?.*there are: r2plus1d18, tiny"):
+        resolve("tiney")
+
+
+def test_a_recipe_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"mine\.yaml cannot be read as a config: no such file or directory"):
+        resolve(str(tmp_path / "mine.yaml"))
+
+
+def test_a_recipe_file_that_lacks_a_section_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("clip: {frames: 8}\n")
+    with pytest.raises(ConfigError, match=r"recipe .*mine\.yaml: the key 'sampling' is missing"):
+        resolve(str(path))
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("training.stepz=3", r"unknown key 'training\.stepz' in --set.*did you mean 'training\.steps'\?"),
+        ("smapling.clips_per_film=3", r"unknown key 'smapling\..*did you mean 'sampling\.clips_per_film'\?"),
+        ("sampling=3", r"unknown key 'sampling' in --set"),
+        ("training.steps", r"an override is key=value, got 'training\.steps'"),
+        ("training.steps=many", r"--set: 'training\.steps' got 'many': input should be a valid integer"),
+        ("training.steps=2.5", r"--set: 'training\.steps' got 2\.5: input should be a valid integer"),
+        ("training.steps=0", r"--set: 'training\.steps' got 0: input should be greater than or equal to 1"),
+        ("objective.temperature=0", r"--set: 'objective\.temperature' got 0: input should be greater than"),
+        ("training.device=tpu", r"--set: 'training\.device' got 'tpu': input should be 'auto', 'cpu' or 'cuda'"),
+        ("model.video=tinny", r"--set: model\.video: no video encoder 'tinny'.*did you mean 'tiny'\?"),
+        ("training.steps=[", r"the value of --set training\.steps cannot be read, got '\['"),
+        ("training.devices=3", r"films_per_batch must be a multiple of training\.devices, got 4 and 3"),
+    ],
+)
+def test_an_override_that_cannot_be_is_told_in_one_sentence(override: str, sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        resolve("tiny", [override])
+
+
+def test_a_batch_without_negatives_is_refused() -> None:
+    with pytest.raises(ConfigError, match="a batch needs at least two clips, for one is the other's negative"):
+        resolve("tiny", ["sampling.films_per_batch=1", "sampling.clips_per_film=1"])

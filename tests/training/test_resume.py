@@ -1,0 +1,197 @@
+"""A run that was interrupted goes on as if nothing had happened."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from talkies.core import LibraryError, RunError
+from talkies.library import Library
+from talkies.models import RunFolder
+from talkies.training import PretrainReport, Progress, RunConfig, pretrain
+from talkies.training.metrics import read_metrics
+
+Config = Callable[..., RunConfig]
+Files = Callable[[Path], dict[str, bytes]]
+TIMED = ("clips_per_second", "data_wait_share")
+
+
+class StopError(Exception):
+    """What stops a run in these tests."""
+
+
+def stopping_after(step: int) -> Progress:
+    def on_step(done: int) -> None:
+        if done == step:
+            raise StopError
+
+    return Progress(on_step=on_step)
+
+
+def learnt(run: Path) -> list[dict[str, float]]:
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in line.items() if name not in TIMED} for line in lines]
+
+
+@pytest.fixture(scope="module")
+def stopped(library: Library, small: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run stopped in its fourth step of six, with a checkpoint of the second; read only."""
+    run = tmp_path_factory.mktemp("stopped") / "run"
+    with pytest.raises(StopError):
+        pretrain(library.root, small(), run, progress=stopping_after(4))
+    return run
+
+
+@pytest.fixture
+def interrupted(stopped: Path, tmp_path: Path) -> Path:
+    """A copy of the stopped run, to go on with."""
+    import shutil
+
+    return Path(shutil.copytree(stopped, tmp_path / "run"))
+
+
+def test_what_was_done_before_the_interruption_is_there(stopped: Path) -> None:
+    assert [checkpoint.step for checkpoint in RunFolder(stopped).checkpoints()] == [0, 2]
+    assert [line["step"] for line in read_metrics(stopped / "metrics.jsonl")] == [1, 2, 3]
+
+
+def test_a_resumed_run_ends_where_the_unbroken_one_does(
+    library: Library, small: Config, interrupted: Path, whole_run: PretrainReport
+) -> None:
+    taken: list[int] = []
+    report = pretrain(library.root, small(), interrupted, resume=True, progress=Progress(on_step=taken.append))
+    assert taken == [3, 4, 5, 6]
+    assert report.stamp == whole_run.stamp
+    assert [line["step"] for line in learnt(interrupted)] == [1, 2, 3, 4, 5, 6]
+    assert learnt(interrupted) == learnt(whole_run.run)
+
+
+def test_a_run_interrupted_twice_ends_there_too(
+    library: Library, small: Config, interrupted: Path, whole_run: PretrainReport
+) -> None:
+    with pytest.raises(StopError):
+        pretrain(library.root, small(), interrupted, resume=True, progress=stopping_after(5))
+    report = pretrain(library.root, small(), interrupted, resume=True)
+    assert report.stamp == whole_run.stamp
+    assert learnt(interrupted) == learnt(whole_run.run)
+
+
+def test_a_run_that_was_stopped_before_its_first_checkpoint_begins_anew(
+    library: Library, small: Config, interrupted: Path, whole_run: PretrainReport
+) -> None:
+    import shutil
+
+    shutil.rmtree(interrupted / "checkpoints")
+    assert pretrain(library.root, small(), interrupted, resume=True).stamp == whole_run.stamp
+    assert learnt(interrupted) == learnt(whole_run.run)
+
+
+def test_a_line_that_was_cut_off_is_written_whole_on_resuming(
+    library: Library, small: Config, interrupted: Path, whole_run: PretrainReport
+) -> None:
+    path = interrupted / "metrics.jsonl"
+    path.write_text(path.read_text() + '{"step": 4, "lo')
+    pretrain(library.root, small(), interrupted, resume=True)
+    assert learnt(interrupted) == learnt(whole_run.run)
+
+
+def test_a_checkpoint_that_was_half_written_is_passed_over(
+    library: Library, small: Config, interrupted: Path, whole_run: PretrainReport
+) -> None:
+    partial = interrupted / "checkpoints" / ".partial-step-00000004"
+    partial.mkdir()
+    (partial / "model.safetensors").write_bytes(b"half of it")
+    assert pretrain(library.root, small(), interrupted, resume=True).stamp == whole_run.stamp
+    assert [checkpoint.step for checkpoint in RunFolder(interrupted).checkpoints()] == [0, 4, 6]
+
+
+def test_a_finished_run_resumed_does_nothing_more(
+    library: Library, small: Config, interrupted: Path, whole_run: PretrainReport
+) -> None:
+    pretrain(library.root, small(), interrupted, resume=True)
+    before = learnt(interrupted)
+    taken: list[int] = []
+    report = pretrain(library.root, small(), interrupted, resume=True, progress=Progress(on_step=taken.append))
+    assert (taken, report.stamp) == ([], whole_run.stamp)
+    assert learnt(interrupted) == before
+
+
+def test_a_finished_run_can_be_made_longer(library: Library, small: Config, interrupted: Path) -> None:
+    report = pretrain(library.root, small("training.steps=8", "training.keep=1"), interrupted, resume=True)
+    assert report.steps == 8
+    assert [line["step"] for line in learnt(interrupted)] == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert [checkpoint.step for checkpoint in RunFolder(interrupted).checkpoints()] == [0, 8]
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("training.seed=4", r"begun with training\.seed = 0, not 4; go on without that change, or begin a new run"),
+        ("sampling.clips_per_film=3", r"begun with sampling\.clips_per_film = 4, not 3"),
+        ("objective.temperature=0.5", r"begun with objective\.temperature = 0\.1, not 0\.5"),
+        ("clip.audio_seconds=2.0", r"begun with clip\.audio_seconds = 1\.0, not 2\.0"),
+    ],
+)
+def test_a_run_is_not_resumed_under_another_config(
+    override: str, sentence: str, library: Library, small: Config, stopped: Path, files_of: Files
+) -> None:
+    before = files_of(stopped)
+    with pytest.raises(RunError, match=sentence):
+        pretrain(library.root, small(override), stopped, resume=True)
+    assert files_of(stopped) == before
+
+
+def test_a_run_is_not_resumed_on_a_library_that_lacks_its_films(
+    small: Config, stopped: Path, films: Path, tmp_path: Path, files_of: Files
+) -> None:
+    from talkies.ingest import ingest
+
+    other = ingest([films / "film-000.mp4", films / "film-001.mp4"], tmp_path / "lib").library
+    before = files_of(stopped)
+    with pytest.raises(LibraryError, match=r"lib lacks 1 film of this run, [0-9a-f]{16} first; ingest what was taken"):
+        pretrain(other.root, small(), stopped, resume=True)
+    assert files_of(stopped) == before
+
+
+def test_a_run_goes_on_with_the_films_that_it_began_with(
+    library: Library, small: Config, interrupted: Path, whole_run: PretrainReport, tmp_path: Path
+) -> None:
+    import shutil
+
+    from talkies.ingest import ingest
+    from talkies.synth import SynthConfig, render_films
+
+    grown = shutil.copytree(library.root, tmp_path / "lib")
+    render_films(tmp_path / "more", 1, SynthConfig(seconds=6.0), seed=70)
+    ingest([tmp_path / "more"], grown)
+    assert pretrain(grown, small(), interrupted, resume=True).stamp == whole_run.stamp
+
+
+@pytest.mark.slow
+def test_a_run_that_was_killed_at_any_moment_ends_where_the_unbroken_one_does(
+    library: Library, small: Config, tmp_path: Path, whole_run: PretrainReport
+) -> None:
+    from talkies.config import to_yaml
+
+    run, recipe = tmp_path / "run", tmp_path / "recipe.yaml"
+    recipe.write_text(to_yaml(small("training.checkpoint_every=1")))
+    command = [sys.executable, "-m", "talkies", "pretrain", "--library", str(library.root), "--recipe", str(recipe)]
+    chance = random.Random()
+    wanted, delay = chance.randint(1, 4), chance.uniform(0, 0.05)
+    with subprocess.Popen([*command, "--run", str(run)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        deadline = time.monotonic() + 60
+        while process.poll() is None and len(read_metrics(run / "metrics.jsonl")) < wanted:
+            assert time.monotonic() < deadline, "the run does not get on"
+            time.sleep(0.005)
+        time.sleep(delay)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL, process.stderr and process.stderr.read()
+    report = pretrain(library.root, small("training.checkpoint_every=1"), run, resume=True)
+    assert report.stamp == whole_run.stamp, f"killed {delay:.4f} s after line {wanted}"
+    assert learnt(run) == learnt(whole_run.run)

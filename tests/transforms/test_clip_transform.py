@@ -1,0 +1,41 @@
+import pytest
+import torch
+
+from talkies.core import ClipBatch, ClipRequest, Span, as_film_id
+from talkies.transforms import (
+    AudioTransformConfig,
+    ClipTransform,
+    LogMel,
+    TransformConfig,
+    VideoTransform,
+    VideoTransformConfig,
+)
+
+CONFIG = TransformConfig(video=VideoTransformConfig(size=24), audio=AudioTransformConfig(mels=40))
+
+
+@pytest.fixture
+def batch() -> ClipBatch:
+    requests = tuple(ClipRequest(as_film_id("a" * 16), Span(start, start + 16)) for start in (0, 20))
+    pictures = torch.randint(0, 256, (2, 4, 48, 32), dtype=torch.uint8)
+    samples = torch.randint(-3000, 3000, (2, 8000), dtype=torch.int16)
+    return ClipBatch(requests, pictures, samples, torch.zeros(2, dtype=torch.int64))
+
+
+def test_a_batch_becomes_the_input_of_both_encoders(batch: ClipBatch) -> None:
+    ready = ClipTransform(CONFIG, rate_hz=8000)(batch)
+    assert torch.equal(ready.video_BCTHW, VideoTransform(CONFIG.video)(batch.video_BTPW))
+    assert torch.equal(ready.audio_B1FL, LogMel(CONFIG.audio, rate_hz=8000)(batch.audio_BS))
+
+
+def test_a_generator_changes_the_pictures_and_leaves_the_sound(batch: ClipBatch) -> None:
+    transform = ClipTransform(CONFIG, rate_hz=8000)
+    plain, augmented = transform(batch), transform(batch, torch.Generator().manual_seed(0))
+    assert not torch.equal(augmented.video_BCTHW, plain.video_BCTHW)
+    assert torch.equal(augmented.audio_B1FL, plain.audio_B1FL)
+
+
+def test_the_transform_has_nothing_to_learn_or_to_keep() -> None:
+    transform = ClipTransform(CONFIG, rate_hz=8000)
+    assert list(transform.parameters()) == []
+    assert transform.state_dict() == {}
