@@ -34,7 +34,8 @@ def mean_over_ranks(report: Mapping[str, float]) -> dict[str, float]:
     """Return the mean of each number over all ranks."""
     if not _is_on():
         return dict(report)
-    values = torch.tensor([report[key] for key in sorted(report)], dtype=torch.float64)
+    device = "cuda" if dist.get_backend() == "nccl" else "cpu"  # NCCL moves nothing else
+    values = torch.tensor([report[key] for key in sorted(report)], dtype=torch.float64, device=device)
     dist.all_reduce(values)
     return dict(zip(sorted(report), (values / world_size()).tolist(), strict=True))
 

@@ -105,10 +105,10 @@ def test_a_damaged_description_is_called_damaged(tmp_path: Path, text: str) -> N
         Library.open(tmp_path / "lib")
 
 
-def test_a_description_that_is_no_text_cannot_be_read(tmp_path: Path) -> None:
+def test_a_description_that_is_no_text_is_called_damaged(tmp_path: Path) -> None:
     path = Library.create(tmp_path / "lib").root / "library.json"
     path.write_bytes(b"\xff\xfe\x00\x01")
-    with pytest.raises(LibraryError, match=f"^{path} cannot be read as a library's description$"):
+    with pytest.raises(LibraryError, match=f"^{path} is not a library's description, or is damaged$"):
         Library.open(tmp_path / "lib")
 
 

@@ -131,13 +131,15 @@ def test_a_step_that_was_not_kept_is_told_with_those_there_are(run: RunFolder) -
 
 
 @pytest.mark.parametrize(
-    "content", [None, b"", b'{"schema_version": 1, "ste', b'{"schema_version": 1, "step": "many"}']
+    "content", [None, b"", b"\xff\xfe", b'{"schema_version": 1, "ste', b'{"schema_version": 1, "step": "many"}']
 )
 def test_a_checkpoint_with_a_damaged_state_is_refused(run: RunFolder, content: bytes | None) -> None:
     save(run, 3)
     checkpoint = run.checkpoint(3)
     put(checkpoint.folder / "state.json", content)
-    with refused(f"{checkpoint.folder} is not a checkpoint, or is damaged; remove it to use the one before"):
+    path, what = checkpoint.folder / "state.json", "the state of a checkpoint"
+    fault = "is not {}, or is damaged" if content is not None else "cannot be read as {} (no such file or directory)"
+    with refused(f"{path} {fault.format(what)}; remove {checkpoint.folder} to use the one before"):
         checkpoint.state()
 
 
@@ -163,20 +165,27 @@ def test_a_checkpoint_whose_weights_were_cut_off_is_refused(run: RunFolder) -> N
 def test_a_checkpoint_of_a_newer_schema_is_refused(run: RunFolder) -> None:
     run.save(CheckpointState(schema_version=2, step=3, stamp="s"), {}, {})
     folder = run.checkpoint(3).folder
-    with refused(f"{folder} is of schema version 2, this talkies reads up to 1; install a newer talkies"):
+    text = (folder / "state.json").read_text().replace('"step"', '"what_it_does_not_know": 1, "step"')
+    (folder / "state.json").write_text(text)
+    with refused(
+        f"{folder / 'state.json'} is of schema version 2, this talkies reads up to 1; install a newer talkies"
+    ):
         run.checkpoint(3).state()
 
 
 def test_a_run_of_a_newer_schema_is_refused(run: RunFolder) -> None:
     run.begin("", RECORD.model_copy(update={"schema_version": 2}))
-    with refused(f"{run.root} is of schema version 2, this talkies reads up to 1; install a newer talkies"):
+    with refused(
+        f"{run.root / 'run.json'} is of schema version 2, this talkies reads up to 1; install a newer talkies"
+    ):
         run.record()
 
 
 @pytest.mark.parametrize("content", [None, b"", b"[1, 2]", b'{"library": 3}'])
 def test_a_run_with_a_damaged_record_is_refused(run: RunFolder, content: bytes | None) -> None:
     put(run.root / "run.json", content)
-    with refused(f"{run.root / 'run.json'} is missing or damaged; name another run"):
+    fault = "is not {}, or is damaged" if content is not None else "cannot be read as {} (no such file or directory)"
+    with refused(f"{run.root / 'run.json'} {fault.format('the record of a run')}; name another run"):
         run.record()
 
 

@@ -162,3 +162,12 @@ def test_descending_the_loss_pairs_the_clips_of_each_film() -> None:
 def test_numbers_out_of_bounds_are_refused(values: dict[str, float], sentence: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(sentence)):
         check(ObjectiveConfig, values, "recipe x")
+
+
+def test_a_temperature_learnt_too_low_can_rise_again() -> None:
+    learnt = objective(temperature=0.1, learn_temperature=True)
+    with torch.no_grad():
+        learnt.log_temperature.fill_(math.log(1e-5))
+    learnt(embeddings_of(2, 2)).losses["contrastive"].backward()
+    assert learnt.log_temperature.grad is not None
+    assert learnt.log_temperature.grad.item() != 0

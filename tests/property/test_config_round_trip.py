@@ -21,9 +21,13 @@ clips = st.builds(
     fps=st.integers(1, 120),
     audio_seconds=st.floats(0, 60, exclude_min=True),
 )
-spectrograms = st.integers(32, 16_384).flatmap(
-    lambda n_fft: st.builds(
-        AudioTransformConfig, n_fft=st.just(n_fft), hop=st.integers(8, n_fft), mels=st.integers(8, 512)
+spectrograms = (
+    st.integers(16, 8_192)
+    .map(lambda half: 2 * half)
+    .flatmap(
+        lambda n_fft: st.builds(
+            AudioTransformConfig, n_fft=st.just(n_fft), hop=st.integers(8, n_fft), mels=st.integers(8, 512)
+        )
     )
 )
 pictures = st.builds(VideoTransformConfig, size=st.integers(16, 1024), crop_area_min=positive_share, flip=share)

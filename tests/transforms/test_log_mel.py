@@ -115,6 +115,11 @@ def test_a_hop_longer_than_the_window_is_refused() -> None:
 
 @pytest.mark.parametrize(("key", "least"), [("n_fft", 32), ("hop", 8), ("mels", 8)])
 def test_sizes_too_small_are_refused(key: str, least: int) -> None:
-    sentence = f"'{key}' got {least - 1}: input should be greater than or equal to {least}"
+    sentence = f"'{key}' got {least - 2}: input should be greater than or equal to {least}"
     with pytest.raises(ConfigError, match=re.escape(sentence)):
-        check(AudioTransformConfig, {key: least - 1}, "recipe x")
+        check(AudioTransformConfig, {key: least - 2}, "recipe x")
+
+
+def test_an_odd_window_is_refused() -> None:
+    with pytest.raises(ConfigError, match="'n_fft' got 513: input should be a multiple of 2"):
+        check(AudioTransformConfig, {"n_fft": 513}, "recipe x")

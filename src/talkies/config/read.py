@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from talkies.config.base import Config
+from talkies.config.yaml import format_yaml, parse_yaml
 from talkies.core import ConfigError, cause_of, nearest
 
 C = TypeVar("C", bound=Config)
@@ -32,11 +32,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
         ConfigError: if the file cannot be read, is not YAML, or is no mapping.
     """
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = parse_yaml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read as a config: {_reason(error)}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    except ValueError as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(document, dict):
         raise ConfigError(f"{path} must hold a mapping of keys to values, got {type(document).__name__}")
     return document
@@ -58,13 +58,15 @@ def apply_overrides(values: Mapping[str, Any], overrides: Iterable[str], kind: t
             hint = nearest(key, known) or f", known keys are {', '.join(known)}"
             raise ConfigError(f"unknown key '{key}' in --set{hint}")
         try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError as error:
+            value = parse_yaml(text)
+        except ValueError as error:
             raise ConfigError(f"the value of --set {key} cannot be read, got '{text}'") from error
         *parents, last = key.split(".")
         inner = result
         for parent in parents:
             inner = inner.setdefault(parent, {})
+            if not isinstance(inner, dict):
+                raise ConfigError(f"'{parent}' must hold a mapping of keys to values, got {inner!r}")
         inner[last] = value
     return result
 
@@ -83,7 +85,7 @@ def check(kind: type[C], values: Mapping[str, Any], where: str) -> C:
 
 def to_yaml(config: BaseModel) -> str:
     """Return a config as YAML that reads back as the same config."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    return format_yaml(config.model_dump(mode="json"))
 
 
 def _copied(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -94,8 +94,8 @@ class ClipBatch(_ShownByShape):
     film_B: Tensor
 
     def __post_init__(self) -> None:
-        counts = {len(self.requests), *(len(part) for part in (self.video_BTPW, self.audio_BS, self.film_B))}
-        if len(counts) != 1 or self.video_BTPW.ndim != 4 or self.audio_BS.ndim != 2:
+        parts = (self.video_BTPW, self.audio_BS, self.film_B)
+        if [part.ndim for part in parts] != [4, 2, 1] or {len(part) for part in parts} != {len(self.requests)}:
             raise ValueError(f"the parts of a batch do not belong together: {self}")
 
     def __len__(self) -> int:

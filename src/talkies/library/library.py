@@ -50,11 +50,6 @@ class Library:
             what = "is not a talkies library (it has no library.json)" if root.exists() else "does not exist"
             raise LibraryError(f"{root} {what}; make a library with: talkies ingest FILMS --library {root}")
         document = read_json(path, LibraryDocument, "a library's description")
-        if document.schema_version > SCHEMA_VERSION:
-            raise LibraryError(
-                f"{path} is of schema version {document.schema_version}, this talkies reads up to {SCHEMA_VERSION}; "
-                f"install a newer talkies"
-            )
         return cls(root, document.profile)
 
     @classmethod

@@ -4,9 +4,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 
-from talkies.config import Config
+from talkies.config import Config, read_document
 from talkies.core import FilmId, LibraryError, as_film_id, write_atomically
 
 SCHEMA_VERSION = 1
@@ -76,19 +76,7 @@ def read_json(path: Path, kind: type[Document], what: str) -> Document:
     Raises:
         LibraryError: if it cannot be read, was written by a newer version, or is not such a document.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise LibraryError(f"{path} cannot be read as {what}") from error
-    try:
-        return kind.model_validate_json(text)
-    except ValidationError as error:
-        if (version := _version_in(text)) and version > SCHEMA_VERSION:
-            raise LibraryError(
-                f"{path} is of schema version {version}, this talkies reads up to {SCHEMA_VERSION}; "
-                f"install a newer talkies"
-            ) from error
-        raise LibraryError(f"{path} is not {what}, or is damaged") from error
+    return read_document(path, kind, what, SCHEMA_VERSION, LibraryError)
 
 
 def write_json(path: Path, document: BaseModel) -> None:
@@ -103,14 +91,3 @@ def read_record(path: Path) -> FilmRecord:
         LibraryError: as `read_json`.
     """
     return read_json(path, FilmRecord, "the record of a film")
-
-
-class _Versioned(BaseModel):
-    schema_version: int
-
-
-def _version_in(text: str) -> int | None:
-    try:
-        return _Versioned.model_validate_json(text).schema_version
-    except ValidationError:
-        return None

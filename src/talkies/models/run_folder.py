@@ -13,12 +13,11 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from talkies.config import Config
+from talkies.config import Config, read_document
 from talkies.core import RunError, cause_of, write_atomically
 
 SCHEMA_VERSION = 1
@@ -61,14 +60,8 @@ class Checkpoint:
         Raises:
             RunError: if it is damaged, or was written by a newer version.
         """
-        try:
-            state = CheckpointState.model_validate_json((self.folder / "state.json").read_text(encoding="utf-8"))
-        except (OSError, ValidationError) as error:
-            raise RunError(
-                f"{self.folder} is not a checkpoint, or is damaged; remove it to use the one before"
-            ) from error
-        _refuse_newer(state.schema_version, self.folder)
-        return state
+        path, remedy = self.folder / "state.json", f"; remove {self.folder} to use the one before"
+        return read_document(path, CheckpointState, "the state of a checkpoint", SCHEMA_VERSION, RunError, remedy)
 
     def model_weights(self) -> dict[str, Tensor]:
         """Return the model's tensors by name, on the CPU."""
@@ -121,12 +114,8 @@ class RunFolder:
             RunError: if there is no such run, or its record is damaged or newer than this talkies.
         """
         self.check_exists()
-        try:
-            record = RunRecord.model_validate_json((self.root / "run.json").read_text(encoding="utf-8"))
-        except (OSError, ValidationError) as error:
-            raise RunError(f"{self.root / 'run.json'} is missing or damaged; name another run") from error
-        _refuse_newer(record.schema_version, self.root)
-        return record
+        path, remedy = self.root / "run.json", "; name another run"
+        return read_document(path, RunRecord, "the record of a run", SCHEMA_VERSION, RunError, remedy)
 
     def check_exists(self) -> None:
         """Do nothing if there is a run here.
@@ -141,7 +130,9 @@ class RunFolder:
     def checkpoints(self) -> list[Checkpoint]:
         """Return the checkpoints in the order of their steps."""
         folder = self.root / "checkpoints"
-        return sorted((Checkpoint(path) for path in folder.glob(f"{_STEP}*")), key=lambda checkpoint: checkpoint.step)
+        return sorted(
+            (Checkpoint(path) for path in folder.glob(f"{_STEP}{'[0-9]' * 8}")), key=lambda checkpoint: checkpoint.step
+        )
 
     def checkpoint(self, step: int | None = None) -> Checkpoint:
         """Return the checkpoint of one step, or the newest.
@@ -185,11 +176,3 @@ class RunFolder:
 
 def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-
-
-def _refuse_newer(version: int, where: Path) -> None:
-    if version > SCHEMA_VERSION:
-        raise RunError(
-            f"{where} is of schema version {version}, this talkies reads up to {SCHEMA_VERSION}; "
-            f"install a newer talkies"
-        )

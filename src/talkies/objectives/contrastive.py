@@ -22,6 +22,7 @@ from talkies.config import Config
 from talkies.core import Embeddings
 from talkies.distributed import gather_rows, rank
 
+_HIGHEST_TEMPERATURE = 10.0
 _LOWEST_TEMPERATURE = 0.01  # below it, float32 logits of unit vectors lose the differences that matter
 
 
@@ -29,7 +30,7 @@ class ObjectiveConfig(Config):
     """`cross_film_weight`: 1 is plain InfoNCE, 0 within-film only. `temperature`: fixed, or where learning begins."""
 
     cross_film_weight: Annotated[float, Field(ge=0, le=1)] = 1.0
-    temperature: Annotated[float, Field(ge=_LOWEST_TEMPERATURE, le=10)] = 0.1
+    temperature: Annotated[float, Field(ge=_LOWEST_TEMPERATURE, le=_HIGHEST_TEMPERATURE)] = 0.1
     learn_temperature: bool = False
 
 
@@ -86,13 +87,15 @@ class ContrastiveObjective(nn.Module):
     @property
     def temperature(self) -> Tensor:
         """The temperature in force, a scalar."""
-        return self.log_temperature.clamp(min=math.log(_LOWEST_TEMPERATURE)).exp()
+        return self.log_temperature.exp()
 
     def forward(self, embeddings: Embeddings) -> ObjectiveOutput:
         """Return the loss of this rank's queries against the candidates of all ranks, and its report.
 
         The mean over ranks of the losses is the loss of the global batch.
         """
+        with torch.no_grad():  # the parameter itself is bounded: clamping what is made of it would stop its gradient
+            self.log_temperature.clamp_(math.log(_LOWEST_TEMPERATURE), math.log(_HIGHEST_TEMPERATURE))
         video_ND, audio_ND = gather_rows(embeddings.video_BD), gather_rows(embeddings.audio_BD)
         film_N = gather_rows(embeddings.film_B)
         positive_B = rank() * len(embeddings) + torch.arange(len(embeddings), device=film_N.device)

@@ -5,13 +5,15 @@ Films are taken in turn from a seeded circle: batch *b* of a cycle takes the *M*
 ends after F/gcd(F, M) batches, when the circle closes; then it is shuffled anew. So the films of a batch are distinct,
 and at any time every film has been visited equally often within one (F: number of films).
 
-Clips of one film are drawn uniformly from all choices of k starts that keep the gap. Choosing k of N starts at least d
-apart is choosing k distinct of N − (k−1)(d−1), and spreading them by d−1 each.
+Clips of one film are drawn uniformly from all choices of k starts that keep the gap: choosing k of N starts at least d
+apart is choosing k distinct of N − (k−1)(d−1), and spreading them by d−1 each. Where a film has several spans, its
+starts are numbered on without the holes and the gap is kept in these numbers, which keeps it in frames all the more;
+choices that only a hole sets apart are not drawn.
 """  # noqa: D205
 
 from dataclasses import dataclass, field
 from functools import lru_cache
-from math import gcd
+from math import ceil, gcd
 
 import numpy as np
 
@@ -20,6 +22,7 @@ from talkies.sampling.config import SamplingConfig
 from talkies.sampling.films import FilmSpans, Starts
 
 _MOST_NAMED = 5
+_FILMS, _CLIPS = range(2)  # each purpose draws from its own streams
 
 
 def within_film_share(films_per_batch: int, clips_per_film: int) -> float:
@@ -58,7 +61,7 @@ class BatchPlan:
     @classmethod
     def of(cls, films: FilmSpans, config: SamplingConfig, window_frames: int, fps: int, seed: int) -> "BatchPlan":
         """Return the plan that a config asks for, on a grid of `fps` frames a second."""
-        gap = round(config.least_gap_seconds * fps)
+        gap = ceil(config.least_gap_seconds * fps - 1e-9)
         return cls(films, config.films_per_batch, config.clips_per_film, window_frames, gap, seed)
 
     def batch(self, step: int) -> tuple[ClipRequest, ...]:
@@ -74,7 +77,7 @@ class BatchPlan:
 
     def _clips(self, step: int, film: int) -> list[ClipRequest]:
         starts, k, spread = self._starts[film], self.clips_per_film, self._apart - 1
-        random = np.random.default_rng([self.seed, step, film])
+        random = _random(self.seed, _CLIPS, step, film)
         chosen = np.sort(random.choice(len(starts) - (k - 1) * spread, size=k, replace=False, shuffle=False))
         frames = starts.frames(chosen + spread * np.arange(k))
         film_id = self.films.film_ids[film]
@@ -104,4 +107,8 @@ class BatchPlan:
 
 @lru_cache(maxsize=2)
 def _circle(seed: int, cycle: int, count: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    return np.random.default_rng([seed, cycle]).permutation(count).astype(np.int64)
+    return _random(seed, _FILMS, cycle).permutation(count).astype(np.int64)
+
+
+def _random(seed: int, *key: int) -> np.random.Generator:
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))

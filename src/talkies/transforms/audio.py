@@ -20,7 +20,7 @@ _MEAN, _SD = -6.0, 4.0  # of the natural logarithm of mel power, over film sound
 class AudioTransformConfig(Config):
     """A log-mel of `mels` bins from 0 Hz to half the rate; window `n_fft` and step `hop` in samples."""
 
-    n_fft: Annotated[int, Field(ge=32, le=16_384)] = 512
+    n_fft: Annotated[int, Field(ge=32, le=16_384, multiple_of=2)] = 512
     hop: Annotated[int, Field(ge=8, le=16_384)] = 160
     mels: Annotated[int, Field(ge=8, le=512)] = 80
 
