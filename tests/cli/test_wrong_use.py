@@ -234,7 +234,10 @@ def test_work_that_fails_ends_with_status_one_and_its_sentence(
         "training.log_every=1",
     )
     sets = [part for setting in settings for part in ("--set", setting)]
-    small = (*"--set sampling.films_per_batch=2 --set sampling.clips_per_film=2 --set loader.workers=0".split(), *sets)
+    small = (
+        *["--set", "sampling.films_per_batch=2", "--set", "sampling.clips_per_film=2", "--set", "loader.workers=0"],
+        *sets,
+    )
     run = tmp_path / "run"
     outcome = talkies("pretrain", "--library", workspace / "lib", "--recipe", "tiny", "--run", run, *small)
     assert (outcome.status, outcome.out) == (1, "")

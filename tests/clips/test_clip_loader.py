@@ -1,6 +1,8 @@
 """Loading: batches of M films × k clips, the same whatever the number of workers and ranks."""
 
+import shutil
 from collections import Counter
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,7 +16,7 @@ from talkies.clips import (
     loader,
     open_for_training,
 )
-from talkies.core import ClipBatch, ConfigError, LibraryError, PlanError
+from talkies.core import ClipBatch, ConfigError, LibraryError, MediaError, PlanError
 from talkies.library import Library
 
 CLIP = ClipConfig(frames=4, fps=16, audio_seconds=0.5)
@@ -127,3 +129,16 @@ def test_films_that_are_too_short_are_named_by_their_file(many_films: Library) -
 def test_a_clip_that_does_not_fit_the_grid_is_refused(many_films: Library) -> None:
     with pytest.raises(ConfigError, match=r"^clip\.fps must divide the library's 16 frames a second, got 5;"):
         open_for_training(many_films.root, ClipConfig(fps=5), SAMPLING, seed=5)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_damaged_proxy_is_told_in_its_sentence_from_any_process(
+    many_films: Library, tmp_path: Path, workers: int
+) -> None:
+    shutil.copytree(many_films.root, tmp_path / "lib")
+    copy = Library.open(tmp_path / "lib")
+    for film in copy.films():
+        path = copy.proxy_path(film.id)
+        path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(MediaError, match=r"proxy\.mp4 cannot be opened as a proxy; ingest its film again"):
+        batches(copy, workers)

@@ -9,7 +9,7 @@ import pytest
 from talkies.clips import ClipConfig, ClipSource, clips_of_file, film_windows
 from talkies.core import Clip, ClipShape, FilmId, MediaError
 from talkies.library import Library, Profile
-from talkies.media import Conformer
+from talkies.media import Conformer, Sound
 
 SHAPE = ClipConfig(frames=16, fps=16, audio_seconds=2.0).on(16)
 LONG_PICTURE = ClipConfig(frames=16, fps=8, audio_seconds=0.5).on(16)
@@ -77,3 +77,26 @@ def test_a_papers_name_is_in_the_sentence(tmp_path: Path) -> None:
     path.write_text(json.dumps({"this": "is no film"}))
     with pytest.raises(MediaError, match=r"^letter\.mp4 is not media that FFmpeg can read"):
         next(clips_of_file(path, ANY_FILM, Profile(), SHAPE, 16))
+
+
+@pytest.mark.parametrize("stride", [5, 24])
+def test_sound_that_comes_late_stays_at_its_pictures(
+    library: Library, monkeypatch: pytest.MonkeyPatch, stride: int
+) -> None:
+    """All sound comes after all pictures, as behind a gap; the clips are the same, also where strides skip frames."""
+    film, shape = library.find("film-000"), LONG_PICTURE
+    real = Conformer.__iter__
+
+    def pictures_first(self: Conformer):
+        parts = list(real(self))
+        yield from sorted(parts, key=lambda part: isinstance(part, Sound))
+
+    def clips() -> list[Clip]:
+        return list(clips_of_file(Path(film.source), film.id, library.profile, shape, stride))
+
+    in_step = clips()
+    monkeypatch.setattr(Conformer, "__iter__", pictures_first)
+    late = clips()
+    assert [clip.request for clip in late] == [clip.request for clip in in_step]
+    assert all(np.array_equal(a.audio_S, b.audio_S) for a, b in zip(late, in_step, strict=True))
+    assert all(np.array_equal(a.video_TPW, b.video_TPW) for a, b in zip(late, in_step, strict=True))

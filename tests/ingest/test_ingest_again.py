@@ -4,6 +4,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from talkies.ingest import IngestReport, ingest
 
 Contents = Callable[[Path], dict[str, bytes]]
@@ -80,3 +82,20 @@ def test_the_catalogue_is_whole_after_an_ingest(tmp_path: Path, write_film) -> N
         path.write_text("not to be opened: the catalogue knows it all")
     assert library.films() == expected
     assert len(expected) == 2
+
+
+@pytest.mark.parametrize("name", ["proxy.mp4", "audio.wav", "shots.parquet"])
+@pytest.mark.parametrize("harm", ["remove", "cut"])
+def test_a_film_that_lost_bytes_behind_the_librarys_back_is_repaired(
+    tmp_path: Path, mixed_folder: Path, mixed_report: IngestReport, contents: Contents, name: str, harm: str
+) -> None:
+    shutil.copytree(mixed_report.library.root, tmp_path / "lib")
+    before = contents(tmp_path / "lib")
+    victim = next((tmp_path / "lib" / "films").glob(f"*/{name}"))
+    if harm == "remove":
+        victim.unlink()
+    else:
+        victim.write_bytes(victim.read_bytes()[:-1])
+    report = ingest([mixed_folder], tmp_path / "lib")
+    assert sum(not film.reused for film in report.films) == 1
+    assert contents(tmp_path / "lib") == before

@@ -30,6 +30,8 @@ def commit_film(
     with library.committing(FilmId(film_id)) as folder:
         if usable:
             write_shots(folder / "shots.parquet", [Span(0, 64), Span(64, 160)])
+        stored_bytes = sum(path.stat().st_size for path in folder.iterdir())
+        record = record.model_copy(update={"stored_bytes": stored_bytes})
         write_json(folder / "film.json", record)
     return record
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from talkies.core import Span
+from talkies.core import FilmId, LibraryError, Span
 from talkies.library import FilmRecord, Library, Verdict, read_record
 from talkies.library.catalogue import read_shots, write_shots
 
@@ -102,3 +102,21 @@ def test_shots_come_back_as_they_were_written(tmp_path: Path) -> None:
     shots = [Span(0, 7), Span(7, 40), Span(40, 41)]
     write_shots(tmp_path / "shots.parquet", shots)
     assert read_shots(tmp_path / "shots.parquet") == shots
+
+
+@pytest.mark.parametrize("garbage", [b"", b"not a table"])
+def test_a_damaged_catalogue_is_passed_over(three_films: Library, garbage: bytes) -> None:
+    (three_films.root / "catalogue" / "films.parquet").write_bytes(garbage)
+    assert three_films.films() == records_in_folders(three_films)
+
+
+@pytest.mark.parametrize("garbage", [None, b"", b"not a table"])
+def test_damaged_shots_are_told_with_their_repair(three_films: Library, garbage: bytes | None) -> None:
+    path = three_films.film_folder(FilmId("a" * 16)) / "shots.parquet"
+    path.unlink()
+    if garbage is not None:
+        path.write_bytes(garbage)
+    with pytest.raises(LibraryError, match=f"^{path} is missing or damaged; ingest its film again to repair it$"):
+        three_films.shots_of(FilmId("a" * 16))
+    three_films.rebuild_catalogue()  # the other films' tables do not suffer
+    assert {row["film_id"] for row in table(three_films, "shots")} == {"ab" * 8}

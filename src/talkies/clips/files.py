@@ -25,10 +25,9 @@ def clips_of_file(
     start = 0
     for part in Conformer(path, profile.grid, profile.short_side):
         if isinstance(part, Picture):
-            tail.pictures.append(middle_square(part.yuv_PW()[None], part.size[1])[0])
+            tail.add_picture(middle_square(part.yuv_PW()[None], part.size[1])[0])
         else:
-            tail.sounds.append(part.samples_S)
-            tail.samples += len(part.samples_S)
+            tail.add_sound(part.samples_S)
         while tail.has(start + shape.window_frames):
             window = Span(start, start + shape.window_frames)
             yield tail.clip(ClipRequest(film_id, window), shape)
@@ -41,25 +40,43 @@ class _Tail:
 
     def __init__(self, samples_per_frame: int) -> None:
         self._samples_per_frame = samples_per_frame
-        self._first = 0  # the frame that `pictures` and `sounds` begin with
-        self.pictures: deque[npt.NDArray[np.uint8]] = deque()
-        self.sounds: list[npt.NDArray[np.int16]] = []
-        self.samples = 0  # in `sounds`
+        self._wanted_frame = 0  # nothing before it is kept
+        self._pictures: deque[npt.NDArray[np.uint8]] = deque()
+        self._picture_frame = 0  # the frame of the first picture kept
+        self._sound_S = np.zeros(0, np.int16)
+        self._sound_sample = 0  # the number of the first sample kept
+
+    def add_picture(self, picture_PW: npt.NDArray[np.uint8]) -> None:
+        self._pictures.append(picture_PW)
+        self._trim()
+
+    def add_sound(self, samples_S: npt.NDArray[np.int16]) -> None:
+        self._sound_S = np.concatenate([self._sound_S, samples_S])
+        self._trim()
 
     def has(self, end_frame: int) -> bool:
-        wanted = end_frame - self._first
-        return len(self.pictures) >= wanted and self.samples >= wanted * self._samples_per_frame
+        pictures_end = self._picture_frame + len(self._pictures)
+        sound_end = self._sound_sample + len(self._sound_S)
+        return pictures_end >= end_frame and sound_end >= end_frame * self._samples_per_frame
 
     def clip(self, request: ClipRequest, shape: ClipShape) -> Clip:
-        self.sounds = [np.concatenate(self.sounds)]
-        pictures = [self.pictures[frame - self._first] for frame in shape.picture_of(request.window)]
+        pictures = [self._pictures[frame - self._picture_frame] for frame in shape.picture_of(request.window)]
         sound = shape.sound_of(request.window)
-        begin, end = ((f - self._first) * self._samples_per_frame for f in (sound.start_frame, sound.end_frame))
-        return Clip(request, np.stack(pictures), self.sounds[0][begin:end])
+        bounds = (
+            frame * self._samples_per_frame - self._sound_sample for frame in (sound.start_frame, sound.end_frame)
+        )
+        return Clip(request, np.stack(pictures), self._sound_S[slice(*bounds)].copy())
 
     def forget(self, before_frame: int) -> None:
-        while self._first < before_frame and self.pictures:
-            self.pictures.popleft()
-            self._first += 1
-            self.sounds = [np.concatenate(self.sounds)[self._samples_per_frame :]]
-            self.samples = len(self.sounds[0])
+        """Drop what comes before a frame, now and when it comes later."""
+        self._wanted_frame = before_frame
+        self._trim()
+
+    def _trim(self) -> None:
+        while self._pictures and self._picture_frame < self._wanted_frame:
+            self._pictures.popleft()
+            self._picture_frame += 1
+        surplus = min(len(self._sound_S), self._wanted_frame * self._samples_per_frame - self._sound_sample)
+        if surplus > 0:
+            self._sound_S = self._sound_S[surplus:]
+            self._sound_sample += surplus

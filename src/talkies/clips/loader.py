@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from talkies.clips.source import ClipSource, collate
 from talkies.config import Config
-from talkies.core import ClipBatch, ClipRequest, FilmId
+from talkies.core import ClipBatch, ClipRequest, FilmId, TalkiesError
 from talkies.sampling import BatchPlan
 
 
@@ -28,7 +28,7 @@ def loader(
     The films of a batch are dealt to the ranks in runs, so that a film's clips stay together.
     """
     numbers = {film_id: number for number, film_id in enumerate(plan.films.film_ids)}
-    loading: DataLoader[ClipBatch] = DataLoader(
+    loading: DataLoader[ClipBatch | TalkiesError] = DataLoader(
         _Batches(source, plan, steps, rank, world_size, numbers),
         batch_size=None,
         shuffle=False,
@@ -38,11 +38,14 @@ def loader(
         worker_init_fn=_one_thread,
         pin_memory=torch.cuda.is_available(),
     )
-    return iter(loading)
+    for batch in loading:
+        if isinstance(batch, TalkiesError):
+            raise batch
+        yield batch
 
 
-class _Batches(Dataset[ClipBatch]):
-    """The batches of a plan by their place in `steps`."""
+class _Batches(Dataset["ClipBatch | TalkiesError"]):
+    """The batches of a plan by their place in `steps`; an error is handed over, for PyTorch would remake it wrongly."""
 
     def __init__(
         self, source: ClipSource, plan: BatchPlan, steps: range, rank: int, world_size: int, numbers: dict[FilmId, int]
@@ -53,11 +56,14 @@ class _Batches(Dataset[ClipBatch]):
     def __len__(self) -> int:
         return len(self._steps)
 
-    def __getitem__(self, place: int) -> ClipBatch:
+    def __getitem__(self, place: int) -> ClipBatch | TalkiesError:
         requests: tuple[ClipRequest, ...] = self._plan.batch(self._steps[place])
         share = len(requests) // self._world_size
         mine = requests[self._rank * share : (self._rank + 1) * share]
-        return collate(self._source.read_all(mine), self._numbers)
+        try:
+            return collate(self._source.read_all(mine), self._numbers)
+        except TalkiesError as error:
+            return error
 
 
 def _one_thread(_: int) -> None:

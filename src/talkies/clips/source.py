@@ -59,8 +59,8 @@ class ClipSource:
         while len(self._open) >= MOST_OPEN_FILMS:
             self._open.popitem(last=False)[1][0].close()
         profile = self._library.profile
-        video = VideoReader(self._library.proxy_path(film_id), profile.fps, profile.gop)
-        self._open[film_id] = video, SoundReader(self._library.audio_path(film_id))
+        sound = SoundReader(self._library.audio_path(film_id))
+        self._open[film_id] = VideoReader(self._library.proxy_path(film_id), profile.fps, profile.gop), sound
         return self._open[film_id]
 
 

@@ -46,7 +46,8 @@ def ingest_film(task: FilmTask) -> Ingested:
     library = Library.open(task.library)
     try:
         film_id = as_film_id(hash_of_file(task.source))
-        if known := library.record_of(film_id):
+        known = library.record_of(film_id)
+        if known and library.is_whole(film_id):
             return Ingested(task.source, known, reused=True)
         with library.committing(film_id) as folder:
             try:

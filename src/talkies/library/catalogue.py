@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from talkies.core import FilmId, Span, replace_atomically
+from talkies.core import FilmId, LibraryError, Span, replace_atomically
 from talkies.library.record import SCHEMA_VERSION, FilmRecord
 
 _SPANS = pa.schema([("film_id", pa.string()), ("start_frame", pa.int64()), ("end_frame", pa.int64())])
@@ -36,16 +36,16 @@ def write(folder: Path, records: Sequence[FilmRecord], shots: Mapping[str, Seque
 
 
 def read_films(folder: Path, film_ids: Sequence[FilmId]) -> list[FilmRecord] | None:
-    """Return the records in the catalogue if it holds exactly `film_ids`, else nothing: it is out of date."""
+    """Return the records in the catalogue, or nothing if it is damaged or does not hold exactly `film_ids`."""
     path = folder / "films.parquet"
     if not path.is_file():
         return None
-    table = pq.read_table(path, schema=_FILMS)
-    if table.column("film_id").to_pylist() != list(film_ids):
-        return None
     try:
+        table = pq.read_table(path, schema=_FILMS)
+        if table.column("film_id").to_pylist() != list(film_ids):
+            return None
         return [FilmRecord.model_validate_json(text) for text in table.column("record").to_pylist()]
-    except ValidationError:
+    except (ValidationError, pa.ArrowException, OSError):
         return None
 
 
@@ -56,8 +56,15 @@ def write_shots(path: Path, shots: Sequence[Span]) -> None:
 
 
 def read_shots(path: Path) -> list[Span]:
-    """Return one film's shots in order."""
-    return [Span(row["start_frame"], row["end_frame"]) for row in pq.read_table(path).to_pylist()]
+    """Return one film's shots in order.
+
+    Raises:
+        LibraryError: if the table is missing or damaged.
+    """
+    try:
+        return [Span(row["start_frame"], row["end_frame"]) for row in pq.read_table(path).to_pylist()]
+    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+        raise LibraryError(f"{path} is missing or damaged; ingest its film again to repair it") from error
 
 
 def _rows(spans: Mapping[str, Sequence[Span]]) -> list[dict[str, Any]]:

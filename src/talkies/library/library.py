@@ -146,7 +146,8 @@ class Library:
     def committing(self, film_id: FilmId) -> Iterator[Path]:
         """Yield a folder to put a film's files in; at the end it becomes the film's folder in one step.
 
-        If the block raises, nothing is left of it. If another process has committed the same film, theirs stays.
+        If the block raises, nothing is left of it. A whole film that is there already, from another process, stays; one
+        that lacks files is replaced.
         """
         partial = self.root / "films" / f"{_PARTIAL}{film_id}-{os.getpid()}"
         shutil.rmtree(partial, ignore_errors=True)
@@ -156,13 +157,24 @@ class Library:
             for file in partial.iterdir():
                 with file.open("rb") as opened:
                     os.fsync(opened.fileno())
-            try:
+            if not self.is_whole(film_id):
+                self._move_away(self.film_folder(film_id))
                 partial.rename(self.film_folder(film_id))
-            except OSError:
-                if self.record_of(film_id) is None:
-                    raise
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+
+    def is_whole(self, film_id: FilmId) -> bool:
+        """Return whether the library holds a film's record, and all the bytes that it speaks of."""
+        if (record := self.record_of(film_id)) is None:
+            return False
+        files = (path for path in self.film_folder(film_id).iterdir() if path.name != "film.json")
+        return sum(path.stat().st_size for path in files) == record.stored_bytes
+
+    def _move_away(self, folder: Path) -> None:
+        if folder.exists():
+            broken = folder.with_name(f"{_PARTIAL}{folder.name}-broken-{os.getpid()}")
+            folder.rename(broken)
+            shutil.rmtree(broken, ignore_errors=True)
 
     def sweep(self) -> None:
         """Remove what killed processes of this machine left half-done."""
@@ -173,7 +185,9 @@ class Library:
     def rebuild_catalogue(self) -> None:
         """Write the catalogue's tables anew from the film folders."""
         records = [read_record(self.film_folder(film_id) / "film.json") for film_id in self._film_ids()]
-        shots = {record.film_id: self.shots_of(record.id) for record in records if record.usable}
+        shots = {
+            record.film_id: self.shots_of(record.id) for record in records if record.usable and self.is_whole(record.id)
+        }
         catalogue.write(self._catalogue, records, shots)
 
     @property

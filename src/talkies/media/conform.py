@@ -123,10 +123,12 @@ class Conformer:
     def _decoded(self, packet: "av.Packet[Any]") -> list[av.VideoFrame | av.AudioFrame]:
         self.report.packets += packet.size > 0
         try:
-            return list(packet.decode())
+            frames: list[av.VideoFrame | av.AudioFrame] = [*packet.decode()]
         except FFmpegError:
             self.report.damaged_packets += 1
             return []
+        self.report.damaged_packets += any(frame.is_corrupt for frame in frames)
+        return frames
 
     def _given(self, parts: Iterator[Picture | Sound]) -> Iterator[Picture | Sound]:
         """Pass pictures on, and sound as far as the pictures reach: what is ahead at the end is cut."""

@@ -72,6 +72,8 @@ class VideoReader:
                 raise MediaError(
                     "wrong_time", f"{self._path}: frame {wanted[len(pictures)]} was asked for, frame {number} came"
                 )
+            if frame.is_corrupt:
+                raise MediaError("damaged", f"{self._path} is damaged at frame {number}; ingest its film again")
             self._next = number + 1
             if number == wanted[len(pictures)]:
                 pictures.append(frame.to_ndarray().astype(np.uint8, copy=False))
