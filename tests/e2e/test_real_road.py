@@ -63,5 +63,5 @@ def test_all_four_real_films_are_accepted_by_two_workers(
     assert {film["verdict"] for film in films} == {"accepted"}
     assert all(film["shots"] > 1 for film in films if film["duration_seconds"] > 60)
     assert sorted(taken, key=lambda film: film["film_id"]) == films
-    again = document_of("ingest", real_data / "films", "--library", lib, "--workers", 2)["films"]
+    again = document_of("ingest", real_data / "films", "--library", lib)["films"]
     assert again == taken

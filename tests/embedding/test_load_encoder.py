@@ -96,5 +96,5 @@ def test_a_checkpoint_of_a_newer_version_is_refused(copy_of_run: Path) -> None:
 def test_a_run_of_a_newer_version_is_refused(copy_of_run: Path) -> None:
     path = copy_of_run / "run.json"
     path.write_text(path.read_text().replace('"schema_version": 1', '"schema_version": 99'))
-    with pytest.raises(RunError, match=r"run is of schema version 99, this talkies reads up to 1"):
+    with pytest.raises(RunError, match=r"run\.json is of schema version 99, this talkies reads up to 1"):
         load_encoder(copy_of_run)

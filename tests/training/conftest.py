@@ -1,9 +1,10 @@
 """Small runs on the rendered films: six steps of two films by four clips, a log line each step."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from talkies.library import Library
 from talkies.training import PretrainReport, RunConfig, pretrain, resolve
@@ -19,6 +20,15 @@ SMALL = (
     "optimiser.warmup_steps=2",
     "loader.workers=0",
 )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """The same sums in every run, for their order hangs on the number of threads; and no wait for busy cores."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,10 @@
 """Recipes by name or by file, with single values overridden."""
 
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
+import yaml
 
 from talkies.config import to_yaml
 from talkies.core import ConfigError
@@ -22,11 +24,7 @@ def test_every_shipped_recipe_resolves_to_a_model_that_can_be_built(name: str) -
 
 @pytest.mark.parametrize("name", recipe_names())
 def test_every_shipped_recipe_is_complete(name: str) -> None:
-    import yaml
-
-    from talkies.training import recipes
-
-    written = yaml.safe_load(Path(recipes.__file__).parents[1].joinpath("recipes", f"{name}.yaml").read_text())
+    written = yaml.safe_load((files("talkies.recipes") / f"{name}.yaml").read_text(encoding="utf-8"))
     assert written == resolve(name).model_dump(mode="json")
 
 

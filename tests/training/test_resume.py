@@ -1,7 +1,9 @@
 """A run that was interrupted goes on as if nothing had happened."""
 
 import json
+import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,10 +12,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
+from talkies.config import to_yaml
 from talkies.core import LibraryError, RunError
+from talkies.ingest import ingest
 from talkies.library import Library
 from talkies.models import RunFolder
+from talkies.synth import SynthConfig, render_films
 from talkies.training import PretrainReport, Progress, RunConfig, pretrain
 from talkies.training.metrics import read_metrics
 
@@ -51,8 +57,6 @@ def stopped(library: Library, small: Config, tmp_path_factory: pytest.TempPathFa
 @pytest.fixture
 def interrupted(stopped: Path, tmp_path: Path) -> Path:
     """A copy of the stopped run, to go on with."""
-    import shutil
-
     return Path(shutil.copytree(stopped, tmp_path / "run"))
 
 
@@ -85,8 +89,6 @@ def test_a_run_interrupted_twice_ends_there_too(
 def test_a_run_that_was_stopped_before_its_first_checkpoint_begins_anew(
     library: Library, small: Config, interrupted: Path, whole_run: PretrainReport
 ) -> None:
-    import shutil
-
     shutil.rmtree(interrupted / "checkpoints")
     assert pretrain(library.root, small(), interrupted, resume=True).stamp == whole_run.stamp
     assert learnt(interrupted) == learnt(whole_run.run)
@@ -150,8 +152,6 @@ def test_a_run_is_not_resumed_under_another_config(
 def test_a_run_is_not_resumed_on_a_library_that_lacks_its_films(
     small: Config, stopped: Path, films: Path, tmp_path: Path, files_of: Files
 ) -> None:
-    from talkies.ingest import ingest
-
     other = ingest([films / "film-000.mp4", films / "film-001.mp4"], tmp_path / "lib").library
     before = files_of(stopped)
     with pytest.raises(LibraryError, match=r"lib lacks 1 film of this run, [0-9a-f]{16} first; ingest what was taken"):
@@ -162,11 +162,6 @@ def test_a_run_is_not_resumed_on_a_library_that_lacks_its_films(
 def test_a_run_goes_on_with_the_films_that_it_began_with(
     library: Library, small: Config, interrupted: Path, whole_run: PretrainReport, tmp_path: Path
 ) -> None:
-    import shutil
-
-    from talkies.ingest import ingest
-    from talkies.synth import SynthConfig, render_films
-
     grown = shutil.copytree(library.root, tmp_path / "lib")
     render_films(tmp_path / "more", 1, SynthConfig(seconds=6.0), seed=70)
     ingest([tmp_path / "more"], grown)
@@ -177,14 +172,14 @@ def test_a_run_goes_on_with_the_films_that_it_began_with(
 def test_a_run_that_was_killed_at_any_moment_ends_where_the_unbroken_one_does(
     library: Library, small: Config, tmp_path: Path, whole_run: PretrainReport
 ) -> None:
-    from talkies.config import to_yaml
-
     run, recipe = tmp_path / "run", tmp_path / "recipe.yaml"
     recipe.write_text(to_yaml(small("training.checkpoint_every=1")))
     command = [sys.executable, "-m", "talkies", "pretrain", "--library", str(library.root), "--recipe", str(recipe)]
     chance = random.Random()
     wanted, delay = chance.randint(1, 4), chance.uniform(0, 0.05)
-    with subprocess.Popen([*command, "--run", str(run)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+    command += ["--run", str(run)]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         deadline = time.monotonic() + 60
         while process.poll() is None and len(read_metrics(run / "metrics.jsonl")) < wanted:
             assert time.monotonic() < deadline, "the run does not get on"

@@ -18,6 +18,9 @@ for verb in (demo, render, ingest, films, pretrain, evaluate, embed, search):
     verb.register(app)
 
 
+_INTERRUPTED = 130  # as a shell calls it
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
@@ -46,7 +49,7 @@ def main() -> None:
         message = error.format_message().rstrip(".")
         _leave(f"{message[:1].lower()}{message[1:]}; see: talkies --help", 2)
     except (typer.Abort, KeyboardInterrupt):
-        _leave("stopped; what was finished is kept, the same command goes on from there", 130)
+        status = _INTERRUPTED
     except TalkiesError as error:
         _leave(str(error), error.exit_status)
     except OSError as error:
@@ -56,6 +59,8 @@ def main() -> None:
         if os.environ.get("TALKIES_TRACEBACK"):
             raise
         _leave(f"a fault in talkies: {type(error).__name__}: {error}; TALKIES_TRACEBACK=1 shows where", 1)
+    if status == _INTERRUPTED:
+        _leave("stopped; what was finished is kept: give the command again to go on (pretrain with --resume)", status)
     sys.exit(status if isinstance(status, int) else 0)
 
 

@@ -83,15 +83,14 @@ class VectorIndex:
                 )
             return
         self._library.index_folder.mkdir(exist_ok=True)
-        database, name = self._database(), _table_name(entry.stamp)
-        if name not in database.table_names():
-            database.create_table(name, schema=_schema(entry.dim))
+        self._database().create_table(_table_name(entry.stamp), schema=_schema(entry.dim), exist_ok=True)
         write_json(path, entry)
 
     def films_in(self, stamp: str) -> set[str]:
         """Return the ids of the films that a set holds."""
-        rows = self._table(stamp).search().select(["film_id"]).limit(_MOST_ROWS).to_arrow()
-        return set(rows.column("film_id").to_pylist())
+        table = self._table(stamp)
+        rows = table.search().select(["film_id"]).limit(max(1, table.count_rows())).to_arrow()
+        return set(rows.column("film_id").unique().to_pylist())
 
     def add_film(self, stamp: str, requests: Sequence[ClipRequest], embeddings: Embeddings) -> None:
         """Add one film's clips, all or none."""

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from talkies.core import LibraryError, UsageError
-from talkies.embedding.encoder import load_encoder
 from talkies.embedding.index import Modality, VectorIndex
 from talkies.library import Library
+from talkies.models import RunFolder
 
 _OVERFETCH = 8  # rows asked for each hit wanted: neighbours that overlap a better hit are passed over
 
@@ -62,7 +62,7 @@ def search(library: Path, query: SearchQuery, run: Path | None = None) -> Search
         raise UsageError(f"-k must be at least 1, got {query.count}")
     opened = Library.open(library)
     index = VectorIndex(opened)
-    entry = index.choose(load_encoder(run).stamp if run else None)
+    entry = index.choose(RunFolder(run).checkpoint().state().stamp if run else None)
     film = opened.find(query.film)
     if not film.usable:
         raise LibraryError(f"{film.name} was rejected at ingest ({film.reasons[0].text}); name an accepted film")
@@ -73,11 +73,12 @@ def search(library: Path, query: SearchQuery, run: Path | None = None) -> Search
     rows = index.rows_of_film(entry.stamp, film.id)
     if not rows:
         raise LibraryError(f"{film.name} is not embedded; run: talkies embed --library {library} --run {entry.run}")
-    here = min(rows, key=lambda row: abs((row["start_seconds"] + row["end_seconds"]) / 2 - query.at_seconds))
+    # Of two clips equally near, the later holds the moment: spans are half-open.
+    here = min(reversed(rows), key=lambda row: abs((row["start_seconds"] + row["end_seconds"]) / 2 - query.at_seconds))
     vector_D = np.asarray(here[query.from_], dtype=np.float32)
     found = index.nearest(entry.stamp, vector_D, query.to, _OVERFETCH * (query.count + 1))
     names = {record.film_id: record.name for record in opened.films()}
-    kept = _apart(here, found)[: query.count]
+    kept = _apart(here, [row for row in found if row["film_id"] in names])[: query.count]  # films may have left
     hits = tuple(
         Hit(row["film_id"], names[row["film_id"]], row["start_seconds"], row["end_seconds"], 1 - row["_distance"])
         for row in kept

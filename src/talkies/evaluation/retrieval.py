@@ -2,7 +2,7 @@
 
 Twice: among all clips of all films, and among the clips of the very film, where palette and theme music do not help.
 
-Shapes: `N` clips, `D` embedding.
+Shapes: `N` clips, `Q` queries at once, `D` embedding.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,15 +14,20 @@ from talkies.evaluation.films import EncodedFilm
 from talkies.evaluation.results import Metric
 
 RECALLS = (1, 5, 10)
+_QUERIES_AT_ONCE = 1024  # of long galleries, not all scores at once
 _DIRECTIONS = ("video_to_audio", "audio_to_video")
 
 
 def ranks_of_positives(query_ND: Tensor, gallery_ND: Tensor) -> Tensor:
     """Return the rank `[N]` of row *i* of the gallery for query *i*, from 0; among ties the middle rank."""
-    scores_NN = query_ND @ gallery_ND.T
-    positive_N1 = scores_NN.diagonal()[:, None]
-    ties_N = (scores_NN == positive_N1).sum(1) - 1
-    return (scores_NN > positive_N1).sum(1) + ties_N / 2
+    ranks = []
+    for start in range(0, len(query_ND), _QUERIES_AT_ONCE):
+        scores_QN = query_ND[start : start + _QUERIES_AT_ONCE] @ gallery_ND.T
+        own_Q1 = torch.arange(start, start + len(scores_QN))[:, None]
+        positive_Q1 = scores_QN.gather(1, own_Q1)
+        ties_Q = (scores_QN == positive_Q1).sum(1) - 1
+        ranks.append((scores_QN > positive_Q1).sum(1) + ties_Q / 2)
+    return torch.cat(ranks)
 
 
 def retrieval_metrics(films: Sequence[EncodedFilm]) -> tuple[dict[str, Metric], dict[str, float]]:

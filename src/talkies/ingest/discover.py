@@ -10,7 +10,7 @@ from talkies.media import looks_like_media
 def discover(sources: Sequence[Path]) -> list[Path]:
     """Return the films among `sources` in order, each once: files as they are named, folders searched all through.
 
-    In a folder a film is told by its suffix, and hidden files and folders are passed over.
+    In a folder a film is told by its suffix; hidden files and folders, and libraries, are passed over.
 
     Raises:
         UsageError: if a source does not exist, or a folder holds no film.
@@ -31,5 +31,10 @@ def discover(sources: Sequence[Path]) -> list[Path]:
 
 
 def _is_film(path: Path, root: Path) -> bool:
-    hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
-    return not hidden and looks_like_media(path) and path.is_file()
+    inside = path.relative_to(root)
+    hidden = any(part.startswith(".") for part in inside.parts)
+    return not hidden and looks_like_media(path) and path.is_file() and not _is_in_library(root, inside)
+
+
+def _is_in_library(root: Path, inside: Path) -> bool:
+    return any((root / folder / "library.json").is_file() for folder in inside.parents)

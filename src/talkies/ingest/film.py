@@ -15,8 +15,8 @@ from talkies.library.catalogue import write_shots
 from talkies.media import Conformer, FilmWriter, Picture, VideoCoding, probe, write_wav
 
 SHORTEST_FILM_SECONDS = 1.0
-DAMAGE_TO_WARN = 0.0
 LATE_SOUND_TO_WARN_SECONDS = 1.0
+SHORTFALL_TO_WARN_SECONDS = 2.0  # sound may go on a little after the picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +93,10 @@ def _convert(task: FilmTask, film_id: FilmId, profile: Profile, folder: Path) ->
         )
     shots = finder.finish()
     write_shots(folder / "shots.parquet", shots)
-    warnings = _warnings(conformer, duration_seconds)
+    warnings = _warnings(conformer, duration_seconds, info.claimed_seconds)
     return FilmRecord(
         film_id=film_id,
-        source=str(task.source),
+        source=_name(task.source),
         source_bytes=task.source.stat().st_size,
         verdict=Verdict.WARNED if warnings else Verdict.ACCEPTED,
         reasons=tuple(warnings),
@@ -117,9 +117,12 @@ def _convert(task: FilmTask, film_id: FilmId, profile: Profile, folder: Path) ->
     )
 
 
-def _warnings(conformer: Conformer, duration_seconds: float) -> list[Reason]:
+def _warnings(conformer: Conformer, duration_seconds: float, claimed_seconds: float | None) -> list[Reason]:
     report, warnings = conformer.report, []
-    if report.damaged_packets > DAMAGE_TO_WARN * report.packets:
+    if claimed_seconds is not None and claimed_seconds - duration_seconds > SHORTFALL_TO_WARN_SECONDS:
+        text = f"the container claims {claimed_seconds:.2f} s, {duration_seconds:.2f} s of picture could be read"
+        warnings.append(Reason(code="shorter_than_claimed", text=text))
+    if report.damaged_packets:
         text = f"{report.damaged_packets} of {report.packets} packets could not be decoded"
         warnings.append(Reason(code="damaged_packets", text=text))
     end, start = report.sound_end_seconds or 0.0, report.sound_start_seconds or 0.0
@@ -134,12 +137,17 @@ def _warnings(conformer: Conformer, duration_seconds: float) -> list[Reason]:
 def _rejection(task: FilmTask, film_id: FilmId, reason: Reason) -> FilmRecord:
     return FilmRecord(
         film_id=film_id,
-        source=str(task.source),
+        source=_name(task.source),
         source_bytes=task.source.stat().st_size,
         verdict=Verdict.REJECTED,
         reasons=(reason,),
         tools=_tools(),
     )
+
+
+def _name(source: Path) -> str:
+    """Return a path as text; bytes that are no UTF-8 become question marks."""
+    return os.fsencode(source).decode("utf-8", "replace")
 
 
 def _tools() -> dict[str, str]:

@@ -20,6 +20,7 @@ from talkies.library.profile import Profile
 from talkies.library.record import SCHEMA_VERSION, FilmRecord, read_json, read_record, write_json
 
 _PARTIAL = ".partial-"
+_STORED_FILES = ("proxy.mp4", "audio.wav", "shots.parquet")
 
 
 class LibraryDocument(Config):
@@ -157,9 +158,13 @@ class Library:
             for file in partial.iterdir():
                 with file.open("rb") as opened:
                     os.fsync(opened.fileno())
-            if not self.is_whole(film_id):
-                self._move_away(self.film_folder(film_id))
-                partial.rename(self.film_folder(film_id))
+            try:
+                if not self.is_whole(film_id):
+                    self._move_away(self.film_folder(film_id))
+                    partial.rename(self.film_folder(film_id))
+            except OSError:
+                if not self.is_whole(film_id):  # another process may have been quicker
+                    raise
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 
@@ -167,8 +172,8 @@ class Library:
         """Return whether the library holds a film's record, and all the bytes that it speaks of."""
         if (record := self.record_of(film_id)) is None:
             return False
-        files = (path for path in self.film_folder(film_id).iterdir() if path.name != "film.json")
-        return sum(path.stat().st_size for path in files) == record.stored_bytes
+        paths = (self.film_folder(film_id) / name for name in _STORED_FILES)
+        return sum(path.stat().st_size for path in paths if path.is_file()) == record.stored_bytes
 
     def _move_away(self, folder: Path) -> None:
         if folder.exists():

@@ -28,8 +28,12 @@ from av.video.stream import VideoStream
 from talkies.core import Grid, MediaError
 from talkies.media.source import audio_track, open_media, video_track
 
-GAP_TOLERANCE_SECONDS = Fraction(40, 1000)
+GAP_TOLERANCE_SECONDS = Fraction(20, 1000)
 """Sound whose timestamp is off by less than this goes on where the last ended; more is a gap or an overlap."""
+
+
+MOST_ASPECT = 8
+"""Pictures longer than this many times their height, or higher, are not a film's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,7 @@ class Conformer:
                 raise MediaError(f"no_{missing}", f"{self._path.name} has no {missing} track; talkies needs both")
             video.codec_context.thread_type = "AUTO"
             video.codec_context.thread_count = self._threads
+            self._pictures.pixel_aspect = video.sample_aspect_ratio or Fraction(1)
             for packet in self._demuxed(container, video, audio):
                 for frame in self._decoded(packet):
                     if isinstance(frame, av.VideoFrame):
@@ -158,6 +163,7 @@ class _PictureClock:
         self._end = Fraction(0)
         self._next = 0
         self.origin: Fraction | None = None
+        self.pixel_aspect = Fraction(1)  # how much wider than high the source's pixels are
 
     def push(self, frame: av.VideoFrame) -> Iterator[Picture]:
         begin = frame.pts * frame.time_base if frame.pts is not None and frame.time_base else self._end
@@ -181,8 +187,15 @@ class _PictureClock:
 
     def _scaled(self, frame: av.VideoFrame) -> av.VideoFrame:
         if self._size is None:  # the first picture decides: a later change of size is scaled to it
-            ratio = self._short_side / min(frame.width, frame.height)
-            self._size = _even(frame.width * ratio), _even(frame.height * ratio)
+            width = frame.width * float(self.pixel_aspect)
+            if not 1 / MOST_ASPECT <= width / frame.height <= MOST_ASPECT:
+                raise MediaError(
+                    "bad_shape",
+                    f"a picture of {width:.0f} × {frame.height} pixels is no film's; "
+                    f"one side may be {MOST_ASPECT} times the other at most",
+                )
+            ratio = self._short_side / min(width, frame.height)
+            self._size = _even(width * ratio), _even(frame.height * ratio)
         return self._scaler.reformat(
             frame,
             *self._size,
@@ -201,6 +214,7 @@ class _SoundClock:
         self._resampler = self._new_resampler()
         self._held: list[av.AudioFrame] = []  # sound that comes before the first picture is known
         self._due: Fraction | None = None  # where the next frame of sound is expected
+        self._form: tuple[str, str, int] | None = None  # a broadcast changes from stereo to 5.1 on the way
         self._given = 0
         self._to_drop = 0
         self.origin: Fraction | None = None
@@ -227,7 +241,9 @@ class _SoundClock:
     def _placed(self, frame: av.AudioFrame, origin: Fraction) -> Iterator[Sound]:
         stamped = frame.pts is not None and frame.time_base is not None
         begin = frame.pts * frame.time_base - origin if stamped else (self._due or Fraction(0))  # type: ignore[operator]
-        if self._due is None or abs(begin - self._due) > GAP_TOLERANCE_SECONDS:
+        form = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if self._due is None or abs(begin - self._due) > GAP_TOLERANCE_SECONDS or form != self._form:
+            self._form = form
             yield from self._drained()
             position = round(begin * self._rate)
             if position > self._given:

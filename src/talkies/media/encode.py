@@ -1,6 +1,5 @@
 """Write a film: H.264 pictures at a constant rate and AAC sound in an MP4 file."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -66,8 +65,8 @@ class FilmWriter:
     ) -> None:
         try:
             if kind is None:
-                self._mux(self._video.encode(None))
-                self._mux(self._audio.encode(None))
+                self._mux(self._video, None)
+                self._mux(self._audio, None)
         finally:
             self._container.close()
 
@@ -76,7 +75,7 @@ class FilmWriter:
         frame.pts, frame.time_base = self._frames, self._video.codec_context.time_base
         frame.pict_type = av.video.frame.PictureType.NONE  # the source's own key frames are not ours
         self._frames += 1
-        self._mux(self._video.encode(frame))
+        self._mux(self._video, frame)
 
     def write_rgb(self, rgb_HWC: npt.NDArray[np.uint8]) -> None:
         """Append one picture of red, green, blue."""
@@ -92,10 +91,10 @@ class FilmWriter:
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples_S)[None], format="s16", layout="mono")
         frame.sample_rate, frame.pts, frame.time_base = self._rate, self._samples, Fraction(1, self._rate)
         self._samples += len(samples_S)
-        self._mux(self._audio.encode(frame))
+        self._mux(self._audio, frame)
 
-    def _mux(self, packets: "Sequence[av.Packet[Any]]") -> None:
+    def _mux(self, stream: Any, frame: av.VideoFrame | av.AudioFrame | None) -> None:
         try:
-            self._container.mux(packets)
+            self._container.mux(stream.encode(frame))
         except FFmpegError as error:
             raise WorkError(f"{self._path} cannot be written ({str(error.strerror).lower()})") from error

@@ -39,9 +39,9 @@ def open_media(path: Path) -> Iterator[InputContainer]:
 
 
 def video_track(container: InputContainer) -> VideoStream | None:
-    """Return the first track of moving pictures (cover art is none), or nothing."""
-    moving = (stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic)
-    return next(moving, None)
+    """Return the first track of moving pictures (cover art is none) that FFmpeg can decode, or nothing."""
+    streams = (stream for stream in container.streams.video if _is_decodable(stream))
+    return next((stream for stream in streams if not stream.disposition & Disposition.attached_pic), None)
 
 
 def audio_track(container: InputContainer) -> AudioStream | None:

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from talkies.config import Config, read_document
-from talkies.core import RunError, cause_of, write_atomically
+from talkies.core import RunError, WorkError, cause_of, write_atomically
 
 SCHEMA_VERSION = 1
 _STEP = "step-"
@@ -156,16 +156,23 @@ class RunFolder:
         """Write a checkpoint; it is there whole or not at all."""
         folder = self.root / "checkpoints" / f"{_STEP}{state.step:08d}"
         partial = folder.with_name(f".partial-{folder.name}")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        save_file(_plain(model), partial / "model.safetensors")
-        save_file(_plain(optimiser), partial / "optimiser.safetensors")
-        (partial / "state.json").write_text(state.model_dump_json(indent=1), encoding="utf-8")
-        for file in partial.iterdir():
-            with file.open("rb") as opened:
-                os.fsync(opened.fileno())
-        shutil.rmtree(folder, ignore_errors=True)
-        partial.rename(folder)
+        try:
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir(parents=True)
+            save_file(_plain(model), partial / "model.safetensors")
+            save_file(_plain(optimiser), partial / "optimiser.safetensors")
+            (partial / "state.json").write_text(state.model_dump_json(indent=1), encoding="utf-8")
+            for file in partial.iterdir():
+                with file.open("rb") as opened:
+                    os.fsync(opened.fileno())
+            shutil.rmtree(folder, ignore_errors=True)
+            partial.rename(folder)
+        except (OSError, SafetensorError) as error:
+            raise WorkError(
+                f"checkpoint {folder} cannot be written ({error}); make room and go on with --resume"
+            ) from error
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
         return Checkpoint(folder)
 
     def keep(self, newest: int) -> None:

@@ -100,8 +100,12 @@ class ContrastiveObjective(nn.Module):
         film_N = gather_rows(embeddings.film_B)
         positive_B = rank() * len(embeddings) + torch.arange(len(embeddings), device=film_N.device)
         same_film_BN = embeddings.film_B[:, None] == film_N[None]
-        scores = embeddings.video_BD @ audio_ND.T, embeddings.audio_BD @ video_ND.T
-        both = [contrastive_terms(score.float() / self.temperature, positive_B, same_film_BN) for score in scores]
+        with torch.autocast(
+            film_N.device.type, enabled=False
+        ):  # half the digits are not enough for differences of scores
+            video_BD, audio_BD = embeddings.video_BD.float(), embeddings.audio_BD.float()
+            scores = video_BD @ audio_ND.float().T, audio_BD @ video_ND.float().T
+        both = [contrastive_terms(score / self.temperature, positive_B, same_film_BN) for score in scores]
         within = torch.stack([terms.within_film_B for terms in both]).mean()
         which = torch.stack([terms.which_film_B for terms in both]).mean()
         report = {

@@ -101,7 +101,7 @@ class BatchPlan:
         remedy = f"set sampling.clips_per_film to at most {min(most)}, or " if min(most) > 1 else ""
         raise PlanError(
             f"{plural(len(short), 'film')} cannot give {plural(self.clips_per_film, 'clip')} a batch: {named}{more}; "
-            f"{remedy}shorten the clips or the gap, or take the film out"
+            f"{remedy}shorten the clips or the gap, or ingest without it"
         )
 
 

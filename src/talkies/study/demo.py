@@ -66,8 +66,8 @@ def run_demo(workspace: Path, scale: DemoScale | None = None, on_progress: OnPro
         {task: _evaluate(task, run, unseen, step, workspace, tell) for task in _TASKS} for step in (0, scale.steps)
     )
     embed(unseen_library, run, on_film=_counter("embed the unseen films", tell))
-    searches = {side: find_by(side, unseen_library, unseen) for side in ("video", "audio")}
-    shares, chance = share_of_same_concept(unseen_library, unseen)
+    searches = {side: find_by(side, unseen_library, unseen, run) for side in ("video", "audio")}
+    shares, chance = share_of_same_concept(unseen_library, unseen, run)
     report = DemoReport(workspace, workspace / "report.html", untrained, trained, searches, shares, chance)
     write_page(report.page, unseen_library, read_metrics(RunFolder(run).metrics_path), demo_rows(report), searches)
     tell("report", 1, 1, str(report.page))

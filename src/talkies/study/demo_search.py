@@ -25,17 +25,17 @@ class FoundMoments:
     hit_concepts: tuple[str | None, ...]
 
 
-def find_by(side: Modality, library: Path, films: Path) -> FoundMoments:
+def find_by(side: Modality, library: Path, films: Path, run: Path) -> FoundMoments:
     """Return what is found for the picture or the sound of one shot of the first film, among all pictures."""
     truth = read_truth(films)
     film = truth.films[0]
     shot = film.shots[min(_QUERY_SHOT, len(film.shots) - 1)]
-    result = search(library, SearchQuery(film.file, _middle(shot), side, "video", _BEST))
+    result = search(library, SearchQuery(film.file, _middle(shot), side, "video", _BEST), run)
     names = tuple(_name(truth, _concept_of_hit(library, truth, hit)) for hit in result.hits)
     return FoundMoments(result, truth.concepts[shot.concept], names)
 
 
-def share_of_same_concept(library: Path, films: Path) -> tuple[dict[str, float], float]:
+def share_of_same_concept(library: Path, films: Path, run: Path) -> tuple[dict[str, float], float]:
     """Return, by side, how many of the five best pictures are of the query's concept, and the chance of it.
 
     Each shot of each film asks once, with the clip in its middle; chance is the concepts' mean share of the clips.
@@ -45,7 +45,7 @@ def share_of_same_concept(library: Path, films: Path) -> tuple[dict[str, float],
         found: list[float] = []
         for film in truth.films:
             for shot in (s for s in film.shots if s.end_seconds - s.start_seconds >= _LEAST_SHOT_SECONDS):
-                result = search(library, SearchQuery(film.file, _middle(shot), side, "video", _BEST))
+                result = search(library, SearchQuery(film.file, _middle(shot), side, "video", _BEST), run)
                 same = [_concept_of_hit(library, truth, hit) == shot.concept for hit in result.hits]
                 found.append(float(np.mean(same)))
         shares[side] = float(np.mean(found))

@@ -51,9 +51,10 @@ def render_films(
     except OSError as error:
         raise UsageError(f"{folder} cannot be made a folder ({cause_of(error)}); name another") from error
     paths = {script.name: folder / f"{script.name}.mp4" for script in scripts}
-    there = {script.name for script in scripts if paths[script.name].exists()}
+    # A film without a truth was rendered by a process that was killed before it could write it down: render it again.
+    there = {script.name for script in scripts if paths[script.name].exists() and script.name in known}
     for script in scripts:
-        if script.name in there and known.get(script.name) != script:
+        if script.name in there and known[script.name] != script:
             raise UsageError(f"{paths[script.name]} is there already and is not of this script; name an empty folder")
         if script.name in there and on_film:
             on_film(paths[script.name])

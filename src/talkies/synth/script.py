@@ -18,7 +18,7 @@ class SynthConfig(Config):
     is its semantic diversity; `places` and `characters` are few when they come back often.
     """
 
-    seconds: Annotated[float, Field(gt=1, le=36_000)] = 60.0
+    seconds: Annotated[float, Field(gt=1, le=1_800)] = 60.0
     fps: Annotated[int, Field(ge=8, le=120)] = 24
     width: Annotated[int, Field(ge=32, le=3840, multiple_of=2)] = 192
     height: Annotated[int, Field(ge=32, le=2160, multiple_of=2)] = 128

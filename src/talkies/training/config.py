@@ -45,10 +45,15 @@ class RunConfig(Config):
     loader: LoaderConfig
 
     @model_validator(mode="after")
-    def _ranks_share_the_films(self) -> Self:
+    def _there_is_something_to_learn(self) -> Self:
         if self.sampling.films_per_batch % self.training.devices:
             raise ValueError(
                 f"sampling.films_per_batch must be a multiple of training.devices, "
                 f"got {self.sampling.films_per_batch} and {self.training.devices}"
+            )
+        if self.sampling.clips_per_film == 1 and self.objective.cross_film_weight == 0:
+            raise ValueError(
+                "with sampling.clips_per_film = 1 there are no within-film negatives, and with "
+                "objective.cross_film_weight = 0 no others count: set the weight to 1 for the usual random recipe"
             )
         return self

@@ -1,6 +1,7 @@
 """The verb: a library and a recipe in, a run out."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -54,18 +55,18 @@ def pretrain(
     """
     folder, progress = RunFolder(run), progress or Progress()
     _check_devices(config)
-    if folder.exists() and not resume:
-        raise RunError(f"{run} exists; go on with it with --resume, or name a new folder")
     if resume:
         folder.check_exists()
         _check_unchanged(config, folder)
     film_ids = folder.record().films if resume else None
     clips = open_for_training(library, config.clip, config.sampling, config.training.seed, film_ids)
-    if not resume:
-        folder.begin(to_yaml(config), _record(library, clips))
     training = config.training
     fabric = Fabric(accelerator=training.device, devices=training.devices, precision=training.precision)
     fabric.launch()
+    if not resume and fabric.is_global_zero:
+        if folder.exists():
+            raise RunError(f"{run} exists; go on with it with --resume, or name a new folder")
+        folder.begin(to_yaml(config), _record(library, clips))
     return _train(fabric, clips, config, folder, progress)
 
 
@@ -74,9 +75,11 @@ def _train(
 ) -> PretrainReport:
     system = _build(config, clips.profile.audio_rate_hz)
     optimiser = build_optimiser(system, config.optimiser)
-    found = folder.checkpoints()
-    start = _restore(found[-1], system, optimiser) if found else 0
     wrapped, wrapped_optimiser = fabric.setup(system, optimiser)
+    found = folder.checkpoints()
+    fabric.barrier()  # all ranks have looked before the first writes
+    # Restored after the set-up: by then the parameters are on their device, and the moments follow them there.
+    start = _restore(found[-1], system, optimiser) if found else 0
 
     def save(step: int) -> None:
         if fabric.is_global_zero:
@@ -91,17 +94,21 @@ def _train(
     steps = range(start, config.training.steps)
     last: dict[str, float] = {}
     batches = loader(clips.source, clips.plan, steps, config.loader, fabric.global_rank, fabric.world_size)
-    with MetricsLog(folder, after_step=start) as metrics:
+    with MetricsLog(folder, after_step=start) if fabric.is_global_zero else nullcontext() as metrics:
 
         def log(line: dict[str, float]) -> None:
             last.update(line)
-            if fabric.is_global_zero:
+            if metrics:
                 metrics.write(line)
                 progress.on_log(line)
 
-        hooks = Hooks(on_log=log, on_step=progress.on_step, on_checkpoint=save)
+        def step_done(step: int) -> None:
+            if metrics:
+                progress.on_step(step)
+
+        hooks = Hooks(on_log=log, on_step=step_done, on_checkpoint=save)
         run_loop(fabric, wrapped, wrapped_optimiser, batches, steps, config, hooks)
-    return PretrainReport(folder.root, config.training.steps, stamp_of(system.model), last)
+    return PretrainReport(folder.root, max(start, config.training.steps), stamp_of(system.model), last)
 
 
 def _build(config: RunConfig, rate_hz: int) -> System:

@@ -1,0 +1,54 @@
+"""What the whole package is for: the model learns, from films alone, what happens in films it has never seen."""
+
+from pathlib import Path
+
+import pytest
+
+from talkies.evaluation import Result, evaluate
+from talkies.ingest import ingest
+from talkies.library import Profile
+from talkies.synth import SynthConfig, render_films
+from talkies.training import pretrain, resolve
+
+STEPS = 200
+FILMS = SynthConfig(
+    seconds=20.0,
+    fps=16,
+    width=96,
+    height=64,
+    mark_strength=0.2,
+    shot_seconds_min=2.0,
+    shot_seconds_max=2.0,
+)
+RECIPE = (
+    f"training.steps={STEPS}",
+    "sampling.films_per_batch=2",
+    "sampling.clips_per_film=8",
+    "transforms.video.size=32",
+    "transforms.video.crop_area_min=1.0",
+    "transforms.video.flip=0.0",
+    "transforms.audio.mels=40",
+    "objective.temperature=0.2",
+    "optimiser.warmup_steps=5",
+    "loader.workers=0",
+)
+
+
+def recall(result: Result, count: int) -> float:
+    """How often the counterpart is among the best of its film, the mean of both directions."""
+    directions = ("video_to_audio", "audio_to_video")
+    return sum(result.metrics[f"within_film_{way}_recall_at_{count}"].mean for way in directions) / 2
+
+
+@pytest.mark.slow
+def test_a_trained_model_tells_apart_the_moments_of_films_it_has_never_seen(tmp_path: Path) -> None:
+    render_films(tmp_path / "seen", 8, FILMS, seed=2)
+    render_films(tmp_path / "unseen", 4, FILMS, seed=3)
+    library = ingest([tmp_path / "seen"], tmp_path / "lib", profile=Profile(short_side=64)).library
+    pretrain(library.root, resolve("tiny", RECIPE), tmp_path / "run")
+    untrained, trained = (evaluate("retrieval", tmp_path / "run", tmp_path / "unseen", step) for step in (0, STEPS))
+    chance = trained.protocol["chance"]["within_film_video_to_audio_recall_at_5"]
+    assert chance == 5 / 20
+    assert recall(untrained, 5) == pytest.approx(chance, abs=0.1)
+    assert recall(trained, 5) > recall(untrained, 5) + 0.12  # it was 0.54
+    assert recall(trained, 10) > recall(untrained, 10) + 0.15  # it was 0.84
