@@ -1,6 +1,7 @@
 """The command itself: its verbs and options, where it prints, and how it leaves."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -81,7 +82,7 @@ def test_evaluate_shows_every_metric_with_its_chance(talkies: Callable[..., Any]
     assert "step 0" in outcome.out
 
 
-def test_an_interruption_leaves_with_status_130(
+def test_an_interruption_is_one_line_and_status_130(
     talkies: Callable[..., Any], workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(root: Path) -> Library:
@@ -90,7 +91,7 @@ def test_an_interruption_leaves_with_status_130(
     monkeypatch.setattr(Library, "open", interrupted)
     outcome = talkies("films", "--library", workspace / "lib")
     assert (outcome.status, outcome.out) == (130, "")
-    assert "Traceback" not in outcome.err
+    assert re.fullmatch(r"talkies: stopped; what was finished is kept[^\n]*\n", outcome.err)
 
 
 def test_a_refusal_of_the_system_is_told_with_the_file_and_the_cause(

@@ -134,6 +134,17 @@ def test_a_set_is_not_gone_on_with_at_another_stride(shelf: Library, report: Emb
     assert VectorIndex(shelf).sets() == [report.entry]
 
 
+def test_a_set_of_a_newer_version_is_refused(new_shelf: Callable[[], Library], run: Path) -> None:
+    shelf = new_shelf()
+    embed(shelf.root, run)
+    (path,) = shelf.index_folder.glob("*.json")
+    path.write_text(path.read_text().replace('"schema_version": 1', '"schema_version": 99'))
+    with pytest.raises(
+        LibraryError, match=r"json is of schema version 99, this talkies reads up to 1; install a newer"
+    ):
+        VectorIndex(shelf).sets()
+
+
 def test_a_library_of_another_profile_is_refused_and_stays_as_it_is(films: Path, run: Path, tmp_path: Path) -> None:
     other = ingest([films / "film-000.mp4"], tmp_path / "lib", profile=Profile(fps=8, gop=8)).library
     with pytest.raises(LibraryError, match=r"lib has another profile \(fps=8 .*\) than the films of .*first \(fps=16 "):

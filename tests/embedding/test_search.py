@@ -121,6 +121,15 @@ def test_the_clip_whose_middle_is_nearest_is_asked_with(shelf: Shelf, at_seconds
     assert (result.source, result.stamp) == ("film-001.mp4", shelf.stamp)
 
 
+def test_a_moment_on_the_border_of_two_clips_is_asked_with_the_one_that_holds_it(
+    new_shelf: Callable[[], Library], run: Path
+) -> None:
+    library = new_shelf()
+    embed(library.root, run)
+    result = search(library.root, SearchQuery("film-000.mp4", 6.0))
+    assert (result.start_seconds, result.end_seconds) == (6.0, 7.0)
+
+
 def test_a_film_is_named_by_its_id_its_unique_beginning_or_its_file(shelf: Shelf) -> None:
     film = shelf.library.find("film-001.mp4")
     names = (film.film_id, film.film_id[:8], "film-001.mp4", "film-001", film.source)

@@ -121,8 +121,18 @@ def test_a_library_of_another_profile_is_refused(run: Path, films: Path, tmp_pat
 
 
 def test_films_shorter_than_a_clip_cannot_be_measured(library: Library, films: Path, tmp_path: Path) -> None:
-    overrides = ["sampling.films_per_batch=3", "sampling.clips_per_film=1", "clip.audio_seconds=10.0"]
-    small = ["training.steps=1", "transforms.video.size=32", "loader.workers=0"]
+    overrides = [
+        "sampling.films_per_batch=3",
+        "sampling.clips_per_film=1",
+        "clip.audio_seconds=10.0",
+        "objective.cross_film_weight=1.0",
+    ]
+    small = [
+        "training.steps=1",
+        "transforms.video.size=32",
+        "objective.cross_film_weight=1.0",
+        "loader.workers=0",
+    ]
     pretrain(library.root, resolve("tiny", [*overrides, *small]), tmp_path / "run")
     render_films(tmp_path / "short", 1, SynthConfig(seconds=3.0), seed=70)
     with pytest.raises(UsageError, match=r"no film in .*short is as long as one clip \(10 s\)"):

@@ -60,3 +60,11 @@ def test_a_folder_without_films_is_named(folder: Path) -> None:
     empty = folder / "g.mp4"
     with pytest.raises(UsageError, match=f"^{empty} holds no film; name a film file, or a folder with films in it$"):
         discover([folder, empty])
+
+
+def test_a_library_among_the_sources_is_no_source(tmp_path: Path) -> None:
+    (tmp_path / "lib" / "films" / "0123").mkdir(parents=True)
+    (tmp_path / "lib" / "library.json").write_text("{}")
+    for path in (tmp_path / "a.mp4", tmp_path / "lib" / "films" / "0123" / "proxy.mp4"):
+        path.write_bytes(b"film")
+    assert discover([tmp_path]) == [tmp_path / "a.mp4"]

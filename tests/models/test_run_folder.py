@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from talkies.core import RunError
+from talkies.core import RunError, WorkError
 from talkies.models import CheckpointState, RunFolder, RunRecord
 
 RECORD = RunRecord(library="films", profile={"fps": 16}, films=("a" * 16, "b" * 16), tools={"torch": "2"})
@@ -85,7 +85,7 @@ def test_a_save_that_fails_leaves_no_checkpoint_and_can_be_done_again(
 
     save(run, 1)
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(WorkError, match=r"step-00000002 cannot be written .*No space left.*; make room and go on"):
         save(run, 2)
     monkeypatch.undo()
     assert steps_of(run) == [1]

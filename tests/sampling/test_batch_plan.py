@@ -100,7 +100,7 @@ def test_too_few_films_are_refused_with_a_remedy() -> None:
 def test_a_film_too_short_is_named_with_what_it_could_give_and_the_remedies() -> None:
     sentence = (
         "1 film cannot give 4 clips a batch: film-1 (at most 2); set sampling.clips_per_film to at most 2, "
-        "or shorten the clips or the gap, or take the film out"
+        "or shorten the clips or the gap, or ingest without it"
     )
     with pytest.raises(PlanError, match=f"^{re.escape(sentence)}$"):
         BatchPlan(films([Span(0, 99)], [Span(0, 13)]), 1, 4, window_frames=4, gap_frames=1, seed=0)
@@ -112,7 +112,7 @@ def test_what_a_short_film_could_give_it_gives_when_asked() -> None:
 
 
 def test_a_film_that_gives_one_clip_at_most_is_no_reason_to_ask_for_one() -> None:
-    sentence = "film-0 (at most 1), film-1 (at most 0); shorten the clips or the gap, or take the film out"
+    sentence = "film-0 (at most 1), film-1 (at most 0); shorten the clips or the gap, or ingest without it"
     with pytest.raises(PlanError, match=re.escape(sentence)):
         BatchPlan(films([Span(0, 7)], [Span(0, 3)]), 1, 2, window_frames=4, gap_frames=0, seed=0)
 

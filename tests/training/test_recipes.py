@@ -51,6 +51,7 @@ def test_an_override_sets_one_value_and_no_other() -> None:
         ("sampling.clips_per_film=16", 16),
         ("objective.cross_film_weight=0.5", 0.5),
         ("objective.temperature=0.2", 0.2),
+        ("optimiser.learning_rate=3e-4", 3e-4),
     ],
 )
 def test_the_keys_that_are_a_contract_are_there(override: str, value: float) -> None:
@@ -106,3 +107,11 @@ def test_an_override_that_cannot_be_is_told_in_one_sentence(override: str, sente
 def test_a_batch_without_negatives_is_refused() -> None:
     with pytest.raises(ConfigError, match="a batch needs at least two clips, for one is the other's negative"):
         resolve("tiny", ["sampling.films_per_batch=1", "sampling.clips_per_film=1"])
+
+
+def test_a_batch_whose_negatives_count_for_nothing_is_refused() -> None:
+    sentence = r"with sampling\.clips_per_film = 1 there are no within-film negatives.*: set the weight to 1"
+    with pytest.raises(ConfigError, match=sentence):
+        resolve("tiny", ["sampling.clips_per_film=1"])
+    config = resolve("tiny", ["sampling.clips_per_film=1", "objective.cross_film_weight=1"])
+    assert config.objective.cross_film_weight == 1.0

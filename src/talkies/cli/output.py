@@ -32,7 +32,7 @@ def print_json(document: dict[str, Any]) -> None:
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[str] = ()) -> None:
     """Print a table; the columns in `numbers` are right-aligned."""
-    table = Table(title=title, title_justify="left", header_style="bold")
+    table = Table(header_style="bold")
     for column in columns:
         table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
     for row in rows:
@@ -40,6 +40,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     console = Console(highlight=False)
     if not console.is_terminal:  # a file or a pipe is as wide as it takes
         console = Console(highlight=False, width=160)
+    console.print(title, markup=False, soft_wrap=True, style="italic")
     console.print(table)
 
 

@@ -35,7 +35,7 @@ def render_films(
     workers: int = 1,
     on_film: Callable[[Path], None] | None = None,
 ) -> RenderReport:
-    """Render `films` films into `folder`, then write `truth.json`; a film already there from the same script is kept.
+    """Write `truth.json` into `folder`, then render `films` films there; those of the same scripts are kept.
 
     Film number *n* depends on (seed, n, config) alone. `workers` processes render; `on_film` is called after each film.
 
@@ -51,17 +51,16 @@ def render_films(
     except OSError as error:
         raise UsageError(f"{folder} cannot be made a folder ({cause_of(error)}); name another") from error
     paths = {script.name: folder / f"{script.name}.mp4" for script in scripts}
-    # A film without a truth was rendered by a process that was killed before it could write it down: render it again.
-    there = {script.name for script in scripts if paths[script.name].exists() and script.name in known}
+    there = {script.name for script in scripts if paths[script.name].exists()}
     for script in scripts:
-        if script.name in there and known[script.name] != script:
+        if script.name in there and known.get(script.name) != script:
             raise UsageError(f"{paths[script.name]} is there already and is not of this script; name an empty folder")
         if script.name in there and on_film:
             on_film(paths[script.name])
     missing = [(script, folder) for script in scripts if script.name not in there]
+    if missing:  # the truth first: a film whose rendering is killed is then known, and is not taken for somebody's own
+        write_atomically(folder / "truth.json", _truth(known | {script.name: script for script, _ in missing}))
     for (script, _), _ in in_processes(_render_into, missing, workers):
-        known[script.name] = script
-        write_atomically(folder / "truth.json", _truth(known))
         if on_film:
             on_film(paths[script.name])
     return RenderReport(folder, tuple(paths.values()), reused=len(there))

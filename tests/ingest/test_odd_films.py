@@ -1,0 +1,47 @@
+"""Films that are odd, and cost their own verdict at most."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from talkies.ingest import ingest
+from talkies.library import Verdict
+from talkies.media import FilmWriter, VideoCoding
+
+
+def write_shape(path: Path, size: tuple[int, int]) -> None:
+    width, height = size
+    with FilmWriter(path, size, 16, 16_000, VideoCoding(gop=16)) as writer:
+        for frame in range(32):
+            writer.write_rgb(np.full((height, width, 3), 4 * frame, np.uint8))
+            writer.write_sound(np.full(1000, frame, np.int16))
+
+
+def test_a_picture_of_an_absurd_shape_is_rejected_and_stops_nobody(tmp_path: Path) -> None:
+    (tmp_path / "films").mkdir()
+    write_shape(tmp_path / "films" / "a-line.mp4", (640, 16))
+    write_shape(tmp_path / "films" / "b.mp4", (64, 48))
+    records = [film.record for film in ingest([tmp_path / "films"], tmp_path / "lib").films]
+    assert [record.verdict for record in records] == [Verdict.REJECTED, Verdict.ACCEPTED]
+    assert [reason.code for reason in records[0].reasons] == ["bad_shape"]
+    assert "640 × 16 pixels is no film's; one side may be 8 times the other at most" in records[0].reasons[0].text
+
+
+def test_a_film_shorter_than_its_container_claims_is_taken_with_a_warning(real_data: Path, tmp_path: Path) -> None:
+    whole = (real_data / "films" / "tears_of_steel_excerpt.webm").read_bytes()
+    (tmp_path / "half.webm").write_bytes(whole[: len(whole) // 2])
+    record = ingest([tmp_path / "half.webm"], tmp_path / "lib").films[0].record
+    assert record.verdict is Verdict.WARNED
+    assert "shorter_than_claimed" in [reason.code for reason in record.reasons]
+    assert "the container claims 70.54 s" in record.reasons[-1].text or "70.54 s" in record.reasons[0].text
+
+
+def test_a_name_that_is_not_utf8_is_taken(tmp_path: Path) -> None:
+    folder = tmp_path / "films"
+    folder.mkdir()
+    write_shape(folder / "plain.mp4", (64, 48))
+    shutil.move(folder / "plain.mp4", bytes(folder) + b"/caf\xe9.mp4")
+    record = ingest([folder], tmp_path / "lib").films[0].record
+    assert record.usable
+    assert record.name == "caf\N{REPLACEMENT CHARACTER}.mp4"
