@@ -14,6 +14,8 @@ from talkies.synth import SynthConfig, render_films
 
 ROOT = Path(__file__).parents[1]
 
+torch.set_num_threads(1)  # the tests run beside each other: more threads than cores wait for one another
+
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:

@@ -146,3 +146,9 @@ def test_a_rendering_that_fails_leaves_no_part_of_a_film(tmp_path: Path, monkeyp
     monkeypatch.undo()
     render_films(tmp_path, 1, SMALL, seed=4)  # and the same call goes on from there
     assert visible(tmp_path) == ["film-000.mp4", "truth.json"]
+
+
+def test_no_worker_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="there must be at least one worker, got 0"):
+        render_films(tmp_path / "films", 1, SynthConfig(seconds=2.0), workers=0)
+    assert list(tmp_path.iterdir()) == []

@@ -176,7 +176,7 @@ def test_a_run_that_was_killed_at_any_moment_ends_where_the_unbroken_one_does(
     recipe.write_text(to_yaml(small("training.checkpoint_every=1")))
     command = [sys.executable, "-m", "talkies", "pretrain", "--library", str(library.root), "--recipe", str(recipe)]
     chance = random.Random()
-    wanted, delay = chance.randint(1, 4), chance.uniform(0, 0.05)
+    wanted, delay = chance.randint(1, 3), chance.uniform(0, 0.03)
     command += ["--run", str(run)]
     environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:

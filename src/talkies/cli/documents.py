@@ -1,13 +1,17 @@
 """The JSON documents of the verbs, as docs/json.md describes them."""
 
-from collections.abc import Sequence
-from typing import Any
+from __future__ import annotations
 
-from talkies.embedding import EmbedReport, SearchResult
-from talkies.evaluation import Result
-from talkies.library import FilmRecord
-from talkies.synth import RenderReport
-from talkies.training import PretrainReport
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # each verb shows one document, and should not wait for the rooms of all the others
+    from collections.abc import Sequence
+
+    from talkies.embedding import EmbedReport, SearchResult
+    from talkies.evaluation import Result
+    from talkies.library import FilmRecord
+    from talkies.synth import RenderReport
+    from talkies.training import PretrainReport
 
 
 def film_document(film: FilmRecord) -> dict[str, Any]:

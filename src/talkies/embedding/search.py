@@ -1,17 +1,16 @@
 """The verb: from a moment of a film to the moments of the library that are most like it."""
 
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from talkies.core import LibraryError, UsageError
-from talkies.embedding.index import Modality, VectorIndex
+from talkies.embedding.index import EmbeddingSet, Modality, VectorIndex
 from talkies.library import Library
 from talkies.models import RunFolder
-
-_OVERFETCH = 8  # rows asked for each hit wanted: neighbours that overlap a better hit are passed over
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +75,7 @@ def search(library: Path, query: SearchQuery, run: Path | None = None) -> Search
     # Of two clips equally near, the later holds the moment: spans are half-open.
     here = min(reversed(rows), key=lambda row: abs((row["start_seconds"] + row["end_seconds"]) / 2 - query.at_seconds))
     vector_D = np.asarray(here[query.from_], dtype=np.float32)
-    found = index.nearest(entry.stamp, vector_D, query.to, _OVERFETCH * (query.count + 1))
+    found = index.nearest(entry.stamp, vector_D, query.to, _rows_for(query.count, entry))
     names = {record.film_id: record.name for record in opened.films()}
     kept = _apart(here, [row for row in found if row["film_id"] in names])[: query.count]  # films may have left
     hits = tuple(
@@ -84,6 +83,12 @@ def search(library: Path, query: SearchQuery, run: Path | None = None) -> Search
         for row in kept
     )
     return SearchResult(query, film.film_id, film.name, here["start_seconds"], here["end_seconds"], entry.stamp, hits)
+
+
+def _rows_for(count: int, entry: EmbeddingSet) -> int:
+    """Return how many of the nearest rows surely hold `count` that overlap neither the query nor each other."""
+    overlapping = 2 * ceil(entry.clip_seconds / entry.stride_seconds) - 1  # a clip, and those that overlap it
+    return (count + 1) * overlapping
 
 
 def _apart(query: dict[str, Any], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

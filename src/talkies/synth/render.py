@@ -44,6 +44,8 @@ def render_films(
     """
     if films < 1:
         raise UsageError(f"there must be at least one film to render, got {films}")
+    if workers < 1:
+        raise UsageError(f"there must be at least one worker, got {workers}")
     scripts = [write_script(f"film-{number:03d}", seed * 100_003 + number, config) for number in range(films)]
     known = _known_scripts(folder)
     try:

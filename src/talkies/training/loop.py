@@ -66,15 +66,19 @@ def run_loop(
         losses, report = system(batch, generator)
         loss = torch.stack(list(losses.values())).sum()
         if not math.isfinite(loss.item()):
-            raise WorkError(_not_finite(step, batch))
+            raise WorkError(_not_finite("loss", step, batch))
         optimiser.zero_grad()
         fabric.backward(loss)
+        norm = _gradient_norm(system)
+        if not math.isfinite(norm):
+            raise WorkError(_not_finite("gradient", step, batch))
         optimiser.step()
         clock.clips += len(batch) * fabric.world_size
         done = step + 1
         hooks.on_step(done)
         if done % training.log_every == 0 or done == steps.stop:
-            numbers = {"loss": loss.item(), **{name: value.item() for name, value in report.items()}}
+            numbers = {"loss": loss.item(), "gradient_norm": norm}
+            numbers |= {name: value.item() for name, value in report.items()}
             rate = optimiser.param_groups[0]["lr"]
             hooks.on_log({"step": done, **mean_over_ranks(numbers), "learning_rate": rate, **clock.read()})
         if done % training.checkpoint_every == 0 or done == steps.stop:
@@ -85,11 +89,16 @@ def _seed_of(seed: int, step: int, rank: int) -> int:
     return ((seed * 1_000_003 + step) * 4_099 + rank) % (1 << 63)
 
 
-def _not_finite(step: int, batch: ClipBatch) -> str:
+def _gradient_norm(system: nn.Module) -> float:
+    """Return the length of the gradient of all that learns."""
+    return torch.nn.utils.get_total_norm([p.grad for p in system.parameters() if p.grad is not None]).item()
+
+
+def _not_finite(what: str, step: int, batch: ClipBatch) -> str:
     films = sorted({request.film_id for request in batch.requests})
     return (
-        f"the loss of step {step + 1} is not a finite number (films {', '.join(films)}); nothing was learnt from it: "
-        f"lower optimiser.learning_rate or raise objective.temperature, and go on with --resume"
+        f"the {what} of step {step + 1} is not a finite number (films {', '.join(films)}); nothing was learnt from it: "
+        f"begin a new run with a lower optimiser.learning_rate or a higher objective.temperature"
     )
 
 

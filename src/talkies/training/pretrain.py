@@ -67,6 +67,8 @@ def pretrain(
         if folder.exists():
             raise RunError(f"{run} exists; go on with it with --resume, or name a new folder")
         folder.begin(to_yaml(config), _record(library, clips))
+    elif fabric.is_global_zero:
+        folder.begin(to_yaml(config), folder.record())  # the length of a run may change
     return _train(fabric, clips, config, folder, progress)
 
 
