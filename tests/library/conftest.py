@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 
 from talkies.core import FilmId, Span
-from talkies.library import FilmRecord, Library, Reason, Verdict, write_json
-from talkies.library.catalogue import write_shots
+from talkies.library import SHOT, FilmRecord, Library, Reason, Verdict, write_json, write_marks
 
 Commit = Callable[..., FilmRecord]
+MARKS = {SHOT: [Span(0, 64), Span(64, 160)], "black": [Span(0, 16)], "silent": [Span(8, 24), Span(100, 160)]}
 
 
 def commit_film(
     library: Library, film_id: str, source: str = "/films/a film.mp4", verdict: Verdict = Verdict.ACCEPTED
 ) -> FilmRecord:
-    """Commit a film of ten seconds with two shots (none if it is rejected) and return its record."""
+    """Commit a film of ten seconds with two shots and three marked spans (none if it is rejected); return its record."""
     usable = verdict is not Verdict.REJECTED
     record = FilmRecord(
         film_id=film_id,
@@ -29,7 +29,7 @@ def commit_film(
     )
     with library.committing(FilmId(film_id)) as folder:
         if usable:
-            write_shots(folder / "shots.parquet", [Span(0, 64), Span(64, 160)])
+            write_marks(folder / "shots.parquet", MARKS)
         stored_bytes = sum(path.stat().st_size for path in folder.iterdir())
         record = record.model_copy(update={"stored_bytes": stored_bytes})
         write_json(folder / "film.json", record)
@@ -54,5 +54,5 @@ def three_films(empty_library: Library) -> Library:
     commit_film(empty_library, "a" * 16, "/films/alpha.mp4")
     commit_film(empty_library, "ab" * 8, "/films/beta.mp4", Verdict.WARNED)
     commit_film(empty_library, "c" * 16, "/elsewhere/gamma.mkv", Verdict.REJECTED)
-    empty_library.rebuild_catalogue()
+    empty_library.update_catalogue()
     return empty_library

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pytest
 
 from talkies.core import Grid
-from talkies.media import Conformer, Picture, Sound
+from talkies.media import Conformer, Picture, Sound, probe
 
 GRID = Grid(16, 16_000)
 FOUR_SECONDS = [*(Fraction(n, 8) for n in range(32)), Fraction(395, 100)]  # of pictures; the last is a short one
@@ -27,7 +27,7 @@ def silence(seconds: float) -> npt.NDArray[np.int16]:
 
 
 def conformed(path: Path) -> tuple[Conformer, list[Picture | Sound]]:
-    conformer = Conformer(path, GRID, 64)
+    conformer = Conformer(path, probe(path), GRID, 64)
     return conformer, list(conformer)
 
 
@@ -54,7 +54,8 @@ def test_there_are_as_many_samples_as_the_frames_last(tmp_path: Path, coded: Any
 
 def test_sound_never_runs_ahead_of_its_pictures(films: Path) -> None:
     frames = samples = 0
-    for part in Conformer(films / "film-000.mp4", GRID, 64):
+    film = films / "film-000.mp4"
+    for part in Conformer(film, probe(film), GRID, 64):
         frames += isinstance(part, Picture)
         samples += len(part.samples_S) if isinstance(part, Sound) else 0
         assert samples <= frames * GRID.samples_per_frame

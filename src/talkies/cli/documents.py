@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from talkies.library import FilmEntry
+
 if TYPE_CHECKING:  # each verb shows one document, and should not wait for the rooms of all the others
     from collections.abc import Sequence
 
     from talkies.embedding import EmbedReport, SearchResult
     from talkies.evaluation import Result
-    from talkies.library import FilmRecord
+    from talkies.ingest import Ingested, IngestReport
     from talkies.synth import RenderReport
     from talkies.training import PretrainReport
 
 
-def film_document(film: FilmRecord) -> dict[str, Any]:
-    """Return one film as `ingest` and `films` show it."""
+def film_document(film: FilmEntry) -> dict[str, Any]:
+    """Return one film as `films` shows it."""
     return {
         "film_id": film.film_id,
         "source": film.source,
@@ -30,9 +32,31 @@ def film_document(film: FilmRecord) -> dict[str, Any]:
     }
 
 
-def films_document(films: Sequence[FilmRecord]) -> dict[str, Any]:
+def films_document(films: Sequence[FilmEntry]) -> dict[str, Any]:
     """Return the document of `films`."""
     return {"films": [film_document(film) for film in films]}
+
+
+def ingest_document(report: IngestReport) -> dict[str, Any]:
+    """Return the document of `ingest`."""
+    return {
+        "films": [_ingested(film) for film in report.films],
+        "failures": [{"source": f.source.location, "message": f.sentence} for f in report.failures],
+        "passed_over": report.passed_over,
+        "seconds": report.seconds,
+    }
+
+
+def _ingested(film: Ingested) -> dict[str, Any]:
+    return {
+        **film_document(FilmEntry.of(film.record)),
+        "source": film.source.location,
+        "verdict": str(film.verdict),
+        "reasons": [reason.code for reason in film.reasons],
+        "messages": [reason.text for reason in film.reasons],
+        "reused": film.reused,
+        "duplicate_of": film.duplicate_of.location if film.duplicate_of else None,
+    }
 
 
 def render_document(report: RenderReport) -> dict[str, Any]:

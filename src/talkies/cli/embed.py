@@ -7,7 +7,7 @@ import typer
 from talkies.cli.output import Json, LibraryFolder, RunOption, print_json, progress_bars, say
 
 if TYPE_CHECKING:
-    from talkies.library import FilmRecord
+    from talkies.library import FilmEntry
 
 
 def register(app: typer.Typer) -> None:
@@ -24,7 +24,7 @@ def embed(library: LibraryFolder, run: RunOption, json: Json = False) -> None:
     with progress_bars() as bars:
         done: list[str] = []
 
-        def on_film(film: "FilmRecord", total: int) -> None:
+        def on_film(film: "FilmEntry", total: int) -> None:
             done.append(film.film_id)
             bars.update("films embedded", len(done), total, film.name)
 

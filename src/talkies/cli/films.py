@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from talkies.cli.output import Json, LibraryFolder, print_json, print_table
+from talkies.cli.output import Json, LibraryFolder, print_json, print_table, print_text, say
 
 if TYPE_CHECKING:
-    from talkies.library import FilmRecord
+    from talkies.ingest import IngestReport
+    from talkies.library import FilmEntry, Reason
 
 
 def register(app: typer.Typer) -> None:
@@ -28,19 +29,33 @@ def films(library: LibraryFolder, json: Json = False) -> None:
         print_films(f"Films of {library}", records)
 
 
-def print_films(title: str, records: "Sequence[FilmRecord]") -> None:
+def print_films(title: str, films: "Sequence[FilmEntry]") -> None:
     """Print films as a table."""
-    columns = ("film", "source", "verdict", "duration", "shots", "size", "reasons")
-    rows = [
-        (
-            record.film_id,
-            record.name,
-            str(record.verdict),
-            f"{record.duration_seconds:.1f} s",
-            str(record.shots),
-            f"{record.stored_bytes / 1e6:.1f} MB",
-            "; ".join(reason.text for reason in record.reasons),
-        )
-        for record in records
-    ]
-    print_table(title, columns, rows, numbers=("duration", "shots", "size"))
+    print_table(title, _COLUMNS, [_row(film, film.name, str(film.verdict), film.reasons) for film in films], _NUMBERS)
+
+
+def print_ingested(title: str, report: "IngestReport") -> None:
+    """Print what an ingest did: a row for each source, what could not be done, and a summary."""
+    from talkies.library import FilmEntry
+
+    rows = [_row(FilmEntry.of(f.record), f.source.name, str(f.verdict), f.reasons) for f in report.films]
+    print_table(title, _COLUMNS, rows, _NUMBERS)
+    for failure in report.failures:
+        say(f"no verdict: {failure.sentence}")
+    print_text(report.summary)
+
+
+_COLUMNS = ("film", "source", "verdict", "duration", "shots", "size", "reasons")
+_NUMBERS = ("duration", "shots", "size")
+
+
+def _row(film: "FilmEntry", name: str, verdict: str, reasons: "Sequence[Reason]") -> tuple[str, ...]:
+    return (
+        film.film_id,
+        name,
+        verdict,
+        f"{film.duration_seconds:.1f} s",
+        str(film.shots),
+        f"{film.stored_bytes / 1e6:.1f} MB",
+        "; ".join(f"{reason.code}: {reason.text}" for reason in reasons),
+    )

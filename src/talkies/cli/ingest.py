@@ -1,11 +1,13 @@
 """`talkies ingest`."""
 
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from talkies.cli.output import Json, LibraryFolder, print_json, progress_bars
+from talkies.cli.output import Json, LibraryPlace, Sets, print_json, progress_bars
+
+if TYPE_CHECKING:
+    from talkies.ingest import Failed, Ingested, Progress
 
 
 def register(app: typer.Typer) -> None:
@@ -14,28 +16,33 @@ def register(app: typer.Typer) -> None:
 
 
 def ingest(
-    sources: Annotated[list[Path], typer.Argument(metavar="SOURCE...", help="Films, or folders of films.")],
-    library: LibraryFolder,
-    workers: Annotated[int, typer.Option("--workers", help="Processes that convert films.")] = 1,
+    sources: Annotated[
+        list[str], typer.Argument(metavar="SOURCE...", help="Films or folders of films; paths or URLs.")
+    ],
+    library: LibraryPlace,
+    workers: Annotated[int, typer.Option("--workers", help="Films that are converted at a time.")] = 1,
+    audio_language: Annotated[str | None, typer.Option("--audio-language", help="Sound to take: eng, fra …")] = None,
+    audio_track: Annotated[int | None, typer.Option("--audio-track", help="Sound to take: 1, 2 …")] = None,
+    runner: Annotated[str, typer.Option("--runner", help="local, or ray for a cluster.")] = "local",
+    address: Annotated[str | None, typer.Option("--address", help="The Ray cluster's address.")] = None,
+    sets: Sets = None,
     json: Json = False,
 ) -> None:
-    """Take films (files, or folders searched all through) into a library."""
-    from talkies.cli.documents import films_document
-    from talkies.cli.films import print_films
-    from talkies.ingest import Ingested
+    """Take films (files, or folders searched all through) into a library: probe, judge, convert, commit."""
+    from talkies.cli.documents import ingest_document
+    from talkies.cli.films import print_ingested
+    from talkies.ingest import configured
     from talkies.ingest import ingest as take
 
+    config = configured(sets or (), audio_language, audio_track)
     with progress_bars() as bars:
-        done: list[Ingested] = []
 
-        def on_film(film: Ingested, total: int) -> None:
-            done.append(film)
-            bars.update("films ingested", len(done), total, film.source.name)
+        def on_progress(progress: "Progress", _outcome: "Ingested | Failed | None") -> None:
+            bars.update("films ingested", progress.films_done, progress.films, progress.note)
 
-        report = take(sources, library, workers, on_film=on_film)
-    records = [film.record for film in report.films]
+        report = take(sources, library, workers, None, config, runner, address, on_progress)
     if json:
-        print_json(films_document(records))
+        print_json(ingest_document(report))
     else:
-        print_films(f"Ingested into {library}", records)
+        print_ingested(f"Ingested into {library}", report)
     report.check()

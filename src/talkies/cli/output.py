@@ -20,6 +20,8 @@ from rich.table import Column, Table
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else there.")]
 LibraryFolder = Annotated[Path, typer.Option("--library", help="The library's folder.", show_default=False)]
+LibraryPlace = Annotated[str, typer.Option("--library", help="The library's folder, or its URL.", show_default=False)]
+Sets = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set one value.")]
 RunOption = Annotated[Path, typer.Option("--run", help="The run's folder.", show_default=False)]
 
 messages = Console(stderr=True, highlight=False)
@@ -42,6 +44,11 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
         console = Console(highlight=False, width=160)
     console.print(title, markup=False, soft_wrap=True, style="italic")
     console.print(table)
+
+
+def print_text(text: str) -> None:
+    """Print lines on stdout."""
+    print(text)
 
 
 def say(sentence: str) -> None:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from talkies.cli.output import Json, LibraryFolder, RunOption, print_json, progress_bars, say
+from talkies.cli.output import Json, LibraryFolder, RunOption, Sets, print_json, progress_bars, say
 
 
 def register(app: typer.Typer) -> None:
@@ -16,7 +16,7 @@ def pretrain(
     library: LibraryFolder,
     recipe: Annotated[str, typer.Option("--recipe", help="A recipe's name, or a YAML file.", show_default=False)],
     run: RunOption,
-    overrides: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set one value.")] = None,
+    overrides: Sets = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run from its newest checkpoint.")] = False,
     json: Json = False,
 ) -> None:

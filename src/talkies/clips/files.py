@@ -10,7 +10,7 @@ import numpy.typing as npt
 from talkies.clips.source import middle_square
 from talkies.core import Clip, ClipRequest, ClipShape, FilmId, Span
 from talkies.library import Profile
-from talkies.media import Conformer, Picture
+from talkies.media import Conformer, Picture, probe
 
 
 def clips_of_file(
@@ -23,7 +23,7 @@ def clips_of_file(
     """
     tail = _Tail(profile.grid.samples_per_frame)
     start = 0
-    for part in Conformer(path, profile.grid, profile.short_side):
+    for part in Conformer(path, probe(path), profile.grid, profile.short_side):
         if isinstance(part, Picture):
             tail.add_picture(middle_square(part.yuv_PW()[None], part.size[1])[0])
         else:

@@ -7,7 +7,7 @@ from pathlib import Path
 from talkies.clips.config import ClipConfig
 from talkies.clips.source import ClipSource
 from talkies.core import FilmId, LibraryError, Span, plural
-from talkies.library import FilmRecord, Library, Profile
+from talkies.library import FilmEntry, Library, Profile
 from talkies.sampling import BatchPlan, FilmSpans, SamplingConfig
 
 
@@ -41,7 +41,7 @@ def open_for_training(
     return TrainingClips(ClipSource(opened, shape), plan, opened.profile)
 
 
-def _only(films: Sequence[FilmRecord], film_ids: Sequence[str], library: Path) -> list[FilmRecord]:
+def _only(films: Sequence[FilmEntry], film_ids: Sequence[str], library: Path) -> list[FilmEntry]:
     by_id = {film.film_id: film for film in films}
     gone = [FilmId(film_id) for film_id in film_ids if film_id not in by_id]
     if gone:

@@ -8,6 +8,7 @@
     │   ├── PlanError      a batch that the films cannot give
     │   └── RunError       a run folder
     └── WorkError      exit status 1: the work was begun and failed
+        └── SourceError    a file that the system does not let us read, or that changes while it is read
 
 A sentence says what was got, what is accepted, and what to do next.
 """
@@ -29,6 +30,10 @@ class UsageError(TalkiesError):
 
 class WorkError(TalkiesError):
     """The work was begun and failed."""
+
+
+class SourceError(WorkError):
+    """A source cannot be read for a cause that is not its own: permission, a broken disk, a copy still under way."""
 
 
 class ConfigError(UsageError):

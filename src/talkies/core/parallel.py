@@ -1,9 +1,12 @@
-"""Spread independent work over processes of this machine."""
+"""Spread independent work over processes of this machine, and let the steps of one work run side by side."""
 
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 from talkies.core.errors import UsageError, WorkError
@@ -42,3 +45,43 @@ def in_processes(
             ) from error
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+@contextmanager
+def ahead(items: Iterable[Item], depth: int) -> Iterator[Iterator[Item]]:
+    """Yield an iterator over `items` that a thread runs up to `depth` items ahead; what it raises is raised here.
+
+    The thread has ended when the block is left, however it is left.
+    """
+    waiting: queue.Queue[tuple[Item | None, BaseException | None]] = queue.Queue(depth)
+    left = threading.Event()
+
+    def run() -> None:
+        try:
+            for item in items:
+                waiting.put((item, None))
+                if left.is_set():
+                    return
+            waiting.put((None, StopIteration()))
+        except BaseException as error:  # noqa: BLE001  # it is raised where the items are wanted
+            waiting.put((None, error))
+
+    def taken() -> Iterator[Item]:
+        while True:
+            item, fault = waiting.get()
+            if isinstance(fault, StopIteration):
+                return
+            if fault is not None:
+                raise fault
+            yield item  # type: ignore[misc]
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield taken()
+    finally:
+        left.set()
+        while thread.is_alive():  # make room, so that it sees that nobody wants more
+            with suppress(queue.Empty):
+                waiting.get(timeout=0.01)
+        thread.join()

@@ -4,32 +4,16 @@ Shapes: `B` clips, `T` frames, `P` rows of a planar YUV 4:2:0 picture (3/2 of it
 `D` embedding dimensions.
 """
 
-import re
 from dataclasses import dataclass, fields
-from typing import NewType, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from talkies.core.film_id import FilmId
 from talkies.core.time import Span
-
-FilmId = NewType("FilmId", str)
-"""Sixteen hexadecimal digits: the beginning of the digest of the film file's bytes."""
-
-_FILM_ID = re.compile(r"[0-9a-f]{16}")
-
-
-def as_film_id(text: str) -> FilmId:
-    """Return `text` as a film id.
-
-    Raises:
-        ValueError: if it is not sixteen hexadecimal digits.
-    """
-    if not _FILM_ID.fullmatch(text):
-        raise ValueError(f"a film id is sixteen hexadecimal digits, got {text!r}")
-    return FilmId(text)
 
 
 def _shape_of(value: object) -> str:

@@ -10,7 +10,7 @@ from talkies.clips import ClipSource, film_windows, sequential_batches
 from talkies.core import ClipBatch, Embeddings, LibraryError
 from talkies.embedding.encoder import ClipEncoder, Encoded, load_encoder
 from talkies.embedding.index import EmbeddingSet, VectorIndex
-from talkies.library import FilmRecord, Library
+from talkies.library import FilmEntry, Library
 
 STRIDE_SECONDS = 1.0
 
@@ -30,7 +30,7 @@ def embed(
     library: Path,
     run: Path,
     stride_seconds: float = STRIDE_SECONDS,
-    on_film: Callable[[FilmRecord, int], None] | None = None,
+    on_film: Callable[[FilmEntry, int], None] | None = None,
 ) -> EmbedReport:
     """Embed each accepted film's clips, one each `stride_seconds`, with the newest checkpoint of `run`.
 

@@ -9,7 +9,7 @@ from talkies.clips import ClipSource, clips_of_file, collate, film_windows, sequ
 from talkies.core import Clip, ClipBatch, ClipRequest, FilmId, UsageError, hash_of_file
 from talkies.embedding import ClipEncoder, Encoded, encode_all
 from talkies.library import Library
-from talkies.media import looks_like_media
+from talkies.media import looks_like_film
 
 _BATCH_CLIPS = 64
 
@@ -63,7 +63,7 @@ def _of_library(encoder: ClipEncoder, data: Path, stride_frames: int) -> Iterato
 
 
 def _of_folder(encoder: ClipEncoder, data: Path, stride_frames: int) -> Iterator[tuple[EncodedFilm | None, int]]:
-    paths = sorted(path for path in data.iterdir() if looks_like_media(path) and not path.name.startswith("."))
+    paths = sorted(path for path in data.iterdir() if looks_like_film(path.name) and not path.name.startswith("."))
     if not paths:
         raise UsageError(f"{data} holds no film; name a folder of films, or a library")
     for path in paths:

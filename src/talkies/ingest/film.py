@@ -1,153 +1,209 @@
-"""Take one film into a library: the function that every worker runs."""
+"""Take one film into a library: the function that every worker runs, on this machine or on many."""
 
+import json
 import os
-from contextlib import ExitStack
+import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import av
+from pydantic import JsonValue
 
-from talkies.core import FilmId, MediaError, WorkError, as_film_id, cause_of, hash_of_file
-from talkies.ingest.shots import ShotFinder
-from talkies.library import FilmRecord, Library, Profile, Reason, Verdict, write_json
-from talkies.library.catalogue import write_shots
-from talkies.media import Conformer, FilmWriter, Picture, VideoCoding, probe, write_wav
+from talkies.core import (
+    FilmId,
+    Isolated,
+    IsolationError,
+    SourceError,
+    WorkError,
+    as_film_id,
+    cause_of,
+    hash_of_file,
+)  # fmt: skip
+from talkies.ingest.config import IngestConfig
+from talkies.ingest.convert import Converted, ConvertTask, convert
+from talkies.ingest.judge import judged, rejecting, verdict_of
+from talkies.ingest.source import Source
+from talkies.library import FilmRecord, Library, Reason, Verdict, write_json
+from talkies.media import MediaInfo
 
-SHORTEST_FILM_SECONDS = 1.0
-LATE_SOUND_TO_WARN_SECONDS = 1.0
-SHORTFALL_TO_WARN_SECONDS = 2.0  # sound may go on a little after the picture
+_TRIES = 3
+"""A worker that somebody else killed says nothing of its film: it is tried again this often."""
+_MACHINES_FAULT = frozenset({"timed_out", "out_of_memory", "crashed"})
+"""Verdicts that another day, or another machine, may not come to: such a film is tried again by the next ingest."""
 
 
 @dataclass(frozen=True, slots=True)
 class FilmTask:
-    """One film to take: its file, the library's folder, and how many threads may decode it."""
+    """One film to take: its file, the library, how, and the threads that it may keep busy."""
 
-    source: Path
-    library: Path
+    source: Source
+    library: str
+    config: IngestConfig
     threads: int
 
 
 @dataclass(frozen=True, slots=True)
 class Ingested:
-    """What became of one source: its film's record, and whether the library had it already."""
+    """What became of one source: its film's record, whether the library had it already, and what it took."""
 
-    source: Path
+    source: Source
     record: FilmRecord
     reused: bool
+    duplicate_of: Source | None = None
+    peak_memory_bytes: int = 0
+
+    @property
+    def reasons(self) -> tuple[Reason, ...]:
+        """The film's reasons, and that the source is a duplicate if it is one."""
+        if self.duplicate_of is None:
+            return self.record.reasons
+        text = f"it has the same bytes as {self.duplicate_of.name}"
+        return (*self.record.reasons, Reason(code="duplicate", text=text))
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict on this source."""
+        return verdict_of(self.reasons)
 
 
-def ingest_film(task: FilmTask) -> Ingested:
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A source that got no verdict, for the work itself failed, and why."""
+
+    source: Source
+    sentence: str
+
+
+def ingest_film(task: FilmTask, isolated: Isolated, on_progress: Callable[[float], None] | None = None) -> Ingested:
     """Hash, judge and convert one film, and commit it (or the record of its rejection) to the library.
 
+    `on_progress` is told the seconds of film done so far.
+
     Raises:
-        WorkError: if the source vanishes, or the library cannot be written.
+        SourceError: if the source cannot be read, vanishes, or changes meanwhile; another film may do better.
+        WorkError: if the library cannot be written.
     """
     library = Library.open(task.library)
-    try:
-        film_id = as_film_id(hash_of_file(task.source))
-        known = library.record_of(film_id)
-        if known and library.is_whole(film_id):
-            return Ingested(task.source, known, reused=True)
-        with library.committing(film_id) as folder:
-            try:
-                record = _convert(task, film_id, library.profile, folder)
-            except MediaError as error:
-                for file in folder.iterdir():
-                    file.unlink()
-                record = _rejection(task, film_id, Reason(code=error.code, text=str(error)))
-            write_json(folder / "film.json", record)
-    except OSError as error:
-        raise WorkError(f"{task.source.name} could not be ingested: {cause_of(error)}") from error
-    return Ingested(task.source, record, reused=False)
+    with task.source.local() as path:
+        before = _stamp(path)
+        film_id = _hash(path)
+        known = library.record_of(film_id) if library.is_whole(film_id) else None
+        if known and (record := _still_true(known, task.config, library)):
+            return Ingested(task.source, record, reused=True)
+        try:
+            with library.committing(film_id) as folder:
+                converted = _converted(task, path, library, folder, isolated, on_progress)
+                if _stamp(path) != before:
+                    raise SourceError(
+                        f"{task.source.name} changed while it was read; ingest it again when it is complete"
+                    )
+                if converted.rejected:
+                    _clear(folder)
+                record = _record(task, film_id, before[0], library, converted, folder)
+                write_json(folder / "film.json", record)
+        except OSError as error:
+            raise WorkError(f"{task.source.name} could not be ingested: {cause_of(error)}") from error
+    return Ingested(task.source, record, reused=False, peak_memory_bytes=converted.peak_memory_bytes)
 
 
-def _convert(task: FilmTask, film_id: FilmId, profile: Profile, folder: Path) -> FilmRecord:
-    """Make proxy, training audio and shots in `folder`, in one pass over the film, and return its record."""
-    info = probe(task.source)
-    conformer = Conformer(task.source, profile.grid, profile.short_side, task.threads)
-    finder = ShotFinder(profile.fps)
-    with ExitStack() as files:
-        wav = files.enter_context(write_wav(folder / "audio.wav", profile.audio_rate_hz))
-        writer: FilmWriter | None = None
-        size = (0, 0)
-        for part in conformer:
-            if isinstance(part, Picture):
-                if writer is None:
-                    size = part.size
-                    coding = VideoCoding(gop=profile.gop)
-                    proxy = FilmWriter(folder / "proxy.mp4", size, profile.fps, profile.audio_rate_hz, coding)
-                    writer = files.enter_context(proxy)
-                writer.write_frame(part.frame)
-                finder.push(part.bgr_HWC())
-            else:
-                wav.writeframes(part.samples_S.astype("<i2").tobytes())
-                assert writer is not None, "sound comes after its picture"
-                writer.write_sound(part.samples_S)
-    report = conformer.report
-    duration_seconds = profile.grid.seconds_of_frame(report.frames)
-    if duration_seconds < SHORTEST_FILM_SECONDS:
-        raise MediaError(
-            "too_short",
-            f"{task.source.name} lasts {duration_seconds:.2f} s; a film lasts at least {SHORTEST_FILM_SECONDS:g} s",
-        )
-    shots = finder.finish()
-    write_shots(folder / "shots.parquet", shots)
-    warnings = _warnings(conformer, duration_seconds, info.claimed_seconds)
+def _converted(
+    task: FilmTask, path: Path, library: Library, folder: Path, isolated: Isolated,
+    on_progress: Callable[[float], None] | None,
+) -> Converted:  # fmt: skip
+    """Convert in the isolated process; what ends that process ends up as a reason, unless somebody else killed it."""
+    work = ConvertTask(path, folder, library.profile, task.config, task.threads)
+    for attempt in range(_TRIES):
+        _clear(folder)
+        try:
+            return isolated.call(convert, work, on_progress)
+        except IsolationError as error:
+            if error.code in {"timed_out", "out_of_memory"} or (error.code == "crashed" and attempt > 0):
+                return Converted((rejecting(error.code, str(error)),))
+            fault = error
+        except MemoryError:
+            return Converted((rejecting("out_of_memory", "decoding asked for more memory than there is"),))
+        except (WorkError, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever a decoder makes of a broken file is the file's own
+            return Converted((rejecting("crashed", f"decoding failed ({type(error).__name__}: {error})"),))
+    raise SourceError(f"{task.source.name} could not be ingested: {fault}, {_TRIES} times; is there enough memory?")
+
+
+def _still_true(known: FilmRecord, config: IngestConfig, library: Library) -> FilmRecord | None:
+    """Return the record of a film that need not be converted again, judged anew if the thresholds have changed."""
+    settings = _settings(config)
+    if known.settings == settings:
+        retried = not known.usable and (known.tools != _tools() or known.reasons[0].code in _MACHINES_FAULT)
+        return None if retried else known
+    if not known.usable or known.measures is None or known.probe is None:
+        return None
+    if any(known.settings.get(part) != settings[part] for part in ("audio", "mark")):
+        return None
+    info = MediaInfo.model_validate_json(json.dumps(known.probe))
+    reasons = judged(info, config.judge, known.measures, known.frames, library.profile.fps)
+    update = {"reasons": reasons, "verdict": verdict_of(reasons), "settings": settings}
+    record = known.model_copy(update=update)
+    if not record.usable:  # its proxy has to go: ingested as a new one
+        return None
+    library.replace_record(record)
+    return record
+
+
+def _record(
+    task: FilmTask, film_id: FilmId, source_bytes: int, library: Library, converted: Converted, folder: Path
+) -> FilmRecord:
+    usable = not converted.rejected
     return FilmRecord(
         film_id=film_id,
-        source=_name(task.source),
-        source_bytes=task.source.stat().st_size,
-        verdict=Verdict.WARNED if warnings else Verdict.ACCEPTED,
-        reasons=tuple(warnings),
-        duration_seconds=duration_seconds,
-        frames=report.frames,
-        width=size[0],
-        height=size[1],
-        shots=len(shots),
+        source=_text(task.source.location),
+        source_bytes=source_bytes,
+        verdict=verdict_of(converted.reasons),
+        reasons=converted.reasons,
+        duration_seconds=library.profile.grid.seconds_of_frame(converted.frames) if usable else 0.0,
+        frames=converted.frames if usable else 0,
+        width=converted.size[0] if usable else 0,
+        height=converted.size[1] if usable else 0,
+        shots=converted.shots if usable else 0,
         stored_bytes=sum(file.stat().st_size for file in folder.iterdir()),
-        container=info.container,
-        video_codec=info.video.codec if info.video else None,
-        audio_codec=info.audio.codec if info.audio else None,
-        sound_start_seconds=report.sound_start_seconds,
-        sound_end_seconds=report.sound_end_seconds,
-        damaged_packets=report.damaged_packets,
-        packets=report.packets,
+        probe=converted.info.model_dump(mode="json") if converted.info else None,
+        measures=converted.measures,
+        settings=_settings(task.config),
         tools=_tools(),
     )
 
 
-def _warnings(conformer: Conformer, duration_seconds: float, claimed_seconds: float | None) -> list[Reason]:
-    report, warnings = conformer.report, []
-    if claimed_seconds is not None and claimed_seconds - duration_seconds > SHORTFALL_TO_WARN_SECONDS:
-        text = f"the container claims {claimed_seconds:.2f} s, {duration_seconds:.2f} s of picture could be read"
-        warnings.append(Reason(code="shorter_than_claimed", text=text))
-    if report.damaged_packets:
-        text = f"{report.damaged_packets} of {report.packets} packets could not be decoded"
-        warnings.append(Reason(code="damaged_packets", text=text))
-    end, start = report.sound_end_seconds or 0.0, report.sound_start_seconds or 0.0
-    if duration_seconds - end > LATE_SOUND_TO_WARN_SECONDS:
-        text = f"the sound ends {duration_seconds - end:.2f} s before the picture"
-        warnings.append(Reason(code="short_audio", text=text))
-    if start > LATE_SOUND_TO_WARN_SECONDS:
-        warnings.append(Reason(code="late_audio", text=f"the sound begins {start:.2f} s after the picture"))
-    return warnings
+def _clear(folder: Path) -> None:
+    """Remove what was made of a film, but for its thumbnails."""
+    for file in folder.iterdir():
+        if file.name != "strip.jpg":
+            shutil.rmtree(file) if file.is_dir() else file.unlink()
 
 
-def _rejection(task: FilmTask, film_id: FilmId, reason: Reason) -> FilmRecord:
-    return FilmRecord(
-        film_id=film_id,
-        source=_name(task.source),
-        source_bytes=task.source.stat().st_size,
-        verdict=Verdict.REJECTED,
-        reasons=(reason,),
-        tools=_tools(),
-    )
+def _stamp(path: Path) -> tuple[int, int, int]:
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise SourceError(f"{path.name} cannot be read any more ({cause_of(error)})") from error
+    return status.st_size, status.st_mtime_ns, status.st_ino
 
 
-def _name(source: Path) -> str:
+def _hash(path: Path) -> FilmId:
+    try:
+        return as_film_id(hash_of_file(path))
+    except OSError as error:
+        raise SourceError(f"{path.name} cannot be read ({cause_of(error)})") from error
+
+
+def _settings(config: IngestConfig) -> dict[str, JsonValue]:
+    """Return what of the config a verdict depends on."""
+    return config.model_dump(mode="json", exclude={"worker"})
+
+
+def _text(location: str) -> str:
     """Return a path as text; bytes that are no UTF-8 become question marks."""
-    return os.fsencode(source).decode("utf-8", "replace")
+    return os.fsencode(location).decode("utf-8", "replace")
 
 
 def _tools() -> dict[str, str]:
@@ -157,8 +213,3 @@ def _tools() -> dict[str, str]:
         "ffmpeg": ".".join(map(str, av.library_versions["libavcodec"])),
         "scenedetect": version("scenedetect-headless"),
     }
-
-
-def threads_for(workers: int) -> int:
-    """Return how many threads each of `workers` may decode with, so that together they are no more than the cores."""
-    return max(1, len(os.sched_getaffinity(0)) // workers)

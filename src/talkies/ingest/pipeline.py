@@ -1,45 +1,116 @@
 """The verb: sources in, a library with a verdict on each film out."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
-from talkies.core import UsageError, in_processes
-from talkies.ingest.discover import discover
-from talkies.ingest.film import FilmTask, Ingested, ingest_film, threads_for
-from talkies.library import Library, Profile
+from talkies.core import UsageError, WorkError, plural
+from talkies.ingest.config import IngestConfig
+from talkies.ingest.film import Failed, FilmTask, Ingested
+from talkies.ingest.report import REPORT_NAME, write_report
+from talkies.ingest.runners import Outcome, run_locally, run_on_ray, threads_for
+from talkies.ingest.source import Found, Source, discover
+from talkies.library import Library, Profile, Verdict
+
+RUNNERS = ("local", "ray")
 
 
 @dataclass(frozen=True, slots=True)
 class IngestReport:
-    """What an ingest did: the library, and one entry for each source in the order they were found."""
+    """What an ingest did: the library, one entry for each source that got a verdict and one for each that did not, in
+    the order they were found; files passed over as no media, and the time it took.
+    """  # noqa: D205
 
     library: Library
     films: tuple[Ingested, ...]
+    failures: tuple[Failed, ...]
+    passed_over: int
+    seconds: float
+
+    @property
+    def new_film_seconds(self) -> float:
+        """How much film was taken in by this ingest, in seconds."""
+        return sum(film.record.duration_seconds for film in self.films if not film.reused)
+
+    @property
+    def summary(self) -> str:
+        """What the ingest did, in a few lines."""
+        verdicts = Counter(film.verdict for film in self.films)
+        told = ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in Verdict if verdicts[verdict])
+        had = sum(film.reused and film.duplicate_of is None for film in self.films)
+        new = self.new_film_seconds
+        lines = [f"{plural(len(self.films) + len(self.failures), 'film')}: {told or 'no verdict on any'}"]
+        if self.failures:
+            lines[0] += f", {len(self.failures)} failed"
+        if had:
+            lines.append(f"{had} of them the library had already")
+        if self.passed_over:
+            lines.append(f"{plural(self.passed_over, 'other file')} passed over")
+        if new:
+            rate = new / self.seconds
+            lines.append(f"{_clock(new)} of film taken in {_clock(self.seconds)}, {rate:.1f} × real time")
+        lines.append(f"the audit, film by film: {self.library.root / REPORT_NAME}")
+        return "\n".join(lines)
 
     def check(self) -> None:
-        """Do nothing if some film can be used.
+        """Do nothing if every source got a verdict, and some film can be used.
 
         Raises:
+            WorkError: naming the first source that got no verdict.
             UsageError: naming the reason of the first, if every film was rejected.
         """
+        if self.failures:
+            more = f" (and {plural(len(self.failures) - 1, 'more film')} failed)" if len(self.failures) > 1 else ""
+            raise WorkError(f"{self.failures[0].sentence}{more}; give the command again to go on")
         if not any(film.record.usable for film in self.films):
-            first = self.films[0].record.reasons[0].text
+            first = self.films[0]
             more = f" (and {len(self.films) - 1} more were rejected)" if len(self.films) > 1 else ""
-            raise UsageError(f"no film could be taken: {first}{more}")
+            raise UsageError(f"no film could be taken: {first.source.name}: {first.record.reasons[0].text}{more}")
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far an ingest has come: films, bytes of their sources, seconds of film converted, and what is in work."""
+
+    films: int
+    bytes: int
+    films_done: int = 0
+    bytes_done: int = 0
+    film_seconds: float = 0.0
+    begun: float = field(default_factory=time.monotonic)
+    in_work: dict[str, float] = field(default_factory=dict)  # by location, seconds done
+
+    @property
+    def note(self) -> str:
+        """Hours of film so far, how many times real time, the time left by the bytes still to read, what is in work."""
+        elapsed = time.monotonic() - self.begun
+        film_seconds = self.film_seconds + sum(self.in_work.copy().values())
+        parts = [f"{_clock(film_seconds)} of film"]
+        if elapsed > 1 and film_seconds:
+            parts.append(f"{film_seconds / elapsed:.1f} × real time")
+        if self.bytes_done and self.films_done < self.films:
+            parts.append(f"{_clock(elapsed * (self.bytes / self.bytes_done - 1))} left")
+        return ", ".join([*parts, *(name.rpartition("/")[2] for name in list(self.in_work)[:2])])
 
 
 def ingest(
-    sources: Sequence[Path],
-    library: Path,
+    sources: Sequence[str | Path],
+    library: str | Path,
     workers: int = 1,
     profile: Profile | None = None,
-    on_film: Callable[[Ingested, int], None] | None = None,
+    config: IngestConfig | None = None,
+    runner: str = "local",
+    address: str | None = None,
+    on_progress: Callable[[Progress, Outcome | None], None] | None = None,
 ) -> IngestReport:
-    """Take every film of `sources` (files, or folders searched all through) into the library in folder `library`.
+    """Take every film of `sources` (files or URLs, folders searched all through) into the library in folder `library`.
 
-    A film that the library has already, by its bytes, costs a hash and changes nothing. `workers` processes share
-    the films; `on_film` is called after each with what became of it and the number of films in all.
+    A film that the library has already, by its bytes, costs a hash and changes nothing. `workers` films are in work at
+    a time, in processes of this machine (`runner` "local") or on the Ray cluster at `address` ("ray"). `on_progress` is
+    told how far the work is, with what became of a film whenever one is done.
 
     Raises:
         UsageError: if a source does not exist, a folder holds no film, or `library` is something else.
@@ -47,16 +118,84 @@ def ingest(
     """
     if workers < 1:
         raise UsageError(f"there must be at least one worker, got {workers}")
+    if runner not in RUNNERS:
+        raise UsageError(f"unknown runner '{runner}'; there are {' and '.join(RUNNERS)}")
+    begun = time.monotonic()
     found = discover(sources)
     opened = Library.create(library, profile)
     opened.sweep()
-    tasks = [FilmTask(path, library, threads_for(min(workers, len(found)))) for path in found]
-    done: dict[Path, Ingested] = {}
+    films = [film for film in found.films if film.location not in found.duplicates]
+    threads = threads_for(min(workers, len(films)))
+    tasks = [FilmTask(film, str(library), config or IngestConfig(), threads) for film in films]
+    run = run_locally if runner == "local" else partial(run_on_ray, address=address)
+    told = _Told(films, on_progress)
+    outcomes: dict[str, Outcome] = {}
     try:
-        for task, result in in_processes(ingest_film, tasks, workers):
-            done[task.source] = result
-            if on_film:
-                on_film(result, len(tasks))
+        for task, outcome in run(tasks, workers, told.working):
+            outcomes[task.source.location] = outcome
+            told.done(task, outcome)
+        _forget_mended(opened, outcomes.values())
     finally:
-        opened.rebuild_catalogue()
-    return IngestReport(opened, tuple(done[path] for path in found))
+        opened.update_catalogue()
+    everything = list(_in_order(found, outcomes))
+    report = IngestReport(
+        opened,
+        tuple(outcome for outcome in everything if isinstance(outcome, Ingested)),
+        tuple(outcome for outcome in everything if isinstance(outcome, Failed)),
+        found.passed_over,
+        time.monotonic() - begun,
+    )
+    write_report(opened, report.films)
+    return report
+
+
+def _clock(seconds: float) -> str:
+    """Return a duration as `1:02:03` or `2:03`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+class _Told:
+    """Tells a caller how far the work is."""
+
+    def __init__(self, films: Sequence[Source], on_progress: Callable[[Progress, Outcome | None], None] | None) -> None:
+        self._progress = Progress(len(films), sum(film.size for film in films))
+        self._on_progress = on_progress
+
+    def working(self, task: FilmTask, seconds: float) -> None:
+        self._progress.in_work[task.source.location] = seconds
+        self._tell(None)
+
+    def done(self, task: FilmTask, outcome: Outcome) -> None:
+        progress = self._progress
+        progress.in_work.pop(task.source.location, None)
+        progress.films_done += 1
+        progress.bytes_done += task.source.size
+        if isinstance(outcome, Ingested) and not outcome.reused:
+            progress.film_seconds += outcome.record.duration_seconds
+        self._tell(outcome)
+
+    def _tell(self, outcome: Outcome | None) -> None:
+        if self._on_progress:
+            self._on_progress(self._progress, outcome)
+
+
+def _in_order(found: Found, outcomes: dict[str, Outcome]) -> Iterator[Outcome]:
+    for film in found.films:
+        first = found.duplicates.get(film.location)
+        outcome = outcomes[(first or film).location]
+        if first is None:
+            yield outcome
+        elif isinstance(outcome, Ingested):
+            yield replace(outcome, source=film, reused=True, duplicate_of=first)
+        else:
+            yield Failed(film, outcome.sentence)
+
+
+def _forget_mended(library: Library, outcomes: Iterable[Outcome]) -> None:
+    """Take out the records of rejected films whose very source, mended, has just been taken as another film."""
+    new = {o.record.source: o.record.film_id for o in outcomes if isinstance(o, Ingested) and not o.reused}
+    for film in library.films():
+        if not film.usable and film.source in new and new[film.source] != film.film_id:
+            library.remove(film.id)

@@ -1,17 +1,32 @@
 """The library on disk: its profile, its films, their atomic commit, and its catalogue."""
 
+from talkies.library.catalogue import SHOT, FilmEntry, Marks, write_marks
 from talkies.library.library import Library
 from talkies.library.profile import Profile
-from talkies.library.record import SCHEMA_VERSION, FilmRecord, Reason, Verdict, read_json, read_record, write_json
+from talkies.library.record import (
+    SCHEMA_VERSION,
+    FilmRecord,
+    Measures,
+    Reason,
+    Verdict,
+    read_json,
+    read_record,
+    write_json,
+)
 
 __all__ = [
     "SCHEMA_VERSION",
+    "SHOT",
+    "FilmEntry",
     "FilmRecord",
     "Library",
+    "Marks",
+    "Measures",
     "Profile",
     "Reason",
     "Verdict",
     "read_json",
     "read_record",
     "write_json",
+    "write_marks",
 ]

@@ -1,81 +1,201 @@
-"""The catalogue's tables: films, shots and spans as Parquet."""
+"""The catalogue: films, shots and spans of all films as three Parquet tables, made of the film folders.
 
-from collections.abc import Mapping, Sequence
+    films.parquet     one row a film, rejected ones too, in the order of their ids
+    shots.parquet     film_id, start_frame, end_frame
+    spans.parquet     film_id, kind, start_frame, end_frame: what is black, silent, still or damaged
+
+The tables follow from the film folders alone, byte for byte, whatever the order in which films came. A film folder
+that is about to be replaced is marked first (`.stale-<film_id>`), so that a row that speaks of the old one is never
+believed.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pydantic import ValidationError
+from pydantic import TypeAdapter
 
-from talkies.core import FilmId, LibraryError, Span, replace_atomically
-from talkies.library.record import SCHEMA_VERSION, FilmRecord
+from talkies.core import FilmId, LibraryError, Span, as_film_id, replace_atomically
+from talkies.library.record import SCHEMA_VERSION, FilmRecord, Reason, Verdict
 
-_SPANS = pa.schema([("film_id", pa.string()), ("start_frame", pa.int64()), ("end_frame", pa.int64())])
+SHOT = "shot"
+Marks = Mapping[str, Sequence[Span]]
+"""Spans of one film by kind: `shot`, `black`, `silent`, `still`, `damaged`."""
+
+_STALE = ".stale-"
+_SPAN = [("start_frame", pa.int64()), ("end_frame", pa.int64())]
+_FILM_SPANS = pa.schema([("kind", pa.string()), *_SPAN])
+_SHOTS = pa.schema([("film_id", pa.string()), *_SPAN])
+_SPANS = pa.schema([("film_id", pa.string()), ("kind", pa.string()), *_SPAN])
 _FILMS = pa.schema(
-    [("film_id", pa.string()), ("verdict", pa.string()), ("duration_seconds", pa.float64()), ("record", pa.string())]
-)
-
-
-def write(folder: Path, records: Sequence[FilmRecord], shots: Mapping[str, Sequence[Span]]) -> None:
-    """Write the three tables; `shots` are those of the usable films, by film id."""
-    folder.mkdir(exist_ok=True)
-    films = [
-        {
-            "film_id": r.film_id,
-            "verdict": str(r.verdict),
-            "duration_seconds": r.duration_seconds,
-            "record": r.model_dump_json(),
-        }
-        for r in records
+    [
+        ("film_id", pa.string()),
+        ("source", pa.string()),
+        ("verdict", pa.string()),
+        ("duration_seconds", pa.float64()),
+        ("frames", pa.int64()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("shots", pa.int32()),
+        ("stored_bytes", pa.int64()),
+        ("reasons_json", pa.string()),
     ]
-    whole = {record.film_id: [Span(0, record.frames)] for record in records if record.usable}
-    _write(folder / "films.parquet", films, _FILMS)
-    _write(folder / "shots.parquet", _rows(shots), _SPANS)
-    _write(folder / "spans.parquet", _rows(whole), _SPANS)
+)
+_REASONS = TypeAdapter(tuple[Reason, ...])
 
 
-def read_films(folder: Path, film_ids: Sequence[FilmId]) -> list[FilmRecord] | None:
-    """Return the records in the catalogue, or nothing if it is damaged or does not hold exactly `film_ids`."""
-    path = folder / "films.parquet"
-    if not path.is_file():
-        return None
-    try:
-        table = pq.read_table(path, schema=_FILMS)
-        if table.column("film_id").to_pylist() != list(film_ids):
+@dataclass(frozen=True, slots=True)
+class FilmEntry:
+    """A film's row in the catalogue: what lists, plans and searches need of its record."""
+
+    film_id: str
+    source: str
+    verdict: str
+    duration_seconds: float
+    frames: int
+    width: int
+    height: int
+    shots: int
+    stored_bytes: int
+    reasons_json: str
+
+    @classmethod
+    def of(cls, record: FilmRecord) -> "FilmEntry":
+        """Return the row of a record."""
+        values = {f.name: getattr(record, f.name) for f in fields(cls) if f.name not in ("verdict", "reasons_json")}
+        reasons = _REASONS.dump_json(record.reasons).decode() if record.reasons else ""
+        return cls(**values, verdict=str(record.verdict), reasons_json=reasons)
+
+    @property
+    def id(self) -> FilmId:
+        """The film's id."""
+        return as_film_id(self.film_id)
+
+    @property
+    def usable(self) -> bool:
+        """Whether clips can be drawn from the film."""
+        return self.verdict != Verdict.REJECTED
+
+    @property
+    def name(self) -> str:
+        """The source's file name."""
+        return self.source.rpartition("/")[2]
+
+    @property
+    def reasons(self) -> tuple[Reason, ...]:
+        """Why the verdict is what it is."""
+        return _REASONS.validate_json(self.reasons_json) if self.reasons_json else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A film that the catalogue does not hold as it is: its row and its spans."""
+
+    entry: FilmEntry
+    marks: Marks
+
+
+class Catalogue:
+    """The tables in `folder`; what is damaged or of another version counts as not there, for it can be made anew."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @property
+    def lock(self) -> Path:
+        """The file that a process locks while it writes the tables."""
+        return self._folder / ".lock"
+
+    def films(self) -> list[FilmEntry]:
+        """Return the rows that can be believed, in the order of their ids."""
+        table = self._read("films", _FILMS)
+        if table is None:
+            return []
+        stale = self.stale()
+        rows = map(FilmEntry, *(column.to_pylist() for column in table.columns))
+        return [row for row in rows if row.film_id not in stale] if stale else list(rows)
+
+    def stale(self) -> set[str]:
+        """Return the ids of films that were replaced since the tables were written."""
+        return {path.name.removeprefix(_STALE) for path in self._folder.glob(f"{_STALE}*")}
+
+    def mark_stale(self, film_id: FilmId) -> None:
+        """Say that a film's row is not to be believed from now on."""
+        self._folder.mkdir(exist_ok=True)
+        (self._folder / f"{_STALE}{film_id}").touch()
+
+    def update(self, changes: Sequence[Change], keep: Iterable[str]) -> None:
+        """Write the tables anew: the films of `keep` as they are, those of `changes` as told, no others."""
+        stale = self.stale()
+        kept = pa.array(sorted(keep), pa.string())
+        shots = [(c.entry.film_id, s) for c in changes for s in c.marks.get(SHOT, ())]
+        spans = [(c.entry.film_id, k, s) for c in changes for k in sorted(c.marks) if k != SHOT for s in c.marks[k]]
+        self._write("films", _FILMS, kept, [tuple(getattr(c.entry, n) for n in _FILMS.names) for c in changes])
+        self._write("shots", _SHOTS, kept, [(i, s.start_frame, s.end_frame) for i, s in shots])
+        self._write("spans", _SPANS, kept, [(i, k, s.start_frame, s.end_frame) for i, k, s in spans])
+        for film_id in stale:
+            (self._folder / f"{_STALE}{film_id}").unlink(missing_ok=True)
+
+    def is_whole(self) -> bool:
+        """Return whether all tables are there."""
+        return all(self._read(n, s) is not None for n, s in (("films", _FILMS), ("shots", _SHOTS), ("spans", _SPANS)))
+
+    def _write(self, name: str, schema: pa.Schema, keep: pa.Array, rows: Sequence[tuple[Any, ...]]) -> None:
+        new = pa.Table.from_arrays(
+            [pa.array(column, f.type) for column, f in zip(_columns(rows, len(schema)), schema, strict=True)],
+            schema=schema,
+        )
+        old = self._read(name, schema)
+        if old is not None:
+            new = pa.concat_tables([old.filter(pc.is_in(old.column("film_id"), keep)), new])
+        order = [(column, "ascending") for column in ("film_id", "kind", "start_frame") if column in schema.names]
+        _write_table(self._folder / f"{name}.parquet", new.sort_by(order).combine_chunks())
+
+    def _read(self, name: str, schema: pa.Schema) -> pa.Table | None:
+        path = self._folder / f"{name}.parquet"
+        if not path.is_file():
             return None
-        return [FilmRecord.model_validate_json(text) for text in table.column("record").to_pylist()]
-    except (ValidationError, pa.ArrowException, OSError):
-        return None
+        try:
+            with pq.ParquetFile(path) as file:
+                if (file.schema_arrow.metadata or {}).get(b"schema_version") != str(SCHEMA_VERSION).encode():
+                    return None
+                return file.read().cast(schema)
+        except (pa.ArrowException, ValueError, OSError):
+            return None
 
 
-def write_shots(path: Path, shots: Sequence[Span]) -> None:
-    """Write one film's shots."""
-    rows = [{"start_frame": shot.start_frame, "end_frame": shot.end_frame} for shot in shots]
-    _write(path, rows, pa.schema([_SPANS.field("start_frame"), _SPANS.field("end_frame")]))
+def write_marks(path: Path, marks: Marks) -> None:
+    """Write one film's shots and marked spans."""
+    rows = [(kind, s.start_frame, s.end_frame) for kind in sorted(marks) for s in marks[kind]]
+    columns = [pa.array(c, f.type) for c, f in zip(_columns(rows, 3), _FILM_SPANS, strict=True)]
+    _write_table(path, pa.Table.from_arrays(columns, schema=_FILM_SPANS))
 
 
-def read_shots(path: Path) -> list[Span]:
-    """Return one film's shots in order.
+def read_marks(path: Path) -> dict[str, list[Span]]:
+    """Return one film's spans by kind, each in order.
 
     Raises:
         LibraryError: if the table is missing or damaged.
     """
     try:
-        return [Span(row["start_frame"], row["end_frame"]) for row in pq.read_table(path).to_pylist()]
-    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+        with pq.ParquetFile(path) as file:
+            kinds, starts, ends = (column.to_pylist() for column in file.read().cast(_FILM_SPANS).columns)
+        marks: dict[str, list[Span]] = {}
+        for kind, start, end in zip(kinds, starts, ends, strict=True):
+            marks.setdefault(kind, []).append(Span(start, end))
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise LibraryError(f"{path} is missing or damaged; ingest its film again to repair it") from error
+    return marks
 
 
-def _rows(spans: Mapping[str, Sequence[Span]]) -> list[dict[str, Any]]:
-    return [
-        {"film_id": film_id, "start_frame": span.start_frame, "end_frame": span.end_frame}
-        for film_id in sorted(spans)
-        for span in spans[film_id]
-    ]
+def _columns(rows: Sequence[tuple[Any, ...]], count: int) -> list[list[Any]]:
+    return [[row[column] for row in rows] for column in range(count)]
 
 
-def _write(path: Path, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
-    table = pa.Table.from_pylist(rows, schema.with_metadata({"schema_version": str(SCHEMA_VERSION)}))
+def _write_table(path: Path, table: pa.Table) -> None:
     with replace_atomically(path) as temporary:
-        pq.write_table(table, temporary)
+        pq.write_table(table.replace_schema_metadata({"schema_version": str(SCHEMA_VERSION)}), temporary)

@@ -3,24 +3,24 @@
 library/
   library.json            schema version and profile
   films/<film_id>/        one film, there whole or not at all: film.json, proxy.mp4, audio.wav, shots.parquet
+                          (a rejected one has film.json alone, or with it a thumbnail of what could be seen)
   catalogue/*.parquet     films, shots, spans: rebuilt from the film folders at any time
   index/                  embeddings
 """
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from talkies.config import Config
 from talkies.core import FilmId, LibraryError, Span, cause_of, nearest
-from talkies.library import catalogue
+from talkies.library.catalogue import SHOT, Catalogue, Change, FilmEntry, read_marks
 from talkies.library.profile import Profile
 from talkies.library.record import SCHEMA_VERSION, FilmRecord, read_json, read_record, write_json
+from talkies.library.staging import flush, locked, replace_folder, staging_folder, sweep
 
-_PARTIAL = ".partial-"
-_STORED_FILES = ("proxy.mp4", "audio.wav", "shots.parquet")
+_STORED_FILES = ("proxy.mp4", "audio.wav", "shots.parquet", "strip.jpg")
 
 
 class LibraryDocument(Config):
@@ -35,17 +35,19 @@ class Library:
 
     def __init__(self, root: Path, profile: Profile) -> None:
         self.root, self.profile = root, profile
+        self._catalogue = Catalogue(root / "catalogue")
 
     def __repr__(self) -> str:
         return f"Library({str(self.root)!r}, {self.profile!r})"
 
     @classmethod
-    def open(cls, root: Path) -> "Library":
+    def open(cls, root: str | Path) -> "Library":
         """Return the library in folder `root`.
 
         Raises:
             LibraryError: if there is none, or it is of a newer version.
         """
+        root = Path(root)
         path = root / "library.json"
         if not path.is_file():
             what = "is not a talkies library (it has no library.json)" if root.exists() else "does not exist"
@@ -54,7 +56,7 @@ class Library:
         return cls(root, document.profile)
 
     @classmethod
-    def create(cls, root: Path, profile: Profile | None = None) -> "Library":
+    def create(cls, root: str | Path, profile: Profile | None = None) -> "Library":
         """Return the library in folder `root`, made if there is none.
 
         Without `profile` an existing library keeps its own, and a new one has the default.
@@ -62,6 +64,7 @@ class Library:
         Raises:
             LibraryError: if the folder holds something else, cannot be made, or its profile is another than `profile`.
         """
+        root = Path(root)
         if (root / "library.json").is_file():
             library = cls.open(root)
             if profile is not None and profile != library.profile:
@@ -101,14 +104,15 @@ class Library:
         path = self.film_folder(film_id) / "film.json"
         return read_record(path) if path.is_file() else None
 
-    def films(self) -> list[FilmRecord]:
-        """Return every film's record, rejected ones too, in the order of their ids."""
-        here = self._film_ids()
-        return catalogue.read_films(self._catalogue, here) or [
-            read_record(self.film_folder(i) / "film.json") for i in here
-        ]
+    def films(self) -> list[FilmEntry]:
+        """Return every film, rejected ones too, in the order of their ids."""
+        here, rows = self._film_ids(), self._catalogue.films()
+        if [row.film_id for row in rows] == here:
+            return rows
+        known = {row.film_id: row for row in rows}
+        return [known.get(i) or FilmEntry.of(self._record(i)) for i in here]
 
-    def usable_films(self) -> list[FilmRecord]:
+    def usable_films(self) -> list[FilmEntry]:
         """Return the films that clips can be drawn from.
 
         Raises:
@@ -119,11 +123,15 @@ class Library:
             raise LibraryError(f"{self.root} holds no accepted film; see: talkies films --library {self.root}")
         return usable
 
+    def marks_of(self, film_id: FilmId) -> dict[str, list[Span]]:
+        """Return a film's spans by kind (`shot`, `black`, `silent`, `still`, `damaged`), each in order."""
+        return read_marks(self.film_folder(film_id) / "shots.parquet")
+
     def shots_of(self, film_id: FilmId) -> list[Span]:
         """Return a film's shots in order."""
-        return catalogue.read_shots(self.film_folder(film_id) / "shots.parquet")
+        return self.marks_of(film_id).get(SHOT, [])
 
-    def find(self, name: str) -> FilmRecord:
+    def find(self, name: str) -> FilmEntry:
         """Return the film whose id, unique beginning of an id, or source file name is `name`.
 
         Raises:
@@ -147,69 +155,77 @@ class Library:
     def committing(self, film_id: FilmId) -> Iterator[Path]:
         """Yield a folder to put a film's files in; at the end it becomes the film's folder in one step.
 
-        If the block raises, nothing is left of it. A whole film that is there already, from another process, stays; one
-        that lacks files is replaced.
+        If the block raises, nothing is left of it. A film that is there already is replaced.
         """
-        partial = self.root / "films" / f"{_PARTIAL}{film_id}-{os.getpid()}"
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        try:
-            yield partial
-            for file in partial.iterdir():
-                with file.open("rb") as opened:
-                    os.fsync(opened.fileno())
-            try:
-                if not self.is_whole(film_id):
-                    self._move_away(self.film_folder(film_id))
-                    partial.rename(self.film_folder(film_id))
-            except OSError:
-                if not self.is_whole(film_id):  # another process may have been quicker
-                    raise
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+        with staging_folder(self._films, film_id) as folder:
+            made = folder / "film"
+            made.mkdir()
+            yield made
+            flush(*made.iterdir(), made)
+            target = self.film_folder(film_id)
+            with locked(self._films / ".lock"):
+                if target.exists():
+                    self._catalogue.mark_stale(film_id)
+                replace_folder(folder, made, target)
+            flush(self._films)
+
+    def replace_record(self, record: FilmRecord) -> None:
+        """Write a film's record anew, its other files as they are."""
+        with locked(self._films / ".lock"):
+            self._catalogue.mark_stale(record.id)
+            write_json(self.film_folder(record.id) / "film.json", record)
+
+    def remove(self, film_id: FilmId) -> None:
+        """Take a film out of the library."""
+        with staging_folder(self._films, film_id) as folder, locked(self._films / ".lock"):
+            if self.film_folder(film_id).exists():
+                self.film_folder(film_id).rename(folder / "before")
 
     def is_whole(self, film_id: FilmId) -> bool:
         """Return whether the library holds a film's record, and all the bytes that it speaks of."""
-        if (record := self.record_of(film_id)) is None:
+        try:
+            record = self.record_of(film_id)
+        except LibraryError:  # damaged, or of a version that this talkies replaces
             return False
         paths = (self.film_folder(film_id) / name for name in _STORED_FILES)
-        return sum(path.stat().st_size for path in paths if path.is_file()) == record.stored_bytes
-
-    def _move_away(self, folder: Path) -> None:
-        if folder.exists():
-            broken = folder.with_name(f"{_PARTIAL}{folder.name}-broken-{os.getpid()}")
-            folder.rename(broken)
-            shutil.rmtree(broken, ignore_errors=True)
+        return record is not None and record.stored_bytes == sum(p.stat().st_size for p in paths if p.is_file())
 
     def sweep(self) -> None:
-        """Remove what killed processes of this machine left half-done."""
-        for partial in (self.root / "films").glob(f"{_PARTIAL}*"):
-            if not _is_alive(int(partial.name.rpartition("-")[2])):
-                shutil.rmtree(partial, ignore_errors=True)
+        """Remove what killed processes left half-done.
 
-    def rebuild_catalogue(self) -> None:
-        """Write the catalogue's tables anew from the film folders."""
-        records = [read_record(self.film_folder(film_id) / "film.json") for film_id in self._film_ids()]
-        shots = {
-            record.film_id: self.shots_of(record.id) for record in records if record.usable and self.is_whole(record.id)
-        }
-        catalogue.write(self._catalogue, records, shots)
+        Raises:
+            LibraryError: if the library cannot be written.
+        """
+        try:
+            sweep(self._films)
+            with staging_folder(self._films, "check"):
+                pass
+        except OSError as error:
+            raise LibraryError(
+                f"{self.root} cannot be written ({cause_of(error)}); ingest into a library that you may write"
+            ) from error
+
+    def update_catalogue(self) -> None:
+        """Bring the catalogue's tables up to date with the film folders; other processes may do so at the same time."""
+        self._catalogue.lock.parent.mkdir(exist_ok=True)
+        with locked(self._catalogue.lock):
+            here = self._film_ids()
+            known = {row.film_id for row in self._catalogue.films()} if self._catalogue.is_whole() else set()
+            changes = [self._change(film_id) for film_id in here if film_id not in known]
+            if changes or known != set(here) or self._catalogue.stale():
+                self._catalogue.update(changes, known.intersection(here))
+
+    def _change(self, film_id: FilmId) -> Change:
+        record = self._record(film_id)
+        return Change(FilmEntry.of(record), self.marks_of(film_id) if record.usable else {})
+
+    def _record(self, film_id: FilmId) -> FilmRecord:
+        return read_record(self.film_folder(film_id) / "film.json")
 
     @property
-    def _catalogue(self) -> Path:
-        return self.root / "catalogue"
+    def _films(self) -> Path:
+        return self.root / "films"
 
     def _film_ids(self) -> list[FilmId]:
-        folder = self.root / "films"
-        names = (entry.name for entry in os.scandir(folder)) if folder.is_dir() else ()
+        names = (entry.name for entry in os.scandir(self._films)) if self._films.is_dir() else ()
         return sorted(FilmId(name) for name in names if not name.startswith("."))
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -4,12 +4,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, JsonValue
 
 from talkies.config import Config, read_document
 from talkies.core import FilmId, LibraryError, as_film_id, write_atomically
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Version of every JSON document and table that a library holds; a reader refuses a newer one."""
 
 Document = TypeVar("Document", bound=BaseModel)
@@ -24,14 +24,41 @@ class Verdict(StrEnum):
 
 
 class Reason(Config):
-    """Why a verdict is what it is: a machine-readable code, and a sentence for people."""
+    """Why a verdict is what it is: a machine-readable code, a sentence for people, and whether it alone rejects."""
 
     code: str
     text: str
+    rejects: bool = False
+
+
+class Measures(Config):
+    """What decoding a whole film showed; spans of frames are counted in frames, levels in dB below full scale.
+
+    `origin_seconds` is the time of frame 0 on the source's timeline; the sound's times are on the library's grid.
+    """
+
+    video_packets: int
+    audio_packets: int
+    damaged_video_packets: int
+    damaged_audio_packets: int
+    origin_seconds: float
+    sound_start_seconds: float | None
+    sound_end_seconds: float | None
+    sound_gaps: int
+    sound_laid_end_to_end: bool = False
+    peak_dbfs: float | None
+    black_frames: int
+    still_frames: int
+    silent_frames: int
+    damaged_frames: int
 
 
 class FilmRecord(Config):
-    """All that is known of one film; times in seconds on the library's grid, sizes in pixels of the proxy or bytes."""
+    """All that is known of one film; times in seconds on the library's grid, sizes in pixels of the proxy or bytes.
+
+    `probe` is what the packets of the source told, `measures` what decoding them showed, `settings` what it was
+    ingested with, and `tools` by what.
+    """
 
     schema_version: int = SCHEMA_VERSION
     film_id: str
@@ -45,13 +72,9 @@ class FilmRecord(Config):
     height: int = 0
     shots: int = 0
     stored_bytes: int = 0
-    container: str | None = None
-    video_codec: str | None = None
-    audio_codec: str | None = None
-    sound_start_seconds: float | None = None
-    sound_end_seconds: float | None = None
-    damaged_packets: int = 0
-    packets: int = 0
+    probe: dict[str, JsonValue] | None = None
+    measures: Measures | None = None
+    settings: dict[str, JsonValue] = Field(default_factory=dict)
     tools: dict[str, str] = Field(default_factory=dict)
 
     @property

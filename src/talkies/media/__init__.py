@@ -1,12 +1,17 @@
 """Probe, decode and encode media: the only room that knows FFmpeg."""
 
-from talkies.media.conform import Conformer, Picture, Sound
+from talkies.media.conform import Conformer, ConformReport, Picture, Sound
+from talkies.media.develop import picture_at_start
 from talkies.media.encode import FilmWriter, VideoCoding
-from talkies.media.probe import AudioTrack, MediaInfo, VideoTrack, looks_like_media, probe
+from talkies.media.probe import AudioTrack, MediaInfo, VideoTrack, probe
 from talkies.media.reader import SoundReader, VideoReader, rgb_of, write_wav
+from talkies.media.suffixes import looks_like_film, looks_like_media
+from talkies.media.tracks import AudioChoice
 
 __all__ = [
+    "AudioChoice",
     "AudioTrack",
+    "ConformReport",
     "Conformer",
     "FilmWriter",
     "MediaInfo",
@@ -16,7 +21,9 @@ __all__ = [
     "VideoCoding",
     "VideoReader",
     "VideoTrack",
+    "looks_like_film",
     "looks_like_media",
+    "picture_at_start",
     "probe",
     "rgb_of",
     "write_wav",

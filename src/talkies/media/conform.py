@@ -8,9 +8,10 @@ end of the last picture; where the source has no sound, the result has silence.
     result    |   0    |   1    |   2    |   3    |      16 fps: shows source pictures 0, 1, 3, 4
 """
 
+import math
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -18,30 +19,32 @@ from typing import Any
 import av
 import numpy as np
 import numpy.typing as npt
-from av.audio.resampler import AudioResampler
-from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import FFmpegError
-from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
-from av.video.stream import VideoStream
+from av.video.reformatter import VideoReformatter
 
-from talkies.core import Grid, MediaError
-from talkies.media.source import audio_track, open_media, video_track
+from talkies.core import Grid, MediaError, Span
+from talkies.media.develop import Deinterlacer, Developer
+from talkies.media.probe import MediaInfo
+from talkies.media.sound import Samples, SoundClock
+from talkies.media.source import open_media
+from talkies.media.timeline import Timeline
+from talkies.media.tracks import moving_pictures
 
-GAP_TOLERANCE_SECONDS = Fraction(20, 1000)
-"""Sound whose timestamp is off by less than this goes on where the last ended; more is a gap or an overlap."""
-
-
-MOST_ASPECT = 8
+MOST_ASPECT = 8.0
 """Pictures longer than this many times their height, or higher, are not a film's."""
+LONGEST_LAST_PICTURE_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Frame number `index` of the result, scaled, in YUV 4:2:0 (BT.601, limited range)."""
+    """Frame number `index` of the result, scaled, in YUV 4:2:0 (BT.601, limited range); `again` if it shows the same
+    source picture as the one before.
+    """  # noqa: D205
 
     index: int
     frame: av.VideoFrame
+    again: bool
     reformatter: VideoReformatter
 
     @property
@@ -55,229 +58,254 @@ class Picture:
 
     def bgr_HWC(self) -> npt.NDArray[np.uint8]:
         """Return the picture as blue, green, red, as OpenCV wants it."""
-        return self.reformatter.reformat(self.frame, format="bgr24").to_ndarray().astype(np.uint8, copy=False)
+        return (
+            self.reformatter.reformat(self.frame, format="bgr24", threads=1).to_ndarray().astype(np.uint8, copy=False)
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Sound:
     """The next samples of the result: int16 mono, each following the one before without a gap."""
 
-    samples_S: npt.NDArray[np.int16]
+    samples_S: Samples
 
 
 @dataclass(slots=True)
 class ConformReport:
-    """What the pass met: pictures and samples given, packets seen and damaged, the sound's own start and end."""
+    """What the pass met: pictures and samples given, packets seen and damaged, the sound's own start and end.
+
+    `origin_seconds` is the time of picture 0 on the source's mended timeline; `damaged` are the spans of frames whose
+    picture or sound could not be decoded as it was.
+    """
 
     frames: int = 0
     samples: int = 0
-    packets: int = 0
-    damaged_packets: int = 0
+    video_packets: int = 0
+    audio_packets: int = 0
+    damaged_video_packets: int = 0
+    damaged_audio_packets: int = 0
+    decoded_sound: bool = False
+    origin_seconds: float = 0.0
     sound_start_seconds: float | None = None
     sound_end_seconds: float | None = None
+    sound_gaps: int = 0
+    sound_heard_seconds: float = 0.0
+    damaged: list[Span] = field(default_factory=list)
+
+    @property
+    def sound_clock_is_broken(self) -> bool:
+        """Whether the times of the sound leave far too little room for it: most of it was cut as overlapping."""
+        told = (self.sound_end_seconds or 0.0) - (self.sound_start_seconds or 0.0)
+        return self.sound_heard_seconds > 1.5 * told + 0.5
+
+    @property
+    def damaged_packets(self) -> int:
+        """Packets of either kind that could not be decoded as they were."""
+        return self.damaged_video_packets + self.damaged_audio_packets
 
 
 class Conformer:
     """One pass over a film: iterate for its `Picture`s and `Sound`s on the grid, then read `report`.
 
-    `short_side` is in pixels; `threads` decode the video.
+    `info` is the film's probe and says which tracks to take; `short_side` is in pixels; `threads` decode the video;
+    `sound_end_to_end` lays sound end to end from its first time on, for files in which its other times are broken.
     """
 
-    def __init__(self, path: Path, grid: Grid, short_side: int, threads: int = 1) -> None:
-        self._path, self._grid, self._threads = path, grid, threads
-        self._pictures = _PictureClock(grid.fps, short_side)
-        self._sounds = _SoundClock(grid)
-        self._ahead: deque[npt.NDArray[np.int16]] = deque()  # sound that waits for its pictures
+    def __init__(
+        self,
+        path: Path,
+        info: MediaInfo,
+        grid: Grid,
+        short_side: int,
+        threads: int = 1,
+        *,
+        sound_end_to_end: bool = False,
+    ) -> None:
+        self._path, self._info, self._grid, self._threads = path, info, grid, threads
+        aspect = Fraction(info.video.pixel_aspect) if info.video else Fraction(1)
+        self._pictures = _PictureClock(grid.fps, Developer(short_side, aspect, MOST_ASPECT))
+        self._interlaced = Deinterlacer()
+        self._sounds = SoundClock(grid, sound_end_to_end)
+        self._ahead: deque[Samples] = deque()  # sound that waits for its pictures
+        self._damage: list[tuple[Fraction, Fraction]] = []
         self.report = ConformReport()
 
     def __iter__(self) -> Iterator[Picture | Sound]:
         """Yield pictures in order and sounds in order, interleaved about as the source has them.
 
         Raises:
-            MediaError: `no_video`, `no_audio`, or as `open_media`; `no_pictures` if no packet could be decoded.
+            MediaError: `no_video`, `no_audio`, or as `open_media`; `undecodable_video` if no picture can be decoded.
         """
+        if self._info.video is None or self._info.audio is None:
+            missing = "video" if self._info.video is None else "audio"
+            raise MediaError(f"no_{missing}", f"{self._path.name} has no {missing} track; talkies needs both")
         with open_media(self._path) as container:
-            video, audio = video_track(container), audio_track(container)
-            if video is None or audio is None:
-                missing = "video" if video is None else "audio"
-                raise MediaError(f"no_{missing}", f"{self._path.name} has no {missing} track; talkies needs both")
-            video.codec_context.thread_type = "AUTO"
-            video.codec_context.thread_count = self._threads
-            self._pictures.pixel_aspect = video.sample_aspect_ratio or Fraction(1)
-            for packet in self._demuxed(container, video, audio):
-                for frame in self._decoded(packet):
-                    if isinstance(frame, av.VideoFrame):
-                        yield from self._given(self._pictures.push(frame))
-                        self._sounds.origin = self._pictures.origin
-                    elif isinstance(frame, av.AudioFrame):
-                        yield from self._given(self._sounds.push(frame))
+            for frame in self._decoded(container, self._info.video.index, self._info.audio.index):
+                if isinstance(frame, av.VideoFrame):
+                    for whole in self._interlaced.push(frame):
+                        yield from self._shown(whole)
+                else:
+                    self.report.decoded_sound = True
+                    yield from self._heard(self._sounds.push(frame))
+        for whole in self._interlaced.flush():
+            yield from self._shown(whole)
+        yield from self._finished()
+
+    def _finished(self) -> Iterator[Picture | Sound]:
         if self._pictures.origin is None:
-            raise MediaError("no_pictures", f"no picture of {self._path.name} can be decoded")
+            raise MediaError("undecodable_video", f"no picture of {self._path.name} can be decoded")
         yield from self._given(self._pictures.flush())
-        yield from self._given(self._sounds.flush(self.report.frames))
-        self.report.sound_start_seconds = self._sounds.start_seconds
-        self.report.sound_end_seconds = self._sounds.end_seconds
+        yield from self._heard(self._sounds.flush(self.report.frames * self._grid.samples_per_frame))
+        report, origin = self.report, self._pictures.origin
+        report.origin_seconds = float(origin)
+        report.sound_gaps, report.sound_heard_seconds = self._sounds.gaps, float(self._sounds.heard)
+        if self._sounds.start is not None and self._sounds.end is not None:
+            report.sound_start_seconds = float(self._sounds.start - origin)
+            report.sound_end_seconds = float(self._sounds.end - origin)
+        report.damaged = _spans(self._damage, origin, self._grid.fps, report.frames)
 
-    def _demuxed(self, container: InputContainer, video: VideoStream, audio: AudioStream) -> Iterator["av.Packet[Any]"]:
-        """Yield packets up to the end, or to where the container cannot be read on (that is damage too)."""
+    def _decoded(self, container: InputContainer, video: int, audio: int) -> Iterator[av.VideoFrame | av.AudioFrame]:
+        context = container.streams[video].codec_context
+        context.thread_type, context.thread_count = "AUTO", self._threads
+        timeline, wanted = Timeline(), {video, audio}
+        tracks = [*moving_pictures(container.streams.video), *container.streams.audio]
         try:
-            yield from container.demux(video, audio)
-        except FFmpegError:
-            self.report.damaged_packets += 1
+            for packet in container.demux(tracks):
+                if packet.size:
+                    timeline.mend(packet)  # by the packets of all tracks, as in the probe
+                    if packet.stream_index in wanted:
+                        yield from self._frames_of(packet)
+        except FFmpegError:  # the file cannot be read on: what was read counts, and the probe says so
+            pass
+        for index in (video, audio):
+            yield from self._drained(container, index)
 
-    def _decoded(self, packet: "av.Packet[Any]") -> list[av.VideoFrame | av.AudioFrame]:
-        self.report.packets += packet.size > 0
+    def _frames_of(self, packet: "av.Packet[Any]") -> list[av.VideoFrame | av.AudioFrame]:
+        picture = packet.stream.type == "video"
+        if picture:
+            self.report.video_packets += 1
+        else:
+            self.report.audio_packets += 1
         try:
             frames: list[av.VideoFrame | av.AudioFrame] = [*packet.decode()]
         except FFmpegError:
-            self.report.damaged_packets += 1
+            self._note_damage(packet.pts, packet.duration, packet.time_base, picture)
             return []
-        self.report.damaged_packets += any(frame.is_corrupt for frame in frames)
+        for frame in frames:
+            if frame.is_corrupt:
+                self._note_damage(frame.pts, _duration_of(frame), frame.time_base, picture)
         return frames
 
-    def _given(self, parts: Iterator[Picture | Sound]) -> Iterator[Picture | Sound]:
-        """Pass pictures on, and sound as far as the pictures reach: what is ahead at the end is cut."""
-        for part in parts:
-            if isinstance(part, Sound):
-                self._ahead.append(part.samples_S)
-            else:
-                self.report.frames += 1
-                yield part
-            while self._ahead and (room := self.report.frames * self._grid.samples_per_frame - self.report.samples):
-                samples = self._ahead.popleft()
-                if len(samples) > room:
-                    self._ahead.appendleft(samples[room:])
-                self.report.samples += min(room, len(samples))
-                yield Sound(samples[:room])
+    def _drained(self, container: InputContainer, index: int) -> list[av.VideoFrame | av.AudioFrame]:
+        stream = container.streams[index]
+        try:
+            frames: list[av.VideoFrame | av.AudioFrame] = [*stream.decode(None)]  # type: ignore[attr-defined]
+        except FFmpegError:
+            return []
+        for frame in frames:
+            frame.time_base = stream.time_base  # PyAV leaves it out of what a flush gives
+        return frames
+
+    def _note_damage(self, pts: int | None, duration: int | None, base: Fraction | None, picture: bool) -> None:
+        if picture:
+            self.report.damaged_video_packets += 1
+        else:
+            self.report.damaged_audio_packets += 1
+        if pts is not None and base is not None:
+            begin = pts * base
+            _merge(self._damage, begin, begin + max((duration or 0) * base, Fraction(1, self._grid.fps)))
+
+    def _shown(self, frame: av.VideoFrame) -> Iterator[Picture | Sound]:
+        yield from self._given(self._pictures.push(frame))
+        if self._sounds.origin is None:
+            self._sounds.origin = self._pictures.origin
+
+    def _given(self, pictures: Iterator[Picture]) -> Iterator[Picture | Sound]:
+        for picture in pictures:
+            self.report.frames += 1
+            yield picture
+        yield from self._heard(iter(()))
+
+    def _heard(self, parts: Iterator[Samples]) -> Iterator[Sound]:
+        """Pass sound on as far as the pictures reach, in pieces of about a second: what is ahead at the end is cut."""
+        self._ahead.extend(parts)
+        room = self.report.frames * self._grid.samples_per_frame - self.report.samples
+        if not room or (room < self._grid.audio_rate_hz and not self._pictures.finished):
+            return
+        pieces: list[Samples] = []
+        while self._ahead and room:
+            samples = self._ahead.popleft()
+            if len(samples) > room:
+                self._ahead.appendleft(samples[room:])
+            pieces.append(samples[:room])
+            room -= len(pieces[-1])
+            self.report.samples += len(pieces[-1])
+        if pieces:
+            yield Sound(np.concatenate(pieces))
 
 
 class _PictureClock:
     """Gives each tick of a constant rate the picture that is on screen."""
 
-    def __init__(self, fps: int, short_side: int) -> None:
-        self._fps, self._short_side = fps, short_side
-        self._size: tuple[int, int] | None = None
-        # One reformatter for each conversion of a film: made anew for each frame it costs twenty times the scaling.
-        self._scaler, self._colourer = VideoReformatter(), VideoReformatter()
+    def __init__(self, fps: int, developer: Developer) -> None:
+        self._fps, self._developer = fps, developer
+        self._colourer = VideoReformatter()
         self._shown: av.VideoFrame | None = None
-        self._end = Fraction(0)
+        self._end = self._begin = Fraction(0)
+        self._step: Fraction | None = None  # the shortest time from one picture to the next
         self._next = 0
         self.origin: Fraction | None = None
-        self.pixel_aspect = Fraction(1)  # how much wider than high the source's pixels are
+        self.finished = False
 
     def push(self, frame: av.VideoFrame) -> Iterator[Picture]:
-        begin = frame.pts * frame.time_base if frame.pts is not None and frame.time_base else self._end
+        stamped = frame.pts is not None and frame.time_base is not None
+        begin = Fraction(frame.pts * frame.time_base) if stamped else self._end  # type: ignore[operator]
         if self.origin is None:
             self.origin = begin
         yield from self._until(begin)
-        duration = Fraction(frame.duration) * frame.time_base if frame.duration and frame.time_base else Fraction(0)
-        self._shown, self._end = frame, begin + (duration or Fraction(1, self._fps))
+        if self._shown is not None and begin > self._begin:
+            self._step = min(begin - self._begin, self._step or begin - self._begin)
+        self._shown, self._begin = frame, begin
+        duration = _duration_of(frame) * frame.time_base if frame.time_base else Fraction(0)
+        # A last picture that is not told how long it lasts, or a tick alone, lasts as long as others do.
+        least = self._step or duration or Fraction(1, self._fps)
+        self._end = begin + max(least, min(duration, Fraction(LONGEST_LAST_PICTURE_SECONDS)))
 
     def flush(self) -> Iterator[Picture]:
         yield from self._until(self._end)
+        self.finished = True
 
     def _until(self, moment: Fraction) -> Iterator[Picture]:
         if self._shown is None or self.origin is None:
             return
-        scaled: av.VideoFrame | None = None
-        while Fraction(self._next, self._fps) < moment - self.origin:
-            scaled = scaled or self._scaled(self._shown)
-            yield Picture(self._next, scaled, self._colourer)
+        due, small = math.ceil((moment - self.origin) * self._fps), None
+        while self._next < due:
+            again = small is not None
+            small = small or self._developer.develop(self._shown)
+            yield Picture(self._next, small, again, self._colourer)
             self._next += 1
 
-    def _scaled(self, frame: av.VideoFrame) -> av.VideoFrame:
-        if self._size is None:  # the first picture decides: a later change of size is scaled to it
-            width = frame.width * float(self.pixel_aspect)
-            if not 1 / MOST_ASPECT <= width / frame.height <= MOST_ASPECT:
-                raise MediaError(
-                    "bad_shape",
-                    f"a picture of {width:.0f} × {frame.height} pixels is no film's; "
-                    f"one side may be {MOST_ASPECT} times the other at most",
-                )
-            ratio = self._short_side / min(width, frame.height)
-            self._size = _even(width * ratio), _even(frame.height * ratio)
-        return self._scaler.reformat(
-            frame,
-            *self._size,
-            format="yuv420p",
-            dst_colorspace=Colorspace.ITU601,
-            dst_color_range=ColorRange.MPEG,
-            interpolation=Interpolation.AREA,
-        )
+
+def _duration_of(frame: av.VideoFrame | av.AudioFrame) -> int:
+    return frame.duration or 0
 
 
-class _SoundClock:
-    """Lays decoded sound on the grid of samples by its timestamps: gaps become silence, overlaps are cut."""
-
-    def __init__(self, grid: Grid) -> None:
-        self._rate, self._samples_per_frame = grid.audio_rate_hz, grid.samples_per_frame
-        self._resampler = self._new_resampler()
-        self._held: list[av.AudioFrame] = []  # sound that comes before the first picture is known
-        self._due: Fraction | None = None  # where the next frame of sound is expected
-        self._form: tuple[str, str, int] | None = None  # a broadcast changes from stereo to 5.1 on the way
-        self._given = 0
-        self._to_drop = 0
-        self.origin: Fraction | None = None
-        self.start_seconds: float | None = None
-        self.end_seconds: float | None = None
-
-    def push(self, frame: av.AudioFrame) -> Iterator[Sound]:
-        self._held.append(frame)
-        if self.origin is None:
-            return
-        held, self._held = self._held, []
-        for frame in held:
-            yield from self._placed(frame, self.origin)
-
-    def flush(self, frames: int) -> Iterator[Sound]:
-        """Yield what is left, with silence up to the end of picture number `frames`."""
-        held, self._held = self._held, []
-        for frame in held:
-            yield from self._placed(frame, self.origin or Fraction(0))
-        yield from self._drained()
-        if (missing := frames * self._samples_per_frame - self._given) > 0:
-            yield from self._silence(missing)
-
-    def _placed(self, frame: av.AudioFrame, origin: Fraction) -> Iterator[Sound]:
-        stamped = frame.pts is not None and frame.time_base is not None
-        begin = frame.pts * frame.time_base - origin if stamped else (self._due or Fraction(0))  # type: ignore[operator]
-        form = (frame.format.name, frame.layout.name, frame.sample_rate)
-        if self._due is None or abs(begin - self._due) > GAP_TOLERANCE_SECONDS or form != self._form:
-            self._form = form
-            yield from self._drained()
-            position = round(begin * self._rate)
-            if position > self._given:
-                yield from self._silence(position - self._given)
-            self._to_drop = max(0, self._given - position)
-            self._due = begin
-        if self.start_seconds is None:
-            self.start_seconds = float(begin)
-        self._due += Fraction(frame.samples, frame.sample_rate)
-        self.end_seconds = float(self._due)
-        for part in self._resampler.resample(frame):
-            yield from self._kept(part)
-
-    def _drained(self) -> Iterator[Sound]:
-        if self._due is not None:
-            for part in self._resampler.resample(None):
-                yield from self._kept(part)
-            self._resampler = self._new_resampler()
-
-    def _kept(self, part: av.AudioFrame) -> Iterator[Sound]:
-        samples = part.to_ndarray().reshape(-1)[self._to_drop :].astype(np.int16, copy=False)
-        self._to_drop -= min(self._to_drop, part.samples)
-        if len(samples):
-            self._given += len(samples)
-            yield Sound(samples)
-
-    def _silence(self, count: int) -> Iterator[Sound]:
-        self._given += count
-        for start in range(0, count, self._rate):  # a second at a time: a gap of hours must not fill the memory
-            yield Sound(np.zeros(min(self._rate, count - start), np.int16))
-
-    def _new_resampler(self) -> AudioResampler:
-        return AudioResampler(format="s16", layout="mono", rate=self._rate)
+def _merge(times: list[tuple[Fraction, Fraction]], begin: Fraction, end: Fraction) -> None:
+    """Append a half-open time, joined to the last where they touch."""
+    if times and times[-1][0] <= begin <= times[-1][1]:
+        times[-1] = times[-1][0], max(times[-1][1], end)
+    else:
+        times.append((begin, end))
 
 
-def _even(length: float) -> int:
-    return max(2, 2 * round(length / 2))
+def _spans(times: list[tuple[Fraction, Fraction]], origin: Fraction, fps: int, frames: int) -> list[Span]:
+    """Return the frames of the grid that half-open times touch, ordered and apart."""
+    touched = sorted((math.floor((a - origin) * fps), math.ceil((b - origin) * fps)) for a, b in times)
+    spans: list[Span] = []
+    for start, end in ((max(0, a), min(frames, b)) for a, b in touched):
+        if start < end:
+            if spans and start <= spans[-1].end_frame:
+                spans[-1] = Span(spans[-1].start_frame, max(end, spans[-1].end_frame))
+            else:
+                spans.append(Span(start, end))
+    return spans

@@ -1,57 +1,47 @@
-"""Open a media file, choose its tracks, and put FFmpeg's failures in plain words."""
+"""Open a media file, and tell a file that is no media from a system that will not let us read it."""
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import av
-from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import FFmpegError
-from av.stream import Disposition
-from av.video.stream import VideoStream
 
-from talkies.core import MediaError
+from talkies.core import MediaError, SourceError, cause_of
 
 av.logging.set_level(None)  # FFmpeg's own chatter does not belong on our user's terminal
+
+_REFUSALS = frozenset(
+    {errno.ENOENT, errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ENXIO, errno.ENOTCONN}
+)
+"""What the system says of a file that it will not open; every other fault of opening is the file's own."""
 
 
 @contextmanager
 def open_media(path: Path) -> Iterator[InputContainer]:
-    """Yield the open container of a media file.
+    """Yield the open container of a media file; nothing but this file is opened, whatever a playlist in it names.
 
     Raises:
         MediaError: `missing` if there is no such file, `empty` if it has no bytes, `unreadable` if FFmpeg knows no
             way to read it.
+        SourceError: if the system does not let it be read.
     """
     if not path.is_file():
         raise MediaError("missing", f"{path} is not a file; name a film, or a folder of films")
-    if path.stat().st_size == 0:
-        raise MediaError("empty", f"{path.name} is empty (0 bytes)")
     try:
-        container = av.open(str(path), metadata_errors="ignore")
-    except (FFmpegError, ValueError) as error:
+        if path.stat().st_size == 0:
+            raise MediaError("empty", f"{path.name} is empty (0 bytes)")
+        container = av.open(str(path), metadata_errors="ignore", options={"protocol_whitelist": "file"})
+    except (FFmpegError, ValueError, OSError) as error:
+        if isinstance(error, OSError) and error.errno in _REFUSALS:
+            raise SourceError(f"{path.name} cannot be read ({cause_of(error)})") from error
         raise MediaError(
             "unreadable", f"{path.name} is not media that FFmpeg can read ({_words(error)}); name a film file"
         ) from error
     with container:
         yield container
-
-
-def video_track(container: InputContainer) -> VideoStream | None:
-    """Return the first track of moving pictures (cover art is none) that FFmpeg can decode, or nothing."""
-    streams = (stream for stream in container.streams.video if _is_decodable(stream))
-    return next((stream for stream in streams if not stream.disposition & Disposition.attached_pic), None)
-
-
-def audio_track(container: InputContainer) -> AudioStream | None:
-    """Return the first audio track that FFmpeg can decode, or nothing."""
-    return next((stream for stream in container.streams.audio if _is_decodable(stream)), None)
-
-
-def _is_decodable(stream: AudioStream | VideoStream) -> bool:
-    # PyAV gives a stream of an unknown codec no codec context.
-    return stream.codec_context is not None
 
 
 def _words(error: Exception) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 
 from talkies.embedding import embed, load_encoder
 from talkies.evaluation import Result, evaluate
-from talkies.ingest import ingest
+from talkies.ingest import Failed, Ingested, ingest
+from talkies.ingest import Progress as IngestProgress
 from talkies.library import read_json, write_json
 from talkies.models import RunFolder
 from talkies.study.demo_page import write_page
@@ -125,7 +126,13 @@ def _render(folder: Path, films: int, scale: DemoScale, seed: int, tell: OnProgr
 
 
 def _ingest(films: Path, library: Path, scale: DemoScale, tell: OnProgress) -> Path:
-    ingest([films], library, scale.workers, on_film=_counter(f"ingest {films.name}", tell))
+    counter = _counter(f"ingest {films.name}", tell)
+
+    def on_progress(progress: IngestProgress, outcome: Ingested | Failed | None) -> None:
+        if outcome is not None:
+            counter(outcome, progress.films)
+
+    ingest([films], library, scale.workers, on_progress=on_progress)
     return library
 
 

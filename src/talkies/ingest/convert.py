@@ -1,0 +1,158 @@
+"""One pass over a film: proxy, training audio, shots, marked spans and a strip of thumbnails, all at once.
+
+This is what runs in an isolated process: it reads the source, writes files into one folder, and touches nothing else.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from talkies.core import MediaError, Report, Span, ahead, peak_memory_bytes
+from talkies.ingest.config import IngestConfig
+from talkies.ingest.judge import judged
+from talkies.ingest.marks import MarkFinder
+from talkies.ingest.shots import ShotFinder
+from talkies.ingest.strip import Strip, first_picture
+from talkies.library import SHOT, Measures, Profile, Reason, write_marks
+from talkies.media import Conformer, ConformReport, FilmWriter, MediaInfo, Picture, Sound, VideoCoding, probe, write_wav
+
+_AHEAD = 24  # pictures and pieces of sound that decoding may be ahead of encoding
+
+
+@dataclass(frozen=True, slots=True)
+class ConvertTask:
+    """One film to convert: its file, the folder for what is made of it, how, and the threads that it may keep busy."""
+
+    source: Path
+    folder: Path
+    profile: Profile
+    config: IngestConfig
+    threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """What a film is and what became of it: reasons (it is rejected if one of them rejects), size, shots, measures."""
+
+    reasons: tuple[Reason, ...]
+    info: MediaInfo | None = None
+    measures: Measures | None = None
+    frames: int = 0
+    size: tuple[int, int] = (0, 0)
+    shots: int = 0
+    peak_memory_bytes: int = 0
+
+    @property
+    def rejected(self) -> bool:
+        """Whether the film cannot be used."""
+        return any(reason.rejects for reason in self.reasons)
+
+
+def convert(task: ConvertTask, report: Report) -> Converted:
+    """Probe, judge and convert a film; `report` is told the seconds of film done so far.
+
+    Raises:
+        SourceError: if the system does not let the source be read.
+        WorkError, OSError: if the folder cannot be written.
+    """
+    try:
+        info = probe(task.source, task.config.audio)
+    except MediaError as error:
+        return Converted((Reason(code=error.code, text=str(error), rejects=True),))
+    reasons = judged(info, task.config.judge)
+    if any(reason.rejects for reason in reasons):
+        first_picture(task.source, info, task.folder / "strip.jpg", task.profile.short_side)
+        return Converted(reasons, info, peak_memory_bytes=peak_memory_bytes())
+    try:
+        first = _Pass(task, info, task.threads)
+        converted = first.run(report)
+        # What a decoder makes of damage depends on its threads; a verdict must not.
+        threads = 1 if first.met.damaged_packets else task.threads
+        if threads != task.threads or first.met.sound_clock_is_broken:
+            converted = _Pass(task, info, threads, sound_end_to_end=first.met.sound_clock_is_broken).run(report)
+    except MediaError as error:
+        return Converted((Reason(code=error.code, text=str(error), rejects=True), *reasons), info)
+    return converted
+
+
+class _Pass:
+    """The one pass: every picture and sound goes to all that want it, then the film is judged again."""
+
+    def __init__(self, task: ConvertTask, info: MediaInfo, threads: int, *, sound_end_to_end: bool = False) -> None:
+        self._task, self._info, self._threads, self._end_to_end = task, info, threads, sound_end_to_end
+        grid, config = task.profile.grid, task.config
+        self._conformer = Conformer(
+            task.source, info, grid, task.profile.short_side, threads, sound_end_to_end=sound_end_to_end
+        )
+        self.met = self._conformer.report
+        self._shots = ShotFinder(grid.fps)
+        self._marks = MarkFinder(config.mark, config.judge.silent_dbfs, grid.fps, grid.samples_per_frame)
+        seconds = info.video.times.duration_seconds if info.video else 0.0
+        self._strip = Strip(round(seconds * grid.fps))
+        self._writer: FilmWriter | None = None
+        self._size = (0, 0)
+
+    def run(self, report: Report) -> Converted:
+        task, profile = self._task, self._task.profile
+        with ExitStack() as files:
+            wav = files.enter_context(write_wav(task.folder / "audio.wav", profile.audio_rate_hz))
+            parts: Iterator[Picture | Sound] = iter(self._conformer)
+            if self._threads > 1:
+                parts = files.enter_context(ahead(parts, _AHEAD))
+            for part in parts:
+                if isinstance(part, Picture):
+                    self._take_picture(part, files)
+                    report(part.index / profile.fps)
+                else:
+                    assert self._writer is not None, "sound comes after its picture"
+                    wav.writeframes(part.samples_S.astype("<i2").tobytes())
+                    self._writer.write_sound(part.samples_S)
+                    self._marks.push_sound(part.samples_S)
+        self._strip.save(task.folder / "strip.jpg")
+        return self._judged(self.met)
+
+    def _take_picture(self, picture: Picture, files: ExitStack) -> None:
+        if self._writer is None:
+            profile, self._size = self._task.profile, picture.size
+            coding = VideoCoding(gop=profile.gop)
+            path = self._task.folder / "proxy.mp4"
+            writer = FilmWriter(path, picture.size, profile.fps, profile.audio_rate_hz, coding)
+            self._writer = files.enter_context(writer)
+        self._writer.write_frame(picture.frame)
+        self._marks.push_picture(_luma(picture), picture.again)
+        bgr_HWC = picture.bgr_HWC()
+        self._shots.push(bgr_HWC)
+        self._strip.push(picture.index, bgr_HWC)
+
+    def _judged(self, report: ConformReport) -> Converted:
+        shots = self._shots.finish()
+        marks: dict[str, list[Span]] = {SHOT: shots, "damaged": report.damaged, **self._marks.finish()}
+        write_marks(self._task.folder / "shots.parquet", marks)
+        measures = Measures(
+            video_packets=report.video_packets,
+            audio_packets=report.audio_packets,
+            damaged_video_packets=report.damaged_video_packets,
+            damaged_audio_packets=report.damaged_audio_packets,
+            origin_seconds=report.origin_seconds,
+            sound_start_seconds=report.sound_start_seconds,
+            sound_end_seconds=report.sound_end_seconds,
+            sound_gaps=report.sound_gaps,
+            sound_laid_end_to_end=self._end_to_end,
+            peak_dbfs=self._marks.peak_dbfs,
+            black_frames=self._marks.black.frames,
+            still_frames=self._marks.still.frames,
+            silent_frames=self._marks.silent.frames,
+            damaged_frames=sum(len(span) for span in report.damaged),
+        )
+        fps = self._task.profile.fps
+        reasons = judged(self._info, self._task.config.judge, measures, report.frames, fps)
+        return Converted(reasons, self._info, measures, report.frames, self._size, len(shots), peak_memory_bytes())
+
+
+def _luma(picture: Picture) -> npt.NDArray[np.uint8]:
+    """Return the luma plane `[H, W]`."""
+    return picture.yuv_PW()[: picture.size[1]]

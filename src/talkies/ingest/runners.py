@@ -1,0 +1,141 @@
+"""Who runs the films of an ingest: threads of this machine that each mind an isolated process, or a Ray cluster.
+
+Both run `ingest_film`, the same function of one film; all they differ in is where.
+"""
+
+import logging
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+from talkies.core import Isolated, SourceError, TalkiesError, UsageError, WorkError
+from talkies.ingest.film import Failed, FilmTask, Ingested, ingest_film
+
+Outcome = Ingested | Failed
+OnProgress = Callable[[FilmTask, float], None]
+"""Told a film and the seconds of it that are done, now and then."""
+
+_WAIT_SECONDS = 0.2
+
+
+def threads_for(workers: int) -> int:
+    """Return how many threads each of `workers` may decode with, so that together they are no more than the cores."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // workers)
+
+
+def run_locally(tasks: Sequence[FilmTask], workers: int, on_progress: OnProgress) -> Iterator[tuple[FilmTask, Outcome]]:
+    """Yield what became of each task, in any order, as `workers` isolated processes of this machine finish them.
+
+    Raises:
+        WorkError: if the library cannot be written; the films that were finished stay.
+    """
+    with _Minders(tasks, min(workers, len(tasks)), on_progress) as finished:
+        for _ in tasks:
+            task, outcome = finished()
+            if isinstance(outcome, TalkiesError):
+                raise outcome
+            yield task, outcome
+
+
+class _Minders:
+    """Threads that each mind an isolated process; as a context it gives a function that waits for the next outcome."""
+
+    def __init__(self, tasks: Sequence[FilmTask], count: int, on_progress: OnProgress) -> None:
+        self._on_progress = on_progress
+        self._waiting: queue.SimpleQueue[FilmTask] = queue.SimpleQueue()
+        for task in tasks:
+            self._waiting.put(task)
+        self._finished: queue.SimpleQueue[tuple[FilmTask, Outcome | TalkiesError]] = queue.SimpleQueue()
+        self._processes = [Isolated(tasks[0].config.worker.limits) for _ in range(count)]
+        self._threads = [threading.Thread(target=self._mind, args=(p,), daemon=True) for p in self._processes]
+
+    def __enter__(self) -> Callable[[], tuple[FilmTask, Outcome | TalkiesError]]:
+        for thread in self._threads:
+            thread.start()
+        return self._next
+
+    def __exit__(self, *_: object) -> None:
+        while not self._waiting.empty():
+            with suppress(queue.Empty):
+                self._waiting.get_nowait()
+        for process in self._processes:
+            process.close()
+        for thread in self._threads:
+            thread.join()
+
+    def _next(self) -> tuple[FilmTask, Outcome | TalkiesError]:
+        while True:
+            with suppress(queue.Empty):
+                return self._finished.get(timeout=_WAIT_SECONDS)  # in turns, so that Ctrl-C is heard
+
+    def _mind(self, isolated: Isolated) -> None:
+        while True:
+            try:
+                task = self._waiting.get_nowait()
+            except queue.Empty:
+                return
+            self._finished.put((task, _outcome(task, isolated, self._on_progress)))
+
+
+def _outcome(task: FilmTask, isolated: Isolated, on_progress: OnProgress) -> Outcome | TalkiesError:
+    try:
+        return ingest_film(task, isolated, lambda seconds: on_progress(task, seconds))
+    except SourceError as error:
+        return Failed(task.source, str(error))
+    except TalkiesError as error:
+        return error
+    except Exception as error:  # noqa: BLE001  # a thread must not end without a word
+        return WorkError(f"{task.source.name} could not be ingested ({type(error).__name__}: {error})")
+
+
+def run_on_ray(
+    tasks: Sequence[FilmTask], workers: int, on_progress: OnProgress, address: str | None = None
+) -> Iterator[tuple[FilmTask, Outcome]]:
+    """Yield what became of each task, in any order, as a Ray cluster finishes them, `workers` at a time.
+
+    Without `address` a cluster of this machine is started. The library must be where all of its machines reach it.
+
+    Raises:
+        UsageError: if Ray is not installed, or there is no cluster at `address`.
+        WorkError: if the library cannot be written, or the cluster fails.
+    """
+    try:
+        import ray
+    except ImportError as error:
+        raise UsageError("the ray runner needs Ray; install it with: pip install 'talkies[cluster]'") from error
+    own = not ray.is_initialized()
+    try:
+        if own:
+            ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise UsageError(f"no Ray cluster answers at {address}; start one with: ray start --head") from error
+    try:
+        remote = ray.remote(num_cpus=tasks[0].threads, max_retries=3)(ray_task)
+        waiting = list(reversed(tasks))
+        running: dict[Any, FilmTask] = {}
+        while waiting or running:
+            while waiting and len(running) < workers:
+                task = waiting.pop()
+                running[remote.remote(task)] = task
+            ready, _ = ray.wait(list(running), num_returns=1)
+            task = running.pop(ready[0])
+            outcome = ray.get(ready[0])
+            if isinstance(outcome, TalkiesError):
+                raise outcome
+            on_progress(task, 0.0)
+            yield task, outcome
+    except ray.exceptions.RayError as error:
+        raise WorkError(f"the Ray cluster failed ({type(error).__name__}); give the command again to go on") from error
+    finally:
+        if own:
+            ray.shutdown()
+
+
+def ray_task(task: FilmTask) -> Outcome | TalkiesError:
+    """Run one task on a machine of a cluster, in an isolated process of its own."""
+    with Isolated(task.config.worker.limits) as isolated:
+        return _outcome(task, isolated, lambda _task, _seconds: None)

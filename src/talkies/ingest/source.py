@@ -1,0 +1,119 @@
+"""Where films come from: the files and folders that were named, and what is the same film twice."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from talkies.core import SourceError, UsageError, cause_of, fetched, hash_of_file, is_remote, list_files
+from talkies.media import looks_like_media
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A film's file: an absolute path or a URL, and its size in bytes when it was found."""
+
+    location: str
+    size: int
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self.location.rstrip("/").rpartition("/")[2]
+
+    @contextmanager
+    def local(self) -> Iterator[Path]:
+        """Yield the file on this machine; what had to be fetched is removed at the end.
+
+        Raises:
+            SourceError: if it cannot be fetched.
+        """
+        if not is_remote(self.location):
+            yield Path(self.location)
+            return
+        try:
+            with fetched(self.location) as path:
+                yield path
+        except FileNotFoundError as error:
+            raise SourceError(f"{self.location} is not there any more") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the named sources hold: films in order, each file once; those that have the bytes of an earlier one; and how
+    many other files were passed over.
+    """  # noqa: D205
+
+    films: tuple[Source, ...]
+    duplicates: dict[str, Source]  # by location, the film that has the same bytes
+    passed_over: int
+
+
+def discover(sources: Sequence[str | Path]) -> Found:
+    """Return the films among `sources`: files (or URLs) as they are named, folders searched all through.
+
+    In a folder media is told by its suffix; hidden files and folders, and libraries, are passed over.
+
+    Raises:
+        UsageError: if a source does not exist, or a folder holds no film.
+    """
+    films: dict[str, Source] = {}  # by the real file, so that a link to a film is not another film
+    passed_over = 0
+    for source in map(str, sources):
+        here, others = _remote(source) if is_remote(source) else _local(Path(source))
+        if not here:
+            raise UsageError(f"{source} holds no film; name a film file, or a folder with films in it")
+        passed_over += others
+        for film in here:
+            real = film.location if is_remote(film.location) else str(Path(film.location).resolve())
+            films.setdefault(real, film)
+    ordered = tuple(films.values())
+    return Found(ordered, _duplicates(ordered), passed_over)
+
+
+def _local(source: Path) -> tuple[list[Source], int]:
+    try:
+        if source.is_file():
+            return [_of(source)], 0
+        if source.is_dir():
+            files = sorted(path for path in source.rglob("*") if path.is_file() and not _is_aside(path, source))
+            films = [path for path in files if looks_like_media(path.name)]
+            return [_of(path) for path in films], len(files) - len(films)
+    except OSError as error:
+        raise UsageError(f"{source} cannot be searched ({cause_of(error)}); name a folder that you may read") from error
+    raise UsageError(f"{source} does not exist; name a film file, or a folder with films in it")
+
+
+def _remote(source: str) -> tuple[list[Source], int]:
+    files = sorted(list_files(source).items())
+    if not files:
+        raise UsageError(f"{source} does not exist; name a film file, or a folder with films in it")
+    films = [Source(url, size) for url, size in files if url == source or looks_like_media(url)]
+    return films, len(files) - len(films)
+
+
+def _of(path: Path) -> Source:
+    return Source(str(path.absolute()), path.stat().st_size)
+
+
+def _is_aside(path: Path, root: Path) -> bool:
+    inside = path.relative_to(root)
+    hidden = any(part.startswith(".") for part in inside.parts)
+    return hidden or any((root / folder / "library.json").is_file() for folder in inside.parents)
+
+
+def _duplicates(films: Sequence[Source]) -> dict[str, Source]:
+    """Return the earlier film of the same bytes, by location; only files of one size need to be read for that."""
+    sizes = Counter(film.size for film in films)
+    first: dict[tuple[int, str], Source] = {}
+    same: dict[str, Source] = {}
+    for film in films:
+        if sizes[film.size] > 1 and not is_remote(film.location):
+            try:
+                key = film.size, hash_of_file(Path(film.location))
+            except OSError:  # it will say so itself when its turn comes
+                continue
+            if first.setdefault(key, film) is not film:
+                same[film.location] = first[key]
+    return same

@@ -1,0 +1,103 @@
+"""Decoded sound on the library's grid of samples: mono, by its timestamps, gaps filled with silence, overlaps cut."""
+
+from collections import deque
+from collections.abc import Iterator
+from fractions import Fraction
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.audio.resampler import AudioResampler
+
+from talkies.core import Grid
+
+GAP_TOLERANCE_SECONDS = Fraction(20, 1000)
+"""Sound whose timestamp is off by less than this goes on where the last ended; more is a gap or an overlap."""
+
+Samples = npt.NDArray[np.int16]
+
+
+class SoundClock:
+    """Takes decoded frames of sound; gives int16 mono samples, each following the one before without a gap.
+
+    Channels are mixed as ITU-R BS.775 says (centre 1, left and right √½, surrounds ½, no LFE), scaled so that nothing
+    clips. Nothing is given before `origin`, the moment of sample 0 in seconds of the source, is known. Of a sound whose
+    clock is broken only the first time is believed (`end_to_end`).
+    """
+
+    def __init__(self, grid: Grid, end_to_end: bool = False) -> None:
+        self._end_to_end = end_to_end
+        self._rate = grid.audio_rate_hz
+        self._resampler = self._new_resampler()
+        self._runs: deque[tuple[Fraction | None, Samples]] = deque()  # a time where a run begins, none where it goes on
+        self._begun: Fraction | None = None  # the time of a run of which nothing has come out of the resampler yet
+        self._due: Fraction | None = None  # where the next frame of sound is expected
+        self._form: tuple[str, str, int] | None = None  # a broadcast changes from stereo to 5.1 on the way
+        self._given = 0
+        self._to_drop = 0
+        self.origin: Fraction | None = None
+        self.start: Fraction | None = None
+        self.gaps = 0
+        self.heard = Fraction(0)  # how much sound was taken, whatever the times say
+
+    @property
+    def end(self) -> Fraction | None:
+        """Where the sound taken so far ends, in seconds of the source."""
+        return self._due
+
+    def push(self, frame: av.AudioFrame) -> Iterator[Samples]:
+        """Take the next frame; yield what can be given."""
+        stamped = frame.pts is not None and frame.time_base is not None and not (self._end_to_end and self._due)
+        begin = Fraction(frame.pts * frame.time_base) if stamped else (self._due or Fraction(0))  # type: ignore[operator]
+        form = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if self._due is None or form != self._form or abs(begin - self._due) > GAP_TOLERANCE_SECONDS:
+            self._begin_run(begin, form)
+        lasting = Fraction(frame.samples, frame.sample_rate)
+        self._due = (self._due or begin) + lasting
+        self.heard += lasting
+        self._keep(self._resampler.resample(frame))
+        yield from self._placed()
+
+    def flush(self, samples: int) -> Iterator[Samples]:
+        """Yield what is left, with silence up to sample number `samples`."""
+        self._keep(self._resampler.resample(None) if self._due is not None else [])
+        yield from self._placed()
+        if samples > self._given:
+            yield from self._silence(samples - self._given)
+
+    def _begin_run(self, begin: Fraction, form: tuple[str, str, int]) -> None:
+        if self._due is not None:
+            self._keep(self._resampler.resample(None))
+            self._resampler = self._new_resampler()
+            self.gaps += begin - self._due > GAP_TOLERANCE_SECONDS
+        self._form, self._begun, self._due = form, begin, begin
+        self.start = begin if self.start is None else min(self.start, begin)
+
+    def _keep(self, parts: list[av.AudioFrame]) -> None:
+        for part in parts:
+            self._runs.append((self._begun, part.to_ndarray().reshape(-1).astype(np.int16, copy=False)))
+            self._begun = None
+
+    def _placed(self) -> Iterator[Samples]:
+        if self.origin is None:
+            return
+        while self._runs:
+            begin, samples = self._runs.popleft()
+            if begin is not None:
+                position = round((begin - self.origin) * self._rate)
+                if position > self._given:
+                    yield from self._silence(position - self._given)
+                self._to_drop = max(0, self._given - position)
+            dropped = min(self._to_drop, len(samples))
+            self._to_drop -= dropped
+            if dropped < len(samples):
+                self._given += len(samples) - dropped
+                yield samples[dropped:]
+
+    def _silence(self, count: int) -> Iterator[Samples]:
+        self._given += count
+        for start in range(0, count, self._rate):  # a second at a time: a gap of hours must not fill the memory
+            yield np.zeros(min(self._rate, count - start), np.int16)
+
+    def _new_resampler(self) -> AudioResampler:
+        return AudioResampler(format="s16", layout="mono", rate=self._rate)

@@ -1,0 +1,79 @@
+"""Timestamps that run on: jumps and restarts of a file's clock, mended while its packets are read.
+
+Recordings of broadcasts and files that were joined end to end start their clock anew on the way, or let it jump. What
+follows goes on where the file had come to:
+
+    file's clock    700 ── 706 │ 0 ── 4 │ 900 ── 905
+    timeline        700 ── 706 ── 710 ── 715
+
+A hole in one track alone (a slide show, a late sound) is no jump, for the other track's packets fill it.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import av
+
+JUMP_SECONDS = 10.0
+"""A clock that goes forward by more than this while no track has anything is taken to have jumped (as FFmpeg does)."""
+RESTART_SECONDS = 1.0
+"""Decoding times never run backwards within a track; by more than this, the clock has started anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Jump:
+    """Where a file's clock jumped: what the timeline shows there, and what the file's own clock shows, in seconds."""
+
+    at_seconds: float
+    source_seconds: float
+
+
+class Timeline:
+    """Mends the timestamps of packets, which must be given in the order of the file; `jumps` are those it met.
+
+    Offsets are whole ticks of each track's time base, so a mended file is as exact as any other.
+    """
+
+    def __init__(self) -> None:
+        self._base: dict[int, float] = {}  # seconds a tick, by track: a fraction's arithmetic is too slow for packets
+        self._last: dict[int, float] = {}
+        self._offset: dict[int, float] = {}
+        self._offsets = [0.0]  # all that were in use, the latest last
+        self._front: float | None = None  # how far the timeline has come
+        self.jumps: list[Jump] = []
+
+    def mend(self, packet: "av.Packet[Any]") -> None:
+        """Shift the timestamps of the file's next packet onto the timeline."""
+        stamp, track = packet.pts if packet.dts is None else packet.dts, packet.stream_index
+        if stamp is None:
+            return
+        if track not in self._base:
+            self._base[track], self._offset[track] = float(packet.time_base), self._offsets[-1]
+        base, offset = self._base[track], self._offset[track]
+        raw = stamp * base
+        if self._jumps(track, raw + offset):
+            offset = self._offset[track] = self._offset_after_jump(track, raw)
+        self._last[track] = raw + offset
+        end = raw + offset + min((packet.duration or 0) * base, JUMP_SECONDS)
+        self._front = end if self._front is None else max(self._front, end)
+        if offset:
+            ticks = round(offset / base)
+            packet.pts = None if packet.pts is None else packet.pts + ticks
+            packet.dts = None if packet.dts is None else packet.dts + ticks
+
+    def _jumps(self, track: int, moment: float) -> bool:
+        last = self._last.get(track)
+        if last is not None and moment < last - RESTART_SECONDS:
+            return True
+        return self._front is not None and moment > self._front + JUMP_SECONDS
+
+    def _offset_after_jump(self, track: int, raw: float) -> float:
+        """Return the offset of another track, or of before, if it fits; else a new one that lets time go on."""
+        assert self._front is not None, "the first packet jumps from nowhere"
+        last = self._last.get(track, self._front)
+        for known in reversed(self._offsets):
+            if last - RESTART_SECONDS <= raw + known <= self._front + JUMP_SECONDS:
+                return known
+        self._offsets.append(self._front - raw)
+        self.jumps.append(Jump(self._front, raw))
+        return self._offsets[-1]
