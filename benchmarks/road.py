@@ -7,10 +7,7 @@ folder of real films to time the ingest with.
 """
 
 import argparse
-import datetime
 import json
-import os
-import platform
 import re
 import statistics
 import subprocess
@@ -19,12 +16,13 @@ import tempfile
 import time
 from pathlib import Path
 
+from machine import ROOT, hardware, today, write_results
+
 from talkies.clips import BatchPlan, ClipConfig, ClipSource, FilmSpans, LoaderConfig, loader
 from talkies.core import Span
 from talkies.library import Library
 from talkies.training.metrics import read_metrics
 
-ROOT = Path(__file__).parents[1]
 RUNS = 3
 LOADER_STEPS = 24
 
@@ -50,11 +48,7 @@ def main() -> None:
             *(ingest_lines(wanted.films, Path(folder) / "real") if wanted.films else []),
         ]
     table = quality_table(document)
-    text = "\n".join(["# The whole road", "", f"{hardware()}, {today()}", "", *sections, "", table, ""])
-    path = ROOT / "benchmarks" / "results" / f"road_{slug(hardware())}_{today()}.md"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-    print(text)
+    write_results("road", "The whole road", [*sections, "", table])
     if wanted.readme:
         write_readme(table, seconds)
 
@@ -116,24 +110,6 @@ def write_readme(table: str, seconds: float) -> None:
     block = f"<!-- numbers: written by benchmarks/road.py -->\n{table}\n\n{note}\n<!-- /numbers -->"
     text = path.read_text(encoding="utf-8")
     path.write_text(re.sub(r"<!-- numbers.*?/numbers -->", lambda _: block, text, flags=re.S), encoding="utf-8")
-
-
-def hardware() -> str:
-    """Return the processor's name and how many cores may be used."""
-    names = (
-        re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text()) if Path("/proc/cpuinfo").exists() else []
-    )
-    return f"{len(os.sched_getaffinity(0))} cores of {names[0] if names else platform.processor()}"
-
-
-def today() -> str:
-    """Return the date."""
-    return datetime.datetime.now(tz=datetime.UTC).date().isoformat()
-
-
-def slug(text: str) -> str:
-    """Return text fit for a file's name."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from talkies.clips import ClipSource, collate
 from talkies.core import ClipRequest, FilmId, LibraryError, RunError, Span
 from talkies.embedding import EmbedReport, VectorIndex, embed, load_encoder
 from talkies.ingest import ingest
-from talkies.library import FilmRecord, Library, Profile
+from talkies.library import SCHEMA_VERSION, FilmEntry, Library, Profile
 from talkies.synth import SynthConfig, render_films
 
 
@@ -70,7 +70,7 @@ def test_a_second_embedding_adds_nothing(new_shelf: Callable[[], Library], run: 
     index = VectorIndex(shelf)
     before = {film.film_id: index.rows_of_film(first.entry.stamp, film.id) for film in shelf.films()}
 
-    def on_film(film: FilmRecord, total: int) -> None:
+    def on_film(film: FilmEntry, total: int) -> None:
         seen.append((film.film_id, total))
 
     again = embed(shelf.root, run, on_film=on_film)
@@ -94,7 +94,7 @@ def test_a_film_that_was_cut_short_by_an_interruption_is_embedded_the_next_time(
 ) -> None:
     shelf = new_shelf()
 
-    def stop_at_once(film: FilmRecord, total: int) -> None:
+    def stop_at_once(film: FilmEntry, total: int) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -138,10 +138,9 @@ def test_a_set_of_a_newer_version_is_refused(new_shelf: Callable[[], Library], r
     shelf = new_shelf()
     embed(shelf.root, run)
     (path,) = shelf.index_folder.glob("*.json")
-    path.write_text(path.read_text().replace('"schema_version": 1', '"schema_version": 99'))
-    with pytest.raises(
-        LibraryError, match=r"json is of schema version 99, this talkies reads up to 1; install a newer"
-    ):
+    path.write_text(path.read_text().replace(f'"schema_version": {SCHEMA_VERSION}', '"schema_version": 99'))
+    sentence = rf"json is of schema version 99, this talkies reads up to {SCHEMA_VERSION}; install a newer"
+    with pytest.raises(LibraryError, match=sentence):
         VectorIndex(shelf).sets()
 
 

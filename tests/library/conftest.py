@@ -22,7 +22,7 @@ def commit_film(
         source=source,
         source_bytes=1234,
         verdict=verdict,
-        reasons=() if verdict is Verdict.ACCEPTED else (Reason(code="a_code", text="because of it"),),
+        reasons=() if verdict is Verdict.ACCEPTED else (Reason(code="a_code", text="because of it", rejects=not usable),),
         duration_seconds=10.0 if usable else 0.0,
         frames=160 if usable else 0,
         shots=2 if usable else 0,

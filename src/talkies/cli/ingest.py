@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from talkies.cli.output import Json, LibraryPlace, Sets, print_json, progress_bars
+from talkies.cli.output import Json, LibraryFolder, Sets, print_json, progress_bars
 
 if TYPE_CHECKING:
     from talkies.ingest import Failed, Ingested, Progress
@@ -19,7 +19,7 @@ def ingest(
     sources: Annotated[
         list[str], typer.Argument(metavar="SOURCE...", help="Films or folders of films; paths or URLs.")
     ],
-    library: LibraryPlace,
+    library: LibraryFolder,
     workers: Annotated[int, typer.Option("--workers", help="Films that are converted at a time.")] = 1,
     audio_language: Annotated[str | None, typer.Option("--audio-language", help="Sound to take: eng, fra …")] = None,
     audio_track: Annotated[int | None, typer.Option("--audio-track", help="Sound to take: 1, 2 …")] = None,

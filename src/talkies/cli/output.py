@@ -19,8 +19,8 @@ from rich.progress import (
 from rich.table import Column, Table
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else there.")]
-LibraryFolder = Annotated[Path, typer.Option("--library", help="The library's folder.", show_default=False)]
-LibraryPlace = Annotated[str, typer.Option("--library", help="The library's folder, or its URL.", show_default=False)]
+
+LibraryFolder = Annotated[str, typer.Option("--library", help="The library's folder, or its URL.", show_default=False)]
 Sets = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set one value.")]
 RunOption = Annotated[Path, typer.Option("--run", help="The run's folder.", show_default=False)]
 

@@ -21,7 +21,7 @@ class TrainingClips:
 
 
 def open_for_training(
-    library: Path, clip: ClipConfig, sampling: SamplingConfig, seed: int, film_ids: Sequence[str] | None = None
+    library: str | Path, clip: ClipConfig, sampling: SamplingConfig, seed: int, film_ids: Sequence[str] | None = None
 ) -> TrainingClips:
     """Return the clips and the plan of a library's accepted films, or of `film_ids` alone.
 
@@ -41,7 +41,7 @@ def open_for_training(
     return TrainingClips(ClipSource(opened, shape), plan, opened.profile)
 
 
-def _only(films: Sequence[FilmEntry], film_ids: Sequence[str], library: Path) -> list[FilmEntry]:
+def _only(films: Sequence[FilmEntry], film_ids: Sequence[str], library: str | Path) -> list[FilmEntry]:
     by_id = {film.film_id: film for film in films}
     gone = [FilmId(film_id) for film_id in film_ids if film_id not in by_id]
     if gone:

@@ -27,7 +27,7 @@ class EmbedReport:
 
 
 def embed(
-    library: Path,
+    library: str | Path,
     run: Path,
     stride_seconds: float = STRIDE_SECONDS,
     on_film: Callable[[FilmEntry, int], None] | None = None,

@@ -48,7 +48,7 @@ class SearchResult:
     hits: tuple[Hit, ...]
 
 
-def search(library: Path, query: SearchQuery, run: Path | None = None) -> SearchResult:
+def search(library: str | Path, query: SearchQuery, run: Path | None = None) -> SearchResult:
     """Return the moments nearest to the query's, none of which overlaps it or a better one.
 
     With `run`, the embeddings must be those of its newest checkpoint; without it there must be one set alone.

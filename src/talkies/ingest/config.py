@@ -40,8 +40,11 @@ class MarkConfig(Config):
 
 
 class WorkerConfig(Config):
-    """What one film may cost: seconds without progress, seconds in all, megabytes of memory."""
+    """What one film may cost: threads that it keeps busy (without: the cores, shared among the workers), seconds
+    without progress, seconds in all, megabytes of memory.
+    """  # noqa: D205
 
+    threads: Annotated[int, Field(ge=1, le=64)] | None = None
     stall_seconds: Annotated[float, Field(gt=0)] = 120.0
     film_seconds: Annotated[float, Field(gt=0)] = 12 * 3600.0
     memory_mb: Annotated[int, Field(ge=256)] = 4096

@@ -52,7 +52,7 @@ class IngestReport:
         if new:
             rate = new / self.seconds
             lines.append(f"{_clock(new)} of film taken in {_clock(self.seconds)}, {rate:.1f} × real time")
-        lines.append(f"the audit, film by film: {self.library.root / REPORT_NAME}")
+        lines.append(f"the audit, film by film: {self.library.location}/{REPORT_NAME}")
         return "\n".join(lines)
 
     def check(self) -> None:
@@ -125,8 +125,9 @@ def ingest(
     opened = Library.create(library, profile)
     opened.sweep()
     films = [film for film in found.films if film.location not in found.duplicates]
-    threads = threads_for(min(workers, len(films)))
-    tasks = [FilmTask(film, str(library), config or IngestConfig(), threads) for film in films]
+    config = config or IngestConfig()
+    threads = config.worker.threads or threads_for(min(workers, len(films)))
+    tasks = [FilmTask(film, str(library), config, threads) for film in films]
     run = run_locally if runner == "local" else partial(run_on_ray, address=address)
     told = _Told(films, on_progress)
     outcomes: dict[str, Outcome] = {}
@@ -146,6 +147,7 @@ def ingest(
         time.monotonic() - begun,
     )
     write_report(opened, report.films)
+    opened.publish(REPORT_NAME)
     return report
 
 

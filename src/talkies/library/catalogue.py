@@ -20,13 +20,13 @@ import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 
 from talkies.core import FilmId, LibraryError, Span, as_film_id, replace_atomically
+from talkies.library.mirror import STALE
 from talkies.library.record import SCHEMA_VERSION, FilmRecord, Reason, Verdict
 
 SHOT = "shot"
 Marks = Mapping[str, Sequence[Span]]
 """Spans of one film by kind: `shot`, `black`, `silent`, `still`, `damaged`."""
 
-_STALE = ".stale-"
 _SPAN = [("start_frame", pa.int64()), ("end_frame", pa.int64())]
 _FILM_SPANS = pa.schema([("kind", pa.string()), *_SPAN])
 _SHOTS = pa.schema([("film_id", pa.string()), *_SPAN])
@@ -112,21 +112,23 @@ class Catalogue:
 
     def films(self) -> list[FilmEntry]:
         """Return the rows that can be believed, in the order of their ids."""
+        stale = self.stale()  # before the table: another process may write it anew, and take the marks away
         table = self._read("films", _FILMS)
         if table is None:
             return []
-        stale = self.stale()
         rows = map(FilmEntry, *(column.to_pylist() for column in table.columns))
         return [row for row in rows if row.film_id not in stale] if stale else list(rows)
 
     def stale(self) -> set[str]:
         """Return the ids of films that were replaced since the tables were written."""
-        return {path.name.removeprefix(_STALE) for path in self._folder.glob(f"{_STALE}*")}
+        return {path.name.removeprefix(STALE) for path in self._folder.glob(f"{STALE}*")}
 
-    def mark_stale(self, film_id: FilmId) -> None:
-        """Say that a film's row is not to be believed from now on."""
+    def mark_stale(self, film_id: FilmId) -> Path:
+        """Say that a film's row is not to be believed from now on, by a file whose path is returned."""
         self._folder.mkdir(exist_ok=True)
-        (self._folder / f"{_STALE}{film_id}").touch()
+        mark = self._folder / f"{STALE}{film_id}"
+        mark.touch()
+        return mark
 
     def update(self, changes: Sequence[Change], keep: Iterable[str]) -> None:
         """Write the tables anew: the films of `keep` as they are, those of `changes` as told, no others."""
@@ -134,11 +136,12 @@ class Catalogue:
         kept = pa.array(sorted(keep), pa.string())
         shots = [(c.entry.film_id, s) for c in changes for s in c.marks.get(SHOT, ())]
         spans = [(c.entry.film_id, k, s) for c in changes for k in sorted(c.marks) if k != SHOT for s in c.marks[k]]
-        self._write("films", _FILMS, kept, [tuple(getattr(c.entry, n) for n in _FILMS.names) for c in changes])
         self._write("shots", _SHOTS, kept, [(i, s.start_frame, s.end_frame) for i, s in shots])
         self._write("spans", _SPANS, kept, [(i, k, s.start_frame, s.end_frame) for i, k, s in spans])
+        # Last, for it says which films the others hold: after a kill on the way the next update does it all again.
+        self._write("films", _FILMS, kept, [tuple(getattr(c.entry, n) for n in _FILMS.names) for c in changes])
         for film_id in stale:
-            (self._folder / f"{_STALE}{film_id}").unlink(missing_ok=True)
+            (self._folder / f"{STALE}{film_id}").unlink(missing_ok=True)
 
     def is_whole(self) -> bool:
         """Return whether all tables are there."""

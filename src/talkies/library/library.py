@@ -14,8 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from talkies.config import Config
-from talkies.core import FilmId, LibraryError, Span, cause_of, nearest
+from talkies.core import FilmId, LibraryError, Span, cause_of, is_remote, nearest
 from talkies.library.catalogue import SHOT, Catalogue, Change, FilmEntry, read_marks
+from talkies.library.mirror import Mirror
 from talkies.library.profile import Profile
 from talkies.library.record import SCHEMA_VERSION, FilmRecord, read_json, read_record, write_json
 from talkies.library.staging import flush, locked, replace_folder, staging_folder, sweep
@@ -33,49 +34,59 @@ class LibraryDocument(Config):
 class Library:
     """An open library; make one with `Library.open` or `Library.create`."""
 
-    def __init__(self, root: Path, profile: Profile) -> None:
-        self.root, self.profile = root, profile
+    def __init__(self, root: Path, profile: Profile, mirror: Mirror | None = None) -> None:
+        self.root, self.profile, self._mirror = root, profile, mirror
         self._catalogue = Catalogue(root / "catalogue")
 
     def __repr__(self) -> str:
-        return f"Library({str(self.root)!r}, {self.profile!r})"
+        return f"Library({self.location!r}, {self.profile!r})"
+
+    @property
+    def location(self) -> str:
+        """Where the library is: its folder, or its URL."""
+        return self._mirror.url if self._mirror else str(self.root)
 
     @classmethod
     def open(cls, root: str | Path) -> "Library":
-        """Return the library in folder `root`.
+        """Return the library in folder, or at URL, `root`.
 
         Raises:
             LibraryError: if there is none, or it is of a newer version.
         """
-        root = Path(root)
-        path = root / "library.json"
+        mirror = Mirror(str(root)) if is_remote(root) else None
+        folder = mirror.folder if mirror else Path(root)
+        path = mirror.fetch("library.json") if mirror else folder / "library.json"
         if not path.is_file():
-            what = "is not a talkies library (it has no library.json)" if root.exists() else "does not exist"
+            there = mirror.exists() if mirror else folder.exists()
+            what = "is not a talkies library (it has no library.json)" if there else "does not exist"
             raise LibraryError(f"{root} {what}; make a library with: talkies ingest FILMS --library {root}")
         document = read_json(path, LibraryDocument, "a library's description")
-        return cls(root, document.profile)
+        return cls(folder, document.profile, mirror)
 
     @classmethod
     def create(cls, root: str | Path, profile: Profile | None = None) -> "Library":
-        """Return the library in folder `root`, made if there is none.
+        """Return the library in folder, or at URL, `root`, made if there is none.
 
         Without `profile` an existing library keeps its own, and a new one has the default.
 
         Raises:
             LibraryError: if the folder holds something else, cannot be made, or its profile is another than `profile`.
         """
-        root = Path(root)
-        if (root / "library.json").is_file():
+        mirror = Mirror(str(root)) if is_remote(root) else None
+        folder = mirror.folder if mirror else Path(root)
+        if mirror.exists("library.json") if mirror else (folder / "library.json").is_file():
             library = cls.open(root)
             if profile is not None and profile != library.profile:
                 raise LibraryError(f"{root} has another profile ({library.profile}); name a new folder for {profile}")
             return library
-        if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        if mirror.exists() if mirror else folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise LibraryError(f"{root} exists and is not a talkies library; name a new or empty folder")
-        library = cls(root, profile or Profile())
+        library = cls(folder, profile or Profile(), mirror)
         try:
-            (root / "films").mkdir(parents=True, exist_ok=True)
-            write_json(root / "library.json", LibraryDocument(profile=library.profile))
+            (folder / "films").mkdir(parents=True, exist_ok=True)
+            write_json(folder / "library.json", LibraryDocument(profile=library.profile))
+            if mirror:
+                mirror.send("library.json")
         except OSError as error:
             raise LibraryError(
                 f"{root} cannot be made a library ({cause_of(error)}); name a folder you may write"
@@ -83,29 +94,35 @@ class Library:
         return library
 
     def film_folder(self, film_id: FilmId) -> Path:
-        """Return the folder of a film."""
-        return self.root / "films" / film_id
+        """Return the folder of a film on this machine."""
+        return self._films / film_id
+
+    def film_file(self, film_id: FilmId, name: str) -> Path:
+        """Return the path of one of a film's files, fetched if the library lies elsewhere; it may be missing."""
+        return self._mirror.fetch(f"films/{film_id}/{name}") if self._mirror else self.film_folder(film_id) / name
 
     def proxy_path(self, film_id: FilmId) -> Path:
         """Return the path of a film's proxy."""
-        return self.film_folder(film_id) / "proxy.mp4"
+        return self.film_file(film_id, "proxy.mp4")
 
     def audio_path(self, film_id: FilmId) -> Path:
         """Return the path of a film's training audio."""
-        return self.film_folder(film_id) / "audio.wav"
+        return self.film_file(film_id, "audio.wav")
 
     @property
     def index_folder(self) -> Path:
-        """The folder of the embeddings."""
+        """The folder of the embeddings, on this machine."""
         return self.root / "index"
 
     def record_of(self, film_id: FilmId) -> FilmRecord | None:
         """Return the record of a film, or nothing if the library does not hold it."""
-        path = self.film_folder(film_id) / "film.json"
+        path = self.film_file(film_id, "film.json")
         return read_record(path) if path.is_file() else None
 
     def films(self) -> list[FilmEntry]:
         """Return every film, rejected ones too, in the order of their ids."""
+        if self._mirror:
+            self._mirror.fetch_catalogue()
         here, rows = self._film_ids(), self._catalogue.films()
         if [row.film_id for row in rows] == here:
             return rows
@@ -125,7 +142,7 @@ class Library:
 
     def marks_of(self, film_id: FilmId) -> dict[str, list[Span]]:
         """Return a film's spans by kind (`shot`, `black`, `silent`, `still`, `damaged`), each in order."""
-        return read_marks(self.film_folder(film_id) / "shots.parquet")
+        return read_marks(self.film_file(film_id, "shots.parquet"))
 
     def shots_of(self, film_id: FilmId) -> list[Span]:
         """Return a film's shots in order."""
@@ -164,22 +181,28 @@ class Library:
             flush(*made.iterdir(), made)
             target = self.film_folder(film_id)
             with locked(self._films / ".lock"):
-                if target.exists():
-                    self._catalogue.mark_stale(film_id)
+                if self._mirror.exists(f"films/{film_id}") if self._mirror else target.exists():
+                    self._mark_stale(film_id)
                 replace_folder(folder, made, target)
             flush(self._films)
+            if self._mirror:
+                self._mirror.send_film(film_id)
 
     def replace_record(self, record: FilmRecord) -> None:
         """Write a film's record anew, its other files as they are."""
         with locked(self._films / ".lock"):
-            self._catalogue.mark_stale(record.id)
-            write_json(self.film_folder(record.id) / "film.json", record)
+            self._mark_stale(record.id)
+            write_json(self.film_file(record.id, "film.json"), record)
+            if self._mirror:
+                self._mirror.send(f"films/{record.id}/film.json")
 
     def remove(self, film_id: FilmId) -> None:
         """Take a film out of the library."""
         with staging_folder(self._films, film_id) as folder, locked(self._films / ".lock"):
             if self.film_folder(film_id).exists():
-                self.film_folder(film_id).rename(folder / "before")
+                self.film_folder(film_id).rename(folder / "gone")
+            if self._mirror:
+                self._mirror.remove_film(film_id)
 
     def is_whole(self, film_id: FilmId) -> bool:
         """Return whether the library holds a film's record, and all the bytes that it speaks of."""
@@ -187,8 +210,12 @@ class Library:
             record = self.record_of(film_id)
         except LibraryError:  # damaged, or of a version that this talkies replaces
             return False
+        if record is None:
+            return False
+        if self._mirror:
+            return record.stored_bytes == self._mirror.size_of_film(film_id, _STORED_FILES)
         paths = (self.film_folder(film_id) / name for name in _STORED_FILES)
-        return record is not None and record.stored_bytes == sum(p.stat().st_size for p in paths if p.is_file())
+        return record.stored_bytes == sum(path.stat().st_size for path in paths if path.is_file())
 
     def sweep(self) -> None:
         """Remove what killed processes left half-done.
@@ -208,24 +235,47 @@ class Library:
     def update_catalogue(self) -> None:
         """Bring the catalogue's tables up to date with the film folders; other processes may do so at the same time."""
         self._catalogue.lock.parent.mkdir(exist_ok=True)
-        with locked(self._catalogue.lock):
+        with (
+            locked(self._catalogue.lock),
+            locked(self._films / ".lock"),
+        ):  # no film is replaced while its row is written
+            if self._mirror:
+                self._mirror.fetch_catalogue()
             here = self._film_ids()
             known = {row.film_id for row in self._catalogue.films()} if self._catalogue.is_whole() else set()
             changes = [self._change(film_id) for film_id in here if film_id not in known]
             if changes or known != set(here) or self._catalogue.stale():
                 self._catalogue.update(changes, known.intersection(here))
+                if self._mirror:
+                    self._mirror.send_catalogue()
+
+    def publish(self, name: str) -> None:
+        """Send a file that was written into the library's folder to where the library lies."""
+        if self._mirror:
+            self._mirror.send(name)
+
+    def _mark_stale(self, film_id: FilmId) -> None:
+        mark = self._catalogue.mark_stale(film_id)
+        if self._mirror:
+            self._mirror.send(f"catalogue/{mark.name}")
 
     def _change(self, film_id: FilmId) -> Change:
         record = self._record(film_id)
-        return Change(FilmEntry.of(record), self.marks_of(film_id) if record.usable else {})
+        try:
+            marks = self.marks_of(film_id) if record.usable else {}
+        except LibraryError:  # who asks for them is told; other films' rows do not suffer
+            marks = {}
+        return Change(FilmEntry.of(record), marks)
 
     def _record(self, film_id: FilmId) -> FilmRecord:
-        return read_record(self.film_folder(film_id) / "film.json")
+        return read_record(self.film_file(film_id, "film.json"))
 
     @property
     def _films(self) -> Path:
         return self.root / "films"
 
     def _film_ids(self) -> list[FilmId]:
+        if self._mirror:
+            return self._mirror.film_ids()
         names = (entry.name for entry in os.scandir(self._films)) if self._films.is_dir() else ()
         return sorted(FilmId(name) for name in names if not name.startswith("."))

@@ -17,11 +17,16 @@ _REFUSALS = frozenset(
     {errno.ENOENT, errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ENXIO, errno.ENOTCONN}
 )
 """What the system says of a file that it will not open; every other fault of opening is the file's own."""
+_OPTIONS = {
+    "protocol_whitelist": "file",
+    # A file that only names others is no film: films are keyed by their own bytes, so those must hold them.
+    "format_whitelist": ",".join(sorted(av.formats_available - {"concat", "hls", "image2", "vobsub"})),
+}
 
 
 @contextmanager
 def open_media(path: Path) -> Iterator[InputContainer]:
-    """Yield the open container of a media file; nothing but this file is opened, whatever a playlist in it names.
+    """Yield the open container of a media file; nothing but this file is read, and a playlist of others is no media.
 
     Raises:
         MediaError: `missing` if there is no such file, `empty` if it has no bytes, `unreadable` if FFmpeg knows no
@@ -33,7 +38,8 @@ def open_media(path: Path) -> Iterator[InputContainer]:
     try:
         if path.stat().st_size == 0:
             raise MediaError("empty", f"{path.name} is empty (0 bytes)")
-        container = av.open(str(path), metadata_errors="ignore", options={"protocol_whitelist": "file"})
+        # Without its protocol, a name such as `Part 1: the sea.mp4` would be taken for an address.
+        container = av.open(f"file:{path}", metadata_errors="ignore", options=_OPTIONS)
     except (FFmpegError, ValueError, OSError) as error:
         if isinstance(error, OSError) and error.errno in _REFUSALS:
             raise SourceError(f"{path.name} cannot be read ({cause_of(error)})") from error

@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 
 from talkies.clips import TrainingClips, loader, open_for_training
 from talkies.config import check, read_yaml, to_yaml
-from talkies.core import ConfigError, RunError
+from talkies.core import ConfigError, RunError, is_remote
 from talkies.models import Checkpoint, CheckpointState, RunFolder, RunRecord, TwoTower, build_model, stamp_of
 from talkies.objectives import ContrastiveObjective
 from talkies.training.config import RunConfig
@@ -42,7 +42,7 @@ class Progress:
 
 
 def pretrain(
-    library: Path, config: RunConfig, run: Path, resume: bool = False, progress: Progress | None = None
+    library: str | Path, config: RunConfig, run: Path, resume: bool = False, progress: Progress | None = None
 ) -> PretrainReport:
     """Pre-train on every accepted film of `library` into the folder `run`.
 
@@ -161,10 +161,10 @@ def _check_unchanged(config: RunConfig, folder: RunFolder) -> None:
                 )
 
 
-def _record(library: Path, clips: TrainingClips) -> RunRecord:
+def _record(library: str | Path, clips: TrainingClips) -> RunRecord:
     tools = {"talkies": version("talkies"), **{name: version(name) for name in ("torch", "av", "lightning-fabric")}}
     return RunRecord(
-        library=str(library.absolute()),
+        library=str(library if is_remote(library) else Path(library).absolute()),
         profile=clips.profile.model_dump(),
         films=clips.plan.films.film_ids,
         tools=tools,
