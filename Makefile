@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test check format bench test-gpu clean
+.PHONY: setup demo test check format bench soak test-gpu clean
 
 setup: $(READY)
 
@@ -32,6 +32,9 @@ format: setup
 
 bench: setup
 	$(BIN)/python benchmarks/road.py
+
+soak: setup
+	$(BIN)/python benchmarks/soak.py
 
 test-gpu: setup
 	$(BIN)/pytest -m gpu

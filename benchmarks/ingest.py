@@ -18,10 +18,10 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-from machine import write_results
 
+from machine import write_results
 from talkies.core import FilmId, Span
-from talkies.library import SHOT, FilmRecord, Library, Verdict, write_json, write_marks
+from talkies.library import SHOT, FilmRecord, Library, Verdict, write_marks
 from talkies.synth import render_sync_film
 
 PARTS = ("speed", "scaling", "memory", "catalogue")
@@ -181,7 +181,7 @@ def add_films(library: Library, numbers: range) -> None:
             film_id=film_id, source=f"/archive/reel-{number:06d}.mov", source_bytes=10**9, verdict=Verdict.ACCEPTED,
             duration_seconds=5400.0, frames=86_400, width=228, height=128, shots=20, stored_bytes=10**8,
         )  # fmt: skip
-        write_json(made / "film.json", record)
+        (made / "film.json").write_text(record.model_dump_json(indent=1), encoding="utf-8")
 
 
 def ingest_command(films: list[Path], library: Path, workers: int = 1) -> list[str]:

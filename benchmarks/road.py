@@ -17,7 +17,6 @@ import time
 from pathlib import Path
 
 from machine import ROOT, hardware, today, write_results
-
 from talkies.clips import BatchPlan, ClipConfig, ClipSource, FilmSpans, LoaderConfig, loader
 from talkies.core import Span
 from talkies.library import Library

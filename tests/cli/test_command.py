@@ -15,7 +15,9 @@ from talkies.library import Library
 
 CONTRACT = {
     "render": {"--films", "--seconds", "--seed", "--json"},
-    "ingest": {"--library", "--workers", "--json"},
+    "ingest": {
+        *("--library", "--workers", "--audio-language", "--audio-track", "--runner", "--address", "--set", "--json"),
+    },
     "films": {"--library", "--json"},
     "pretrain": {"--library", "--recipe", "--run", "--set", "--resume", "--json"},
     "evaluate": {"--run", "--data", "--json"},

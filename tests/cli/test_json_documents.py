@@ -1,6 +1,8 @@
 """Every document has exactly the keys that docs/json.md writes down, and is all that stdout holds."""
 
+import errno
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -8,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from talkies.core import hash_of_file
 
 WRITTEN = (Path(__file__).parents[2] / "docs" / "json.md").read_text(encoding="utf-8")
 SMALL = ("training.steps=2", "sampling.films_per_batch=2", "sampling.clips_per_film=2", "loader.workers=0")
@@ -35,13 +39,13 @@ def shape_of(value: Any) -> Any:
 
 
 def same_shape(document: Any, example: Any) -> bool:
-    """Whether two shapes are one; an empty list may stand for any list."""
+    """Whether two shapes are one; an empty list may stand for any list, and null for any value that is not there."""
     if isinstance(document, dict) and isinstance(example, dict):
         same_keys = document.keys() == example.keys()
         return same_keys and all(same_shape(document[key], example[key]) for key in document)
     if isinstance(document, list) and isinstance(example, list):
         return not document or not example or same_shape(document[0], example[0])
-    return bool(document == example)
+    return bool(document == example or "NoneType" in (document, example))
 
 
 def checked(outcome: Any, verb: str, status: int = 0) -> Any:
@@ -86,10 +90,63 @@ def test_render(talkies: Callable[..., Any], tmp_path: Path) -> None:
 
 def test_ingest_tells_each_source_in_order(talkies: Callable[..., Any], workspace: Path, tmp_path: Path) -> None:
     sources = (workspace / "letter.mp4", workspace / "films" / "film-001.mp4")
-    letter, film = checked(talkies("ingest", *sources, "--library", tmp_path / "lib", "--json"), "ingest")["films"]
+    document = checked(talkies("ingest", *sources, "--library", tmp_path / "lib", "--json"), "ingest")
+    letter, film = document["films"]
     assert (letter["verdict"], film["verdict"]) == ("rejected", "accepted")
     assert (letter["source"], film["source"]) == tuple(map(str, sources))
-    assert (film["duration_seconds"], film["reasons"]) == (12.0, [])
+    assert (film["duration_seconds"], film["reasons"], film["reused"], film["duplicate_of"]) == (12.0, [], False, None)
+    assert (document["failures"], document["passed_over"]) == ([], 0)
+    assert document["seconds"] > 0
+    again = checked(talkies("ingest", *sources, "--library", tmp_path / "lib", "--json"), "ingest")
+    assert again["films"] == [{**letter, "reused": True}, {**film, "reused": True}]
+
+
+def test_ingest_names_the_source_that_a_duplicate_is_of(
+    talkies: Callable[..., Any], workspace: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "films").mkdir()
+    for name in ("b.mp4", "a.mp4"):
+        shutil.copy(workspace / "films" / "film-001.mp4", tmp_path / "films" / name)
+    (tmp_path / "films" / "notes.txt").write_text("about the films")
+    document = checked(talkies("ingest", tmp_path / "films", "--library", tmp_path / "lib", "--json"), "ingest")
+    first, second = document["films"]
+    assert (first["verdict"], first["duplicate_of"]) == ("accepted", None)
+    assert second["source"] == str(tmp_path / "films" / "b.mp4")
+    assert (second["verdict"], second["reasons"]) == ("accepted with warnings", ["duplicate"])
+    assert (second["duplicate_of"], second["reused"]) == (str(tmp_path / "films" / "a.mp4"), True)
+    assert second["film_id"] == first["film_id"]
+    assert document["passed_over"] == 1
+
+
+def test_ingest_tells_what_failed_beside_what_did_not(
+    talkies: Callable[..., Any], workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = hash_of_file
+
+    def refuse(path: Path, length: int = 16) -> str:
+        if path.name == "letter.mp4":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return real(path, length)
+
+    monkeypatch.setattr("talkies.ingest.film.hash_of_file", refuse)
+    sources = (workspace / "letter.mp4", workspace / "films" / "film-001.mp4")
+    outcome = talkies("ingest", *sources, "--library", tmp_path / "lib", "--json")
+    document = checked(outcome, "ingest", status=1)
+    sentence = "letter.mp4 cannot be read (permission denied)"
+    assert document["failures"] == [{"source": str(sources[0]), "message": sentence}]
+    assert [film["verdict"] for film in document["films"]] == ["accepted"]
+    assert outcome.err.splitlines()[-1] == f"talkies: {sentence}; give the command again to go on"
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_name_that_is_no_utf8_can_be_shown(
+    talkies: Callable[..., Any], workspace: Path, tmp_path: Path, options: list[str]
+) -> None:
+    for name in (b"caf\xe9.mp4", b"caf\xe8.mp4"):
+        shutil.copy(workspace / "letter.mp4", bytes(tmp_path) + b"/" + name)
+    outcome = talkies("ingest", tmp_path, "--library", tmp_path / "lib", *options)
+    assert outcome.status == 2
+    assert outcome.out.count("caf\N{REPLACEMENT CHARACTER}.mp4") >= 2
 
 
 def test_films_gives_reasons_as_codes_and_messages_as_sentences(

@@ -32,7 +32,7 @@ WRONG_ARGUMENTS = {  # what is wrong: (the call, what the sentence says); {w} is
     ),
     "ingest: a newer library": (
         "ingest {w}/films --library {w}/newer-lib",
-        r"\S+library\.json is of schema version 99, this talkies reads up to 1; install a newer talkies",
+        r"\S+library\.json is of schema version 99, this talkies reads up to 2; install a newer talkies",
     ),
     "ingest: no source": (f"ingest {TO_LIB}", r"missing (argument|parameter).*; see: talkies .*--help"),
     "films: no such library": (
@@ -203,7 +203,7 @@ def test_a_text_named_mp4_is_judged_and_refused(
     assert re.match(r"talkies: no film could be taken: letter\.mp4 is not media that FFmpeg can read \(", last)
     assert "Traceback" not in outcome.err
     assert "rejected" in outcome.out
-    (folder,) = (tmp_path / "lib" / "films").iterdir()
+    (folder,) = (tmp_path / "lib" / "films").glob("[!.]*")
     assert [path.name for path in folder.iterdir()] == ["film.json"]
 
 

@@ -34,7 +34,7 @@ def test_a_film_shorter_than_its_container_claims_is_taken_with_a_warning(real_d
     record = ingest([tmp_path / "half.webm"], tmp_path / "lib").films[0].record
     assert record.verdict is Verdict.WARNED
     told = {reason.code: reason.text for reason in record.reasons}
-    assert told["shorter_than_claimed"].startswith("the container claims 70.54 s, ")
+    assert told["truncated"].startswith("the container claims 70.54 s, ")
 
 
 def test_a_name_that_is_not_utf8_is_taken(tmp_path: Path) -> None:

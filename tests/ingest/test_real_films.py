@@ -31,7 +31,8 @@ def test_a_real_film_is_accepted_at_its_own_length(
     assert record.duration_seconds == pytest.approx(seconds, abs=0.1)
     assert record.frames == record.duration_seconds * 16
     assert (record.width, record.height) == size
-    assert record.damaged_packets == 0
+    assert record.measures is not None
+    assert (record.measures.damaged_video_packets, record.measures.damaged_audio_packets) == (0, 0)
 
 
 @pytest.mark.parametrize("number", [0, 1])

@@ -1,5 +1,7 @@
 """What ingest decides of each file of a folder, and what it keeps of it."""
 
+import json
+import re
 import wave
 from pathlib import Path
 
@@ -7,8 +9,10 @@ import av
 import pytest
 
 from talkies.core import UsageError, hash_of_file
-from talkies.ingest import Ingested, IngestReport, ingest
+from talkies.ingest import Failed, Ingested, IngestReport, Progress, ingest
+from talkies.ingest.config import Thresholds
 from talkies.library import FilmRecord, Profile, Verdict
+from talkies.media import MediaInfo
 
 EXPECTED = {
     "a film.mp4": ("accepted", []),
@@ -26,8 +30,7 @@ def taken(source: Path, library: Path) -> FilmRecord:
 
 def test_every_visible_film_gets_its_verdict_and_the_reasons_for_it(mixed_report: IngestReport) -> None:
     verdicts = {
-        film.source.name: (str(film.record.verdict), [reason.code for reason in film.record.reasons])
-        for film in mixed_report.films
+        film.source.name: (str(film.verdict), [reason.code for reason in film.reasons]) for film in mixed_report.films
     }
     assert verdicts == EXPECTED
 
@@ -36,34 +39,48 @@ def test_the_report_keeps_the_order_in_which_films_were_found(mixed_report: Inge
     names = [film.source.name for film in mixed_report.films]
     assert names == ["a film.mp4", "blink.mkv", "another.MP4", "letter.mp4", "mute.mkv", "void.mp4"]
     assert not any(film.reused for film in mixed_report.films)
+    assert (mixed_report.failures, mixed_report.passed_over) == ((), 1)  # truth.json
 
 
 def test_reasons_are_sentences(mixed_report: IngestReport) -> None:
     texts = {film.source.name: film.record.reasons[0].text for film in mixed_report.films if film.record.reasons}
-    assert texts["blink.mkv"] == "blink.mkv lasts 0.62 s; a film lasts at least 1 s"
-    assert texts["mute.mkv"] == "mute.mkv has no audio track; talkies needs both"
+    assert texts["blink.mkv"] == "its pictures last 0.60 s; a film lasts at least 1 s"
+    assert texts["mute.mkv"] == "it has no audio track; talkies needs picture and sound"
     assert texts["void.mp4"] == "void.mp4 is empty (0 bytes)"
     assert texts["letter.mp4"].startswith("letter.mp4 is not media that FFmpeg can read (")
 
 
 def test_a_film_is_known_by_its_bytes(mixed_report: IngestReport) -> None:
     for film in mixed_report.films:
-        assert film.record.film_id == hash_of_file(film.source)
-        assert film.record.source == str(film.source)
-        assert film.record.source_bytes == film.source.stat().st_size
+        path = Path(film.source.location)
+        assert film.record.film_id == hash_of_file(path)
+        assert film.record.source == str(path)
+        assert film.record.source_bytes == film.source.size == path.stat().st_size
 
 
 def test_the_record_of_an_accepted_film_says_what_lies_in_its_folder(mixed_report: IngestReport) -> None:
     library, record = mixed_report.library, mixed_report.films[0].record
     folder = library.film_folder(record.id)
     assert (record.duration_seconds, record.frames, record.width, record.height) == (12.0, 192, 192, 128)
-    assert (record.video_codec, record.audio_codec, record.damaged_packets) == ("h264", "aac", 0)
-    assert record.sound_start_seconds == pytest.approx(0.0, abs=0.05)
-    assert record.sound_end_seconds == pytest.approx(12.0, abs=0.05)
+    assert record.measures is not None
+    assert (record.measures.damaged_video_packets, record.measures.damaged_audio_packets) == (0, 0)
+    assert record.measures.sound_start_seconds == pytest.approx(0.0, abs=0.05)
+    assert record.measures.sound_end_seconds == pytest.approx(12.0, abs=0.05)
     assert record.shots == len(library.shots_of(record.id)) >= 1
-    assert sorted(file.name for file in folder.iterdir()) == ["audio.wav", "film.json", "proxy.mp4", "shots.parquet"]
+    files = sorted(file.name for file in folder.iterdir())
+    assert files == ["audio.wav", "film.json", "proxy.mp4", "shots.parquet", "strip.jpg"]
     stored = sum(file.stat().st_size for file in folder.iterdir() if file.name != "film.json")
     assert record.stored_bytes == stored
+
+
+def test_the_record_keeps_what_the_packets_told(mixed_report: IngestReport) -> None:
+    record = mixed_report.films[0].record
+    info = MediaInfo.model_validate_json(json.dumps(record.probe))
+    assert info.video is not None
+    assert info.audio is not None
+    assert (info.video.codec, info.audio.codec, info.video.fps) == ("h264", "aac", pytest.approx(24.0))
+    assert (info.video.width, info.video.height, info.video.times.packets) == (192, 128, 288)
+    assert record.settings["judge"] == Thresholds().model_dump(mode="json")
 
 
 def test_proxy_and_training_audio_are_on_the_grid(mixed_report: IngestReport) -> None:
@@ -76,12 +93,17 @@ def test_proxy_and_training_audio_are_on_the_grid(mixed_report: IngestReport) ->
     assert [i for i, frame in enumerate(frames) if frame.key_frame] == list(range(0, 192, 16))
 
 
-def test_of_a_rejected_file_only_the_record_is_kept(mixed_report: IngestReport) -> None:
-    rejected = [film.record for film in mixed_report.films if not film.record.usable]
-    assert len(rejected) == 4
-    for record in rejected:
-        assert [f.name for f in mixed_report.library.film_folder(record.id).iterdir()] == ["film.json"]
-        assert (record.frames, record.duration_seconds, record.stored_bytes) == (0, 0.0, 0)
+def test_of_a_rejected_file_only_the_record_and_what_could_be_seen_is_kept(mixed_report: IngestReport) -> None:
+    rejected = {film.source.name: film.record for film in mixed_report.films if not film.record.usable}
+    kept = {
+        name: sorted(f.name for f in mixed_report.library.film_folder(r.id).iterdir()) for name, r in rejected.items()
+    }
+    seen = ["film.json", "strip.jpg"]
+    assert kept == {"blink.mkv": seen, "mute.mkv": seen, "letter.mp4": ["film.json"], "void.mp4": ["film.json"]}
+    for record in rejected.values():
+        folder = mixed_report.library.film_folder(record.id)
+        assert (record.frames, record.duration_seconds, record.shots, record.width) == (0, 0.0, 0, 0)
+        assert record.stored_bytes == sum(f.stat().st_size for f in folder.iterdir() if f.name != "film.json")
 
 
 def test_another_profile_is_what_films_are_brought_to(tmp_path: Path, write_film) -> None:
@@ -97,7 +119,8 @@ def test_sound_that_begins_late_is_warned_of(tmp_path: Path, write_film) -> None
     record = taken(write_film(tmp_path / "film.mkv", 4.0, sound=(1.5, 4.0)), tmp_path)
     assert record.verdict is Verdict.WARNED
     assert [(r.code, r.text) for r in record.reasons] == [("late_audio", "the sound begins 1.50 s after the picture")]
-    assert record.sound_start_seconds == pytest.approx(1.5)
+    assert record.measures is not None
+    assert record.measures.sound_start_seconds == pytest.approx(1.5)
 
 
 def test_sound_that_ends_early_is_warned_of(tmp_path: Path, write_film) -> None:
@@ -116,17 +139,39 @@ def test_packets_that_cannot_be_decoded_are_warned_of(tmp_path: Path, films: Pat
     record = taken(tmp_path / "film.mp4", tmp_path)
     assert record.verdict is Verdict.WARNED
     assert record.frames == 192
-    assert 1 <= record.damaged_packets <= 11
-    text = f"{record.damaged_packets} of {record.packets} packets could not be decoded"
+    measures = record.measures
+    assert measures is not None
+    assert 1 <= measures.damaged_audio_packets <= 11
+    assert 0 < measures.damaged_frames < 16
+    text = (
+        f"{measures.damaged_audio_packets} of {measures.audio_packets} audio packets could not be decoded as they were"
+    )
     assert [(r.code, r.text) for r in record.reasons] == [("damaged_packets", text)]
 
 
-def test_on_film_is_called_after_each_with_the_number_in_all(tmp_path: Path, write_film) -> None:
-    for name in "ab":
-        write_film(tmp_path / f"{name}.mkv", 1.5, seed=ord(name))
-    seen: list[tuple[Ingested, int]] = []
-    report = ingest([tmp_path], tmp_path / "lib", on_film=lambda film, count: seen.append((film, count)))
-    assert seen == [(film, 2) for film in report.films]
+def test_on_progress_is_told_how_far_the_work_is_and_what_became_of_each_film(tmp_path: Path, write_film) -> None:
+    sizes = [write_film(tmp_path / f"{name}.mkv", 1.5, seed=ord(name)).stat().st_size for name in "ab"]
+    (tmp_path / "c.mkv").touch()
+    seen: list[tuple[int, int, int, int, float]] = []
+    outcomes: list[Ingested | Failed] = []
+
+    def note(progress: Progress, outcome: Ingested | Failed | None) -> None:
+        if outcome is not None:
+            outcomes.append(outcome)
+            told = progress.films, progress.films_done, progress.bytes, progress.bytes_done, progress.film_seconds
+            seen.append(told)
+
+    report = ingest([tmp_path], tmp_path / "lib", on_progress=note)
+    assert tuple(outcomes) == report.films
+    both = sum(sizes)
+    assert seen == [(3, 1, both, sizes[0], 1.5), (3, 2, both, both, 3.0), (3, 3, both, both, 3.0)]
+
+
+def test_the_summary_counts_verdicts_and_says_where_the_audit_is(mixed_report: IngestReport) -> None:
+    lines = mixed_report.summary.splitlines()
+    assert lines[:2] == ["6 films: 2 accepted, 4 rejected", "1 other file passed over"]
+    assert re.fullmatch(r"0:24 of film taken in \d+:\d\d, \d+\.\d × real time", lines[2])
+    assert lines[3:] == [f"the audit, film by film: {mixed_report.library.root / 'ingest.html'}"]
 
 
 def test_a_report_with_a_usable_film_passes(mixed_report: IngestReport) -> None:

@@ -15,14 +15,14 @@ MARKS = {SHOT: [Span(0, 64), Span(64, 160)], "black": [Span(0, 16)], "silent": [
 def commit_film(
     library: Library, film_id: str, source: str = "/films/a film.mp4", verdict: Verdict = Verdict.ACCEPTED
 ) -> FilmRecord:
-    """Commit a film of ten seconds with two shots and three marked spans (none if it is rejected); return its record."""
+    """Commit a film of ten seconds with two shots and three marked spans (no spans if it is rejected)."""
     usable = verdict is not Verdict.REJECTED
     record = FilmRecord(
         film_id=film_id,
         source=source,
         source_bytes=1234,
         verdict=verdict,
-        reasons=() if verdict is Verdict.ACCEPTED else (Reason(code="a_code", text="because of it", rejects=not usable),),
+        reasons=() if verdict is Verdict.ACCEPTED else (Reason(code="a_code", text="because", rejects=not usable),),
         duration_seconds=10.0 if usable else 0.0,
         frames=160 if usable else 0,
         shots=2 if usable else 0,

@@ -2,11 +2,13 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from talkies.core import LibraryError
+from talkies.core import FilmId, LibraryError
 from talkies.library import SCHEMA_VERSION, Library, Profile
 
 REMEDY = "make a library with: talkies ingest FILMS --library"
@@ -33,6 +35,46 @@ def test_created_again_it_is_the_same_and_nothing_in_it_changes(tmp_path: Path) 
 def test_an_empty_folder_becomes_a_library(tmp_path: Path) -> None:
     assert Library.create(tmp_path).profile == Profile()
     assert (tmp_path / "library.json").is_file()
+
+
+def test_what_a_killed_attempt_left_is_no_hindrance(tmp_path: Path) -> None:
+    (tmp_path / ".library.json.4711.tmp").write_text("{")
+    assert Library.create(tmp_path).films() == []
+    (tmp_path / "films").rmdir()  # killed just before it was made
+    library = Library.create(tmp_path)
+    library.sweep()
+    with library.committing(FilmId("0" * 16)) as folder:
+        (folder / "film.json").write_text("a film")
+    assert (library.film_folder(FilmId("0" * 16)) / "film.json").is_file()
+
+
+CREATES_MANY = """
+import sys, time
+from pathlib import Path
+from talkies.library import Library
+root = Path(sys.argv[1])
+(root / sys.argv[2]).touch()
+while len(list(root.glob("ready-*"))) < 2:
+    time.sleep(0.001)
+for number in range(200):
+    Library.create(root / f"lib-{number}").sweep()
+"""
+
+
+def test_one_that_another_process_makes_at_the_same_time_is_shared(tmp_path: Path) -> None:
+    commands = [[sys.executable, "-c", CREATES_MANY, str(tmp_path), f"ready-{number}"] for number in range(2)]
+    both = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for command in commands]
+    assert [process.communicate(timeout=120)[1] for process in both] == ["", ""]
+    for number in range(200):
+        root = tmp_path / f"lib-{number}"
+        assert [entry.name for entry in sorted(root.iterdir())] == ["films", "library.json"]
+        assert Library.open(root).profile == Profile()
+
+
+def test_a_folder_of_films_is_left_alone_whatever_it_is_called(tmp_path: Path) -> None:
+    (tmp_path / "films").mkdir()
+    with pytest.raises(LibraryError, match=f"^{tmp_path} exists and is not a talkies library; name a new or empty"):
+        Library.create(tmp_path)
 
 
 def test_a_folder_that_does_not_exist_is_no_library(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def ingest_document(report: IngestReport) -> dict[str, Any]:
     """Return the document of `ingest`."""
     return {
         "films": [_ingested(film) for film in report.films],
-        "failures": [{"source": f.source.location, "message": f.sentence} for f in report.failures],
+        "failures": [{"source": f.source.text, "message": f.sentence} for f in report.failures],
         "passed_over": report.passed_over,
         "seconds": report.seconds,
     }
@@ -50,12 +50,12 @@ def ingest_document(report: IngestReport) -> dict[str, Any]:
 def _ingested(film: Ingested) -> dict[str, Any]:
     return {
         **film_document(FilmEntry.of(film.record)),
-        "source": film.source.location,
+        "source": film.source.text,
         "verdict": str(film.verdict),
         "reasons": [reason.code for reason in film.reasons],
         "messages": [reason.text for reason in film.reasons],
         "reused": film.reused,
-        "duplicate_of": film.duplicate_of.location if film.duplicate_of else None,
+        "duplicate_of": film.duplicate_of.text if film.duplicate_of else None,
     }
 
 

@@ -35,10 +35,21 @@ def open_for_training(
     if film_ids is not None:
         films = _only(films, film_ids, library)
     shape = clip.on(opened.profile.fps)
-    spans = {film.id: [Span(0, film.frames)] for film in films}
+    spans = {film.id: _sound_spans(opened, film) for film in films}
     table = FilmSpans.of(spans, {film.id: film.name for film in films})
     plan = BatchPlan.of(table, sampling, shape.window_frames, opened.profile.fps, seed)
     return TrainingClips(ClipSource(opened, shape), plan, opened.profile)
+
+
+def _sound_spans(library: Library, film: FilmEntry) -> list[Span]:
+    """Return what of a film was decoded as it is: nothing that a decoder patched up is ever learnt from."""
+    if not any(reason.code == "damaged_packets" for reason in film.reasons):
+        return [Span(0, film.frames)]
+    bounds = [0]
+    for span in library.marks_of(film.id).get("damaged", []):
+        bounds += [span.start_frame, span.end_frame]
+    bounds.append(film.frames)
+    return [Span(start, end) for start, end in zip(bounds[::2], bounds[1::2], strict=True) if start < end]
 
 
 def _only(films: Sequence[FilmEntry], film_ids: Sequence[str], library: str | Path) -> list[FilmEntry]:

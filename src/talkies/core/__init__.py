@@ -17,7 +17,7 @@ from talkies.core.errors import (
     UsageError,
     WorkError,
 )
-from talkies.core.files import hash_of_file, replace_atomically, write_atomically
+from talkies.core.files import hash_of_file, remove_abandoned, replace_atomically, write_atomically
 from talkies.core.film_id import FilmId, as_film_id
 from talkies.core.isolation import Isolated, IsolationError, ProcessLimits, Report, peak_memory_bytes
 from talkies.core.parallel import ahead, in_processes
@@ -62,6 +62,7 @@ __all__ = [
     "nearest",
     "peak_memory_bytes",
     "plural",
+    "remove_abandoned",
     "replace_atomically",
     "write_atomically",
 ]

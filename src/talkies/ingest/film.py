@@ -1,7 +1,6 @@
 """Take one film into a library: the function that every worker runs, on this machine or on many."""
 
 import json
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -157,7 +156,7 @@ def _record(
     usable = not converted.rejected
     return FilmRecord(
         film_id=film_id,
-        source=_text(task.source.location),
+        source=task.source.text,
         source_bytes=source_bytes,
         verdict=verdict_of(converted.reasons),
         reasons=converted.reasons,
@@ -199,11 +198,6 @@ def _hash(path: Path) -> FilmId:
 def _settings(config: IngestConfig) -> dict[str, JsonValue]:
     """Return what of the config a verdict depends on."""
     return config.model_dump(mode="json", exclude={"worker"})
-
-
-def _text(location: str) -> str:
-    """Return a path as text; bytes that are no UTF-8 become question marks."""
-    return os.fsencode(location).decode("utf-8", "replace")
 
 
 def _tools() -> dict[str, str]:

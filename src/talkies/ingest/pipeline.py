@@ -68,7 +68,9 @@ class IngestReport:
         if not any(film.record.usable for film in self.films):
             first = self.films[0]
             more = f" (and {len(self.films) - 1} more were rejected)" if len(self.films) > 1 else ""
-            raise UsageError(f"no film could be taken: {first.source.name}: {first.record.reasons[0].text}{more}")
+            reason = first.record.reasons[0].text  # it names the file itself where FFmpeg could make nothing of it
+            named = reason if reason.startswith(first.source.name) else f"{first.source.name}: {reason}"
+            raise UsageError(f"no film could be taken: {named}{more}")
 
 
 @dataclass(slots=True)

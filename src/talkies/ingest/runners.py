@@ -6,12 +6,13 @@ Both run `ingest_film`, the same function of one film; all they differ in is whe
 import logging
 import os
 import queue
+import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
-from talkies.core import Isolated, SourceError, TalkiesError, UsageError, WorkError
+from talkies.core import Isolated, SourceError, TalkiesError, UsageError, WorkError, cause_of
 from talkies.ingest.film import Failed, FilmTask, Ingested, ingest_film
 
 Outcome = Ingested | Failed
@@ -19,6 +20,7 @@ OnProgress = Callable[[FilmTask, float], None]
 """Told a film and the seconds of it that are done, now and then."""
 
 _WAIT_SECONDS = 0.2
+_KNOCK_SECONDS = 5.0
 
 
 def threads_for(workers: int) -> int:
@@ -108,6 +110,8 @@ def run_on_ray(
     except ImportError as error:
         raise UsageError("the ray runner needs Ray; install it with: pip install 'talkies[cluster]'") from error
     own = not ray.is_initialized()
+    if own and address:
+        _knock(address)
     try:
         if own:
             ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
@@ -133,6 +137,23 @@ def run_on_ray(
     finally:
         if own:
             ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Do nothing if something listens at `host:port`: Ray itself takes minutes to say that nothing does.
+
+    Raises:
+        UsageError: if nothing does.
+    """
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdigit():  # "auto", "local": Ray knows where
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS).close()
+    except OSError as error:
+        raise UsageError(
+            f"no Ray cluster answers at {address} ({cause_of(error)}); start one with: ray start --head"
+        ) from error
 
 
 def ray_task(task: FilmTask) -> Outcome | TalkiesError:

@@ -1,5 +1,6 @@
 """Where films come from: the files and folders that were named, and what is the same film twice."""
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,9 +19,14 @@ class Source:
     size: int
 
     @property
+    def text(self) -> str:
+        """The location as text; bytes of a path that are no UTF-8 become question marks."""
+        return os.fsencode(self.location).decode("utf-8", "replace")
+
+    @property
     def name(self) -> str:
-        """The file's name."""
-        return self.location.rstrip("/").rpartition("/")[2]
+        """The file's name, as text."""
+        return self.text.rstrip("/").rpartition("/")[2]
 
     @contextmanager
     def local(self) -> Iterator[Path]:
@@ -77,11 +83,12 @@ def _local(source: Path) -> tuple[list[Source], int]:
         if source.is_file():
             return [_of(source)], 0
         if source.is_dir():
-            files = sorted(path for path in source.rglob("*") if path.is_file() and not _is_aside(path, source))
+            files = sorted(_files_in(source))
             films = [path for path in files if looks_like_media(path.name)]
             return [_of(path) for path in films], len(files) - len(films)
     except OSError as error:
-        raise UsageError(f"{source} cannot be searched ({cause_of(error)}); name a folder that you may read") from error
+        where = error.filename or source
+        raise UsageError(f"{where} cannot be searched ({cause_of(error)}); name a folder that you may read") from error
     raise UsageError(f"{source} does not exist; name a film file, or a folder with films in it")
 
 
@@ -97,10 +104,17 @@ def _of(path: Path) -> Source:
     return Source(str(path.absolute()), path.stat().st_size)
 
 
-def _is_aside(path: Path, root: Path) -> bool:
-    inside = path.relative_to(root)
-    hidden = any(part.startswith(".") for part in inside.parts)
-    return hidden or any((root / folder / "library.json").is_file() for folder in inside.parents)
+def _files_in(folder: Path) -> Iterator[Path]:
+    """Yield all files in a folder but hidden ones and those of libraries; a folder that may not be read is an error."""
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    for place, folders, names in os.walk(folder, onerror=refuse):
+        is_library = "library.json" in names
+        folders[:] = [] if is_library else [name for name in folders if not name.startswith(".")]
+        paths = [Path(place, name) for name in names if not (is_library or name.startswith("."))]
+        yield from (path for path in paths if path.is_file())
 
 
 def _duplicates(films: Sequence[Source]) -> dict[str, Source]:

@@ -186,7 +186,8 @@ def read_marks(path: Path) -> dict[str, list[Span]]:
     """
     try:
         with pq.ParquetFile(path) as file:
-            kinds, starts, ends = (column.to_pylist() for column in file.read().cast(_FILM_SPANS).columns)
+            table = file.read(use_threads=False)  # for so few rows the threads cost more than the reading
+        kinds, starts, ends = (column.to_pylist() for column in table.cast(_FILM_SPANS).columns)
         marks: dict[str, list[Span]] = {}
         for kind, start, end in zip(kinds, starts, ends, strict=True):
             marks.setdefault(kind, []).append(Span(start, end))

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from talkies.config import Config
-from talkies.core import FilmId, LibraryError, Span, cause_of, is_remote, nearest
+from talkies.core import FilmId, LibraryError, Span, cause_of, is_remote, nearest, remove_abandoned
 from talkies.library.catalogue import SHOT, Catalogue, Change, FilmEntry, read_marks
 from talkies.library.mirror import Mirror
 from talkies.library.profile import Profile
@@ -74,17 +74,20 @@ class Library:
         """
         mirror = Mirror(str(root)) if is_remote(root) else None
         folder = mirror.folder if mirror else Path(root)
+        # Asked before whether it is a library, for another process may make it one at this moment.
+        occupied = mirror.exists() if mirror else folder.exists() and not _is_free(folder)
         if mirror.exists("library.json") if mirror else (folder / "library.json").is_file():
             library = cls.open(root)
             if profile is not None and profile != library.profile:
                 raise LibraryError(f"{root} has another profile ({library.profile}); name a new folder for {profile}")
             return library
-        if mirror.exists() if mirror else folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if occupied:
             raise LibraryError(f"{root} exists and is not a talkies library; name a new or empty folder")
         library = cls(folder, profile or Profile(), mirror)
         try:
-            (folder / "films").mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
             write_json(folder / "library.json", LibraryDocument(profile=library.profile))
+            (folder / "films").mkdir(exist_ok=True)
             if mirror:
                 mirror.send("library.json")
         except OSError as error:
@@ -190,9 +193,10 @@ class Library:
 
     def replace_record(self, record: FilmRecord) -> None:
         """Write a film's record anew, its other files as they are."""
-        with locked(self._films / ".lock"):
+        with staging_folder(self._films, record.id) as folder, locked(self._films / ".lock"):
             self._mark_stale(record.id)
-            write_json(self.film_file(record.id, "film.json"), record)
+            write_json(folder / "film.json", record)
+            (folder / "film.json").replace(self.film_file(record.id, "film.json"))
             if self._mirror:
                 self._mirror.send(f"films/{record.id}/film.json")
 
@@ -224,7 +228,11 @@ class Library:
             LibraryError: if the library cannot be written.
         """
         try:
-            sweep(self._films)
+            self._films.mkdir(exist_ok=True)  # `create` may have been killed before it was made
+            with locked(self._films / ".lock"):
+                sweep(self._films)
+            for folder in (self.root, self.root / "catalogue"):
+                remove_abandoned(folder)
             with staging_folder(self._films, "check"):
                 pass
         except OSError as error:
@@ -279,3 +287,8 @@ class Library:
             return self._mirror.film_ids()
         names = (entry.name for entry in os.scandir(self._films)) if self._films.is_dir() else ()
         return sorted(FilmId(name) for name in names if not name.startswith("."))
+
+
+def _is_free(folder: Path) -> bool:
+    """Return whether nothing is in a folder but what another process, perhaps a killed one, writes at this moment."""
+    return folder.is_dir() and all(entry.name.startswith(".library.json.") for entry in folder.iterdir())

@@ -30,7 +30,7 @@ def staging_folder(parent: Path, name: str) -> Iterator[Path]:
                 folder.mkdir()
                 yield folder
             finally:
-                shutil.rmtree(folder, ignore_errors=True)
+                _discard(folder)
                 lock.unlink(missing_ok=True)
             return
 

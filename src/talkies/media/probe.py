@@ -94,9 +94,10 @@ def probe(path: Path, choice: AudioChoice | None = None) -> MediaInfo:
     """
     with open_media(path) as container:
         counted, timeline, first = _Counted(container), Timeline(), _FirstFrames()
+        tracks = [*moving_pictures(container.streams.video), *container.streams.audio]  # as `Conformer` reads them
         unreadable_end = False
         try:
-            for packet in container.demux():
+            for packet in container.demux(tracks):
                 if packet.size:
                     timeline.mend(packet)
                     counted.add(packet)

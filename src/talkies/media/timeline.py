@@ -36,8 +36,8 @@ class Timeline:
 
     def __init__(self) -> None:
         self._base: dict[int, float] = {}  # seconds a tick, by track: a fraction's arithmetic is too slow for packets
-        self._last: dict[int, float] = {}
-        self._offset: dict[int, float] = {}
+        self._last: dict[int, tuple[float, float]] = {}  # the moment of a track's last packet, and its offset
+        self._before: dict[int, tuple[float, float]] = {}  # those of the packet before
         self._offsets = [0.0]  # all that were in use, the latest last
         self._front: float | None = None  # how far the timeline has come
         self.jumps: list[Jump] = []
@@ -48,12 +48,11 @@ class Timeline:
         if stamp is None:
             return
         if track not in self._base:
-            self._base[track], self._offset[track] = float(packet.time_base), self._offsets[-1]
-        base, offset = self._base[track], self._offset[track]
+            self._base[track] = float(packet.time_base)
+        base = self._base[track]
         raw = stamp * base
-        if self._jumps(track, raw + offset):
-            offset = self._offset[track] = self._offset_after_jump(track, raw)
-        self._last[track] = raw + offset
+        offset = self._offset(track, raw)
+        self._last[track] = raw + offset, offset
         end = raw + offset + min((packet.duration or 0) * base, JUMP_SECONDS)
         self._front = end if self._front is None else max(self._front, end)
         if offset:
@@ -61,19 +60,36 @@ class Timeline:
             packet.pts = None if packet.pts is None else packet.pts + ticks
             packet.dts = None if packet.dts is None else packet.dts + ticks
 
-    def _jumps(self, track: int, moment: float) -> bool:
-        last = self._last.get(track)
-        if last is not None and moment < last - RESTART_SECONDS:
-            return True
+    def _offset(self, track: int, raw: float) -> float:
+        last, before = self._last.get(track), self._before.get(track)
+        if last is None:
+            offset = self._offsets[-1]
+            return self._offset_after_jump(raw) if self._is_far_ahead(raw + offset) else offset
+        moment, offset = last
+        step = raw + offset - moment
+        if before is not None and abs(step) > RESTART_SECONDS and 0 <= raw + before[1] - before[0] <= RESTART_SECONDS:
+            return self._latest(before[1])  # one stamp alone was wrong: this one goes on from the one before
+        self._before[track] = last
+        if step < -RESTART_SECONDS or self._is_far_ahead(raw + offset):
+            return self._offset_after_jump(raw, moment)
+        return offset
+
+    def _is_far_ahead(self, moment: float) -> bool:
         return self._front is not None and moment > self._front + JUMP_SECONDS
 
-    def _offset_after_jump(self, track: int, raw: float) -> float:
+    def _offset_after_jump(self, raw: float, last: float | None = None) -> float:
         """Return the offset of another track, or of before, if it fits; else a new one that lets time go on."""
         assert self._front is not None, "the first packet jumps from nowhere"
-        last = self._last.get(track, self._front)
+        least = (self._front if last is None else last) - RESTART_SECONDS
         for known in reversed(self._offsets):
-            if last - RESTART_SECONDS <= raw + known <= self._front + JUMP_SECONDS:
-                return known
-        self._offsets.append(self._front - raw)
+            if least <= raw + known <= self._front + JUMP_SECONDS:
+                return self._latest(known)
         self.jumps.append(Jump(self._front, raw))
-        return self._offsets[-1]
+        return self._latest(self._front - raw)
+
+    def _latest(self, offset: float) -> float:
+        """Return an offset, after noting that it is the one in use now: a track that begins late takes it."""
+        if offset in self._offsets:
+            self._offsets.remove(offset)
+        self._offsets.append(offset)
+        return offset
