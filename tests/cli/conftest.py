@@ -66,7 +66,9 @@ def workspace(library: Library, films: Path, tmp_path_factory: pytest.TempPathFa
     shutil.copytree(root / "run", root / "begun-run", ignore=shutil.ignore_patterns("checkpoints"))
     Library.create(root / "newer-lib")
     description = root / "newer-lib" / "library.json"
-    description.write_text(description.read_text().replace(f'"schema_version": {SCHEMA_VERSION}', '"schema_version": 99'))
+    description.write_text(
+        description.read_text().replace(f'"schema_version": {SCHEMA_VERSION}', '"schema_version": 99')
+    )
     (root / "empty").mkdir()
     (root / "letter.mp4").write_text("Dear film, I am a text.")
     return root

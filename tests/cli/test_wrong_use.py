@@ -45,7 +45,7 @@ WRONG_ARGUMENTS = {  # what is wrong: (the call, what the sentence says); {w} is
     ),
     "films: a newer library": (
         "films --library {w}/newer-lib",
-        r"\S+ is of schema version 99, this talkies reads up to 1",
+        r"\S+ is of schema version 99, this talkies reads up to 2",
     ),
     "films: a missing option": ("films", r"missing (option|parameter).*library.*; see: talkies .*--help"),
     "pretrain: an unknown recipe": (

@@ -2,18 +2,23 @@
 
 import errno
 import os
+import re
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from talkies.core import LibraryError, UsageError, WorkError
-from talkies.ingest import Ingested, ingest
+from talkies.core import LibraryError, TalkiesError, UsageError, WorkError
+from talkies.ingest import Failed, Ingested, Progress, ingest
 from talkies.library import Library, Profile
+
+Mount = Callable[[str], Path]
 
 
 def films_in(library: Path) -> list[str]:
-    return sorted(entry.name for entry in (library / "films").iterdir())
+    return sorted(entry.name for entry in (library / "films").iterdir() if entry.name != ".lock")
 
 
 def disk_is_full(*_: Any, **__: Any) -> None:
@@ -26,37 +31,156 @@ def two_films(tmp_path: Path, write_film) -> list[Path]:
     return [write_film(tmp_path / f"{name}.mkv", 1.5, seed=ord(name)) for name in "ab"]
 
 
-def test_a_source_that_vanishes_half_way_ends_the_work_and_keeps_what_was_finished(
+@pytest.fixture
+def mount(tmp_path: Path) -> Iterator[Mount]:
+    """The function that mounts a file system in memory, with options; where that is not allowed the test skips."""
+    place = tmp_path / "mounted"
+    place.mkdir()
+
+    def make(options: str) -> Path:
+        made = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", place], capture_output=True, check=False)
+        if made.returncode:
+            pytest.skip("this user may mount no file system")
+        return place
+
+    yield make
+    subprocess.run(["umount", "--lazy", place], capture_output=True, check=False)
+
+
+def test_a_source_that_vanishes_half_way_costs_no_other_film(tmp_path: Path, two_films: list[Path]) -> None:
+    def take_the_second_away(_: Progress, outcome: Ingested | Failed | None) -> None:
+        if outcome is not None:
+            two_films[1].unlink(missing_ok=True)
+
+    third = two_films[0].rename(tmp_path / "c.mkv")
+    report = ingest([third, two_films[1]], tmp_path / "lib", on_progress=take_the_second_away)
+    assert [(f.source.name, f.sentence) for f in report.failures] == [
+        ("b.mkv", "b.mkv cannot be read any more (no such file or directory)")
+    ]
+    library = Library.open(tmp_path / "lib")
+    assert [film.name for film in library.films()] == ["c.mkv"]
+    assert films_in(tmp_path / "lib") == [library.films()[0].film_id]
+    with pytest.raises(WorkError, match=r"^b\.mkv cannot be read any more \(no such file or directory\); give the com"):
+        report.check()
+
+
+def test_of_several_sources_that_failed_the_first_is_named_and_the_rest_counted(tmp_path: Path, write_film) -> None:
+    films = [write_film(tmp_path / f"{name}.mkv", 1.2, seed=ord(name)) for name in "abcd"]
+
+    def take_all_others_away(_: Progress, outcome: Ingested | Failed | None) -> None:
+        if outcome is not None:
+            for film in films[1:]:
+                film.unlink(missing_ok=True)
+
+    report = ingest(films, tmp_path / "lib", on_progress=take_all_others_away)
+    assert report.summary.splitlines()[0] == "4 films: 1 accepted, 3 failed"
+    with pytest.raises(
+        WorkError, match=r"^b\.mkv cannot be read .* \(and 2 more films failed\); give the command again"
+    ):
+        report.check()
+
+
+def test_a_source_that_cannot_be_read_costs_no_other_film(tmp_path: Path, two_films: list[Path]) -> None:
+    (tmp_path / "aa.mkv").symlink_to("/proc/self/mem")  # as a broken disk: it opens, and reading it fails, for root too
+    report = ingest([two_films[0], tmp_path / "aa.mkv", two_films[1]], tmp_path / "lib")
+    assert [film.source.name for film in report.films] == ["a.mkv", "b.mkv"]
+    assert [f.sentence for f in report.failures] == ["aa.mkv cannot be read (input/output error)"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
+def test_a_source_without_permission_costs_no_other_film(tmp_path: Path, two_films: list[Path]) -> None:
+    two_films[0].chmod(0)
+    report = ingest(two_films, tmp_path / "lib")
+    assert [film.source.name for film in report.films] == ["b.mkv"]
+    assert [f.sentence for f in report.failures] == ["a.mkv cannot be read (permission denied)"]
+
+
+def test_a_source_that_grows_while_it_is_read_gets_no_verdict_until_it_is_complete(
     tmp_path: Path, two_films: list[Path]
 ) -> None:
-    def take_the_second_away(_: Ingested, __: int) -> None:
-        two_films[1].unlink()
+    def append(_: Progress, outcome: Ingested | Failed | None) -> None:
+        if outcome is None:  # a report from the midst of the work on the first film
+            with two_films[0].open("ab") as file:
+                file.write(b"more of it is on its way")
 
-    with pytest.raises(WorkError, match=r"^b\.mkv could not be ingested: no such file or directory$"):
-        ingest(two_films, tmp_path / "lib", on_film=take_the_second_away)
-    library = Library.open(tmp_path / "lib")
-    assert [film.name for film in library.films()] == ["a.mkv"]
-    assert films_in(tmp_path / "lib") == [library.films()[0].film_id]
+    report = ingest(two_films, tmp_path / "lib", workers=1, on_progress=append)
+    sentence = "a.mkv changed while it was read; ingest it again when it is complete"
+    assert [f.sentence for f in report.failures] == [sentence]
+    assert [film.source.name for film in report.films] == ["b.mkv"]
+    again = ingest(two_films, tmp_path / "lib")
+    assert [(f.source.name, f.record.usable, f.reused) for f in again.films] == [
+        ("a.mkv", True, False),
+        ("b.mkv", True, True),
+    ]
+    again.check()
 
 
-@pytest.mark.parametrize("step", ["write_shots", "write_json", "write_wav"])
-def test_a_full_disk_leaves_no_partial_film(
+@pytest.mark.parametrize("kilobytes", [8, 64, 120])
+def test_a_full_disk_leaves_no_partial_film(two_films: list[Path], mount: Mount, kilobytes: int) -> None:
+    root = mount(f"size={kilobytes}k") / "lib"
+    with pytest.raises(WorkError, match=r"^[ab]\.mkv could not be ingested: no space left on device$"):
+        ingest(two_films, root)
+    library = Library.open(root)
+    assert films_in(root) == [film.film_id for film in library.films()]
+    assert all(library.is_whole(film.id) for film in library.films())
+
+
+def test_when_there_is_room_again_the_same_command_goes_on(two_films: list[Path], mount: Mount) -> None:
+    root = mount("size=90k") / "lib"
+    with pytest.raises(WorkError, match=r"^b\.mkv could not be ingested: no space left on device$"):
+        ingest(two_films, root)
+    assert [film.name for film in Library.open(root).films()] == ["a.mkv"]
+    subprocess.run(["mount", "-o", "remount,size=4m", root.parent], check=True)
+    report = ingest(two_films, root)
+    assert [(film.record.usable, film.reused) for film in report.films] == [(True, True), (True, False)]
+
+
+@pytest.mark.parametrize("step", ["ingest.film.write_json", "library.library.flush"])
+def test_a_disk_that_is_full_at_the_last_step_leaves_no_partial_film(
     tmp_path: Path, two_films: list[Path], step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(f"talkies.ingest.film.{step}", disk_is_full)
+    monkeypatch.setattr(f"talkies.{step}", disk_is_full)
     with pytest.raises(WorkError, match=r"^a\.mkv could not be ingested: no space left on device$"):
         ingest(two_films, tmp_path / "lib")
     assert films_in(tmp_path / "lib") == []
     assert Library.open(tmp_path / "lib").films() == []
 
 
-def test_a_library_that_cannot_be_written_ends_the_work(
+def test_a_catalogue_that_cannot_be_written_is_told_and_the_films_stay(
+    tmp_path: Path, two_films: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, tables = tmp_path / "lib", re.escape(str(tmp_path / "lib" / "catalogue"))
+    with monkeypatch.context() as patch:
+        patch.setattr("talkies.library.catalogue.pq.write_table", disk_is_full)
+        with pytest.raises(
+            WorkError, match=rf"^{tables} cannot be written \(no space left on device\); the films are in"
+        ):
+            ingest(two_films, root)
+    assert [film.name for film in Library.open(root).films()] in (["a.mkv", "b.mkv"], ["b.mkv", "a.mkv"])
+    assert [film.reused for film in ingest(two_films, root).films] == [True, True]
+    assert (root / "catalogue" / "films.parquet").is_file()
+
+
+def test_a_library_that_may_not_be_written_ends_the_work_before_it_begins(two_films: list[Path], mount: Mount) -> None:
+    root = mount("size=4m") / "lib"
+    Library.create(root)
+    subprocess.run(["mount", "-o", "remount,ro", root.parent], check=True)
+    sentence = rf"^{root} cannot be written \(read-only file system\); ingest into a library that you may write$"
+    with pytest.raises(LibraryError, match=sentence):
+        ingest(two_films, root)
+    other = root.with_name("other")
+    sentence = rf"^{other} cannot be made a library \(read-only file system\); name a folder you may write$"
+    with pytest.raises(LibraryError, match=sentence):
+        ingest(two_films, other)
+
+
+def test_a_library_that_refuses_a_film_ends_the_work(
     tmp_path: Path, two_films: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = Path.mkdir
 
     def mkdir(self: Path, *args: Any, **kwargs: Any) -> None:
-        if ".partial-" in self.name:
+        if self.name == "film":
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
         real(self, *args, **kwargs)
 
@@ -66,18 +190,15 @@ def test_a_library_that_cannot_be_written_ends_the_work(
     assert films_in(tmp_path / "lib") == []
 
 
-def test_after_a_failure_the_same_command_goes_on(tmp_path: Path, two_films: list[Path]) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("talkies.ingest.film.write_shots", disk_is_full)
-        with pytest.raises(WorkError, match="could not be ingested: no space left on device"):
-            ingest(two_films, tmp_path / "lib")
-    report = ingest(two_films, tmp_path / "lib")
-    assert [(film.record.usable, film.reused) for film in report.films] == [(True, False)] * 2
-
-
 def test_without_workers_nothing_is_begun(tmp_path: Path, two_films: list[Path]) -> None:
     with pytest.raises(UsageError, match=r"^there must be at least one worker, got 0$"):
         ingest(two_films, tmp_path / "lib", workers=0)
+    assert not (tmp_path / "lib").exists()
+
+
+def test_an_unknown_runner_is_named_with_those_that_there_are(tmp_path: Path, two_films: list[Path]) -> None:
+    with pytest.raises(UsageError, match=r"^unknown runner 'slurm'; there are local and ray$"):
+        ingest(two_films, tmp_path / "lib", runner="slurm")
     assert not (tmp_path / "lib").exists()
 
 
@@ -92,3 +213,8 @@ def test_another_profile_than_the_librarys_is_refused(tmp_path: Path, two_films:
     with pytest.raises(LibraryError, match=f"^{tmp_path / 'lib'} has another profile"):
         ingest(two_films, tmp_path / "lib", profile=Profile(short_side=64))
     assert films_in(tmp_path / "lib") == []
+
+
+def test_each_of_these_failures_has_the_exit_status_of_its_kind() -> None:
+    assert issubclass(LibraryError, UsageError)
+    assert (UsageError.exit_status, WorkError.exit_status, TalkiesError.exit_status) == (2, 1, 1)

@@ -1,6 +1,6 @@
-"""Films for the tests of media: pictures that say their own number, and files whose timestamps are chosen freely."""
+"""Films for the tests of media: pictures that say their own number, and files whose every track is chosen freely."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -118,6 +118,99 @@ def _sound_packets(container: Any, runs: list[tuple[float, npt.NDArray[np.int16]
             frame.pts = round(begin * rate_hz) + offset
             packets += stream.encode(frame)
     return packets + stream.encode(None)
+
+
+class Reel:
+    """A media file that is made track by track, and written whole by `write`."""
+
+    def __init__(self, path: Path, container: str | None = None, **options: str) -> None:
+        self._path = path
+        self._container: Any = av.open(str(path), "w", format=container, options=options)
+        self._packets: list[Any] = []
+
+    def pictures(
+        self,
+        pictures: Sequence[npt.NDArray[np.uint8] | av.VideoFrame],
+        ticks: Sequence[int] | None = None,
+        fps: int = 25,
+        codec: str = "libx264",
+        pix_fmt: str = "yuv420p",
+        options: dict[str, str] | None = None,
+        **settings: Any,
+    ) -> "Reel":
+        """Add a track of pictures (red, green, blue, or frames of `pix_fmt`), each at its tick of 1/`fps` seconds."""
+        frames = [self._frame(picture, pix_fmt) for picture in pictures]
+        stream = self._container.add_stream(codec, rate=fps, options=options or {})
+        stream.width, stream.height, stream.pix_fmt = frames[0].width, frames[0].height, pix_fmt
+        stream.codec_context.time_base = Fraction(1, fps)
+        self._apply(stream, settings)
+        for tick, frame in zip(ticks or range(len(frames)), frames, strict=True):
+            frame.pts, frame.time_base = tick, Fraction(1, fps)
+            self._packets += stream.encode(frame)
+        self._packets += stream.encode(None)
+        return self
+
+    def sound(
+        self,
+        samples_CS: npt.NDArray[np.int16],
+        begin_seconds: float = 0.0,
+        codec: str = "pcm_s16le",
+        rate_hz: int = RATE_HZ,
+        layout: str = "mono",
+        **settings: Any,
+    ) -> "Reel":
+        """Add a track of sound, from one moment on."""
+        stream = self._container.add_stream(codec, rate=rate_hz, layout=layout)
+        self._apply(stream, settings)
+        for offset in range(0, samples_CS.shape[1], 1024):
+            part = np.ascontiguousarray(samples_CS[:, offset : offset + 1024])
+            frame = av.AudioFrame.from_ndarray(part, format="s16p", layout=layout)
+            frame.sample_rate, frame.time_base = rate_hz, Fraction(1, rate_hz)
+            frame.pts = round(begin_seconds * rate_hz) + offset
+            self._packets += stream.encode(frame)
+        self._packets += stream.encode(None)
+        return self
+
+    def packet(self, codec: str, seconds: float, content: bytes) -> "Reel":
+        """Add a track that has one packet."""
+        packet = av.Packet(content)
+        packet.stream, packet.time_base = self._container.add_stream(codec), Fraction(1, 1000)
+        packet.pts = packet.dts = round(seconds * 1000)
+        packet.duration = 1000
+        self._packets.append(packet)
+        return self
+
+    def write(self) -> Path:
+        """Write the file with its packets in the order of time."""
+        with self._container as container:
+            for packet in sorted(self._packets, key=lambda packet: packet.dts * packet.time_base):
+                container.mux(packet)
+        return self._path
+
+    @staticmethod
+    def _frame(picture: npt.NDArray[np.uint8] | av.VideoFrame, pix_fmt: str) -> av.VideoFrame:
+        if isinstance(picture, av.VideoFrame):
+            return picture
+        return av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format=pix_fmt)
+
+    @staticmethod
+    def _apply(stream: Any, settings: dict[str, Any]) -> None:
+        """Set what a track says of itself: `rotation`, `disposition`, attributes of its coding, else its metadata."""
+        for name, value in settings.items():
+            if name == "rotation":
+                stream.set_display_rotation(value)
+            elif name == "disposition":
+                stream.disposition = value
+            elif hasattr(stream.codec_context, name):
+                setattr(stream.codec_context, name, value)
+            else:
+                stream.metadata[name] = value
+
+
+@pytest.fixture
+def reel() -> type[Reel]:
+    """The writer of media files, track by track."""
+    return Reel
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ from talkies.core.isolation import Isolated, IsolationError, ProcessLimits, Repo
 from talkies.core.parallel import ahead, in_processes
 from talkies.core.remote import fetched, filesystem, is_remote, list_files
 from talkies.core.time import ClipShape, Grid, Span
-from talkies.core.words import cause_of, nearest, plural
+from talkies.core.words import cause_of, nearest, plural, text_of
 
 if TYPE_CHECKING:
     from talkies.core.values import Clip, ClipBatch, ClipRequest, Embeddings
@@ -64,6 +64,7 @@ __all__ = [
     "plural",
     "remove_abandoned",
     "replace_atomically",
+    "text_of",
     "write_atomically",
 ]
 

@@ -31,6 +31,7 @@ Result = TypeVar("Result")
 Report = Callable[[float], None]
 
 _POLL_SECONDS = 0.1
+_STDERR = 2
 _CALLS_PER_PROCESS = 200  # then a fresh one: what a decoder leaks is given back
 _CRASHES = frozenset({"SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSYS", "SIGTRAP"})
 
@@ -62,6 +63,7 @@ class Isolated:
         self._connection: Connection[Any, Any] | None = None
         self._calls = 0
         self._closed = threading.Event()
+        self._changing = threading.Lock()  # a process is started or ended, not both at once
 
     def __enter__(self) -> Self:
         return self
@@ -81,8 +83,6 @@ class Isolated:
             IsolationError: if the process crashed, was killed, or went over a limit.
             Exception: what the function raised.
         """
-        if self._closed.is_set():
-            raise IsolationError("killed", "the work was stopped")
         connection = self._connected()
         self._calls += 1
         try:
@@ -122,31 +122,43 @@ class Isolated:
             raise IsolationError(*fault)
 
     def _memory(self) -> int:
-        assert self._process is not None, "there is a process while its answer is awaited"
+        process = self._process
         try:
-            return int(psutil.Process(self._process.pid).memory_info().rss)
+            return int(psutil.Process(process.pid).memory_info().rss) if process else 0
         except psutil.Error:  # it is ending: what it leaves tells more
             return 0
 
     def _connected(self) -> "Connection[Any, Any]":
         if self._calls >= _CALLS_PER_PROCESS or (self._process is not None and self._process.poll() is not None):
             self._end()
-        if self._connection is None:
-            ours, theirs = socket.socketpair()
-            with theirs:
-                command = [sys.executable, "-m", "talkies.core.isolated", str(theirs.fileno())]
-                # A session of its own: Ctrl-C on the terminal is for us, and we end it.
-                self._process = subprocess.Popen(  # noqa: S603  # this very program
-                    command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, start_new_session=True
-                )
-            self._connection, self._calls = Connection(ours.detach()), 0
-        return self._connection
+        with self._changing:
+            if self._closed.is_set():
+                raise IsolationError("killed", "the work was stopped")
+            if self._connection is None:
+                self._connection, self._calls = self._started(), 0
+            return self._connection
+
+    def _started(self) -> "Connection[Any, Any]":
+        ours, theirs = socket.socketpair()
+        with theirs:
+            command = [sys.executable, "-m", "talkies.core.isolated", str(theirs.fileno())]
+            # A session of its own: Ctrl-C on the terminal is for us, and we end it. Stdout is for our own words.
+            self._process = subprocess.Popen(  # noqa: S603  # this very program
+                command,
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=_STDERR,
+                start_new_session=True,
+            )
+        return Connection(ours.detach())
 
     def _death(self) -> IsolationError:
         """Return what ended the process, whose connection is broken."""
-        assert self._process is not None, "there was a process"
+        process = self._process
+        if process is None:  # `close` was quicker
+            return IsolationError("killed", "the work was stopped")
         try:
-            status = self._process.wait(timeout=5)
+            status = process.wait(timeout=5)
         except subprocess.TimeoutExpired:
             status = -signal.SIGKILL
         self._end()
@@ -156,8 +168,9 @@ class Isolated:
         return IsolationError("killed", f"the worker process was killed ({name})")
 
     def _end(self) -> None:
-        process, connection = self._process, self._connection
-        self._process = self._connection = None
+        with self._changing:
+            process, connection = self._process, self._connection
+            self._process = self._connection = None
         if connection is not None and not self._closed.is_set():
             connection.close()
         if process is not None:

@@ -1,5 +1,6 @@
 """The words of messages: nearest known names and counted nouns."""
 
+import os
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -18,3 +19,8 @@ def cause_of(error: OSError) -> str:
 def plural(count: int, noun: str) -> str:
     """Return the count with its noun: `plural(1, "film")` is `1 film`, `plural(2, "film")` is `2 films`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def text_of(path: str | os.PathLike[str]) -> str:
+    """Return a path as text that can be written; bytes in it that are no UTF-8 become question marks."""
+    return os.fsencode(path).decode("utf-8", "replace")

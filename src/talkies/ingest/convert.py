@@ -60,7 +60,7 @@ def convert(task: ConvertTask, report: Report) -> Converted:
         WorkError, OSError: if the folder cannot be written.
     """
     try:
-        info = probe(task.source, task.config.audio)
+        info = probe(task.source, task.config.audio, lambda: report(0.0))
     except MediaError as error:
         return Converted((Reason(code=error.code, text=str(error), rejects=True),))
     reasons = judged(info, task.config.judge)
@@ -108,6 +108,7 @@ class _Pass:
                     self._take_picture(part, files)
                     report(part.index / profile.fps)
                 else:
+                    report(self.met.frames / profile.fps)
                     assert self._writer is not None, "sound comes after its picture"
                     wav.writeframes(part.samples_S.astype("<i2").tobytes())
                     self._writer.write_sound(part.samples_S)

@@ -19,6 +19,7 @@ from talkies.core import (
     as_film_id,
     cause_of,
     hash_of_file,
+    text_of,
 )  # fmt: skip
 from talkies.ingest.config import IngestConfig
 from talkies.ingest.convert import Converted, ConvertTask, convert
@@ -184,7 +185,7 @@ def _stamp(path: Path) -> tuple[int, int, int]:
     try:
         status = path.stat()
     except OSError as error:
-        raise SourceError(f"{path.name} cannot be read any more ({cause_of(error)})") from error
+        raise SourceError(f"{text_of(path.name)} cannot be read any more ({cause_of(error)})") from error
     return status.st_size, status.st_mtime_ns, status.st_ino
 
 
@@ -192,7 +193,7 @@ def _hash(path: Path) -> FilmId:
     try:
         return as_film_id(hash_of_file(path))
     except OSError as error:
-        raise SourceError(f"{path.name} cannot be read ({cause_of(error)})") from error
+        raise SourceError(f"{text_of(path.name)} cannot be read ({cause_of(error)})") from error
 
 
 def _settings(config: IngestConfig) -> dict[str, JsonValue]:

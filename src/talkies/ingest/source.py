@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from talkies.core import SourceError, UsageError, cause_of, fetched, hash_of_file, is_remote, list_files
+from talkies.core import SourceError, UsageError, cause_of, fetched, hash_of_file, is_remote, list_files, text_of
 from talkies.media import looks_like_media
 
 
@@ -21,7 +21,7 @@ class Source:
     @property
     def text(self) -> str:
         """The location as text; bytes of a path that are no UTF-8 become question marks."""
-        return os.fsencode(self.location).decode("utf-8", "replace")
+        return text_of(self.location)
 
     @property
     def name(self) -> str:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from talkies.config import Config
-from talkies.core import FilmId, LibraryError, Span, cause_of, is_remote, nearest, remove_abandoned
+from talkies.core import FilmId, LibraryError, Span, WorkError, cause_of, is_remote, nearest, remove_abandoned
 from talkies.library.catalogue import SHOT, Catalogue, Change, FilmEntry, read_marks
 from talkies.library.mirror import Mirror
 from talkies.library.profile import Profile
@@ -241,21 +241,33 @@ class Library:
             ) from error
 
     def update_catalogue(self) -> None:
-        """Bring the catalogue's tables up to date with the film folders; other processes may do so at the same time."""
-        self._catalogue.lock.parent.mkdir(exist_ok=True)
-        with (
-            locked(self._catalogue.lock),
-            locked(self._films / ".lock"),
-        ):  # no film is replaced while its row is written
+        """Bring the catalogue's tables up to date with the film folders; other processes may do so at the same time.
+
+        Raises:
+            WorkError: if the tables cannot be written.
+        """
+        try:
+            self._catalogue.lock.parent.mkdir(exist_ok=True)
+            # The lock of the films too: none may be replaced while its row is written.
+            with locked(self._catalogue.lock), locked(self._films / ".lock"):
+                self._update_catalogue()
+        except OSError as error:
+            cause = os.strerror(error.errno).lower() if error.errno else cause_of(error)
+            raise WorkError(
+                f"{self.root / 'catalogue'} cannot be written ({cause}); the films are in the library, only its tables "
+                "are behind: give the command again"
+            ) from error
+
+    def _update_catalogue(self) -> None:
+        if self._mirror:
+            self._mirror.fetch_catalogue()
+        here = self._film_ids()
+        known = {row.film_id for row in self._catalogue.films()} if self._catalogue.is_whole() else set()
+        changes = [self._change(film_id) for film_id in here if film_id not in known]
+        if changes or known != set(here) or self._catalogue.stale():
+            self._catalogue.update(changes, known.intersection(here))
             if self._mirror:
-                self._mirror.fetch_catalogue()
-            here = self._film_ids()
-            known = {row.film_id for row in self._catalogue.films()} if self._catalogue.is_whole() else set()
-            changes = [self._change(film_id) for film_id in here if film_id not in known]
-            if changes or known != set(here) or self._catalogue.stale():
-                self._catalogue.update(changes, known.intersection(here))
-                if self._mirror:
-                    self._mirror.send_catalogue()
+                self._mirror.send_catalogue()
 
     def publish(self, name: str) -> None:
         """Send a file that was written into the library's folder to where the library lies."""

@@ -23,11 +23,11 @@ from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.reformatter import VideoReformatter
 
-from talkies.core import Grid, MediaError, Span
+from talkies.core import Grid, MediaError, Span, text_of
 from talkies.media.develop import Deinterlacer, Developer
 from talkies.media.probe import MediaInfo
 from talkies.media.sound import Samples, SoundClock
-from talkies.media.source import open_media
+from talkies.media.source import open_media, packets_of
 from talkies.media.timeline import Timeline
 from talkies.media.tracks import moving_pictures
 
@@ -138,7 +138,7 @@ class Conformer:
         """
         if self._info.video is None or self._info.audio is None:
             missing = "video" if self._info.video is None else "audio"
-            raise MediaError(f"no_{missing}", f"{self._path.name} has no {missing} track; talkies needs both")
+            raise MediaError(f"no_{missing}", f"{text_of(self._path.name)} has no {missing} track; talkies needs both")
         with open_media(self._path) as container:
             for frame in self._decoded(container, self._info.video.index, self._info.audio.index):
                 if isinstance(frame, av.VideoFrame):
@@ -153,7 +153,7 @@ class Conformer:
 
     def _finished(self) -> Iterator[Picture | Sound]:
         if self._pictures.origin is None:
-            raise MediaError("undecodable_video", f"no picture of {self._path.name} can be decoded")
+            raise MediaError("undecodable_video", f"no picture of {text_of(self._path.name)} can be decoded")
         yield from self._given(self._pictures.flush())
         yield from self._heard(self._sounds.flush(self.report.frames * self._grid.samples_per_frame))
         report, origin = self.report, self._pictures.origin
@@ -170,11 +170,10 @@ class Conformer:
         timeline, wanted = Timeline(), {video, audio}
         tracks = [*moving_pictures(container.streams.video), *container.streams.audio]
         try:
-            for packet in container.demux(tracks):
-                if packet.size:
-                    timeline.mend(packet)  # by the packets of all tracks, as in the probe
-                    if packet.stream_index in wanted:
-                        yield from self._frames_of(packet)
+            for packet in packets_of(container, tracks):
+                timeline.mend(packet)  # by the packets of all tracks, as in the probe
+                if packet.stream_index in wanted:
+                    yield from self._frames_of(packet)
         except FFmpegError:  # the file cannot be read on: what was read counts, and the probe says so
             pass
         for index in (video, audio):

@@ -115,7 +115,7 @@ def picture_at_start(path: Path, track: int, pixel_aspect: Fraction, short_side:
                 if isinstance(frame, av.VideoFrame):
                     small = Developer(short_side, pixel_aspect, _ANY_ASPECT).develop(frame)
                     return small.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
-        except FFmpegError:
+        except (FFmpegError, IndexError):  # the latter as in `packets_of`
             pass
     return None
 

@@ -4,6 +4,7 @@ Every packet is looked at once and none is kept, so a film of any length takes t
 for what only a decoder knows.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,13 @@ from av.video.stream import VideoStream
 
 from talkies.config import Config
 from talkies.media.census import TrackCensus, TrackTimes
-from talkies.media.source import open_media
+from talkies.media.source import open_media, packets_of
 from talkies.media.timeline import Timeline
 from talkies.media.tracks import AudioChoice, best_audio, best_video, is_decodable, moving_pictures
 
 PICTURE_GAP_SECONDS = 2.0
 SOUND_GAP_SECONDS = 0.5
+_TELL_BYTES = 1 << 24
 _TRIES = 300  # packets in which a track's first frame is looked for
 _HDR = {int(ColorTrc.SMPTE2084): "pq", int(ColorTrc.ARIB_STD_B67): "hlg"}
 
@@ -85,8 +87,10 @@ class MediaInfo(Config):
     jumps: tuple[tuple[float, float], ...]
 
 
-def probe(path: Path, choice: AudioChoice | None = None) -> MediaInfo:
+def probe(path: Path, choice: AudioChoice | None = None, on_progress: Callable[[], object] | None = None) -> MediaInfo:
     """Return what `path` holds; `choice` says which sound talkies would use.
+
+    `on_progress` is called now and then: a large file on a slow disk takes minutes.
 
     Raises:
         MediaError: if the file is missing, empty or unreadable.
@@ -95,13 +99,15 @@ def probe(path: Path, choice: AudioChoice | None = None) -> MediaInfo:
     with open_media(path) as container:
         counted, timeline, first = _Counted(container), Timeline(), _FirstFrames()
         tracks = [*moving_pictures(container.streams.video), *container.streams.audio]  # as `Conformer` reads them
-        unreadable_end = False
+        unreadable_end, told = False, 0
         try:
-            for packet in container.demux(tracks):
-                if packet.size:
-                    timeline.mend(packet)
-                    counted.add(packet)
-                    first.add(packet)
+            for packet in packets_of(container, tracks):
+                timeline.mend(packet)
+                counted.add(packet)
+                first.add(packet)
+                if on_progress and (packet.pos or 0) >= told:
+                    told = (packet.pos or 0) + _TELL_BYTES
+                    on_progress()
         except FFmpegError:
             unreadable_end = True
         first.flush(container)

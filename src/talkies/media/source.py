@@ -1,15 +1,17 @@
 """Open a media file, and tell a file that is no media from a system that will not let us read it."""
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import av
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.stream import Stream
 
-from talkies.core import MediaError, SourceError, cause_of
+from talkies.core import MediaError, SourceError, cause_of, text_of
 
 av.logging.set_level(None)  # FFmpeg's own chatter does not belong on our user's terminal
 
@@ -34,20 +36,35 @@ def open_media(path: Path) -> Iterator[InputContainer]:
         SourceError: if the system does not let it be read.
     """
     if not path.is_file():
-        raise MediaError("missing", f"{path} is not a file; name a film, or a folder of films")
+        raise MediaError("missing", f"{text_of(path)} is not a file; name a film, or a folder of films")
     try:
         if path.stat().st_size == 0:
-            raise MediaError("empty", f"{path.name} is empty (0 bytes)")
+            raise MediaError("empty", f"{text_of(path.name)} is empty (0 bytes)")
         # Without its protocol, a name such as `Part 1: the sea.mp4` would be taken for an address.
         container = av.open(f"file:{path}", metadata_errors="ignore", options=_OPTIONS)
     except (FFmpegError, ValueError, OSError) as error:
         if isinstance(error, OSError) and error.errno in _REFUSALS:
-            raise SourceError(f"{path.name} cannot be read ({cause_of(error)})") from error
+            raise SourceError(f"{text_of(path.name)} cannot be read ({cause_of(error)})") from error
         raise MediaError(
-            "unreadable", f"{path.name} is not media that FFmpeg can read ({_words(error)}); name a film file"
+            "unreadable",
+            f"{text_of(path.name)} is not media that FFmpeg can read ({_words(error)}); name a film file",
         ) from error
     with container:
         yield container
+
+
+def packets_of(container: InputContainer, tracks: Sequence[Stream]) -> Iterator["av.Packet[Any]"]:
+    """Yield the packets of some tracks in the order of the file.
+
+    Raises:
+        FFmpegError: where the file cannot be read on.
+    """
+    try:
+        for packet in container.demux(tracks) if tracks else ():
+            if packet.size:
+                yield packet
+    except IndexError:  # PyAV stumbles at the end over tracks that turned up on the way
+        return
 
 
 def _words(error: Exception) -> str:

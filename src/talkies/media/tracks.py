@@ -60,8 +60,8 @@ def best_audio(
 
 def speaks(stream: AudioStream, language: str) -> bool:
     """Return whether a track is said to be in a language, by its code: `en` is `eng`, `fr-FR` is `fr`."""
-    said, asked = (stream.language or "").lower(), language.lower().partition("-")[0]
-    return bool(said) and (said.partition("-")[0] == asked or _three_letters(said) == _three_letters(asked))
+    said, asked = (code.lower().partition("-")[0] for code in (stream.language or "", language))
+    return bool(said) and _three_letters(said) == _three_letters(asked)
 
 
 def _usable(stream: AudioStream | VideoStream, packets: Mapping[int, int]) -> tuple[bool, bool]:
@@ -77,11 +77,22 @@ def _prominence(stream: AudioStream) -> tuple[bool, bool]:
 
 
 _TWO_TO_THREE = {
-    "ar": "ara", "cs": "ces", "da": "dan", "de": "deu", "el": "ell", "en": "eng", "es": "spa", "fi": "fin", "fr": "fra",
-    "he": "heb", "hi": "hin", "hu": "hun", "it": "ita", "ja": "jpn", "ko": "kor", "nl": "nld", "no": "nor", "pl": "pol",
-    "pt": "por", "ro": "ron", "ru": "rus", "sv": "swe", "th": "tha", "tr": "tur", "uk": "ukr", "vi": "vie", "zh": "zho",
+    "af": "afr", "am": "amh", "ar": "ara", "az": "aze", "be": "bel", "bg": "bul", "bn": "ben", "bo": "bod",
+    "bs": "bos", "ca": "cat", "cs": "ces", "cy": "cym", "da": "dan", "de": "deu", "el": "ell", "en": "eng",
+    "es": "spa", "et": "est", "eu": "eus", "fa": "fas", "fi": "fin", "fr": "fra", "ga": "gle", "gl": "glg",
+    "gu": "guj", "he": "heb", "hi": "hin", "hr": "hrv", "hu": "hun", "hy": "hye", "id": "ind", "is": "isl",
+    "it": "ita", "ja": "jpn", "ka": "kat", "kk": "kaz", "km": "khm", "kn": "kan", "ko": "kor", "la": "lat",
+    "lo": "lao", "lt": "lit", "lv": "lav", "mi": "mri", "mk": "mkd", "ml": "mal", "mn": "mon", "mr": "mar",
+    "ms": "msa", "my": "mya", "nb": "nob", "ne": "nep", "nl": "nld", "nn": "nno", "no": "nor", "pa": "pan",
+    "pl": "pol", "pt": "por", "ro": "ron", "ru": "rus", "si": "sin", "sk": "slk", "sl": "slv", "sq": "sqi",
+    "sr": "srp", "sv": "swe", "sw": "swa", "ta": "tam", "te": "tel", "th": "tha", "tl": "tgl", "tr": "tur",
+    "uk": "ukr", "ur": "urd", "vi": "vie", "xh": "xho", "yi": "yid", "zh": "zho", "zu": "zul",
 }  # fmt: skip
-_OTHER_NAMES = {"ger": "deu", "fre": "fra", "chi": "zho", "cze": "ces", "dut": "nld", "gre": "ell", "rum": "ron"}
+_OTHER_NAMES = {
+    "alb": "sqi", "arm": "hye", "baq": "eus", "bur": "mya", "chi": "zho", "cze": "ces", "dut": "nld", "fre": "fra",
+    "geo": "kat", "ger": "deu", "gre": "ell", "ice": "isl", "mac": "mkd", "mao": "mri", "may": "msa", "per": "fas",
+    "rum": "ron", "slo": "slk", "tib": "bod", "wel": "cym",
+}  # fmt: skip
 """ISO 639-1 and the bibliographic codes of ISO 639-2, to its terminological ones."""
 
 
