@@ -2,12 +2,12 @@
 
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -24,18 +24,24 @@ MOMENTS: dict[str, str] = {
 }
 """What shows up in a library when it is about to do something; a kill strikes a random while after that."""
 AT_RANDOM = "at random"
+_MOST_KILLS = 8  # in a round
 _LONGEST_RUN_SECONDS = 300.0
 _LONGEST_ORPHAN_SECONDS = 5.0
 
 
 @dataclass(slots=True)
 class KillReport:
-    """What was done to ingests, and what was wrong afterwards; `kills` are counted by victim and moment."""
+    """What was done to ingests, and what was wrong afterwards; `kills` are counted by victim and moment.
+
+    `failed_runs` ended with status 1, for a film whose worker was killed three times; `longest` is the time of an
+    undisturbed ingest in seconds.
+    """
 
     kills: Counter[tuple[str, str]] = field(default_factory=Counter)
     runs: int = 0
     failed_runs: int = 0
     rounds: int = 0
+    longest: float = 0.0
     faults: list[str] = field(default_factory=list)
 
     @property
@@ -72,35 +78,45 @@ class Ingest:
         except psutil.NoSuchProcess:
             return []
 
-    def faults(self) -> list[str]:
+    def faults(self, disturbed: bool = False) -> list[str]:
         """Wait for its end and return what is wrong with how it ended."""
         status, said = self.process.wait(_LONGEST_RUN_SECONDS), self.said
         found = [f"'{word}' on stderr: {said}" for word in ("Traceback", "a fault in talkies") if word in said]
         # A film whose worker was killed three times gets no verdict: the work failed, and that is told.
-        told = status == 1 and "the worker process was killed (SIGKILL), 3 times" in said
+        told = disturbed and status == 1 and "the worker process was killed (SIGKILL), 3 times" in said
         return found if status == 0 or told else [*found, f"exit status {status}: {said}"]
 
 
-def kill_rounds(
-    films: Path, workspace: Path, kills: int, random: Random, prepare: Callable[[Path, Random], None] | None = None
-) -> KillReport:
-    """Return what came of at least `kills` kills: each round makes a library of `films`, killed on the way, over again.
+def kill_rounds(films: Path, workspace: Path, kills: int, random: Random) -> KillReport:
+    """Return what came of at least `kills` kills of ingests of `films`.
 
-    `prepare` puts something at the library's place before a round. Each round ends with an undisturbed run, after which
-    the library must be, byte for byte, the one that an undisturbed ingest makes.
+    Each round makes a library, killed on the way over and again, up to a run that nobody disturbs; every other round
+    begins with a library whose films have lost bytes, and are to be replaced. After each the library must be, byte for
+    byte, the one that an undisturbed ingest makes.
     """
     begun = time.monotonic()
-    expected = undisturbed(films, workspace / "undisturbed")
-    longest = time.monotonic() - begun
-    report = KillReport()
+    sound = workspace / "undisturbed"
+    expected = undisturbed(films, sound)
+    report = KillReport(longest=time.monotonic() - begun)
     while report.count < kills:
         library = workspace / f"killed-{report.rounds:03d}"
-        if prepare:
-            prepare(library, random)
-        _round(films, library, random, longest, report)
+        if report.rounds % 2:
+            shutil.copytree(sound, library)
+            wear(library, random)
+        _round(films, library, random, report, min(_MOST_KILLS, kills - report.count))
         report.faults += [f"{library.name}: {fault}" for fault in differences(expected, contents(library))]
         report.rounds += 1
     return report
+
+
+def wear(library: Path, random: Random) -> None:
+    """Take bytes from some films of a library, as a bad disk does, and leave half-written things about."""
+    for folder in sorted((library / "films").iterdir()):
+        if (folder / "proxy.mp4").exists() and random.random() < 0.7:
+            victim = folder / random.choice(["proxy.mp4", "audio.wav", "shots.parquet"])
+            victim.write_bytes(victim.read_bytes()[:-1]) if random.random() < 0.5 else victim.unlink()
+    (library / "films" / f".partial-{'0' * 16}-01234567").mkdir()
+    (library / "catalogue" / ".films.parquet.1.tmp").write_bytes(b"half of a table")
 
 
 def undisturbed(films: Path, library: Path) -> dict[str, str]:
@@ -111,7 +127,7 @@ def undisturbed(films: Path, library: Path) -> dict[str, str]:
 
 
 def contents(library: Path) -> dict[str, str]:
-    """Return every file under a library, hidden ones too, with a digest of its bytes; the report of a run is no part."""
+    """Return every file under a library, hidden ones too, with a digest of its bytes; not the last run's page."""
     files = [path for path in library.rglob("*") if path.is_file() and path.name != "ingest.html"]
     empty = [path for path in library.rglob("*") if path.is_dir() and not any(path.iterdir())]
     found = {str(path.relative_to(library)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
@@ -127,35 +143,26 @@ def differences(expected: dict[str, str], found: dict[str, str]) -> list[str]:
     ]
 
 
-def _round(films: Path, library: Path, random: Random, longest: float, report: KillReport) -> None:
-    """Make a library with kills on the way, up to a run that ends by itself, then once more undisturbed."""
-    disturbed = True
+def _round(films: Path, library: Path, random: Random, report: KillReport, most: int) -> None:
+    """Ingest with at most so many kills on the way, until a run is left in peace."""
+    enough, disturbed = report.count + most, True
     while disturbed:
         ingest, disturbed = Ingest(films, library), False
         report.runs += 1
-        while _wait_for(moment := _moment(random), ingest, library, random, longest):
-            victim = random.choice(VICTIMS)
-            before = ingest.workers()
-            if not _kill(victim, ingest, before, random):
-                continue
-            report.kills[victim, moment] += 1
-            if victim.startswith("parent"):
-                disturbed = True
-                ingest.process.wait(_LONGEST_RUN_SECONDS)
-                report.faults += _orphans(before)
+        while report.count < enough and not ingest.ended:
+            moment, victim = random.choice([AT_RANDOM, *MOMENTS]), random.choice(VICTIMS)
+            if not _wait_for(moment, ingest, library, random, report.longest):
                 break
-        if not disturbed:
-            report.faults += ingest.faults()
+            workers = ingest.workers()
+            if _kill(victim, ingest, workers, random):
+                report.kills[victim, moment] += 1
+                disturbed = True
+            if victim.startswith("parent"):
+                ingest.process.wait(_LONGEST_RUN_SECONDS)
+                report.faults += _orphans(workers)
+        if ingest.process.wait(_LONGEST_RUN_SECONDS) != -signal.SIGKILL:
+            report.faults += ingest.faults(disturbed)
             report.failed_runs += ingest.process.returncode != 0
-    report.runs += 1
-    last = Ingest(films, library)
-    report.faults += last.faults()
-    if last.process.returncode != 0:
-        report.faults.append(f"an undisturbed run ended with {last.process.returncode}: {last.said}")
-
-
-def _moment(random: Random) -> str:
-    return random.choice([AT_RANDOM, *MOMENTS])
 
 
 def _wait_for(moment: str, ingest: Ingest, library: Path, random: Random, longest: float) -> bool:

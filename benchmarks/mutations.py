@@ -17,6 +17,7 @@ from talkies.library import FilmEntry, Library
 from talkies.media import SoundReader, VideoReader
 
 _SECONDS = Fraction(5, 2)
+_LONGEST_SECONDS = 60  # for films of three seconds
 _ENDS_BYTES = 4096
 _SECTOR_BYTES = 512
 _MACHINES_FAULT = ("crashed", "timed_out", "out_of_memory")
@@ -105,7 +106,7 @@ KINDS: dict[str, Callable[[bytes, Random], bytes]] = {
 def make_originals(data: Path, folder: Path) -> list[Path]:
     """Return short films of eight containers and many codecs, all made of the real media in `data`."""
     folder.mkdir(parents=True)
-    clip, awkward = data / "actions" / "fall" / "subject4_02.mp4", data / "awkward"
+    clip, awkward = data / "actions" / "fall" / "subject3_01.mp4", data / "awkward"
     copies = {
         "fragmented.mp4": awkward / "androidx-media__sample_fragmented.mp4",
         "quicktime.mov": awkward / "androidx-media__bt601.mov",
@@ -204,7 +205,8 @@ def ingest_harmed(films: Sequence[Harmed], seed: int, folder: Path, library: Pat
     for film in films:
         (folder / film.name).write_bytes(film.bytes(seed))
     command = [sys.executable, "-m", "talkies", "ingest", str(folder), "--library", str(library), "--workers", "2"]
-    done = subprocess.run([*command, "--json"], check=False, capture_output=True, text=True, timeout=3600)
+    command += ["--set", f"worker.film_seconds={_LONGEST_SECONDS}", "--json"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=3600)
     report.faults += [f"'{w}' on stderr: {done.stderr}" for w in ("Traceback", "a fault in") if w in done.stderr]
     try:
         document = json.loads(done.stdout)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -58,10 +59,10 @@ def wait_for(path: Path) -> int:
     raise AssertionError(f"nothing at {path}")
 
 
-def ends(pid: int, seconds: float = 10) -> bool:
+def ends(pid: int) -> bool:
     """Return whether a process is gone, or goes, in time."""
     try:
-        psutil.Process(pid).wait(seconds)
+        psutil.Process(pid).wait(10)
     except psutil.NoSuchProcess:
         return True
     except psutil.TimeoutExpired:
@@ -223,9 +224,18 @@ def test_closed_while_it_starts_it_leaves_no_process(tmp_path: Path) -> None:
 
 def test_it_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     program = f"from pathlib import Path; import isolated_work; isolated_work.relay(Path({str(tmp_path / 'pid')!r}))"
-    parent = subprocess.Popen([sys.executable, "-c", program])
-    process = wait_for(tmp_path / "pid")
-    assert psutil.pid_exists(process)
-    parent.kill()
-    parent.wait()
+    with subprocess.Popen([sys.executable, "-c", program]) as parent:
+        process = wait_for(tmp_path / "pid")
+        assert psutil.pid_exists(process)
+        parent.kill()
     assert ends(process)
+
+
+def test_it_ends_when_its_parent_was_gone_before_it_had_begun() -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        command = [sys.executable, "-m", "talkies.core.isolated", str(theirs.fileno()), str(gone.pid)]
+        process = subprocess.Popen(command, pass_fds=[theirs.fileno()])
+        assert process.wait(30) == 1

@@ -30,7 +30,7 @@ AUDIO = {
 MEASURES = Measures(
     video_packets=250, audio_packets=430, damaged_video_packets=3, damaged_audio_packets=0, origin_seconds=744.012,
     sound_start_seconds=0.25, sound_end_seconds=9.5, sound_gaps=2, peak_dbfs=-12.34, black_frames=0, still_frames=1,
-    silent_frames=159, damaged_frames=160,
+    silent_frames=999, damaged_frames=1000,
 )  # fmt: skip
 
 
@@ -47,7 +47,7 @@ def probed(video: dict[str, Any] | None = VIDEO, audio: dict[str, Any] | None = 
 class Shelf:
     """A library whose films are records alone."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path | str) -> None:
         self.library = Library.create(root)
         self._numbers = count(1)
 

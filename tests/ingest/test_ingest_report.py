@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
 from audit_page import AUDIO, MEASURES, MUTE, SHORT, SILENT, TIMES, VIDEO, Page, Shelf, probed
 
@@ -157,6 +158,28 @@ def test_duplicates_of_an_ingest_are_told_beside_the_film_they_repeat(shelf: She
     assert len(page.films) == 1
 
 
+def test_of_a_library_elsewhere_the_page_lies_there_and_fetches_no_film(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    elsewhere = fsspec.filesystem("memory")
+    shelf = Shelf("memory://an audited library")
+    try:
+        film = shelf.add("/films/a.mp4")
+        shelf.add("/films/b.mp4", MUTE)
+        for name in ("strip.jpg", "proxy.mp4"):
+            elsewhere.pipe_file(f"/an audited library/films/{film.film_id}/{name}", b"1234")
+        page = shelf.page()
+        assert elsewhere.cat_file("/an audited library/ingest.html").decode() == page.html
+        kinds = [[known[k] for _, known in f["elements"] for k in ("src", "href") if k in known] for f in page.films]
+        folder = f"films/{film.film_id}"
+        assert sorted(set(kinds[1])) == [f"{folder}/{name}" for name in ("film.json", "proxy.mp4", "strip.jpg")]
+        assert kinds[0] == [f"films/{page.films[0]['id']}/film.json"]
+        assert [path for path in tmp_path.rglob("*") if path.suffix in {".jpg", ".mp4"}] == []
+    finally:
+        elsewhere.rm("/an audited library", recursive=True)
+
+
 def test_without_duplicates_there_is_no_table_of_them(shelf: Shelf) -> None:
     record = shelf.add()
     page = shelf.page((Ingested(Source("/films/a.mp4", 1234), record, reused=True),))
@@ -260,7 +283,7 @@ def test_an_empty_library_says_so(shelf: Shelf) -> None:
 
 
 def test_details_tell_what_an_archivist_asks(shelf: Shelf) -> None:
-    shelf.add("/films/a.mp4", measures=MEASURES, tools={"talkies": "1.2", "av": "3.4"})
+    shelf.add("/films/a.mp4", frames=1000, measures=MEASURES, tools={"talkies": "1.2", "av": "3.4"})
     page = shelf.page()
     assert page.detail("Container") == "matroska,webm, claims 10.00 s"
     assert page.detail("Picture") == "h264, 720 × 576, yuv420p, 25 fps, constant"
@@ -272,7 +295,7 @@ def test_details_tell_what_an_archivist_asks(shelf: Shelf) -> None:
     assert page.detail("Damaged packets") == "3 of 250 of picture, 0 of 430 of sound"
     assert page.detail("Of its length") == "black 0 %, still 1 %, silent 99 %, damaged 100 %"
     assert page.detail("Loudest") == "−12.3 dBFS"
-    assert page.detail("Proxy") == "160 × 128, 160 frames, 10.0000 s"
+    assert page.detail("Proxy") == "160 × 128, 1000 frames, 10.0000 s"
     assert page.detail("Judged by") == "av 3.4, talkies 1.2"
     absent = ("Other sounds", "Subtitles", "Told to skip", "Gaps", "Packets marked corrupt", "Clock jumps")
     assert [label for label in absent if page.detail(label)] == []

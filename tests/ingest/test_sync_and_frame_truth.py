@@ -177,12 +177,11 @@ def test_the_film_is_taken_without_a_complaint(taken: Taken) -> None:
 
 
 def test_every_frame_shows_the_picture_that_was_on_screen_at_its_time(taken: Taken) -> None:
-    expected_T = taken.film.numbers_on_screen()
-    assert len(expected_T) >= SECONDS / TICK
-    assert len(taken.numbers_T) == len(expected_T)
-    wrong = np.flatnonzero(taken.numbers_T != expected_T)
-    first = [(int(frame), int(expected_T[frame]), int(taken.numbers_T[frame])) for frame in wrong[:5]]
-    assert not len(wrong), f"{len(wrong)} frames are wrong; the first (frame, number expected, number shown): {first}"
+    expected_T, shown_T = taken.film.numbers_on_screen(), taken.numbers_T
+    both = min(len(expected_T), len(shown_T))
+    wrong = [(i, int(expected_T[i]), int(shown_T[i])) for i in np.flatnonzero(expected_T[:both] != shown_T[:both])]
+    assert not wrong, f"{len(wrong)} frames are wrong, the first (frame, picture expected, picture shown): {wrong[:5]}"
+    assert len(shown_T) == len(expected_T) >= SECONDS / TICK
 
 
 def test_flash_and_beep_are_at_most_five_milliseconds_apart_at_ten_places(taken: Taken) -> None:

@@ -163,8 +163,8 @@ class Reel:
         stream = self._container.add_stream(codec, rate=rate_hz, layout=layout)
         self._apply(stream, settings)
         for offset in range(0, samples_CS.shape[1], 1024):
-            part = np.ascontiguousarray(samples_CS[:, offset : offset + 1024])
-            frame = av.AudioFrame.from_ndarray(part, format="s16p", layout=layout)
+            part = np.ascontiguousarray(samples_CS[:, offset : offset + 1024].T).reshape(1, -1)
+            frame = av.AudioFrame.from_ndarray(part, format="s16", layout=layout)
             frame.sample_rate, frame.time_base = rate_hz, Fraction(1, rate_hz)
             frame.pts = round(begin_seconds * rate_hz) + offset
             self._packets += stream.encode(frame)

@@ -141,7 +141,7 @@ class Isolated:
     def _started(self) -> "Connection[Any, Any]":
         ours, theirs = socket.socketpair()
         with theirs:
-            command = [sys.executable, "-m", "talkies.core.isolated", str(theirs.fileno())]
+            command = [sys.executable, "-m", "talkies.core.isolated", str(theirs.fileno()), str(os.getpid())]
             # A session of its own: Ctrl-C on the terminal is for us, and we end it. Stdout is for our own words.
             self._process = subprocess.Popen(  # noqa: S603  # this very program
                 command,
@@ -186,9 +186,9 @@ def peak_memory_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def serve(descriptor: int) -> None:
-    """Be the isolated process: run what comes over the socket `descriptor` until the other end is closed."""
-    _end_with(os.getppid())
+def serve(descriptor: int, parent: int) -> None:
+    """Be the isolated process of `parent`: run what comes over the socket `descriptor` until it is closed."""
+    _end_with(parent)
     connection: Connection[Any, Any] = Connection(descriptor)
     while True:
         try:
@@ -223,7 +223,7 @@ def _pickled(answer: tuple[str, Any]) -> bytes:
 
 
 def _end_with(parent: int) -> None:
-    """End this process when its parent has ended, even in the midst of decoding."""
+    """End this process when its parent has ended, be it before this very moment, even in the midst of decoding."""
 
     def watch() -> None:
         while os.getppid() == parent:

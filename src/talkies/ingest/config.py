@@ -70,6 +70,8 @@ def configured(overrides: Iterable[str] = (), language: str | None = None, track
     Raises:
         ConfigError: naming the key, if one is unknown or its value does not fit.
     """
-    chosen = [f"audio.language={language}"] if language else []
-    chosen += [f"audio.track={track}"] if track is not None else []
-    return check(IngestConfig, apply_overrides({}, [*overrides, *chosen], IngestConfig), "ingest")
+    values = apply_overrides({}, overrides, IngestConfig)
+    # Not as overrides, whose values are YAML: `no` is Norwegian here.
+    chosen = {name: value for name, value in (("language", language), ("track", track)) if value is not None}
+    values["audio"] = {**values.get("audio", {}), **chosen}
+    return check(IngestConfig, values, "ingest")

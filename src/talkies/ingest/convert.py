@@ -86,7 +86,13 @@ class _Pass:
         self._task, self._info, self._threads, self._end_to_end = task, info, threads, sound_end_to_end
         grid, config = task.profile.grid, task.config
         self._conformer = Conformer(
-            task.source, info, grid, task.profile.short_side, threads, sound_end_to_end=sound_end_to_end
+            task.source,
+            info,
+            grid,
+            task.profile.short_side,
+            threads,
+            most_aspect=config.judge.most_aspect,
+            sound_end_to_end=sound_end_to_end,
         )
         self.met = self._conformer.report
         self._shots = ShotFinder(grid.fps)

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import av
-from pydantic import JsonValue
+from pydantic import JsonValue, ValidationError
 
 from talkies.core import (
     FilmId,
@@ -23,7 +23,7 @@ from talkies.core import (
 )  # fmt: skip
 from talkies.ingest.config import IngestConfig
 from talkies.ingest.convert import Converted, ConvertTask, convert
-from talkies.ingest.judge import judged, rejecting, verdict_of
+from talkies.ingest.judge import in_order, judged, rejecting, verdict_of
 from talkies.ingest.source import Source
 from talkies.library import FilmRecord, Library, Reason, Verdict, write_json
 from talkies.media import MediaInfo
@@ -60,7 +60,7 @@ class Ingested:
         if self.duplicate_of is None:
             return self.record.reasons
         text = f"it has the same bytes as {self.duplicate_of.name}"
-        return (*self.record.reasons, Reason(code="duplicate", text=text))
+        return in_order((*self.record.reasons, Reason(code="duplicate", text=text)))
 
     @property
     def verdict(self) -> Verdict:
@@ -139,7 +139,7 @@ def _still_true(known: FilmRecord, config: IngestConfig, library: Library) -> Fi
         return None if retried else known
     if not known.usable or known.measures is None or known.probe is None:
         return None
-    if any(known.settings.get(part) != settings[part] for part in ("audio", "mark")):
+    if not _decoded_alike(known, config):
         return None
     info = MediaInfo.model_validate_json(json.dumps(known.probe))
     reasons = judged(info, config.judge, known.measures, known.frames, library.profile.fps)
@@ -149,6 +149,16 @@ def _still_true(known: FilmRecord, config: IngestConfig, library: Library) -> Fi
         return None
     library.replace_record(record)
     return record
+
+
+def _decoded_alike(known: FilmRecord, config: IngestConfig) -> bool:
+    """Return whether a film would be decoded to the same files and measures; thresholds of verdicts change neither."""
+    try:
+        before = IngestConfig.model_validate(known.settings)
+    except ValidationError:  # of another version
+        return False
+    marks_before, marks = (before.mark, before.judge.silent_dbfs), (config.mark, config.judge.silent_dbfs)
+    return (before.audio, marks_before) == (config.audio, marks)
 
 
 def _record(

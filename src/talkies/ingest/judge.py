@@ -1,6 +1,6 @@
 """From what is known of a film to its verdict: a pure function, all reasons at once."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
 from talkies.core import plural
@@ -39,7 +39,12 @@ def judged(
         found += [*_decoding(measures, thresholds), *_content(measures, frames, thresholds)]
         found += _sound_times(measures, seconds, thresholds)
     found += _times(info, seconds, thresholds)
-    return tuple(sorted(found, key=lambda reason: IMPORTANCE.index(reason.code)))
+    return in_order(found)
+
+
+def in_order(reasons: Iterable[Reason]) -> tuple[Reason, ...]:
+    """Return reasons with the one that matters most first."""
+    return tuple(sorted(reasons, key=lambda reason: IMPORTANCE.index(reason.code)))
 
 
 def rejecting(code: str, text: str) -> Reason:

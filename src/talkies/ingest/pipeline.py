@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -137,10 +137,10 @@ def ingest(
         for task, outcome in run(tasks, workers, told.working):
             outcomes[task.source.location] = outcome
             told.done(task, outcome)
-        _forget_mended(opened, outcomes.values())
+        everything = list(_in_order(found, outcomes))
+        _forget_mended(opened, everything)
     finally:
         opened.update_catalogue()
-    everything = list(_in_order(found, outcomes))
     report = IngestReport(
         opened,
         tuple(outcome for outcome in everything if isinstance(outcome, Ingested)),
@@ -186,20 +186,24 @@ class _Told:
 
 
 def _in_order(found: Found, outcomes: dict[str, Outcome]) -> Iterator[Outcome]:
+    """Yield what became of each source; one whose bytes an earlier one has is its duplicate, also where only the work
+    itself showed that (of files elsewhere).
+    """  # noqa: D205
+    first: dict[str, Source] = {}
     for film in found.films:
-        first = found.duplicates.get(film.location)
-        outcome = outcomes[(first or film).location]
-        if first is None:
+        outcome = outcomes[found.duplicates.get(film.location, film).location]
+        if isinstance(outcome, Failed):
+            yield replace(outcome, source=film)
+        elif (earlier := first.setdefault(outcome.record.film_id, film)) is film:
             yield outcome
-        elif isinstance(outcome, Ingested):
-            yield replace(outcome, source=film, reused=True, duplicate_of=first)
         else:
-            yield Failed(film, outcome.sentence)
+            yield replace(outcome, source=film, reused=True, duplicate_of=earlier)
 
 
-def _forget_mended(library: Library, outcomes: Iterable[Outcome]) -> None:
-    """Take out the records of rejected films whose very source, mended, has just been taken as another film."""
-    new = {o.record.source: o.record.film_id for o in outcomes if isinstance(o, Ingested) and not o.reused}
+def _forget_mended(library: Library, outcomes: Sequence[Outcome]) -> None:
+    """Take out the records of rejected films whose very source, mended, has just been seen to be another film."""
+    now = {o.source.text: o.record.film_id for o in outcomes if isinstance(o, Ingested)}
+    seen = set(now.values())
     for film in library.films():
-        if not film.usable and film.source in new and new[film.source] != film.film_id:
+        if not film.usable and film.source in now and film.film_id not in seen:
             library.remove(film.id)

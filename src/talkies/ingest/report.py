@@ -64,6 +64,8 @@ class Duplicate:
 def write_report(library: Library, films: Sequence[Ingested]) -> Path:
     """Write the audit of `library` into its folder and return its path; `films` are those of the ingest just done.
 
+    If the library lies elsewhere, the page is sent there.
+
     Raises:
         LibraryError: if the library's films cannot be listed.
         WorkError: if the page cannot be written.
@@ -71,9 +73,11 @@ def write_report(library: Library, films: Sequence[Ingested]) -> Path:
     path = library.root / REPORT_NAME
     try:
         write_atomically(path, _page(library, films))
+        library.publish(REPORT_NAME)
     except OSError as error:
         raise WorkError(
-            f"{path} cannot be written ({cause_of(error)}); the films are in the library, only its audit is not"
+            f"{library.location}/{REPORT_NAME} cannot be written ({cause_of(error)}); "
+            "the films are in the library, only its audit is not"
         ) from error
     return path
 
@@ -130,15 +134,14 @@ def _groups(library: Library, entries: Sequence[FilmEntry], shown: Sequence[Film
 
 def _duplicates(films: Sequence[Ingested]) -> list[Duplicate]:
     return [
-        Duplicate(_text(film.source.location), _text(film.duplicate_of.location), film.record.film_id)
+        Duplicate(film.source.text, film.duplicate_of.text, film.record.film_id)
         for film in films
         if film.duplicate_of is not None
     ]
 
 
 def _shown(library: Library, film: FilmEntry) -> ShownFilm:
-    folder = library.film_folder(film.id)
-    links = {what: f"films/{film.film_id}/{name}" for what, name in _FILES.items() if (folder / name).is_file()}
+    links = {what: f"films/{film.film_id}/{name}" for what, name in _FILES.items() if library.holds(film.id, name)}
     try:
         record = library.record_of(film.id)
     except LibraryError:
@@ -152,11 +155,6 @@ def _shown(library: Library, film: FilmEntry) -> ShownFilm:
 
 def _hours(seconds: float) -> str:
     return f"{seconds / 3600:,.1f} h" if seconds >= 3600 else f"{seconds / 60:.1f} min"
-
-
-def _text(location: str) -> str:
-    """Return a path as text; bytes that are no UTF-8 become question marks, as in records."""
-    return location.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _seen(value: object) -> object:

@@ -104,6 +104,12 @@ class Library:
         """Return the path of one of a film's files, fetched if the library lies elsewhere; it may be missing."""
         return self._mirror.fetch(f"films/{film_id}/{name}") if self._mirror else self.film_folder(film_id) / name
 
+    def holds(self, film_id: FilmId, name: str) -> bool:
+        """Return whether the library has one of a film's files, without fetching it."""
+        if self._mirror:
+            return self._mirror.size_of_film(film_id, (name,)) > 0
+        return (self.film_folder(film_id) / name).is_file()
+
     def proxy_path(self, film_id: FilmId) -> Path:
         """Return the path of a film's proxy."""
         return self.film_file(film_id, "proxy.mp4")

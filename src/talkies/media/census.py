@@ -12,6 +12,7 @@ from talkies.config import Config
 _REORDERED = 32
 """Packets that a codec may hold back; a window as long puts presentation times in order."""
 _PRIMING_PACKETS = 32  # samples to skip at a sound's beginning are told in its first packets
+LONGEST_LAST_PICTURE_SECONDS = 10
 STEADY_SECONDS = 0.0011
 """Steps that differ by no more than this are one rate: containers round times to milliseconds."""
 
@@ -137,4 +138,6 @@ class TrackCensus:
                 self.gaps += 1
                 self.longest_gap = max(self.longest_gap, hole)
         self._before = pts, duration
-        self._end = max(self._end, pts + duration)
+        # Of pictures only the last one's duration counts, and where a file is damaged that is anything.
+        longest = duration if self.lasting else int(LONGEST_LAST_PICTURE_SECONDS / self.base)
+        self._end = max(self._end, pts + min(duration, longest))

@@ -24,6 +24,7 @@ from av.error import FFmpegError
 from av.video.reformatter import VideoReformatter
 
 from talkies.core import Grid, MediaError, Span, text_of
+from talkies.media.census import LONGEST_LAST_PICTURE_SECONDS
 from talkies.media.develop import Deinterlacer, Developer
 from talkies.media.probe import MediaInfo
 from talkies.media.sound import Samples, SoundClock
@@ -33,7 +34,6 @@ from talkies.media.tracks import moving_pictures
 
 MOST_ASPECT = 8.0
 """Pictures longer than this many times their height, or higher, are not a film's."""
-LONGEST_LAST_PICTURE_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,8 @@ class Conformer:
     """One pass over a film: iterate for its `Picture`s and `Sound`s on the grid, then read `report`.
 
     `info` is the film's probe and says which tracks to take; `short_side` is in pixels; `threads` decode the video;
-    `sound_end_to_end` lays sound end to end from its first time on, for files in which its other times are broken.
+    one side of a picture may be `most_aspect` times the other; `sound_end_to_end` lays sound end to end from its first
+    time on, for files in which its other times are broken.
     """
 
     def __init__(
@@ -119,11 +120,12 @@ class Conformer:
         short_side: int,
         threads: int = 1,
         *,
+        most_aspect: float = MOST_ASPECT,
         sound_end_to_end: bool = False,
     ) -> None:
         self._path, self._info, self._grid, self._threads = path, info, grid, threads
         aspect = Fraction(info.video.pixel_aspect) if info.video else Fraction(1)
-        self._pictures = _PictureClock(grid.fps, Developer(short_side, aspect, MOST_ASPECT))
+        self._pictures = _PictureClock(grid.fps, Developer(short_side, aspect, most_aspect))
         self._interlaced = Deinterlacer()
         self._sounds = SoundClock(grid, sound_end_to_end)
         self._ahead: deque[Samples] = deque()  # sound that waits for its pictures

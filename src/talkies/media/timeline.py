@@ -44,6 +44,7 @@ class Timeline:
 
     def mend(self, packet: "av.Packet[Any]") -> None:
         """Shift the timestamps of the file's next packet onto the timeline."""
+        self._reconcile(packet)
         stamp, track = packet.pts if packet.dts is None else packet.dts, packet.stream_index
         if stamp is None:
             return
@@ -59,6 +60,18 @@ class Timeline:
             ticks = round(offset / base)
             packet.pts = None if packet.pts is None else packet.pts + ticks
             packet.dts = None if packet.dts is None else packet.dts + ticks
+
+    def _reconcile(self, packet: "av.Packet[Any]") -> None:
+        """Of two times of a packet so far apart that one is wrong, keep the one that goes on from before."""
+        if packet.pts is None or packet.dts is None:
+            return
+        base = float(packet.time_base)
+        if abs(packet.pts - packet.dts) * base > JUMP_SECONDS:
+            moment, offset = self._last.get(packet.stream_index, (packet.dts * base, 0.0))
+            if abs(packet.pts * base + offset - moment) < abs(packet.dts * base + offset - moment):
+                packet.dts = packet.pts
+            else:
+                packet.pts = packet.dts
 
     def _offset(self, track: int, raw: float) -> float:
         last, before = self._last.get(track), self._before.get(track)
