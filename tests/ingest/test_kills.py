@@ -1,4 +1,4 @@
-"""Killed again and again, an ingest comes to the library that it would have come to in peace (`make soak` at length)."""
+"""Killed again and again, an ingest comes to the library that it would have come to in peace; `make soak`, in small."""
 
 import os
 import shutil
@@ -6,14 +6,14 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random
 
 import psutil
 import pytest
-from kills import contents, differences, kill_rounds
 
+from kills import contents, differences, kill_rounds
 from talkies.core import WorkError
 from talkies.ingest import ingest
 
@@ -35,7 +35,11 @@ def folder(films: Path, write_film: WriteFilm, tmp_path_factory: pytest.TempPath
 
 def workers() -> list[psutil.Process]:
     """Return the isolated processes of this very process."""
-    return [child for child in psutil.Process().children() if "talkies.core.isolated" in child.cmdline()]
+    found = []
+    for child in psutil.Process().children():
+        with suppress(psutil.Error):  # it has just ended
+            found += [child] if "talkies.core.isolated" in child.cmdline() else []
+    return found
 
 
 @contextmanager

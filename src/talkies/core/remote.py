@@ -39,7 +39,7 @@ def list_files(url: str) -> dict[str, int]:
     details = system.find(path, detail=True)
     inside = {name: name.removeprefix(path).split("/") for name in details}
     return {
-        f"{scheme}://{name.lstrip('/')}": int(details[name]["size"] or 0)
+        f"{scheme}://{name if scheme == 'file' else name.lstrip('/')}": int(details[name]["size"] or 0)
         for name, parts in inside.items()
         if not any(part.startswith(".") for part in parts)
     }

@@ -149,7 +149,6 @@ def ingest(
         time.monotonic() - begun,
     )
     write_report(opened, report.films)
-    opened.publish(REPORT_NAME)
     return report
 
 

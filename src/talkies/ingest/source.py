@@ -3,7 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,11 +38,14 @@ class Source:
         if not is_remote(self.location):
             yield Path(self.location)
             return
-        try:
-            with fetched(self.location) as path:
-                yield path
-        except FileNotFoundError as error:
-            raise SourceError(f"{self.location} is not there any more") from error
+        with ExitStack() as stack:  # what goes wrong with the copy is not the fetching's fault
+            try:
+                path = stack.enter_context(fetched(self.location))
+            except FileNotFoundError as error:
+                raise SourceError(f"{self.text} is not there any more") from error
+            except OSError as error:
+                raise SourceError(f"{self.text} cannot be fetched ({cause_of(error)})") from error
+            yield path
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,7 +194,7 @@ def _video(stream: VideoStream, counted: _Counted, first: _FirstFrames) -> Video
     times = census.finish()
     return VideoTrack(
         index=stream.index,
-        codec=context.name if known else None,
+        codec=context.codec.canonical_name if known else None,
         width=context.width if known else 0,
         height=context.height if known else 0,
         pixel_format=context.pix_fmt if known else None,
@@ -219,7 +219,7 @@ def _audio(stream: AudioStream, number: int, counted: _Counted, first: _FirstFra
     return AudioTrack(
         number=number,
         index=stream.index,
-        codec=context.name if known else None,
+        codec=context.codec.canonical_name if known else None,
         rate_hz=context.sample_rate if known else 0,
         channels=context.channels if known else 0,
         layout=context.layout.name if known and context.channels else None,
