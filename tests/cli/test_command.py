@@ -128,3 +128,30 @@ def test_the_installed_command_works_as_its_own_process(workspace: Path) -> None
     assert done.stderr == ""
     ids = [film["film_id"] for film in json.loads(done.stdout)["films"]]
     assert ids == [film.film_id for film in Library.open(workspace / "lib").films()]
+
+
+def test_ingest_takes_its_thresholds_and_its_choice_of_sound_from_the_command_line(
+    talkies: Callable[..., Any], workspace: Path, tmp_path: Path
+) -> None:
+    call = ("ingest", workspace / "films" / "film-000.mp4", "--library", tmp_path / "lib", "--json")
+    (film,) = json.loads(talkies(*call, "--set", "judge.shortest_seconds=13").out)["films"]
+    assert (film["verdict"], film["reasons"]) == ("rejected", ["too_short"])
+    outcome = talkies(*call, "--audio-track", 2)
+    (film,) = json.loads(outcome.out)["films"]
+    assert (film["verdict"], film["reasons"], outcome.status) == ("rejected", ["no_audio"], 2)
+    assert outcome.err.endswith("sound that was chosen; its tracks are 1 (und)\n")
+    (film,) = json.loads(talkies(*call, "--audio-language", "no").out)["films"]  # Norwegian, not false
+    assert film["reasons"] == ["no_audio"]
+    (film,) = json.loads(talkies(*call, "--audio-track", 1).out)["films"]
+    assert (film["verdict"], film["reused"]) == ("accepted", False)
+
+
+def test_ingest_ends_with_a_summary_and_says_where_its_audit_is(
+    talkies: Callable[..., Any], workspace: Path, tmp_path: Path
+) -> None:
+    lib = tmp_path / "lib"
+    outcome = talkies("ingest", workspace / "films", workspace / "letter.mp4", "--library", lib, "--workers", 2)
+    assert outcome.status == 0
+    assert [line for line in outcome.out.splitlines() if line.startswith("4 films: 3 accepted, 1 rejected")]
+    assert outcome.out.splitlines()[-1] == f"the audit, film by film: {lib / 'ingest.html'}"
+    assert (lib / "ingest.html").is_file()

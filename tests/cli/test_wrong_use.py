@@ -22,6 +22,26 @@ WRONG_ARGUMENTS = {  # what is wrong: (the call, what the sentence says); {w} is
         r"\S+/empty holds no film; name a film file, or a folder",
     ),
     "ingest: no worker": (f"ingest {{w}}/films {TO_LIB} --workers 0", r"there must be at least one worker, got 0"),
+    "ingest: a typo in --set": (
+        f"ingest {{w}}/films {TO_LIB} --set judge.shortest_second=2",
+        r"unknown key 'judge\.shortest_second' in --set \(did you mean 'judge\.shortest_seconds'\?\)",
+    ),
+    "ingest: a threshold that does not fit": (
+        f"ingest {{w}}/films {TO_LIB} --set judge.most_damaged=2",
+        r"ingest: 'judge\.most_damaged' got 2: input should be less than or equal to 1",
+    ),
+    "ingest: a track before the first": (
+        f"ingest {{w}}/films {TO_LIB} --audio-track 0",
+        r"ingest: 'audio\.track' got 0: input should be greater than or equal to 1",
+    ),
+    "ingest: an unknown runner": (
+        f"ingest {{w}}/films {TO_LIB} --runner slurm",
+        r"unknown runner 'slurm'; there are local and ray",
+    ),
+    "ingest: a URL of no known kind": (
+        f"ingest carrier-pigeon://coop/films {TO_LIB}",
+        r"carrier-pigeon://coop/films cannot be reached \(.+\); name a path, or a URL that fsspec knows",
+    ),
     "ingest: a target below a file": (
         "ingest {w}/films --library {w}/letter.mp4/lib",
         r"\S+/lib cannot be made a library \(not a directory\); name a folder you may write",

@@ -1,4 +1,6 @@
-from talkies.core import cause_of, nearest, plural
+from pathlib import Path
+
+from talkies.core import cause_of, nearest, plural, text_of
 
 
 def test_a_slip_of_the_fingers_is_answered_with_the_nearest_name() -> None:
@@ -20,3 +22,8 @@ def test_the_cause_of_a_refusal_is_in_the_systems_own_words() -> None:
 def test_a_refusal_without_a_number_is_told_by_its_text_or_else_its_kind() -> None:
     assert cause_of(OSError("Cable unplugged")) == "cable unplugged"
     assert cause_of(TimeoutError()) == "timeouterror"
+
+
+def test_a_path_is_text_that_can_be_written_even_if_its_bytes_are_none() -> None:
+    assert text_of("/films/Ä \N{SNOWMAN}.mp4") == "/films/Ä \N{SNOWMAN}.mp4"
+    assert text_of(Path("/films/caf\udce9.mp4")) == "/films/caf\N{REPLACEMENT CHARACTER}.mp4"

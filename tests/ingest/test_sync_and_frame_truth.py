@@ -179,7 +179,8 @@ def test_the_film_is_taken_without_a_complaint(taken: Taken) -> None:
 def test_every_frame_shows_the_picture_that_was_on_screen_at_its_time(taken: Taken) -> None:
     expected_T, shown_T = taken.film.numbers_on_screen(), taken.numbers_T
     both = min(len(expected_T), len(shown_T))
-    wrong = [(i, int(expected_T[i]), int(shown_T[i])) for i in np.flatnonzero(expected_T[:both] != shown_T[:both])]
+    unlike = np.flatnonzero(expected_T[:both] != shown_T[:both])
+    wrong = [(int(i), int(expected_T[i]), int(shown_T[i])) for i in unlike]
     assert not wrong, f"{len(wrong)} frames are wrong, the first (frame, picture expected, picture shown): {wrong[:5]}"
     assert len(shown_T) == len(expected_T) >= SECONDS / TICK
 

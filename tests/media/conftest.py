@@ -195,10 +195,12 @@ class Reel:
 
     @staticmethod
     def _apply(stream: Any, settings: dict[str, Any]) -> None:
-        """Set what a track says of itself: `rotation`, `disposition`, attributes of its coding, else its metadata."""
+        """Set what a track says of itself: which way up, `disposition`, attributes of its coding, else its metadata."""
         for name, value in settings.items():
             if name == "rotation":
                 stream.set_display_rotation(value)
+            elif name == "matrix":
+                stream.set_display_matrix(value)
             elif name == "disposition":
                 stream.disposition = value
             elif hasattr(stream.codec_context, name):

@@ -84,16 +84,22 @@ def test_packets_in_the_order_of_decoding_are_counted_in_the_order_of_presentati
     assert counted.fps == pytest.approx(25)
 
 
-@given(st.lists(st.integers(1, 400), min_size=2, max_size=60), st.integers(-5000, 10**9), st.integers(0, 10**6))
-def test_rate_and_steadiness_are_those_of_the_steps(steps: list[int], start: int, seed: int) -> None:
-    moments = [start + sum(steps[:n]) for n in range(len(steps) + 1)]
-    disordered = moments.copy()
-    random = Random(seed)
-    for place in range(0, len(moments) - 8, 8):  # as far as B-frames go
-        part = disordered[place : place + 8]
+@pytest.mark.parametrize("seed", range(4))
+def test_pictures_that_wait_for_others_in_the_decoder_are_put_in_order(seed: int) -> None:
+    random, moments = Random(seed), [700_000 + 40 * number for number in range(240)]
+    for place in range(0, 240, 24):
+        part = moments[place : place + 24]
         random.shuffle(part)
-        disordered[place : place + 8] = part
-    counted = census([Counted(moment) for moment in disordered])
+        moments[place : place + 24] = part
+    counted = census([Counted(moment) for moment in moments], gap=0.05)
+    found = counted.finish()
+    assert (found.start_seconds, found.end_seconds) == (pytest.approx(700), pytest.approx(709.6))
+    assert (found.gaps, counted.constant_rate, counted.fps) == (0, True, pytest.approx(25))
+
+
+@given(st.lists(st.integers(1, 400), min_size=1, max_size=60), st.integers(-5000, 10**9))
+def test_rate_and_steadiness_are_those_of_the_steps(steps: list[int], start: int) -> None:
+    counted = census([Counted(start + sum(steps[:n])) for n in range(len(steps) + 1)])
     found = counted.finish()
     assert found.start_seconds == pytest.approx(start / 1000)
     assert counted.fps == pytest.approx(1000 * len(steps) / sum(steps))

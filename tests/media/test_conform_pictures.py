@@ -163,4 +163,4 @@ def test_a_song_with_cover_art_has_no_video(real_data: Path) -> None:
 def test_a_header_without_packets_has_no_pictures(real_data: Path) -> None:
     with pytest.raises(MediaError, match=r"^no picture of androidx-media__init\.mp4 can be decoded$") as caught:
         pictures_of(real_data / "awkward" / "androidx-media__init.mp4")
-    assert caught.value.code == "no_pictures"
+    assert caught.value.code == "undecodable_video"

@@ -15,7 +15,7 @@ from talkies.core import Grid
 from talkies.media import Conformer, Picture, Sound, probe
 
 GRID = Grid(16, 16_000)
-FOUR_SECONDS = [*(Fraction(n, 8) for n in range(32)), Fraction(395, 100)]  # of pictures; the last is a short one
+FOUR_SECONDS = [Fraction(n, 8) for n in range(32)]  # of pictures
 
 
 def noise(seconds: float, seed: int) -> npt.NDArray[np.int16]:

@@ -229,7 +229,12 @@ class Conformer:
 
     def _heard(self, parts: Iterator[Samples]) -> Iterator[Sound]:
         """Pass sound on as far as the pictures reach, in pieces of about a second: what is ahead at the end is cut."""
-        self._ahead.extend(parts)
+        for samples in parts:  # one by one: hours of silence must not fill the memory
+            self._ahead.append(samples)
+            yield from self._reached()
+        yield from self._reached()
+
+    def _reached(self) -> Iterator[Sound]:
         room = self.report.frames * self._grid.samples_per_frame - self.report.samples
         if not room or (room < self._grid.audio_rate_hz and not self._pictures.finished):
             return

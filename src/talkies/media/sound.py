@@ -11,8 +11,12 @@ from av.audio.resampler import AudioResampler
 
 from talkies.core import Grid
 
-GAP_TOLERANCE_SECONDS = Fraction(20, 1000)
-"""Sound whose timestamp is off by less than this goes on where the last ended; more is a gap or an overlap."""
+GAP_SECONDS, UNEVEN_GAP_SECONDS = 0.020, 0.060
+"""Sound whose timestamp is off by less than this goes on where the last ended; more is a gap or an overlap. With frames
+of uneven lengths (Vorbis) it may be more: files tell the end of a frame as its beginning."""
+STRAY_SECONDS, LASTING_SECONDS = 0.004, 1.0
+"""Timestamps of even frames that are off by more than the first, always to one side, for longer than the second are
+believed as well: a little sound was lost, or the clock of the sound is not that of the pictures."""
 
 Samples = npt.NDArray[np.int16]
 
@@ -32,6 +36,7 @@ class SoundClock:
         self._runs: deque[tuple[Fraction | None, Samples]] = deque()  # a time where a run begins, none where it goes on
         self._begun: Fraction | None = None  # the time of a run of which nothing has come out of the resampler yet
         self._due: Fraction | None = None  # where the next frame of sound is expected
+        self._strays = _Strays()
         self._form: tuple[str, str, int] | None = None  # a broadcast changes from stereo to 5.1 on the way
         self._given = 0
         self._to_drop = 0
@@ -50,7 +55,7 @@ class SoundClock:
         stamped = frame.pts is not None and frame.time_base is not None and not (self._end_to_end and self._due)
         begin = Fraction(frame.pts * frame.time_base) if stamped else (self._due or Fraction(0))  # type: ignore[operator]
         form = (frame.format.name, frame.layout.name, frame.sample_rate)
-        if self._due is None or form != self._form or abs(begin - self._due) > GAP_TOLERANCE_SECONDS:
+        if self._due is None or form != self._form or self._strays.too_far(float(begin - self._due), frame):
             self._begin_run(begin, form)
         lasting = Fraction(frame.samples, frame.sample_rate)
         self._due = (self._due or begin) + lasting
@@ -69,7 +74,7 @@ class SoundClock:
         if self._due is not None:
             self._keep(self._resampler.resample(None))
             self._resampler = self._new_resampler()
-            self.gaps += begin - self._due > GAP_TOLERANCE_SECONDS
+            self.gaps += float(begin - self._due) > GAP_SECONDS
         self._form, self._begun, self._due = form, begin, begin
         self.start = begin if self.start is None else min(self.start, begin)
 
@@ -101,3 +106,26 @@ class SoundClock:
 
     def _new_resampler(self) -> AudioResampler:
         return AudioResampler(format="s16", layout="mono", rate=self._rate)
+
+
+class _Strays:
+    """Tells sound that is elsewhere than it was expected from timestamps that are told unevenly."""
+
+    def __init__(self) -> None:
+        self._samples: int | None = None
+        self._uneven = False
+        self._error = self._lasting = 0.0
+
+    def too_far(self, error: float, frame: av.AudioFrame) -> bool:
+        """Return whether a frame begins a new run, for its timestamp is `error` seconds later than was expected."""
+        self._uneven |= self._samples is not None and frame.samples != self._samples
+        self._samples = frame.samples
+        stray = abs(error) > STRAY_SECONDS and not self._uneven
+        if not stray or error * self._error < 0:
+            self._lasting = 0.0
+        self._error = error
+        self._lasting += frame.samples / frame.sample_rate if stray else 0.0
+        if self._lasting <= LASTING_SECONDS and abs(error) <= (UNEVEN_GAP_SECONDS if self._uneven else GAP_SECONDS):
+            return False
+        self._lasting = 0.0
+        return True
