@@ -15,8 +15,8 @@ from pathlib import Path
 
 import av
 import numpy as np
-from machine import write_results
 
+from machine import write_results
 from talkies.core import Grid, Span
 from talkies.media import Conformer, Sound, SoundReader, probe, write_wav
 

@@ -9,13 +9,19 @@ from talkies.core import FilmId, Span
 from talkies.library import SHOT, FilmRecord, Library, Reason, Verdict, write_json, write_marks
 
 Commit = Callable[..., FilmRecord]
-MARKS = {SHOT: [Span(0, 64), Span(64, 160)], "black": [Span(0, 16)], "silent": [Span(8, 24), Span(100, 160)]}
+MARKS = {
+    SHOT: [Span(0, 64), Span(64, 160)],
+    "black": [Span(0, 16)],
+    "damaged": [Span(9, 10)],
+    "silent": [Span(8, 24), Span(100, 160)],
+    "still": [Span(0, 50)],
+}
 
 
 def commit_film(
     library: Library, film_id: str, source: str = "/films/a film.mp4", verdict: Verdict = Verdict.ACCEPTED
 ) -> FilmRecord:
-    """Commit a film of ten seconds with two shots and three marked spans (no spans if it is rejected)."""
+    """Commit a film of ten seconds with two shots and five marked spans (no spans if it is rejected)."""
     usable = verdict is not Verdict.REJECTED
     record = FilmRecord(
         film_id=film_id,

@@ -31,6 +31,7 @@ from talkies.media.sound import Samples, SoundClock
 from talkies.media.source import open_media, packets_of
 from talkies.media.timeline import Timeline
 from talkies.media.tracks import moving_pictures
+from talkies.media.undated import UNDATED, DecodingTimes
 
 MOST_ASPECT = 8.0
 """Pictures longer than this many times their height, or higher, are not a film's."""
@@ -130,6 +131,7 @@ class Conformer:
         self._sounds = SoundClock(grid, sound_end_to_end)
         self._ahead: deque[Samples] = deque()  # sound that waits for its pictures
         self._damage: list[tuple[Fraction, Fraction]] = []
+        self._undated = DecodingTimes() if info.container in UNDATED else None
         self.report = ConformReport()
 
     def __iter__(self) -> Iterator[Picture | Sound]:
@@ -192,6 +194,8 @@ class Conformer:
         except FFmpegError:
             self._note_damage(packet.pts, packet.duration, packet.time_base, picture)
             return []
+        if self._undated and picture:
+            self._undated.date(packet, [frame for frame in frames if isinstance(frame, av.VideoFrame)])
         for frame in frames:
             if frame.is_corrupt:
                 self._note_damage(frame.pts, _duration_of(frame), frame.time_base, picture)
@@ -205,6 +209,8 @@ class Conformer:
             return []
         for frame in frames:
             frame.time_base = stream.time_base  # PyAV leaves it out of what a flush gives
+            if self._undated and isinstance(frame, av.VideoFrame):
+                frame.pts = None  # it goes on where the last one ended
         return frames
 
     def _note_damage(self, pts: int | None, duration: int | None, base: Fraction | None, picture: bool) -> None:

@@ -3,11 +3,14 @@
 from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import cache
+from typing import Any
 
 import av
 import numpy as np
 import numpy.typing as npt
 from av.audio.resampler import AudioResampler
+from av.error import FFmpegError
 
 from talkies.core import Grid
 
@@ -52,6 +55,8 @@ class SoundClock:
 
     def push(self, frame: av.AudioFrame) -> Iterator[Samples]:
         """Take the next frame; yield what can be given."""
+        if not _can_be_mixed(frame.layout.name):
+            frame = _mixed_by_hand(frame)
         stamped = frame.pts is not None and frame.time_base is not None and not (self._end_to_end and self._due)
         begin = Fraction(frame.pts * frame.time_base) if stamped else (self._due or Fraction(0))  # type: ignore[operator]
         form = (frame.format.name, frame.layout.name, frame.sample_rate)
@@ -106,6 +111,29 @@ class SoundClock:
 
     def _new_resampler(self) -> AudioResampler:
         return AudioResampler(format="s16", layout="mono", rate=self._rate)
+
+
+@cache
+def _can_be_mixed(layout: str) -> bool:
+    """Return whether FFmpeg knows what the channels of a layout are."""
+    frame = av.AudioFrame("s16", layout, 16)
+    frame.sample_rate = 16_000
+    try:
+        AudioResampler(format="s16", layout="mono").resample(frame)
+    except FFmpegError:
+        return False
+    return True
+
+
+def _mixed_by_hand(frame: av.AudioFrame) -> av.AudioFrame:
+    """Return as mono what FFmpeg cannot mix: of ambisonic sound its first channel, from all around; else the mean."""
+    packed = AudioResampler(format=frame.format.packed.name).resample(frame)[0]
+    samples_SC = packed.to_ndarray().reshape(packed.samples, -1)
+    mono_S = samples_SC[:, 0] if frame.layout.name.startswith("ambisonic") else samples_SC.mean(axis=1)
+    mono_1S: Any = np.ascontiguousarray(mono_S[None], samples_SC.dtype)
+    mono = av.AudioFrame.from_ndarray(mono_1S, format=packed.format.name, layout="mono")
+    mono.sample_rate, mono.pts, mono.time_base = frame.sample_rate, frame.pts, frame.time_base
+    return mono
 
 
 class _Strays:
