@@ -15,7 +15,7 @@ import numpy as np
 import psutil
 import pytest
 
-from talkies.core import Isolated, IsolationError, MediaError, ProcessLimits, UsageError
+from talkies.core import Isolated, IsolationError, MediaError, ProcessLimits, UsageError, WorkError
 
 LIMITS = work.LIMITS
 MB = 1_000_000
@@ -141,6 +141,15 @@ def test_a_report_a_frame_is_not_a_message_a_frame(isolated: Isolated) -> None:
     told: list[float] = []
     isolated.call(work.report_quickly, 100_000, told.append)
     assert 1 <= len(told) < 100
+
+
+def test_a_callback_that_fails_is_not_the_works_fault_and_its_answer_is_not_the_next_ones(isolated: Isolated) -> None:
+    def fail(_: float) -> None:
+        raise ValueError("no room for the bar")
+
+    with pytest.raises(WorkError, match=r"the progress could not be shown \(ValueError: no room for the bar\)"):
+        isolated.call(work.work, 6, fail)
+    assert isolated.call(work.double, 21) == 42
 
 
 def test_what_takes_too_much_memory_is_stopped() -> None:

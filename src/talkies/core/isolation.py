@@ -103,8 +103,16 @@ class Isolated:
                 if kind == "failed":
                     raise value
                 if on_progress:
-                    on_progress(value)
+                    self._tell(on_progress, value)
             self._check(begun, heard)
+
+    def _tell(self, on_progress: Report, value: float) -> None:
+        """Tell a caller's own callback; what it raises is the caller's fault, and must not be taken for the work's."""
+        try:
+            on_progress(value)
+        except Exception as error:
+            self._end()  # it works on, and its answer would be taken for that of the next call
+            raise WorkError(f"the progress could not be shown ({type(error).__name__}: {error})") from error
 
     def _check(self, begun: float, heard: float) -> None:
         now, limits = time.monotonic(), self._limits
