@@ -2,8 +2,8 @@
 
     python benchmarks/ingest.py --film FILM [--runs 3] [--only speed scaling memory catalogue]
 
-Writes `benchmarks/results/ingest_<hardware>_<date>.md`. FFmpeg is the command line program on the path; times are those
-of whole processes, in turns within one run, and what counts is their ratio.
+Writes `benchmarks/results/ingest_<part>_<hardware>_<date>.md` for each part. FFmpeg is the command line program on the
+path; times are those of whole processes, in turns within one run, and what counts is their ratio.
 """
 
 import argparse
@@ -40,11 +40,9 @@ def main() -> None:
         "memory": memory,
         "catalogue": lambda folder: catalogue(folder, wanted.runs),
     }
-    sections: list[str] = []
     for part in wanted.only:
         with tempfile.TemporaryDirectory() as folder:
-            sections += [f"## {part.capitalize()}", "", *measures[part](Path(folder)), ""]
-    write_results("ingest", "Ingest", sections)
+            write_results(f"ingest_{part}", f"Ingest: {part}", measures[part](Path(folder)))
 
 
 def speed(film: Path, folder: Path, runs: int) -> list[str]:

@@ -225,5 +225,5 @@ def test_a_real_film_in_surround_is_mixed_by_the_standard(real_data: Path) -> No
             break
     shown = np.concatenate(pieces)[: seconds * 48_000].astype(float)
     assert first == 0
-    assert np.abs(shown).max() > 500
+    assert np.abs(shown).max() > 100  # it begins quietly, but it is no silence
     assert np.abs(shown - expected[: len(shown)]).max() <= 2

@@ -72,7 +72,9 @@ def write_report(library: Library, films: Sequence[Ingested]) -> Path:
     """
     path = library.root / REPORT_NAME
     try:
-        write_atomically(path, _page(library, films))
+        page = _page(library, films)
+        if not (path.is_file() and path.read_text(encoding="utf-8", errors="replace") == page):
+            write_atomically(path, page)  # an ingest that found nothing new changes nothing
         library.publish(REPORT_NAME)
     except OSError as error:
         raise WorkError(

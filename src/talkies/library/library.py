@@ -209,6 +209,7 @@ class Library:
     def remove(self, film_id: FilmId) -> None:
         """Take a film out of the library."""
         with staging_folder(self._films, film_id) as folder, locked(self._films / ".lock"):
+            self._mark_stale(film_id)  # the same film may come again before the tables are written
             if self.film_folder(film_id).exists():
                 self.film_folder(film_id).rename(folder / "gone")
             if self._mirror:
@@ -268,9 +269,10 @@ class Library:
         if self._mirror:
             self._mirror.fetch_catalogue()
         here = self._film_ids()
-        known = {row.film_id for row in self._catalogue.films()} if self._catalogue.is_whole() else set()
+        whole = self._catalogue.is_whole()
+        known = {row.film_id for row in self._catalogue.films()} if whole else set()
         changes = [self._change(film_id) for film_id in here if film_id not in known]
-        if changes or known != set(here) or self._catalogue.stale():
+        if not whole or changes or known != set(here) or self._catalogue.stale():
             self._catalogue.update(changes, known.intersection(here))
             if self._mirror:
                 self._mirror.send_catalogue()
