@@ -150,13 +150,14 @@ def catalogue(folder: Path, runs: int) -> list[str]:
 
 
 _OPEN = """
-import json, resource, sys, time
+import json, sys, time
+from talkies.core import peak_memory_bytes
 from talkies.library import Library
 begun = time.perf_counter()
 films = Library.open(sys.argv[1]).films()
 seconds = time.perf_counter() - begun
 assert len(films) == 101_000, len(films)
-print(json.dumps({"seconds": seconds, "bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))
+print(json.dumps({"seconds": seconds, "bytes": peak_memory_bytes()}))
 """
 
 
