@@ -91,7 +91,7 @@ def scaling(film: Path, folder: Path, runs: int) -> list[str]:
         f"- workers of one thread each: two workers do {med(gains):.2f} times the work of one in the same time "
         f"({', '.join(f'{g:.2f}' for g in gains)}; wanted: 1.7)",
         f"- one worker that may use all cores takes {med(plain):.2f} times as long for both films as two workers of "
-        "one thread: alone it keeps the cores nearly as busy",
+        "one thread",
     ]
 
 
