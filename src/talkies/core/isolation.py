@@ -217,22 +217,23 @@ def serve(descriptor: int, parent: int) -> None:
                 connection.send_bytes(pickle.dumps(("progress", value)))
 
         try:
-            answer = pickle.dumps(("done", function(item, report)))
-        except Exception as error:  # noqa: BLE001  # it is raised where the call was made
-            answer = pickle.dumps(("failed", _portable(error)))
+            answer = "done", function(item, report)
+        except Exception as error:  # noqa: BLE001  # it goes to who called
+            answer = "failed", error
         try:
-            connection.send_bytes(answer)
+            connection.send_bytes(_pickled(answer))
         except ConnectionError:
             return
 
 
-def _portable(error: Exception) -> Exception:
-    """Return an exception, or its words if it cannot travel: what it holds cannot, or it cannot be made again."""
+def _pickled(answer: tuple[str, Any]) -> bytes:
+    """Return an answer as bytes; an exception that cannot travel goes as its words."""
     try:
-        pickle.loads(pickle.dumps(error))  # noqa: S301  # our own exception
-    except (pickle.PickleError, TypeError, AttributeError):  # what pickle raises, each by its own cause
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return error
+        data = pickle.dumps(answer)
+        pickle.loads(data)  # noqa: S301  # some exceptions are pickled, but cannot be made again
+    except (pickle.PickleError, TypeError, AttributeError):  # what pickle raises for what cannot travel
+        return pickle.dumps(("failed", RuntimeError(f"{type(answer[1]).__name__}: {answer[1]}")))
+    return data
 
 
 def _end_with(parent: int) -> None:

@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -139,8 +140,11 @@ def ingest(
             told.done(task, outcome)
         everything = list(_in_order(found, outcomes))
         _forget_mended(opened, everything)
-    finally:
-        opened.update_catalogue()
+    except BaseException:
+        with suppress(WorkError):  # a full disk that stopped a film stops the tables too: the film's sentence is told
+            opened.update_catalogue()
+        raise
+    opened.update_catalogue()
     report = IngestReport(
         opened,
         tuple(outcome for outcome in everything if isinstance(outcome, Ingested)),
