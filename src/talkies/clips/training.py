@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from talkies.clips.config import ClipConfig
 from talkies.clips.source import ClipSource
-from talkies.core import FilmId, LibraryError, Span, plural
-from talkies.library import FilmEntry, Library, Profile
+from talkies.core import FilmId, LibraryError, SpanTable, plural
+from talkies.library import SHOT, FilmEntry, Library, Profile
 from talkies.sampling import BatchPlan, FilmSpans, SamplingConfig
 
 
@@ -35,21 +37,24 @@ def open_for_training(
     if film_ids is not None:
         films = _only(films, film_ids, library)
     shape = clip.on(opened.profile.fps)
-    spans = {film.id: _sound_spans(opened, film) for film in films}
-    table = FilmSpans.of(spans, {film.id: film.name for film in films})
-    plan = BatchPlan.of(table, sampling, shape.window_frames, opened.profile.fps, seed)
+    films = sorted(films, key=lambda film: film.film_id)
+    table = FilmSpans(
+        tuple(film.id for film in films),
+        _eligible(opened, films, sampling),
+        tuple(film.name for film in films),
+        opened.spans(films, {SHOT}) if sampling.one_clip_per_shot else None,
+    )
+    plan = BatchPlan(table, sampling, shape.window_frames, opened.profile.fps, seed)
     return TrainingClips(ClipSource(opened, shape), plan, opened.profile)
 
 
-def _sound_spans(library: Library, film: FilmEntry) -> list[Span]:
-    """Return what of a film was decoded as it is: nothing that a decoder patched up is ever learnt from."""
-    if not any(reason.code == "damaged_packets" for reason in film.reasons):
-        return [Span(0, film.frames)]
-    bounds = [0]
-    for span in library.marks_of(film.id).get("damaged", []):
-        bounds += [span.start_frame, span.end_frame]
-    bounds.append(film.frames)
-    return [Span(start, end) for start, end in zip(bounds[::2], bounds[1::2], strict=True) if start < end]
+def _eligible(library: Library, films: Sequence[FilmEntry], sampling: SamplingConfig) -> SpanTable:
+    """Return what clips may be drawn from: nothing marked to be excluded, and nothing that a decoder patched up."""
+    fps = library.profile.fps
+    first, last = (round(seconds * fps) for seconds in (sampling.skip_first_seconds, sampling.skip_last_seconds))
+    frames_F = np.array([film.frames for film in films], np.int64)
+    whole = SpanTable.between(np.full_like(frames_F, first), frames_F - last)
+    return whole.without(library.spans(films, {*sampling.exclude, "damaged"}))
 
 
 def _only(films: Sequence[FilmEntry], film_ids: Sequence[str], library: str | Path) -> list[FilmEntry]:

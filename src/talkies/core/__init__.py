@@ -22,6 +22,7 @@ from talkies.core.film_id import FilmId, as_film_id
 from talkies.core.isolation import Isolated, IsolationError, ProcessLimits, Report, peak_memory_bytes
 from talkies.core.parallel import ahead, in_processes
 from talkies.core.remote import fetched, filesystem, is_remote, list_files
+from talkies.core.spans import Int64s, SpanTable, film_line
 from talkies.core.time import ClipShape, Grid, Span
 from talkies.core.words import cause_of, nearest, plural, text_of
 
@@ -37,6 +38,7 @@ __all__ = [
     "Embeddings",
     "FilmId",
     "Grid",
+    "Int64s",
     "Isolated",
     "IsolationError",
     "LibraryError",
@@ -47,6 +49,7 @@ __all__ = [
     "RunError",
     "SourceError",
     "Span",
+    "SpanTable",
     "TalkiesError",
     "UsageError",
     "WorkError",
@@ -55,6 +58,7 @@ __all__ = [
     "cause_of",
     "fetched",
     "filesystem",
+    "film_line",
     "hash_of_file",
     "in_processes",
     "is_remote",

@@ -14,12 +14,13 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 
-from talkies.core import FilmId, LibraryError, Span, as_film_id, replace_atomically
+from talkies.core import FilmId, Int64s, LibraryError, Span, as_film_id, replace_atomically
 from talkies.library.mirror import STALE
 from talkies.library.record import SCHEMA_VERSION, FilmRecord, Reason, Verdict
 
@@ -118,6 +119,21 @@ class Catalogue:
             return []
         rows = map(FilmEntry, *(column.to_pylist() for column in table.columns))
         return [row for row in rows if row.film_id not in stale] if stale else list(rows)
+
+    def spans(self, kinds: Iterable[str], numbers: Mapping[str, int]) -> Int64s:
+        """Return film number, start and end `[R, 3]` of every span of these kinds, of the films that have a number."""
+        wanted = set(kinds)
+        tables = [self._read("shots", _SHOTS)] if SHOT in wanted else []
+        marked = self._read("spans", _SPANS) if wanted - {SHOT} else None
+        if marked is not None:
+            tables.append(marked.filter(pc.is_in(marked.column("kind"), pa.array(sorted(wanted)))))
+        table = pa.concat_tables([t.select(_SHOTS.names) for t in tables if t is not None] or [_SHOTS.empty_table()])
+        place = pc.index_in(table.column("film_id"), pa.array(list(numbers), pa.string()))
+        known = pc.is_valid(place)
+        columns = [place.filter(known), *(table.column(name).filter(known) for name in ("start_frame", "end_frame"))]
+        rows_R3 = np.stack([column.to_numpy().astype(np.int64) for column in columns], axis=1)
+        rows_R3[:, 0] = np.array(list(numbers.values()), np.int64)[rows_R3[:, 0]]
+        return rows_R3
 
     def stale(self) -> set[str]:
         """Return the ids of films that were replaced since the tables were written."""

@@ -9,12 +9,24 @@ library/
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+
 from talkies.config import Config
-from talkies.core import FilmId, LibraryError, Span, WorkError, cause_of, is_remote, nearest, remove_abandoned
+from talkies.core import (
+    FilmId,
+    LibraryError,
+    Span,
+    SpanTable,
+    WorkError,
+    cause_of,
+    is_remote,
+    nearest,
+    remove_abandoned,
+)
 from talkies.library.catalogue import SHOT, Catalogue, Change, FilmEntry, read_marks
 from talkies.library.mirror import Mirror
 from talkies.library.profile import Profile
@@ -152,6 +164,25 @@ class Library:
     def marks_of(self, film_id: FilmId) -> dict[str, list[Span]]:
         """Return a film's spans by kind (`shot`, `black`, `silent`, `still`, `damaged`), each in order."""
         return read_marks(self.film_file(film_id, "shots.parquet"))
+
+    def spans(self, films: Sequence[FilmEntry], kinds: Collection[str]) -> SpanTable:
+        """Return the spans of these kinds (see `marks_of`) of many films, those of one film joined where they overlap.
+
+        Those of films that the catalogue holds come from its tables; only for others a file is opened.
+        """
+        number = {film.film_id: i for i, film in enumerate(films)}
+        known = number.keys() & {row.film_id for row in self._catalogue.films()}
+        rest = [
+            (number[film.film_id], span.start_frame, span.end_frame)
+            for film in films
+            if film.film_id not in known
+            for kind, spans in self.marks_of(film.id).items()
+            if kind in kinds
+            for span in spans
+        ]
+        listed_R3 = self._catalogue.spans(kinds, {i: n for i, n in number.items() if i in known})
+        rows_R3 = np.concatenate([listed_R3, np.array(rest, np.int64).reshape(-1, 3)])
+        return SpanTable.of_rows(len(films), *rows_R3.T)
 
     def shots_of(self, film_id: FilmId) -> list[Span]:
         """Return a film's shots in order."""

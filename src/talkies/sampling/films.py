@@ -1,73 +1,57 @@
-"""The spans that clips may be drawn from, film by film."""
+"""The films that clips may be drawn from."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
-from talkies.core import FilmId, Span
+from talkies.core import FilmId, Int64s, Span, SpanTable
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class FilmSpans:
-    """Films and their eligible spans: `spans[i]`, ordered and apart from each other, are those of `film_ids[i]`.
+    """Films and what is eligible of them: film *i* has the spans of row *i*; `shots` are needed for one clip a shot.
 
     `names` are what films are called in messages.
 
     Raises:
-        ValueError: if the parts do not agree, a film is there twice, or the spans of one overlap or are out of order.
+        ValueError: if the parts do not agree, or a film is there twice.
     """
 
     film_ids: tuple[FilmId, ...]
-    spans: tuple[tuple[Span, ...], ...]
+    spans: SpanTable
     names: tuple[str, ...]
+    shots: SpanTable | None = None
 
     def __post_init__(self) -> None:
-        if not len(self.film_ids) == len(self.spans) == len(self.names):
+        shots = len(self.film_ids) if self.shots is None else len(self.shots)
+        if not len(self.film_ids) == len(self.spans) == len(self.names) == shots:
             raise ValueError(
-                f"films, spans and names differ in number: {len(self.film_ids)}, {len(self.spans)}, {len(self.names)}"
+                f"films, spans, names and shots differ in number: "
+                f"{len(self.film_ids)}, {len(self.spans)}, {len(self.names)}, {shots}"
             )
         if len(set(self.film_ids)) != len(self.film_ids):
             raise ValueError("a film is there twice")
-        for spans in self.spans:
-            if any(left.end_frame > right.start_frame for left, right in pairwise(spans)):
-                raise ValueError(f"a film's spans must be in order and apart, got {spans}")
 
     @classmethod
-    def of(cls, spans: Mapping[FilmId, Sequence[Span]], names: Mapping[FilmId, str] | None = None) -> "FilmSpans":
+    def of(
+        cls,
+        spans: Mapping[FilmId, Sequence[Span]],
+        names: Mapping[FilmId, str] | None = None,
+        shots: Mapping[FilmId, Sequence[Span]] | None = None,
+    ) -> "FilmSpans":
         """Return the films of a mapping, in the order of their ids."""
-        ids = sorted(spans)
-        return cls(tuple(ids), tuple(tuple(spans[i]) for i in ids), tuple((names or {}).get(i, i) for i in ids))
+        ids = tuple(sorted(spans))
+        called = tuple((names or {}).get(i, i) for i in ids)
+        return cls(
+            ids, SpanTable.of([spans[i] for i in ids]), called, SpanTable.of([shots[i] for i in ids]) if shots else None
+        )
 
     def __len__(self) -> int:
         return len(self.film_ids)
 
-    def starts_of(self, film: int, window_frames: int) -> "Starts":
-        """Return every frame of film number `film` at which a window of that length fits inside one span."""
-        fitting = [span for span in self.spans[film] if len(span) >= window_frames]
-        counts = [len(span) - window_frames + 1 for span in fitting]
-        return Starts(
-            np.array([span.start_frame for span in fitting], np.int64),
-            np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Starts:
-    """The eligible starting frames of one film, numbered from 0 without holes.
-
-    `first[j]` is the first start in span *j*, `offset[j]` its number; `offset[-1]` is how many there are. Two starts
-    are at least as far apart in frames as in number, for holes only add to the distance.
-    """
-
-    first: np.ndarray[tuple[int], np.dtype[np.int64]]
-    offset: np.ndarray[tuple[int], np.dtype[np.int64]]
-
-    def __len__(self) -> int:
-        return int(self.offset[-1])
-
-    def frames(self, numbers: np.ndarray[tuple[int], np.dtype[np.int64]]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        """Return the frames of the starts with these numbers."""
-        span = np.searchsorted(self.offset, numbers, side="right") - 1
-        return self.first[span] + numbers - self.offset[span]
+    def only(self, kept_F: Int64s) -> "FilmSpans":
+        """Return these films alone."""
+        kept = np.asarray(kept_F)
+        ids, names = (tuple(values[film] for film in kept) for values in (self.film_ids, self.names))
+        return FilmSpans(ids, self.spans.only(kept), names, self.shots.only(kept) if self.shots else None)

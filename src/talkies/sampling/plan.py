@@ -1,28 +1,26 @@
 """The plan of batches: M films × k clips, within-film sampling after *On Negative Sampling for Audio-Visual Contrastive
 Learning from Movies* (arXiv:2205.00073).
 
-Films are taken in turn from a seeded circle: batch *b* of a cycle takes the *M* films from place *b·M* on, and a cycle
-ends after F/gcd(F, M) batches, when the circle closes; then it is shuffled anew. So the films of a batch are distinct,
-and at any time every film has been visited equally often within one (F: number of films).
-
-Clips of one film are drawn uniformly from all choices of k starts that keep the gap: choosing k of N starts at least d
-apart is choosing k distinct of N − (k−1)(d−1), and spreading them by d−1 each. Where a film has several spans, its
-starts are numbered on without the holes and the gap is kept in these numbers, which keeps it in frames all the more;
-choices that only a hole sets apart are not drawn.
+Which films a batch takes is the matter of a `FilmOrder`, which of a film's clips that of a `ClipDraw`. Both draw from
+streams that are found by (seed, step) alone, so any batch can be had at any time, by any rank.
 """  # noqa: D205
 
-from dataclasses import dataclass, field
-from functools import lru_cache
-from math import ceil, gcd
+from collections.abc import Sequence
+from math import ceil
 
 import numpy as np
 
-from talkies.core import ClipRequest, PlanError, Span, plural
+from talkies.core import Int64s, PlanError, plural
 from talkies.sampling.config import SamplingConfig
-from talkies.sampling.films import FilmSpans, Starts
+from talkies.sampling.draw import ClipDraw, DrawAnywhere, DrawOneAShot
+from talkies.sampling.films import FilmSpans
+from talkies.sampling.order import ByWeight, EquallyOften, FilmOrder
+from talkies.sampling.requests import BatchRequests
+from talkies.sampling.schedule import Schedule
+from talkies.sampling.starts import Starts
+from talkies.sampling.streams import Stream, generator
 
 _MOST_NAMED = 5
-_FILMS, _CLIPS = range(2)  # each purpose draws from its own streams
 
 
 def within_film_share(films_per_batch: int, clips_per_film: int) -> float:
@@ -30,85 +28,115 @@ def within_film_share(films_per_batch: int, clips_per_film: int) -> float:
     return (clips_per_film - 1) / (films_per_batch * clips_per_film - 1)
 
 
-@dataclass(frozen=True)
 class BatchPlan:
-    """The sequence of global batches, a pure function of (seed, step).
+    """The sequence of global batches, a pure function of (seed, step), on a grid of `fps` frames a second.
 
-    `window_frames` is the length of a clip's window; `gap_frames` the least distance between windows of one film.
+    `films` are those that batches are drawn from, `left_out` the names of those that are too short and were left out.
 
     Raises:
-        PlanError: if there are fewer films than a batch takes, or a film is too short for its clips; films are named.
+        PlanError: if there are fewer films than a batch takes, a film is too short for its clips (they are named), or
+            the clips of one film cannot lie in the widest window.
     """
 
-    films: FilmSpans
-    films_per_batch: int
-    clips_per_film: int
-    window_frames: int
-    gap_frames: int
-    seed: int
-    _starts: list[Starts] = field(init=False, repr=False, compare=False)
+    def __init__(self, films: FilmSpans, config: SamplingConfig, window_frames: int, fps: int, seed: int) -> None:
+        self.config, self.seed, self.window_frames = config, seed, window_frames
+        self._fps, self._schedule = fps, Schedule(config)
+        self._apart = window_frames + ceil(config.least_gap_seconds * fps - 1e-9)
+        self._reach = self._reach_of(config)
+        self.films = films
+        self.left_out: tuple[str, ...] = ()
+        self._prepare()
+        most_F = self._draw.most_F
+        if (short_F := most_F < self._schedule.most_clips).any():
+            if config.short_films == "refuse":
+                raise PlanError(self._too_short(np.flatnonzero(short_F), most_F))
+            self.left_out = tuple(films.names[film] for film in np.flatnonzero(short_F))
+            self.films = films.only(np.flatnonzero(~short_F))
+            self._prepare()
+        self._refuse_too_few()
+        self._order = self._order_of(config)
 
-    def __post_init__(self) -> None:
-        if len(self.films) < self.films_per_batch:
-            raise PlanError(
-                f"a batch takes {plural(self.films_per_batch, 'film')} and the library has {len(self.films)}; "
-                f"ingest more films, or set sampling.films_per_batch to at most {len(self.films)}"
-            )
-        starts = [self.films.starts_of(film, self.window_frames) for film in range(len(self.films))]
-        object.__setattr__(self, "_starts", starts)
-        self._refuse_short_films()
+    def __repr__(self) -> str:
+        return f"BatchPlan({len(self.films)} films, {self.config.batch_clips} clips a batch, seed {self.seed})"
 
-    @classmethod
-    def of(cls, films: FilmSpans, config: SamplingConfig, window_frames: int, fps: int, seed: int) -> "BatchPlan":
-        """Return the plan that a config asks for, on a grid of `fps` frames a second."""
-        gap = ceil(config.least_gap_seconds * fps - 1e-9)
-        return cls(films, config.films_per_batch, config.clips_per_film, window_frames, gap, seed)
-
-    def batch(self, step: int) -> tuple[ClipRequest, ...]:
+    def batch(self, step: int) -> BatchRequests:
         """Return the M × k requests of one step: film by film, each film's clips in the order of time."""
-        return tuple(request for film in self.films_of(step) for request in self._clips(step, film))
+        clips, film_M = self.clips_per_film(step), self.films_of(step)
+        random = generator(self.seed, Stream.CLIPS, step)
+        number_MK = self._draw.draw(random, film_M, clips)
+        film_N, number_N = np.repeat(film_M, clips), number_MK.reshape(-1)
+        start_N = self._starts.frame(number_N)
+        shift_N = self._shifts(random, film_N, number_N) if self._within else np.zeros_like(start_N)
+        return BatchRequests(self.films.film_ids, film_N, start_N, shift_N, self.window_frames)
 
-    def films_of(self, step: int) -> list[int]:
-        """Return the numbers of the M films of one step."""
-        count = len(self.films)
-        cycle, place = divmod(step, count // gcd(count, self.films_per_batch))
-        circle = _circle(self.seed, cycle, count)
-        return [int(circle[(place * self.films_per_batch + i) % count]) for i in range(self.films_per_batch)]
+    def films_of(self, step: int) -> Int64s:
+        """Return the numbers `[M]` of the films of one step."""
+        return self._order.films_of(step)
 
-    def _clips(self, step: int, film: int) -> list[ClipRequest]:
-        starts, k, spread = self._starts[film], self.clips_per_film, self._apart - 1
-        random = _random(self.seed, _CLIPS, step, film)
-        chosen = np.sort(random.choice(len(starts) - (k - 1) * spread, size=k, replace=False, shuffle=False))
-        frames = starts.frames(chosen + spread * np.arange(k))
-        film_id = self.films.film_ids[film]
-        return [ClipRequest(film_id, Span(int(f), int(f) + self.window_frames)) for f in frames]
+    def clips_per_film(self, step: int) -> int:
+        """Return how many clips each film gives at one step."""
+        return self._schedule.at(step).clips
+
+    def _prepare(self) -> None:
+        self._starts = Starts(self.films.spans, self.window_frames)
+        self._draw = self._draw_of(self.config)
+
+    def _draw_of(self, config: SamplingConfig) -> ClipDraw:
+        if not config.one_clip_per_shot:
+            return DrawAnywhere(self._starts, self._apart, self._reach)
+        if self.films.shots is None:
+            raise ValueError("one clip a shot needs the shots of the films")
+        return DrawOneAShot(self._starts, self._apart, self._reach, self.films.shots)
+
+    def _order_of(self, config: SamplingConfig) -> FilmOrder:
+        if config.film_weights == "duration":
+            return ByWeight(self._starts.count_F, self._schedule, self.seed)
+        return EquallyOften(len(self.films), self._schedule, self.seed)
+
+    def _reach_of(self, config: SamplingConfig) -> int | None:
+        """Return how far the last start of a film's clips may lie behind the first."""
+        if config.widest_window_seconds is None:
+            return None
+        reach = int(config.widest_window_seconds * self._fps + 1e-9) - self.window_frames
+        need = (self._schedule.most_clips - 1) * self._apart
+        if reach < need:
+            raise PlanError(
+                f"{plural(self._schedule.most_clips, 'clip')} with their gaps take "
+                f"{(need + self.window_frames) / self._fps:g} s, and sampling.widest_window_seconds is "
+                f"{config.widest_window_seconds:g}; make it longer, or the clips fewer or their gap smaller"
+            )
+        return reach
 
     @property
-    def _apart(self) -> int:
-        """The least distance between two starts of one film."""
-        return self.window_frames + self.gap_frames
+    def _within(self) -> int:
+        """How far a clip's sound may lie from its pictures, in frames; 0 if it is that of the same moment."""
+        return int(self.config.positives_within_seconds * self._fps + 1e-9)
 
-    def _most_clips(self, film: int) -> int:
-        return (len(self._starts[film]) - 1) // self._apart + 1 if len(self._starts[film]) else 0
+    def _shifts(self, random: np.random.Generator, film_N: Int64s, number_N: Int64s) -> Int64s:
+        """Return how far off the sound of each clip is: another start within reach, each equally often."""
+        frame_N = self._starts.frame(number_N)
+        low_N = self._starts.number_from(film_N, np.maximum(frame_N - self._within, 0))
+        high_N = self._starts.number_from(film_N, frame_N + self._within + 1)
+        other_N = low_N + (random.random(len(film_N)) * (high_N - low_N - 1)).astype(np.int64)
+        other_N += (other_N >= number_N) & (high_N - low_N > 1)  # any but its own, where there is another
+        return self._starts.frame(other_N) - frame_N
 
-    def _refuse_short_films(self) -> None:
-        most = [self._most_clips(film) for film in range(len(self.films))]
-        short = [film for film, clips in enumerate(most) if clips < self.clips_per_film]
-        if not short:
+    def _refuse_too_few(self) -> None:
+        if len(self.films) >= self._schedule.most_films:
             return
-        named = ", ".join(f"{self.films.names[film]} (at most {most[film]})" for film in short[:_MOST_NAMED])
-        more = f" and {len(short) - _MOST_NAMED} more" if len(short) > _MOST_NAMED else ""
-        remedy = f"set sampling.clips_per_film to at most {min(most)}, or " if min(most) > 1 else ""
+        left = f" ({plural(len(self.left_out), 'film')} too short for its clips left out)" if self.left_out else ""
+        remedy = f", or set sampling.films_per_batch to at most {len(self.films)}" if len(self.films) else ""
         raise PlanError(
-            f"{plural(len(short), 'film')} cannot give {plural(self.clips_per_film, 'clip')} a batch: {named}{more}; "
-            f"{remedy}shorten the clips or the gap, or ingest without it"
+            f"a batch takes {plural(self._schedule.most_films, 'film')} and the library has {len(self.films)}{left}; "
+            f"ingest more films{remedy}"
         )
 
-
-@lru_cache(maxsize=2)
-def _circle(seed: int, cycle: int, count: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    return _random(seed, _FILMS, cycle).permutation(count).astype(np.int64)
-
-
-def _random(seed: int, *key: int) -> np.random.Generator:
-    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
+    def _too_short(self, short: Sequence[int] | Int64s, most_F: Int64s) -> str:
+        clips, least = self._schedule.most_clips, int(most_F.min())
+        named = ", ".join(f"{self.films.names[film]} (at most {most_F[film]})" for film in short[:_MOST_NAMED])
+        more = f" and {len(short) - _MOST_NAMED} more" if len(short) > _MOST_NAMED else ""
+        remedy = f"set sampling.clips_per_film to at most {least}, or " if least > 1 else ""
+        return (
+            f"{plural(len(short), 'film')} cannot give {plural(clips, 'clip')} a batch: {named}{more}; {remedy}"
+            f"shorten the clips or the gap, or leave such films out with sampling.short_films=leave_out"
+        )

@@ -46,12 +46,12 @@ class RunConfig(Config):
 
     @model_validator(mode="after")
     def _there_is_something_to_learn(self) -> Self:
-        if self.sampling.films_per_batch % self.training.devices:
+        if self.sampling.batch_clips % self.training.devices:
             raise ValueError(
-                f"sampling.films_per_batch must be a multiple of training.devices, "
-                f"got {self.sampling.films_per_batch} and {self.training.devices}"
+                f"the {self.sampling.batch_clips} clips of a batch must divide among training.devices, "
+                f"got {self.training.devices}"
             )
-        if self.sampling.clips_per_film == 1 and self.objective.cross_film_weight == 0:
+        if 1 in self.sampling.clip_counts and self.objective.cross_film_weight == 0:
             raise ValueError(
                 "with sampling.clips_per_film = 1 there are no within-film negatives, and with "
                 "objective.cross_film_weight = 0 no others count: set the weight to 1 for the usual random recipe"
