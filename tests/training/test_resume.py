@@ -1,20 +1,12 @@
 """A run that was interrupted goes on as if nothing had happened."""
 
 import json
-import os
-import random
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 
-from talkies.config import to_yaml
 from talkies.core import LibraryError, RunError
 from talkies.ingest import ingest
 from talkies.library import Library
@@ -166,27 +158,3 @@ def test_a_run_goes_on_with_the_films_that_it_began_with(
     render_films(tmp_path / "more", 1, SynthConfig(seconds=6.0), seed=70)
     ingest([tmp_path / "more"], grown)
     assert pretrain(grown, small(), interrupted, resume=True).stamp == whole_run.stamp
-
-
-@pytest.mark.slow
-def test_a_run_that_was_killed_at_any_moment_ends_where_the_unbroken_one_does(
-    library: Library, small: Config, tmp_path: Path, whole_run: PretrainReport
-) -> None:
-    run, recipe = tmp_path / "run", tmp_path / "recipe.yaml"
-    recipe.write_text(to_yaml(small("training.checkpoint_every=1")))
-    command = [sys.executable, "-m", "talkies", "pretrain", "--library", str(library.root), "--recipe", str(recipe)]
-    chance = random.Random()
-    wanted, delay = chance.randint(1, 3), chance.uniform(0, 0.03)
-    command += ["--run", str(run)]
-    environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
-        deadline = time.monotonic() + 60
-        while process.poll() is None and len(read_metrics(run / "metrics.jsonl")) < wanted:
-            assert time.monotonic() < deadline, "the run does not get on"
-            time.sleep(0.005)
-        time.sleep(delay)
-        process.kill()
-        assert process.wait() == -signal.SIGKILL, process.stderr and process.stderr.read()
-    report = pretrain(library.root, small("training.checkpoint_every=1"), run, resume=True)
-    assert report.stamp == whole_run.stamp, f"killed {delay:.4f} s after line {wanted}"
-    assert learnt(run) == learnt(whole_run.run)

@@ -36,7 +36,10 @@ def pretrain(
         def on_step(done: int) -> None:
             bars.update("steps", done, config.training.steps, note)
 
-        report = train(library, config, run, resume, Progress(on_step, on_log))
+        def on_left_out(names: tuple[str, ...]) -> None:
+            say(f"left out, too short for their clips: {', '.join(names)}")
+
+        report = train(library, config, run, resume, Progress(on_step, on_log, on_left_out))
     if json:
         print_json(pretrain_document(report))
     else:

@@ -25,12 +25,16 @@ _STEP = "step-"
 
 
 class RunRecord(Config):
-    """What `run.json` holds: where the clips came from (`profile` is the library's), and which tools were used."""
+    """What `run.json` holds: where the clips came from (`profile` is the library's), and which tools were used.
+
+    `plan_digest` tells whether the films' spans are still those that the batches were drawn from.
+    """
 
     schema_version: int = SCHEMA_VERSION
     library: str
     profile: dict[str, int]
     films: tuple[str, ...]
+    plan_digest: str = ""
     tools: dict[str, str]
 
 

@@ -6,6 +6,7 @@ streams that are found by (seed, step) alone, so any batch can be had at any tim
 """  # noqa: D205
 
 from collections.abc import Sequence
+from hashlib import blake2b
 from math import ceil
 
 import numpy as np
@@ -58,6 +59,15 @@ class BatchPlan:
 
     def __repr__(self) -> str:
         return f"BatchPlan({len(self.films)} films, {self.config.batch_clips} clips a batch, seed {self.seed})"
+
+    @property
+    def digest(self) -> str:
+        """What the batches are drawn from, as sixteen hexadecimal digits."""
+        digest = blake2b(" ".join(self.films.film_ids).encode(), digest_size=8)
+        for table in (self.films.spans, self.films.shots):
+            for part in (table.offset_F1, table.start_R, table.end_R) if table else ():
+                digest.update(part.tobytes())
+        return digest.hexdigest()
 
     def batch(self, step: int) -> BatchRequests:
         """Return the M × k requests of one step: film by film, each film's clips in the order of time."""

@@ -25,20 +25,24 @@ _MAY_CHANGE = {"steps", "log_every", "checkpoint_every", "keep", "device"}
 
 @dataclass(frozen=True, slots=True)
 class PretrainReport:
-    """What a pre-training came to: its folder, steps done, the stamp of the weights, the last line that was logged."""
+    """What a pre-training came to: its folder, steps done, the stamp of the weights, the last line that was logged, and
+    the films that were left out, too short for their clips.
+    """  # noqa: D205
 
     run: Path
     steps: int
     stamp: str
     last: dict[str, float]
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What the caller wants to see: each step done, and each line logged."""
+    """What the caller wants to see: each step done, each line logged, and before the first step the films left out."""
 
     on_step: Callable[[int], None] = lambda _: None
     on_log: Callable[[dict[str, float]], None] = lambda _: None
+    on_left_out: Callable[[tuple[str, ...]], None] = lambda _: None
 
 
 def pretrain(
@@ -58,11 +62,20 @@ def pretrain(
     if resume:
         folder.check_exists()
         _check_unchanged(config, folder)
-    film_ids = folder.record().films if resume else None
-    clips = open_for_training(library, config.clip, config.sampling, config.training.seed, film_ids)
+    before = folder.record() if resume else None
+    clips = open_for_training(
+        library, config.clip, config.sampling, config.training.seed, before.films if before else None
+    )
+    if before and before.plan_digest not in ("", clips.plan.digest):
+        raise RunError(
+            f"{run} was begun when {library} marked its films otherwise (shots, black, silent, still or damaged spans), "
+            f"and would go on with other batches; begin a new run"
+        )
     training = config.training
     fabric = Fabric(accelerator=training.device, devices=training.devices, precision=training.precision)
     fabric.launch()
+    if clips.plan.left_out and fabric.is_global_zero:
+        progress.on_left_out(clips.plan.left_out)
     if not resume and fabric.is_global_zero:
         if folder.exists():
             raise RunError(f"{run} exists; go on with it with --resume, or name a new folder")
@@ -110,7 +123,9 @@ def _train(
 
         hooks = Hooks(on_log=log, on_step=step_done, on_checkpoint=save)
         run_loop(fabric, wrapped, wrapped_optimiser, batches, steps, config, hooks)
-    return PretrainReport(folder.root, max(start, config.training.steps), stamp_of(system.model), last)
+    return PretrainReport(
+        folder.root, max(start, config.training.steps), stamp_of(system.model), last, clips.plan.left_out
+    )
 
 
 def _build(config: RunConfig, rate_hz: int) -> System:
@@ -167,5 +182,6 @@ def _record(library: str | Path, clips: TrainingClips) -> RunRecord:
         library=str(library if is_remote(library) else Path(library).absolute()),
         profile=clips.profile.model_dump(),
         films=clips.plan.films.film_ids,
+        plan_digest=clips.plan.digest,
         tools=tools,
     )

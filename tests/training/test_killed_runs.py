@@ -1,0 +1,108 @@
+"""Exact resume, end to end: a run killed at a random step goes on with the batches and losses of one never killed."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from talkies.config import to_yaml
+from talkies.library import Library
+from talkies.training import RunConfig
+from talkies.training.metrics import read_metrics
+
+STEPS = 60
+TIMED = ("clips_per_second", "data_wait_share")
+Batches = dict[int, list[list[object]]]
+
+
+class Trial:
+    """One run of sixty steps in processes of its own."""
+
+    def __init__(self, library: Path, recipe: Path, folder: Path) -> None:
+        self.run, self._ids = folder / "run", folder / "ids.jsonl"
+        script = str(Path(__file__).with_name("recorded_training.py"))
+        self._command = [sys.executable, script, str(library), str(recipe), str(self.run), str(self._ids)]
+
+    def start(self, resume: bool = False) -> subprocess.Popen[bytes]:
+        command = [*self._command, *(["resume"] if resume else [])]
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+    def finish(self, resume: bool = False) -> None:
+        with self.start(resume) as process:
+            _, words = process.communicate(timeout=120)
+            assert process.returncode == 0, words.decode()
+
+    def kill_after(self, step: int) -> None:
+        with self.start() as process:
+            deadline = time.monotonic() + 120
+            while len(read_metrics(self.run / "metrics.jsonl")) < step:
+                assert process.poll() is None, process.stderr and process.stderr.read().decode()
+                assert time.monotonic() < deadline, "the run does not get on"
+                time.sleep(0.002)
+            process.send_signal(signal.SIGKILL)
+            assert process.wait() == -signal.SIGKILL
+
+    @property
+    def losses(self) -> list[dict[str, float]]:
+        lines = read_metrics(self.run / "metrics.jsonl")
+        return [{name: value for name, value in line.items() if name not in TIMED} for line in lines]
+
+    @property
+    def batches(self) -> list[tuple[int, list[list[object]]]]:
+        """Every batch taken, in the order in which they were: a step that was done twice is there twice."""
+        taken = []
+        for line in self._ids.read_text().splitlines():
+            if line.endswith("]]"):  # else it was cut off
+                step, clips = json.loads(line)
+                taken.append((step, clips))
+        return taken
+
+
+@pytest.fixture(scope="module")
+def recipes(small: Callable[..., RunConfig], tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
+    """Recipes of sixty steps by their number of loader processes."""
+    folder = tmp_path_factory.mktemp("recipes")
+    return {workers: _written(folder / f"{workers}.yaml", small, workers) for workers in (0, 1)}
+
+
+def _written(path: Path, small: Callable[..., RunConfig], workers: int) -> Path:
+    length = (f"training.steps={STEPS}", "training.checkpoint_every=7", "sampling.clips_per_film=2")
+    path.write_text(to_yaml(small(*length, f"loader.workers={workers}")))
+    return path
+
+
+@pytest.fixture(scope="module")
+def unbroken(library: Library, recipes: dict[int, Path], tmp_path_factory: pytest.TempPathFactory) -> Trial:
+    """Sixty steps that nothing disturbed."""
+    trial = Trial(library.root, recipes[0], tmp_path_factory.mktemp("unbroken"))
+    trial.finish()
+    return trial
+
+
+def test_the_unbroken_run_takes_sixty_different_batches(unbroken: Trial) -> None:
+    assert [step for step, _ in unbroken.batches] == list(range(1, STEPS + 1))
+    assert len({json.dumps(clips) for _, clips in unbroken.batches}) == STEPS
+    assert len({line["loss"] for line in unbroken.losses}) == STEPS
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("trial", "workers"), [(trial, int(trial > 6)) for trial in range(10)])
+def test_a_run_killed_at_a_random_step_takes_the_same_batches_and_has_the_same_losses(
+    trial: int, workers: int, library: Library, recipes: dict[int, Path], unbroken: Trial, tmp_path: Path
+) -> None:
+    step = random.Random(os.urandom(8)).randint(1, STEPS - 2)
+    killed = Trial(library.root, recipes[workers], tmp_path)
+    killed.kill_after(step)
+    assert len(killed.losses) < STEPS, f"killed after step {step}, it was done already"
+    killed.finish(resume=True)
+    expected = dict(unbroken.batches)
+    assert all(clips == expected[number] for number, clips in killed.batches), f"killed after step {step}"
+    assert {number for number, _ in killed.batches} == set(expected)
+    assert killed.losses == unbroken.losses, f"killed after step {step}"
