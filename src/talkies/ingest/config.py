@@ -31,12 +31,13 @@ class Thresholds(Config):
 
 class MarkConfig(Config):
     """The least length of a marked span: all but black picture, a picture that stands still, sound below `silent_dbfs`
-    of the thresholds.
+    of the thresholds, titles and credits.
     """  # noqa: D205
 
     black_seconds: Seconds = 0.5
     still_seconds: Seconds = 2.0
     silent_seconds: Seconds = 1.0
+    credits_seconds: Seconds = 8.0
 
 
 class WorkerConfig(Config):

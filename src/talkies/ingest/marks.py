@@ -1,4 +1,4 @@
-"""Find what of a film is black, still or silent, picture by picture and sample by sample."""
+"""Find what of a film is black, still, silent or credits, picture by picture and sample by sample."""
 
 import math
 
@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from talkies.core import Span
 from talkies.ingest.config import MarkConfig
+from talkies.ingest.credits import CreditsFinder
 
 BLACK_LUMA = 32  # of 16 (black) to 235 (white)
 BLACK_SHARE = 0.98  # of the picture's pixels
@@ -50,6 +51,7 @@ class MarkFinder:
             Runs(round(seconds * fps))
             for seconds in (config.black_seconds, config.still_seconds, config.silent_seconds)
         )
+        self._credits = CreditsFinder(config.credits_seconds, fps)
         self._samples_per_frame = samples_per_frame
         self._silence = FULL_SCALE * 10 ** (silent_dbfs / 20)
         self._reference: npt.NDArray[np.int16] | None = None  # the picture that a still run began with
@@ -62,9 +64,11 @@ class MarkFinder:
         if again and self._reference is not None:
             self.black.push(self._is_black)
             self.still.push(True)
+            self._credits.push(None)
             return
         self._is_black = bool(np.count_nonzero(luma_HW <= BLACK_LUMA) >= BLACK_SHARE * luma_HW.size)
         self.black.push(self._is_black)
+        self._credits.push(luma_HW)
         luma = luma_HW.astype(np.int16)
         # Compared with the run's first picture, not the last one: a slow fade moves too.
         same = self._reference is not None and float(np.abs(luma - self._reference).mean()) < STILL_LEVELS
@@ -90,4 +94,5 @@ class MarkFinder:
 
     def finish(self) -> dict[str, list[Span]]:
         """Return the spans found, by kind, after the last frame."""
-        return {"black": self.black.finish(), "silent": self.silent.finish(), "still": self.still.finish()}
+        runs = {"black": self.black.finish(), "silent": self.silent.finish(), "still": self.still.finish()}
+        return {**runs, "credits": self._credits.finish()}

@@ -2,7 +2,7 @@
 
     films.parquet     one row a film, rejected ones too, in the order of their ids
     shots.parquet     film_id, start_frame, end_frame
-    spans.parquet     film_id, kind, start_frame, end_frame: what is black, silent, still or damaged
+    spans.parquet     film_id, kind, start_frame, end_frame: what is black, silent, still, credits or damaged
 
 The tables follow from the film folders alone, byte for byte, whatever the order in which films came. A film folder
 that is about to be replaced is marked first (`.stale-<film_id>`), so that a row that speaks of the old one is never
@@ -26,7 +26,7 @@ from talkies.library.record import SCHEMA_VERSION, FilmRecord, Reason, Verdict
 
 SHOT = "shot"
 Marks = Mapping[str, Sequence[Span]]
-"""Spans of one film by kind: `shot`, `black`, `silent`, `still`, `damaged`."""
+"""Spans of one film by kind: `shot`, `black`, `silent`, `still`, `credits`, `damaged`."""
 
 _SPAN = [("start_frame", pa.int64()), ("end_frame", pa.int64())]
 _FILM_SPANS = pa.schema([("kind", pa.string()), *_SPAN])

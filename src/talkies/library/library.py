@@ -162,7 +162,7 @@ class Library:
         return usable
 
     def marks_of(self, film_id: FilmId) -> dict[str, list[Span]]:
-        """Return a film's spans by kind (`shot`, `black`, `silent`, `still`, `damaged`), each in order."""
+        """Return a film's spans by kind (`shot`, `black`, `silent`, `still`, `credits`, `damaged`), each in order."""
         return read_marks(self.film_file(film_id, "shots.parquet"))
 
     def spans(self, films: Sequence[FilmEntry], kinds: Collection[str]) -> SpanTable:
