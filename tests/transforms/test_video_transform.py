@@ -45,8 +45,14 @@ class Crops:
 
     left_B: Tensor
     top_B: Tensor
-    side_B: Tensor
+    width_B: Tensor
+    height_B: Tensor
     mirrored_B: Tensor
+
+    @property
+    def side_B(self) -> Tensor:
+        torch.testing.assert_close(self.height_B, self.width_B, rtol=0, atol=1e-4)
+        return self.width_B
 
 
 def edge_and_side(luma_BZ: Tensor) -> tuple[Tensor, Tensor]:
@@ -56,16 +62,15 @@ def edge_and_side(luma_BZ: Tensor) -> tuple[Tensor, Tensor]:
     return (place_BZ[:, 16] - 16.5 * pixel_B) / RAMP_PIXELS, pixel_B * 64 / RAMP_PIXELS
 
 
-def crops_of(seed: int, clips: int, area_min: float, flip: float) -> Crops:
+def crops_of(seed: int, clips: int, area_min: float, flip: float, aspect_max: float = 1.0) -> Crops:
     across = (16 + RAMP_STEP * torch.arange(RAMP_PIXELS)).expand(clips, 1, RAMP_PIXELS, RAMP_PIXELS)
-    cropping = transform(64, crop_area_min=area_min, flip=flip)
+    cropping = transform(64, crop_area_min=area_min, flip=flip, crop_aspect_max=aspect_max)
     row_BZ = luma_of(cropping(gray(across), seeded(seed)))[:, 0, 32]
     column_BZ = luma_of(cropping(gray(across.mT), seeded(seed)))[:, 0, :, 32]
     mirrored_B = row_BZ[:, 0] > row_BZ[:, -1]
-    left_B, side_B = edge_and_side(torch.where(mirrored_B[:, None], row_BZ.flip(1), row_BZ))
+    left_B, width_B = edge_and_side(torch.where(mirrored_B[:, None], row_BZ.flip(1), row_BZ))
     top_B, height_B = edge_and_side(column_BZ)
-    torch.testing.assert_close(height_B, side_B, rtol=0, atol=1e-4)
-    return Crops(left_B, top_B, side_B, mirrored_B)
+    return Crops(left_B, top_B, width_B, height_B, mirrored_B)
 
 
 def test_gray_pictures_at_their_own_size_keep_every_level() -> None:
@@ -170,6 +175,23 @@ def test_crops_are_drawn_evenly_in_area_and_in_both_directions() -> None:
     assert crops.side_B.square().mean().item() == pytest.approx(0.7, abs=0.03)
 
 
+def test_crops_wider_or_higher_keep_the_area_drawn_and_stay_inside_the_picture() -> None:
+    square, shaped = (crops_of(seed=4, clips=400, area_min=0.2, flip=0.0, aspect_max=aspect) for aspect in (1.0, 2.0))
+    torch.testing.assert_close(shaped.width_B * shaped.height_B, square.side_B.square(), rtol=0, atol=1e-3)
+    for begin_B, extent_B in ((shaped.left_B, shaped.width_B), (shaped.top_B, shaped.height_B)):
+        assert begin_B.min() >= -1e-3
+        assert (begin_B + extent_B).max() <= 1 + 1e-3
+
+
+def test_aspects_of_crops_are_drawn_evenly_in_their_logarithm_as_far_as_they_fit() -> None:
+    crops = crops_of(seed=6, clips=1500, area_min=0.2, flip=0.0, aspect_max=2.0)
+    octaves_B = (crops.width_B / crops.height_B).log2()
+    roomy_B = crops.width_B * crops.height_B < 0.5  # half the area: any aspect up to two fits
+    deciles = octaves_B[roomy_B].quantile(torch.tensor([0.0, 0.1, 0.5, 0.9, 1.0]))
+    assert deciles.tolist() == pytest.approx([-1, -0.8, 0, 0.8, 1], abs=0.12)
+    assert octaves_B[~roomy_B].abs().max() < 1
+
+
 @pytest.mark.parametrize("chance", [0.0, 0.2, 1.0])
 def test_pictures_are_mirrored_with_the_chance_asked_for(chance: float) -> None:
     mirrored_B = crops_of(seed=3, clips=300, area_min=0.5, flip=chance).mirrored_B
@@ -182,6 +204,9 @@ def test_pictures_are_mirrored_with_the_chance_asked_for(chance: float) -> None:
     [
         ({"size": 8}, "'size' got 8: input should be greater than or equal to 16"),
         ({"size": 64, "crop_area_min": 0.0}, "'crop_area_min' got 0.0: input should be greater than 0"),
+        ({"size": 64, "crop_aspect_max": 0.5}, "'crop_aspect_max' got 0.5: input should be greater than or equal to 1"),
+        ({"size": 64, "hue": 0.6}, "'hue' got 0.6: input should be less than or equal to 0.5"),
+        ({"size": 64, "contrast": -0.1}, "'contrast' got -0.1: input should be greater than or equal to 0"),
         ({"size": 64, "flip": 1.5}, "'flip' got 1.5: input should be less than or equal to 1"),
     ],
 )

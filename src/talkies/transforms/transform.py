@@ -35,5 +35,7 @@ class ClipTransform(nn.Module):
         self.audio = LogMel(config.audio, rate_hz)
 
     def forward(self, batch: ClipBatch, generator: torch.Generator | None = None) -> ModelInput:
-        """Return the encoders' input; with a generator, augmented."""
-        return ModelInput(self.video(batch.video_BTPW, generator), self.audio(batch.audio_BS))
+        """Return the encoders' input; with a generator (on the CPU), augmented: pictures draw first, then sounds."""
+        # Half the digits are not enough: they keep neither the levels of a byte nor the decibels of a soft sound.
+        with torch.autocast(batch.video_BTPW.device.type, enabled=False):
+            return ModelInput(self.video(batch.video_BTPW, generator), self.audio(batch.audio_BS, generator))

@@ -3,6 +3,7 @@
 Shapes: `B` clips, `T` frames, `P` = 3/2·H rows of planar YUV 4:2:0, `H W` pixels, `C` = 3 colours, `Z` output size.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -11,28 +12,31 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from talkies.config import Config
+from talkies.transforms.colour import ColourJitter, yuv_to_rgb
 
 _MEAN, _SD = 0.45, 0.225  # of natural video, as the field's 3-D networks are fed
-_RGB_FROM_YUV = ((1.0, 0.0, 1.402), (1.0, -0.344136, -0.714136), (1.0, 1.772, 0.0))  # ITU-R BT.601
-_YUV_RANGE, _YUV_ZERO = (219.0, 224.0, 224.0), (16.0, 128.0, 128.0)  # limited range
+
+_Share = Annotated[float, Field(ge=0, le=1)]
+_Strength = Annotated[float, Field(ge=0, le=4)]
 
 
 class VideoTransformConfig(Config):
-    """Pictures are `size` × `size`: in training, crops of `crop_area_min` of the area or more,
-    mirrored with chance `flip`.
-    """  # noqa: D205
+    """Pictures are `size` × `size`. In training they are augmented, all frames of a clip alike.
+
+    They are crops of `crop_area_min` of the area or more, of the picture's own shape or up to `crop_aspect_max` times
+    as wide or as high, and mirrored with chance `flip`. `brightness`, `contrast` and `saturation` of strength s change
+    by a factor within [max(0, 1-s), 1+s], `hue` by up to so many turns either way; with chance `grey` colour is lost.
+    """
 
     size: Annotated[int, Field(ge=16, le=1024)]
     crop_area_min: Annotated[float, Field(gt=0, le=1)] = 0.5
-    flip: Annotated[float, Field(ge=0, le=1)] = 0.5
-
-
-def yuv_to_rgb(yuv_BCN: Tensor) -> Tensor:
-    """Return red, green, blue `[B, C, N]` in 0–1 from luma and chroma `[B, C, N]` in 0–255: BT.601, limited range."""
-    matrix = yuv_BCN.new_tensor(_RGB_FROM_YUV) / yuv_BCN.new_tensor(_YUV_RANGE)
-    offset = -(matrix @ yuv_BCN.new_tensor(_YUV_ZERO))
-    # One matrix product: channel by channel the same arithmetic goes over memory four times as often.
-    return torch.baddbmm(offset[None, :, None], matrix.expand(len(yuv_BCN), 3, 3), yuv_BCN).clamp_(0, 1)
+    crop_aspect_max: Annotated[float, Field(ge=1, le=4)] = 1.0
+    flip: _Share = 0.5
+    brightness: _Strength = 0.0
+    contrast: _Strength = 0.0
+    saturation: _Strength = 0.0
+    hue: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    grey: _Share = 0.0
 
 
 class VideoTransform(nn.Module):
@@ -47,43 +51,66 @@ class VideoTransform(nn.Module):
         self._config = config
 
     def forward(self, video_BTPW: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Return the model's input: with a generator (on the CPU) cropped and mirrored at random, without one whole."""
+        """Return the model's input: with a generator (on the CPU) augmented at random, without one whole.
+
+        A clip's draws depend on its place in the batch and on the batch's size, never on what the clips hold.
+        """
         batch, frames, rows, width = video_BTPW.shape
         height = rows * 2 // 3
-        crops = self._crops(batch, generator)
+        crops, jitter = self._crops(batch, generator), self._jitter(batch, generator)
         luma = video_BTPW[:, :, :height].float()
         chroma = video_BTPW[:, :, height:].reshape(batch, frames * 2, height // 2, width // 2).float()
         y_BTHW = self._resized(luma, crops)
         uv_BTHW = self._resized(chroma, crops)
         yuv = torch.stack((y_BTHW, uv_BTHW[:, 0::2], uv_BTHW[:, 1::2]), dim=1)
-        rgb = yuv_to_rgb(yuv.flatten(2)).view(yuv.shape)
+        rgb = yuv_to_rgb(yuv.flatten(2), jitter=jitter).view(yuv.shape)
         return rgb.sub_(_MEAN).div_(_SD).contiguous(memory_format=torch.channels_last_3d)
 
     def _resized(self, planes_BTHW: Tensor, crops: "_Crops") -> Tensor:
-        height, width = planes_BTHW.shape[2:]
-        down_BZH = resize_matrix(crops.top_B, crops.side_B, height, self._config.size)
-        across_BZW = resize_matrix(crops.left_B, crops.side_B, width, self._config.size)
+        batch, frames, height, width = planes_BTHW.shape
+        down_BZH = resize_matrix(crops.top_B, crops.height_B, height, self._config.size)
+        across_BZW = resize_matrix(crops.left_B, crops.width_B, width, self._config.size)
         across_BZW = torch.where(crops.mirrored_B[:, None, None], across_BZW.flip(1), across_BZW)
         down_BZH, across_BZW = (matrix.to(planes_BTHW.device, non_blocking=True) for matrix in (down_BZH, across_BZW))
-        return down_BZH[:, None] @ (planes_BTHW @ across_BZW.mT[:, None])
+        # All rows of a clip's frames are one tall matrix: a product for each frame would copy `across` for each.
+        narrow_BRZ = planes_BTHW.flatten(1, 2) @ across_BZW.mT
+        return down_BZH[:, None] @ narrow_BRZ.view(batch, frames, height, -1)
 
     def _crops(self, batch: int, generator: torch.Generator | None) -> "_Crops":
         if generator is None:
-            return _Crops(
-                torch.zeros(batch), torch.zeros(batch), torch.ones(batch), torch.zeros(batch, dtype=torch.bool)
-            )
+            none_B, all_B = torch.zeros(batch), torch.ones(batch)
+            return _Crops(none_B, none_B, all_B, all_B, none_B.bool())
         side = torch.empty(batch).uniform_(self._config.crop_area_min, 1, generator=generator).sqrt()
-        top, left = (torch.rand(batch, generator=generator) * (1 - side) for _ in range(2))
-        return _Crops(top, left, side, torch.rand(batch, generator=generator) < self._config.flip)
+        height = width = side
+        if self._config.crop_aspect_max > 1:
+            # Evenly in log aspect, as far as a crop of this area fits: so the area stays the one drawn.
+            most = (-2 * side.log()).clamp(max=math.log(self._config.crop_aspect_max))
+            stretch = (most * (torch.rand(batch, generator=generator) - 0.5)).exp()
+            height, width = (side / stretch).clamp(max=1), (side * stretch).clamp(max=1)
+        top, left = (torch.rand(batch, generator=generator) * (1 - extent) for extent in (height, width))
+        return _Crops(top, left, height, width, torch.rand(batch, generator=generator) < self._config.flip)
+
+    def _jitter(self, batch: int, generator: torch.Generator | None) -> ColourJitter | None:
+        config = self._config
+        strengths = config.brightness, config.contrast, config.saturation
+        if generator is None or not any((*strengths, config.hue, config.grey)):
+            return None
+        lows_and_highs = [*((max(0.0, 1 - s), 1 + s) for s in strengths), (-config.hue, config.hue)]
+        brightness, contrast, saturation, hue = (
+            torch.empty(batch).uniform_(low, high, generator=generator) for low, high in lows_and_highs
+        )
+        coloured = torch.rand(batch, generator=generator) >= config.grey
+        return ColourJitter(brightness, contrast, saturation * coloured, hue)
 
 
 @dataclass(frozen=True, slots=True)
 class _Crops:
-    """The crop of each clip `[B]`: its top, left and side as shares of the whole, and whether it is mirrored."""
+    """The crop of each clip `[B]`: its place and its extent as shares of the whole, and whether it is mirrored."""
 
     top_B: Tensor
     left_B: Tensor
-    side_B: Tensor
+    height_B: Tensor
+    width_B: Tensor
     mirrored_B: Tensor
 
 
