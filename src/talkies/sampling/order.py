@@ -67,8 +67,9 @@ class EquallyOften(FilmOrder):
         order_F, taken = self._shuffled(turn), self._taken(turn)
         if not taken:
             return order_F
-        free = ~np.isin(order_F, before_F[-taken:])
-        first = np.flatnonzero(free)[: self._size(turn) - taken]
+        size = self._size(turn)
+        free = ~np.isin(order_F[:size], before_F[-taken:])  # enough of them are: `taken` films are not
+        first = np.flatnonzero(free)[: size - taken]
         rest = np.ones(self._films, bool)
         rest[first] = False
         return np.concatenate([order_F[first], order_F[rest]])

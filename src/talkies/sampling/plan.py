@@ -75,8 +75,10 @@ class BatchPlan:
         random = generator(self.seed, Stream.CLIPS, step)
         number_MK = self._draw.draw(random, film_M, clips)
         film_N, number_N = np.repeat(film_M, clips), number_MK.reshape(-1)
-        start_N = self._starts.frame(number_N)
-        shift_N = self._shifts(random, film_N, number_N) if self._within else np.zeros_like(start_N)
+        start_N = self._starts.frame(number_N, film_N)
+        shift_N = np.zeros_like(start_N)
+        if self._within:
+            shift_N = self._starts.frame(self._sounds(random, film_N, number_N, start_N), film_N) - start_N
         return BatchRequests(self.films.film_ids, film_N, start_N, shift_N, self.window_frames)
 
     def films_of(self, step: int) -> Int64s:
@@ -122,14 +124,13 @@ class BatchPlan:
         """How far a clip's sound may lie from its pictures, in frames; 0 if it is that of the same moment."""
         return int(self.config.positives_within_seconds * self._fps + 1e-9)
 
-    def _shifts(self, random: np.random.Generator, film_N: Int64s, number_N: Int64s) -> Int64s:
-        """Return how far off the sound of each clip is: another start within reach, each equally often."""
-        frame_N = self._starts.frame(number_N)
+    def _sounds(self, random: np.random.Generator, film_N: Int64s, number_N: Int64s, frame_N: Int64s) -> Int64s:
+        """Return for each clip another start, whose sound it gets: of those within reach each equally often."""
         low_N = self._starts.number_from(film_N, np.maximum(frame_N - self._within, 0))
         high_N = self._starts.number_from(film_N, frame_N + self._within + 1)
         other_N = low_N + (random.random(len(film_N)) * (high_N - low_N - 1)).astype(np.int64)
         other_N += (other_N >= number_N) & (high_N - low_N > 1)  # any but its own, where there is another
-        return self._starts.frame(other_N) - frame_N
+        return other_N
 
     def _refuse_too_few(self) -> None:
         if len(self.films) >= self._schedule.most_films:

@@ -5,7 +5,7 @@ Shapes: `F` films, `R` runs of starts (spans that are long enough), `X` question
 
 import numpy as np
 
-from talkies.core import Int64s, SpanTable, film_line
+from talkies.core import Int64s, SpanTable
 
 
 class Starts:
@@ -24,7 +24,6 @@ class Starts:
         self.run_F1 = np.searchsorted(film_R, np.arange(len(spans) + 1))
         self.bound_F1 = self.offset_R1[self.run_F1]
         self.window_frames = window_frames
-        self._line_R = film_line(film_R) + self.first_R
 
     @property
     def count_F(self) -> Int64s:
@@ -35,18 +34,30 @@ class Starts:
         """Return the films of these starts."""
         return np.searchsorted(self.bound_F1, number_X, side="right") - 1
 
-    def frame(self, number_X: Int64s) -> Int64s:
-        """Return the frames of these starts."""
-        run_X = np.searchsorted(self.offset_R1, number_X, side="right") - 1
+    def frame(self, number_X: Int64s, film_X: Int64s | None = None) -> Int64s:
+        """Return the frames of these starts; to tell their films as well saves looking for them."""
+        run_X = self._run(self.offset_R1, self.film_of(number_X) if film_X is None else film_X, number_X)
         return self.first_R[run_X] + number_X - self.offset_R1[run_X]
 
     def number_from(self, film_X: Int64s, frame_X: Int64s) -> Int64s:
         """Return the number of the first start of a film at or after a frame; the next film's first if none is."""
         if not len(self.first_R):
             return self.bound_F1[film_X]
-        run_X = np.searchsorted(self._line_R, film_line(film_X) + frame_X, side="right") - 1
+        run_X = self._run(self.first_R, film_X, frame_X)
         here_X = run_X >= self.run_F1[film_X]
         run_X = np.maximum(run_X, 0)
         after_X = self.offset_R1[run_X] + frame_X - self.first_R[run_X]
         number_X = np.where(here_X, np.minimum(after_X, self.offset_R1[run_X + 1]), self.bound_F1[film_X])
         return number_X.astype(np.int64)
+
+    def _run(self, value_R: Int64s, film_X: Int64s, wanted_X: Int64s) -> Int64s:
+        """Return the last run of each film whose `value_R` is at most what is wanted; the one before its first if none.
+
+        Looked for among the film's own runs: in one array of millions each step of the search would miss the cache.
+        """
+        low_X, high_X = self.run_F1[film_X] - 1, self.run_F1[film_X + 1] - 1
+        for _ in range(int((high_X - low_X).max(initial=0)).bit_length()):
+            middle_X = (low_X + high_X + 1) >> 1
+            beyond_X = value_R[middle_X] > wanted_X
+            low_X, high_X = np.where(beyond_X, low_X, middle_X), np.where(beyond_X, middle_X - 1, high_X)
+        return low_X
