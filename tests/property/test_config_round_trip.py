@@ -8,6 +8,7 @@ from talkies.clips import ClipConfig, LoaderConfig, SamplingConfig
 from talkies.config import apply_overrides, check, known_keys, to_yaml
 from talkies.models import AUDIO_ENCODERS, VIDEO_ENCODERS, ModelConfig
 from talkies.objectives import ObjectiveConfig
+from talkies.sampling import Stage
 from talkies.training.config import OptimiserConfig, RunConfig, TrainingConfig
 from talkies.transforms import AudioTransformConfig, TransformConfig, VideoTransformConfig
 
@@ -26,11 +27,27 @@ spectrograms = (
     .map(lambda half: 2 * half)
     .flatmap(
         lambda n_fft: st.builds(
-            AudioTransformConfig, n_fft=st.just(n_fft), hop=st.integers(8, n_fft), mels=st.integers(8, 512)
+            AudioTransformConfig,
+            n_fft=st.just(n_fft),
+            hop=st.integers(8, n_fft),
+            mels=st.integers(8, 512),
+            f_min_hz=st.floats(0, 1000),
+            scale=st.sampled_from(["log", "db"]),
+            gain_db=st.floats(0, 60),
+            time_masks=st.integers(1, 100),
+            time_mask_frames=st.integers(1),
         )
     )
 )
-pictures = st.builds(VideoTransformConfig, size=st.integers(16, 1024), crop_area_min=positive_share, flip=share)
+pictures = st.builds(
+    VideoTransformConfig,
+    size=st.integers(16, 1024),
+    crop_area_min=positive_share,
+    crop_aspect_max=st.floats(1, 4),
+    flip=share,
+    brightness=st.floats(0, 4),
+    hue=st.floats(0, 0.5),
+)
 models = st.builds(
     ModelConfig,
     video=st.sampled_from(sorted(VIDEO_ENCODERS)),
@@ -52,10 +69,20 @@ optimisers = st.builds(
 @st.composite
 def runs(draw: st.DrawFn) -> RunConfig:
     devices = draw(st.integers(1, 64))
+    films, clips_per_film = devices * draw(st.integers(1, 100)), draw(st.integers(2, 100))
+    dividing = st.sampled_from([k for k in range(2, 101) if films * clips_per_film % k == 0])
+    stages = draw(st.lists(st.tuples(st.integers(1), dividing), max_size=3, unique_by=lambda stage: stage[0]))
     sampling = SamplingConfig(
-        films_per_batch=devices * draw(st.integers(1, 100)),
-        clips_per_film=draw(st.integers(2, 100)),
+        films_per_batch=films,
+        clips_per_film=clips_per_film,
         least_gap_seconds=draw(st.floats(0, allow_infinity=False)),
+        widest_window_seconds=draw(st.none() | st.floats(0, exclude_min=True, allow_infinity=False)),
+        one_clip_per_shot=draw(st.booleans()),
+        film_weights=draw(st.sampled_from(["uniform", "duration"])),
+        exclude=tuple(draw(st.sets(st.sampled_from(["black", "silent", "still", "credits"])))),
+        positives_within_seconds=draw(st.floats(0, allow_infinity=False)),
+        short_films=draw(st.sampled_from(["refuse", "leave_out"])),
+        schedule=tuple(Stage(from_step=step, clips_per_film=k) for step, k in sorted(stages)),
     )
     training = TrainingConfig(
         steps=draw(st.integers(1)),
@@ -75,15 +102,16 @@ def runs(draw: st.DrawFn) -> RunConfig:
         objective=draw(objectives),
         optimiser=draw(optimisers),
         training=training,
-        loader=LoaderConfig(workers=draw(st.integers(0, 256)), prefetch=draw(st.integers(1, 64))),
+        loader=LoaderConfig(workers=draw(st.integers(0, 256) | st.just("auto")), prefetch=draw(st.integers(1, 64))),
     )
 
 
-def single_value(config: RunConfig, key: str) -> Any:
-    value: Any = config
+def said(config: RunConfig, key: str) -> str:
+    """Return one value as it is written on a command line: YAML on one line."""
+    value: Any = config.model_dump(mode="json")
     for name in key.split("."):
-        value = getattr(value, name)
-    return value
+        value = value[name]
+    return yaml.safe_dump([value], default_flow_style=True, width=10**6).strip()[1:-1]
 
 
 @given(runs())
@@ -93,5 +121,5 @@ def test_every_run_config_reads_back_from_its_yaml_as_itself(config: RunConfig) 
 
 @given(runs())
 def test_every_run_config_can_be_said_in_overrides_alone(config: RunConfig) -> None:
-    overrides = [f"{key}={yaml.safe_dump(single_value(config, key)).splitlines()[0]}" for key in known_keys(RunConfig)]
+    overrides = [f"{key}={said(config, key)}" for key in known_keys(RunConfig)]
     assert check(RunConfig, apply_overrides({}, overrides, RunConfig), "--set") == config
