@@ -1,0 +1,6 @@
+"""Laws draw the same examples in every run, so that a failure is a failure for everybody."""
+
+from hypothesis import settings
+
+settings.register_profile("same-every-time", derandomize=True, deadline=None, max_examples=40, database=None)
+settings.load_profile("same-every-time")
