@@ -58,7 +58,7 @@ def checked(outcome: Any, verb: str, status: int = 0) -> Any:
 
 def test_every_verb_has_its_section() -> None:
     sections = re.findall(r"^## `talkies (.+)`$", WRITTEN, re.MULTILINE)
-    verbs = ["render", "ingest", "films", "pretrain", "evaluate", "embed", "search", "demo"]
+    verbs = ["render", "ingest", "films", "doctor", "pretrain", "evaluate", "embed", "search", "demo"]
     assert list(dict.fromkeys(section.split()[0] for section in sections)) == verbs
 
 
@@ -175,6 +175,15 @@ def test_an_ingest_of_which_nothing_can_be_used_still_gives_its_document(
     document = checked(outcome, "ingest", status=2)
     assert document["films"][0]["reasons"] == ["unreadable"]
     assert outcome.err.splitlines()[-1].startswith("talkies: no film could be taken: letter.mp4 ")
+
+
+def test_doctor(talkies: Callable[..., Any], workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("talkies.clips.doctor._SECONDS", 0.2)
+    library = workspace / "lib"
+    document = checked(talkies("doctor", "--library", library, "--workers", 1, "--step-seconds", 1, "--json"), "doctor")
+    assert (document["library"], document["films"], document["broken"]) == (str(library), 3, [])
+    assert [speed["workers"] for speed in document["speeds"]] == [1]
+    assert 0 <= document["starving_share"] < 1
 
 
 def test_pretrain(talkies: Callable[..., Any], workspace: Path, tmp_path: Path) -> None:

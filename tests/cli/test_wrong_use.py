@@ -109,6 +109,18 @@ WRONG_ARGUMENTS = {  # what is wrong: (the call, what the sentence says); {w} is
         f"pretrain --library {{w}}/lib --recipe tiny --run {{w}}/letter.mp4/run {FITS}",
         r"\S+/run cannot be made a run's folder \(not a directory\); name one you may write",
     ),
+    "doctor: no worker": (
+        "doctor --library {w}/lib --workers 0",
+        r"there must be at least one worker, got 0",
+    ),
+    "doctor: no library": (
+        "doctor --library {w}/none",
+        r"\S+/none does not exist; make a library with: talkies ingest FILMS --library \S+/none",
+    ),
+    "doctor: a step that takes no time": (
+        "doctor --library {w}/lib --step-seconds 0",
+        r"invalid value for '--step-seconds': .*",
+    ),
     "evaluate: an unknown task": (
         "evaluate retreival --run {w}/run --data {w}/films",
         r"no task 'retreival'.*did you mean 'retrieval'\?.*there are: synthetic-concepts, retrieval",

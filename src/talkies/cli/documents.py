@@ -9,6 +9,7 @@ from talkies.library import FilmEntry
 if TYPE_CHECKING:  # each verb shows one document, and should not wait for the rooms of all the others
     from collections.abc import Sequence
 
+    from talkies.clips import Examination
     from talkies.embedding import EmbedReport, SearchResult
     from talkies.evaluation import Result
     from talkies.ingest import Ingested, IngestReport
@@ -65,9 +66,47 @@ def render_document(report: RenderReport) -> dict[str, Any]:
     return {"folder": str(report.folder), "films": files, "reused": report.reused}
 
 
+def doctor_document(found: Examination) -> dict[str, Any]:
+    """Return the document of `doctor`."""
+    return {
+        "library": found.library.location,
+        "films": found.films,
+        "broken": [film.source for film in found.broken],
+        "clip": found.clip.model_dump(),
+        "cores": found.cores,
+        "speeds": [{"workers": s.workers, "clips_per_second": s.clips_per_second} for s in found.speeds],
+        "originals_clips_per_second": found.original,
+        "one_clip": {
+            "opening_seconds": found.parts.opening_seconds,
+            "pictures_seconds": found.parts.pictures_seconds,
+            "sound_seconds": found.parts.sound_seconds,
+            "busy_share": found.parts.busy_share,
+        },
+        "compared": [
+            {
+                "film_id": f.request.film_id,
+                "start_seconds": f.request.window.start_frame / found.library.profile.fps,
+                "frames_off": f.frames_off,
+                "lag_seconds": f.lag_seconds,
+            }
+            for f in found.fidelity
+        ],
+        "bottleneck": found.bottleneck,
+        "advised": {"workers": found.advised.workers, "torch_threads": found.torch_threads},
+        "starving_share": found.starving_share if found.step else None,
+        "warnings": list(found.warnings),
+    }
+
+
 def pretrain_document(report: PretrainReport) -> dict[str, Any]:
     """Return the document of `pretrain`."""
-    return {"run": str(report.run), "steps": report.steps, "model": report.stamp, "last": report.last}
+    return {
+        "run": str(report.run),
+        "steps": report.steps,
+        "model": report.stamp,
+        "last": report.last,
+        "left_out": list(report.left_out),
+    }
 
 
 def evaluate_document(result: Result) -> dict[str, Any]:

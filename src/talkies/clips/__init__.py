@@ -1,6 +1,7 @@
 """From requests to batches: read, verify, collate, load."""
 
 from talkies.clips.config import ClipConfig
+from talkies.clips.doctor import Examination, Step, examine
 from talkies.clips.files import clips_of_file
 from talkies.clips.loader import LoaderConfig, loader
 from talkies.clips.source import ClipSource, collate
@@ -12,12 +13,15 @@ __all__ = [
     "BatchPlan",
     "ClipConfig",
     "ClipSource",
+    "Examination",
     "FilmSpans",
     "LoaderConfig",
     "SamplingConfig",
+    "Step",
     "TrainingClips",
     "clips_of_file",
     "collate",
+    "examine",
     "film_windows",
     "loader",
     "open_for_training",

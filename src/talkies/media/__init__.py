@@ -3,18 +3,21 @@
 from talkies.media.conform import Conformer, ConformReport, Picture, Sound
 from talkies.media.develop import picture_at_start
 from talkies.media.encode import FilmWriter, VideoCoding
+from talkies.media.original import Original
 from talkies.media.probe import AudioTrack, MediaInfo, VideoTrack, probe
-from talkies.media.reader import SoundReader, VideoReader, rgb_of, write_wav
+from talkies.media.reader import INGEST_AGAIN, SoundReader, VideoReader, rgb_of, write_wav
 from talkies.media.suffixes import looks_like_film, looks_like_media
 from talkies.media.tracks import AudioChoice
 
 __all__ = [
+    "INGEST_AGAIN",
     "AudioChoice",
     "AudioTrack",
     "ConformReport",
     "Conformer",
     "FilmWriter",
     "MediaInfo",
+    "Original",
     "Picture",
     "Sound",
     "SoundReader",

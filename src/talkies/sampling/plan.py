@@ -46,6 +46,7 @@ class BatchPlan:
         self._reach = self._reach_of(config)
         self.films = films
         self.left_out: tuple[str, ...] = ()
+        self._refuse_too_few()
         self._prepare()
         most_F = self._draw.most_F
         if (short_F := most_F < self._schedule.most_clips).any():
@@ -53,8 +54,8 @@ class BatchPlan:
                 raise PlanError(self._too_short(np.flatnonzero(short_F), most_F))
             self.left_out = tuple(films.names[film] for film in np.flatnonzero(short_F))
             self.films = films.only(np.flatnonzero(~short_F))
+            self._refuse_too_few()
             self._prepare()
-        self._refuse_too_few()
         self._order = self._order_of(config)
 
     def __repr__(self) -> str:
