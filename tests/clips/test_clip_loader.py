@@ -1,11 +1,13 @@
 """Loading: batches of M films × k clips, the same whatever the number of workers and ranks."""
 
 import shutil
+import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
 import torch
+from odd_sources import Dies, HasABug, TellsParts, TellsThreads
 
 from talkies.clips import (
     ClipConfig,
@@ -16,12 +18,14 @@ from talkies.clips import (
     loader,
     open_for_training,
 )
-from talkies.core import ClipBatch, ConfigError, LibraryError, MediaError, PlanError
+from talkies.clips.loader import cores
+from talkies.core import ClipBatch, ConfigError, LibraryError, MediaError, PlanError, WorkError
 from talkies.library import Library
 
 CLIP = ClipConfig(frames=4, fps=16, audio_seconds=0.5)
 SAMPLING = SamplingConfig(films_per_batch=4, clips_per_film=3)
 STEPS = range(2, 6)
+LOADER = sys.modules["talkies.clips.loader"]  # whose name in the package is the function
 
 
 def opened(library: Library) -> TrainingClips:
@@ -66,13 +70,14 @@ def test_the_batches_are_those_of_the_plan_with_the_clips_of_the_source(
     clips = opened(many_films)
     source = ClipSource(many_films, clips.source.shape)
     for step, batch in zip(STEPS, of_this_process, strict=True):
-        assert batch.requests == clips.plan.batch(step)
+        assert batch.requests == tuple(clips.plan.batch(step))
         clip = source.read(batch.requests[7])
         assert torch.equal(batch.video_BTPW[7], torch.from_numpy(clip.video_TPW))
         assert torch.equal(batch.audio_BS[7], torch.from_numpy(clip.audio_S))
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.filterwarnings("ignore:This DataLoader will create 3 worker processes")  # on a machine of two cores
+@pytest.mark.parametrize("workers", [1, 2, 3])
 def test_workers_change_nothing_in_the_batches(
     many_films: Library, of_this_process: list[ClipBatch], workers: int
 ) -> None:
@@ -81,18 +86,53 @@ def test_workers_change_nothing_in_the_batches(
     assert all(same(*pair) for pair in zip(from_workers, of_this_process, strict=True))
 
 
-@pytest.mark.parametrize("world_size", [2, 4])
+@pytest.mark.parametrize("most_clips", [1, 5, 7])
+def test_the_size_of_the_parts_that_are_read_changes_nothing_in_the_batches(
+    many_films: Library, of_this_process: list[ClipBatch], most_clips: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LOADER, "_PART_CLIPS", most_clips)
+    assert all(same(*pair) for pair in zip(batches(many_films, 0), of_this_process, strict=True))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_batch_of_many_clips_is_read_in_parts_of_whole_films(many_films: Library, workers: int) -> None:
+    plan = open_for_training(many_films.root, CLIP, SamplingConfig(films_per_batch=11, clips_per_film=7), seed=5).plan
+    config = LoaderConfig(workers=workers)
+    for step, batch in zip(STEPS, loader(TellsParts(), plan, STEPS, config), strict=True):  # type: ignore[arg-type]
+        assert batch.audio_BS[:, 0].tolist() == [28] * 28 + [28] * 28 + [21] * 21
+        assert batch.requests == tuple(plan.batch(step))
+        assert batch.film_B.tolist() == plan.batch(step).film_N.tolist()
+
+
+def test_a_film_with_more_clips_than_a_part_is_read_at_once(
+    many_films: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LOADER, "_PART_CLIPS", 2)
+    clips = opened(many_films)
+    whole = list(loader(TellsParts(), clips.plan, STEPS, LoaderConfig(workers=0)))  # type: ignore[arg-type]
+    assert {read for batch in whole for read in batch.audio_BS[:, 0].tolist()} == {3}
+
+
+@pytest.mark.parametrize("world_size", [2, 4, 5, 7, 12])
 def test_the_ranks_shares_are_together_the_whole_batch(
     many_films: Library, of_this_process: list[ClipBatch], world_size: int
 ) -> None:
     shares = [batches(many_films, workers=0, rank=rank, world_size=world_size) for rank in range(world_size)]
     for place, whole in enumerate(of_this_process):
         mine = [share[place] for share in shares]
-        assert [len(share) for share in mine] == [12 // world_size] * world_size
+        assert {len(share) for share in mine} <= {12 // world_size, -(-12 // world_size)}
         assert tuple(request for share in mine for request in share.requests) == whole.requests
         assert torch.equal(torch.cat([share.video_BTPW for share in mine]), whole.video_BTPW)
         assert torch.equal(torch.cat([share.audio_BS for share in mine]), whole.audio_BS)
         assert torch.equal(torch.cat([share.film_B for share in mine]), whole.film_B)
+
+
+def test_a_rank_with_workers_of_its_own_gets_its_share(many_films: Library, of_this_process: list[ClipBatch]) -> None:
+    share = batches(many_films, workers=2, rank=3, world_size=5)
+    for mine, whole in zip(share, of_this_process, strict=True):
+        assert mine.requests == whole.requests[7:9]
+        assert torch.equal(mine.video_BTPW, whole.video_BTPW[7:9])
+        assert torch.equal(mine.audio_BS, whole.audio_BS[7:9])
 
 
 def test_a_run_that_goes_on_gets_the_batches_it_would_have_had(
@@ -140,5 +180,44 @@ def test_a_damaged_proxy_is_told_in_its_sentence_from_any_process(
     for film in copy.films():
         path = copy.proxy_path(film.id)
         path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(MediaError, match=r"proxy\.mp4 cannot be opened as a proxy; ingest its film again"):
+    with pytest.raises(MediaError, match=r"^film-\d\d\.mp4: .*proxy\.mp4 cannot be opened as a proxy") as told:
         batches(copy, workers)
+    assert "\n" not in str(told.value)
+    assert "; repair it with: talkies ingest " in str(told.value)
+
+
+def test_a_worker_that_was_killed_ends_the_loading_in_one_sentence(many_films: Library) -> None:
+    sentence = (
+        r"^a process that reads clips died \(out of memory or of /dev/shm, or killed\); "
+        r"give the command again, with fewer loader\.workers or a smaller loader\.prefetch$"
+    )
+    plan = opened(many_films).plan
+    with pytest.raises(WorkError, match=sentence):
+        list(loader(Dies(), plan, STEPS, LoaderConfig(workers=1)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_error_of_the_program_is_not_taken_for_a_killed_process(many_films: Library, workers: int) -> None:
+    plan = opened(many_films).plan
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        list(loader(HasABug(), plan, STEPS, LoaderConfig(workers=workers)))  # type: ignore[arg-type]
+
+
+def test_a_worker_runs_one_thread(many_films: Library) -> None:
+    plan = opened(many_films).plan
+    loaded = list(loader(TellsThreads(), plan, STEPS, LoaderConfig(workers=1)))  # type: ignore[arg-type]
+    assert [set(batch.audio_BS[:, 0].tolist()) for batch in loaded] == [{1}] * len(STEPS)
+
+
+@pytest.mark.parametrize(
+    ("cores", "processes", "workers"),
+    [(1, 1, 1), (2, 1, 1), (4, 1, 3), (8, 1, 7), (64, 1, 16), (8, 2, 3), (8, 8, 1), (16, 3, 4), (256, 8, 16)],
+)
+def test_by_default_each_core_but_those_that_train_has_a_worker(cores: int, processes: int, workers: int) -> None:
+    assert LoaderConfig().workers == "auto"
+    assert LoaderConfig().workers_on(cores, processes) == workers
+
+
+def test_a_number_of_workers_that_is_told_is_taken() -> None:
+    assert [LoaderConfig(workers=workers).workers_on(4, 2) for workers in (0, 1, 40)] == [0, 1, 40]
+    assert cores() >= 1

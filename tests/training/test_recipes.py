@@ -96,7 +96,7 @@ def test_a_recipe_file_that_lacks_a_section_is_refused(tmp_path: Path) -> None:
         ("training.device=tpu", r"--set: 'training\.device' got 'tpu': input should be 'auto', 'cpu' or 'cuda'"),
         ("model.video=tinny", r"--set: model\.video: no video encoder 'tinny'.*did you mean 'tiny'\?"),
         ("training.steps=[", r"the value of --set training\.steps cannot be read, got '\['"),
-        ("training.devices=3", r"films_per_batch must be a multiple of training\.devices, got 4 and 3"),
+        ("training.devices=3", r"the 64 clips of a batch must divide among training\.devices, got 3$"),
     ],
 )
 def test_an_override_that_cannot_be_is_told_in_one_sentence(override: str, sentence: str) -> None:

@@ -99,7 +99,7 @@ def _arriving(loading: Iterable[ClipBatch | TalkiesError]) -> Iterator[ClipBatch
                 raise part
             yield part
     except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
+        if "DataLoader worker (pid" not in str(error):  # an error of ours, which PyTorch words "in DataLoader worker …"
             raise
         raise WorkError(
             "a process that reads clips died (out of memory or of /dev/shm, or killed); "

@@ -168,10 +168,11 @@ class Library:
     def spans(self, films: Sequence[FilmEntry], kinds: Collection[str]) -> SpanTable:
         """Return the spans of these kinds (see `marks_of`) of many films, those of one film joined where they overlap.
 
-        Those of films that the catalogue holds come from its tables; only for others a file is opened.
+        Those of films that a whole catalogue holds come from its tables; only for others a file is opened.
         """
         number = {film.film_id: i for i, film in enumerate(films)}
-        known = number.keys() & {row.film_id for row in self._catalogue.films()}
+        whole = self._catalogue.is_whole()
+        known = number.keys() & {row.film_id for row in self._catalogue.films()} if whole else set()
         rest = [
             (number[film.film_id], span.start_frame, span.end_frame)
             for film in films
