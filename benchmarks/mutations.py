@@ -244,7 +244,7 @@ def faults_of(library: Path) -> list[str]:
 def _faults_of(library: Library, film: FilmEntry) -> list[str]:
     profile, whole = library.profile, Span(0, film.frames)
     try:
-        with VideoReader(library.proxy_path(film.id), profile.fps, profile.gop) as video:
+        with VideoReader(library.proxy_path(film.id), profile.fps) as video:
             shape = video.read(range(film.frames)).shape
         sound = SoundReader(library.audio_path(film.id))
         samples = len(sound.read(whole, profile.grid.samples_per_frame))

@@ -1,16 +1,20 @@
 """`ClipSource`: the clips that are asked for, from few open files, or a sentence that names the file."""
 
 import pickle
-import re
 import shutil
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from talkies.clips import ClipConfig, ClipSource, collate, film_windows, sequential_batches
 from talkies.clips.source import MOST_OPEN_FILMS, middle_square
-from talkies.core import Clip, ClipRequest, MediaError, Span
+from talkies.core import ClipRequest, MediaError, Span
 from talkies.library import Library
 from talkies.media import SoundReader, VideoReader
 
@@ -29,15 +33,20 @@ def open_files_under(root: Path) -> list[str]:
     return [str(path) for path in links if path.is_relative_to(root)]
 
 
-def mapped_files_under(root: Path) -> set[str]:
-    lines = Path("/proc/self/maps").read_text().splitlines()
-    return {line.split()[-1] for line in lines if str(root) in line}
+def command_in(sentence: str) -> str:
+    """Return the command that a sentence ends with."""
+    return sentence.partition("; repair it with: ")[2]
+
+
+def run(command: str) -> None:
+    done = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_clip_is_the_middle_of_its_windows_pictures_and_its_sound(library: Library) -> None:
     film = library.films()[1]
     clip = ClipSource(library, SHAPE).read(ClipRequest(film.id, Span(50, 74)))
-    with VideoReader(library.proxy_path(film.id), 16, 16) as reader:
+    with VideoReader(library.proxy_path(film.id), 16) as reader:
         pictures = reader.read(range(192))
     sound = SoundReader(library.audio_path(film.id)).read(Span(0, 192), 1000)
     assert np.array_equal(clip.video_TPW, middle_square(pictures[54:70:2], 128))
@@ -60,19 +69,53 @@ def test_reading_goes_film_by_film_in_the_order_of_time_and_reads_nothing_twice(
     many_films: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order: list[ClipRequest] = []
-    real = ClipSource.read
+    real = ClipSource._read_into
 
-    def read(self: ClipSource, request: ClipRequest) -> Clip:
+    def read_into(self: ClipSource, request: ClipRequest, *rest: Any) -> None:
         order.append(request)
-        return real(self, request)
+        real(self, request, *rest)
 
-    monkeypatch.setattr(ClipSource, "read", read)
+    monkeypatch.setattr(ClipSource, "_read_into", read_into)
     first, second = (film.id for film in many_films.films()[:2])
     wanted = [
         ClipRequest(film_id, Span(s, s + 24)) for film_id, s in ((second, 9), (first, 30), (second, 9), (first, 2))
     ]
     ClipSource(many_films, SHAPE).read_all(wanted)
     assert order == [wanted[3], wanted[1], wanted[0]]
+    ClipSource(many_films, SHAPE).batch(wanted, {first: 0, second: 1})
+    assert order[3:] == order[:3]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_batch_is_its_clips_read_alone_and_collated(library: Library, seed: int) -> None:
+    random, ids = Random(seed), [film.id for film in library.films()]
+    starts = [random.randrange(192 - 24) for _ in range(12)]
+    requests = [ClipRequest(random.choice(ids), Span(start, start + 24)) for start in starts]
+    requests += [ClipRequest(ids[0], Span(40, 64), -7), requests[3], ClipRequest(ids[0], Span(40, 64), 90)]
+    random.shuffle(requests)
+    numbers = {film_id: 5 + n for n, film_id in enumerate(ids)}
+    batch = ClipSource(library, SHAPE).batch(requests, numbers)
+    alone = collate([ClipSource(library, SHAPE).read(request) for request in requests], numbers)
+    assert batch.requests == alone.requests == tuple(requests)
+    for part in ("video_BTPW", "audio_BS", "film_B"):
+        assert torch.equal(getattr(batch, part), getattr(alone, part)), part
+
+
+def test_a_batch_is_its_readers_to_change(library: Library) -> None:
+    film_id = library.films()[0].id
+    source, request = ClipSource(library, SHAPE), ClipRequest(film_id, Span(0, 24))
+    first, second = source.batch([request, request], {film_id: 0}), source.batch([request], {film_id: 0})
+    first.video_BTPW[0] = 0
+    first.audio_BS[0] = 0
+    assert torch.equal(first.video_BTPW[1], second.video_BTPW[0])
+    assert torch.equal(first.audio_BS[1], second.audio_BS[0])
+
+
+def test_the_sound_of_a_clip_may_be_of_another_moment(library: Library) -> None:
+    film_id, source = library.films()[1].id, ClipSource(library, SHAPE)
+    apart = source.read(ClipRequest(film_id, Span(50, 74), 31))
+    assert np.array_equal(apart.video_TPW, source.read(ClipRequest(film_id, Span(50, 74))).video_TPW)
+    assert np.array_equal(apart.audio_S, source.read(ClipRequest(film_id, Span(81, 105))).audio_S)
 
 
 def test_collate_numbers_the_films_and_keeps_the_order(library: Library) -> None:
@@ -96,16 +139,17 @@ def test_sequential_batches_hold_every_window_once_in_order(library: Library) ->
 
 def test_few_films_are_open_however_many_are_read(own_library: Library) -> None:
     source, root = ClipSource(own_library, SHAPE), own_library.root
+    requests = [ClipRequest(film.id, Span(start, start + 24)) for start in (0, 20, 40) for film in own_library.films()]
     assert open_files_under(root) == []
     most_proxies = 0
-    for start in (0, 20, 40):
-        for film in own_library.films():
-            source.read(ClipRequest(film.id, Span(start, start + 24)))
-            names = [Path(path).name for path in open_files_under(root)]
-            most_proxies = max(most_proxies, names.count("proxy.mp4"))
-            assert len(names) <= 2 * MOST_OPEN_FILMS  # a proxy and its sound
-            assert len(mapped_files_under(root)) <= MOST_OPEN_FILMS
+    for request in requests:
+        source.read(request)
+        names = [Path(path).name for path in open_files_under(root)]
+        assert names.count("proxy.mp4") == names.count("audio.wav") == len(names) / 2
+        most_proxies = max(most_proxies, names.count("proxy.mp4"))
     assert most_proxies == MOST_OPEN_FILMS < len(own_library.films())
+    source.batch(requests, {film.id: 0 for film in own_library.films()})
+    assert len(open_files_under(root)) == 2 * MOST_OPEN_FILMS
     source.close()
     assert open_files_under(root) == []
 
@@ -124,36 +168,95 @@ def test_before_the_first_read_a_source_can_be_handed_to_a_worker(many_films: Li
     assert np.array_equal(copy.read(request).audio_S, source.read(request).audio_S)
 
 
-@pytest.mark.parametrize("kind", ["proxy", "audio"])
-def test_a_removed_file_is_named(own_library: Library, kind: str) -> None:
-    film_id = own_library.films()[0].id
-    path = own_library.proxy_path(film_id) if kind == "proxy" else own_library.audio_path(film_id)
-    path.unlink()
-    what = "a proxy" if kind == "proxy" else "training audio"
-    with pytest.raises(MediaError, match=f"^{path} cannot be opened as {what}; ingest its film again$"):
-        ClipSource(own_library, SHAPE).read(ClipRequest(film_id, Span(0, 24)))
-
-
-def test_a_truncated_proxy_is_named(own_library: Library) -> None:
-    film_id = own_library.films()[0].id
-    path = own_library.proxy_path(film_id)
+def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    sentence = rf"^{path} (ends before frame \d+|is damaged \(.+\)|cannot be read at frame \d+); ingest its film again"
-    with pytest.raises(MediaError, match=sentence):
-        ClipSource(own_library, SHAPE).read(ClipRequest(film_id, Span(40, 64)))
 
 
-def test_truncated_training_audio_is_named(own_library: Library) -> None:
+def overwrite(path: Path) -> None:
+    """Damage the latter half of a file without a change of its size."""
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2] + bytes(len(content) - len(content) // 2))
+
+
+@pytest.mark.parametrize(
+    ("name", "harm", "fault", "code"),
+    [
+        ("proxy.mp4", Path.unlink, r"cannot be opened as a proxy \(no such file or directory\)", "unreadable"),
+        ("proxy.mp4", cut, r"ends before \d\.\d+ s", "truncated"),
+        ("proxy.mp4", overwrite, r"is damaged at \d\.\d+ s \(invalid data found when processing input\)", "damaged"),
+        ("audio.wav", Path.unlink, r"cannot be opened as training audio \(no such file or directory\)", "unreadable"),
+        ("audio.wav", cut, "is not the training audio that was written", "damaged"),
+    ],
+)
+def test_the_command_in_the_sentence_of_a_damaged_film_repairs_it(
+    own_library: Library, name: str, harm: Callable[[Path], None], fault: str, code: str
+) -> None:
+    film = own_library.find("film-03.mp4")
+    request, path = ClipRequest(film.id, Span(40, 64)), own_library.film_file(film.id, name)
+    whole = ClipSource(own_library, SHAPE).read(request)
+    harm(path)
+    remove = f"rm {own_library.proxy_path(film.id)} && " if harm is overwrite else ""
+    command = f"{remove}talkies ingest {film.source} --library {own_library.root}"
+    source = ClipSource(own_library, SHAPE)
+    with pytest.raises(MediaError, match=rf"^film-03\.mp4: {path} {fault}; repair it with: {command}$") as caught:
+        source.batch([request], {film.id: 0})
+    assert caught.value.code == code
+    run(command_in(str(caught.value)))
+    for repaired in (source, ClipSource(own_library, SHAPE)):
+        clip = repaired.read(request)
+        assert np.array_equal(clip.video_TPW, whole.video_TPW)
+        assert np.array_equal(clip.audio_S, whole.audio_S)
+
+
+def test_after_an_error_the_same_source_reads_the_repaired_film(own_library: Library) -> None:
+    film = own_library.find("film-05.mp4")
+    source, request = ClipSource(own_library, SHAPE), ClipRequest(film.id, Span(40, 64))
+    whole = source.read(request)
+    cut(own_library.proxy_path(film.id))  # under the open reader
+    with pytest.raises(MediaError, match=r"^film-05\.mp4: .*proxy\.mp4 ends before") as caught:
+        source.read(request)
+    run(command_in(str(caught.value)))
+    assert np.array_equal(source.read(request).video_TPW, whole.video_TPW)
+
+
+def test_a_film_that_is_replaced_while_it_is_open_is_read_on(own_library: Library) -> None:
+    film = own_library.find("film-06.mp4")
+    source, request = ClipSource(own_library, SHAPE), ClipRequest(film.id, Span(40, 64))
+    whole = source.read(request)
+    folder = own_library.film_folder(film.id)
+    folder.rename(folder.with_name(".gone"))
+    shutil.copytree(folder.with_name(".gone"), folder)
+    shutil.rmtree(folder.with_name(".gone"))
+    assert np.array_equal(source.read(request).video_TPW, whole.video_TPW)
+
+
+def test_other_films_are_read_on_after_an_error(own_library: Library) -> None:
+    bad, good = (film.id for film in own_library.films()[:2])
+    source, request = ClipSource(own_library, SHAPE), ClipRequest(good, Span(3, 27))
+    first = source.read(request)
+    own_library.proxy_path(bad).unlink()
+    for _ in range(3):
+        with pytest.raises(MediaError, match="cannot be opened as a proxy"):
+            source.read(ClipRequest(bad, Span(0, 24)))
+        assert np.array_equal(source.read(request).video_TPW, first.video_TPW)
+    source.close()
+    assert open_files_under(own_library.root) == []
+
+
+def test_a_film_without_a_record_is_named_by_its_id(own_library: Library) -> None:
     film_id = own_library.films()[0].id
-    path = own_library.audio_path(film_id)
-    path.write_bytes(path.read_bytes()[:-10])
-    sentence = f"^{path} is not the training audio that was written; ingest its film again$"
-    with pytest.raises(MediaError, match=sentence):
-        ClipSource(own_library, SHAPE).read(ClipRequest(film_id, Span(0, 24)))
+    for harm in (cut, Path.unlink, lambda path: shutil.rmtree(path.parent)):
+        harm(own_library.film_folder(film_id) / "film.json")
+        own_library.proxy_path(film_id).unlink(missing_ok=True)
+        sentence = f"^film {film_id}: .* cannot be opened .*; ingest its source again into {own_library.root}$"
+        with pytest.raises(MediaError, match=sentence):
+            ClipSource(own_library, SHAPE).read(ClipRequest(film_id, Span(0, 24)))
 
 
-def test_a_window_past_the_end_of_the_film_is_refused(many_films: Library) -> None:
-    film_id = many_films.films()[0].id
-    path = re.escape(str(many_films.proxy_path(film_id)))
-    with pytest.raises(MediaError, match=f"^{path} ends before frame 64; ingest its film again to repair it$"):
-        ClipSource(many_films, SHAPE).read(ClipRequest(film_id, Span(48, 72)))
+@pytest.mark.parametrize("request_", [(Span(48, 72), 0), (Span(30, 54), 18)])
+def test_a_clip_past_the_end_of_a_whole_film_is_no_damage(many_films: Library, request_: tuple[Span, int]) -> None:
+    film_id = many_films.find("film-02.mp4").id
+    sentence = r"^film-02\.mp4 ends at 4\.0 s, and a clip that ends at 4\.5 s was asked for$"
+    with pytest.raises(MediaError, match=sentence) as caught:
+        ClipSource(many_films, SHAPE).read(ClipRequest(film_id, *request_))
+    assert caught.value.code == "truncated"

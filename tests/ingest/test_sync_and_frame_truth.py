@@ -85,7 +85,7 @@ def beep_seconds(sound_S: npt.NDArray[np.int16], moment: Fraction) -> float:
 def read_proxy(path: Path, frames: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
     """Return the number in every picture of a proxy, and whether it flashes."""
     read, minute = [], 960
-    with VideoReader(path, fps=16, gop=16) as reader:
+    with VideoReader(path, fps=16) as reader:
         for start in range(0, frames, minute):
             pictures_TPW = reader.read(range(start, min(start + minute, frames)))
             read.append(read_pictures(pictures_TPW[:, :SHORT_SIDE]))

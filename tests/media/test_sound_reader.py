@@ -1,5 +1,6 @@
 """`SoundReader`: every sample as it was written, or a sentence."""
 
+import os
 import wave
 from pathlib import Path
 from random import Random
@@ -52,7 +53,7 @@ def test_what_was_read_may_be_changed_without_changing_the_file(wav: Path) -> No
 
 
 def test_past_the_end_there_is_a_sentence(wav: Path) -> None:
-    sentence = f"^{wav} ends before sample 41000; ingest its film again to repair it$"
+    sentence = f"^{wav} ends before sample 41000; ingest its film again$"
     with pytest.raises(MediaError, match=sentence) as caught:
         read(wav, 39, 41)
     assert caught.value.code == "truncated"
@@ -76,8 +77,33 @@ def test_another_files_header_cannot_be_opened(wav: Path) -> None:
 
 def test_a_missing_file_cannot_be_opened(tmp_path: Path) -> None:
     path = tmp_path / "audio.wav"
-    with pytest.raises(MediaError, match=f"^{path} cannot be opened as training audio; ingest its film again$"):
+    sentence = rf"^{path} cannot be opened as training audio \(no such file or directory\); ingest its film again$"
+    with pytest.raises(MediaError, match=sentence):
         SoundReader(path)
+
+
+def test_samples_are_read_into_the_room_for_them(wav: Path) -> None:
+    room = np.zeros(5000, np.int16)
+    with SoundReader(wav) as reader:
+        reader.read_into(Span(7, 10), room[1000:4000])
+    assert np.array_equal(room[1000:4000], WRITTEN_S[7000:10_000])
+    assert not room[:1000].any()
+    assert not room[4000:].any()
+
+
+def test_audio_that_is_cut_while_it_is_open_is_told(wav: Path) -> None:
+    with SoundReader(wav) as reader:
+        os.truncate(wav, 60_044)
+        assert np.array_equal(reader.read(Span(20, 30), 1000), WRITTEN_S[20_000:30_000])
+        with pytest.raises(MediaError, match=f"^{wav} ends before sample 31000; ingest its film again$"):
+            reader.read(Span(29, 31), 1000)
+
+
+def test_a_closed_reader_reads_no_other_file(wav: Path) -> None:
+    reader = SoundReader(wav)
+    reader.close()
+    with pytest.raises(ValueError, match="closed file"):
+        reader.read(Span(0, 1), 1000)
 
 
 @pytest.mark.parametrize("cut_bytes", [1, 2, 40_000])

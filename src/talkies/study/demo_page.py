@@ -88,7 +88,7 @@ def _strip(library: Library, film_id: str, start_seconds: float, end_seconds: fl
     """Return frames of a span, side by side."""
     profile, film = library.profile, as_film_id(film_id)
     start, end = (round(seconds * profile.fps) for seconds in (start_seconds, end_seconds))
-    with VideoReader(library.proxy_path(film), profile.fps, profile.gop) as reader:
+    with VideoReader(library.proxy_path(film), profile.fps) as reader:
         pictures = reader.read(range(start, end, max(1, (end - start) // _STRIP_FRAMES)))[:_STRIP_FRAMES]
     return _png(np.concatenate([rgb_of(picture) for picture in pictures], axis=1))
 
