@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from talkies.config import to_yaml
@@ -46,8 +47,11 @@ class Trial:
                 assert process.poll() is None, process.stderr and process.stderr.read().decode()
                 assert time.monotonic() < deadline, "the run does not get on"
                 time.sleep(0.002)
+            others = psutil.Process(process.pid).children(recursive=True)
             process.send_signal(signal.SIGKILL)
             assert process.wait() == -signal.SIGKILL
+        _, left = psutil.wait_procs(others, timeout=30)
+        assert not left, f"processes of the killed run live on: {left}"
 
     @property
     def losses(self) -> list[dict[str, float]]:

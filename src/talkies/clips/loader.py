@@ -1,9 +1,13 @@
 """Load the batches of a plan, in worker processes or in this one."""
 
 import os
+import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Annotated, Literal
 
+import psutil
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -19,6 +23,7 @@ Part = tuple[tuple[ClipRequest, ...], dict[FilmId, int]]
 
 _PART_CLIPS = 32  # a part that one worker reads at a time, if a film has not more clips in a batch
 _MOST_WORKERS = 16
+_POLL_SECONDS = 1.0
 
 
 class LoaderConfig(Config):
@@ -57,7 +62,7 @@ def loader(
         num_workers=workers,
         prefetch_factor=config.prefetch if workers else None,
         multiprocessing_context="forkserver" if workers else None,
-        worker_init_fn=_one_thread,
+        worker_init_fn=partial(_begin_worker, os.getpid()),
     )
     share = (rank + 1) * plan.config.batch_clips // world_size - rank * plan.config.batch_clips // world_size
     parts = _arriving(loading)
@@ -128,5 +133,16 @@ def _joined(parts: Iterator[ClipBatch], clips: int) -> ClipBatch:
     )
 
 
-def _one_thread(_: int) -> None:
+def _begin_worker(training: int, _: int) -> None:
+    """Make a worker process one of a single thread that ends with the training process, even if that is killed.
+
+    PyTorch's workers look whether their parent is there, but theirs is the fork server, which waits for them.
+    """
     torch.set_num_threads(1)
+
+    def watch() -> None:
+        while psutil.pid_exists(training):
+            time.sleep(_POLL_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
