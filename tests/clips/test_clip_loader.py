@@ -76,7 +76,6 @@ def test_the_batches_are_those_of_the_plan_with_the_clips_of_the_source(
         assert torch.equal(batch.audio_BS[7], torch.from_numpy(clip.audio_S))
 
 
-@pytest.mark.filterwarnings("ignore:This DataLoader will create 3 worker processes")  # on a machine of two cores
 @pytest.mark.parametrize("workers", [1, 2, 3])
 def test_workers_change_nothing_in_the_batches(
     many_films: Library, of_this_process: list[ClipBatch], workers: int
@@ -221,3 +220,27 @@ def test_by_default_each_core_but_those_that_train_has_a_worker(cores: int, proc
 def test_a_number_of_workers_that_is_told_is_taken() -> None:
     assert [LoaderConfig(workers=workers).workers_on(4, 2) for workers in (0, 1, 40)] == [0, 1, 40]
     assert cores() >= 1
+
+
+def test_workers_are_shared_out_among_the_processes_of_this_machine_and_not_of_all(
+    many_films: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module, asked = sys.modules["talkies.clips.loader"], []
+
+    class Recorded:
+        def __init__(self, *_: object, num_workers: int, **__: object) -> None:
+            asked.append(num_workers)
+
+        def __iter__(self) -> object:
+            return iter(())
+
+    monkeypatch.setattr(module, "DataLoader", Recorded)
+    monkeypatch.setattr(module, "cores", lambda: 12)
+    for local in ({}, {"LOCAL_WORLD_SIZE": "2"}):
+        for name, value in local.items():
+            monkeypatch.setenv(name, value)
+        clips = opened(many_films)
+        batches_of = loader(clips.source, clips.plan, range(100), LoaderConfig(), rank=1, world_size=4)
+        with pytest.raises(RuntimeError, match="StopIteration"):  # there is nothing to load
+            next(batches_of)
+    assert asked == [2, 5]

@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Annotated, Literal
@@ -54,18 +55,22 @@ def loader(
     The films of a batch are dealt to the ranks, and to a rank's workers, in runs: all clips of a film are read by one
     worker in the order of time. What is in flight is bounded by the workers, not by the size of a batch.
     """
-    workers = min(config.workers_on(cores(), world_size), len(steps))
-    loading: DataLoader[ClipBatch | TalkiesError] = DataLoader(
-        _Clips(source),
-        batch_size=None,
-        sampler=_Parts(plan, steps, rank, world_size),
-        num_workers=workers,
-        prefetch_factor=config.prefetch if workers else None,
-        multiprocessing_context="forkserver" if workers else None,
-        worker_init_fn=partial(_begin_worker, os.getpid()),
-    )
+    beside = int(os.environ.get("LOCAL_WORLD_SIZE", world_size))  # as `torchrun` tells it: processes on this machine
+    workers = min(config.workers_on(cores(), beside), len(steps))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "This DataLoader will create")  # more than there are cores: `doctor` says it
+        loading: DataLoader[ClipBatch | TalkiesError] = DataLoader(
+            _Clips(source),
+            batch_size=None,
+            sampler=_Parts(plan, steps, rank, world_size),
+            num_workers=workers,
+            prefetch_factor=config.prefetch if workers else None,
+            multiprocessing_context="forkserver" if workers else None,
+            worker_init_fn=partial(_begin_worker, os.getpid()),
+        )
+        arriving = iter(loading)
     share = (rank + 1) * plan.config.batch_clips // world_size - rank * plan.config.batch_clips // world_size
-    parts = _arriving(loading)
+    parts = _arriving(arriving)
     for _ in steps:
         yield _joined(parts, share)
 
