@@ -22,11 +22,11 @@ def today() -> str:
     return datetime.datetime.now(tz=datetime.UTC).date().isoformat()
 
 
-def write_results(what: str, title: str, sections: list[str]) -> Path:
-    """Write `benchmarks/results/<what>_<hardware>_<date>.md`, print it, and return its path."""
+def write_results(what: str, title: str, sections: list[str], folder: Path | None = None) -> Path:
+    """Write `<what>_<hardware>_<date>.md` in `folder` (`benchmarks/results`), print it, and return its path."""
     text = "\n".join([f"# {title}", "", f"{hardware()}, {today()}", "", *sections, ""])
     slug = re.sub(r"[^a-z0-9]+", "-", hardware().lower()).strip("-")
-    path = ROOT / "benchmarks" / "results" / f"{what}_{slug}_{today()}.md"
+    path = (folder or ROOT / "benchmarks" / "results") / f"{what}_{slug}_{today()}.md"
     path.parent.mkdir(exist_ok=True)
     path.write_text(text, encoding="utf-8")
     print(text)
