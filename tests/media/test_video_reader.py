@@ -211,6 +211,32 @@ def test_pictures_that_are_not_in_the_order_of_time_cannot_be_opened(tmp_path: P
         VideoReader(path, 16)
 
 
+def test_pictures_that_are_shown_later_than_stored_cannot_be_opened(tmp_path: Path, proxy: Path) -> None:
+    content, path = bytearray(proxy.read_bytes()), tmp_path / "proxy.mp4"
+    begin = content.index(b"elst") + 4 + 12  # of what is shown, after the version, the count and the duration
+    assert content[begin : begin + 4] == bytes(4)
+    content[begin : begin + 4] = (1024).to_bytes(4, "big")
+    path.write_bytes(content)
+    with pytest.raises(MediaError, match=r"\(it holds pictures that are shown at other times than stored\)"):
+        VideoReader(path, 16)
+
+
+def test_a_proxy_of_one_frame_is_read(tmp_path: Path) -> None:
+    path = noise(tmp_path / "proxy.mp4", (64, 48), 1)
+    with VideoReader(path, 16) as reader:
+        assert np.array_equal(reader.read(range(1)), plain_decode(path))
+
+
+def test_a_table_of_more_packets_than_bytes_cannot_be_opened(tmp_path: Path) -> None:
+    path = noise(tmp_path / "proxy.mp4", (64, 48), 1)
+    content = bytearray(path.read_bytes())
+    begin = content.index(b"stsz") + 8
+    content[begin : begin + 8] = (1).to_bytes(4, "big") + (2**32 - 1).to_bytes(4, "big")
+    path.write_bytes(content)
+    with pytest.raises(MediaError, match=r"\(it holds no table of pictures that can be read\)"):
+        VideoReader(path, 16)
+
+
 def test_a_frame_between_the_ticks_is_refused(proxy: Path) -> None:
     sentence = rf"^{proxy} was asked for the frame at 0\.0417 s, and gave the one at 0\.0625 s; ingest its film again$"
     with VideoReader(proxy, 24) as reader, pytest.raises(MediaError, match=sentence) as caught:
@@ -269,9 +295,11 @@ def test_bytes_that_are_overwritten_are_a_sentence_or_change_no_other_frame(tmp_
         start = random.randrange(offset + 5, offset + count - 40)
         path.write_bytes(content[:start] + bytes(40) + content[start + 40 :])
         with VideoReader(path, 16) as reader:
+            reader.read(range(15))
             with pytest.raises(MediaError, match=rf"^{path} is damaged at {number / 16} s.*; ingest its film again$"):
                 reader.read(range(14, 40))
             told += 1
+            assert np.array_equal(reader.read(range(15, 16)), whole[15:16])
             assert np.array_equal(reader.read(range(16)), whole[:16])  # and it reads on where nothing is damaged
             assert np.array_equal(reader.read(range(32, 40)), whole[32:])
             assert np.array_equal(reader.read(range(number)), whole[:number])
