@@ -9,9 +9,11 @@ ratios within one run: all readers take turns, with the same random windows, on 
 """
 
 import argparse
+import multiprocessing
 import os
 import random
 import resource
+import signal
 import statistics
 import subprocess
 import tempfile
@@ -19,6 +21,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import av
@@ -29,7 +33,7 @@ import torch
 from machine import write_results
 from peers import PEERS, RATE_HZ
 from talkies.clips import ClipConfig, ClipSource, LoaderConfig, SamplingConfig, loader, open_for_training
-from talkies.core import ClipBatch, ClipRequest, FilmId, Span
+from talkies.core import ClipRequest, FilmId, Span
 from talkies.ingest import ingest
 from talkies.library import Library, write_json
 from talkies.media import rgb_of
@@ -37,6 +41,7 @@ from talkies.media import rgb_of
 PARTS = ("speed", "workers", "memory", "opening")
 FPS, SECONDS = 16, 2
 CLIPS, OF_ORIGINAL = 16, 4  # a turn: short ones, so that all meet the same load
+OF_COMMAND = 200  # clips: a process takes as long to start as to decode a few
 BATCH = 64
 SHAPE = ClipConfig().on(FPS)
 MOST_LAG = 1600  # samples
@@ -76,45 +81,97 @@ def main() -> None:
             write_results(f"loader_{part}", f"Loading clips: {part}", sections, wanted.out)
 
 
+Take = Callable[[Sequence[ClipRequest]], object]
+
+
 @dataclass(frozen=True)
 class Reader:
-    """Something that reads the clips of windows; `take` returns nothing that is kept."""
+    """Something that reads the clips of windows from a kind of file; `make` is called in a process of its own."""
 
     name: str
     what: str
     sound: str
-    take: Callable[[Sequence[ClipRequest]], object]
+    make: Callable[[], Take]
+
+
+class Turns:
+    """A reader in its own process, stopped while it is not its turn: some read ahead, or wait in a busy loop."""
+
+    def __init__(self, reader: Reader) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, reader.make), daemon=True)
+        self._process.start()
+        self._pipe.recv()  # it is open
+        os.kill(self._process.pid, signal.SIGSTOP)
+
+    def seconds(self, windows: Sequence[ClipRequest]) -> float:
+        """Return the processor time of a clip, read with others."""
+        os.kill(self._process.pid, signal.SIGCONT)
+        self._pipe.send(windows)
+        spent: float = self._pipe.recv()
+        os.kill(self._process.pid, signal.SIGSTOP)
+        return spent / len(windows)
+
+    def end(self) -> None:
+        """End the process."""
+        self._process.kill()
+
+
+def _serve(pipe: Connection, make: Callable[[], Take]) -> None:
+    torch.set_num_threads(1)
+    take = make()
+    pipe.send(None)
+    while True:
+        windows = pipe.recv()
+        pipe.send(processor_seconds(lambda windows=windows: take(windows)))
 
 
 def speed(film: Path, library: Library, rounds: int) -> list[str]:
     """Return clips/s of every reader, and the ratios that count."""
     path = library.proxy_path(library.films()[0].id)
-    ours = Reader("talkies", "proxy", "read for each clip, sample-exact", ours_of(library))
-    bare = Reader("libavcodec alone (PyAV, packets in memory, frames dropped)", "proxy", "none", bare_of(path))
+    ours = Reader("talkies", "proxy", "read for each clip, sample-exact", partial(ours_of, library))
+    alone = "libavcodec alone (PyAV, packets in memory, frames dropped)"
+    bare = Reader(alone, "proxy", "none", partial(bare_of, path))
     peers = [
-        Reader(peer.name, what, peer.sound, peer_of(peer(place, size_of(path))))
+        Reader(peer.name, what, peer.sound, partial(peer_of, peer, place, size_of(path)))
         for what, place in (("original", film), ("proxy", path))
         for peer in PEERS
     ]
     differences = {reader: difference_of(reader, library) for reader in peers}
-    seconds: dict[Reader, list[float]] = {reader: [] for reader in (ours, bare, *peers)}
+    turns = {reader: Turns(reader) for reader in (ours, bare, *peers)}
+    seconds: dict[Reader, list[float]] = {reader: [] for reader in turns}
     command: list[float] = []
+    few, many = (windows_of(library, -2, count) for count in (1, OF_COMMAND))
     for turn in range(rounds):
         windows = windows_of(library, turn, CLIPS)
         for reader, spent in seconds.items():
             some = windows if reader.what == "proxy" else windows[:: CLIPS // OF_ORIGINAL]
-            spent.append(processor_seconds(lambda reader=reader, some=some: reader.take(some)) / len(some))
-        command.append(command_seconds(path) * needed_frames(windows) / library.films()[0].frames / CLIPS)
+            spent.append(turns[reader].seconds(some))
+        command.append(command_seconds(path, few, many))
+    for each in turns.values():
+        each.end()
+    return speed_lines(film, path, seconds, command, differences)
+
+
+def speed_lines(
+    film: Path, path: Path, seconds: dict[Reader, list[float]], command: list[float], differences: dict[Reader, str]
+) -> list[str]:
+    """Return the table of all readers, and the ratios that count."""
+    (ours, bare, *peers), rounds = seconds, len(command)
     rows = [
         f"| {reader.name} | {reader.what} | {rate(spent)} | {reader.sound} | {differences.get(reader, '')} |"
         for reader, spent in seconds.items()
     ]
-    rows.append(f"| FFmpeg's command line, decoding all of it, per frame needed | proxy | {rate(command)} | none | |")
+    rows.append(
+        f"| FFmpeg's command line, on a file of nothing but the frames needed | proxy | {rate(command)} | none | |"
+    )
     mine = seconds[ours]
     best = {what: [min(seconds[r][turn] for r in peers if r.what == what) for turn in range(rounds)] for what in KINDS}
     return [
         f"`{film.name}` ({'×'.join(map(str, size_of(film)))}), {rounds} rounds in turns, {CLIPS} clips a round (of the "
-        f"original {OF_ORIGINAL} of them), sorted by time for all; processor time on one core, medians. A clip is "
+        f"original {OF_ORIGINAL} of them), sorted by time for all; each reader "
+        "in a process of its own on one core, stopped while it is not its turn; processor time, medians. A clip is "
         f"{SHAPE.frames} frames at {FPS} a second, {min(size_of(path))} px, and {SECONDS} s of sound: from talkies "
         "YUV 4:2:0, cut to the square in the middle, each frame's time checked; from the others RGB, uncut.",
         "",
@@ -126,7 +183,7 @@ def speed(film: Path, library: Library, rounds: int) -> list[str]:
             ("the best of the others on the original", mine, best["original"], 15),
             ("the best of the others on the same proxy", mine, best["proxy"], 2.5),
             ("libavcodec alone", mine, seconds[bare], 0.7),
-            ("FFmpeg's command line, for the frames that are needed", mine, command, 0.7),
+            ("FFmpeg's command line, on the frames that are needed", mine, command, 0.7),
         ),
         f"- clips/s: **{1 / med(mine):.0f}** (wanted: 200)",
     ]
@@ -135,14 +192,15 @@ def speed(film: Path, library: Library, rounds: int) -> list[str]:
 KINDS = ("original", "proxy")
 
 
-def ours_of(library: Library) -> Callable[[Sequence[ClipRequest]], ClipBatch]:
+def ours_of(library: Library) -> Take:
     """Return what reads windows as a batch, with films kept open."""
     source, numbers = ClipSource(library, SHAPE), {library.films()[0].id: 0}
     return lambda windows: source.batch(windows, numbers)
 
 
-def peer_of(peer: object) -> Callable[[Sequence[ClipRequest]], tuple[torch.Tensor, torch.Tensor]]:
+def peer_of(kind: type, path: Path, size: tuple[int, int]) -> Take:
     """Return what reads windows with a peer into one batch, whose memory is used again for the next."""
+    peer = kind(path, size)
     room: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
     def take(windows: Sequence[ClipRequest]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -158,7 +216,7 @@ def peer_of(peer: object) -> Callable[[Sequence[ClipRequest]], tuple[torch.Tenso
     return take
 
 
-def bare_of(path: Path) -> Callable[[Sequence[ClipRequest]], None]:
+def bare_of(path: Path) -> Take:
     """Return what decodes, and drops, the frames that windows need: from the key frame before, in the order of time."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
@@ -181,7 +239,7 @@ def bare_of(path: Path) -> Callable[[Sequence[ClipRequest]], None]:
 def difference_of(reader: Reader, library: Library) -> str:
     """Return how far a reader's pictures are from ours, after checking that they are the same ones."""
     windows = windows_of(library, -1, 8)
-    source, (video, audio) = ClipSource(library, SHAPE), reader.take(windows)
+    source, (video, audio) = ClipSource(library, SHAPE), reader.make()(windows)
     height, width = video.shape[2:4]
     side = min(height, width)
     top, left = (height - side) // 4 * 2, (width - side) // 4 * 2
@@ -254,17 +312,16 @@ def memory(library: Library, clips: int) -> list[str]:
 def opening(library: Library, rounds: int) -> list[str]:
     """Return clips/s when every film is opened anew for 1 and for 16 clips, beside films that stay open."""
     path, film_id = library.proxy_path(library.films()[0].id), library.films()[0].id
+    size = size_of(path)
 
     def ours(windows: Sequence[ClipRequest]) -> None:
         source = ClipSource(library, SHAPE)
         source.batch(windows, {film_id: 0})
         source.close()
 
-    def theirs(peer: type) -> Callable[[Sequence[ClipRequest]], None]:
+    def theirs(peer: type) -> Take:
         def take(windows: Sequence[ClipRequest]) -> None:
-            opened = peer(path, size_of(path))
-            peer_of(opened)(windows)
-            opened.close()
+            peer_of(peer, path, size)(windows)
 
         return take
 
@@ -313,12 +370,6 @@ def windows_of(library: Library, seed: int, count: int) -> list[ClipRequest]:
     return [ClipRequest(film.id, Span(start, start + length)) for start in sorted(starts)]
 
 
-def needed_frames(windows: Sequence[ClipRequest], gop: int = 16) -> int:
-    """Return how many frames must be decoded for windows, each from the key frame before it on."""
-    ranges = [SHAPE.picture_of(window.window) for window in windows]
-    return sum(wanted.stop - wanted.start // gop * gop for wanted in ranges)
-
-
 def processor_seconds(work: Callable[[], object]) -> float:
     """Return the processor time that work takes this process, in all its threads."""
     begun = time.process_time()
@@ -326,13 +377,40 @@ def processor_seconds(work: Callable[[], object]) -> float:
     return time.process_time() - begun
 
 
-def command_seconds(path: Path) -> float:
-    """Return the processor time that FFmpeg's command line takes to decode a file's pictures with one thread."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    command = ["ffmpeg", "-v", "error", "-nostdin", "-threads", "1", "-i", str(path), "-an", "-f", "null", "-"]
-    subprocess.run(command, check=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+def command_seconds(path: Path, few: Sequence[ClipRequest], many: Sequence[ClipRequest]) -> float:
+    """Return the processor time that FFmpeg's command line takes for a clip, with one thread.
+
+    Two files are decoded that hold nothing but the frames that the windows need, from the key frame before on, and what
+    the longer takes more than the shorter is counted: what remains is decoding.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        spent = []
+        for windows in (few, many):
+            needed = Path(folder) / f"{len(windows)}.mp4"
+            write_needed(path, windows, needed)
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            command = ["ffmpeg", "-v", "error", "-nostdin", "-threads", "1", "-i", str(needed), "-f", "null", "-"]
+            subprocess.run(command, check=True)
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            spent.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return (spent[1] - spent[0]) / (len(many) - len(few))
+
+
+def write_needed(path: Path, windows: Sequence[ClipRequest], target: Path) -> None:
+    """Copy the packets that the windows need into a file of their own, without decoding them."""
+    with av.open(str(path)) as source, av.open(str(target), "w") as made:
+        stream = source.streams.video[0]
+        packets = [packet for packet in source.demux(stream) if packet.size]
+        keys = [number for number, packet in enumerate(packets) if packet.is_keyframe]
+        track, count, begins = made.add_stream_from_template(stream), 0, set(keys)
+        for window in windows:
+            wanted = SHAPE.picture_of(window.window)
+            for number in range(max(key for key in keys if key <= wanted.start), wanted.stop):
+                packet = av.Packet(bytes(packets[number]))
+                packet.stream, packet.time_base, packet.is_keyframe = track, stream.time_base, number in begins
+                packet.pts = packet.dts = count * packets[1].pts
+                made.mux(packet)
+                count += 1
 
 
 def size_of(path: Path) -> tuple[int, int]:

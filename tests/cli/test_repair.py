@@ -18,8 +18,7 @@ SETTINGS = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("workers", [0, 1])
-@pytest.mark.parametrize("fault", ["removed", "truncated"])
+@pytest.mark.parametrize(("fault", "workers"), [("removed", 0), ("truncated", 1)])
 def test_training_on_a_proxy_that_is_gone_names_the_film_and_the_command_that_repairs_it(
     fault: str, workers: int, talkies: Callable[..., Any], workspace: Path, tmp_path: Path
 ) -> None:

@@ -53,7 +53,8 @@ def test_workers_are_measured_in_powers_of_two_up_to_the_most(most: int, counts:
 
 def with_speeds(found: Examination, *rates: float, step: Step | None = None, cores: int = 8) -> Examination:
     speeds = tuple(WorkersSpeed(1 << number, rate) for number, rate in enumerate(rates))
-    return replace(found, speeds=speeds, step=step, cores=cores, other_load=0.0)
+    parts = PartsOfClip(0.0001, 0.003, 0.0001, 0.98)
+    return replace(found, speeds=speeds, step=step, cores=cores, other_load=0.0, parts=parts)
 
 
 def test_it_advises_the_fewest_workers_that_are_about_as_fast_as_any(found: Examination) -> None:

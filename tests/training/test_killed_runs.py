@@ -98,7 +98,7 @@ def test_the_unbroken_run_takes_sixty_different_batches(unbroken: Trial) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("trial", "workers"), [(trial, int(trial > 6)) for trial in range(10)])
+@pytest.mark.parametrize(("trial", "workers"), [(trial, int(trial > 7)) for trial in range(10)])
 def test_a_run_killed_at_a_random_step_takes_the_same_batches_and_has_the_same_losses(
     trial: int, workers: int, library: Library, recipes: dict[int, Path], unbroken: Trial, tmp_path: Path
 ) -> None:

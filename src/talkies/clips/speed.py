@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -31,7 +32,8 @@ class WorkersSpeed:
 class PartsOfClip:
     """What reading one clip in one process takes: opening its film (its share of that), pictures, sound; in seconds.
 
-    `busy_share` is how much of the time the processor worked; for the rest it waited for the disk.
+    `busy_share` is how much of the time the processor worked; for the rest it waited for the disk. Time in which other
+    work had the processor does not count.
     """
 
     opening_seconds: float
@@ -63,7 +65,7 @@ def speed_of_workers(source: ClipSource, plan: BatchPlan, workers: int, seconds:
 def parts_of_clip(library: Library, source: ClipSource, requests: Sequence[ClipRequest]) -> PartsOfClip:
     """Return what reading these clips takes, film by film, each film opened anew."""
     shape, grid = source.shape, library.profile.grid
-    clock, busy = _Clock(), time.process_time()
+    clock, busy, queued = _Clock(), time.thread_time(), _queued_seconds()
     side = library.profile.short_side
     video = np.empty((shape.frames, side * 3 // 2, side), np.uint8)
     audio = np.empty(shape.audio_frames * grid.samples_per_frame, np.int16)
@@ -77,9 +79,15 @@ def parts_of_clip(library: Library, source: ClipSource, requests: Sequence[ClipR
             with clock.counting("sound"):
                 sound.read_into(shape.sound_of(request.sound_window), audio)
         pictures.close()
-    busy, parts = time.process_time() - busy, clock.seconds
+    busy, queued, parts = time.thread_time() - busy, _queued_seconds() - queued, clock.seconds
     each = {f"{name}_seconds": parts[name] / len(requests) for name in ("opening", "pictures", "sound")}
-    return PartsOfClip(**each, busy_share=min(1.0, busy / sum(parts.values())))
+    return PartsOfClip(**each, busy_share=min(1.0, busy / max(sum(parts.values()) - queued, 1e-9)))
+
+
+def _queued_seconds() -> float:
+    """Return how long this thread has waited for a processor that other work had; 0 where the system does not say."""
+    told = Path("/proc/thread-self/schedstat")
+    return int(told.read_text().split()[1]) / 1e9 if told.exists() else 0.0
 
 
 class _Clock:
