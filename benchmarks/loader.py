@@ -9,20 +9,16 @@ ratios within one run: all readers take turns, with the same random windows, on 
 """
 
 import argparse
-import multiprocessing
 import os
 import random
 import resource
-import signal
 import statistics
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import av
@@ -37,6 +33,7 @@ from talkies.core import ClipRequest, FilmId, Span
 from talkies.ingest import ingest
 from talkies.library import Library, write_json
 from talkies.media import rgb_of
+from turns import Reader, Take, Turns, processor_seconds
 
 PARTS = ("speed", "workers", "memory", "opening")
 FPS, SECONDS = 16, 2
@@ -79,52 +76,6 @@ def main() -> None:
             finally:
                 os.sched_setaffinity(0, cores)
             write_results(f"loader_{part}", f"Loading clips: {part}", sections, wanted.out)
-
-
-Take = Callable[[Sequence[ClipRequest]], object]
-
-
-@dataclass(frozen=True)
-class Reader:
-    """Something that reads the clips of windows from a kind of file; `make` is called in a process of its own."""
-
-    name: str
-    what: str
-    sound: str
-    make: Callable[[], Take]
-
-
-class Turns:
-    """A reader in its own process, stopped while it is not its turn: some read ahead, or wait in a busy loop."""
-
-    def __init__(self, reader: Reader) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, reader.make), daemon=True)
-        self._process.start()
-        self._pipe.recv()  # it is open
-        os.kill(self._process.pid, signal.SIGSTOP)
-
-    def seconds(self, windows: Sequence[ClipRequest]) -> float:
-        """Return the processor time of a clip, read with others."""
-        os.kill(self._process.pid, signal.SIGCONT)
-        self._pipe.send(windows)
-        spent: float = self._pipe.recv()
-        os.kill(self._process.pid, signal.SIGSTOP)
-        return spent / len(windows)
-
-    def end(self) -> None:
-        """End the process."""
-        self._process.kill()
-
-
-def _serve(pipe: Connection, make: Callable[[], Take]) -> None:
-    torch.set_num_threads(1)
-    take = make()
-    pipe.send(None)
-    while True:
-        windows = pipe.recv()
-        pipe.send(processor_seconds(lambda windows=windows: take(windows)))
 
 
 def speed(film: Path, library: Library, rounds: int) -> list[str]:
@@ -368,13 +319,6 @@ def windows_of(library: Library, seed: int, count: int) -> list[ClipRequest]:
     film, length = library.films()[0], SHAPE.window_frames
     starts = random.Random(seed).sample(range(film.frames - length), count)
     return [ClipRequest(film.id, Span(start, start + length)) for start in sorted(starts)]
-
-
-def processor_seconds(work: Callable[[], object]) -> float:
-    """Return the processor time that work takes this process, in all its threads."""
-    begun = time.process_time()
-    work()
-    return time.process_time() - begun
 
 
 def command_seconds(path: Path, few: Sequence[ClipRequest], many: Sequence[ClipRequest]) -> float:

@@ -1,7 +1,7 @@
 """Other ways to read a clip, each as fast as its users can have it: one thread, one open file for all clips.
 
 A clip is T frames at `fps`, the one on screen at each moment, as uint8 red, green, blue `[T, H, W, 3]`, with its sound
-as 16 kHz mono. Each has a `clip` and a `close`, and says how it comes by its sound.
+as 16 kHz mono. Each says how it comes by its sound.
 """
 
 from bisect import bisect_right
@@ -70,11 +70,6 @@ class PyAvPeer:
         sound = np.concatenate(parts)[max(0, skip or 0) :][:wanted]
         return np.pad(sound, (0, wanted - len(sound)))
 
-    def close(self) -> None:
-        """Close both."""
-        self._pictures.close()
-        self._sounds.close()
-
 
 class DecordPeer:
     """`VideoReader.get_batch` at the size that is wanted, and `AudioReader`."""
@@ -97,10 +92,6 @@ class DecordPeer:
         first = round(start * RATE_HZ)
         sound = self._sound_S[first : first + seconds * RATE_HZ]
         return self._video.get_batch(frames).asnumpy(), np.pad(sound, (0, seconds * RATE_HZ - len(sound)))
-
-    def close(self) -> None:
-        """Forget both."""
-        del self._video, self._sound_S
 
 
 class TorchcodecPeer:
@@ -134,10 +125,6 @@ class TorchcodecPeer:
         end = float(start) + seconds
         sound = self._audio.get_samples_played_in_range(float(start), end).data[0, : seconds * RATE_HZ].numpy()
         return pictures.numpy(), np.pad(sound, (0, seconds * RATE_HZ - len(sound)))
-
-    def close(self) -> None:
-        """Forget both."""
-        del self._video, self._audio
 
 
 PEERS = (PyAvPeer, DecordPeer, TorchcodecPeer)

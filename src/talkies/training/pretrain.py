@@ -68,8 +68,8 @@ def pretrain(
     )
     if before and before.plan_digest not in ("", clips.plan.digest):
         raise RunError(
-            f"{run} was begun when {library} marked its films otherwise (shots, or what is black, silent, still, credits "
-            f"or damaged), and would go on with other batches; begin a new run"
+            f"{run} was begun when {library} marked its films otherwise (its shots, what is black, silent, still, "
+            f"credits or damaged), and would go on with other batches; begin a new run"
         )
     training = config.training
     fabric = Fabric(accelerator=training.device, devices=training.devices, precision=training.precision)
