@@ -17,8 +17,7 @@ import time
 from pathlib import Path
 
 from machine import ROOT, hardware, today, write_results
-from talkies.clips import BatchPlan, ClipConfig, ClipSource, FilmSpans, LoaderConfig, loader
-from talkies.core import Span
+from talkies.clips import ClipConfig, LoaderConfig, SamplingConfig, loader, open_for_training
 from talkies.library import Library
 from talkies.training.metrics import read_metrics
 
@@ -72,15 +71,13 @@ def quality_table(document: dict) -> str:
 def loader_lines(folder: Path) -> list[str]:
     """Return clips/s of the loader by workers, for clips of 16 frames and 2 s of sound: median of several runs."""
     library = Library.open(folder)
-    shape = ClipConfig(frames=16, fps=16, audio_seconds=2.0).on(library.profile.fps)
-    films = FilmSpans.of({film.id: [Span(0, film.frames)] for film in library.usable_films()})
-    plan = BatchPlan(films, 4, 8, shape.window_frames, 0, seed=0)
+    opened = open_for_training(library.root, ClipConfig(), SamplingConfig.within_film(4, 8), seed=0)
     lines = []
     for workers in (0, 1, 2):
         rates = []
         for run in range(RUNS):
             steps = range(run * LOADER_STEPS, (run + 1) * LOADER_STEPS)
-            batches = loader(ClipSource(library, shape), plan, steps, LoaderConfig(workers=workers))
+            batches = loader(opened.source, opened.plan, steps, LoaderConfig(workers=workers))
             next(batches)  # the workers are up
             begun = time.perf_counter()
             clips = sum(len(batch) for batch in batches)
