@@ -37,7 +37,7 @@ class ClipSource:
         Raises:
             MediaError: if the film's files are missing, damaged, too short, or give another time than asked for.
         """
-        video_TPW, audio_S = self._empty()
+        video_TPW, audio_S = self.room()
         self._read_into(request, video_TPW, audio_S)
         return Clip(request, video_TPW, audio_S)
 
@@ -57,7 +57,18 @@ class ClipSource:
         Raises:
             MediaError: as `read`.
         """
-        video_BTPW, audio_BS = self._empty(len(requests))
+        video_BTPW, audio_BS = self.room(len(requests))
+        self.read_into(requests, video_BTPW, audio_BS)
+        return _batch(requests, video_BTPW, audio_BS, film_numbers)
+
+    def read_into(
+        self, requests: Sequence[ClipRequest], video_BTPW: npt.NDArray[np.uint8], audio_BS: npt.NDArray[np.int16]
+    ) -> None:
+        """Read the clips of `requests` into arrays that `room` gave, film by film in the order of time.
+
+        Raises:
+            MediaError: as `read`.
+        """
         first: dict[ClipRequest, int] = {}
         for place in sorted(range(len(requests)), key=requests.__getitem__):
             known = first.setdefault(requests[place], place)
@@ -65,14 +76,13 @@ class ClipSource:
                 self._read_into(requests[place], video_BTPW[place], audio_BS[place])
             else:
                 video_BTPW[place], audio_BS[place] = video_BTPW[known], audio_BS[known]
-        return _batch(requests, video_BTPW, audio_BS, film_numbers)
 
     def close(self) -> None:
         """Close every open film."""
         for film_id in list(self._open):
             self._close(film_id)
 
-    def _empty(self, *clips: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int16]]:
+    def room(self, *clips: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int16]]:
         """Return room for the pictures and the sound of one clip, or of so many."""
         profile, shape = self._library.profile, self._shape
         side = profile.short_side

@@ -86,6 +86,11 @@ class BatchPlan:
         """Return the numbers `[M]` of the films of one step."""
         return self._order.films_of(step)
 
+    @property
+    def most_clips_per_film(self) -> int:
+        """The most clips that a film gives at any step."""
+        return self._schedule.most_clips
+
     def clips_per_film(self, step: int) -> int:
         """Return how many clips each film gives at one step."""
         return self._schedule.at(step).clips
