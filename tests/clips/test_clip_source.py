@@ -260,3 +260,12 @@ def test_a_clip_past_the_end_of_a_whole_film_is_no_damage(many_films: Library, r
     with pytest.raises(MediaError, match=sentence) as caught:
         ClipSource(many_films, SHAPE).read(ClipRequest(film_id, *request_))
     assert caught.value.code == "truncated"
+
+
+def test_a_source_with_open_films_can_be_handed_to_another_process(many_films: Library) -> None:
+    source, request = ClipSource(many_films, SHAPE), ClipRequest(many_films.films()[0].id, Span(0, 24))
+    clip = source.read(request)
+    other = pickle.loads(pickle.dumps(source))
+    assert not other._open
+    assert np.array_equal(other.read(request).video_TPW, clip.video_TPW)
+    assert np.array_equal(source.read(request).video_TPW, clip.video_TPW)

@@ -3,6 +3,7 @@
 import shlex
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,13 +19,17 @@ MOST_OPEN_FILMS = 8
 class ClipSource:
     """Reads clips of a library's films; pictures are cut to the square in their middle.
 
-    It opens nothing before the first read, so it may be handed to worker processes. An error names the film's source
+    It may be handed to other processes, which open the films for themselves. An error names the film's source
     file and the command that repairs the film.
     """
 
     def __init__(self, library: Library, shape: ClipShape) -> None:
         self._library, self._shape = library, shape
         self._open: OrderedDict[FilmId, tuple[VideoReader, SoundReader]] = OrderedDict()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what another process is given: not the films that are open here."""
+        return {**self.__dict__, "_open": OrderedDict()}
 
     @property
     def shape(self) -> ClipShape:
