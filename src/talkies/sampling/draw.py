@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from talkies.core import Int64s, SpanTable
-from talkies.sampling.starts import Starts
+from talkies.sampling.starts import Starts, last_at_most
 
 
 class ClipDraw(ABC):
@@ -109,6 +109,7 @@ class DrawOneAShot(ClipDraw):
         film_S, middle = shots.film_R, starts.window_frames // 2
         first_S = starts.number_from(film_S, np.maximum(shots.start_R - middle, 0))
         self._shot_S = _distinct([first_S, starts.bound_F1])  # each shot's first start, and the end
+        self._shot_F1 = np.searchsorted(self._shot_S, starts.bound_F1)
         if reach is None:
             self._unit_U = self._units()
             self._unit_F1 = np.searchsorted(self._unit_U, starts.bound_F1)
@@ -146,7 +147,7 @@ class DrawOneAShot(ClipDraw):
         for clip in reversed(range(clips)):
             low_M, high_M = low_MK[:, clip], high_MK[:, clip]
             if clip + 1 < clips:
-                high_M = np.minimum(high_M, self._last_before(number_MK[:, clip + 1]))
+                high_M = np.minimum(high_M, self._last_before(number_MK[:, clip + 1], film_M))
             number_MK[:, clip] = low_M + (share_MK[:, clip] * (high_M - low_M + 1)).astype(np.int64)
         return number_MK
 
@@ -156,10 +157,10 @@ class DrawOneAShot(ClipDraw):
         next_X: Int64s = np.maximum(number_X + self._apart, self._shot_S[place_X])
         return next_X
 
-    def _last_before(self, number_X: Int64s) -> Int64s:
-        """Return the last starts that these may follow."""
-        shot_X = self._shot_S[np.searchsorted(self._shot_S, number_X, side="right") - 1]
-        last_X: Int64s = np.minimum(number_X - self._apart, shot_X - 1)
+    def _last_before(self, number_X: Int64s, film_X: Int64s) -> Int64s:
+        """Return the last starts that these, of films of which each has starts, may follow."""
+        place_X = last_at_most(self._shot_S, self._shot_F1[film_X], self._shot_F1[film_X + 1] - 1, number_X)
+        last_X: Int64s = np.minimum(number_X - self._apart, self._shot_S[place_X] - 1)
         return last_X
 
     def _units(self) -> Int64s:
@@ -187,7 +188,8 @@ class DrawOneAShot(ClipDraw):
         new = np.concatenate([self._shot_S, self._shot_S - self._apart, self._starts.offset_R1])
         edges = [new]
         for _ in range(reach // self._apart):  # what is followed by an edge first there is an edge too
-            new = self._last_before(new[new > 0] - 1) + 1
+            before = new[new > 0] - 1
+            new = self._last_before(before, self._starts.film_of(before)) + 1
             new = new[self._shot_S[np.searchsorted(self._shot_S, new, side="right") - 1] != new]  # others are known
             edges.append(new)
         return _distinct(edges)

@@ -51,13 +51,18 @@ class Starts:
         return number_X.astype(np.int64)
 
     def _run(self, value_R: Int64s, film_X: Int64s, wanted_X: Int64s) -> Int64s:
-        """Return the last run of each film whose `value_R` is at most what is wanted; the one before its first if none.
+        """Return the last run of each film whose `value_R` is at most what is wanted, or the one before its first."""
+        return last_at_most(value_R, self.run_F1[film_X] - 1, self.run_F1[film_X + 1] - 1, wanted_X)
 
-        Looked for among the film's own runs: in one array of millions each step of the search would miss the cache.
-        """
-        low_X, high_X = self.run_F1[film_X] - 1, self.run_F1[film_X + 1] - 1
-        for _ in range(int((high_X - low_X).max(initial=0)).bit_length()):
-            middle_X = (low_X + high_X + 1) >> 1
-            beyond_X = value_R[middle_X] > wanted_X
-            low_X, high_X = np.where(beyond_X, low_X, middle_X), np.where(beyond_X, middle_X - 1, high_X)
-        return low_X
+
+def last_at_most(value_R: Int64s, low_X: Int64s, high_X: Int64s, wanted_X: Int64s) -> Int64s:
+    """Return the last of the places after `low_X` up to `high_X` whose value is at most what is wanted, or `low_X`.
+
+    The values rise between these places. To look among so few is what makes it fast: in one array of millions each step
+    of the search would miss the cache.
+    """
+    for _ in range(int((high_X - low_X).max(initial=0)).bit_length()):
+        middle_X = (low_X + high_X + 1) >> 1
+        beyond_X = value_R[middle_X] > wanted_X
+        low_X, high_X = np.where(beyond_X, low_X, middle_X), np.where(beyond_X, middle_X - 1, high_X)
+    return low_X
