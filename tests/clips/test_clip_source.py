@@ -1,8 +1,10 @@
 """`ClipSource`: the clips that are asked for, from few open files, or a sentence that names the file."""
 
+import os
 import pickle
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -39,7 +41,8 @@ def command_in(sentence: str) -> str:
 
 
 def run(command: str) -> None:
-    done = subprocess.run(command, shell=True, capture_output=True, text=True)
+    beside = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # where the command was installed
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, env={**os.environ, "PATH": beside})
     assert done.returncode == 0, done.stderr
 
 
