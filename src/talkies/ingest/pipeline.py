@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -134,17 +134,18 @@ def ingest(
     run = run_locally if runner == "local" else partial(run_on_ray, address=address)
     told = _Told(films, on_progress)
     outcomes: dict[str, Outcome] = {}
+    finished = False
     try:
         for task, outcome in run(tasks, workers, told.working):
             outcomes[task.source.location] = outcome
             told.done(task, outcome)
         everything = list(_in_order(found, outcomes))
         _forget_mended(opened, everything)
-    except BaseException:
-        with suppress(WorkError):  # a full disk that stopped a film stops the tables too: the film's sentence is told
+        finished = True
+    finally:
+        # A full disk that stopped a film stops the tables too: then the film's sentence is told.
+        with nullcontext() if finished else suppress(WorkError):
             opened.update_catalogue()
-        raise
-    opened.update_catalogue()
     report = IngestReport(
         opened,
         tuple(outcome for outcome in everything if isinstance(outcome, Ingested)),
