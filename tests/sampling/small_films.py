@@ -19,6 +19,15 @@ def films(*spans: Spans, shots: Sequence[Spans] | None = None) -> FilmSpans:
     )
 
 
+def spans_after_holes(runs: Iterable[tuple[int, int]]) -> list[Span]:
+    """Spans from pairs (hole before it, frames of it)."""
+    spans: list[Span] = []
+    for hole, frames in runs:
+        begin = hole + (spans[-1].end_frame if spans else 0)
+        spans.append(Span(begin, begin + frames))
+    return spans
+
+
 def alike(count: int, frames: int = 9) -> FilmSpans:
     """So many films, each one span of so many frames."""
     return films(*[[Span(0, frames)]] * count)

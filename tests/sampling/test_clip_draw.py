@@ -19,6 +19,7 @@ from small_films import (
     plan_of,
     plan_of_copies,
     seldom_above,
+    spans_after_holes,
 )
 
 from talkies.core import Int64s, PlanError, Span, SpanTable
@@ -203,11 +204,7 @@ def test_the_most_clips_of_a_schedule_must_fit_into_the_window() -> None:
 def small_films(draw: st.DrawFn) -> list[list[Span]]:
     made = []
     for runs in draw(st.lists(st.lists(st.tuples(st.integers(0, 6), st.integers(1, 9)), max_size=4), max_size=4)):
-        spans: list[Span] = []
-        for hole, frames in runs:
-            begin = hole + (spans[-1].end_frame if spans else 0)
-            spans.append(Span(begin, begin + frames))
-        made.append(spans)
+        made.append(spans_after_holes(runs))
     return made
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from small_films import every_start
+from small_films import every_start, spans_after_holes
 
 from talkies.core import Span, SpanTable
 from talkies.sampling.starts import Starts
@@ -14,11 +14,7 @@ def films_of_spans(draw: st.DrawFn) -> list[list[Span]]:
     """Up to six films, some without spans, whose spans may touch and begin at frame 0."""
     films = []
     for runs in draw(st.lists(st.lists(st.tuples(st.integers(0, 4), st.integers(1, 7)), max_size=4), max_size=6)):
-        spans: list[Span] = []
-        for hole, frames in runs:
-            begin = hole + (spans[-1].end_frame if spans else 0)
-            spans.append(Span(begin, begin + frames))
-        films.append(spans)
+        films.append(spans_after_holes(runs))
     return films
 
 
