@@ -49,18 +49,20 @@ def test_fresh_weights_follow_from_pytorchs_generator() -> None:
     assert stamp_of(built(seed=1)) != stamp_of(built(seed=2))
 
 
-def test_pictures_meet_weights_in_the_layout_they_come_in() -> None:
-    kernels = [weight for weight in built().video.parameters() if weight.ndim == 5]
-    assert kernels
-    assert all(kernel.is_contiguous(memory_format=torch.channels_last_3d) for kernel in kernels)
+def test_pictures_give_the_same_features_in_either_layout_of_memory(inputs: tuple[Tensor, Tensor]) -> None:
+    video, pictures = built().video.eval(), inputs[0]
+    with torch.no_grad():
+        expected, fast = video(pictures), pictures.contiguous(memory_format=torch.channels_last_3d)
+        torch.testing.assert_close(video(fast), expected)
+        torch.testing.assert_close(video.to(memory_format=torch.channels_last_3d)(fast), expected)
 
 
 @pytest.mark.parametrize(
     ("tower", "name", "sentence"),
     [
-        ("video", "tny", "no video encoder 'tny' (did you mean 'tiny'?); there are: tiny, r2plus1d18"),
+        ("video", "tny", "no video encoder 'tny' (did you mean 'tiny'?); there are: tiny, r2plus1d18, vit_tiny, vit_s"),
         ("audio", "r2plus1d18", "no audio encoder 'r2plus1d18'"),
-        ("audio", "xyz", "no audio encoder 'xyz'; there are: tiny, resnet18"),
+        ("audio", "xyz", "no audio encoder 'xyz'; there are: tiny, resnet18, vit_tiny, vit_s"),
     ],
 )
 def test_an_unknown_encoder_is_refused_with_those_there_are(tower: str, name: str, sentence: str) -> None:

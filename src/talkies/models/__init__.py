@@ -2,7 +2,7 @@
 
 from talkies.models.registry import AUDIO_ENCODERS, VIDEO_ENCODERS, ModelConfig, build_model
 from talkies.models.run_folder import Checkpoint, CheckpointState, RunFolder, RunRecord
-from talkies.models.tower import Encoder, Head, TwoTower, stamp_of
+from talkies.models.tower import Encoder, Head, Tower, TwoTower, stamp_of, still_norms
 
 __all__ = [
     "AUDIO_ENCODERS",
@@ -14,7 +14,9 @@ __all__ = [
     "ModelConfig",
     "RunFolder",
     "RunRecord",
+    "Tower",
     "TwoTower",
     "build_model",
     "stamp_of",
+    "still_norms",
 ]

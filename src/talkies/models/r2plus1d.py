@@ -43,6 +43,7 @@ class _Block(nn.Module):
 class R2Plus1D18(Encoder):
     """Eighteen layers over `[B, 3, T, H, W]`."""
 
+    tower = "video"
     out_dim = 512
 
     def __init__(self) -> None:
@@ -60,7 +61,11 @@ class R2Plus1D18(Encoder):
         self.layer3 = nn.Sequential(_Block(128, 256, 2), _Block(256, 256, 1))
         self.layer4 = nn.Sequential(_Block(256, 512, 2), _Block(512, 512, 1))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return features `[B, 512]`."""
-        x_BCTHW: Tensor = self.layer4(self.layer3(self.layer2(self.layer1(self.stem(x)))))
-        return x_BCTHW.mean((2, 3, 4))
+    def parts(self) -> tuple[tuple[str, nn.Module], ...]:
+        """Return the stem, and two blocks of each layer."""
+        layers = (("layer1", self.layer1), ("layer2", self.layer2), ("layer3", self.layer3), ("layer4", self.layer4))
+        return (("stem", self.stem), *((name, block) for name, layer in layers for block in layer))
+
+    def pool(self, x: Tensor) -> Tensor:
+        """Return features `[B, 512]` of `[B, 512, T, H, W]`."""
+        return x.mean((2, 3, 4))

@@ -1,9 +1,9 @@
 """Models by name."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Annotated
 
-import torch
 from pydantic import Field, field_validator
 
 from talkies.config import Config
@@ -12,9 +12,20 @@ from talkies.models.r2plus1d import R2Plus1D18
 from talkies.models.resnet import ResNet18
 from talkies.models.tiny import TinyAudio, TinyVideo
 from talkies.models.tower import Encoder, TwoTower
+from talkies.models.vit import AudioTransformer, VideoTransformer
 
-VIDEO_ENCODERS: dict[str, Callable[[], Encoder]] = {"tiny": TinyVideo, "r2plus1d18": R2Plus1D18}
-AUDIO_ENCODERS: dict[str, Callable[[], Encoder]] = {"tiny": TinyAudio, "resnet18": ResNet18}
+VIDEO_ENCODERS: dict[str, Callable[[], Encoder]] = {
+    "tiny": TinyVideo,
+    "r2plus1d18": R2Plus1D18,
+    "vit_tiny": partial(VideoTransformer, dim=96, depth=4, heads=3),
+    "vit_s": VideoTransformer,
+}
+AUDIO_ENCODERS: dict[str, Callable[[], Encoder]] = {
+    "tiny": TinyAudio,
+    "resnet18": ResNet18,
+    "vit_tiny": partial(AudioTransformer, dim=96, depth=4, heads=3),
+    "vit_s": AudioTransformer,
+}
 
 
 class ModelConfig(Config):
@@ -39,7 +50,6 @@ class ModelConfig(Config):
 def build_model(config: ModelConfig) -> TwoTower:
     """Return the model with fresh weights, drawn from PyTorch's generator."""
     video, audio = VIDEO_ENCODERS[config.video](), AUDIO_ENCODERS[config.audio]()
-    video.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # the transform's layout, and the fastest on every device
     return TwoTower(video, audio, config.embedding_dim, config.hidden_dim)
 
 

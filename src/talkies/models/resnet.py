@@ -32,21 +32,26 @@ class _Block(nn.Module):
 class ResNet18(Encoder):
     """Eighteen layers over `[B, 1, F, L]`."""
 
+    tower = "audio"
     out_dim = 512
 
     def __init__(self) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(1, 64, 7, 2, 3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
-        self.relu = nn.ReLU(inplace=True)
+        self.relu = nn.ReLU()  # not in place: a block leaves its input as it is, so that it can be run again
         self.maxpool = nn.MaxPool2d(3, 2, 1)
         self.layer1 = nn.Sequential(_Block(64, 64, 1), _Block(64, 64, 1))
         self.layer2 = nn.Sequential(_Block(64, 128, 2), _Block(128, 128, 1))
         self.layer3 = nn.Sequential(_Block(128, 256, 2), _Block(256, 256, 1))
         self.layer4 = nn.Sequential(_Block(256, 512, 2), _Block(512, 512, 1))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return features `[B, 512]`."""
-        stem = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        x_BCFL: Tensor = self.layer4(self.layer3(self.layer2(self.layer1(stem))))
-        return x_BCFL.mean((2, 3))
+    def parts(self) -> tuple[tuple[str, nn.Module], ...]:
+        """Return the four parts of the stem, and two blocks of each layer."""
+        stem = (self.conv1, self.bn1, self.relu, self.maxpool)
+        layers = (("layer1", self.layer1), ("layer2", self.layer2), ("layer3", self.layer3), ("layer4", self.layer4))
+        return (*(("stem", part) for part in stem), *((name, block) for name, layer in layers for block in layer))
+
+    def pool(self, x: Tensor) -> Tensor:
+        """Return features `[B, 512]` of `[B, 512, F, L]`."""
+        return x.mean((2, 3))

@@ -23,6 +23,7 @@ def _conv2d(channels_in: int, channels_out: int, stride: int) -> nn.Module:
 class TinyVideo(Encoder):
     """Four blocks over `[B, 3, T, H, W]`: patches of 4 × 4 pixels, then three that see time."""
 
+    tower = "video"
     out_dim = 128
 
     def __init__(self) -> None:
@@ -32,15 +33,19 @@ class TinyVideo(Encoder):
         self.block2 = _conv3d(48, 96, (3, 3, 3), (1, 2, 2), (1, 1, 1))
         self.block3 = _conv3d(96, self.out_dim, (3, 3, 3), (2, 1, 1), (1, 1, 1))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return features `[B, 128]`."""
-        x_BCTHW: Tensor = self.block3(self.block2(self.block1(self.stem(x))))
-        return x_BCTHW.mean((2, 3, 4))
+    def parts(self) -> tuple[tuple[str, nn.Module], ...]:
+        """Return the four blocks, each a stage."""
+        return ("stem", self.stem), ("layer1", self.block1), ("layer2", self.block2), ("layer3", self.block3)
+
+    def pool(self, x: Tensor) -> Tensor:
+        """Return features `[B, 128]` of `[B, 128, T, H, W]`."""
+        return x.mean((2, 3, 4))
 
 
 class TinyAudio(Encoder):
     """Four blocks over a log-mel `[B, 1, F, L]`."""
 
+    tower = "audio"
     out_dim = 128
 
     def __init__(self) -> None:
@@ -49,7 +54,10 @@ class TinyAudio(Encoder):
             _conv2d(1, 16, 2), _conv2d(16, 32, 2), _conv2d(32, 64, 2), _conv2d(64, self.out_dim, 2)
         )
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return features `[B, 128]`."""
-        x_BCFL: Tensor = self.blocks(x)
-        return x_BCFL.mean((2, 3))
+    def parts(self) -> tuple[tuple[str, nn.Module], ...]:
+        """Return the four blocks, each a stage."""
+        return tuple(zip(("stem", "layer1", "layer2", "layer3"), self.blocks, strict=True))
+
+    def pool(self, x: Tensor) -> Tensor:
+        """Return features `[B, 128]` of `[B, 128, F, L]`."""
+        return x.mean((2, 3))
