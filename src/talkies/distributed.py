@@ -10,6 +10,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from talkies.core import WorkError
+
 
 def rank() -> int:
     """Return this process's number, 0 where nothing is distributed."""
@@ -24,10 +26,17 @@ def world_size() -> int:
 def gather_rows(rows_BD: Tensor) -> Tensor:
     """Return the rows of all ranks, `[N, D]`, differentiable: every rank's rows get their gradient from every rank.
 
-    All ranks must bring the same B. The gradient that comes back to a row is the sum of what all ranks' losses give
-    it, so a loss that each rank divides by N, summed over ranks, has the gradient of the one loss over all rows.
+    The gradient that comes back to a row is the sum of what all ranks' losses give it, so a loss that each rank
+    divides by N, summed over ranks, has the gradient of the one loss over all rows.
+
+    Raises:
+        WorkError: on every rank, if they do not bring equally many rows.
     """
-    return _Gather.apply(rows_BD) if _is_on() else rows_BD  # type: ignore[no-untyped-call]
+    if not _is_on():
+        return rows_BD
+    _refuse_uneven(len(rows_BD), rows_BD.device)
+    gathered_ND: Tensor = _Gather.apply(rows_BD)  # type: ignore[no-untyped-call]
+    return gathered_ND
 
 
 def mean_over_ranks(report: Mapping[str, float]) -> dict[str, float]:
@@ -38,6 +47,18 @@ def mean_over_ranks(report: Mapping[str, float]) -> dict[str, float]:
     values = torch.tensor([report[key] for key in sorted(report)], dtype=torch.float64, device=device)
     dist.all_reduce(values)
     return dict(zip(sorted(report), (values / world_size()).tolist(), strict=True))
+
+
+def _refuse_uneven(rows: int, device: torch.device) -> None:
+    """Look before the gather: with uneven rows it would hang, or mix them up."""
+    counts = [torch.zeros(1, dtype=torch.int64, device=device) for _ in range(world_size())]
+    dist.all_gather(counts, torch.tensor([rows], dtype=torch.int64, device=device))
+    each = [int(count) for count in counts]
+    if len(set(each)) > 1:
+        raise WorkError(
+            f"the {len(each)} processes bring {', '.join(map(str, each))} clips to one batch, and all must bring "
+            f"equally many; make the clips of a batch a multiple of the processes"
+        )
 
 
 class _Gather(torch.autograd.Function):

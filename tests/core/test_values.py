@@ -89,8 +89,10 @@ def test_a_batch_goes_to_a_device_with_all_its_parts_and_its_requests() -> None:
 
 
 def test_embeddings_are_shown_by_their_shapes_and_count_their_clips() -> None:
-    embeddings = Embeddings(torch.zeros(5, 8), torch.zeros(5, 8), torch.zeros(5, dtype=torch.int64))
-    assert repr(embeddings) == "Embeddings(video_BD=float32[5, 8], audio_BD=float32[5, 8], film_B=int64[5])"
+    whole = torch.zeros(5, dtype=torch.int64)
+    embeddings = Embeddings(torch.zeros(5, 8), torch.zeros(5, 8), whole, whole)
+    parts = "video_BD=float32[5, 8], audio_BD=float32[5, 8], film_B=int64[5], start_B=int64[5]"
+    assert repr(embeddings) == f"Embeddings({parts})"
     assert len(embeddings) == 5
 
 
@@ -99,10 +101,10 @@ def test_embeddings_of_two_shapes_are_refused(audio_shape: tuple[int, ...]) -> N
     shown = f"audio_BD=float32[{', '.join(map(str, audio_shape))}]"
     sentence = f"both towers give [B, D] of one shape, got Embeddings(video_BD=float32[5, 8], {shown}"
     with pytest.raises(ValueError, match=re.escape(sentence)):
-        Embeddings(torch.zeros(5, 8), torch.zeros(audio_shape), torch.zeros(5))
+        Embeddings(torch.zeros(5, 8), torch.zeros(audio_shape), torch.zeros(5), torch.zeros(5))
 
 
 @pytest.mark.parametrize("film_shape", [(4,), (5, 1)])
 def test_embeddings_without_one_film_number_for_each_clip_are_refused(film_shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=re.escape("there is one film number for each clip, got Embeddings(")):
-        Embeddings(torch.zeros(5, 8), torch.zeros(5, 8), torch.zeros(film_shape))
+        Embeddings(torch.zeros(5, 8), torch.zeros(5, 8), torch.zeros(film_shape), torch.zeros(5))

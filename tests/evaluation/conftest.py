@@ -36,7 +36,8 @@ def encoded_film() -> Callable[[str, Tensor, Tensor], EncodedFilm]:
     def film(name: str, video_NE: Tensor, audio_NE: Tensor) -> EncodedFilm:
         spans = [Span(16 * number, 16 * (number + 1)) for number in range(len(video_NE))]
         requests = tuple(ClipRequest(FilmId(f"{crc32(name.encode()):016x}"), span) for span in spans)
-        embeddings = Embeddings(video_NE, audio_NE, torch.zeros(len(video_NE), dtype=torch.int64))
+        film_N, start_N = torch.zeros(len(video_NE), dtype=torch.int64), 16 * torch.arange(len(video_NE))
+        embeddings = Embeddings(video_NE, audio_NE, film_N, start_N)
         return EncodedFilm(name, requests, Encoded(embeddings, video_NE, audio_NE))
 
     return film

@@ -20,7 +20,7 @@ from talkies.training.metrics import read_metrics
 
 pytestmark = pytest.mark.xdist_group("killed")  # the unbroken run is made once
 STEPS = 60
-TIMED = ("clips_per_second", "data_wait_share")
+TIMED = ("clips_per_second", "times_real_time", "data_wait_share")
 Batches = dict[int, list[list[object]]]
 
 

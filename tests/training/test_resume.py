@@ -17,7 +17,7 @@ from talkies.training.metrics import read_metrics
 
 Config = Callable[..., RunConfig]
 Files = Callable[[Path], dict[str, bytes]]
-TIMED = ("clips_per_second", "data_wait_share")
+TIMED = ("clips_per_second", "times_real_time", "data_wait_share")
 
 
 class StopError(Exception):

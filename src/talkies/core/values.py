@@ -102,6 +102,17 @@ class ClipBatch(_ShownByShape):
     def __len__(self) -> int:
         return len(self.requests)
 
+    def __getitem__(self, clips: slice) -> Self:
+        """Return some of the clips, without a copy."""
+        parts = (self.video_BTPW[clips], self.audio_BS[clips], self.film_B[clips])
+        return type(self)(self.requests[clips], *parts)
+
+    @property
+    def start_B(self) -> Tensor:
+        """At which frame of its film's grid each clip begins, int64."""
+        starts = [request.window.start_frame for request in self.requests]
+        return torch.tensor(starts, dtype=torch.int64).to(self.film_B.device, non_blocking=True)
+
     def to(self, device: torch.device | str) -> Self:
         """Return the batch on `device`; from pinned memory the copy does not wait."""
         video, audio, film = (
@@ -117,21 +128,25 @@ class ClipBatch(_ShownByShape):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Embeddings(_ShownByShape):
-    """Both towers' embeddings of the same B clips: unit rows `video_BD` and `audio_BD`, film numbers `film_B`.
+    """Both towers' embeddings of the same B clips: unit rows `video_BD` and `audio_BD`, film numbers `film_B`, and at
+    which frame of its film's grid each clip begins, `start_B` int64.
 
     Raises:
         ValueError: if the parts do not agree on B and D.
-    """
+    """  # noqa: D205
 
     video_BD: Tensor
     audio_BD: Tensor
     film_B: Tensor
+    start_B: Tensor
 
     def __post_init__(self) -> None:
         if self.video_BD.ndim != 2 or self.video_BD.shape != self.audio_BD.shape:
             raise ValueError(f"both towers give [B, D] of one shape, got {self}")
         if self.film_B.shape != self.video_BD.shape[:1]:
             raise ValueError(f"there is one film number for each clip, got {self}")
+        if self.start_B.shape != self.film_B.shape:
+            raise ValueError(f"each clip begins at one frame, got {self}")
 
     def __len__(self) -> int:
         return len(self.film_B)

@@ -79,9 +79,6 @@ def embed(
 def encode_all(encoder: ClipEncoder, batches: Iterable[ClipBatch]) -> Encoded:
     """Return what the encoders make of all batches, as one."""
     parts = [encoder.encode(batch) for batch in batches]
-    embeddings = Embeddings(
-        torch.cat([part.embeddings.video_BD for part in parts]),
-        torch.cat([part.embeddings.audio_BD for part in parts]),
-        torch.cat([part.embeddings.film_B for part in parts]),
-    )
+    names = ("video_BD", "audio_BD", "film_B", "start_B")
+    embeddings = Embeddings(*(torch.cat([getattr(part.embeddings, name) for part in parts]) for name in names))
     return Encoded(embeddings, torch.cat([p.video_BE for p in parts]), torch.cat([p.audio_BE for p in parts]))

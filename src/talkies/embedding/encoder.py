@@ -60,7 +60,9 @@ class ClipEncoder:
         ready = self._transform(batch.to(self._device))
         video_BE, audio_BE = self._model.video(ready.video_BCTHW), self._model.audio(ready.audio_B1FL)
         video_BD, audio_BD = self._model.embed_video(video_BE), self._model.embed_audio(audio_BE)
-        embeddings = Embeddings(video_BD.float().cpu(), audio_BD.float().cpu(), batch.film_B.cpu())
+        embeddings = Embeddings(
+            *(part.cpu() for part in (video_BD.float(), audio_BD.float(), batch.film_B, batch.start_B))
+        )
         return Encoded(embeddings, video_BE.float().cpu(), audio_BE.float().cpu())
 
 
@@ -76,7 +78,7 @@ def load_encoder(run: Path, step: int | None = None) -> ClipEncoder:
     clip = check(ClipConfig, values.get("clip", {}), where)
     transforms = check(TransformConfig, values.get("transforms", {}), where)
     model = build_model(check(ModelConfig, values.get("model", {}), where))
-    weights = checkpoint.model_weights()
+    weights = checkpoint.encoder_weights()
     own = {name.removeprefix("model."): tensor for name, tensor in weights.items() if name.startswith("model.")}
     try:
         model.load_state_dict(own)

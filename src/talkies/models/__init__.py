@@ -2,7 +2,15 @@
 
 from talkies.models.registry import AUDIO_ENCODERS, VIDEO_ENCODERS, ModelConfig, build_model
 from talkies.models.run_folder import Checkpoint, CheckpointState, RunFolder, RunRecord
-from talkies.models.tower import Encoder, Head, Tower, TwoTower, stamp_of, still_norms
+from talkies.models.tower import Encoder, Head, Tower, TwoTower, stamp_of, stamp_of_weights, still_norms
+from talkies.models.weights import (
+    ExportedWeights,
+    Init,
+    LoadedWeights,
+    export_weights,
+    load_encoder_weights,
+    parse_init,
+)
 
 __all__ = [
     "AUDIO_ENCODERS",
@@ -10,13 +18,20 @@ __all__ = [
     "Checkpoint",
     "CheckpointState",
     "Encoder",
+    "ExportedWeights",
     "Head",
+    "Init",
+    "LoadedWeights",
     "ModelConfig",
     "RunFolder",
     "RunRecord",
     "Tower",
     "TwoTower",
     "build_model",
+    "export_weights",
+    "load_encoder_weights",
+    "parse_init",
     "stamp_of",
+    "stamp_of_weights",
     "still_norms",
 ]

@@ -5,7 +5,9 @@ RUN/
   run.json                        schema version, library, profile, films, tool versions
   metrics.jsonl                   one line a log step
   tensorboard/                    the same for TensorBoard
-  checkpoints/step-00000100/      model.safetensors, optimiser.safetensors, state.json: there whole or not at all
+  checkpoints/step-00000100/      model.safetensors, optimiser.safetensors, state.json, and where weights are averaged
+                                  ema.safetensors: there whole or not at all
+  not_finite.json                 the batch that stopped it, if one did
 """
 
 import os
@@ -20,12 +22,14 @@ from torch import Tensor
 from talkies.config import Config, read_document
 from talkies.core import RunError, WorkError, cause_of, write_atomically
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 2: the optimiser's state by the names of the weights
 _STEP = "step-"
 
 
 class RunRecord(Config):
     """What `run.json` holds: where the clips came from (`profile` is the library's), and which tools were used.
+
+    `init` says which weights each tower began with, where it was given some: the file, and the stamp of what was read.
 
     `plan_digest` tells whether the films' spans are still those that the batches were drawn from.
     """
@@ -35,16 +39,20 @@ class RunRecord(Config):
     profile: dict[str, int]
     films: tuple[str, ...]
     plan_digest: str = ""
+    init: dict[str, str] = {}
     tools: dict[str, str]
 
 
 class CheckpointState(Config):
-    """What `state.json` holds: steps done, the stamp of the weights, the step counters of the optimiser."""
+    """What `state.json` holds: steps done, the stamp of the weights that encode films, and how good they seemed.
+
+    `score` is what the best checkpoint is known by, the higher the better; the first has none.
+    """
 
     schema_version: int = SCHEMA_VERSION
     step: int
     stamp: str
-    optimiser_steps: tuple[int, ...] = ()
+    score: float | None = None
 
 
 class Checkpoint:
@@ -70,6 +78,14 @@ class Checkpoint:
     def model_weights(self) -> dict[str, Tensor]:
         """Return the model's tensors by name, on the CPU."""
         return self._load("model.safetensors")
+
+    def average_weights(self) -> dict[str, Tensor] | None:
+        """Return the moving average of the model's tensors by name, on the CPU, if one was kept."""
+        return self._load("ema.safetensors") if (self.folder / "ema.safetensors").exists() else None
+
+    def encoder_weights(self) -> dict[str, Tensor]:
+        """Return what encodes films: the average where one was kept, or else the model's tensors, by name, on the CPU."""
+        return self.average_weights() or self.model_weights()
 
     def optimiser_weights(self) -> dict[str, Tensor]:
         """Return the optimiser's tensors by name, on the CPU."""
@@ -156,7 +172,20 @@ class RunFolder:
         steps = ", ".join(str(checkpoint.step) for checkpoint in found)
         raise RunError(f"{self.root} has no checkpoint of step {step}; there are: {steps}")
 
-    def save(self, state: CheckpointState, model: Mapping[str, Tensor], optimiser: Mapping[str, Tensor]) -> Checkpoint:
+    def best(self) -> Checkpoint | None:
+        """Return the checkpoint of the highest score, the earlier of two alike, if any has one."""
+        scores = [
+            (state.score, -each.step, each) for each in self.checkpoints() if (state := each.state()).score is not None
+        ]
+        return max(scores)[2] if scores else None
+
+    def save(
+        self,
+        state: CheckpointState,
+        model: Mapping[str, Tensor],
+        optimiser: Mapping[str, Tensor],
+        average: Mapping[str, Tensor] | None = None,
+    ) -> Checkpoint:
         """Write a checkpoint; it is there whole or not at all."""
         folder = self.root / "checkpoints" / f"{_STEP}{state.step:08d}"
         partial = folder.with_name(f".partial-{folder.name}")
@@ -165,6 +194,8 @@ class RunFolder:
             partial.mkdir(parents=True)
             save_file(_plain(model), partial / "model.safetensors")
             save_file(_plain(optimiser), partial / "optimiser.safetensors")
+            if average is not None:
+                save_file(_plain(average), partial / "ema.safetensors")
             (partial / "state.json").write_text(state.model_dump_json(indent=1), encoding="utf-8")
             for file in partial.iterdir():
                 with file.open("rb") as opened:
@@ -180,9 +211,11 @@ class RunFolder:
         return Checkpoint(folder)
 
     def keep(self, newest: int) -> None:
-        """Remove all checkpoints but the first (the untrained model) and the `newest` last ones."""
+        """Remove all checkpoints but the first (the untrained model), the `newest` last ones, and the best."""
+        best = self.best()
         for checkpoint in self.checkpoints()[1:-newest]:
-            shutil.rmtree(checkpoint.folder, ignore_errors=True)
+            if best is None or checkpoint.step != best.step:
+                shutil.rmtree(checkpoint.folder, ignore_errors=True)
 
 
 def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -5,7 +5,7 @@ Shapes: `B` clips, `C T H W` pictures, `F L` log-mel, `E` features of an encoder
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import ClassVar, Literal, cast
 
@@ -106,6 +106,10 @@ class TwoTower(nn.Module):
         """Return both embeddings `[B, D]`, of length one."""
         return self.embed_video(self.video(video_BCTHW)), self.embed_audio(self.audio(audio_B1FL))
 
+    def project(self, video_BCTHW: Tensor, audio_B1FL: Tensor) -> tuple[Tensor, Tensor]:
+        """Return both embeddings `[B, D]` as the heads give them, of any length."""
+        return self.video_head(self.video(video_BCTHW)), self.audio_head(self.audio(audio_B1FL))
+
     def embed_video(self, features_BE: Tensor) -> Tensor:
         """Return the embeddings of video features."""
         return functional.normalize(self.video_head(features_BE), dim=1)
@@ -116,9 +120,14 @@ class TwoTower(nn.Module):
 
 
 def stamp_of(model: nn.Module) -> str:
-    """Return twelve hexadecimal digits that tell a model by its weights: names, shapes, types and bytes."""
+    """Return twelve hexadecimal digits that tell a model by its weights."""
+    return stamp_of_weights(model.state_dict())
+
+
+def stamp_of_weights(weights: Mapping[str, Tensor]) -> str:
+    """Return twelve hexadecimal digits that tell tensors by their names, shapes, types and bytes."""
     digest = hashlib.blake2b(digest_size=6)
-    for name, tensor in sorted(model.state_dict().items()):
+    for name, tensor in sorted(weights.items()):
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()

@@ -1,45 +1,37 @@
 """Symmetric audio-visual InfoNCE, split by the chain rule into a within-film and a which-film part.
 
-With `W` the candidates of the query's own film (the positive `s⁺` among them) and all candidates `W ∪ X`:
+With `W` the candidates of the query's own film (the positive `s⁺` among them) and `X` those of other films:
 
     −log p(clip) = [lse(W) − s⁺] + [lse(W ∪ X) − lse(W)] = −log p(clip | right film) − log p(right film)
 
 The first part is what the source emphasises (arXiv:2205.00073): only what happens in a clip tells its film's clips
-apart. The second can be learnt from palette and theme music alone; `cross_film_weight` says how much it counts.
+apart. The second can be learnt from palette and theme music alone; `cross_film_weight` says how much it counts. With
+several positives, `s⁺` is their mean (Khosla et al. 2020, arXiv:2004.11362, L_out).
 
 Shapes: `B` clips of this rank, `N` of all ranks, `D` embedding.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
-from talkies.config import Config
 from talkies.core import Embeddings
 from talkies.distributed import gather_rows, rank
-
-_HIGHEST_TEMPERATURE = 10.0
-_LOWEST_TEMPERATURE = 0.01  # below it, float32 logits of unit vectors lose the differences that matter
-
-
-class ObjectiveConfig(Config):
-    """`cross_film_weight`: 1 is plain InfoNCE, 0 within-film only. `temperature`: fixed, or where learning begins."""
-
-    cross_film_weight: Annotated[float, Field(ge=0, le=1)] = 1.0
-    temperature: Annotated[float, Field(ge=_LOWEST_TEMPERATURE, le=_HIGHEST_TEMPERATURE)] = 0.1
-    learn_temperature: bool = False
+from talkies.objectives.config import HIGHEST_TEMPERATURE, LOWEST_TEMPERATURE, ObjectiveConfig
+from talkies.objectives.pairs import Pairs
+from talkies.objectives.scores import Scores, scores_of
+from talkies.objectives.space import alignment, uniformity
 
 
 @dataclass(frozen=True, slots=True)
 class ContrastiveTerms:
     """The two parts for each query, `[B]` in nats, and what retrieval they amount to.
 
-    `is_best_within_B`: the positive has the highest score of its film. `is_film_found_B`: the best candidate of all is
-    of the right film.
+    `is_best_within_B`: a positive scores above all else in its film. `is_film_found_B`: the best candidate of all is
+    of the right film. A tie is no success, so that towers that give one embedding for all are right nowhere.
     """
 
     within_film_B: Tensor
@@ -56,73 +48,128 @@ class ObjectiveOutput:
     report: dict[str, Tensor]
 
 
-def contrastive_terms(logits_BN: Tensor, positive_B: Tensor, same_film_BN: Tensor) -> ContrastiveTerms:
-    """Return both parts of the cross-entropy of each query.
-
-    `logits_BN` are scores over temperature, `positive_B` the column of each query's positive, `same_film_BN` whether a
-    candidate is of the query's film (always true of the positive).
-    """
-    positive = logits_BN.gather(1, positive_B[:, None]).squeeze(1)
-    within_BN = logits_BN.masked_fill(~same_film_BN, -math.inf)
-    lse_within, lse_all = within_BN.logsumexp(1), logits_BN.logsumexp(1)
-    best = logits_BN.argmax(1)
+def contrastive_terms(scores: Scores) -> ContrastiveTerms:
+    """Return both parts of the cross-entropy of each query."""
+    best_of_film_B = scores.best_positive_B.maximum(scores.best_within_B)
     return ContrastiveTerms(
-        within_film_B=lse_within - positive,
-        which_film_B=lse_all - lse_within,
-        is_best_within_B=within_BN.argmax(1) == positive_B,
-        is_film_found_B=same_film_BN.gather(1, best[:, None]).squeeze(1),
+        within_film_B=scores.lse_within_B - scores.positive_B,
+        which_film_B=scores.lse_within_B.logaddexp(scores.lse_across_B) - scores.lse_within_B,
+        is_best_within_B=scores.best_positive_B > scores.best_within_B,
+        is_film_found_B=best_of_film_B > scores.best_across_B,
     )
 
 
 class ContrastiveObjective(nn.Module):
-    """Both directions (video→audio, audio→video) over the clips of all ranks, each rank for its own queries."""
+    """Both directions (video→audio, audio→video) over the clips of all ranks, each rank for its own queries.
 
-    def __init__(self, config: ObjectiveConfig) -> None:
+    `fps` is the grid on which clips begin: it makes frames of the config's seconds.
+    """
+
+    def __init__(self, config: ObjectiveConfig, fps: int = 1) -> None:
         super().__init__()
-        self._cross_film_weight = config.cross_film_weight
+        self.config = config
+        # The nearest clip that is a negative lies at least so far away, and the farthest positive at most so far.
+        self._masked_frames = math.ceil(config.mask_nearer_than_seconds * fps - 1e-9)
+        self._positive_frames = math.floor(config.within_film_positives_seconds * fps + 1e-9)
         self.log_temperature = nn.Parameter(
-            torch.tensor(math.log(config.temperature)), requires_grad=config.learn_temperature
+            torch.tensor([math.log(config.temperature)]), requires_grad=config.learn_temperature
         )
 
     @property
     def temperature(self) -> Tensor:
-        """The temperature in force, a scalar."""
+        """The temperature in force, `[1]`."""
         return self.log_temperature.exp()
 
-    def forward(self, embeddings: Embeddings) -> ObjectiveOutput:
+    def forward(self, views: Sequence[Embeddings], step: int = 0) -> ObjectiveOutput:
         """Return the loss of this rank's queries against the candidates of all ranks, and its report.
 
-        The mean over ranks of the losses is the loss of the global batch.
+        `views` are embeddings of the same clips, one for each time that they were augmented. The mean over ranks of
+        the losses is the loss of the global batch.
+
+        Raises:
+            WorkError: if the ranks do not bring equally many clips.
         """
         with torch.no_grad():  # the parameter itself is bounded: clamping what is made of it would stop its gradient
-            self.log_temperature.clamp_(math.log(_LOWEST_TEMPERATURE), math.log(_HIGHEST_TEMPERATURE))
-        video_ND, audio_ND = gather_rows(embeddings.video_BD), gather_rows(embeddings.audio_BD)
-        film_N = gather_rows(embeddings.film_B)
-        positive_B = rank() * len(embeddings) + torch.arange(len(embeddings), device=film_N.device)
-        same_film_BN = embeddings.film_B[:, None] == film_N[None]
-        with torch.autocast(
-            film_N.device.type, enabled=False
-        ):  # half the digits are not enough for differences of scores
-            video_BD, audio_BD = embeddings.video_BD.float(), embeddings.audio_BD.float()
-            scores = video_BD @ audio_ND.float().T, audio_BD @ video_ND.float().T
-        both = [contrastive_terms(score / self.temperature, positive_B, same_film_BN) for score in scores]
-        within = torch.stack([terms.within_film_B for terms in both]).mean()
-        which = torch.stack([terms.which_film_B for terms in both]).mean()
-        report = {
-            "loss_within_film": within.detach(),
-            "loss_which_film": which.detach(),
-            "cross_entropy": (within + which).detach(),
-            "accuracy_within_film": torch.stack([t.is_best_within_B for t in both]).float().mean(),
-            "accuracy_which_film": torch.stack([t.is_film_found_B for t in both]).float().mean(),
-            "within_film_share": _share(same_film_BN),
-            "temperature": self.temperature.detach(),
+            self.log_temperature.clamp_(math.log(LOWEST_TEMPERATURE), math.log(HIGHEST_TEMPERATURE))
+        first, weight = views[0], self.config.weight_at(step)
+        with torch.autocast(first.film_B.device.type, enabled=False):  # half the digits are not enough for differences
+            own = [part for view in views for part in (_whole(view.video_BD), _whole(view.audio_BD))]
+            all_ = torch.split(gather_rows(torch.cat(own, 1)), own[0].shape[1], 1)
+            pairs = self._pairs(first)
+            losses, report = {}, {"temperature": self.temperature.detach(), "cross_film_weight": torch.tensor(weight)}
+            cross = [_Matched(own[i : i + 2], all_[i : i + 2]) for i in range(0, len(own), 2)]
+            losses["contrastive"] = self._loss(cross, pairs, weight, report, "")
+            if self.config.within_modal_weight:
+                modal = [_Matched(own[i::2], all_[i::2]) for i in (0, 1)]
+                within_modal = self._loss(modal, pairs, weight, report, "within_modal_")
+                losses["within_modal"] = self.config.within_modal_weight * within_modal
+            report |= {
+                "alignment": alignment(own[0], own[1]),
+                "uniformity_video": uniformity(own[0]),
+                "uniformity_audio": uniformity(own[1]),
+            }
+        return ObjectiveOutput(losses, {name: value.detach() for name, value in report.items()})
+
+    def _loss(
+        self, matched: Sequence["_Matched"], pairs: Pairs, weight: float, report: dict[str, Tensor], prefix: str
+    ) -> Tensor:
+        """Return the mean loss of several pairs of parts in both directions, and report its terms under a prefix."""
+        scores = [
+            scores_of(query_BD / self.temperature, candidate_ND, pairs, self.config.block_clips)
+            for pair in matched
+            for query_BD, candidate_ND in pair.both_ways()
+        ]
+        terms = [contrastive_terms(each) for each in scores]
+        within = torch.stack([each.within_film_B for each in terms]).mean()
+        which = torch.stack([each.which_film_B for each in terms]).mean()
+        report |= {
+            f"{prefix}loss_within_film": within,
+            f"{prefix}loss_which_film": which,
+            f"{prefix}cross_entropy": within + which,
+            f"{prefix}accuracy_within_film": torch.stack([each.is_best_within_B for each in terms]).float().mean(),
+            f"{prefix}accuracy_which_film": torch.stack([each.is_film_found_B for each in terms]).float().mean(),
         }
+        if not prefix:
+            report |= _shares(scores[0])
         # Each rank divides by its own B, and gradients are averaged over ranks: together, the mean over N queries.
         # `gather_rows` sums what all ranks give a row, so nothing is lost and nothing counted twice.
-        return ObjectiveOutput({"contrastive": within + self._cross_film_weight * which}, report)
+        if self.config.cross_film_weighs == "term" or weight == 1:
+            return within + weight * which
+        return within + torch.stack([_weighed(each, weight) for each in scores]).mean()
+
+    def _pairs(self, own: Embeddings) -> Pairs:
+        film_N, start_N = gather_rows(torch.stack((own.film_B, own.start_B), 1)).unbind(1)
+        first = rank() * len(own)
+        return Pairs(own.film_B, own.start_B, film_N, start_N, first, self._masked_frames, self._positive_frames)
 
 
-def _share(same_film_BN: Tensor) -> Tensor:
-    """Return the achieved share of negatives that are of the query's own film."""
-    queries, candidates = same_film_BN.shape
-    return (same_film_BN.sum() - queries) / (queries * (candidates - 1))
+@dataclass(frozen=True, slots=True)
+class _Matched:
+    """Two parts that belong together clip by clip: this rank's rows of each, and all ranks'."""
+
+    own: Sequence[Tensor]
+    all: Sequence[Tensor]
+
+    def both_ways(self) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        return (self.own[0], self.all[1]), (self.own[1], self.all[0])
+
+
+def _weighed(scores: Scores, weight: float) -> Tensor:
+    """Return what the candidates of other films add to each query's loss if each of them counts `weight`."""
+    if not weight:
+        return torch.zeros_like(scores.lse_within_B)
+    return scores.lse_within_B.logaddexp(scores.lse_across_B + math.log(weight)) - scores.lse_within_B
+
+
+def _shares(scores: Scores) -> dict[str, Tensor]:
+    """Return which share of the negatives is of the query's own film, and how many each query has."""
+    within, across = scores.negatives_within_B.sum(), scores.negatives_across_B.sum()
+    return {
+        "within_film_share": within / (within + across).clamp(min=1),
+        "negatives": (within + across) / len(scores.lse_within_B),
+    }
+
+
+def _whole(part_BD: Tensor) -> Tensor:
+    """Return half-precision numbers as float32, others as they are."""
+    return part_BD.float() if part_BD.dtype in (torch.bfloat16, torch.float16) else part_BD

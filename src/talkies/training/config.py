@@ -12,24 +12,51 @@ from talkies.transforms import TransformConfig
 
 
 class OptimiserConfig(Config):
-    """AdamW; the learning rate rises over `warmup_steps` and then falls to zero along a cosine."""
+    """The learning rate rises over `warmup_steps` and then falls to zero along a cosine.
 
+    `kind` is AdamW (with `beta2`), SGD, or LARS for batches of thousands (both with `momentum`). Where given, longer
+    gradients are cut to `longest_gradient`.
+    """
+
+    kind: Literal["adamw", "sgd", "lars"] = "adamw"
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
     warmup_steps: Annotated[int, Field(ge=0)] = 0
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    beta2: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    longest_gradient: Annotated[float, Field(gt=0)] | None = None
 
 
 class TrainingConfig(Config):
-    """How long, from which seed, on what; checkpoints each `checkpoint_every` steps, of which `keep` stay."""
+    """How long, from which seed, on what.
+
+    Checkpoints are written each `checkpoint_every` steps; the `keep` last stay, and the best by `best_by`, a number of
+    the log averaged over the steps since the checkpoint before (a loss: the lowest, an accuracy: the highest).
+
+    `devices` train on each machine, each with its own share of the batch (under `torchrun`, its processes do). With
+    `chunk_clips` a device encodes so many clips at a time, twice, and still all clips of the batch are each other's
+    negatives: gradient caching (Gao et al. 2021, arXiv:2101.06983). `activation_checkpointing` keeps less in memory
+    and computes it again. `sync_batch_norm` takes the statistics over all devices. `ema_decay` also keeps a moving
+    average of the weights, which then is what encodes films. `trackers` are told all that is logged.
+    """
 
     steps: Annotated[int, Field(ge=1)]
     seed: Annotated[int, Field(ge=0)] = 0
-    log_every: Annotated[int, Field(ge=1)] = 10
+    log_every: Annotated[int, Field(ge=1)] = 1
     checkpoint_every: Annotated[int, Field(ge=1)] = 500
     keep: Annotated[int, Field(ge=1)] = 2
+    best_by: Literal["loss", "cross_entropy", "accuracy_within_film", "accuracy_which_film"] = "accuracy_within_film"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     devices: Annotated[int, Field(ge=1)] = 1
-    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    strategy: Literal["ddp", "fsdp"] = "ddp"
+    precision: Literal["32-true", "tf32", "bf16-mixed"] = "32-true"
+    channels_last: bool = True
+    compile: bool = False
+    activation_checkpointing: bool = False
+    sync_batch_norm: bool = False
+    chunk_clips: Annotated[int, Field(ge=1)] | None = None
+    ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
+    trackers: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = ("tensorboard",)
 
 
 class RunConfig(Config):
@@ -45,15 +72,34 @@ class RunConfig(Config):
     loader: LoaderConfig
 
     @model_validator(mode="after")
-    def _there_is_something_to_learn(self) -> Self:
+    def _the_batch_divides(self) -> Self:
         if self.sampling.batch_clips % self.training.devices:
             raise ValueError(
                 f"the {self.sampling.batch_clips} clips of a batch must divide among training.devices, "
                 f"got {self.training.devices}"
             )
-        if 1 in self.sampling.clip_counts and self.objective.cross_film_weight == 0:
+        return self
+
+    @model_validator(mode="after")
+    def _there_is_something_to_learn(self) -> Self:
+        """Refuse steps at which no negative counts: with one clip a film, and a weight of zero for other films."""
+        clips_from = {0: self.sampling.clips_per_film} | {s.from_step: s.clips_per_film for s in self.sampling.schedule}
+        for step in {*clips_from, *(point.at_step for point in self.objective.cross_film_schedule)}:
+            clips = clips_from[max(begin for begin in clips_from if begin <= step)]
+            if clips == 1 and self.objective.weight_at(step) == 0:
+                raise ValueError(
+                    "with sampling.clips_per_film = 1 there are no within-film negatives, and with "
+                    "objective.cross_film_weight = 0 no others count: set the weight to 1 for the usual random recipe"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _something_is_left_to_tell_apart(self) -> Self:
+        """Refuse a mask that leaves the only positives and no negatives of a film that lies in a narrow window."""
+        window, mask = self.sampling.widest_window_seconds, self.objective.mask_nearer_than_seconds
+        if window is not None and mask and mask >= window:
             raise ValueError(
-                "with sampling.clips_per_film = 1 there are no within-film negatives, and with "
-                "objective.cross_film_weight = 0 no others count: set the weight to 1 for the usual random recipe"
+                f"objective.mask_nearer_than_seconds must be under sampling.widest_window_seconds, got {mask:g} and "
+                f"{window:g}: a film's clips would all be masked"
             )
         return self

@@ -3,49 +3,38 @@
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
+from lightning_fabric.wrappers import _FabricOptimizer
 
-from talkies.core import ClipBatch, Embeddings, WorkError
+from talkies.core import ClipBatch, WorkError
 from talkies.distributed import mean_over_ranks
-from talkies.models import TwoTower
-from talkies.objectives import ContrastiveObjective
 from talkies.training.config import RunConfig
 from talkies.training.optimiser import learning_rate_at, set_learning_rate
-from talkies.transforms import ClipTransform
-
-
-class System(nn.Module):
-    """What learns: transform, model and objective as one module, so that one wrapper (DDP) holds them all."""
-
-    def __init__(self, transform: ClipTransform, model: TwoTower, objective: ContrastiveObjective) -> None:
-        super().__init__()
-        self.transform, self.model, self.objective = transform, model, objective
-
-    def forward(self, batch: ClipBatch, generator: torch.Generator) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Return the losses of a batch and its report."""
-        ready = self.transform(batch, generator)
-        video_BD, audio_BD = self.model(ready.video_BCTHW, ready.audio_B1FL)
-        output = self.objective(Embeddings(video_BD, audio_BD, batch.film_B))
-        return output.losses, output.report
+from talkies.training.step import Stepper
 
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """What the loop calls: `on_log` with a line of numbers, `on_checkpoint` with the number of steps done."""
+    """What the loop calls: `on_log` with a line of numbers, `on_learnt` and then `on_step` with the number of steps
+    done, `on_checkpoint` with that and the mean numbers since the one before, and `on_not_finite` with what was not a
+    finite number (the loss, or the gradient), the number of the step and its films, for the sentence to stop with.
+    """  # noqa: D205
 
     on_log: Callable[[dict[str, float]], None]
+    on_learnt: Callable[[int], None]
     on_step: Callable[[int], None]
-    on_checkpoint: Callable[[int], None]
+    on_checkpoint: Callable[[int, dict[str, float]], None]
+    on_not_finite: Callable[[str, int], str]
 
 
 def run_loop(
     fabric: Fabric,
-    system: nn.Module,
-    optimiser: torch.optim.Optimizer,
+    stepper: Stepper,
+    optimiser: torch.optim.Optimizer | _FabricOptimizer,
     batches: Iterator[ClipBatch],
     steps: range,
     config: RunConfig,
@@ -54,82 +43,94 @@ def run_loop(
     """Take one optimiser step for each of `steps`.
 
     Raises:
-        WorkError: if a loss is not a finite number; the films of the batch are named and nothing is learnt from it.
+        WorkError: on every rank, if a loss or a gradient is not a finite number; nothing is learnt from that batch.
     """
-    training, device = config.training, fabric.device
-    clock = _Clock()
+    training, clock, means = config.training, _Clock(config.clip.frames / config.clip.fps), _Means()
+    batch = _next(batches, fabric, clock) if steps else None
     for step in steps:
-        with clock.waiting():
-            batch = next(batches).to(device)
-        set_learning_rate(optimiser, learning_rate_at(step, training.steps, config.optimiser))
-        generator = torch.Generator().manual_seed(_seed_of(training.seed, step, fabric.global_rank))
-        losses, report = system(batch, generator)
-        loss = torch.stack(list(losses.values())).sum()
-        if not math.isfinite(loss.item()):
-            raise WorkError(_not_finite("loss", step, batch))
+        assert batch is not None
+        done, clips = step + 1, len(batch) * fabric.world_size
+        rate = learning_rate_at(step, training.steps, config.optimiser)
+        set_learning_rate(optimiser, rate)
         optimiser.zero_grad()
-        fabric.backward(loss)
-        norm = _gradient_norm(system)
-        if not math.isfinite(norm):
-            raise WorkError(_not_finite("gradient", step, batch))
+        numbers = stepper.backward(batch, stepper.augmentations(batch, training.seed, step), step)
+        numbers["gradient_norm"] = stepper.gradient_norm()
+        # A GPU is still at work on this step while the next batch is fetched: only reading a number waits for it.
+        batch = _next(batches, fabric, clock) if done < steps.stop else None
+        read = mean_over_ranks(_read(numbers))
+        for what in ("loss", "gradient_norm"):
+            if not math.isfinite(read[what]):
+                raise WorkError(hooks.on_not_finite(what.partition("_")[0], done))
+        _cut_gradient(optimiser, read["gradient_norm"], config.optimiser.longest_gradient)
         optimiser.step()
-        clock.clips += len(batch) * fabric.world_size
-        done = step + 1
+        clock.clips += clips
+        means.add(read)
+        hooks.on_learnt(done)
         hooks.on_step(done)
         if done % training.log_every == 0 or done == steps.stop:
-            numbers = {"loss": loss.item(), "gradient_norm": norm}
-            numbers |= {name: value.item() for name, value in report.items()}
-            rate = optimiser.param_groups[0]["lr"]
-            hooks.on_log({"step": done, **mean_over_ranks(numbers), "learning_rate": rate, **clock.read()})
+            hooks.on_log({"step": done, **read, "learning_rate": rate, **clock.read()})
         if done % training.checkpoint_every == 0 or done == steps.stop:
-            hooks.on_checkpoint(done)
+            hooks.on_checkpoint(done, means.take())
 
 
-def _seed_of(seed: int, step: int, rank: int) -> int:
-    return ((seed * 1_000_003 + step) * 4_099 + rank) % (1 << 63)
+def _next(batches: Iterator[ClipBatch], fabric: Fabric, clock: "_Clock") -> ClipBatch:
+    with clock.waiting():
+        return next(batches).to(fabric.device)
 
 
-def _gradient_norm(system: nn.Module) -> float:
-    """Return the length of the gradient of all that learns."""
-    return torch.nn.utils.get_total_norm([p.grad for p in system.parameters() if p.grad is not None]).item()
+def _read(numbers: dict[str, torch.Tensor]) -> dict[str, float]:
+    """Return the numbers from the device, all in one copy."""
+    values = torch.stack([value.double().reshape(()).to(numbers["loss"].device) for value in numbers.values()])
+    return dict(zip(numbers, values.tolist(), strict=True))
 
 
-def _not_finite(what: str, step: int, batch: ClipBatch) -> str:
-    films = sorted({request.film_id for request in batch.requests})
-    return (
-        f"the {what} of step {step + 1} is not a finite number (films {', '.join(films)}); nothing was learnt from it: "
-        f"begin a new run with a lower optimiser.learning_rate or a higher objective.temperature"
-    )
+def _cut_gradient(optimiser: torch.optim.Optimizer | _FabricOptimizer, norm: float, longest: float | None) -> None:
+    if longest is not None and norm > longest:
+        gradients = [p.grad for group in optimiser.param_groups for p in group["params"] if p.grad is not None]
+        torch._foreach_mul_(gradients, longest / norm)
+
+
+class _Means:
+    """The mean of each number since the last taking."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, float] = {}
+        self._count = 0
+
+    def add(self, numbers: dict[str, float]) -> None:
+        self._count += 1
+        for name, value in numbers.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+
+    def take(self) -> dict[str, float]:
+        means = {name: value / self._count for name, value in self._sums.items()}
+        self._sums, self._count = {}, 0
+        return means
 
 
 class _Clock:
-    """Clips a second, and which share of the time was spent waiting for data, since the last reading."""
+    """Clips a second, how much faster than the films would play that is, and which share of the time was spent waiting
+    for data, since the last reading.
+    """  # noqa: D205
 
-    def __init__(self) -> None:
+    def __init__(self, clip_seconds: float) -> None:
         self.clips = 0
-        self._waited = 0.0
-        self._since = time.perf_counter()
+        self._clip_seconds, self._waited, self._since = clip_seconds, 0.0, time.perf_counter()
 
-    def waiting(self) -> "_Waiting":
-        return _Waiting(self)
-
-    def add_wait(self, seconds: float) -> None:
-        self._waited += seconds
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        begun = time.perf_counter()
+        yield
+        self._waited += time.perf_counter() - begun
 
     def read(self) -> dict[str, float]:
         now = time.perf_counter()
         elapsed = max(now - self._since, 1e-9)
-        numbers = {"clips_per_second": self.clips / elapsed, "data_wait_share": self._waited / elapsed}
+        rate = self.clips / elapsed
+        numbers = {
+            "clips_per_second": rate,
+            "times_real_time": rate * self._clip_seconds,
+            "data_wait_share": self._waited / elapsed,
+        }
         self.clips, self._waited, self._since = 0, 0.0, now
         return numbers
-
-
-class _Waiting:
-    def __init__(self, clock: _Clock) -> None:
-        self._clock = clock
-
-    def __enter__(self) -> None:
-        self._begun = time.perf_counter()
-
-    def __exit__(self, *_: object) -> None:
-        self._clock.add_wait(time.perf_counter() - self._begun)

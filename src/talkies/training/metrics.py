@@ -1,26 +1,24 @@
-"""What a run writes down as it goes: `metrics.jsonl`, and the same for TensorBoard."""
+"""What a run writes down as it goes: `metrics.jsonl`, and the same for its trackers."""
 
 import json
-import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from talkies.core import write_atomically
 from talkies.models import RunFolder
+from talkies.training.trackers import TRACKERS, Begun
 
 
 class MetricsLog:
     """Appends one line a log step; lines of steps after `after_step` that an unfinished run left are taken out."""
 
-    def __init__(self, run: RunFolder, after_step: int) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # TensorBoard's own imports warn of their own future
-            from torch.utils.tensorboard.writer import SummaryWriter
+    def __init__(self, run: RunFolder, after_step: int, trackers: tuple[str, ...], config: Mapping[str, Any]) -> None:
         self._path = run.metrics_path
         kept = [line for line in read_metrics(self._path) if line["step"] <= after_step]
         write_atomically(self._path, "".join(json.dumps(line) + "\n" for line in kept))
-        self._board = SummaryWriter(str(run.tensorboard_path), purge_step=after_step + 1)
+        self._trackers = [TRACKERS[name](Begun(run, after_step, config)) for name in trackers]
 
     def __enter__(self) -> Self:
         return self
@@ -28,15 +26,16 @@ class MetricsLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._board.close()
+        for tracker in self._trackers:
+            tracker.close()
 
     def write(self, line: dict[str, float]) -> None:
         """Append one line; it has a `step`."""
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
-        for name, value in line.items():
-            if name != "step":
-                self._board.add_scalar(name, value, int(line["step"]))
+        numbers = {name: value for name, value in line.items() if name != "step"}
+        for tracker in self._trackers:
+            tracker.write(int(line["step"]), numbers)
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:

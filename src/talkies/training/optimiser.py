@@ -1,21 +1,30 @@
-"""The optimiser, its schedule, and its state as plain tensors."""
+"""The optimiser and its schedule."""
 
 import math
 
 import torch
-from torch import Tensor, nn
+from lightning_fabric.wrappers import _FabricOptimizer
+from torch import nn
 
 from talkies.training.config import OptimiserConfig
+from talkies.training.lars import Lars
 
 
-def build_optimiser(system: nn.Module, config: OptimiserConfig) -> torch.optim.AdamW:
-    """Return AdamW over the parameters that learn; vectors and scalars (biases, norms, temperature) do not decay."""
+def build_optimiser(system: nn.Module, config: OptimiserConfig) -> torch.optim.Optimizer:
+    """Return the optimiser of all that learns; vectors and scalars (biases, norms, temperature) do not decay."""
     learning = [parameter for parameter in system.parameters() if parameter.requires_grad]
     groups = [
         {"params": [p for p in learning if p.ndim > 1], "weight_decay": config.weight_decay},
         {"params": [p for p in learning if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW([group for group in groups if group["params"]], lr=config.learning_rate)
+    groups = [group for group in groups if group["params"]]
+    match config.kind:
+        case "adamw":
+            return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, config.beta2))
+        case "sgd":
+            return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum)
+        case "lars":
+            return Lars(groups, lr=config.learning_rate, momentum=config.momentum)
 
 
 def learning_rate_at(step: int, steps: int, config: OptimiserConfig) -> float:
@@ -26,30 +35,7 @@ def learning_rate_at(step: int, steps: int, config: OptimiserConfig) -> float:
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
 
 
-def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+def set_learning_rate(optimiser: torch.optim.Optimizer | _FabricOptimizer, rate: float) -> None:
     """Set the learning rate of every group."""
     for group in optimiser.param_groups:
         group["lr"] = rate
-
-
-def optimiser_tensors(optimiser: torch.optim.Optimizer) -> tuple[dict[str, Tensor], tuple[int, ...]]:
-    """Return the moments by `index.name`, and the step counter of each parameter in order."""
-    tensors: dict[str, Tensor] = {}
-    steps: list[int] = []
-    for index, state in sorted(optimiser.state_dict()["state"].items()):
-        steps.append(int(state["step"]))
-        tensors |= {f"{index}.{name}": state[name] for name in ("exp_avg", "exp_avg_sq")}
-    return tensors, tuple(steps)
-
-
-def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor], steps: tuple[int, ...]) -> None:
-    """Set the state that `optimiser_tensors` gave."""
-    state = {
-        index: {
-            "step": torch.tensor(float(step)),
-            "exp_avg": tensors[f"{index}.exp_avg"],
-            "exp_avg_sq": tensors[f"{index}.exp_avg_sq"],
-        }
-        for index, step in enumerate(steps)
-    }
-    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})

@@ -1,32 +1,38 @@
 """The verb: a library and a recipe in, a run out."""
 
+import json
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-import torch
 from lightning_fabric import Fabric
 
 from talkies.clips import TrainingClips, loader, open_for_training
 from talkies.config import check, read_yaml, to_yaml
-from talkies.core import ConfigError, RunError, is_remote
-from talkies.models import Checkpoint, CheckpointState, RunFolder, RunRecord, TwoTower, build_model, stamp_of
-from talkies.objectives import ContrastiveObjective
+from talkies.core import RunError, is_remote, write_atomically
+from talkies.models import Init, LoadedWeights, RunFolder, RunRecord, load_encoder_weights, stamp_of
+from talkies.sampling import BatchRequests
+from talkies.training.checkpoints import Checkpoints
 from talkies.training.config import RunConfig
-from talkies.training.loop import Hooks, System, run_loop
+from talkies.training.devices import check_devices, make_fabric
+from talkies.training.learner import Learner, build_system
+from talkies.training.loop import Hooks, run_loop
 from talkies.training.metrics import MetricsLog
-from talkies.training.optimiser import build_optimiser, optimiser_tensors, restore_optimiser
-from talkies.transforms import ClipTransform
+from talkies.training.system import System
+from talkies.training.trackers import check_trackers
 
-_MAY_CHANGE = {"steps", "log_every", "checkpoint_every", "keep", "device"}
+_MAY_CHANGE = {
+    *("steps", "log_every", "checkpoint_every", "keep", "best_by", "trackers"),
+    *("device", "devices", "strategy", "compile", "activation_checkpointing"),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class PretrainReport:
-    """What a pre-training came to: its folder, steps done, the stamp of the weights, the last line that was logged, and
-    the films that were left out, too short for their clips.
+    """What a pre-training came to: its folder, steps done, the stamp of the weights, the last line that was logged, the
+    films that were left out, too short for their clips, and the step of the best checkpoint.
     """  # noqa: D205
 
     run: Path
@@ -34,34 +40,48 @@ class PretrainReport:
     stamp: str
     last: dict[str, float]
     left_out: tuple[str, ...] = ()
+    best_step: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What the caller wants to see: each step done, each line logged, and before the first step the films left out."""
+    """What the caller wants to see: each step done, each line logged, and before the first step which weights were
+    loaded and which films were left out.
+    """  # noqa: D205
 
     on_step: Callable[[int], None] = lambda _: None
     on_log: Callable[[dict[str, float]], None] = lambda _: None
     on_left_out: Callable[[tuple[str, ...]], None] = lambda _: None
+    on_loaded: Callable[[LoadedWeights], None] = lambda _: None
 
 
 def pretrain(
-    library: str | Path, config: RunConfig, run: Path, resume: bool = False, progress: Progress | None = None
+    library: str | Path,
+    config: RunConfig,
+    run: Path,
+    resume: bool = False,
+    progress: Progress | None = None,
+    *,
+    init: Init | None = None,
 ) -> PretrainReport:
-    """Pre-train on every accepted film of `library` into the folder `run`.
+    """Pre-train on every accepted film of `library` into the folder `run`, from the weights of `init` where given.
 
     With `resume` the run goes on from its newest checkpoint, on the films that it began with.
 
     Raises:
         RunError: if `run` exists and `resume` is not asked for, or the other way round.
-        ConfigError, LibraryError, PlanError: if the recipe, the library or the plan cannot be; nothing is written then.
+        ConfigError, LibraryError, PlanError: if the recipe, the weights, the library or the plan cannot be; nothing is
+            written then.
         WorkError: if the work fails.
     """
     folder, progress = RunFolder(run), progress or Progress()
-    _check_devices(config)
+    check_devices(config)
+    check_trackers(config.training.trackers)
     if resume:
         folder.check_exists()
         _check_unchanged(config, folder)
+        if init:
+            raise RunError(f"{run} goes on from its own weights; leave --init out, or begin a new run with it")
     before = folder.record() if resume else None
     clips = open_for_training(
         library, config.clip, config.sampling, config.training.seed, before.films if before else None
@@ -71,45 +91,49 @@ def pretrain(
             f"{run} was begun when {library} marked its films otherwise (its shots, what is black, silent, still, "
             f"credits or damaged), and would go on with other batches; begin a new run"
         )
-    training = config.training
-    fabric = Fabric(accelerator=training.device, devices=training.devices, precision=training.precision)
+    system = build_system(config, clips.profile.fps, clips.profile.audio_rate_hz)
+    loaded = _loaded(system, init or Init())
+    fabric = make_fabric(config.training)
     fabric.launch()
-    if clips.plan.left_out and fabric.is_global_zero:
-        progress.on_left_out(clips.plan.left_out)
-    if not resume and fabric.is_global_zero:
-        if folder.exists():
-            raise RunError(f"{run} exists; go on with it with --resume, or name a new folder")
-        folder.begin(to_yaml(config), _record(library, clips))
-    elif fabric.is_global_zero:
-        folder.begin(to_yaml(config), folder.record())  # the length of a run may change
-    return _train(fabric, clips, config, folder, progress)
+    if fabric.is_global_zero:
+        _begin(folder, config, before or _record(library, clips, system, loaded), resume)
+        for weights in loaded:
+            progress.on_loaded(weights)
+        if clips.plan.left_out:
+            progress.on_left_out(clips.plan.left_out)
+    return _train(fabric, clips, Learner(fabric, system, config), config, folder, progress)
+
+
+def _begin(folder: RunFolder, config: RunConfig, record: RunRecord, resume: bool) -> None:
+    if folder.exists() and not resume:
+        raise RunError(f"{folder.root} exists; go on with it with --resume, or name a new folder")
+    folder.begin(to_yaml(config), record)  # when it is resumed too, for the length of a run may change
 
 
 def _train(
-    fabric: Fabric, clips: TrainingClips, config: RunConfig, folder: RunFolder, progress: Progress
+    fabric: Fabric,
+    clips: TrainingClips,
+    learner: Learner,
+    config: RunConfig,
+    folder: RunFolder,
+    progress: Progress,
 ) -> PretrainReport:
-    system = _build(config, clips.profile.audio_rate_hz)
-    optimiser = build_optimiser(system, config.optimiser)
-    wrapped, wrapped_optimiser = fabric.setup(system, optimiser)
+    training = config.training
+    checkpoints = Checkpoints(folder, learner.system, learner.optimiser, learner.average, training)
     found = folder.checkpoints()
     fabric.barrier()  # all ranks have looked before the first writes
-    # Restored after the set-up: by then the parameters are on their device, and the moments follow them there.
-    start = _restore(found[-1], system, optimiser) if found else 0
+    start = checkpoints.restore(found[-1]) if found else 0
 
-    def save(step: int) -> None:
-        if fabric.is_global_zero:
-            tensors, counters = optimiser_tensors(optimiser)
-            state = CheckpointState(step=step, stamp=stamp_of(system.model), optimiser_steps=counters)
-            folder.save(state, _weights(system), tensors)
-            folder.keep(config.training.keep)
+    def save(step: int, means: dict[str, float]) -> None:
+        checkpoints.save(step, means, fabric.is_global_zero)
         fabric.barrier()
 
     if not found:
-        save(0)
-    steps = range(start, config.training.steps)
+        save(0, {})
+    steps = range(start, training.steps)
     last: dict[str, float] = {}
     batches = loader(clips.source, clips.plan, steps, config.loader, fabric.global_rank, fabric.world_size)
-    with MetricsLog(folder, after_step=start) if fabric.is_global_zero else nullcontext() as metrics:
+    with _metrics(fabric, folder, start, config) as metrics:
 
         def log(line: dict[str, float]) -> None:
             last.update(line)
@@ -121,46 +145,42 @@ def _train(
             if metrics:
                 progress.on_step(step)
 
-        hooks = Hooks(on_log=log, on_step=step_done, on_checkpoint=save)
-        run_loop(fabric, wrapped, wrapped_optimiser, batches, steps, config, hooks)
-    return PretrainReport(
-        folder.root, max(start, config.training.steps), stamp_of(system.model), last, clips.plan.left_out
+        def not_finite(what: str, step: int) -> str:
+            return _not_finite(folder, clips.plan.batch(step - 1), what, step)
+
+        hooks = Hooks(log, learner.learnt, step_done, save, not_finite)
+        run_loop(fabric, learner.stepper, learner.wrapped_optimiser, batches, steps, config, hooks)
+    best = folder.best()
+    stamp, best_step = checkpoints.stamp(), best.step if best else None
+    return PretrainReport(folder.root, max(start, training.steps), stamp, last, clips.plan.left_out, best_step)
+
+
+def _metrics(
+    fabric: Fabric, folder: RunFolder, start: int, config: RunConfig
+) -> AbstractContextManager[MetricsLog | None]:
+    if not fabric.is_global_zero:
+        return nullcontext()
+    return MetricsLog(folder, start, config.training.trackers, config.model_dump(mode="json"))
+
+
+def _not_finite(folder: RunFolder, batch: BatchRequests, what: str, step: int) -> str:
+    """Write down the batch that gave no finite number, and return the sentence to stop with."""
+    clips = [
+        {
+            "film": request.film_id,
+            "start_frame": request.window.start_frame,
+            "end_frame": request.window.end_frame,
+            "sound_shift_frames": request.sound_shift_frames,
+        }
+        for request in batch
+    ]
+    path = folder.root / "not_finite.json"
+    write_atomically(path, json.dumps({"schema_version": 1, "step": step, "what": what, "clips": clips}, indent=1))
+    films = sorted({request.film_id for request in batch})
+    return (
+        f"the {what} of step {step} is not a finite number (films {', '.join(films)}; its clips are in {path}); "
+        f"nothing was learnt from it: begin a new run with a lower optimiser.learning_rate or a higher objective.temperature"
     )
-
-
-def _build(config: RunConfig, rate_hz: int) -> System:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.training.seed)
-        model: TwoTower = build_model(config.model)
-    return System(ClipTransform(config.transforms, rate_hz), model, ContrastiveObjective(config.objective))
-
-
-def _weights(system: System) -> dict[str, torch.Tensor]:
-    objective = {f"objective.{name}": tensor for name, tensor in system.objective.state_dict().items()}
-    return {f"model.{name}": tensor for name, tensor in system.model.state_dict().items()} | objective
-
-
-def _restore(checkpoint: Checkpoint, system: System, optimiser: torch.optim.Optimizer) -> int:
-    state = checkpoint.state()
-    system.load_state_dict(checkpoint.model_weights())
-    restore_optimiser(optimiser, checkpoint.optimiser_weights(), state.optimiser_steps)
-    return state.step
-
-
-def _check_devices(config: RunConfig) -> None:
-    if config.training.device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(
-            "training.device is cuda and this machine has no CUDA device; set training.device=cpu or auto"
-        )
-    if (
-        config.training.device == "auto"
-        and config.training.devices > 1
-        and torch.cuda.device_count() < config.training.devices
-    ):
-        raise ConfigError(
-            f"training.devices is {config.training.devices}, this machine has "
-            f"{torch.cuda.device_count()} CUDA devices; lower it, or set training.device=cpu"
-        )
 
 
 def _check_unchanged(config: RunConfig, folder: RunFolder) -> None:
@@ -176,12 +196,19 @@ def _check_unchanged(config: RunConfig, folder: RunFolder) -> None:
                 )
 
 
-def _record(library: str | Path, clips: TrainingClips) -> RunRecord:
+def _loaded(system: System, init: Init) -> tuple[LoadedWeights, ...]:
+    given = ((system.model.video, init.video), (system.model.audio, init.audio))
+    return tuple(load_encoder_weights(encoder, path) for encoder, path in given if path)
+
+
+def _record(library: str | Path, clips: TrainingClips, system: System, loaded: tuple[LoadedWeights, ...]) -> RunRecord:
     tools = {"talkies": version("talkies"), **{name: version(name) for name in ("torch", "av", "lightning-fabric")}}
+    stamps = {"video": stamp_of(system.model.video), "audio": stamp_of(system.model.audio)}
     return RunRecord(
         library=str(library if is_remote(library) else Path(library).absolute()),
         profile=clips.profile.model_dump(),
         films=clips.plan.films.film_ids,
         plan_digest=clips.plan.digest,
+        init={weights.tower: f"{weights.path.absolute()} ({stamps[weights.tower]})" for weights in loaded},
         tools=tools,
     )

@@ -109,14 +109,32 @@ class LogMel(nn.Module):
         self.register_buffer("window", window, persistent=False)
 
     def forward(self, audio_BS: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Return the log-mel, normalised: with a generator (on the CPU) augmented, its masks at the mean, which is 0.
+        """Return the log-mel, normalised: with a generator (on the CPU) augmented at random."""
+        clips, samples = audio_BS.shape
+        return self.prepare(audio_BS, self.draw(clips, samples, generator) if generator else None)
 
-        A clip's draws depend on its place in the batch and on the batch's size, never on what the clips hold.
+    def draw(self, clips: int, samples: int, generator: torch.Generator) -> "AudioAugmentation":
+        """Return at random how each of so many clips, of so many samples, is to be augmented.
+
+        A clip's draws depend on its place and on how many clips there are, never on what they hold.
         """
-        gain_db_B = self._gains(len(audio_BS), generator)
+        config, gain_db_B, in_time_BL, in_frequency_BF = self._config, None, None, None
+        if config.gain_db:
+            gain_db_B = torch.empty(clips).uniform_(-config.gain_db, config.gain_db, generator=generator)
+        if config.time_masks:
+            frames, shape = samples // config.hop + 1, (clips, config.time_masks)
+            in_time_BL = draw_masks(shape, frames, config.time_mask_frames, generator)
+        if config.frequency_masks:
+            shape = clips, config.frequency_masks
+            in_frequency_BF = draw_masks(shape, config.mels, config.frequency_mask_bins, generator)
+        return AudioAugmentation(gain_db_B, in_time_BL, in_frequency_BF)
+
+    def prepare(self, audio_BS: Tensor, augmentation: "AudioAugmentation | None" = None) -> Tensor:
+        """Return the log-mel, normalised: augmented as was drawn, its masks at the mean, which is 0, or whole."""
+        gain_db_B = augmentation.gain_db_B if augmentation else None
         features_BFL = self.levels(audio_BS, gain_db_B).sub_(self._scale.mean).div_(self._scale.sd)
-        if generator is not None:
-            self._mask(features_BFL, generator)
+        if augmentation:
+            augmentation.mask(features_BFL)
         return features_BFL.unsqueeze(1)
 
     def levels(self, audio_BS: Tensor, gain_db_B: Tensor | None = None) -> Tensor:
@@ -141,21 +159,27 @@ class LogMel(nn.Module):
             mel_BFL *= (10 ** (gain_db_B / 10)).to(mel_BFL.device, non_blocking=True)[:, None, None]
         return mel_BFL.clamp_(min=self._scale.floor).log_().mul_(self._scale.unit)
 
-    def _gains(self, batch: int, generator: torch.Generator | None) -> Tensor | None:
-        most_db = self._config.gain_db
-        if generator is None or not most_db:
-            return None
-        return torch.empty(batch).uniform_(-most_db, most_db, generator=generator)
 
-    def _mask(self, features_BFL: Tensor, generator: torch.Generator) -> None:
-        batch, bins, frames = features_BFL.shape
-        config, device = self._config, features_BFL.device
-        if config.time_masks:
-            masked_BL = draw_masks((batch, config.time_masks), frames, config.time_mask_frames, generator)
-            features_BFL.masked_fill_(masked_BL.to(device, non_blocking=True)[:, None], 0)
-        if config.frequency_masks:
-            masked_BF = draw_masks((batch, config.frequency_masks), bins, config.frequency_mask_bins, generator)
-            features_BFL.masked_fill_(masked_BF.to(device, non_blocking=True)[:, :, None], 0)
+@dataclass(frozen=True, slots=True)
+class AudioAugmentation:
+    """How the sound of each clip is augmented: how much louder it is, and which frames and bins are masked (bool)."""
+
+    gain_db_B: Tensor | None
+    in_time_BL: Tensor | None
+    in_frequency_BF: Tensor | None
+
+    def __getitem__(self, clips: slice) -> Self:
+        """Return the augmentation of some of the clips."""
+        parts = (self.gain_db_B, self.in_time_BL, self.in_frequency_BF)
+        return type(self)(*(None if part is None else part[clips] for part in parts))
+
+    def mask(self, features_BFL: Tensor) -> None:
+        """Set what is masked to 0, in place."""
+        device = features_BFL.device
+        if self.in_time_BL is not None:
+            features_BFL.masked_fill_(self.in_time_BL.to(device, non_blocking=True)[:, None], 0)
+        if self.in_frequency_BF is not None:
+            features_BFL.masked_fill_(self.in_frequency_BF.to(device, non_blocking=True)[:, :, None], 0)
 
 
 def draw_masks(shape: tuple[int, int], length: int, widest: int, generator: torch.Generator) -> Tensor:

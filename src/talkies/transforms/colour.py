@@ -5,7 +5,7 @@ Shapes: `B` clips, `C` = 3 colours (or luma and two chromas), `N` pixels.
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 from torch import Tensor
@@ -30,6 +30,11 @@ class ColourJitter:
     contrast_B: Tensor
     saturation_B: Tensor
     hue_B: Tensor
+
+    def __getitem__(self, clips: slice) -> Self:
+        """Return the jitter of some of the clips."""
+        parts = (self.brightness_B, self.contrast_B, self.saturation_B, self.hue_B)
+        return type(self)(*(part[clips] for part in parts))
 
     def matrix_BCC(self) -> Tensor:
         """Return the linear part, of luma and chroma measured from their zeros, `[B, 3, 3]`."""

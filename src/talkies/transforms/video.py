@@ -5,7 +5,7 @@ Shapes: `B` clips, `T` frames, `P` = 3/2·H rows of planar YUV 4:2:0, `H W` pixe
 
 import math
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Self
 
 import torch
 from pydantic import Field
@@ -51,13 +51,23 @@ class VideoTransform(nn.Module):
         self._config = config
 
     def forward(self, video_BTPW: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Return the model's input: with a generator (on the CPU) augmented at random, without one whole.
+        """Return the model's input: with a generator (on the CPU) augmented at random, without one whole."""
+        return self.prepare(video_BTPW, self.draw(len(video_BTPW), generator) if generator else None)
 
-        A clip's draws depend on its place in the batch and on the batch's size, never on what the clips hold.
+    def draw(self, clips: int, generator: torch.Generator) -> "VideoAugmentation":
+        """Return at random how each of so many clips is to be augmented.
+
+        A clip's draws depend on its place and on how many clips there are, never on what they hold.
         """
+        return VideoAugmentation(self._crops(clips, generator), self._jitter(clips, generator))
+
+    def prepare(self, video_BTPW: Tensor, augmentation: "VideoAugmentation | None" = None) -> Tensor:
+        """Return the model's input: augmented as was drawn, or whole."""
         batch, frames, rows, width = video_BTPW.shape
         height = rows * 2 // 3
-        crops, jitter = self._crops(batch, generator), self._jitter(batch, generator)
+        crops, jitter = Crops.none(batch), None
+        if augmentation:
+            crops, jitter = augmentation.crops, augmentation.jitter
         luma = video_BTPW[:, :, :height].float()
         chroma = video_BTPW[:, :, height:].reshape(batch, frames * 2, height // 2, width // 2).float()
         y_BTHW = self._resized(luma, crops)
@@ -66,7 +76,7 @@ class VideoTransform(nn.Module):
         rgb = yuv_to_rgb(yuv.flatten(2), jitter=jitter).view(yuv.shape)
         return rgb.sub_(_MEAN).div_(_SD).contiguous(memory_format=torch.channels_last_3d)
 
-    def _resized(self, planes_BTHW: Tensor, crops: "_Crops") -> Tensor:
+    def _resized(self, planes_BTHW: Tensor, crops: "Crops") -> Tensor:
         batch, frames, height, width = planes_BTHW.shape
         down_BZH = resize_matrix(crops.top_B, crops.height_B, height, self._config.size)
         across_BZW = resize_matrix(crops.left_B, crops.width_B, width, self._config.size)
@@ -76,10 +86,7 @@ class VideoTransform(nn.Module):
         narrow_BRZ = planes_BTHW.flatten(1, 2) @ across_BZW.mT
         return down_BZH[:, None] @ narrow_BRZ.view(batch, frames, height, -1)
 
-    def _crops(self, batch: int, generator: torch.Generator | None) -> "_Crops":
-        if generator is None:
-            none_B, all_B = torch.zeros(batch), torch.ones(batch)
-            return _Crops(none_B, none_B, all_B, all_B, none_B.bool())
+    def _crops(self, batch: int, generator: torch.Generator) -> "Crops":
         side = torch.empty(batch).uniform_(self._config.crop_area_min, 1, generator=generator).sqrt()
         height = width = side
         if self._config.crop_aspect_max > 1:
@@ -88,12 +95,12 @@ class VideoTransform(nn.Module):
             stretch = (most * (torch.rand(batch, generator=generator) - 0.5)).exp()
             height, width = (side / stretch).clamp(max=1), (side * stretch).clamp(max=1)
         top, left = (torch.rand(batch, generator=generator) * (1 - extent) for extent in (height, width))
-        return _Crops(top, left, height, width, torch.rand(batch, generator=generator) < self._config.flip)
+        return Crops(top, left, height, width, torch.rand(batch, generator=generator) < self._config.flip)
 
-    def _jitter(self, batch: int, generator: torch.Generator | None) -> ColourJitter | None:
+    def _jitter(self, batch: int, generator: torch.Generator) -> ColourJitter | None:
         config = self._config
         strengths = config.brightness, config.contrast, config.saturation
-        if generator is None or not any((*strengths, config.hue, config.grey)):
+        if not any((*strengths, config.hue, config.grey)):
             return None
         lows_and_highs = [*((max(0.0, 1 - s), 1 + s) for s in strengths), (-config.hue, config.hue)]
         brightness, contrast, saturation, hue = (
@@ -104,7 +111,7 @@ class VideoTransform(nn.Module):
 
 
 @dataclass(frozen=True, slots=True)
-class _Crops:
+class Crops:
     """The crop of each clip `[B]`: its place and its extent as shares of the whole, and whether it is mirrored."""
 
     top_B: Tensor
@@ -112,6 +119,29 @@ class _Crops:
     height_B: Tensor
     width_B: Tensor
     mirrored_B: Tensor
+
+    @classmethod
+    def none(cls, clips: int) -> Self:
+        """Return so many crops that are the whole picture."""
+        none_B, all_B = torch.zeros(clips), torch.ones(clips)
+        return cls(none_B, none_B, all_B, all_B, none_B.bool())
+
+    def __getitem__(self, clips: slice) -> Self:
+        """Return the crops of some of the clips."""
+        parts = (self.top_B, self.left_B, self.height_B, self.width_B, self.mirrored_B)
+        return type(self)(*(part[clips] for part in parts))
+
+
+@dataclass(frozen=True, slots=True)
+class VideoAugmentation:
+    """How the pictures of each clip are augmented."""
+
+    crops: Crops
+    jitter: ColourJitter | None
+
+    def __getitem__(self, clips: slice) -> Self:
+        """Return the augmentation of some of the clips."""
+        return type(self)(self.crops[clips], self.jitter[clips] if self.jitter else None)
 
 
 def resize_matrix(begin_B: Tensor, extent_B: Tensor, length: int, size: int) -> Tensor:

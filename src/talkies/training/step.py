@@ -1,0 +1,69 @@
+"""One step: a batch in, gradients and numbers out, in one pass or in two."""
+
+from collections.abc import Sequence
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.wrappers import _FabricModule
+from torch import Tensor
+from torch.distributed.tensor import DTensor
+
+from talkies.core import ClipBatch
+from talkies.models import still_norms
+from talkies.training.system import Numbers, System, joined
+from talkies.transforms import Augmentation
+
+METHODS = ("encode", "slopes", "pulled")  # of `System`, beside its forward; a wrapper has to know them
+
+
+class Stepper:
+    """Computes the gradients of a step; `wrapped` is the system as Fabric set it up.
+
+    With `chunk_clips`, in two passes: all clips are encoded without a graph, chunk by chunk, then the loss over the
+    whole batch gives the gradient to each embedding, and each chunk is encoded again and pulled along it. The gradient
+    is that of the one-pass step, with one difference: batch norms see chunks.
+    """
+
+    def __init__(self, fabric: Fabric, wrapped: _FabricModule, system: System, chunk_clips: int | None) -> None:
+        self._fabric, self._wrapped, self._system, self._chunk_clips = fabric, wrapped, system, chunk_clips
+
+    def augmentations(self, batch: ClipBatch, seed: int, step: int) -> list[Augmentation]:
+        """Return how this rank's clips are augmented in each view, a pure function of the seed and the step.
+
+        It is drawn for the clips of all ranks, so that however many there are, a clip is augmented alike.
+        """
+        rank, ranks = self._fabric.global_rank, self._fabric.world_size
+        generator = torch.Generator().manual_seed((seed * 1_000_003 + step) * 4_099 % (1 << 63))
+        transform, samples = self._system.transform, batch.audio_BS.shape[1]
+        mine = slice(rank * len(batch), (rank + 1) * len(batch))
+        views = self._system.objective.config.views
+        return [transform.draw(len(batch) * ranks, samples, generator)[mine] for _ in range(views)]
+
+    def backward(self, batch: ClipBatch, augmentations: Sequence[Augmentation], step: int) -> Numbers:
+        """Add the gradients of a step to those of the weights, and return its numbers, `loss` among them."""
+        if self._chunk_clips is None or len(batch) <= self._chunk_clips:
+            losses, report = self._wrapped(batch, augmentations, step)
+            self._fabric.backward(torch.stack(list(losses.values())).sum())
+        else:
+            losses, report = self._in_two_passes(batch, augmentations, step, self._chunk_clips)
+        parts = {f"loss_{name}": loss.detach() for name, loss in losses.items() if len(losses) > 1}
+        return {"loss": torch.stack(list(losses.values())).detach().sum(), **parts, **report}
+
+    def _in_two_passes(
+        self, batch: ClipBatch, augmentations: Sequence[Augmentation], step: int, clips: int
+    ) -> tuple[Numbers, Numbers]:
+        chunks = [slice(begin, min(begin + clips, len(batch))) for begin in range(0, len(batch), clips)]
+        with torch.no_grad(), still_norms(self._system.model):
+            parts = [self._wrapped.encode(batch[chunk], [a[chunk] for a in augmentations]) for chunk in chunks]
+            losses, report, slopes = self._wrapped.slopes(joined(parts), step)
+        for chunk in chunks:
+            is_last = chunk is chunks[-1]
+            with self._fabric.no_backward_sync(self._wrapped, enabled=not is_last):
+                cut = [augmentation[chunk] for augmentation in augmentations]
+                self._fabric.backward(self._wrapped.pulled(batch[chunk], cut, slopes.of(chunk, is_last)))
+        return losses, report
+
+    def gradient_norm(self) -> Tensor:
+        """Return the length of the gradient of all that learns, a scalar."""
+        norm = torch.nn.utils.get_total_norm([p.grad for p in self._system.parameters() if p.grad is not None])
+        return norm.full_tensor() if isinstance(norm, DTensor) else norm
