@@ -13,8 +13,9 @@ if TYPE_CHECKING:  # each verb shows one document, and should not wait for the r
     from talkies.embedding import EmbedReport, SearchResult
     from talkies.evaluation import Result
     from talkies.ingest import Ingested, IngestReport
+    from talkies.models import ExportedWeights
     from talkies.synth import RenderReport
-    from talkies.training import PretrainReport
+    from talkies.training import Cost, PretrainReport
 
 
 def film_document(film: FilmEntry) -> dict[str, Any]:
@@ -106,7 +107,38 @@ def pretrain_document(report: PretrainReport) -> dict[str, Any]:
         "model": report.stamp,
         "last": report.last,
         "left_out": list(report.left_out),
+        "best_step": report.best_step,
     }
+
+
+def cost_document(found: Cost) -> dict[str, Any]:
+    """Return the document of `cost`."""
+    return {
+        "device": found.device,
+        "devices": found.processes,
+        "steps": found.steps,
+        "clips": found.clips,
+        "trials": [
+            {"clips": trial.clips, "seconds": trial.seconds, "peak_bytes": trial.peak_bytes} for trial in found.trials
+        ],
+        "step_seconds": found.step_seconds,
+        "clips_per_second": found.clips_per_second,
+        "times_real_time": found.clips_per_second * found.clip_seconds,
+        "loader": {"workers": found.loader_workers, "clips_per_second": found.loader_clips_per_second},
+        "waiting_share": found.waiting_share,
+        "hours": found.hours,
+        "device_hours": found.device_hours,
+        "memory_bytes": found.memory_bytes,
+        "memory_there_bytes": found.memory_there_bytes,
+        "disk_bytes": found.disk_bytes,
+        "disk_there_bytes": found.disk_there_bytes,
+        "advice": list(found.advice),
+    }
+
+
+def export_document(exported: ExportedWeights) -> dict[str, Any]:
+    """Return the document of `export`."""
+    return {"video": str(exported.video), "audio": str(exported.audio), "model": exported.stamp}
 
 
 def evaluate_document(result: Result) -> dict[str, Any]:

@@ -6,6 +6,8 @@ import typer
 
 from talkies.cli.output import Json, LibraryFolder, RunOption, Sets, print_json, progress_bars, say
 
+_INIT = "Weights that the encoders begin with: safetensors or PyTorch files (torchvision's too), or runs."
+
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
@@ -17,11 +19,13 @@ def pretrain(
     recipe: Annotated[str, typer.Option("--recipe", help="A recipe's name, or a YAML file.", show_default=False)],
     run: RunOption,
     overrides: Sets = None,
+    init: Annotated[str | None, typer.Option("--init", metavar="video=PATH,audio=PATH", help=_INIT)] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run from its newest checkpoint.")] = False,
     json: Json = False,
 ) -> None:
     """Pre-train on every accepted film of a library."""
     from talkies.cli.documents import pretrain_document
+    from talkies.models import parse_init
     from talkies.training import Progress, resolve
     from talkies.training import pretrain as train
 
@@ -31,7 +35,8 @@ def pretrain(
 
         def on_log(line: dict[str, float]) -> None:
             nonlocal note
-            note = f"loss {line['loss']:.3f}, {line['clips_per_second']:.0f} clips/s"
+            rate, film = line["clips_per_second"], line["times_real_time"]
+            note = f"loss {line['loss']:.3f}, {rate:.3g} clips/s, {film:.3g} × real time"
 
         def on_step(done: int) -> None:
             bars.update("steps", done, config.training.steps, note)
@@ -39,9 +44,11 @@ def pretrain(
         def on_left_out(names: tuple[str, ...]) -> None:
             say(f"left out, too short for their clips: {', '.join(names)}")
 
-        report = train(library, config, run, resume, Progress(on_step, on_log, on_left_out))
+        hooks = Progress(on_step, on_log, on_left_out, lambda weights: say(str(weights)))
+        report = train(library, config, run, resume, hooks, init=parse_init(init) if init else None)
     if json:
         print_json(pretrain_document(report))
     else:
         loss = f", loss {report.last['loss']:.3f}" if report.last else ""
-        say(f"{report.steps} steps in {run}{loss}, model {report.stamp}")
+        best = f", best at step {report.best_step}" if report.best_step else ""
+        say(f"{report.steps} steps in {run}{loss}{best}, model {report.stamp}")

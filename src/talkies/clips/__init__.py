@@ -3,8 +3,9 @@
 from talkies.clips.config import ClipConfig
 from talkies.clips.doctor import Examination, Step, examine
 from talkies.clips.files import clips_of_file
-from talkies.clips.loader import LoaderConfig, loader
+from talkies.clips.loader import LoaderConfig, cores, loader
 from talkies.clips.source import ClipSource, collate
+from talkies.clips.speed import WorkersSpeed, speed_of_workers
 from talkies.clips.training import TrainingClips, open_for_training
 from talkies.clips.windows import film_windows, sequential_batches
 from talkies.sampling import BatchPlan, FilmSpans, SamplingConfig
@@ -18,12 +19,15 @@ __all__ = [
     "LoaderConfig",
     "SamplingConfig",
     "Step",
+    "WorkersSpeed",
     "TrainingClips",
     "clips_of_file",
     "collate",
+    "cores",
     "examine",
     "film_windows",
     "loader",
     "open_for_training",
     "sequential_batches",
+    "speed_of_workers",
 ]

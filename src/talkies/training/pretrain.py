@@ -179,7 +179,8 @@ def _not_finite(folder: RunFolder, batch: BatchRequests, what: str, step: int) -
     films = sorted({request.film_id for request in batch})
     return (
         f"the {what} of step {step} is not a finite number (films {', '.join(films)}; its clips are in {path}); "
-        f"nothing was learnt from it: begin a new run with a lower optimiser.learning_rate or a higher objective.temperature"
+        f"nothing was learnt from it: begin a new run with a lower optimiser.learning_rate or a higher "
+        f"objective.temperature"
     )
 
 
