@@ -70,7 +70,7 @@ WRONG_ARGUMENTS = {  # what is wrong: (the call, what the sentence says); {w} is
     "films: a missing option": ("films", r"missing (option|parameter).*library.*; see: talkies .*--help"),
     "pretrain: an unknown recipe": (
         "pretrain --library {w}/lib --recipe tinny --run {t}/run",
-        r"no recipe 'tinny'.*did you mean 'tiny'\?.*there are: r2plus1d18, tiny, or name a YAML file",
+        r"no recipe 'tinny'.*did you mean 'tiny'\?.*there are: .*r2plus1d18, .*tiny, .*, or name a YAML file",
     ),
     "pretrain: a recipe file that is not there": (
         "pretrain --library {w}/lib --recipe {t}/none.yaml --run {t}/run",

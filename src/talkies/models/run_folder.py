@@ -15,6 +15,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from pydantic import Field
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -39,7 +40,7 @@ class RunRecord(Config):
     profile: dict[str, int]
     films: tuple[str, ...]
     plan_digest: str = ""
-    init: dict[str, str] = {}
+    init: dict[str, str] = Field(default_factory=dict)
     tools: dict[str, str]
 
 
@@ -84,7 +85,7 @@ class Checkpoint:
         return self._load("ema.safetensors") if (self.folder / "ema.safetensors").exists() else None
 
     def encoder_weights(self) -> dict[str, Tensor]:
-        """Return what encodes films: the average where one was kept, or else the model's tensors, by name, on the CPU."""
+        """Return what encodes films, by name, on the CPU: the average where one was kept, or the model's tensors."""
         return self.average_weights() or self.model_weights()
 
     def optimiser_weights(self) -> dict[str, Tensor]:

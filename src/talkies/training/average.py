@@ -11,7 +11,8 @@ from talkies.training.tensors import copy_into
 class MovingAverage:
     """After step t (from 1) each number is its average of before, drawn to the weights' by 1 − d.
 
-    With d = min(decay, (1 + t) / (10 + t)) it follows closely at first. What is no fraction, such as a count of batches, is taken over as it is.
+    With d = min(decay, (1 + t) / (10 + t)) it follows closely at first. What is no fraction, such as a count of
+    batches, is taken over as it is.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:

@@ -53,9 +53,9 @@ class Checkpoints:
         try:
             copy_into(self._kept(), weights)
             if self._average is not None:
-                self._average.restore({n.removeprefix("model."): t for n, t in (average or weights).items()})
+                self._average.restore({n.removeprefix("model."): t for n, t in (average or {}).items()})
             self._restore_optimiser(checkpoint.optimiser_weights())
-        except (KeyError, RuntimeError) as error:
+        except (KeyError, ValueError) as error:
             raise RunError(f"{checkpoint.folder} does not hold what this run's config wants ({error})") from error
         return state.step
 
@@ -94,7 +94,8 @@ class Checkpoints:
         for name, tensor in tensors.items():
             weights, _, key = name.rpartition(":")
             own = parameters[weights]
-            # What has the weights' shape lies where they do; a counter of steps stays on the CPU, as it was.
-            state = spread_like(own, tensor) if tensor.shape == own.shape and key != "step" else tensor
-            states.setdefault(own, {})[key] = state
+            # What has the weights' shape lies where and as they do; a counter of steps stays on the CPU, as it was.
+            if tensor.shape == own.shape and key != "step":
+                tensor = torch.empty_like(own, dtype=tensor.dtype).copy_(spread_like(own, tensor))
+            states.setdefault(own, {})[key] = tensor
         self._optimiser.state.update(states)

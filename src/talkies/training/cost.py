@@ -1,4 +1,4 @@
-"""The verb: what a run would take on this machine, from two minutes of trials, and what to change if it does not fit."""
+"""The verb: what a run would take on this machine, from two minutes of trials, and what to change if it is much."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -29,7 +29,8 @@ class Cost:
 
     `clips` is one device's share of a batch; `trials` are what was measured, and where the largest had fewer clips,
     `step_seconds` and `memory_bytes` are drawn on in a straight line. `loader_clips_per_second` is what this machine
-    reads for all its processes; where a CPU trains, reading takes from its `shared_cores` (0: a GPU trains). `advice` is what to change, a sentence each; with none, the run fits.
+    reads for all its processes; where a CPU trains, reading takes from its `shared_cores` (0: a GPU trains). `advice`
+    is what to change, a sentence each; with none, the run fits.
     """
 
     device: str
@@ -159,7 +160,7 @@ def _memory(line: Line, share: int, config: RunConfig) -> int:
 
 
 def _disk(checkpoint_bytes: int, config: RunConfig) -> int:
-    """Return what a run's folder comes to: the first, the last and the best checkpoint, one being written, and its log."""
+    """Return what a run's folder comes to: first, last and best checkpoints, one being written, and its log."""
     training = config.training
     kept = min(training.keep + 3, 2 + training.steps // training.checkpoint_every)
     return checkpoint_bytes * kept + _LOG_BYTES * training.steps // training.log_every
@@ -187,7 +188,7 @@ def _memory_advice(found: Cost, memory: Line, config: RunConfig) -> Iterator[str
     clips = 1 << (max(most, 1).bit_length() - 1)
     now = config.training.chunk_clips
     if clips >= _FIRST and (now is None or clips < now) and clips < found.clips:
-        yield f"memory is short: --set training.chunk_clips={clips} encodes so many clips at a time, all still negatives"
+        yield f"memory is short: --set training.chunk_clips={clips} encodes so many clips at once, all still negatives"
     elif not config.training.activation_checkpointing:
         yield "memory is short: --set training.activation_checkpointing=true keeps less and computes it again"
     else:
@@ -197,7 +198,7 @@ def _memory_advice(found: Cost, memory: Line, config: RunConfig) -> Iterator[str
 
 
 def _time_advice(found: Cost, config: RunConfig) -> Iterator[str]:
-    if found.waiting_share > _WAITING:
+    if found.waiting_share > _WAITING and not found.shared_cores:
         yield (
             f"training waits for clips {found.waiting_share:.0%} of the time: more cores and loader.workers, or "
             f"several machines (see: talkies doctor)"

@@ -14,7 +14,10 @@ class Lars(Optimizer):
     """SGD with momentum in which each matrix's step is in proportion to its own length.
 
     With g the gradient and w the weights, d = g + decay · w; a step is `lr` · v, v ← momentum · v + λ d, with
-    λ = 0.001 ‖w‖ / ‖d‖ (1 where either is zero, and for vectors and scalars in a group with no decay: biases, norms).
+    λ = 0.001 ‖w‖ / ‖d‖ (1 where either is zero). Vectors and scalars (biases, norms) neither decay nor are scaled.
+
+    Two things are as in MoCo v3 and Barlow Twins, and not as in the paper: it divides by ‖g‖ + decay · ‖w‖, and has
+    `lr` inside of v. Without decay, and at a constant rate, they are the same.
     """
 
     def __init__(self, params: Iterable[Any], lr: float, momentum: float = 0.9, weight_decay: float = 0.0) -> None:

@@ -24,7 +24,7 @@ from talkies.training.system import System
 from talkies.training.trackers import check_trackers
 
 _MAY_CHANGE = {
-    *("steps", "log_every", "checkpoint_every", "keep", "best_by", "trackers"),
+    *("steps", "log_every", "checkpoint_every", "keep", "trackers"),
     *("device", "devices", "strategy", "compile", "activation_checkpointing"),
 }
 

@@ -18,8 +18,13 @@ def copy_into(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
     """Set each tensor of `own` to the whole one of its name.
 
     Raises:
-        KeyError: if one is not there.
+        ValueError: if they are not of the same names and shapes; then nothing is set.
     """
+    if alone := own.keys() ^ tensors.keys():
+        raise ValueError(f"only one of them has {min(alone)}")
+    for name, tensor in own.items():
+        if tensor.shape != tensors[name].shape:
+            raise ValueError(f"{name} is {list(tensors[name].shape)}, not {list(tensor.shape)}")
     for name, tensor in own.items():
         tensor.copy_(spread_like(tensor, tensors[name]))
 
