@@ -107,7 +107,7 @@ class RunFolder:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.config_path, self.metrics_path = root / "config.yaml", root / "metrics.jsonl"
-        self.tensorboard_path = root / "tensorboard"
+        self.tensorboard_path, self.not_finite_path = root / "tensorboard", root / "not_finite.json"
 
     def exists(self) -> bool:
         """Return whether a run was begun here."""

@@ -27,7 +27,7 @@ class MetricsLog:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for tracker in self._trackers:
-            tracker.close()
+            tracker.close(failed=error is not None)
 
     def write(self, line: dict[str, float]) -> None:
         """Append one line; it has a `step`."""

@@ -146,7 +146,9 @@ def _train(
                 progress.on_step(step)
 
         def not_finite(what: str, step: int) -> str:
-            return _not_finite(folder, clips.plan.batch(step - 1), what, step)
+            sentence = _not_finite(folder, clips.plan.batch(step - 1), what, step, writes=metrics is not None)
+            fabric.barrier()  # the first process to stop may end the others
+            return sentence
 
         hooks = Hooks(log, learner.learnt, step_done, save, not_finite)
         run_loop(fabric, learner.stepper, learner.wrapped_optimiser, batches, steps, config, hooks)
@@ -163,7 +165,7 @@ def _metrics(
     return MetricsLog(folder, start, config.training.trackers, config.model_dump(mode="json"))
 
 
-def _not_finite(folder: RunFolder, batch: BatchRequests, what: str, step: int) -> str:
+def _not_finite(folder: RunFolder, batch: BatchRequests, what: str, step: int, *, writes: bool) -> str:
     """Write down the batch that gave no finite number, and return the sentence to stop with."""
     clips = [
         {
@@ -174,11 +176,12 @@ def _not_finite(folder: RunFolder, batch: BatchRequests, what: str, step: int) -
         }
         for request in batch
     ]
-    path = folder.root / "not_finite.json"
-    write_atomically(path, json.dumps({"schema_version": 1, "step": step, "what": what, "clips": clips}, indent=1))
-    films = sorted({request.film_id for request in batch})
+    document = {"schema_version": 1, "step": step, "what": what, "clips": clips}
+    if writes:
+        write_atomically(folder.not_finite_path, json.dumps(document, indent=1))
+    films = ", ".join(sorted({request.film_id for request in batch}))
     return (
-        f"the {what} of step {step} is not a finite number (films {', '.join(films)}; its clips are in {path}); "
+        f"the {what} of step {step} is not a finite number (films {films}; its clips are in {folder.not_finite_path}); "
         f"nothing was learnt from it: begin a new run with a lower optimiser.learning_rate or a higher "
         f"objective.temperature"
     )

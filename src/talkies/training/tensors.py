@@ -21,7 +21,7 @@ def copy_into(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
         ValueError: if they are not of the same names and shapes; then nothing is set.
     """
     if alone := own.keys() ^ tensors.keys():
-        raise ValueError(f"only one of them has {min(alone)}")
+        raise ValueError(f"it {'lacks' if min(alone) in own else 'also has'} {min(alone)}")
     for name, tensor in own.items():
         if tensor.shape != tensors[name].shape:
             raise ValueError(f"{name} is {list(tensors[name].shape)}, not {list(tensor.shape)}")

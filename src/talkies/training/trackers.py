@@ -1,5 +1,6 @@
 """Where else the numbers of a run go, by name: TensorBoard, Weights & Biases, MLflow."""
 
+import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,9 +24,13 @@ class Begun:
 
     @property
     def name(self) -> str:
-        """A name for the run that another folder of the same name does not have."""
-        root = self.run.root
-        return f"{root.name}-{blake2b(str(root.absolute()).encode(), digest_size=4).hexdigest()}"
+        """The name of the run's folder."""
+        return self.run.root.absolute().name
+
+    @property
+    def number(self) -> str:
+        """Sixteen hexadecimal digits that stay when the run goes on, and that no other folder has."""
+        return blake2b(str(self.run.root.absolute()).encode(), digest_size=8).hexdigest()
 
 
 class Tracker(Protocol):
@@ -34,8 +39,8 @@ class Tracker(Protocol):
     def write(self, step: int, numbers: Mapping[str, float]) -> None:
         """Keep the numbers of a step."""
 
-    def close(self) -> None:
-        """Keep no more."""
+    def close(self, failed: bool) -> None:
+        """Keep no more; the run is done, or has `failed`."""
 
 
 class _TensorBoard:
@@ -49,7 +54,7 @@ class _TensorBoard:
         for name, value in numbers.items():
             self._board.add_scalar(name, value, step)
 
-    def close(self) -> None:
+    def close(self, failed: bool) -> None:  # noqa: ARG002
         self._board.close()
 
 
@@ -61,9 +66,9 @@ class _WeightsAndBiases:
 
         self._run = wandb.init(
             project="talkies",
-            name=begun.run.root.name,
-            id=begun.name,
-            dir=begun.run.root,
+            name=begun.name,
+            id=begun.number,
+            dir=str(begun.run.root),
             config=dict(begun.config),
             resume="allow",
         )
@@ -71,8 +76,8 @@ class _WeightsAndBiases:
     def write(self, step: int, numbers: Mapping[str, float]) -> None:
         self._run.log(dict(numbers), step=step)
 
-    def close(self) -> None:
-        self._run.finish()
+    def close(self, failed: bool) -> None:
+        self._run.finish(exit_code=int(failed))
 
 
 class _MlFlow:
@@ -84,20 +89,24 @@ class _MlFlow:
         self._client = mlflow.MlflowClient()
         experiment = self._client.get_experiment_by_name("talkies")
         number = experiment.experiment_id if experiment else self._client.create_experiment("talkies")
-        before = self._client.search_runs([number], f"tags.talkies_run = '{begun.name}'", max_results=1)
-        found = before[0] if before else self._client.create_run(number, run_name=begun.run.root.name)
-        self._run_id = found.info.run_id
-        self._client.set_tag(self._run_id, "talkies_run", begun.name)
-        if not before:
-            for key, value in _flat(begun.config).items():
-                self._client.log_param(self._run_id, key, value)
+        before = self._client.search_runs([number], f"tags.talkies_run = '{begun.number}'", max_results=1)
+        if before:
+            self._run_id = before[0].info.run_id
+            self._client.update_run(self._run_id, status="RUNNING")
+            return
+        tags = {"talkies_run": begun.number}
+        self._run_id = self._client.create_run(number, tags=tags, run_name=begun.name).info.run_id
+        for key, value in _flat(begun.config).items():
+            self._client.log_param(self._run_id, key, value)
 
     def write(self, step: int, numbers: Mapping[str, float]) -> None:
-        for name, value in numbers.items():
-            self._client.log_metric(self._run_id, name, value, step=step)
+        from mlflow.entities import Metric
 
-    def close(self) -> None:
-        self._client.set_terminated(self._run_id)
+        now = round(time.time() * 1000)  # in one request, for a server may be far away
+        self._client.log_batch(self._run_id, [Metric(name, value, now, step) for name, value in numbers.items()])
+
+    def close(self, failed: bool) -> None:
+        self._client.set_terminated(self._run_id, "FAILED" if failed else "FINISHED")
 
 
 TRACKERS: dict[str, Callable[[Begun], Tracker]] = {
