@@ -2,13 +2,14 @@
 
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from importlib.util import find_spec
 from typing import Any, Protocol
 
-from talkies.core import ConfigError
+from talkies.core import ConfigError, WorkError
 from talkies.models import RunFolder
 
 _EXTRAS = ("wandb", "mlflow")
@@ -64,14 +65,15 @@ class _WeightsAndBiases:
     def __init__(self, begun: Begun) -> None:
         import wandb
 
-        self._run = wandb.init(
-            project="talkies",
-            name=begun.name,
-            id=begun.number,
-            dir=str(begun.run.root),
-            config=dict(begun.config),
-            resume="allow",
-        )
+        with _failing_as("W&B", wandb.Error):
+            self._run = wandb.init(
+                project="talkies",
+                name=begun.name,
+                id=begun.number,
+                dir=str(begun.run.root),
+                config=dict(begun.config),
+                resume="allow",
+            )
 
     def write(self, step: int, numbers: Mapping[str, float]) -> None:
         self._run.log(dict(numbers), step=step)
@@ -84,6 +86,13 @@ class _MlFlow:
     """One run of the experiment `talkies`, named after the folder; it goes where `MLFLOW_TRACKING_URI` says."""
 
     def __init__(self, begun: Begun) -> None:
+        from mlflow.exceptions import MlflowException
+
+        self._faults = (MlflowException, ImportError)  # ImportError: what a store of its own, as SQLite, needs
+        with _failing_as("MLflow", *self._faults):
+            self._begin(begun)
+
+    def _begin(self, begun: Begun) -> None:
         import mlflow
 
         self._client = mlflow.MlflowClient()
@@ -103,10 +112,12 @@ class _MlFlow:
         from mlflow.entities import Metric
 
         now = round(time.time() * 1000)  # in one request, for a server may be far away
-        self._client.log_batch(self._run_id, [Metric(name, value, now, step) for name, value in numbers.items()])
+        with _failing_as("MLflow", *self._faults):
+            self._client.log_batch(self._run_id, [Metric(name, value, now, step) for name, value in numbers.items()])
 
     def close(self, failed: bool) -> None:
-        self._client.set_terminated(self._run_id, "FAILED" if failed else "FINISHED")
+        with _failing_as("MLflow", *self._faults):
+            self._client.set_terminated(self._run_id, "FAILED" if failed else "FINISHED")
 
 
 TRACKERS: dict[str, Callable[[Begun], Tracker]] = {
@@ -127,6 +138,18 @@ def check_trackers(names: tuple[str, ...]) -> None:
             raise ConfigError(
                 f"training.trackers has {name}, which is not installed; pip install 'talkies[{name}]', or leave it out"
             )
+
+
+@contextmanager
+def _failing_as(name: str, *faults: type[Exception]) -> Iterator[None]:
+    try:
+        yield
+    except faults as error:
+        cause = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise WorkError(
+            f"{name} cannot be told of this run ({cause}); see to its settings and go on with --resume, or leave it "
+            f"out of training.trackers"
+        ) from error
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
