@@ -70,7 +70,8 @@ class ContrastiveObjective(nn.Module):
         self.config = config
         # The nearest clip that is a negative lies at least so far away, and the farthest positive at most so far.
         self._masked_frames = math.ceil(config.mask_nearer_than_seconds * fps - 1e-9)
-        self._positive_frames = math.floor(config.within_film_positives_seconds * fps + 1e-9)
+        reach = config.within_film_positives_seconds
+        self._positive_frames = math.floor(reach * fps + 1e-9) if reach else None
         self.log_temperature = nn.Parameter(
             torch.tensor([math.log(config.temperature)]), requires_grad=config.learn_temperature
         )

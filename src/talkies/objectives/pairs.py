@@ -26,7 +26,7 @@ class Pairs:
     """Films and starts of B queries and N candidates; query `b` is candidate `first + b`.
 
     Within a film, candidates that begin less than `masked_frames` from the query are left out; those that begin at
-    most `positive_frames` from it are positives beside its own counterpart, and are never left out.
+    most `positive_frames` from it are positives beside its own counterpart (None: only that is), and never left out.
     """
 
     film_B: Tensor
@@ -35,7 +35,7 @@ class Pairs:
     start_N: Tensor
     first: int
     masked_frames: int = 0
-    positive_frames: int = 0
+    positive_frames: int | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -49,7 +49,7 @@ class Pairs:
 
     def is_plain(self) -> bool:
         """Return whether each query has one positive, its own, and nothing is left out."""
-        return not self.masked_frames and not self.positive_frames
+        return not self.masked_frames and self.positive_frames is None
 
     def tile(self, rows: slice, columns: slice) -> Relation:
         """Return how the queries of `rows` and the candidates of `columns` belong together."""
@@ -59,5 +59,5 @@ class Pairs:
         if self.is_plain():
             return Relation(same, ~same, own)
         apart = (self.start_B[rows, None] - self.start_N[None, columns]).abs()
-        positive = own if not self.positive_frames else own | (same & (apart <= self.positive_frames))
+        positive = own if self.positive_frames is None else own | (same & (apart <= self.positive_frames))
         return Relation(same & ((apart >= self.masked_frames) | positive), ~same, positive)

@@ -44,7 +44,7 @@ def scores_of(query_BD: Tensor, candidate_ND: Tensor, pairs: Pairs, block: int |
         scores = _summed_up(scores_BN, pairs.tile(slice(None), slice(None)))
         # Where each query has its own counterpart alone, it is picked: a gradient of B × N zeros less.
         own = scores_BN.gather(1, pairs.own_B[:, None]).squeeze(1)
-        return scores if pairs.positive_frames else replace(scores, positive_B=own)
+        return replace(scores, positive_B=own) if pairs.positive_frames is None else scores
     return Scores(*_Blockwise.apply(query_BD, candidate_ND, pairs, block))  # type: ignore[no-untyped-call]
 
 
