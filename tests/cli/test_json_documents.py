@@ -58,7 +58,7 @@ def checked(outcome: Any, verb: str, status: int = 0) -> Any:
 
 def test_every_verb_has_its_section() -> None:
     sections = re.findall(r"^## `talkies (.+)`$", WRITTEN, re.MULTILINE)
-    verbs = ["render", "ingest", "films", "doctor", "pretrain", "evaluate", "embed", "search", "demo"]
+    verbs = ["render", "ingest", "films", "doctor", "cost", "pretrain", "export", "evaluate", "embed", "search", "demo"]
     assert list(dict.fromkeys(section.split()[0] for section in sections)) == verbs
 
 
@@ -194,6 +194,27 @@ def test_pretrain(talkies: Callable[..., Any], workspace: Path, tmp_path: Path) 
     assert document["last"] == json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1])
     again = talkies(*call, "--resume")
     assert json.loads(again.out) == {**document, "last": {}}
+
+
+def test_cost(talkies: Callable[..., Any], workspace: Path) -> None:
+    sets = [part for setting in SMALL for part in ("--set", setting)]
+    call = ("cost", "--library", workspace / "lib", "--recipe", "tiny", *sets, "--seconds", 4, "--json")
+    document = checked(talkies(*call), "cost")
+    assert (document["steps"], document["devices"], document["clips"]) == (2, 1, 4)
+    assert document["hours"] == pytest.approx(2 * 4 / document["clips_per_second"] / 3600)
+
+
+def test_export(talkies: Callable[..., Any], workspace: Path, tmp_path: Path) -> None:
+    document = checked(talkies("export", "--run", workspace / "run", "--to", tmp_path / "w", "--json"), "export")
+    assert {path.name for path in (tmp_path / "w").iterdir()} == {"video.safetensors", "audio.safetensors"}
+    sets = [part for setting in SMALL for part in ("--set", setting)]
+    init = f"video={document['video']},audio={document['audio']}"
+    begin = ("pretrain", "--library", workspace / "lib", "--recipe", "tiny", "--run", tmp_path / "run", *sets)
+    outcome = talkies(*begin, "--init", init)
+    assert outcome.status == 0, outcome.err
+    assert f"video: 24 tensors of {document['video']} matched" in outcome.err
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert record["init"]["video"].startswith(document["video"])
 
 
 @pytest.mark.parametrize("task", ["retrieval", "synthetic-concepts"])

@@ -84,6 +84,38 @@ WRONG_ARGUMENTS = {  # what is wrong: (the call, what the sentence says); {w} is
         f"{PRETRAIN} --set training.steps=few",
         r"--set: 'training\.steps' got 'few': inp",
     ),
+    "pretrain: --init without a tower": (
+        f"{PRETRAIN} --init weights.pth",
+        r"weights to begin from got 'weights\.pth'.*video=PATH,audio=PATH",
+    ),
+    "pretrain: --init of a file that is not there": (
+        f"{PRETRAIN} {FITS} --init video={{t}}/none.pth",
+        r"\S+/none\.pth to begin from does not exist; name a \.safetensors file",
+    ),
+    "pretrain: --init with weights of another shape": (
+        f"{PRETRAIN} {FITS} --set model.video=r2plus1d18 --init video={{w}}/run",
+        r"\S+model\.safetensors (lacks|has no tensor of) .*the video encoder \(R2Plus1D18\)",
+    ),
+    "pretrain: TF32 on a CPU": (
+        f"{PRETRAIN} {FITS} --set training.precision=tf32",
+        r"training\.precision is tf32, which CUDA devices have and a CPU has not; set it to 32-true",
+    ),
+    "pretrain: FSDP on a CPU": (
+        f"{PRETRAIN} {FITS} --set training.strategy=fsdp",
+        r"training\.strategy is fsdp, which is for CUDA devices; on a CPU set it to ddp",
+    ),
+    "pretrain: a batch that does not divide": (
+        f"{PRETRAIN} {FITS} --set training.devices=3",
+        r"--set: the 4 clips of a batch must divide among training\.devices, got 3",
+    ),
+    "cost: a missing library": (
+        "cost --library {t}/none --recipe tiny",
+        r"\S+/none does not exist; make a library with: talkies ingest",
+    ),
+    "export: a run that is not there": (
+        "export --run {t}/none --to {t}/weights",
+        r"\S+/none does not exist; make a run with: talkies pretrain",
+    ),
     "pretrain: no key=value in --set": (f"{PRETRAIN} --set steps", r"an override is key=value, got 'steps'"),
     "pretrain: too few films": (
         PRETRAIN,
