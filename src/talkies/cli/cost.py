@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from talkies.training import Cost
 
 _GIB = 1 << 30
+_LARGE = 100  # from here on no fractions are shown
 
 
 def register(app: typer.Typer) -> None:
@@ -36,8 +37,16 @@ def cost(
         _print(found, recipe)
 
 
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= _LARGE else f"{value:.3g}"
+
+
 def _time(hours: float) -> str:
-    return f"{hours:.3g} hours" if hours >= 1 else f"{hours * 60:.3g} minutes"
+    return f"{_number(hours)} hours" if hours >= 1 else f"{hours * 60:.3g} minutes"
+
+
+def _gib(value: int) -> str:
+    return _number(value / _GIB)
 
 
 def _print(found: "Cost", recipe: str) -> None:
@@ -45,12 +54,12 @@ def _print(found: "Cost", recipe: str) -> None:
     drawn = "measured" if found.is_measured else f"drawn on from steps of {tried}"
     rate = found.clips_per_second
     rows = [
-        ("a step", f"{found.step_seconds:.3g} s for {found.clips} clips on each device, {drawn}"),
-        ("learning", f"{rate:.3g} clips/s, {rate * found.clip_seconds:.3g} × real time of film"),
+        ("a step", f"{_number(found.step_seconds)} s for {found.clips} clips on each device, {drawn}"),
+        ("learning", f"{_number(rate)} clips/s, {_number(rate * found.clip_seconds)} × real time of film"),
         ("loading", f"{found.loader_clips_per_second:.0f} clips/s; {found.waiting_share:.0%} of the time is waiting"),
-        ("the run", f"{_time(found.hours)} for {found.steps} steps, {_time(found.device_hours)} of devices"),
-        ("memory", f"{found.memory_bytes / _GIB:.3g} of {found.memory_there_bytes / _GIB:.3g} GiB, {drawn}"),
-        ("disk", f"{found.disk_bytes / _GIB:.3g} of {found.disk_there_bytes / _GIB:.3g} GiB"),
+        ("the run", f"{_time(found.hours)} for {found.steps:,} steps, {_time(found.device_hours)} of devices"),
+        ("memory", f"{_gib(found.memory_bytes)} of {_gib(found.memory_there_bytes)} GiB, {drawn}"),
+        ("disk", f"{_gib(found.disk_bytes)} of {_gib(found.disk_there_bytes)} GiB"),
     ]
     devices = f"{found.processes} devices" if found.processes > 1 else "one device"
     print_table(f"{recipe} on {devices} such as this: {found.device}", ("what", "how much"), rows)

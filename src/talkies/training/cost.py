@@ -106,7 +106,7 @@ def cost(
     probe = StepProbe(alone, clips)
     sizes = _sizes(share, config.training.chunk_clips)
     trials = probe.trials(sizes, seconds * (1 - _LOADING_SHARE), int(there * _ROOM))
-    memory = Line.through([(trial.clips, float(trial.peak_bytes)) for trial in trials])
+    memory = probe.memory_line(trials)
     found = Cost(
         device=_device_name(config),
         processes=processes,
@@ -114,7 +114,7 @@ def cost(
         clips=share,
         clip_seconds=config.clip.frames / config.clip.fps,
         trials=trials,
-        step_seconds=Line.through([(trial.clips, trial.seconds) for trial in trials]).at(share),
+        step_seconds=probe.seconds_line(trials).at(share),
         memory_bytes=_memory(memory, share, config),
         memory_there_bytes=there,
         loader_workers=workers,

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -61,6 +61,7 @@ class StepProbe:
         self.fabric.launch()
         system = build_system(config, clips.profile.fps, clips.profile.audio_rate_hz)
         self.learner = Learner(self.fabric, system, config)
+        self._before_bytes = float(_memory_now(self.fabric.device))
 
     def trials(self, sizes: list[int], seconds: float, memory_bytes: int) -> tuple[Trial, ...]:
         """Return trials of more and more clips while the next may end within `seconds` and fit, at least the first."""
@@ -68,12 +69,20 @@ class StepProbe:
         for clips in sizes:
             left = seconds - (time.perf_counter() - begun)
             if done and (
-                Line.through([(trial.clips, trial.seconds) for trial in done]).at(clips) * _LEAST_STEPS > left
-                or Line.through([(trial.clips, float(trial.peak_bytes)) for trial in done]).at(clips) > memory_bytes
+                self.seconds_line(done).at(clips) * _LEAST_STEPS > left
+                or self.memory_line(done).at(clips) > memory_bytes
             ):
                 break
             done.append(self._trial(self._batch(clips).to(self.fabric.device), left))
         return tuple(done)
+
+    def seconds_line(self, trials: Sequence[Trial]) -> Line:
+        """Return how long a step lasts, by its clips."""
+        return Line.through([(trial.clips, trial.seconds) for trial in trials])
+
+    def memory_line(self, trials: Sequence[Trial]) -> Line:
+        """Return how many bytes a step needs, by its clips; with none, it is what was had before the first."""
+        return Line.through([(0, self._before_bytes), *((trial.clips, float(trial.peak_bytes)) for trial in trials)])
 
     def state_bytes(self) -> int:
         """Return how large a checkpoint is: weights, their average, and what the optimiser keeps, after a step."""
@@ -116,6 +125,13 @@ class StepProbe:
             torch.cuda.synchronize()
 
 
+def _memory_now(device: torch.device) -> int:
+    """Return the memory that is had: of the device, or of this process where that is a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.memory_reserved()
+    return int(psutil.Process().memory_info().rss)
+
+
 class _Peak:
     """The most memory that was seen."""
 
@@ -131,11 +147,11 @@ def _peak_memory(device: torch.device) -> Iterator[_Peak]:
         yield peak
         peak.bytes = torch.cuda.max_memory_reserved()
         return
-    process, done = psutil.Process(), threading.Event()
+    done = threading.Event()
 
     def watch() -> None:
         while not done.wait(_LOOK_SECONDS):
-            peak.bytes = max(peak.bytes, process.memory_info().rss)
+            peak.bytes = max(peak.bytes, _memory_now(device))
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
@@ -144,4 +160,4 @@ def _peak_memory(device: torch.device) -> Iterator[_Peak]:
     finally:
         done.set()
         watcher.join()
-        peak.bytes = max(peak.bytes, process.memory_info().rss)
+        peak.bytes = max(peak.bytes, _memory_now(device))

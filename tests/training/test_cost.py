@@ -1,0 +1,143 @@
+"""What a run would take: drawn on from trials, and what to change if it does not fit."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from talkies.clips import open_for_training
+from talkies.core import ConfigError, PlanError
+from talkies.library import Library
+from talkies.training import Cost, RunConfig, cost, pretrain
+from talkies.training.cost import _advised, _sizes
+from talkies.training.probe import Line, StepProbe, Trial
+
+Config = Callable[..., RunConfig]
+GIB = 1 << 30
+FOUND = Cost(
+    device="a device",
+    processes=8,
+    steps=1000,
+    clips=128,
+    clip_seconds=2.0,
+    trials=(Trial(64, 1.0, 8 * GIB), Trial(128, 2.0, 16 * GIB)),
+    step_seconds=2.0,
+    memory_bytes=16 * GIB,
+    memory_there_bytes=24 * GIB,
+    loader_workers=4,
+    loader_clips_per_second=256.0,
+    shared_cores=0,
+    disk_bytes=GIB,
+    disk_there_bytes=2 * GIB,
+    advice=(),
+)
+MEMORY = Line(0.0, GIB / 8)
+
+
+def test_hours_follow_from_what_is_slower_learning_or_loading() -> None:
+    assert FOUND.compute_clips_per_second == 512
+    assert FOUND.clips_per_second == 256
+    assert FOUND.waiting_share == 0.5
+    assert FOUND.hours == pytest.approx(1000 * 1024 / 256 / 3600)
+    assert FOUND.device_hours == 8 * FOUND.hours
+    fed = replace(FOUND, loader_clips_per_second=1e6)
+    assert (fed.clips_per_second, fed.waiting_share) == (512, 0)
+
+
+def test_on_a_cpu_reading_takes_its_part_of_the_cores() -> None:
+    one = replace(FOUND, processes=1, clips=100, step_seconds=1.0, loader_workers=1, shared_cores=2)
+    # 1/100 s of both cores to learn a clip, and 1/256 s of one of them to read it.
+    assert one.clips_per_second == pytest.approx(1 / (1 / 100 + 1 / 256 / 2))
+
+
+@pytest.mark.parametrize(
+    ("points", "clips", "value"),
+    [
+        ([(2, 4.0), (4, 6.0)], 10, 12.0),
+        ([(1, 9.0), (2, 4.0), (4, 6.0)], 10, 12.0),
+        ([(4, 6.0)], 10, 15.0),
+        ([(2, 1.0), (4, 6.0)], 10, 15.0),  # a line that would begin under zero goes through the origin
+        ([(2, 6.0), (4, 5.0)], 10, 5.0),  # and none falls
+    ],
+)
+def test_a_line_goes_through_the_last_two_points(points: list[tuple[int, float]], clips: int, value: float) -> None:
+    assert Line.through(points).at(clips) == pytest.approx(value)
+
+
+def test_trials_grow_to_a_share_of_the_batch() -> None:
+    assert _sizes(128, None) == [2, 4, 8, 16, 32, 64, 128]
+    assert _sizes(24, None) == [2, 4, 8, 16, 24]
+    assert _sizes(2, None) == [2]
+    assert _sizes(256, 64) == [128, 192]
+    assert _sizes(100, 64) == [100]
+    assert _sizes(32, 64) == [2, 4, 8, 16, 32]
+
+
+def test_a_run_that_fits_needs_no_advice(small: Config) -> None:
+    assert _advised(replace(FOUND, loader_clips_per_second=1e6), MEMORY, small()).advice == ()
+
+
+def test_what_does_not_fit_is_told_with_what_to_change(small: Config) -> None:
+    slim = replace(FOUND, memory_there_bytes=8 * GIB, disk_there_bytes=GIB // 2)
+    memory, or_else, waiting, disk = _told(slim, small())
+    assert "--set training.chunk_clips=32" in memory  # 7.2 GiB hold 57 clips: the power of two below
+    assert "training.activation_checkpointing=true" in or_else
+    assert "waits for clips 50% of the time" in waiting
+    assert "lower training.keep" in disk
+
+
+def test_chunks_that_do_not_fit_are_made_smaller_before_all_else(small: Config) -> None:
+    slim = replace(FOUND, memory_there_bytes=GIB, loader_clips_per_second=1e6)
+    first, *_ = _told(slim, small("training.chunk_clips=64"))
+    assert "--set training.chunk_clips=4" in first
+    tight = replace(slim, memory_there_bytes=GIB // 16)
+    assert "activation_checkpointing" in _told(tight, small())[0]
+    assert "make clip.frames" in _told(tight, small("training.activation_checkpointing=true"))[0]
+
+
+def _told(found: Cost, config: RunConfig) -> tuple[str, ...]:
+    return _advised(found, MEMORY, config).advice
+
+
+def test_a_cost_is_measured_and_leaves_nothing_behind(library: Library, small: Config) -> None:
+    before = sorted(library.root.rglob("*"))
+    found = cost(library.root, small(), seconds=4.0)
+    assert sorted(library.root.rglob("*")) == before
+    assert found.is_measured
+    assert [trial.clips for trial in found.trials] == [2, 4, 8]
+    assert (found.steps, found.clips, found.processes) == (6, 8, 1)
+    assert 0 < found.step_seconds < 10
+    assert 0 < found.memory_bytes < found.memory_there_bytes
+    assert found.hours == pytest.approx(6 * 8 / found.clips_per_second / 3600)
+
+
+def test_a_run_on_more_devices_is_reckoned_from_one(library: Library, small: Config) -> None:
+    found = cost(library.root, small("training.devices=4"), seconds=2.0)
+    assert (found.processes, found.clips) == (4, 2)
+
+
+def test_the_disk_that_is_told_holds_the_run(
+    library: Library, small: Config, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    config = small("training.ema_decay=0.9", "training.checkpoint_every=1", "training.keep=2")
+    run = tmp_path_factory.mktemp("run") / "run"
+    pretrain(library.root, config, run)
+    kept = sum(file.stat().st_size for file in run.rglob("*") if file.is_file())
+    told = cost(library.root, config, seconds=2.0).disk_bytes
+    assert kept <= told <= 2.5 * kept
+
+
+def test_memory_grows_with_the_clips_that_are_tried(library: Library, small: Config) -> None:
+    config = small("transforms.video.size=64")
+    clips = open_for_training(library.root, config.clip, config.sampling, 0)
+    probe = StepProbe(config, clips)
+    few, many = probe.trials([2, 64], 20.0, 1 << 40)
+    assert many.peak_bytes > few.peak_bytes + (1 << 20)
+    assert probe.trials([2, 64], 20.0, 1)[-1].clips == 2  # what would not fit is not tried
+
+
+def test_a_wrong_recipe_is_refused_as_training_refuses_it(library: Library, small: Config) -> None:
+    with pytest.raises(PlanError, match="a batch takes 9 films and the library has 3"):
+        cost(library.root, small("sampling.films_per_batch=9"), seconds=1.0)
+    with pytest.raises(ConfigError, match=r"training\.precision is tf32"):
+        cost(library.root, small("training.precision=tf32"), seconds=1.0)
