@@ -1,30 +1,45 @@
-"""One rank of a group: works on the global batch alone, then on its share of it, and leaves what it got both times.
+"""One rank of a group: works on the global batch alone, then on its share of it, and leaves what it got both times."""
 
-Run as: one_rank.py RANK WORLD_SIZE FOLDER.
-"""
-
-import sys
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
+from ranks import meet
 from torch import Tensor, nn
 from torch.nn import functional
 
-from talkies.core import Embeddings
+from talkies.core import Embeddings, WorkError
 from talkies.distributed import gather_rows, mean_over_ranks, rank, world_size
-from talkies.objectives import ContrastiveObjective, ObjectiveConfig
+from talkies.objectives import ContrastiveObjective, ObjectiveConfig, WeightPoint
 
 WHOLE_FILMS = [0, 0, 1, 1, 2, 2, 3, 3]
-SHARED_FILMS = [0, 0, 1, 1, 0, 1, 1, 1]  # clips of one film on both ranks
-CASES = {
-    "within_and_which": (WHOLE_FILMS, ObjectiveConfig(cross_film_weight=0.3, temperature=0.2, learn_temperature=True)),
-    "within_alone": (WHOLE_FILMS, ObjectiveConfig(cross_film_weight=0.0, temperature=0.2, learn_temperature=True)),
-    "plain_infonce": (WHOLE_FILMS, ObjectiveConfig(cross_film_weight=1.0, temperature=0.2)),
-    "films_on_both_ranks": (SHARED_FILMS, ObjectiveConfig(cross_film_weight=0.5, learn_temperature=True)),
+SHARED_FILMS = [0, 0, 1, 1, 0, 1, 1, 1]  # clips of one film on several ranks
+STARTS = [0, 4, 0, 9, 40, 3, 90, 94]
+LEARNT = {"temperature": 0.2, "learn_temperature": True}
+CASES: dict[str, tuple[list[int], dict[str, Any]]] = {
+    "within_and_which": (WHOLE_FILMS, {"cross_film_weight": 0.3, **LEARNT}),
+    "within_alone": (WHOLE_FILMS, {"cross_film_weight": 0.0, **LEARNT}),
+    "plain_infonce": (WHOLE_FILMS, {"cross_film_weight": 1.0, "temperature": 0.2}),
+    "films_on_several_ranks": (SHARED_FILMS, {"cross_film_weight": 0.5, **LEARNT}),
+    "other_films_as_negatives": (SHARED_FILMS, {"cross_film_weight": 0.3, "cross_film_weighs": "negatives", **LEARNT}),
+    "scheduled": (SHARED_FILMS, {"cross_film_schedule": (WeightPoint(at_step=8, cross_film_weight=0.0),), **LEARNT}),
+    "masked": (SHARED_FILMS, {"mask_nearer_than_seconds": 5.0, "cross_film_weight": 0.3}),
+    "several_positives": (SHARED_FILMS, {"within_film_positives_seconds": 5.0, **LEARNT}),
+    "in_blocks": (SHARED_FILMS, {"block_clips": 3, "cross_film_weight": 0.3, **LEARNT}),
+    "two_views": (
+        SHARED_FILMS,
+        {
+            "within_modal_weight": 0.7,
+            "within_film_positives_seconds": 4.0,
+            "mask_nearer_than_seconds": 6.0,
+            "cross_film_weight": 0.4,
+            **LEARNT,
+        },
+    ),
+    "two_views_in_blocks": (SHARED_FILMS, {"within_modal_weight": 0.7, "block_clips": 1, **LEARNT}),
 }
+STEP = 2
 
 
 class Towers(nn.Module):
@@ -35,12 +50,16 @@ class Towers(nn.Module):
         self.video, self.audio = nn.Linear(6, 4), nn.Linear(5, 4)
         self.objective = ContrastiveObjective(config)
 
-    def forward(self, video_BX: Tensor, audio_BX: Tensor, film_B: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        video_BD, audio_BD = (
-            functional.normalize(part, dim=1) for part in (self.video(video_BX), self.audio(audio_BX))
-        )
-        output = self.objective(Embeddings(video_BD, audio_BD, film_B))
-        return output.losses["contrastive"], output.report
+    def forward(self, *rows: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss and report of clips given as two looks at their pictures, two at their sounds, films and starts."""
+        video, audio = rows[0:2], rows[2:4]
+        views = [self.view(*look, *rows[4:]) for look in zip(video, audio, strict=True)]
+        output = self.objective(views[: self.objective.config.views], STEP)
+        return sum(output.losses.values()), output.report
+
+    def view(self, video_BX: Tensor, audio_BX: Tensor, film_B: Tensor, start_B: Tensor) -> Embeddings:
+        raw = self.video(video_BX), self.audio(audio_BX)
+        return Embeddings(*(functional.normalize(part, dim=1) for part in raw), film_B, start_B)
 
 
 def share_of(rows: Tensor) -> Tensor:
@@ -48,12 +67,12 @@ def share_of(rows: Tensor) -> Tensor:
     return rows.chunk(world_size())[rank()]
 
 
-def objective_case(films: list[int], config: ObjectiveConfig) -> dict[str, Any]:
-    """Loss, report and averaged gradients of one step on this rank's share."""
+def objective_case(films: list[int], settings: dict[str, Any]) -> dict[str, Any]:
+    """Loss, report and averaged gradients of one step on this rank's share, in double precision."""
     torch.manual_seed(17)
-    towers = Towers(config)
-    batch = torch.randn(8, 6), torch.randn(8, 5), torch.tensor(films)
-    loss, report = towers(*map(share_of, batch))
+    towers = Towers(ObjectiveConfig(**settings)).double()
+    looks = *torch.randn(2, 8, 6).double(), *torch.randn(2, 8, 5).double()
+    loss, report = towers(*map(share_of, (*looks, torch.tensor(films), torch.tensor(STARTS))))
     loss.backward()
     gradients = {name: averaged(weight.grad) for name, weight in towers.named_parameters() if weight.requires_grad}
     return {"loss": loss.detach(), "report": report, "gradients": gradients}
@@ -82,18 +101,23 @@ def gather_case() -> dict[str, Tensor]:
     }
 
 
-def main(number: int, ranks: int, folder: Path) -> None:
-    torch.set_num_threads(1)
+def uneven_case() -> str:
+    """What this rank is told when the last brings one clip more."""
+    clips = 2 + (rank() == world_size() - 1)
+    part_BD, film_B = functional.normalize(torch.ones(clips, 4), dim=1), torch.zeros(clips, dtype=torch.int64)
+    try:
+        ContrastiveObjective(ObjectiveConfig())([Embeddings(part_BD, part_BD, film_B, film_B)])
+    except WorkError as error:
+        return str(error)
+    return "nothing"
+
+
+def main(number: int, size: int, folder: Path) -> None:
     results: dict[str, Any] = {"alone": {name: objective_case(*case) for name, case in CASES.items()}}
-    meeting, patience = f"file://{folder}/meeting", timedelta(seconds=30)
-    dist.init_process_group("gloo", init_method=meeting, rank=number, world_size=ranks, timeout=patience)
+    meet(number, size, folder)
+    results["uneven"] = uneven_case()
     results["together"] = {name: objective_case(*case) for name, case in CASES.items()}
     results["gather"] = gather_case()
     results["mean"] = mean_over_ranks({"b": 3.0 * rank(), "a": 0.1})
     results["place"] = rank(), world_size()
-    torch.save(results, folder / f"{number}.pt")
-    dist.destroy_process_group()
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))
+    torch.save(results, folder / f"{number}_of_{size}.pt")
