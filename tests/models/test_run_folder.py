@@ -16,12 +16,12 @@ def model_at(step: int) -> dict[str, Tensor]:
 
 
 def optimiser_at(step: int) -> dict[str, Tensor]:
-    return {"weight.exp_avg": torch.full((3, 2), step / 3)}
+    return {"weight:exp_avg": torch.full((3, 2), step / 3)}
 
 
 def save(run: RunFolder, *steps: int) -> None:
     for step in steps:
-        state = CheckpointState(step=step, stamp=f"{step:012x}", optimiser_steps=(step, step))
+        state = CheckpointState(step=step, stamp=f"{step:012x}")
         run.save(state, model_at(step), optimiser_at(step))
 
 
@@ -51,7 +51,7 @@ def test_a_checkpoint_gives_back_equal_tensors_and_state(run: RunFolder) -> None
     checkpoint = run.checkpoint(7)
     torch.testing.assert_close(checkpoint.model_weights(), model_at(7), rtol=0, atol=0)
     torch.testing.assert_close(checkpoint.optimiser_weights(), optimiser_at(7), rtol=0, atol=0)
-    assert checkpoint.state() == CheckpointState(step=7, stamp="000000000007", optimiser_steps=(7, 7))
+    assert checkpoint.state() == CheckpointState(step=7, stamp="000000000007")
 
 
 def test_weights_that_are_one_tensor_twice_come_back_as_two(run: RunFolder) -> None:
@@ -101,6 +101,51 @@ def test_the_untrained_model_and_the_newest_checkpoints_are_kept(run: RunFolder,
     save(run, 0, 10, 20, 30, 40)
     run.keep(newest)
     assert steps_of(run) == kept
+
+
+def scored(run: RunFolder, scores: dict[int, float | None]) -> None:
+    for step, score in scores.items():
+        run.save(CheckpointState(step=step, stamp="s", score=score), {}, {})
+
+
+def test_the_best_checkpoint_is_that_of_the_highest_score_and_the_earlier_of_two_alike(run: RunFolder) -> None:
+    scored(run, {0: None, 10: -0.5, 20: 0.25, 30: 0.25, 40: 0.125})
+    best = run.best()
+    assert best is not None
+    assert (best.step, best.state().score) == (20, 0.25)
+
+
+def test_where_none_has_a_score_none_is_the_best(run: RunFolder) -> None:
+    assert run.best() is None
+    scored(run, {0: None, 10: None})
+    assert run.best() is None
+
+
+def test_the_best_checkpoint_stays_however_many_follow_until_a_better_one_comes(run: RunFolder) -> None:
+    seen = []
+    for step, score in {0: None, 1: 0.2, 2: 0.9, 3: 0.3, 4: 0.4, 5: 0.5, 6: 0.95, 7: 0.1}.items():
+        scored(run, {step: score})
+        run.keep(2)
+        seen.append(steps_of(run))
+    assert seen[-4:] == [[0, 2, 3, 4], [0, 2, 4, 5], [0, 5, 6], [0, 6, 7]]
+
+
+def test_averaged_weights_are_what_encodes_and_without_them_the_models_are(run: RunFolder) -> None:
+    plain = run.save(CheckpointState(step=1, stamp="s"), model_at(1), {})
+    averaged = run.save(CheckpointState(step=2, stamp="s"), model_at(2), {}, model_at(9))
+    assert plain.average_weights() is None
+    torch.testing.assert_close(plain.encoder_weights(), model_at(1), rtol=0, atol=0)
+    torch.testing.assert_close(averaged.model_weights(), model_at(2), rtol=0, atol=0)
+    torch.testing.assert_close(averaged.average_weights(), model_at(9), rtol=0, atol=0)
+    torch.testing.assert_close(averaged.encoder_weights(), model_at(9), rtol=0, atol=0)
+
+
+def test_averaged_weights_that_are_damaged_are_refused_and_not_passed_over(run: RunFolder) -> None:
+    checkpoint = run.save(CheckpointState(step=1, stamp="s"), model_at(1), {}, model_at(1))
+    path = checkpoint.folder / "ema.safetensors"
+    put(path, b"\x08\x00")
+    with refused(f"{path} is missing or damaged; remove {checkpoint.folder} to use the one before"):
+        checkpoint.encoder_weights()
 
 
 def test_a_folder_that_does_not_exist_is_no_run(tmp_path: Path) -> None:
@@ -163,20 +208,20 @@ def test_a_checkpoint_whose_weights_were_cut_off_is_refused(run: RunFolder) -> N
 
 
 def test_a_checkpoint_of_a_newer_schema_is_refused(run: RunFolder) -> None:
-    run.save(CheckpointState(schema_version=2, step=3, stamp="s"), {}, {})
+    run.save(CheckpointState(schema_version=3, step=3, stamp="s"), {}, {})
     folder = run.checkpoint(3).folder
     text = (folder / "state.json").read_text().replace('"step"', '"what_it_does_not_know": 1, "step"')
     (folder / "state.json").write_text(text)
     with refused(
-        f"{folder / 'state.json'} is of schema version 2, this talkies reads up to 1; install a newer talkies"
+        f"{folder / 'state.json'} is of schema version 3, this talkies reads up to 2; install a newer talkies"
     ):
         run.checkpoint(3).state()
 
 
 def test_a_run_of_a_newer_schema_is_refused(run: RunFolder) -> None:
-    run.begin("", RECORD.model_copy(update={"schema_version": 2}))
+    run.begin("", RECORD.model_copy(update={"schema_version": 3}))
     with refused(
-        f"{run.root / 'run.json'} is of schema version 2, this talkies reads up to 1; install a newer talkies"
+        f"{run.root / 'run.json'} is of schema version 3, this talkies reads up to 2; install a newer talkies"
     ):
         run.record()
 

@@ -68,6 +68,35 @@ def test_a_resumed_run_ends_where_the_unbroken_one_does(
     assert learnt(interrupted) == learnt(whole_run.run)
 
 
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("optimiser.kind=sgd",),
+        ("optimiser.kind=lars", "optimiser.learning_rate=1.0", "objective.learn_temperature=true"),
+        (
+            "optimiser.kind=sgd",
+            "optimiser.momentum=0",
+            "optimiser.longest_gradient=0.5",
+            "training.channels_last=false",
+        ),
+        ("training.chunk_clips=3", "objective.within_modal_weight=0.5", "training.ema_decay=0.5"),
+    ],
+    ids=lambda overrides: ", ".join(overrides),
+)
+def test_whatever_it_learns_with_a_resumed_run_ends_where_the_unbroken_one_does(
+    overrides: tuple[str, ...], library: Library, small: Config, tmp_path: Path
+) -> None:
+    config = small(*overrides)
+    unbroken = pretrain(library.root, config, tmp_path / "unbroken")
+    with pytest.raises(StopError):
+        pretrain(library.root, config, tmp_path / "stopped", progress=stopping_after(4))
+    resumed = pretrain(library.root, config, tmp_path / "stopped", resume=True)
+    assert resumed.stamp == unbroken.stamp
+    assert learnt(resumed.run) == learnt(unbroken.run)
+    for path in (unbroken.run / "checkpoints" / "step-00000006").iterdir():
+        assert path.read_bytes() == (resumed.run / "checkpoints" / path.parent.name / path.name).read_bytes(), path.name
+
+
 def test_a_run_interrupted_twice_ends_there_too(
     library: Library, small: Config, interrupted: Path, whole_run: PretrainReport
 ) -> None:
@@ -130,6 +159,10 @@ def test_a_finished_run_can_be_made_longer(library: Library, small: Config, inte
         ("sampling.clips_per_film=3", r"begun with sampling\.clips_per_film = 4, not 3"),
         ("objective.temperature=0.5", r"begun with objective\.temperature = 0\.1, not 0\.5"),
         ("clip.audio_seconds=2.0", r"begun with clip\.audio_seconds = 1\.0, not 2\.0"),
+        ("optimiser.kind=sgd", r"begun with optimiser\.kind = adamw, not sgd"),
+        ("training.ema_decay=0.9", r"begun with training\.ema_decay = None, not 0\.9"),
+        ("training.best_by=loss", r"begun with training\.best_by = accuracy_within_film, not loss"),
+        ("training.chunk_clips=2", r"begun with training\.chunk_clips = None, not 2"),
     ],
 )
 def test_a_run_is_not_resumed_under_another_config(

@@ -3,17 +3,10 @@
 from itertools import pairwise
 
 import pytest
-import torch
 from torch import nn
 
 from talkies.training import OptimiserConfig
-from talkies.training.optimiser import (
-    build_optimiser,
-    learning_rate_at,
-    optimiser_tensors,
-    restore_optimiser,
-    set_learning_rate,
-)
+from talkies.training.optimiser import build_optimiser, learning_rate_at, set_learning_rate
 
 CONFIG = OptimiserConfig(learning_rate=0.4, warmup_steps=4)
 STEPS = 12
@@ -40,40 +33,6 @@ def test_without_a_warm_up_the_first_step_has_the_full_rate() -> None:
 
 def test_a_run_no_longer_than_its_warm_up_never_divides_by_nothing() -> None:
     assert [learning_rate_at(step, 2, CONFIG) for step in range(2)] == pytest.approx([0.1, 0.2])
-
-
-def test_vectors_and_scalars_do_not_decay_and_what_is_frozen_does_not_learn() -> None:
-    layer = nn.Linear(3, 2)
-    layer.frozen = nn.Parameter(torch.zeros(2, 2), requires_grad=False)
-    optimiser = build_optimiser(layer, OptimiserConfig(weight_decay=0.1))
-    decays = {group["weight_decay"]: [tuple(p.shape) for p in group["params"]] for group in optimiser.param_groups}
-    assert decays == {0.1: [(2, 3)], 0.0: [(2,)]}
-
-
-def test_a_restored_optimiser_takes_the_same_next_step() -> None:
-    torch.manual_seed(1)
-    inputs = torch.randn(5, 4, 3)
-    first = nn.Linear(3, 2)
-    optimiser = build_optimiser(first, CONFIG)
-
-    def step(layer: nn.Module, with_: torch.optim.Optimizer, number: int) -> None:
-        with_.zero_grad()
-        layer(inputs[number]).square().sum().backward()
-        with_.step()
-
-    for number in range(3):
-        step(first, optimiser, number)
-    second = nn.Linear(3, 2)
-    second.load_state_dict(first.state_dict())
-    resumed = build_optimiser(second, CONFIG)
-    moments, steps = optimiser_tensors(optimiser)
-    assert steps == (3, 3)
-    restore_optimiser(resumed, {name: tensor.clone() for name, tensor in moments.items()}, steps)
-    for number in (3, 4):
-        step(first, optimiser, number)
-        step(second, resumed, number)
-    assert torch.equal(first.weight, second.weight)
-    assert torch.equal(first.bias, second.bias)
 
 
 def test_the_rate_is_set_for_every_group() -> None:

@@ -55,7 +55,7 @@ class Checkpoints:
             if self._average is not None:
                 self._average.restore({n.removeprefix("model."): t for n, t in (average or {}).items()})
             self._restore_optimiser(checkpoint.optimiser_weights())
-        except (KeyError, ValueError) as error:
+        except ValueError as error:
             raise RunError(f"{checkpoint.folder} does not hold what this run's config wants ({error})") from error
         return state.step
 
@@ -93,6 +93,8 @@ class Checkpoints:
         states: dict[Tensor, dict[str, Any]] = {}
         for name, tensor in tensors.items():
             weights, _, key = name.rpartition(":")
+            if weights not in parameters:
+                raise ValueError(f"its optimiser also has {name}")
             own = parameters[weights]
             # What has the weights' shape lies where and as they do; a counter of steps stays on the CPU, as it was.
             if tensor.shape == own.shape and key != "step":

@@ -1,0 +1,153 @@
+"""The moving average of the weights: what it is, that it is saved, and that it is what encodes films."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from talkies.clips import ClipSource, collate, film_windows
+from talkies.core import RunError
+from talkies.embedding import embed, load_encoder
+from talkies.library import Library
+from talkies.models import RunFolder, TwoTower, build_model, stamp_of_weights
+from talkies.training import PretrainReport, RunConfig, pretrain
+from talkies.training.average import MovingAverage
+from talkies.transforms import ClipTransform
+
+Config = Callable[..., RunConfig]
+DECAY = 0.3
+
+
+def slowly(values: list[list[float]], decay: float) -> list[float]:
+    """The average of numbers after the last step; `values` are those before the first step and after each."""
+    average = list(values[0])
+    for done, now in enumerate(values[1:], 1):
+        keep = min(decay, (1 + done) / (10 + done))
+        average = [keep * before + (1 - keep) * number for before, number in zip(average, now, strict=True)]
+    return average
+
+
+def some_of(tensor: torch.Tensor) -> list[float]:
+    return tensor.double().flatten()[:: max(1, tensor.numel() // 20)].tolist()
+
+
+@pytest.fixture(scope="module")
+def averaged(library: Library, small: Config, tmp_path_factory: pytest.TempPathFactory) -> PretrainReport:
+    """Six steps with an average, a checkpoint after each; read only."""
+    run = tmp_path_factory.mktemp("averaged") / "run"
+    every = (f"training.ema_decay={DECAY}", "training.checkpoint_every=1", "training.keep=9")
+    return pretrain(library.root, small(*every), run)
+
+
+@pytest.mark.parametrize("decay", [0.05, 0.3, 0.999])
+def test_the_average_of_several_steps_is_that_worked_out_number_by_number(decay: float) -> None:
+    model = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2)).double()
+    average = MovingAverage(model, decay)
+    values = {name: [tensor.double().flatten().tolist()] for name, tensor in model.state_dict().items()}
+    for done in range(1, 31):
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.add_(torch.randn_like(parameter))
+        model(torch.randn(5, 3, dtype=torch.float64))
+        average.update(done)
+        for name, tensor in model.state_dict().items():
+            values[name].append(tensor.double().flatten().tolist())
+    assert average.tensors().keys() == values.keys()
+    for name, tensor in average.tensors().items():
+        expected = [30.0] if name == "1.num_batches_tracked" else slowly(values[name], decay)
+        assert tensor.flatten().tolist() == pytest.approx(expected, rel=1e-12, abs=1e-14), name
+
+
+def test_the_average_is_no_part_of_the_model_and_the_model_none_of_it() -> None:
+    model = nn.Linear(2, 1)
+    average = MovingAverage(model, 0.5)
+    before = {name: tensor.clone() for name, tensor in average.tensors().items()}
+    with torch.no_grad():
+        model.weight.add_(1)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in average.tensors().items())
+    weights = model.weight.detach().clone()
+    average.update(1)
+    assert torch.equal(model.weight.detach(), weights)
+
+
+def test_what_a_run_saves_is_the_average_of_the_weights_after_each_step(averaged: PretrainReport) -> None:
+    checkpoints = RunFolder(averaged.run).checkpoints()
+    assert [checkpoint.step for checkpoint in checkpoints] == list(range(7))
+    steps = [checkpoint.model_weights() for checkpoint in checkpoints]
+    saved = load_file(checkpoints[-1].folder / "ema.safetensors")
+    assert saved.keys() == {name for name in steps[0] if name.startswith("model.")}
+    for name, tensor in saved.items():
+        values = [some_of(weights[name]) for weights in steps]
+        expected = values[-1] if name.endswith("num_batches_tracked") else slowly(values, DECAY)
+        assert some_of(tensor) == pytest.approx(expected, rel=1e-4, abs=1e-6), name
+    assert not torch.equal(saved["model.video_head.0.weight"], steps[-1]["model.video_head.0.weight"])
+
+
+def test_the_first_average_is_the_untrained_model(averaged: PretrainReport) -> None:
+    first = RunFolder(averaged.run).checkpoint(0)
+    weights, average = first.model_weights(), load_file(first.folder / "ema.safetensors")
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in average.items())
+
+
+@pytest.mark.parametrize("step", [1, 6])
+def test_the_stamp_is_that_of_the_average(step: int, averaged: PretrainReport) -> None:
+    checkpoint = RunFolder(averaged.run).checkpoint(step)
+    stamps = [
+        stamp_of_weights({name[6:]: tensor for name, tensor in weights.items() if name.startswith("model.")})
+        for weights in (load_file(checkpoint.folder / "ema.safetensors"), checkpoint.model_weights())
+    ]
+    assert stamps[0] != stamps[1]
+    assert checkpoint.state().stamp == stamps[0]
+    assert step < 6 or averaged.stamp == stamps[0]
+
+
+def test_films_are_encoded_by_the_average(averaged: PretrainReport, library: Library, small: Config) -> None:
+    encoder, film = load_encoder(averaged.run), library.films()[0]
+    requests = film_windows(film.id, film.frames, encoder.shape, 16)[:2]
+    batch = collate(ClipSource(library, encoder.shape).read_all(requests), {film.id: 0})
+    got = encoder.encode(batch).embeddings
+    folder, config = RunFolder(averaged.run).checkpoint().folder, small()
+    ready = ClipTransform(config.transforms, library.profile.audio_rate_hz).eval()(batch)
+    expected, other = (
+        _model(folder / name, config)(ready.video_BCTHW, ready.audio_B1FL)
+        for name in ("ema.safetensors", "model.safetensors")
+    )
+    torch.testing.assert_close((got.video_BD, got.audio_BD), expected)
+    assert (got.video_BD - other[0]).abs().max() > 1e-3
+
+
+def _model(path: Path, config: RunConfig) -> Callable[..., tuple[torch.Tensor, torch.Tensor]]:
+    model: TwoTower = build_model(config.model)
+    model.load_state_dict({n[6:]: tensor for n, tensor in load_file(path).items() if n.startswith("model.")})
+    return torch.no_grad()(model.eval())
+
+
+def test_what_is_embedded_bears_the_stamp_of_the_average(
+    averaged: PretrainReport, library: Library, tmp_path: Path
+) -> None:
+    shelf = shutil.copytree(library.root, tmp_path / "lib")
+    assert embed(shelf, averaged.run).entry.stamp == RunFolder(averaged.run).checkpoint().state().stamp
+
+
+def test_the_average_changes_nothing_in_what_is_learnt(averaged: PretrainReport, whole_run: PretrainReport) -> None:
+    plain, beside = (RunFolder(report.run).checkpoint().model_weights() for report in (whole_run, averaged))
+    assert all(torch.equal(tensor, beside[name]) for name, tensor in plain.items())
+
+
+def test_without_an_average_there_is_no_file_of_it(whole_run: PretrainReport) -> None:
+    assert list(whole_run.run.rglob("ema*")) == []
+    assert RunFolder(whole_run.run).checkpoint().average_weights() is None
+
+
+def test_a_run_whose_average_is_gone_is_not_gone_on_with(
+    averaged: PretrainReport, library: Library, small: Config, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(averaged.run, tmp_path / "run"))
+    (run / "checkpoints" / "step-00000006" / "ema.safetensors").unlink()
+    longer = small(f"training.ema_decay={DECAY}", "training.checkpoint_every=1", "training.steps=7")
+    with pytest.raises(RunError, match=r"step-00000006 does not hold what this run's config wants \(it lacks audio\."):
+        pretrain(library.root, longer, run, resume=True)
