@@ -6,6 +6,7 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.wrappers import _FabricModule
 from torch import Tensor
+from torch.distributed.fsdp import FSDPModule, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor
 
 from talkies.core import ClipBatch
@@ -26,6 +27,9 @@ class Stepper:
 
     def __init__(self, fabric: Fabric, wrapped: _FabricModule, system: System, chunk_clips: int | None) -> None:
         self._fabric, self._wrapped, self._system, self._chunk_clips = fabric, wrapped, system, chunk_clips
+        if isinstance(system, FSDPModule):  # spread in place: there is no wrapper to know them
+            for method in METHODS:
+                register_fsdp_forward_method(system, method)
 
     def augmentations(self, batch: ClipBatch, seed: int, step: int) -> list[Augmentation]:
         """Return how this rank's clips are augmented in each view, a pure function of the seed and the step.

@@ -1,0 +1,136 @@
+"""Steps in one pass and in two, alone and on two ranks: the same gradients, and the same clips in the same looks."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from lightning_fabric import Fabric
+from one_step import CHUNKS
+from ranks import close, run_ranks
+from small_system import (
+    FILMS,
+    KNOBS,
+    SEED,
+    STEP,
+    augmentations_of,
+    batch_of,
+    gradients_of,
+    looks,
+    plain_step,
+    share_of,
+    stepper_of,
+    system_of,
+)
+from torch import nn
+
+pytestmark = pytest.mark.xdist_group("ranks")
+
+WRAPPED = [(strategy, chunk) for strategy, chunks in CHUNKS.items() for chunk in chunks]
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What each of two ranks left."""
+    return run_ranks("one_step", (2,), tmp_path_factory.mktemp("steps"))[2]
+
+
+@pytest.fixture(scope="module")
+def alone() -> Fabric:
+    """Fabric for one process."""
+    return Fabric(accelerator="cpu", devices=1)
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 5, 7, 8, 100])
+@pytest.mark.parametrize("knobs", KNOBS)
+def test_gradients_in_two_passes_are_those_in_one(knobs: str, chunk: int, alone: Fabric) -> None:
+    expected, system, batch = plain_step(KNOBS[knobs]), system_of(KNOBS[knobs]), batch_of()
+    stepper = stepper_of(alone, system, chunk)
+    numbers = stepper.backward(batch, stepper.augmentations(batch, SEED, STEP), STEP)
+    close(gradients_of(system), expected["gradients"], relative=1e-5)
+    for name, value in expected["numbers"].items():
+        torch.testing.assert_close(numbers[name], value, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("strategy", "chunk"), WRAPPED)
+@pytest.mark.parametrize("knobs", KNOBS)
+def test_gradients_on_two_ranks_are_those_of_the_global_batch(
+    knobs: str, strategy: str, chunk: int | None, two: list[dict[str, Any]]
+) -> None:
+    for results in two:
+        expected, got = results["plain"][knobs]["gradients"], results[f"{strategy} {chunk} {knobs}"]
+        close(got["gradients"], expected, relative=1e-5)
+        length = math.sqrt(sum(gradient.square().sum().item() for gradient in expected.values()))
+        assert got["numbers"]["gradient_norm"].item() == pytest.approx(length, rel=1e-5)
+
+
+@pytest.mark.parametrize(("strategy", "chunk"), WRAPPED)
+@pytest.mark.parametrize("knobs", KNOBS)
+def test_the_mean_of_two_ranks_losses_is_the_loss_of_the_global_batch(
+    knobs: str, strategy: str, chunk: int | None, two: list[dict[str, Any]]
+) -> None:
+    for name in ("loss", "cross_entropy", "loss_within_film", "norm_video"):
+        mean = torch.stack([results[f"{strategy} {chunk} {knobs}"]["numbers"][name] for results in two]).mean()
+        torch.testing.assert_close(mean, two[0]["plain"][knobs]["numbers"][name], rtol=1e-5, atol=0)
+
+
+def test_each_clip_is_augmented_alike_on_however_many_ranks(two: list[dict[str, Any]]) -> None:
+    system = system_of(KNOBS["two views"])
+    whole = looks(augmentations_of(system, batch_of()))
+    assert len(whole) == 2 * (5 + 4 + 3)
+    groups = [[looks(augmentations_of(system, share_of(rank, n), rank, n)) for rank in range(n)] for n in (2, 4, 8)]
+    for group in (*groups, [results["looks"] for results in two]):
+        joined = [torch.cat(parts) for parts in zip(*group, strict=True)]
+        assert all(map(torch.equal, joined, whole))
+
+
+def test_clips_views_and_steps_are_augmented_each_in_its_own_way() -> None:
+    system, batch = system_of(KNOBS["two views"]), batch_of()
+    first, second = augmentations_of(system, batch)
+    assert len(first.video.crops.top_B.unique()) == len(FILMS)
+    assert not torch.equal(first.video.crops.top_B, second.video.crops.top_B)
+    stepper = stepper_of(Fabric(accelerator="cpu", devices=1), system, None)
+    drawn = [stepper.augmentations(batch, seed, step)[0].video.crops.top_B for seed, step in ((5, 3), (5, 4), (6, 3))]
+    assert torch.equal(drawn[0], first.video.crops.top_B)
+    assert not torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2])
+
+
+def norms_of(system: nn.Module) -> list[nn.BatchNorm1d]:
+    return [part for part in system.modules() if isinstance(part, nn.BatchNorm1d)]
+
+
+def test_batch_norms_see_chunks_and_learn_each_of_them_once(alone: Fabric) -> None:
+    system, twin, batch = (*(system_of(KNOBS["plain"], still=False) for _ in range(2)), batch_of())
+    stepper = stepper_of(alone, system, 3)
+    augmentations = stepper.augmentations(batch, SEED, STEP)
+    stepper.backward(batch, augmentations, STEP)
+    for begin in (0, 3, 6):
+        chunk = slice(begin, begin + 3)
+        twin.encode(batch[chunk], [augmentation[chunk] for augmentation in augmentations])
+    for norm, expected in zip(norms_of(system), norms_of(twin), strict=True):
+        assert norm.num_batches_tracked == expected.num_batches_tracked == 3
+        torch.testing.assert_close(norm.running_mean, expected.running_mean, rtol=1e-6, atol=1e-7)
+        torch.testing.assert_close(norm.running_var, expected.running_var, rtol=1e-6, atol=1e-7)
+
+
+def test_the_loss_in_two_passes_is_that_of_embeddings_that_saw_chunks(alone: Fabric) -> None:
+    system, twin, batch = (*(system_of(KNOBS["terms"], still=False) for _ in range(2)), batch_of())
+    stepper = stepper_of(alone, system, 4)
+    augmentations = stepper.augmentations(batch, SEED, STEP)
+    got = stepper.backward(batch, augmentations, STEP)["loss"]
+    chunks = [slice(0, 4), slice(4, 8)]
+    parts = [twin.encode(batch[chunk], [each[chunk] for each in augmentations])[0] for chunk in chunks]
+    whole = parts[0]._replace(**{name: torch.cat([getattr(p, name) for p in parts]) for name in parts[0]._fields})
+    loss = twin.objective([whole.embeddings], STEP).losses["contrastive"]
+    torch.testing.assert_close(got, loss.detach(), rtol=1e-6, atol=0)
+    loss.backward()
+    close(gradients_of(system), gradients_of(twin), relative=1e-5)
+
+
+def test_two_steps_add_their_gradients_up(alone: Fabric) -> None:
+    expected, system, batch = plain_step(KNOBS["terms"])["gradients"], system_of(KNOBS["terms"]), batch_of()
+    stepper = stepper_of(alone, system, 3)
+    for _ in range(2):
+        stepper.backward(batch, stepper.augmentations(batch, SEED, STEP), STEP)
+    close(gradients_of(system), {name: 2 * gradient for name, gradient in expected.items()}, relative=1e-5)
