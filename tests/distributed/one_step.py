@@ -8,9 +8,11 @@ from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 from lightning_fabric.strategies.model_parallel import ModelParallelStrategy
 from ranks import meet
-from small_system import KNOBS, SEED, STEP, gradients_of, looks, plain_step, share_of, stepper_of, system_of
+from small_system import KNOBS, LEARNT, SEED, STEP, gradients_of, looks, plain_step, share_of, stepper_of, system_of
+from torch import Tensor
 
 from talkies.training.devices import spread
+from talkies.training.tensors import whole
 
 CHUNKS = {"ddp": (None, 1, 3), "fsdp": (None, 3)}  # of the four clips of a rank
 
@@ -34,4 +36,15 @@ def main(number: int, size: int, folder: Path) -> None:
                 numbers["gradient_norm"] = stepper.gradient_norm()
                 results[f"{strategy} {chunk} {name}"] = {"numbers": numbers, "gradients": gradients_of(system)}
                 results["looks"] = looks(augmentations)
+        results[f"{strategy} bounded"] = bounded(fabric, strategy != "fsdp")
     torch.save(results, folder / f"{number}_of_{size}.pt")
+
+
+def bounded(fabric: Fabric, channels_last: bool) -> Tensor:
+    """The logarithm of a temperature that was learnt too low, after one more step."""
+    system = system_of(LEARNT, channels_last=channels_last)
+    stepper, batch = stepper_of(fabric, system, None), share_of(fabric.global_rank, fabric.world_size)
+    with torch.no_grad():
+        system.objective.log_temperature.fill_(-9.0)
+    stepper.backward(batch, stepper.augmentations(batch, SEED, STEP), STEP)
+    return whole(system.objective.log_temperature)

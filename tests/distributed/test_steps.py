@@ -74,6 +74,12 @@ def test_the_mean_of_two_ranks_losses_is_the_loss_of_the_global_batch(
         torch.testing.assert_close(mean, two[0]["plain"][knobs]["numbers"][name], rtol=1e-5, atol=0)
 
 
+@pytest.mark.parametrize("strategy", CHUNKS)
+def test_the_temperature_itself_is_bounded_under_each_wrapper(strategy: str, two: list[dict[str, Any]]) -> None:
+    for results in two:
+        assert results[f"{strategy} bounded"].item() == pytest.approx(math.log(0.01))
+
+
 def test_each_clip_is_augmented_alike_on_however_many_ranks(two: list[dict[str, Any]]) -> None:
     system = system_of(KNOBS["two views"])
     whole = looks(augmentations_of(system, batch_of()))

@@ -81,6 +81,14 @@ class ContrastiveObjective(nn.Module):
         """The temperature in force, `[1]`."""
         return self.log_temperature.exp()
 
+    @torch.no_grad()
+    def bound_temperature(self) -> None:
+        """Set a temperature that was learnt out of its bounds to the nearest in them.
+
+        The parameter itself is bounded, for to clamp what is made of it would stop its gradient.
+        """
+        self.log_temperature.clamp_(math.log(LOWEST_TEMPERATURE), math.log(HIGHEST_TEMPERATURE))
+
     def forward(self, views: Sequence[Embeddings], step: int = 0) -> ObjectiveOutput:
         """Return the loss of this rank's queries against the candidates of all ranks, and its report.
 
@@ -90,8 +98,7 @@ class ContrastiveObjective(nn.Module):
         Raises:
             WorkError: if the ranks do not bring equally many clips.
         """
-        with torch.no_grad():  # the parameter itself is bounded: clamping what is made of it would stop its gradient
-            self.log_temperature.clamp_(math.log(LOWEST_TEMPERATURE), math.log(HIGHEST_TEMPERATURE))
+        self.bound_temperature()
         first, weight = views[0], self.config.weight_at(step)
         with torch.autocast(first.film_B.device.type, enabled=False):  # half the digits are not enough for differences
             own = [part for view in views for part in (_whole(view.video_BD), _whole(view.audio_BD))]

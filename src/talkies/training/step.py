@@ -45,6 +45,8 @@ class Stepper:
 
     def backward(self, batch: ClipBatch, augmentations: Sequence[Augmentation], step: int) -> Numbers:
         """Add the gradients of a step to those of the weights, and return its numbers, `loss` among them."""
+        # Where parameters are spread over ranks, the forward has but a copy of this one to bound.
+        self._system.objective.bound_temperature()
         if self._chunk_clips is None or len(batch) <= self._chunk_clips:
             losses, report = self._wrapped(batch, augmentations, step)
             self._fabric.backward(torch.stack(list(losses.values())).sum())
