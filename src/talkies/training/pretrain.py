@@ -82,6 +82,8 @@ def pretrain(
         _check_unchanged(config, folder)
         if init:
             raise RunError(f"{run} goes on from its own weights; leave --init out, or begin a new run with it")
+    elif folder.exists():  # asked by every process before the first may write, for that waits for all at the launch
+        raise RunError(f"{run} exists; go on with it with --resume, or name a new folder")
     before = folder.record() if resume else None
     clips = open_for_training(
         library, config.clip, config.sampling, config.training.seed, before.films if before else None
@@ -96,18 +98,13 @@ def pretrain(
     fabric = make_fabric(config.training)
     fabric.launch()
     if fabric.is_global_zero:
-        _begin(folder, config, before or _record(library, clips, system, loaded), resume)
+        record = before or _record(library, clips, system, loaded)
+        folder.begin(to_yaml(config), record)  # when it is resumed too, for the length of a run may change
         for weights in loaded:
             progress.on_loaded(weights)
         if clips.plan.left_out:
             progress.on_left_out(clips.plan.left_out)
     return _train(fabric, clips, Learner(fabric, system, config), config, folder, progress)
-
-
-def _begin(folder: RunFolder, config: RunConfig, record: RunRecord, resume: bool) -> None:
-    if folder.exists() and not resume:
-        raise RunError(f"{folder.root} exists; go on with it with --resume, or name a new folder")
-    folder.begin(to_yaml(config), record)  # when it is resumed too, for the length of a run may change
 
 
 def _train(
@@ -154,7 +151,8 @@ def _train(
         run_loop(fabric, learner.stepper, learner.wrapped_optimiser, batches, steps, config, hooks)
     best = folder.best()
     stamp, best_step = checkpoints.stamp(), best.step if best else None
-    return PretrainReport(folder.root, max(start, training.steps), stamp, last, clips.plan.left_out, best_step)
+    report = PretrainReport(folder.root, max(start, training.steps), stamp, last, clips.plan.left_out, best_step)
+    return fabric.broadcast(report)  # the first process's: batch norms' statistics, of what others saw, are not saved
 
 
 def _metrics(
