@@ -1,20 +1,14 @@
 """What pre-training refuses, and what it leaves when it fails: nothing half-written."""
 
 from collections.abc import Callable
-from itertools import count
 from pathlib import Path
 
 import pytest
 import torch
 
-from talkies.clips import open_for_training
-from talkies.core import ConfigError, Embeddings, LibraryError, PlanError, RunError, UsageError, WorkError
+from talkies.core import ConfigError, LibraryError, PlanError, RunError, UsageError
 from talkies.library import Library
-from talkies.models import RunFolder
-from talkies.objectives import ContrastiveObjective
-from talkies.objectives.contrastive import ObjectiveOutput
 from talkies.training import PretrainReport, RunConfig, pretrain
-from talkies.training.metrics import read_metrics
 
 Config = Callable[..., RunConfig]
 Files = Callable[[Path], dict[str, bytes]]
@@ -106,46 +100,3 @@ def test_a_run_folder_that_cannot_be_made_is_named_with_the_cause(
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(RunError, match=r"file/run cannot be made a run's folder \(not a directory\); name one you may"):
         pretrain(library.root, small(), tmp_path / "file" / "run")
-
-
-def failing_at_third() -> Callable[[ContrastiveObjective, Embeddings], ObjectiveOutput]:
-    """The objective's forward, whose third loss is not a number."""
-    forward, calls = ContrastiveObjective.forward, count(1)
-
-    def failing(self: ContrastiveObjective, embeddings: Embeddings) -> ObjectiveOutput:
-        output = forward(self, embeddings)
-        if next(calls) != 3:
-            return output
-        return ObjectiveOutput({name: loss * float("nan") for name, loss in output.losses.items()}, output.report)
-
-    return failing
-
-
-def test_a_loss_that_is_not_a_number_stops_the_run_before_it_is_learnt_from(
-    library: Library, small: Config, tmp_path: Path, whole_run: PretrainReport, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config, run = small("training.checkpoint_every=1", "training.keep=9"), tmp_path / "run"
-    plan = open_for_training(library.root, config.clip, config.sampling, config.training.seed).plan
-    films = ", ".join(sorted({request.film_id for request in plan.batch(2)}))
-    with monkeypatch.context() as patch:
-        patch.setattr(ContrastiveObjective, "forward", failing_at_third())
-        with pytest.raises(WorkError) as caught:
-            pretrain(library.root, config, run)
-    assert str(caught.value).startswith(
-        f"the loss of step 3 is not a finite number (films {films}); nothing was learnt from it"
-    )
-    assert [line["step"] for line in read_metrics(run / "metrics.jsonl")] == [1, 2]
-    checkpoints = RunFolder(run).checkpoints()
-    assert [checkpoint.step for checkpoint in checkpoints] == [0, 1, 2]
-    for checkpoint in checkpoints:
-        assert all(tensor.isfinite().all() for tensor in checkpoint.model_weights().values())
-    assert pretrain(library.root, config, run, resume=True).stamp == whole_run.stamp
-
-
-def test_a_learning_rate_far_too_high_stops_the_run_with_its_sentence(
-    library: Library, small: Config, tmp_path: Path
-) -> None:
-    config = small("optimiser.learning_rate=1.0e+30", "optimiser.warmup_steps=0", "training.log_every=1")
-    with pytest.raises(WorkError, match=r"the loss of step 2 is not a finite number .*lower optimiser\.learning_rate"):
-        pretrain(library.root, config, tmp_path / "run")
-    assert [checkpoint.step for checkpoint in RunFolder(tmp_path / "run").checkpoints()] == [0]

@@ -1,0 +1,116 @@
+"""A pre-training, in one process or several, that writes down its batches and may be disturbed.
+
+Run as: disturbed_training.py LIBRARY RECIPE RUN [--resume] [--still-norms] [--batches FOLDER] [--stop-at STEP]
+[--broken-at STEP]. Each process writes the clips of its batches to a file of its own in FOLDER.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
+
+import talkies.training  # so that its module is there, whose loader is watched
+from talkies.core import ClipBatch, Embeddings, TalkiesError
+from talkies.objectives import ContrastiveObjective
+from talkies.objectives.contrastive import ObjectiveOutput
+from talkies.training import PretrainReport, RunConfig
+
+module = sys.modules["talkies.training.pretrain"]
+
+
+class StopError(Exception):
+    """What stops a run in these tests."""
+
+
+@dataclass(frozen=True)
+class Disturbance:
+    """What is done to a run.
+
+    All processes stop when they ask for the batch of step `stop_at`, so the step before it is not finished. At step
+    `broken_at` the loss of the last process alone is no number. With `still_norms`, batch norms normalise by their
+    running statistics, which stay as they begin: then a clip's embedding does not hang on who else is in its process.
+    """
+
+    batches: Path | None = None
+    stop_at: int | None = None
+    broken_at: int | None = None
+    still_norms: bool = False
+
+    def loader(self, source: Any, plan: Any, steps: range, config: Any, rank: int, ranks: int) -> Iterator[ClipBatch]:
+        for step, batch in zip(steps, _load(source, plan, steps, config, rank, ranks), strict=True):
+            if step + 1 == self.stop_at:
+                raise StopError
+            if self.batches:
+                clips = [(request.film_id, request.window.start_frame) for request in batch.requests]
+                with (self.batches / f"{rank}-of-{ranks}.jsonl").open("a") as file:
+                    file.write(json.dumps([step + 1, clips]) + "\n")
+            yield batch
+
+    def objective(self) -> Callable[..., ObjectiveOutput]:
+        """Return the objective's forward."""
+
+        def forward(objective: ContrastiveObjective, views: Sequence[Embeddings], step: int) -> ObjectiveOutput:
+            output = _judge(objective, views, step)
+            if step + 1 != self.broken_at or not _is_last():
+                return output
+            return ObjectiveOutput({name: loss * float("nan") for name, loss in output.losses.items()}, output.report)
+
+        return forward
+
+
+_load, _judge = module.loader, ContrastiveObjective.forward
+
+
+def _is_last() -> bool:
+    group = torch.distributed
+    return not group.is_initialized() or group.get_rank() == group.get_world_size() - 1
+
+
+def _still(norm: _BatchNorm, x: Tensor) -> Tensor:
+    return functional.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias, False, 0.0, norm.eps)
+
+
+def disturbed(
+    library: Path, config: RunConfig, run: Path, disturbance: Disturbance, resume: bool = False
+) -> PretrainReport | None:
+    """Pre-train, and return the report, or nothing if the run was stopped."""
+    with ExitStack() as patches:
+        patches.enter_context(patch.object(module, "loader", disturbance.loader))
+        if disturbance.broken_at:
+            patches.enter_context(patch.object(ContrastiveObjective, "forward", disturbance.objective()))
+        if disturbance.still_norms:
+            patches.enter_context(patch.object(_BatchNorm, "forward", _still))
+        try:
+            return talkies.training.pretrain(library, config, run, resume)
+        except StopError:
+            return None
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    for name in ("library", "recipe", "run"):
+        parser.add_argument(name, type=Path)
+    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--still-norms", action="store_true")
+    parser.add_argument("--batches", type=Path)
+    parser.add_argument("--stop-at", type=int)
+    parser.add_argument("--broken-at", type=int)
+    said = parser.parse_args()
+    torch.set_num_threads(1)
+    wanted = Disturbance(said.batches, said.stop_at, said.broken_at, said.still_norms)
+    try:
+        disturbed(said.library, talkies.training.resolve(str(said.recipe)), said.run, wanted, said.resume)
+    except TalkiesError as error:
+        print(error, file=sys.stderr, flush=True)
+        os._exit(error.exit_status)
