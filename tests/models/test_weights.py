@@ -229,16 +229,32 @@ def test_a_file_that_is_none_of_weights_is_refused(content: bytes, tmp_path: Pat
     assert_holds(encoder, before)
 
 
-@given(data=st.data())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_file_that_was_cut_is_refused_and_changes_nothing(tmp_path: Path, data: st.DataObject) -> None:
-    save = data.draw(st.sampled_from([saved_as_safetensors, torch.save, saved_the_old_way]))
+@pytest.mark.parametrize("save", [saved_as_safetensors, torch.save, saved_the_old_way])
+def test_a_file_that_was_cut_is_refused_and_changes_nothing(
+    save: Callable[[Tensors, Path], None], tmp_path: Path
+) -> None:
     encoder, path = fresh("audio"), tmp_path / "w"
     before = copied(encoder)
-    save(trained(encoder), path)
+    save({"blocks.0.0.weight": torch.ones(16, 1, 3, 3), "blocks.0.1.bias": torch.ones(16)}, path)
     whole = path.read_bytes()
-    path.write_bytes(whole[: data.draw(st.integers(0, len(whole) - 1))])
-    with pytest.raises(ConfigError, match="to begin from"):
+    for length in range(0, len(whole), 3):
+        path.write_bytes(whole[:length])
+        with pytest.raises(ConfigError, match=f"^{re.escape(str(path))} to begin from "):
+            load_encoder_weights(encoder, path)
+    assert_holds(encoder, before)
+
+
+@given(places=st.lists(st.tuples(st.integers(0, 1700), st.integers(0, 255)), min_size=1, max_size=3))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_file_with_other_bytes_is_refused_and_changes_nothing(tmp_path: Path, places: list[tuple[int, int]]) -> None:
+    encoder, path = fresh("audio"), tmp_path / "w"
+    before = copied(encoder)
+    saved_the_old_way({"blocks.0.0.weight": torch.ones(16, 1, 3, 3), "blocks.0.1.bias": torch.ones(16)}, path)
+    content = bytearray(path.read_bytes())
+    for place, byte in places:
+        content[place % len(content)] = byte
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=f"^{re.escape(str(path))} "):
         load_encoder_weights(encoder, path)
     assert_holds(encoder, before)
 

@@ -7,7 +7,7 @@ Shapes: `B` clips, `C T H W` pictures.
 
 from torch import Tensor, nn
 
-from talkies.models.tower import Encoder
+from talkies.models.tower import Encoder, Layers
 
 
 def _factored(channels_in: int, channels_out: int, middle: int, stride: int) -> nn.Sequential:
@@ -48,7 +48,7 @@ class R2Plus1D18(Encoder):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = nn.Sequential(
+        self.stem = Layers(
             nn.Conv3d(3, 45, (1, 7, 7), (1, 2, 2), (0, 3, 3), bias=False),
             nn.BatchNorm3d(45),
             nn.ReLU(inplace=True),

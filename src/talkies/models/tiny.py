@@ -5,19 +5,19 @@ Shapes: `B` clips, `C T H W` pictures, `F L` log-mel.
 
 from torch import Tensor, nn
 
-from talkies.models.tower import Encoder
+from talkies.models.tower import Encoder, Layers
 
 _Triple = tuple[int, int, int]
 
 
 def _conv3d(channels_in: int, channels_out: int, kernel: _Triple, stride: _Triple, padding: _Triple) -> nn.Module:
     conv = nn.Conv3d(channels_in, channels_out, kernel, stride, padding, bias=False)
-    return nn.Sequential(conv, nn.BatchNorm3d(channels_out), nn.ReLU(inplace=True))
+    return Layers(conv, nn.BatchNorm3d(channels_out), nn.ReLU(inplace=True))
 
 
 def _conv2d(channels_in: int, channels_out: int, stride: int) -> nn.Module:
     conv = nn.Conv2d(channels_in, channels_out, 3, stride, 1, bias=False)
-    return nn.Sequential(conv, nn.BatchNorm2d(channels_out), nn.ReLU(inplace=True))
+    return Layers(conv, nn.BatchNorm2d(channels_out), nn.ReLU(inplace=True))
 
 
 class TinyVideo(Encoder):

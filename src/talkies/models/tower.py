@@ -50,6 +50,15 @@ class Encoder(nn.Module, ABC):
             x = outputs[stage] = self._through(block, x)
         return outputs
 
+    def compile_parts(self, backend: str = "inductor") -> None:
+        """Compile each block where it is; names of weights stay as they are.
+
+        Each has graphs of its own. Blocks of one class would else share PyTorch's few, and those that come last run
+        uncompiled, or differently when they are run again for `recompute`, which is an error.
+        """
+        for _, block in self.parts():
+            block.compile(backend=backend, isolate_recompiles=True)
+
     def _through(self, block: nn.Module, x: Tensor) -> Tensor:
         if not (self.recompute and self.training and torch.is_grad_enabled()):
             return cast("Tensor", block(x))
@@ -62,6 +71,16 @@ class Encoder(nn.Module, ABC):
             context_fn=lambda: (nullcontext(), still_norms(block)),
         )
         return cast("Tensor", again)
+
+
+class Layers(nn.Sequential):
+    """Layers in a row, as a block that can be compiled: of PyTorch's own classes its compiler compiles no whole."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return what the last layer gives."""
+        for layer in self:
+            x = layer(x)
+        return x
 
 
 @contextmanager

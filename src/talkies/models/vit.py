@@ -154,5 +154,5 @@ def _tokens(patches: Tensor, dtype: torch.dtype) -> Tensor:
     They are of the weights' `dtype`, so that in mixed precision what the blocks add up is added in full.
     """
     # Positions are computed at each call: it takes microseconds, and nothing made in inference mode stays for training.
-    x_BND = patches.flatten(2).transpose(1, 2).to(dtype)
+    x_BND = patches.flatten(2).transpose(1, 2)
     return x_BND + positions(patches.shape[2:], x_BND.shape[2], x_BND.device).to(dtype)
