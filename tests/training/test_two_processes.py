@@ -1,39 +1,89 @@
-"""One run by two processes of this machine: launched, joined, and written down once."""
+"""One run by two processes: launched by talkies or by `torchrun`, joined, and written down once."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from several_processes import free_port, run_all, run_one, talkies, torchrun
 
 from talkies.config import to_yaml
 from talkies.library import Library
 from talkies.models import RunFolder
 from talkies.training import RunConfig
+from talkies.training.metrics import read_metrics
 
-WATCHDOG_SECONDS = 120
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("two-processes")]  # the run is made once
+Config = Callable[..., RunConfig]
+TIMED = ("clips_per_second", "times_real_time", "data_wait_share")
 
 
-@pytest.mark.slow
-def test_two_processes_share_the_batches_of_one_run(
-    library: Library, small: Callable[..., RunConfig], tmp_path: Path
-) -> None:
-    run, recipe = tmp_path / "run", tmp_path / "recipe.yaml"
-    recipe.write_text(to_yaml(small("training.devices=2", "training.steps=2")))
-    command = [sys.executable, "-m", "talkies", "pretrain", "--library", str(library.root), "--recipe", str(recipe)]
-    command += ["--run", str(run), "--json"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=WATCHDOG_SECONDS)
-    assert done.returncode == 0, done.stderr
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+def learnt(run: Path) -> list[dict[str, float]]:
+    lines = read_metrics(run / "metrics.jsonl")
+    return [{name: value for name, value in line.items() if name not in TIMED} for line in lines]
+
+
+def arguments(library: Library, config: RunConfig, folder: Path) -> list[str | Path]:
+    """What `talkies pretrain` is to be told, to train into `folder/run`."""
+    (folder / "recipe.yaml").write_text(to_yaml(config))
+    return ["--library", library.root, "--recipe", folder / "recipe.yaml", "--run", folder / "run"]
+
+
+@pytest.fixture(scope="module")
+def two(library: Library, small: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run of two processes that talkies launched; read only."""
+    folder = tmp_path_factory.mktemp("two")
+    config = small("training.devices=2", "training.steps=2")
+    status, _, messages = run_one(talkies(*arguments(library, config, folder)), folder)
+    assert status == 0, messages
+    return folder / "run"
+
+
+def test_two_processes_share_the_batches_of_one_run(two: Path) -> None:
+    lines = read_metrics(two / "metrics.jsonl")
     assert [line["step"] for line in lines] == [1, 2]
     # Each process has one film of four clips; the negatives are those of both.
     assert [line["within_film_share"] for line in lines] == pytest.approx([3 / 7] * 2, abs=1e-6)
+    assert [line["negatives"] for line in lines] == [7, 7]
     for line in lines:
         assert line["loss_within_film"] + line["loss_which_film"] == pytest.approx(line["cross_entropy"], abs=1e-6)
-    checkpoints = RunFolder(run).checkpoints()
+    checkpoints = RunFolder(two).checkpoints()
     assert [checkpoint.step for checkpoint in checkpoints] == [0, 2]
     assert checkpoints[0].state().stamp != checkpoints[1].state().stamp
+
+
+def test_a_run_that_exists_is_refused_before_a_second_process_is_begun(
+    two: Path, library: Library, small: Config, tmp_path: Path
+) -> None:
+    config = small("training.devices=2", "training.steps=2")
+    command = talkies(*arguments(library, config, tmp_path)[:-1], two)
+    status, _, messages = run_one(command, tmp_path)
+    assert status == 2
+    assert messages == f"talkies: {two} exists; go on with it with --resume, or name a new folder\n"
+
+
+def test_torchrun_says_how_many_processes_there_are_and_not_the_config(
+    two: Path, library: Library, small: Config, tmp_path: Path
+) -> None:
+    """Batch norms see each process's share, so the numbers tell how many there were."""
+    said = arguments(library, small("training.devices=1", "training.steps=2"), tmp_path)
+    port = str(free_port())
+    status, _, messages = run_one(torchrun("--nproc-per-node", "2", "--master-port", port, arguments=said), tmp_path)
+    assert status == 0, messages
+    assert learnt(tmp_path / "run") == learnt(two)
+    assert RunFolder(tmp_path / "run").checkpoint().state().stamp == RunFolder(two).checkpoint().state().stamp
+
+
+def test_two_machines_with_a_process_each_share_one_run_and_the_first_writes_it(
+    two: Path, library: Library, small: Config, tmp_path: Path
+) -> None:
+    said = [*arguments(library, small("training.devices=1", "training.steps=2"), tmp_path), "--json"]
+    where = ("--nnodes", "2", "--nproc-per-node", "1", "--master-addr", "127.0.0.1", "--master-port", str(free_port()))
+    commands = [torchrun(*where, "--node-rank", str(number), arguments=said) for number in (0, 1)]
+    done = run_all(commands, tmp_path)
+    assert [status for status, _, _ in done] == [0, 0], done
+    assert learnt(tmp_path / "run") == learnt(two)
+    assert [checkpoint.step for checkpoint in RunFolder(tmp_path / "run").checkpoints()] == [0, 2]
+    assert len(list((tmp_path / "run" / "tensorboard").iterdir())) == 1
+    stamps = {json.loads(out)["model"] for _, out, _ in done if out}
+    assert stamps == {RunFolder(two).checkpoint().state().stamp}
