@@ -29,8 +29,8 @@ from talkies.training.metrics import read_metrics
 CPU = {
     "eager float32, contiguous": ("channels_last=false",),
     "eager float32, channels-last": ("channels_last=true",),
-    "fast convolutions": ("fast_convolutions=true", "channels_last=true"),
-    "fast convolutions, compiled": ("fast_convolutions=true", "channels_last=true", "compile=true"),
+    "fast convolutions": ("cpu_convolutions=winograd",),
+    "fast convolutions, compiled": ("cpu_convolutions=winograd", "compile=true"),
 }
 GPU = {
     "eager float32, contiguous": ("precision=32-true", "channels_last=false"),
@@ -41,7 +41,7 @@ GPU = {
     "bf16, channels-last, compiled": ("precision=bf16-mixed", "channels_last=true", "compile=true"),
     "bf16, channels-last, compiled, two passes": ("precision=bf16-mixed", "compile=true", "chunk_clips=64"),
 }
-PLAIN = ("precision=32-true", "compile=false", "chunk_clips=null")
+PLAIN = ("precision=32-true", "compile=false", "chunk_clips=null", "cpu_convolutions=direct")
 _HOPPER = {"32-true": 67, "tf32": 494, "bf16-mixed": 989}  # TFLOP/s, dense, as the maker says
 PEAK_TFLOPS = {"H200": _HOPPER, "H100": _HOPPER}
 FILMS = 4

@@ -11,6 +11,7 @@ from talkies.models.weights import (
     load_encoder_weights,
     parse_init,
 )
+from talkies.models.winograd import fast_on_cpu, keep_freed_memory
 
 __all__ = [
     "AUDIO_ENCODERS",
@@ -29,6 +30,8 @@ __all__ = [
     "TwoTower",
     "build_model",
     "export_weights",
+    "fast_on_cpu",
+    "keep_freed_memory",
     "load_encoder_weights",
     "parse_init",
     "stamp_of",

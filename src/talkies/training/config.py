@@ -36,8 +36,10 @@ class TrainingConfig(Config):
     `devices` train on each machine, each with its own share of the batch (under `torchrun`, its processes do). With
     `chunk_clips` a device encodes so many clips at a time, twice, and still all clips of the batch are each other's
     negatives: gradient caching (Gao et al. 2021, arXiv:2101.06983). `activation_checkpointing` keeps less in memory
-    and computes it again. `sync_batch_norm` takes the statistics over all devices. `ema_decay` also keeps a moving
-    average of the weights, which then is what encodes films. `trackers` are told all that is logged.
+    and computes it again. `cpu_convolutions` says how a CPU computes those of R(2+1)D-18: `winograd` takes fewer
+    multiplications, and a C++ compiler once. `sync_batch_norm` takes the statistics over all devices. `ema_decay`
+    also keeps a moving average of the weights, which then is what encodes films. `trackers` are told all that is
+    logged.
     """
 
     steps: Annotated[int, Field(ge=1)]
@@ -52,6 +54,7 @@ class TrainingConfig(Config):
     precision: Literal["32-true", "tf32", "bf16-mixed"] = "32-true"
     channels_last: bool = True
     compile: bool = False
+    cpu_convolutions: Literal["direct", "winograd"] = "direct"
     activation_checkpointing: bool = False
     sync_batch_norm: bool = False
     chunk_clips: Annotated[int, Field(ge=1)] | None = None

@@ -51,10 +51,14 @@ def check_devices(config: RunConfig) -> None:
             f"the {config.sampling.batch_clips} clips of a batch (sampling.films_per_batch × clips_per_film) must "
             f"divide among the {beside * machines} processes; change either"
         )
-    if training.compile and device_of(training) == "cpu" and not shutil.which(os.environ.get("CXX", "g++")):
-        raise ConfigError(
-            "training.compile needs a C++ compiler on a CPU, and there is no g++; install it, or leave compile out"
-        )
+    for wants, setting in (
+        (training.compile, "training.compile=false"),
+        (training.cpu_convolutions == "winograd", "training.cpu_convolutions=direct"),
+    ):
+        if wants and device_of(training) == "cpu" and not shutil.which("g++"):
+            raise ConfigError(
+                f"on a CPU this recipe needs a C++ compiler, g++, which is not here; install it or set {setting}"
+            )
     _check_precision(training)
     if device_of(training) == "cpu":
         _check_cpu(training, beside * machines)

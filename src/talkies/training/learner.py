@@ -7,7 +7,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.wrappers import _FabricOptimizer
 from torch import nn
 
-from talkies.models import TwoTower, build_model
+from talkies.models import TwoTower, build_model, fast_on_cpu, keep_freed_memory
 from talkies.objectives import ContrastiveObjective
 from talkies.training.average import MovingAverage
 from talkies.training.config import RunConfig
@@ -43,6 +43,9 @@ class Learner:
         torch.backends.cudnn.allow_tf32 = training.precision == "tf32"
         if training.sync_batch_norm and fabric.world_size > 1:
             system = nn.SyncBatchNorm.convert_sync_batchnorm(system)  # type: ignore[no-untyped-call]
+        if training.cpu_convolutions == "winograd" and fabric.device.type == "cpu":
+            fast_on_cpu(system.model)
+            keep_freed_memory()
         for encoder in (system.model.video, system.model.audio):
             encoder.recompute = training.activation_checkpointing
             if training.compile:

@@ -25,7 +25,7 @@ from talkies.training.trackers import check_trackers
 
 _MAY_CHANGE = {
     *("steps", "log_every", "checkpoint_every", "keep", "trackers"),
-    *("device", "devices", "strategy", "compile", "activation_checkpointing"),
+    *("device", "devices", "strategy", "compile", "cpu_convolutions", "activation_checkpointing"),
 }
 
 
