@@ -2,17 +2,20 @@
 
     python benchmarks/step.py [--clips N] [--rounds N] [--library LIB]
 
-Writes `benchmarks/results/step_<hardware>_<date>.md`. A step is all of it: transforms, both encoders, objective,
-gradients, optimiser. Ratios are medians over rounds, each of one step of every configuration. On a GPU also the share
-of the chip's arithmetic that the model's own multiplications use, and with `--library` the share of a training's time
-that is spent waiting for the real loader.
+Writes `benchmarks/results/step_<device>_<hardware>_<date>.md`. A step is all of it: transforms, both encoders,
+objective, gradients, optimiser. Ratios are medians over rounds, each of one step of every configuration; each has a
+process of its own, stopped while it is not its turn. On a GPU also the share of the chip's arithmetic that the model's
+own multiplications use, and with `--library` the share of a training's time that is spent waiting for the loader.
 """
 
 import argparse
+import multiprocessing
+import os
+import signal
 import statistics
 import tempfile
 import time
-from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import torch
@@ -47,18 +50,6 @@ PEAK_TFLOPS = {"H200": _HOPPER, "H100": _HOPPER}
 FILMS = 4
 
 
-@dataclass
-class Contender:
-    """One configuration, set up to learn, and what its steps took."""
-
-    name: str
-    config: RunConfig
-    learner: Learner
-    seconds: list[float]
-    warm_up_seconds: float = 0.0
-    peak_bytes: int = 0
-
-
 def main() -> None:
     """Measure in turns and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -67,16 +58,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=10 if gpu else 5)
     parser.add_argument("--library", type=Path, default=None)
     wanted = parser.parse_args()
-    configurations = GPU if gpu else CPU
-    batch = random_batch(wanted.clips)
-    contenders = [contender(name, settings, wanted.clips) for name, settings in configurations.items()]
-    for each in contenders:
-        each.warm_up_seconds = step(each, batch) + step(each, batch)
-    for _ in range(wanted.rounds):
-        for each in contenders:
-            each.seconds.append(step(each, batch))
-    flops = flops_of(contenders[0].config, wanted.clips)
-    sections = table(contenders, wanted.clips, flops)
+    contenders = (one_by_one if gpu else in_turns)(GPU if gpu else CPU, wanted.clips, wanted.rounds)
+    sections = table(contenders, wanted.clips, flops_of(contenders[0].config, wanted.clips))
     if wanted.library:
         sections += ["", waiting(wanted.library, contenders[-1].config, gpu)]
     device = torch.cuda.get_device_name() if gpu else hardware()
@@ -84,15 +67,71 @@ def main() -> None:
     write_results("step_" + ("gpu" if gpu else "cpu"), title, sections)
 
 
-def contender(name: str, settings: tuple[str, ...], clips: int) -> Contender:
-    """Return a configuration set up to learn."""
-    overrides = [f"training.{setting}" for setting in (*PLAIN, *settings)]
-    films = min(FILMS, clips // 2)
-    sizes = [f"sampling.films_per_batch={films}", f"sampling.clips_per_film={clips // films}"]
-    config = resolve("r2plus1d18", [*sizes, *overrides])
+def in_turns(configurations: dict[str, tuple[str, ...]], clips: int, rounds: int) -> list["Contender"]:
+    """Return all configurations, measured in rounds: on a CPU, whose speed changes with what else it does."""
+    contenders = [Contender(name, settings, clips) for name, settings in configurations.items()]
+    for _ in range(rounds):
+        for each in contenders:
+            each.step()
+    for each in contenders:
+        each.end()
+    return contenders
+
+
+def one_by_one(configurations: dict[str, tuple[str, ...]], clips: int, rounds: int) -> list["Contender"]:
+    """Return all configurations, measured one after the other: a GPU has no room for all of them at once."""
+    contenders = []
+    for name, settings in configurations.items():
+        each = Contender(name, settings, clips)
+        for _ in range(rounds):
+            each.step()
+        each.end()
+        contenders.append(each)
+    return contenders
+
+
+class Contender:
+    """One configuration, in a process of its own; what its steps took."""
+
+    def __init__(self, name: str, settings: tuple[str, ...], clips: int) -> None:
+        self.name, self.config = name, config_of(settings, clips)
+        self.seconds: list[float] = []
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=serve, args=(theirs, self.config, clips), daemon=True)
+        self._process.start()
+        self.warm_up_seconds, self.peak_bytes = self._pipe.recv()
+        os.kill(self._process.pid, signal.SIGSTOP)
+
+    def step(self) -> None:
+        """Take one more step."""
+        os.kill(self._process.pid, signal.SIGCONT)
+        self._pipe.send(True)
+        seconds, self.peak_bytes = self._pipe.recv()
+        self.seconds.append(seconds)
+        os.kill(self._process.pid, signal.SIGSTOP)
+
+    def end(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.join()
+
+
+def serve(pipe: Connection, config: RunConfig, clips: int) -> None:
+    """Take two steps to warm up, and then one whenever it is asked for; tell the seconds and the most bytes."""
     fabric = make_fabric(config.training)
     fabric.launch()
-    return Contender(name, config, Learner(fabric, build_system(config, 16, 16_000), config), [])
+    learner, batch = Learner(fabric, build_system(config, 16, 16_000), config), random_batch(clips)
+    pipe.send((step(learner, batch)[0] + step(learner, batch)[0], 0))
+    while pipe.recv():
+        pipe.send(step(learner, batch))
+
+
+def config_of(settings: tuple[str, ...], clips: int) -> RunConfig:
+    """Return the recipe with these settings of its training, for so many clips."""
+    films = min(FILMS, clips // 2)
+    sizes = [f"sampling.films_per_batch={films}", f"sampling.clips_per_film={clips // films}"]
+    return resolve("r2plus1d18", [*sizes, *(f"training.{setting}" for setting in (*PLAIN, *settings))])
 
 
 def random_batch(clips: int) -> ClipBatch:
@@ -107,24 +146,21 @@ def random_batch(clips: int) -> ClipBatch:
     )
 
 
-def step(each: Contender, batch: ClipBatch) -> float:
-    """Take a step and return how long it took."""
+def step(learner: Learner, batch: ClipBatch) -> tuple[float, int]:
+    """Take a step; return how long it took, and the most bytes that a GPU had for it."""
     gpu = torch.cuda.is_available()
-    torch.set_float32_matmul_precision("high" if each.config.training.precision == "tf32" else "highest")
-    torch.backends.cudnn.allow_tf32 = each.config.training.precision == "tf32"
     if gpu:
         batch = batch.to("cuda")
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
-    learner, begun = each.learner, time.perf_counter()
+    begun = time.perf_counter()
     learner.wrapped_optimiser.zero_grad()
     learner.stepper.backward(batch, learner.stepper.augmentations(batch, 0, 0), 0)
     learner.stepper.gradient_norm().item()
     learner.wrapped_optimiser.step()
     if gpu:
         torch.cuda.synchronize()
-        each.peak_bytes = max(each.peak_bytes, torch.cuda.max_memory_allocated())
-    return time.perf_counter() - begun
+    return time.perf_counter() - begun, torch.cuda.max_memory_allocated() if gpu else 0
 
 
 def flops_of(config: RunConfig, clips: int) -> float:

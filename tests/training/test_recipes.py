@@ -12,8 +12,17 @@ from talkies.models import build_model
 from talkies.training import recipe_names, resolve
 
 
-def test_the_package_ships_a_recipe_for_two_cores_and_a_full_size_one() -> None:
-    assert recipe_names() == ["r2plus1d18", "tiny"]
+def test_the_package_ships_these_recipes() -> None:
+    arms = ["random", "within-film", "within-film-positives"]
+    assert recipe_names() == sorted(["r2plus1d18", "r2plus1d18-8gpu", "tiny", "vit-s", *arms])
+
+
+@pytest.mark.parametrize("arm", ["random", "within-film-positives"])
+def test_the_comparison_arms_differ_from_one_another_in_their_sampling_alone(arm: str) -> None:
+    one, other = resolve("within-film").model_dump(), resolve(arm).model_dump()
+    assert one.pop("sampling") != other.pop("sampling")
+    assert one == other
+    assert resolve("within-film").sampling.batch_clips == resolve(arm).sampling.batch_clips == 256
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -66,7 +75,7 @@ def test_a_recipe_file_is_read_as_a_shipped_one_is(tmp_path: Path) -> None:
 
 
 def test_an_unknown_recipe_is_answered_with_the_nearest_and_all() -> None:
-    with pytest.raises(ConfigError, match=r"no recipe 'tiney'.*did you mean 'tiny'\?.*there are: r2plus1d18, tiny"):
+    with pytest.raises(ConfigError, match=r"no recipe 'tiney'.*did you mean 'tiny'\?.*there are: .*r2plus1d18.*, tiny"):
         resolve("tiney")
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-import torch
 from disturbed_training import Disturbance, disturbed
 from several_processes import SCRIPT, run_one
 
@@ -21,9 +20,7 @@ from talkies.config import to_yaml
 from talkies.library import Library
 from talkies.models import RunFolder
 from talkies.training import RunConfig
-from talkies.training.learner import build_system
 from talkies.training.metrics import read_metrics
-from talkies.training.step import Stepper
 
 pytestmark = [pytest.mark.xdist_group("world-sizes")]  # the runs are made once
 Config = Callable[..., RunConfig]
@@ -153,49 +150,3 @@ def test_if_one_process_has_a_loss_that_is_no_number_all_stop_and_say_so(
     ]
     assert [line["step"] for line in lines_of(run)] == [1, 2]
     assert [checkpoint.step for checkpoint in RunFolder(run).checkpoints()] == [0, 2]
-
-
-class Place(NamedTuple):
-    """A process's place among those that train."""
-
-    global_rank: int
-    world_size: int
-
-
-def parts_of(augmentation: Any) -> dict[str, torch.Tensor]:
-    """All tensors in an augmentation by the way to them."""
-    found: dict[str, torch.Tensor] = {}
-    for name in getattr(augmentation, "__dataclass_fields__", {}):
-        value = getattr(augmentation, name)
-        found |= (
-            {name: value} if isinstance(value, torch.Tensor) else {f"{name}.{n}": t for n, t in parts_of(value).items()}
-        )
-    return found
-
-
-@pytest.mark.parametrize("ranks", [2, 4])
-def test_a_clip_is_augmented_alike_however_many_processes_there_are(
-    ranks: int, library: Library, small: Config
-) -> None:
-    config = small(*AUGMENTED, "transforms.video.hue=0.1", "objective.within_modal_weight=1")
-    clips = open_for_training(library.root, config.clip, config.sampling, config.training.seed)
-    system = build_system(config, clips.profile.fps, clips.profile.audio_rate_hz)
-    numbers = {film_id: number for number, film_id in enumerate(clips.plan.films.film_ids)}
-    batch = clips.source.batch(list(clips.plan.batch(0)), numbers)
-    share = len(batch) // ranks
-
-    def drawn(place: Place, step: int) -> list[dict[str, torch.Tensor]]:
-        own = batch[place.global_rank * share : (place.global_rank + 1) * share] if place.world_size > 1 else batch
-        stepper = Stepper(place, None, system, None)  # type: ignore[arg-type]
-        return [parts_of(augmentation) for augmentation in stepper.augmentations(own, 0, step)]
-
-    whole = drawn(Place(0, 1), 5)
-    shares = [drawn(Place(rank, ranks), 5) for rank in range(ranks)]
-    assert len(whole) == 2
-    for view, expected in enumerate(whole):
-        assert len(expected) >= 8
-        for name, tensor in expected.items():
-            assert torch.equal(torch.cat([share[view][name] for share in shares]), tensor), name
-    other = drawn(Place(0, 1), 6)
-    assert not torch.equal(whole[0]["video.crops.top_B"], whole[1]["video.crops.top_B"])
-    assert not torch.equal(whole[0]["video.crops.top_B"], other[0]["video.crops.top_B"])
