@@ -49,8 +49,7 @@ class Learner:
         for encoder in (system.model.video, system.model.audio):
             encoder.recompute = training.activation_checkpointing
             if training.compile:
-                for _, block in encoder.parts():
-                    block.compile()
+                encoder.compile_parts()
         wrapped = fabric.setup_module(system)
         for method in METHODS:
             wrapped.mark_forward_method(method)
