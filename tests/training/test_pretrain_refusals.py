@@ -1,14 +1,19 @@
 """What pre-training refuses, and what it leaves when it fails: nothing half-written."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from talkies.core import ConfigError, LibraryError, PlanError, RunError, UsageError
 from talkies.library import Library
-from talkies.training import PretrainReport, RunConfig, pretrain
+from talkies.models import Init, RunFolder
+from talkies.training import PretrainReport, RunConfig, pretrain, trackers
+
+training = sys.modules["talkies.training.pretrain"]
 
 Config = Callable[..., RunConfig]
 Files = Callable[[Path], dict[str, bytes]]
@@ -57,6 +62,143 @@ def test_more_devices_than_the_machine_has_are_refused(
     with pytest.raises(ConfigError, match=r"training\.devices is 2, this machine has 1 CUDA devices; lower it"):
         pretrain(library.root, small("training.device=auto", "training.devices=2"), tmp_path / "run")
     assert list(tmp_path.iterdir()) == []
+
+
+NOT_HERE = [
+    (
+        ("training.precision=bf16-mixed",),
+        r"training\.precision is bf16-mixed and this machine's processor has no bf16 arithmetic; set it to 32-true",
+    ),
+    (
+        ("training.precision=tf32",),
+        r"training\.precision is tf32, which CUDA devices have and a CPU has not; set it to 32-true",
+    ),
+    (("training.strategy=fsdp",), r"training\.strategy is fsdp, which is for CUDA devices; on a CPU set it to ddp"),
+    (
+        ("training.sync_batch_norm=true", "training.devices=2"),
+        r"training\.sync_batch_norm is for CUDA devices; on CPUs leave it out, or train in one process",
+    ),
+    (
+        ("training.compile=true",),
+        r"needs a C\+\+ compiler, g\+\+, which is not here; install it or set training\.compile=false",
+    ),
+    (
+        ("training.trackers=[tensorboard, wandb]",),
+        r"training\.trackers has wandb, which is not installed; pip install 'talkies\[wandb\]', or leave it out",
+    ),
+    (("training.trackers=[mlflow]",), r"training\.trackers has mlflow, which is not installed; pip install"),
+]
+
+
+@pytest.mark.parametrize(("overrides", "sentence"), NOT_HERE)
+def test_what_this_machine_has_not_is_refused_before_any_work(
+    overrides: tuple[str, ...],
+    sentence: str,
+    library: Library,
+    small: Config,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    monkeypatch.setattr("shutil.which", lambda program: None)
+    monkeypatch.setattr(trackers, "find_spec", lambda name: None)
+    monkeypatch.setattr(training, "open_for_training", lambda *_: pytest.fail("the library was opened"))
+    with pytest.raises(ConfigError, match=rf"{sentence}[^\n]*$"):
+        pretrain(library.root, small(*overrides), tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_batch_that_does_not_divide_among_torchruns_processes_is_refused(
+    library: Library, small: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"TORCHELASTIC_RUN_ID": "none", "LOCAL_WORLD_SIZE": "1", "WORLD_SIZE": "3"}.items():
+        monkeypatch.setenv(name, value)
+    sentence = r"the 8 clips of a batch \(.*\) must divide among the 3 processes; change either$"
+    with pytest.raises(ConfigError, match=sentence):
+        pretrain(library.root, small("training.devices=2"), tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_to_begin_from_and_a_run_to_go_on_with_are_refused_together(
+    library: Library, small: Config, whole_run: PretrainReport, files_of: Files
+) -> None:
+    before = files_of(whole_run.run)
+    sentence = r"whole goes on from its own weights; leave --init out, or begin a new run with it"
+    with pytest.raises(RunError, match=sentence):
+        pretrain(library.root, small(), whole_run.run, resume=True, init=Init(video=whole_run.run))
+    assert files_of(whole_run.run) == before
+
+
+def test_weights_that_are_not_there_are_refused(library: Library, small: Config, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none\.safetensors to begin from does not exist; name a \.safetensors file"):
+        pretrain(library.root, small(), tmp_path / "run", init=Init(audio=tmp_path / "none.safetensors"))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("tower", ["video", "audio"])
+def test_weights_of_another_shape_are_refused_by_name(
+    tower: str, library: Library, small: Config, whole_run: PretrainReport, tmp_path: Path
+) -> None:
+    weights = load_file(RunFolder(whole_run.run).checkpoint().folder / "model.safetensors")
+    name = next(name for name in weights if name.startswith(f"model.{tower}.") and weights[name].ndim > 1)
+    save_file({**weights, name: weights[name][:-1].contiguous()}, tmp_path / "other.safetensors")
+    with pytest.raises(ConfigError, match=rf"^{name.removeprefix(f'model.{tower}.')} in .*other\.safetensors is \["):
+        pretrain(library.root, small(), tmp_path / "run", init=Init(**{tower: tmp_path / "other.safetensors"}))
+    assert [path.name for path in tmp_path.iterdir()] == ["other.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        (
+            ("sampling.widest_window_seconds=6", "objective.mask_nearer_than_seconds=6"),
+            r"mask_nearer_than_seconds must be under sampling\.widest_window_seconds, got 6 and 6",
+        ),
+        (
+            (
+                "sampling.schedule=[{from_step: 2, clips_per_film: 1}]",
+                "objective.cross_film_schedule=[{at_step: 3, cross_film_weight: 0}]",
+            ),
+            r"with sampling\.clips_per_film = 1 there are no within-film negatives, .* set the weight to 1",
+        ),
+        (
+            (
+                "objective.cross_film_weight=0",
+                "sampling.clips_per_film=1",
+                "sampling.schedule=[{from_step: 2, clips_per_film: 2}]",
+                "objective.cross_film_schedule=[{at_step: 2, cross_film_weight: 1}]",
+            ),
+            r"with sampling\.clips_per_film = 1 there are no within-film negatives",
+        ),
+        (
+            ("objective.cross_film_schedule=[{at_step: 3, cross_film_weight: 1}, {at_step: 2, cross_film_weight: 0}]",),
+            r"the points of cross_film_schedule must come in the order of their steps, got \[3, 2\]",
+        ),
+        (
+            ("sampling.schedule=[{from_step: 3, clips_per_film: 1}, {from_step: 3, clips_per_film: 2}]",),
+            r"the stages of a schedule must come in the order of their steps, got \[3, 3\]",
+        ),
+        (("training.devices=3",), r"the 8 clips of a batch must divide among training\.devices, got 3"),
+        (("optimiser.kind=adam",), r"'optimiser\.kind' got 'adam': input should be 'adamw', 'sgd' or 'lars'"),
+        (("optimiser.momentum=1",), r"'optimiser\.momentum' got 1: input should be less than 1"),
+        (("training.ema_decay=1",), r"'training\.ema_decay' got 1: input should be less than 1"),
+        (("training.chunk_clips=0",), r"'training\.chunk_clips' got 0: input should be greater than or equal to 1"),
+    ],
+)
+def test_what_cannot_be_is_refused_when_the_config_is_made(
+    overrides: tuple[str, ...], sentence: str, small: Config
+) -> None:
+    with pytest.raises(ConfigError, match=rf"{sentence}[^\n]*$"):
+        small(*overrides)
+
+
+def test_schedules_that_leave_each_step_some_negatives_are_taken(small: Config) -> None:
+    config = small(
+        "objective.cross_film_weight=0",
+        "sampling.schedule=[{from_step: 2, clips_per_film: 1}]",
+        "objective.cross_film_schedule=[{at_step: 1, cross_film_weight: 0}, {at_step: 2, cross_film_weight: 0.5}]",
+    )
+    assert config.objective.weight_at(2) == 0.5
 
 
 def test_a_folder_that_is_no_library_is_refused(small: Config, tmp_path: Path) -> None:
