@@ -84,6 +84,7 @@ def load_encoder(run: Path, step: int | None = None) -> ClipEncoder:
         model.load_state_dict(own)
     except RuntimeError as error:
         raise RunError(f"the weights in {checkpoint.folder} are not of the model in {where}") from error
+    model.video.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # the transform's layout
     profile = Profile.model_validate(record.profile)
     transform = ClipTransform(transforms, profile.audio_rate_hz)
     return ClipEncoder(model, transform, clip, profile, checkpoint.state().stamp, run, checkpoint.step)

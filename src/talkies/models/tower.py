@@ -7,6 +7,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from inspect import signature
 from typing import ClassVar, Literal, cast
 
 import torch
@@ -14,6 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
+
+_GRAPHS = 64  # of all blocks of one class
 
 Tower = Literal["video", "audio"]
 
@@ -56,8 +59,11 @@ class Encoder(nn.Module, ABC):
         Each has graphs of its own. Blocks of one class would else share PyTorch's few, and those that come last run
         uncompiled, or differently when they are run again for `recompute`, which is an error.
         """
+        alone = {"isolate_recompiles": True} if "isolate_recompiles" in signature(torch.compile).parameters else {}
+        if not alone:  # an older PyTorch: all share their graphs, so let there be enough for all
+            torch._dynamo.config.cache_size_limit = max(torch._dynamo.config.cache_size_limit, _GRAPHS)
         for _, block in self.parts():
-            block.compile(backend=backend, isolate_recompiles=True)
+            block.compile(backend=backend, **alone)
 
     def _through(self, block: nn.Module, x: Tensor) -> Tensor:
         if not (self.recompute and self.training and torch.is_grad_enabled()):

@@ -1,7 +1,7 @@
 """The verb: a library and a recipe in, a run out."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -11,9 +11,8 @@ from lightning_fabric import Fabric
 
 from talkies.clips import TrainingClips, loader, open_for_training
 from talkies.config import check, read_yaml, to_yaml
-from talkies.core import RunError, is_remote, write_atomically
+from talkies.core import ClipRequest, RunError, is_remote, write_atomically
 from talkies.models import Init, LoadedWeights, RunFolder, RunRecord, load_encoder_weights, stamp_of
-from talkies.sampling import BatchRequests
 from talkies.training.checkpoints import Checkpoints
 from talkies.training.config import RunConfig
 from talkies.training.devices import check_devices, make_fabric
@@ -163,7 +162,7 @@ def _metrics(
     return MetricsLog(folder, start, config.training.trackers, config.model_dump(mode="json"))
 
 
-def _not_finite(folder: RunFolder, batch: BatchRequests, what: str, step: int, *, writes: bool) -> str:
+def _not_finite(folder: RunFolder, batch: Sequence[ClipRequest], what: str, step: int, *, writes: bool) -> str:
     """Write down the batch that gave no finite number, and return the sentence to stop with."""
     clips = [
         {
