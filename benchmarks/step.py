@@ -32,8 +32,8 @@ from talkies.training.metrics import read_metrics
 CPU = {
     "eager float32, contiguous": ("channels_last=false",),
     "eager float32, channels-last": ("channels_last=true",),
-    "fast convolutions": ("cpu_convolutions=winograd",),
-    "fast convolutions, compiled": ("cpu_convolutions=winograd", "compile=true"),
+    "Winograd convolutions": ("cpu_convolutions=winograd",),
+    "Winograd convolutions, compiled": ("cpu_convolutions=winograd", "compile=true"),
 }
 GPU = {
     "eager float32, contiguous": ("precision=32-true", "channels_last=false"),
