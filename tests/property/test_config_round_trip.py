@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from talkies.clips import ClipConfig, LoaderConfig, SamplingConfig
 from talkies.config import apply_overrides, check, known_keys, to_yaml
 from talkies.models import AUDIO_ENCODERS, VIDEO_ENCODERS, ModelConfig
-from talkies.objectives import ObjectiveConfig
+from talkies.objectives import ObjectiveConfig, WeightPoint
 from talkies.sampling import Stage
 from talkies.training.config import OptimiserConfig, RunConfig, TrainingConfig
 from talkies.transforms import AudioTransformConfig, TransformConfig, VideoTransformConfig
@@ -55,11 +55,28 @@ models = st.builds(
     embedding_dim=dims,
     hidden_dim=dims,
 )
+at_steps = st.lists(st.integers(1), max_size=3, unique=True).map(sorted)
+points = at_steps.flatmap(
+    lambda steps: st.tuples(*(st.builds(WeightPoint, at_step=st.just(step), cross_film_weight=share) for step in steps))
+)
 objectives = st.builds(
-    ObjectiveConfig, cross_film_weight=share, temperature=st.floats(0.01, 10), learn_temperature=st.booleans()
+    ObjectiveConfig,
+    cross_film_weight=share,
+    cross_film_weighs=st.sampled_from(["term", "negatives"]),
+    cross_film_schedule=points,
+    temperature=st.floats(0.01, 10),
+    learn_temperature=st.booleans(),
+    mask_nearer_than_seconds=st.just(0.0),
+    within_film_positives_seconds=st.floats(0, allow_infinity=False),
+    within_modal_weight=st.floats(0, 10),
+    block_clips=st.none() | st.integers(1),
 )
 optimisers = st.builds(
     OptimiserConfig,
+    kind=st.sampled_from(["adamw", "sgd", "lars"]),
+    momentum=st.floats(0, 1, exclude_max=True),
+    beta2=st.floats(0, 1, exclude_max=True),
+    longest_gradient=st.none() | st.floats(0, exclude_min=True, allow_infinity=False),
     learning_rate=st.floats(0, exclude_min=True, allow_infinity=False),
     weight_decay=st.floats(0, allow_infinity=False),
     warmup_steps=st.integers(0),
@@ -92,7 +109,17 @@ def runs(draw: st.DrawFn) -> RunConfig:
         keep=draw(st.integers(1)),
         device=draw(st.sampled_from(["auto", "cpu", "cuda"])),
         devices=devices,
-        precision=draw(st.sampled_from(["32-true", "bf16-mixed"])),
+        best_by=draw(st.sampled_from(["loss", "cross_entropy", "accuracy_within_film", "accuracy_which_film"])),
+        strategy=draw(st.sampled_from(["ddp", "fsdp"])),
+        precision=draw(st.sampled_from(["32-true", "tf32", "bf16-mixed"])),
+        channels_last=draw(st.booleans()),
+        compile=draw(st.booleans()),
+        cpu_convolutions=draw(st.sampled_from(["direct", "winograd"])),
+        activation_checkpointing=draw(st.booleans()),
+        sync_batch_norm=draw(st.booleans()),
+        chunk_clips=draw(st.none() | st.integers(1)),
+        ema_decay=draw(st.none() | st.floats(0, 1, exclude_min=True, exclude_max=True)),
+        trackers=tuple(draw(st.sets(st.sampled_from(["tensorboard", "wandb", "mlflow"])))),
     )
     return RunConfig(
         clip=draw(clips),

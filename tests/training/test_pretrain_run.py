@@ -19,13 +19,11 @@ from talkies.training.optimiser import learning_rate_at
 
 Config = Callable[..., RunConfig]
 PROMISED = {
-    "step",
-    "loss",
-    "loss_within_film",
-    "loss_which_film",
-    "temperature",
-    "within_film_share",
-    "clips_per_second",
+    *("step", "loss", "loss_within_film", "loss_which_film", "cross_entropy"),
+    *("accuracy_within_film", "accuracy_which_film", "within_film_share", "negatives"),
+    *("alignment", "uniformity_video", "uniformity_audio", "norm_video", "norm_audio", "gradient_norm"),
+    *("clips_per_second", "times_real_time", "data_wait_share"),
+    *("learning_rate", "temperature", "cross_film_weight"),
 }
 
 
@@ -59,7 +57,7 @@ def test_the_record_names_the_library_its_profile_its_films_and_the_tools(
 def test_each_logged_step_has_the_promised_numbers(whole_run: PretrainReport) -> None:
     lines = lines_of(whole_run.run)
     assert [line["step"] for line in lines] == [1, 2, 3, 4, 5, 6]
-    assert all(line.keys() >= PROMISED for line in lines)
+    assert all(line.keys() == PROMISED for line in lines)
     assert all(math.isfinite(value) for line in lines for value in line.values())
     assert all(line["clips_per_second"] > 0 for line in lines)
 
@@ -78,6 +76,44 @@ def test_the_achieved_share_of_within_film_negatives_is_that_of_the_batch(whole_
     films, clips = 2, 4
     for line in lines_of(whole_run.run):
         assert line["within_film_share"] == pytest.approx((clips - 1) / (films * clips - 1), abs=1e-6)
+
+
+def test_each_number_is_of_the_kind_that_its_name_says(whole_run: PretrainReport) -> None:
+    for line in lines_of(whole_run.run):
+        assert line["negatives"] == 7
+        assert 0 <= line["data_wait_share"] <= 1
+        assert 0 < line["alignment"] < 4
+        assert -4 <= line["uniformity_video"] <= 0
+        assert -4 <= line["uniformity_audio"] <= 0
+        assert min(line[name] for name in ("norm_video", "norm_audio", "gradient_norm")) > 0
+        assert (line["temperature"], line["cross_film_weight"]) == pytest.approx((0.1, 0.25))
+        assert line["times_real_time"] == pytest.approx(line["clips_per_second"])  # its clips last a second
+
+
+def test_times_real_time_counts_the_seconds_of_the_pictures(library: Library, small: Config, tmp_path: Path) -> None:
+    pretrain(library.root, small("training.steps=1", "clip.frames=4"), tmp_path / "run")
+    (line,) = lines_of(tmp_path / "run")
+    assert line["times_real_time"] == pytest.approx(0.5 * line["clips_per_second"])
+
+
+def test_two_views_of_each_clip_are_reported_beside_the_rest(library: Library, small: Config, tmp_path: Path) -> None:
+    pretrain(library.root, small("training.steps=1", "objective.within_modal_weight=0.5"), tmp_path / "run")
+    (line,) = lines_of(tmp_path / "run")
+    beside = {f"within_modal_{name}" for name in PROMISED if name.startswith(("loss_", "accuracy_", "cross_entropy"))}
+    assert line.keys() == PROMISED | beside | {"loss_contrastive", "loss_within_modal"}
+    assert line["loss"] == pytest.approx(line["loss_contrastive"] + line["loss_within_modal"], rel=1e-6)
+
+
+def test_the_weight_of_other_films_follows_its_schedule_in_what_is_logged_and_in_the_loss(
+    library: Library, small: Config, tmp_path: Path
+) -> None:
+    points = "[{at_step: 1, cross_film_weight: 0.0}, {at_step: 3, cross_film_weight: 1.0}]"
+    pretrain(library.root, small(f"objective.cross_film_schedule={points}"), tmp_path / "run")
+    lines = lines_of(tmp_path / "run")
+    assert [line["cross_film_weight"] for line in lines] == pytest.approx([0.25, 0.0, 0.5, 1.0, 1.0, 1.0])
+    for line in lines:
+        expected = line["loss_within_film"] + line["cross_film_weight"] * line["loss_which_film"]
+        assert line["loss"] == pytest.approx(expected, abs=1e-6)
 
 
 def test_the_logged_learning_rate_follows_the_schedule(whole_run: PretrainReport, small: Config) -> None:
