@@ -63,7 +63,7 @@ def keep_freed_memory() -> None:
 class WinogradConv3d(nn.Conv3d):
     """A 1×3×3 or 3×1×1 convolution by the fast algorithm; see `fast_on_cpu`."""
 
-    @torch.compiler.disable  # what PyTorch's compiler knows nothing of
+    @torch.compiler.disable  # type: ignore[untyped-decorator]  # what PyTorch's compiler knows nothing of
     def forward(self, x: Tensor) -> Tensor:
         """Return `[B, K, T', H', W']` of `[B, C, T, H, W]`, in `channels_last_3d`."""
         fit = x.device.type == "cpu" and x.dtype == self.weight.dtype and x.dtype in {torch.float32, torch.float64}
