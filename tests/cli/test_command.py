@@ -20,7 +20,7 @@ CONTRACT = {
     },
     "films": {"--library", "--json"},
     "cost": {"--library", "--recipe", "--set", "--seconds", "--json"},
-    "pretrain": {"--library", "--recipe", "--run", "--set", "--init", "--resume", "--json"},
+    "pretrain": {"--library", "--recipe", "--run", "--run-folder", "--set", "--init", "--resume", "--json"},
     "export": {"--run", "--to", "--step", "--json"},
     "evaluate": {"--run", "--data", "--json"},
     "embed": {"--library", "--run", "--json"},
@@ -39,7 +39,7 @@ def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_verbs_and_options_of_the_contract_are_there(verb: str, talkies: Callable[..., Any]) -> None:
     outcome = talkies(verb, "--help")
     assert outcome.status == 0
-    assert {option for option in CONTRACT[verb] if f" {option} " in outcome.out} == CONTRACT[verb]
+    assert set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", outcome.out)) >= CONTRACT[verb]
 
 
 def test_help_lists_every_verb(talkies: Callable[..., Any]) -> None:

@@ -43,8 +43,8 @@ def talkies(*arguments: str | Path) -> list[str | Path]:
 
 
 def torchrun(*options: str, arguments: Sequence[str | Path]) -> list[str | Path]:
-    """The same under `torchrun`; after `--` it does not take the options of `talkies` for its own."""
-    return [sys.executable, "-m", "torch.distributed.run", *options, "-m", "--", "talkies", "pretrain", *arguments]
+    """The same under `torchrun`, which would take `--run` for one of its own options, and `--run-folder` not."""
+    return [sys.executable, "-m", "torch.distributed.run", *options, "-m", "talkies", "pretrain", *arguments]
 
 
 def free_port() -> int:

@@ -26,7 +26,7 @@ def learnt(run: Path) -> list[dict[str, float]]:
 def arguments(library: Library, config: RunConfig, folder: Path) -> list[str | Path]:
     """What `talkies pretrain` is to be told, to train into `folder/run`."""
     (folder / "recipe.yaml").write_text(to_yaml(config))
-    return ["--library", library.root, "--recipe", folder / "recipe.yaml", "--run", folder / "run"]
+    return ["--library", library.root, "--recipe", folder / "recipe.yaml", "--run-folder", folder / "run"]
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on s
 
 LibraryFolder = Annotated[str, typer.Option("--library", help="The library's folder, or its URL.", show_default=False)]
 Sets = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set one value.")]
-RunOption = Annotated[Path, typer.Option("--run", help="The run's folder.", show_default=False)]
+# The longer name is for `torchrun`, which takes `--run` for one of its own.
+RunOption = Annotated[Path, typer.Option("--run", "--run-folder", help="The run's folder.", show_default=False)]
 
 messages = Console(stderr=True, highlight=False)
 

@@ -25,6 +25,7 @@ def pretrain(
 ) -> None:
     """Pre-train on every accepted film of a library."""
     from talkies.cli.documents import pretrain_document
+    from talkies.distributed import rank
     from talkies.models import parse_init
     from talkies.training import Progress, resolve
     from talkies.training import pretrain as train
@@ -46,6 +47,8 @@ def pretrain(
 
         hooks = Progress(on_step, on_log, on_left_out, lambda weights: say(str(weights)))
         report = train(library, config, run, resume, hooks, init=parse_init(init) if init else None)
+    if rank():  # the first process says it for all
+        return
     if json:
         print_json(pretrain_document(report))
     else:

@@ -63,7 +63,7 @@ class Encoder(nn.Module, ABC):
         if not alone:  # an older PyTorch: all share their graphs, so let there be enough for all
             torch._dynamo.config.cache_size_limit = max(torch._dynamo.config.cache_size_limit, _GRAPHS)
         for _, block in self.parts():
-            block.compile(backend=backend, **alone)
+            block.compile(backend=backend, dynamic=False, **alone)
 
     def _through(self, block: nn.Module, x: Tensor) -> Tensor:
         if not (self.recompute and self.training and torch.is_grad_enabled()):
