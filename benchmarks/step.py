@@ -33,7 +33,6 @@ CPU = {
     "eager float32, contiguous": ("channels_last=false",),
     "eager float32, channels-last": ("channels_last=true",),
     "Winograd convolutions": ("cpu_convolutions=winograd",),
-    "Winograd convolutions, compiled": ("cpu_convolutions=winograd", "compile=true"),
 }
 GPU = {
     "eager float32, contiguous": ("precision=32-true", "channels_last=false"),

@@ -86,12 +86,12 @@ class SmallAudio(Encoder):
         return x.mean((2, 3))
 
 
-def system_of(settings: dict[str, Any], *, still: bool = True, channels_last: bool = True) -> System:
+def system_of(settings: dict[str, Any], *, still: bool = True) -> System:
     """A fresh system, always of the same weights; if `still`, its heads' norms do not hang on the batch."""
     torch.manual_seed(11)
     model = TwoTower(SmallVideo(), SmallAudio(), 6, 16)
     transform = ClipTransform(TransformConfig(**TRANSFORMS), 1600)
-    system = System(transform, model, ContrastiveObjective(ObjectiveConfig(**settings), 1), channels_last=channels_last)
+    system = System(transform, model, ContrastiveObjective(ObjectiveConfig(**settings), 1))
     for norm in (part for part in system.modules() if still and isinstance(part, nn.BatchNorm1d)):
         norm.running_var.fill_(0.01)
         norm.eval()

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from lightning_fabric import Fabric
 from one_step import CHUNKS
 from ranks import close, run_ranks
@@ -23,6 +25,8 @@ from small_system import (
     system_of,
 )
 from torch import nn
+
+from talkies.training.step import even_chunks
 
 pytestmark = pytest.mark.xdist_group("ranks")
 
@@ -111,8 +115,7 @@ def test_batch_norms_see_chunks_and_learn_each_of_them_once(alone: Fabric) -> No
     stepper = stepper_of(alone, system, 3)
     augmentations = stepper.augmentations(batch, SEED, STEP)
     stepper.backward(batch, augmentations, STEP)
-    for begin in (0, 3, 6):
-        chunk = slice(begin, begin + 3)
+    for chunk in (slice(0, 2), slice(2, 5), slice(5, 8)):
         twin.encode(batch[chunk], [augmentation[chunk] for augmentation in augmentations])
     for norm, expected in zip(norms_of(system), norms_of(twin), strict=True):
         assert norm.num_batches_tracked == expected.num_batches_tracked == 3
@@ -140,3 +143,13 @@ def test_two_steps_add_their_gradients_up(alone: Fabric) -> None:
     for _ in range(2):
         stepper.backward(batch, stepper.augmentations(batch, SEED, STEP), STEP)
     close(gradients_of(system), {name: 2 * gradient for name, gradient in expected.items()}, relative=1e-5)
+
+
+@given(st.integers(2, 300), st.integers(2, 300))
+def test_chunks_are_even_whole_and_never_of_one_clip(clips: int, most: int) -> None:
+    chunks = even_chunks(clips, most)
+    lengths = [chunk.stop - chunk.start for chunk in chunks]
+    assert [place for chunk in chunks for place in range(chunk.start, chunk.stop)] == list(range(clips))
+    assert max(lengths) - min(lengths) <= 1
+    assert min(lengths) >= 2
+    assert max(lengths) <= max(most, 3)

@@ -67,7 +67,7 @@ objectives = st.builds(
     temperature=st.floats(0.01, 10),
     learn_temperature=st.booleans(),
     mask_nearer_than_seconds=st.just(0.0),
-    within_film_positives_seconds=st.floats(0, allow_infinity=False),
+    within_film_positives_seconds=st.just(0.0),
     within_modal_weight=st.floats(0, 10),
     block_clips=st.none() | st.integers(1),
 )
@@ -117,7 +117,7 @@ def runs(draw: st.DrawFn) -> RunConfig:
         cpu_convolutions=draw(st.sampled_from(["direct", "winograd"])),
         activation_checkpointing=draw(st.booleans()),
         sync_batch_norm=draw(st.booleans()),
-        chunk_clips=draw(st.none() | st.integers(1)),
+        chunk_clips=draw(st.none() | st.integers(2)),
         ema_decay=draw(st.none() | st.floats(0, 1, exclude_min=True, exclude_max=True)),
         trackers=tuple(draw(st.sets(st.sampled_from(["tensorboard", "wandb", "mlflow"])))),
     )

@@ -182,7 +182,7 @@ def test_weights_of_another_shape_are_refused_by_name(
         (("optimiser.kind=adam",), r"'optimiser\.kind' got 'adam': input should be 'adamw', 'sgd' or 'lars'"),
         (("optimiser.momentum=1",), r"'optimiser\.momentum' got 1: input should be less than 1"),
         (("training.ema_decay=1",), r"'training\.ema_decay' got 1: input should be less than 1"),
-        (("training.chunk_clips=0",), r"'training\.chunk_clips' got 0: input should be greater than or equal to 1"),
+        (("training.chunk_clips=1",), r"'training\.chunk_clips' got 1: input should be greater than or equal to 2"),
     ],
 )
 def test_what_cannot_be_is_refused_when_the_config_is_made(

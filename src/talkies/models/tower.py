@@ -59,6 +59,7 @@ class Encoder(nn.Module, ABC):
         Each has graphs of its own. Blocks of one class would else share PyTorch's few, and those that come last run
         uncompiled, or differently when they are run again for `recompute`, which is an error.
         """
+        torch._dynamo.config.optimize_ddp = False  # it would cut blocks in two, and not alike when they run again
         alone = {"isolate_recompiles": True} if "isolate_recompiles" in signature(torch.compile).parameters else {}
         if not alone:  # an older PyTorch: all share their graphs, so let there be enough for all
             torch._dynamo.config.cache_size_limit = max(torch._dynamo.config.cache_size_limit, _GRAPHS)
@@ -99,7 +100,9 @@ def still_norms(module: nn.Module) -> Iterator[None]:
     before = [(norm, norm.momentum, norm.num_batches_tracked) for norm in norms]
     try:
         for norm in norms:
-            norm.momentum, norm.num_batches_tracked = 0.0, None
+            # A counter to throw away: one for all devices wants to have some.
+            count = norm.num_batches_tracked
+            norm.momentum, norm.num_batches_tracked = 0.0, None if count is None else count.clone()
         yield
     finally:
         for norm, momentum, count in before:

@@ -57,7 +57,7 @@ class TrainingConfig(Config):
     cpu_convolutions: Literal["direct", "winograd"] = "direct"
     activation_checkpointing: bool = False
     sync_batch_norm: bool = False
-    chunk_clips: Annotated[int, Field(ge=1)] | None = None
+    chunk_clips: Annotated[int, Field(ge=2)] | None = None
     ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
     trackers: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = ("tensorboard",)
 
@@ -94,6 +94,17 @@ class RunConfig(Config):
                     "with sampling.clips_per_film = 1 there are no within-film negatives, and with "
                     "objective.cross_film_weight = 0 no others count: set the weight to 1 for the usual random recipe"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _moments_are_where_clips_are(self) -> Self:
+        near = self.objective.mask_nearer_than_seconds or self.objective.within_film_positives_seconds
+        if near and self.sampling.positives_within_seconds:
+            raise ValueError(
+                "with sampling.positives_within_seconds a clip's sound is of another moment, and "
+                "objective.mask_nearer_than_seconds and within_film_positives_seconds cannot tell how near it is: set "
+                "one or the other to 0"
+            )
         return self
 
     @model_validator(mode="after")

@@ -5,6 +5,8 @@ import shutil
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning_fabric.strategies.ddp import DDPStrategy
 from lightning_fabric.strategies.model_parallel import ModelParallelStrategy
 from lightning_fabric.strategies.strategy import Strategy
@@ -15,10 +17,12 @@ from talkies.core import ConfigError
 from talkies.training.config import RunConfig, TrainingConfig
 from talkies.training.system import System
 
+_TORCHRUN = "TORCHELASTIC_RUN_ID"  # is set where `torchrun` has begun this process
+
 
 def processes_of(training: TrainingConfig) -> tuple[int, int]:
     """Return how many processes train on a machine, and on how many machines: what `torchrun` says, or the config."""
-    if "TORCHELASTIC_RUN_ID" not in os.environ:
+    if _TORCHRUN not in os.environ:
         return training.devices, 1
     beside, all_ = int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["WORLD_SIZE"])
     return beside, all_ // beside
@@ -45,6 +49,11 @@ def check_devices(config: RunConfig) -> None:
         raise ConfigError(
             f"training.devices is {beside}, this machine has {torch.cuda.device_count()} CUDA devices; "
             f"lower it, or set training.device=cpu"
+        )
+    if config.sampling.batch_clips == beside * machines:
+        raise ConfigError(
+            f"each of the {beside * machines} processes would have one clip of a batch, and batch norms need two; "
+            f"make the batch larger, or train on fewer devices"
         )
     if config.sampling.batch_clips % (beside * machines):
         raise ConfigError(
@@ -88,15 +97,21 @@ def make_fabric(training: TrainingConfig) -> Fabric:
     beside, machines = processes_of(training)
     strategy: Strategy | str = "auto"
     if training.strategy == "fsdp":
-        strategy = ModelParallelStrategy(parallelize_fn=spread, data_parallel_size=beside * machines)
+        strategy = ModelParallelStrategy(spread, data_parallel_size=beside * machines, tensor_parallel_size=1)
     elif beside * machines > 1:
         strategy = DDPStrategy(gradient_as_bucket_view=True)
-    return Fabric(accelerator=device_of(training), devices=beside, num_nodes=machines, strategy=strategy)
+    # Named, for Fabric would else take a job of SLURM for its launcher, and train in one process without a word.
+    place = TorchElasticEnvironment() if _TORCHRUN in os.environ else LightningEnvironment()
+    return Fabric(
+        accelerator=device_of(training), devices=beside, num_nodes=machines, strategy=strategy, plugins=[place]
+    )
 
 
 def spread(system: System, mesh: DeviceMesh) -> System:
     """Return the system with its parameters spread over the ranks of a mesh (FSDP), block by block."""
     mesh = mesh["data_parallel"]
+    for parameter in system.parameters():  # it takes no others, such as the channels-last weights of convolutions
+        parameter.data = parameter.data.contiguous()
     for encoder in (system.model.video, system.model.audio):
         for _, block in encoder.parts():
             fully_shard(block, mesh=mesh)

@@ -45,7 +45,8 @@ def run_loop(
     Raises:
         WorkError: on every rank, if a loss or a gradient is not a finite number; nothing is learnt from that batch.
     """
-    training, clock, means = config.training, _Clock(config.clip.frames / config.clip.fps), _Means()
+    training, means = config.training, _Means()
+    clock = _Clock(config.clip.frames / config.clip.fps, fabric.device)
     batch = _next(batches, fabric, clock) if steps else None
     for step in steps:
         assert batch is not None
@@ -113,18 +114,33 @@ class _Clock:
     for data, since the last reading.
     """  # noqa: D205
 
-    def __init__(self, clip_seconds: float) -> None:
+    def __init__(self, clip_seconds: float, device: torch.device) -> None:
         self.clips = 0
         self._clip_seconds, self._waited, self._since = clip_seconds, 0.0, time.perf_counter()
+        self._gpu = device.type == "cuda"
+        self._idle: list[tuple[torch.cuda.Event, torch.cuda.Event]] = []
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
+        """Count the time within: on a GPU only what it was idle for, after it was done with what it had."""
+        if self._gpu:
+            events = _event(), _event()
+            events[0].record()
+            yield
+            events[1].record()
+            self._idle.append(events)
+            return
         begun = time.perf_counter()
         yield
         self._waited += time.perf_counter() - begun
 
     def read(self) -> dict[str, float]:
+        """Return the numbers since the last reading; the step before is over on the device."""
         now = time.perf_counter()
+        for begin, end in self._idle:
+            end.synchronize()
+            self._waited += begin.elapsed_time(end) / 1000
+        self._idle = []
         elapsed = max(now - self._since, 1e-9)
         rate = self.clips / elapsed
         numbers = {
@@ -134,3 +150,7 @@ class _Clock:
         }
         self.clips, self._waited, self._since = 0, 0.0, now
         return numbers
+
+
+def _event() -> torch.cuda.Event:
+    return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]

@@ -84,6 +84,8 @@ def pretrain(
     elif folder.exists():  # asked by every process before the first may write, for that waits for all at the launch
         raise RunError(f"{run} exists; go on with it with --resume, or name a new folder")
     before = folder.record() if resume else None
+    if before and before.init and not folder.checkpoints():
+        raise RunError(f"{run} was stopped before it had kept the weights of --init; remove it, and begin it again")
     clips = open_for_training(
         library, config.clip, config.sampling, config.training.seed, before.films if before else None
     )
@@ -118,13 +120,15 @@ def _train(
     checkpoints = Checkpoints(folder, learner.system, learner.optimiser, learner.average, training)
     found = folder.checkpoints()
     fabric.barrier()  # all ranks have looked before the first writes
-    start = checkpoints.restore(found[-1]) if found else 0
+    # All go on from what the first has found: on a shared disk another may not see it yet.
+    newest = fabric.broadcast(found[-1].step if found else None)
+    start = 0 if newest is None else checkpoints.restore(folder.checkpoint(newest))
 
     def save(step: int, means: dict[str, float]) -> None:
         checkpoints.save(step, means, fabric.is_global_zero)
         fabric.barrier()
 
-    if not found:
+    if newest is None:
         save(0, {})
     steps = range(start, training.steps)
     last: dict[str, float] = {}

@@ -104,6 +104,10 @@ class StepProbe:
 
     def _trial(self, batch: ClipBatch, left: float) -> Trial:
         times: list[float] = []
+        if self._config.training.compile:
+            torch._dynamo.reset()  # each size is compiled anew, and only so many sizes are kept
+        if self.fabric.device.type == "cuda":
+            torch.cuda.empty_cache()  # what smaller trials have left in pieces
         with _peak_memory(self.fabric.device) as peak:
             begun = time.perf_counter()
             for number in range(_REPEATS + 1):

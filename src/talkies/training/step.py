@@ -1,6 +1,7 @@
 """One step: a batch in, gradients and numbers out, in one pass or in two."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from lightning_fabric import Fabric
@@ -58,7 +59,7 @@ class Stepper:
     def _in_two_passes(
         self, batch: ClipBatch, augmentations: Sequence[Augmentation], step: int, clips: int
     ) -> tuple[Numbers, Numbers]:
-        chunks = [slice(begin, min(begin + clips, len(batch))) for begin in range(0, len(batch), clips)]
+        chunks = even_chunks(len(batch), clips)
         with torch.no_grad(), still_norms(self._system.model):
             parts = [self._wrapped.encode(batch[chunk], [a[chunk] for a in augmentations]) for chunk in chunks]
             losses, report, slopes = self._wrapped.slopes(joined(parts), step)
@@ -73,3 +74,14 @@ class Stepper:
         """Return the length of the gradient of all that learns, a scalar."""
         norm = torch.nn.utils.get_total_norm([p.grad for p in self._system.parameters() if p.grad is not None])
         return norm.full_tensor() if isinstance(norm, DTensor) else norm
+
+
+def even_chunks(clips: int, most: int) -> list[slice]:
+    """Return as few chunks of at most so many clips as there can be, of equal length within one.
+
+    Batch norms take statistics over each: a last one of a few clips would stand out, and one clip has none, so each
+    has two at least.
+    """
+    count = max(1, min(-(-clips // most), clips // 2))
+    edges = [number * clips // count for number in range(count + 1)]
+    return [slice(begin, end) for begin, end in pairwise(edges)]
