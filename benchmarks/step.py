@@ -3,9 +3,10 @@
     python benchmarks/step.py [--clips N] [--rounds N] [--library LIB]
 
 Writes `benchmarks/results/step_<device>_<hardware>_<date>.md`. A step is all of it: transforms, both encoders,
-objective, gradients, optimiser. Ratios are medians over rounds, each of one step of every configuration; each has a
-process of its own, stopped while it is not its turn. On a GPU also the share of the chip's arithmetic that the model's
-own multiplications use, and with `--library` the share of a training's time that is spent waiting for the loader.
+objective, gradients, optimiser. Each configuration has a process of its own. On a CPU they take turns, and ratios are
+medians over rounds, each of one step of every configuration; on a GPU they run one after the other. There also the
+share of the chip's arithmetic that the model's own multiplications use, and with `--library` the share of a training's
+time that is spent waiting for the loader.
 """
 
 import argparse

@@ -14,6 +14,7 @@ from small_system import (
     FILMS,
     KNOBS,
     SEED,
+    STARTS,
     STEP,
     augmentations_of,
     batch_of,
@@ -54,6 +55,19 @@ def test_gradients_in_two_passes_are_those_in_one(knobs: str, chunk: int, alone:
     close(gradients_of(system), expected["gradients"], relative=1e-5)
     for name, value in expected["numbers"].items():
         torch.testing.assert_close(numbers[name], value, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("chunk", [None, 3])
+def test_the_objective_is_told_which_film_each_clip_is_of_and_where_it_begins(
+    chunk: int | None, alone: Fabric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system, batch, told = system_of(KNOBS["two views"]), batch_of(), []
+    judge = system.objective.forward
+    monkeypatch.setattr(system.objective, "forward", lambda views, step: told.extend(views) or judge(views, step))
+    stepper = stepper_of(alone, system, chunk)
+    stepper.backward(batch, stepper.augmentations(batch, SEED, STEP), STEP)
+    assert [view.film_B.tolist() for view in told] == [FILMS] * 2
+    assert [view.start_B.tolist() for view in told] == [STARTS] * 2
 
 
 @pytest.mark.parametrize(("strategy", "chunk"), WRAPPED)
