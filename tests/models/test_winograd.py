@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from talkies.core import ConfigError
 from talkies.models.r2plus1d import R2Plus1D18
 from talkies.models.winograd import WinogradConv3d, _library, fast_on_cpu, keep_freed_memory
 
@@ -125,7 +126,9 @@ def test_without_a_compiler_one_sentence_says_what_to_install(monkeypatch: pytes
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr("shutil.which", lambda name: None)
     _library.cache_clear()
-    with pytest.raises(RuntimeError, match=r"compiled by g\+\+, which is not here; install it, or do without"):
+    with pytest.raises(
+        ConfigError, match=r"compiled by g\+\+, which is not here; install it, or set training\.cpu_conv"
+    ):
         fast_on_cpu(nn.Identity())
     _library.cache_clear()
 

@@ -201,6 +201,15 @@ def test_schedules_that_leave_each_step_some_negatives_are_taken(small: Config) 
     assert config.objective.weight_at(2) == 0.5
 
 
+def test_clips_that_a_vision_transformer_cannot_cut_are_refused(
+    library: Library, small: Config, tmp_path: Path
+) -> None:
+    config = small("model.video=vit_tiny", "clip.frames=7")
+    with pytest.raises(ConfigError, match=r"cannot cut 7 frames of 32 × 32; set clip\.frames to a multiple of 2"):
+        pretrain(library.root, config, tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_folder_that_is_no_library_is_refused(small: Config, tmp_path: Path) -> None:
     with pytest.raises(LibraryError, match=r"lib does not exist; make a library with: talkies ingest"):
         pretrain(tmp_path / "lib", small(), tmp_path / "run")

@@ -5,7 +5,7 @@ Shapes: `B` clips, `C T H W` pictures, `F L` log-mel, `E` features of an encoder
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from inspect import signature
 from typing import ClassVar, Literal, cast
@@ -39,6 +39,13 @@ class Encoder(nn.Module, ABC):
     @abstractmethod
     def pool(self, x: Tensor) -> Tensor:
         """Return the features `[B, out_dim]` of what the last block gave: the mean over all positions."""
+
+    def check_input(self, shape: Sequence[int]) -> None:
+        """Do nothing if the encoder takes inputs of this shape: T × H × W of pictures, F × L of a spectrogram.
+
+        Raises:
+            ConfigError: saying which it takes.
+        """
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the features of each clip, `[B, out_dim]`."""

@@ -64,7 +64,11 @@ class _Tubelets(nn.Module):
         self.size, self.proj = size, nn.Conv3d(3, dim, size, size)
 
     def forward(self, x_BCTHW: Tensor) -> Tensor:
-        frames, height, width = x_BCTHW.shape[2:]
+        self.check(x_BCTHW.shape[2:])
+        return _tokens(self.proj(x_BCTHW), self.proj.weight.dtype)
+
+    def check(self, shape: Sequence[int]) -> None:
+        frames, height, width = shape
         if frames % self.size[0] or height % self.size[1] or width % self.size[2]:
             deep, high, wide = self.size
             raise ConfigError(
@@ -72,7 +76,6 @@ class _Tubelets(nn.Module):
                 f"cut {frames} frames of {height} × {width}; set clip.frames to a multiple of {deep}, and "
                 f"transforms.video.size to one of {max(high, wide)}"
             )
-        return _tokens(self.proj(x_BCTHW), self.proj.weight.dtype)
 
 
 class _Patches(nn.Module):
@@ -116,13 +119,17 @@ class VideoTransformer(_VisionTransformer):
     """Over `[B, 3, T, H, W]`, in tubelets of 2 frames of 16 × 16 pixels; by default of the size called ViT-S.
 
     Raises:
-        ConfigError: when it is called, if the clips cannot be cut into whole tubelets.
+        ConfigError: when it is called or asked by `check_input`, if the clips cannot be cut into whole tubelets.
     """
 
     tower = "video"
 
     def __init__(self, dim: int = 384, depth: int = 12, heads: int = 6) -> None:
         super().__init__(_Tubelets((2, 16, 16), dim), dim, depth, heads)
+
+    def check_input(self, shape: Sequence[int]) -> None:
+        """Do nothing if clips of this shape, T × H × W, can be cut into whole tubelets."""
+        cast("_Tubelets", self.patch_embed).check(shape)
 
 
 class AudioTransformer(_VisionTransformer):

@@ -25,6 +25,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from talkies.core import ConfigError
+
 _BYTES_A_THREAD = 6 * 2**20  # of tiles worked on at once, so that they never leave the last cache
 _FEWEST_TILES = 24  # fewer do not pay for the kernel's own transform
 _LINES = {"input": 0, "output": 1, "kernel": 2, "taps by 1": 3, "taps by 2": 4}  # as in `winograd.cpp`
@@ -40,7 +42,7 @@ def fast_on_cpu(module: nn.Module) -> None:
     Fastest on input in `channels_last_3d`, which the kernels are put in too. Elsewhere they remain what they were.
 
     Raises:
-        RuntimeError: no `g++` is here to compile the transforms with (a few seconds, once).
+        ConfigError: no `g++` is here to compile the transforms with (a few seconds, once), or it fails.
     """
     _library()
     for part in module.modules():
@@ -228,12 +230,18 @@ def _library() -> ctypes.CDLL:
     if not library.exists():
         compiler = shutil.which("g++")
         if compiler is None:
-            raise RuntimeError(
-                "fast convolutions on a CPU are compiled by g++, which is not here; install it, or do without"
+            raise ConfigError(
+                "Winograd convolutions are compiled by g++, which is not here; install it, or set "
+                "training.cpu_convolutions=direct"
             )
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache) as folder:
             made = Path(folder) / library.name
-            subprocess.run([compiler, *flags, "-o", str(made), str(source)], check=True)  # noqa: S603  # our own words
+            told = subprocess.run([compiler, *flags, "-o", str(made), str(source)], capture_output=True)  # noqa: S603  # our own words
+            if told.returncode:
+                raise ConfigError(
+                    f"g++ cannot compile {source} ({told.stderr.decode(errors='replace').strip().splitlines()[:1]}); "
+                    f"mend it, or set training.cpu_convolutions=direct"
+                )
             made.replace(library)  # whole, whoever else compiles it
     return ctypes.CDLL(str(library))

@@ -11,6 +11,7 @@ from talkies.models import TwoTower, build_model, fast_on_cpu, keep_freed_memory
 from talkies.objectives import ContrastiveObjective
 from talkies.training.average import MovingAverage
 from talkies.training.config import RunConfig
+from talkies.training.devices import device_of
 from talkies.training.optimiser import build_optimiser
 from talkies.training.step import METHODS, Stepper
 from talkies.training.system import System
@@ -21,10 +22,18 @@ def build_system(config: RunConfig, fps: int, rate_hz: int) -> System:
     """Return the system with fresh weights, which follow from the seed, on the CPU.
 
     `fps` and `rate_hz` are the library's: frames of its grid and samples of its sound a second.
+
+    Raises:
+        ConfigError: if the video encoder cannot take the clips, or its convolutions cannot be made fast.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.training.seed)
         model: TwoTower = build_model(config.model)
+    size = config.transforms.video.size
+    model.video.check_input((config.clip.frames, size, size))
+    if config.training.cpu_convolutions == "winograd" and device_of(config.training) == "cpu":
+        fast_on_cpu(model)
+        keep_freed_memory()
     return System(
         ClipTransform(config.transforms, rate_hz),
         model,
@@ -43,9 +52,6 @@ class Learner:
         torch.backends.cudnn.allow_tf32 = training.precision == "tf32"
         if training.sync_batch_norm and fabric.world_size > 1:
             system = nn.SyncBatchNorm.convert_sync_batchnorm(system)  # type: ignore[no-untyped-call]
-        if training.cpu_convolutions == "winograd" and fabric.device.type == "cpu":
-            fast_on_cpu(system.model)
-            keep_freed_memory()
         for encoder in (system.model.video, system.model.audio):
             encoder.recompute = training.activation_checkpointing
             if training.compile:
