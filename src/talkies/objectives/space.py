@@ -19,7 +19,7 @@ def alignment(video_BD: Tensor, audio_BD: Tensor) -> Tensor:
 def uniformity(part_BD: Tensor) -> Tensor:
     """Return log E exp(−2 ‖x − y‖²) over pairs of clips: 0 if all are one, towards −4 if spread over the sphere.
 
-    Of a batch of more than 1,024 clips, at most so many are looked at, evenly spaced. A batch of one clip has no pairs: 0.
+    At most 1,024 clips of a batch are looked at, evenly spaced. A batch of one clip has no pairs: 0.
     """
     some_BD = part_BD[:: -(-len(part_BD) // _MOST_CLIPS)]
     if len(some_BD) < 2:
