@@ -17,6 +17,8 @@ from talkies import study
 from talkies.cli.main import main
 from talkies.study import DemoReport, DemoScale, demo_document, demo_rows, run_demo
 
+pytestmark = pytest.mark.xdist_group("demo")  # what all look at is made once
+
 SCALE = DemoScale(films=4, unseen_films=2, seconds=16.5, steps=1, workers=1)
 DOCUMENTS = Path(__file__).parents[2] / "docs" / "json.md"
 
