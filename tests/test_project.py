@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
 
@@ -18,8 +19,8 @@ def test_the_installed_package_bears_its_licence_and_version() -> None:
 
 def test_constraints_pin_every_dependency_exactly() -> None:
     pins = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().split())
-    needed = {entry.split(";")[0].split("[")[0] for entry in metadata("talkies").get_all("Requires-Dist") or ()}
-    names = {_normal("".join(c for c in name.split(">")[0] if c not in " <=!")) for name in needed}
+    needed = metadata("talkies").get_all("Requires-Dist") or ()
+    names = {_normal(Requirement(entry).name) for entry in needed}
     assert names <= {_normal(name) for name in pins}
 
 
