@@ -16,8 +16,8 @@ class Example:
     """One labelled clip.
 
     `path` is where its file lies, from the data set's root; `labels` are the numbers of its classes, one unless the
-    data set says otherwise. What has one `source` was cut from one recording, and must not lie on both sides of a split.
-    `span_seconds` is the part of the file that is meant, half-open, or the whole of it.
+    data set says otherwise. What has one `source` was cut from one recording, and must not lie on both sides of a
+    split. `span_seconds` is the part of the file that is meant, half-open, or the whole of it.
     """
 
     path: str
@@ -28,7 +28,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """One way to learn and test: numbers of examples. `select` holds those that settings are chosen on, if published."""
+    """One way to learn and test, as numbers of examples; `select` are those to choose settings on, if published."""
 
     name: str
     train: tuple[int, ...]
@@ -48,8 +48,8 @@ class Published:
 class DataSet:
     """A data set: all that its own lists name, whether or not it is there.
 
-    `lists` are the publishers' files that say what belongs where (labels, splits), from `root`; `absent` are the numbers
-    of examples whose files are not there. A data set of folders lists what it finds.
+    `lists` are the publishers' files that say what belongs where (labels, splits), from `root`; `absent` are the
+    numbers of examples whose files are not there. A data set of folders lists what it finds.
 
     Raises:
         ValueError: if a split names an example that is not there, or one twice, or a label has no class.
