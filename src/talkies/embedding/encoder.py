@@ -40,8 +40,9 @@ class ClipEncoder:
         step: int,
     ) -> None:
         self.clip, self.profile, self.stamp, self.run, self.step = clip, profile, stamp, run, step
+        self.transforms = transform.config
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._model = model.eval().to(self._device)
+        self.model = model.eval().to(self._device)
         self._transform = transform.eval().to(self._device)
 
     @property
@@ -52,14 +53,14 @@ class ClipEncoder:
     @property
     def dim(self) -> int:
         """How many dimensions an embedding has."""
-        return self._model.embedding_dim
+        return self.model.embedding_dim
 
     @torch.inference_mode()
     def encode(self, batch: ClipBatch) -> Encoded:
         """Return embeddings and features of a batch, on the CPU."""
         ready = self._transform(batch.to(self._device))
-        video_BE, audio_BE = self._model.video(ready.video_BCTHW), self._model.audio(ready.audio_B1FL)
-        video_BD, audio_BD = self._model.embed_video(video_BE), self._model.embed_audio(audio_BE)
+        video_BE, audio_BE = self.model.video(ready.video_BCTHW), self.model.audio(ready.audio_B1FL)
+        video_BD, audio_BD = self.model.embed_video(video_BE), self.model.embed_audio(audio_BE)
         embeddings = Embeddings(
             *(part.cpu() for part in (video_BD.float(), audio_BD.float(), batch.film_B, batch.start_B))
         )

@@ -1,31 +1,64 @@
 """A result: numbers, with the protocol that they were got by."""
 
+import math
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field
+from scipy.stats import t as student
 
 from talkies.config import Config
 
+SCHEMA_VERSION = 1
+CONFIDENCE = 0.95
+
 
 class Metric(Config):
-    """The mean of `n` values (splits, or films), and their standard deviation."""
+    """The mean of `n` values (folds and seeds, films, or the test clips of one split), and their standard deviation.
+
+    `low` and `high` hold the mean with 95 % confidence, where `n` allows to say so: by Student's distribution over
+    the values, or for a share of clips by Wilson's score interval.
+    """
 
     mean: float
     sd: Annotated[float, Field(ge=0)]
     n: Annotated[int, Field(ge=1)]
+    low: float | None = None
+    high: float | None = None
 
     @classmethod
     def of(cls, values: Sequence[float]) -> "Metric":
-        """Return the metric of some values; the deviation of a single one is 0."""
-        sd = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-        return cls(mean=float(np.mean(values)), sd=sd, n=len(values))
+        """Return the metric of some values; the deviation of a single one is 0, and it has no interval."""
+        mean = float(np.mean(values))
+        if len(values) < 2:
+            return cls(mean=mean, sd=0.0, n=len(values))
+        sd = float(np.std(values, ddof=1))
+        half = float(student.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * sd / math.sqrt(len(values))
+        return cls(mean=mean, sd=sd, n=len(values), low=mean - half, high=mean + half)
+
+    @classmethod
+    def of_share(cls, hits: float, trials: int) -> "Metric":
+        """Return the metric of a share of clips (Wilson 1927); of its spread a share tells no more."""
+        share, z = hits / trials, 1.959963984540054
+        centre = (share + z * z / (2 * trials)) / (1 + z * z / trials)
+        half = z / (1 + z * z / trials) * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
+        sd = math.sqrt(share * (1 - share))
+        return cls(mean=share, sd=sd, n=trials, low=max(0.0, centre - half), high=min(1.0, centre + half))
 
 
 class Result(Config):
-    """What a task came to; `protocol` says how it was measured, with the chance level of each metric."""
+    """What a task came to; `protocol` says how it was measured, with the chance level of each metric.
 
+    `baselines` are the same metrics of other features by name; `hashes` tell weights and the publishers' lists by their
+    bytes. Two results of the same inputs and seed differ in `wall_seconds` alone.
+    """
+
+    schema_version: int = SCHEMA_VERSION
     task: str
     protocol: dict[str, Any]
     metrics: dict[str, Metric]
+    baselines: dict[str, dict[str, Metric]] = Field(default_factory=dict)
+    hashes: dict[str, str] = Field(default_factory=dict)
+    tools: dict[str, str] = Field(default_factory=dict)
+    wall_seconds: Annotated[float, Field(ge=0)] = 0.0

@@ -6,6 +6,7 @@ from talkies.media.encode import FilmWriter, VideoCoding
 from talkies.media.original import Original
 from talkies.media.probe import AudioTrack, MediaInfo, VideoTrack, probe
 from talkies.media.reader import INGEST_AGAIN, SoundReader, VideoReader, rgb_of, write_wav
+from talkies.media.short import ShortMedia, read_short
 from talkies.media.suffixes import looks_like_film, looks_like_media
 from talkies.media.tracks import AudioChoice
 
@@ -19,6 +20,7 @@ __all__ = [
     "MediaInfo",
     "Original",
     "Picture",
+    "ShortMedia",
     "Sound",
     "SoundReader",
     "VideoCoding",
@@ -28,6 +30,7 @@ __all__ = [
     "looks_like_media",
     "picture_at_start",
     "probe",
+    "read_short",
     "rgb_of",
     "write_wav",
 ]

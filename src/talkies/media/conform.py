@@ -110,7 +110,7 @@ class Conformer:
 
     `info` is the film's probe and says which tracks to take; `short_side` is in pixels; `threads` decode the video;
     one side of a picture may be `most_aspect` times the other; `sound_end_to_end` lays sound end to end from its first
-    time on, for files in which its other times are broken.
+    time on, for files in which its other times are broken. With `pictures_alone` nothing but `Picture`s come.
     """
 
     def __init__(
@@ -123,8 +123,10 @@ class Conformer:
         *,
         most_aspect: float = MOST_ASPECT,
         sound_end_to_end: bool = False,
+        pictures_alone: bool = False,
     ) -> None:
         self._path, self._info, self._grid, self._threads = path, info, grid, threads
+        self._pictures_alone = pictures_alone
         aspect = Fraction(info.video.pixel_aspect) if info.video else Fraction(1)
         self._pictures = _PictureClock(grid.fps, Developer(short_side, aspect, most_aspect))
         self._interlaced = Deinterlacer()
@@ -140,11 +142,13 @@ class Conformer:
         Raises:
             MediaError: `no_video`, `no_audio`, or as `open_media`; `undecodable_video` if no picture can be decoded.
         """
-        if self._info.video is None or self._info.audio is None:
+        audio = None if self._pictures_alone or self._info.audio is None else self._info.audio.index
+        if self._info.video is None or (audio is None and not self._pictures_alone):
             missing = "video" if self._info.video is None else "audio"
-            raise MediaError(f"no_{missing}", f"{text_of(self._path.name)} has no {missing} track; talkies needs both")
+            wanted = "" if self._pictures_alone else "; talkies needs both"
+            raise MediaError(f"no_{missing}", f"{text_of(self._path.name)} has no {missing} track{wanted}")
         with open_media(self._path) as container:
-            for frame in self._decoded(container, self._info.video.index, self._info.audio.index):
+            for frame in self._decoded(container, self._info.video.index, audio):
                 if isinstance(frame, av.VideoFrame):
                     for whole in self._interlaced.push(frame):
                         yield from self._shown(whole)
@@ -159,7 +163,8 @@ class Conformer:
         if self._pictures.origin is None:
             raise MediaError("undecodable_video", f"no picture of {text_of(self._path.name)} can be decoded")
         yield from self._given(self._pictures.flush())
-        yield from self._heard(self._sounds.flush(self.report.frames * self._grid.samples_per_frame))
+        if not self._pictures_alone:
+            yield from self._heard(self._sounds.flush(self.report.frames * self._grid.samples_per_frame))
         report, origin = self.report, self._pictures.origin
         report.origin_seconds = float(origin)
         report.sound_gaps, report.sound_heard_seconds = self._sounds.gaps, float(self._sounds.heard)
@@ -168,10 +173,12 @@ class Conformer:
             report.sound_end_seconds = float(self._sounds.end - origin)
         report.damaged = _spans(self._damage, origin, self._grid.fps, report.frames)
 
-    def _decoded(self, container: InputContainer, video: int, audio: int) -> Iterator[av.VideoFrame | av.AudioFrame]:
+    def _decoded(
+        self, container: InputContainer, video: int, audio: int | None
+    ) -> Iterator[av.VideoFrame | av.AudioFrame]:
         context = container.streams[video].codec_context
         context.thread_type, context.thread_count = "AUTO", self._threads
-        timeline, wanted = Timeline(), {video, audio}
+        timeline, wanted = Timeline(), [video] if audio is None else [video, audio]
         tracks = [*moving_pictures(container.streams.video), *container.streams.audio]
         try:
             for packet in packets_of(container, tracks):
@@ -180,7 +187,7 @@ class Conformer:
                     yield from self._frames_of(packet)
         except FFmpegError:  # the file cannot be read on: what was read counts, and the probe says so
             pass
-        for index in (video, audio):
+        for index in wanted:
             yield from self._drained(container, index)
 
     def _frames_of(self, packet: "av.Packet[Any]") -> list[av.VideoFrame | av.AudioFrame]:

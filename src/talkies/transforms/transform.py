@@ -32,6 +32,7 @@ class ClipTransform(nn.Module):
 
     def __init__(self, config: TransformConfig, rate_hz: int) -> None:
         super().__init__()
+        self.config = config
         self.video = VideoTransform(config.video)
         self.audio = LogMel(config.audio, rate_hz)
 

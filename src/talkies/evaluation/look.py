@@ -1,0 +1,91 @@
+"""What an encoder is shown of a labelled clip: so many windows of it, spread evenly, each in so many square crops.
+
+Shapes: `N` pictures of the clip, `V` windows, `R` crops, `T` frames, `P` rows of planar YUV 4:2:0, `Z` side of a
+square, `S` samples.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from talkies.core import Grid
+
+Pictures = npt.NDArray[np.uint8]
+Samples = npt.NDArray[np.int16]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """`frames` pictures at `fps`, the shorter side of `short_side` pixels, resized to `size`; `audio_seconds` of sound.
+
+    Raises:
+        ValueError: if a count is not positive, or the sound's rate is no multiple of `fps`.
+    """
+
+    frames: int
+    fps: int
+    short_side: int
+    size: int
+    audio_seconds: float
+    audio_rate_hz: int
+
+    def __post_init__(self) -> None:
+        if min(self.frames, self.short_side, self.size) <= 0 or self.audio_seconds <= 0:
+            raise ValueError(f"what an encoder is shown must be positive, got {self}")
+        Grid(self.fps, self.audio_rate_hz)
+
+    @property
+    def grid(self) -> Grid:
+        """The frames and samples that clips are read on."""
+        return Grid(self.fps, self.audio_rate_hz)
+
+    @property
+    def samples(self) -> int:
+        """How many samples the sound of a window has."""
+        return round(self.audio_seconds * self.audio_rate_hz)
+
+    @property
+    def window_seconds(self) -> float:
+        """How long a window with both pictures and sound is."""
+        return max(self.frames / self.fps, self.audio_seconds)
+
+
+def starts_of(length: int, window: int, count: int) -> npt.NDArray[np.int64]:
+    """Return where `count` windows begin: evenly from the first to the last that fits, one alone in the middle."""
+    room = max(0, length - window)
+    share_V = np.array([0.5]) if count == 1 else np.linspace(0, 1, count)
+    return np.round(share_V * room).astype(np.int64)
+
+
+def picture_windows(video_NPW: Pictures, starts_V: npt.NDArray[np.int64], frames: int) -> Pictures:
+    """Return windows `[V, T, P, W]`; a clip that is shorter than a window begins again."""
+    index_VT = (starts_V[:, None] + np.arange(frames)) % len(video_NPW)
+    return np.take(video_NPW, index_VT, axis=0)
+
+
+def sound_windows(audio_S: Samples, starts_V: npt.NDArray[np.int64], samples: int) -> Samples:
+    """Return windows `[V, S]`; a clip that is shorter than a window begins again."""
+    return np.take(audio_S, (starts_V[:, None] + np.arange(samples)) % len(audio_S))
+
+
+def square_crops(video_VTPW: Pictures, crops: int) -> Pictures:
+    """Return `[V, R, T, P, Z]`: the middle square, or the squares at both ends of the long side and the middle."""
+    rows, width = video_VTPW.shape[-2:]
+    height = rows * 2 // 3
+    side = min(height, width)
+    places = [0.5] if crops == 1 else [0.0, 0.5, 1.0]
+    parts = []
+    for place in places:
+        top, left = (int((extent - side) * place) // 2 * 2 for extent in (height, width))
+        parts.append(_square(video_VTPW, height, (top, left), side))
+    return np.stack(parts, axis=1)
+
+
+def _square(video_VTPW: Pictures, height: int, corner: tuple[int, int], side: int) -> Pictures:
+    (top, left), half = corner, side // 2
+    luma = video_VTPW[..., top : top + side, left : left + side]
+    width = video_VTPW.shape[-1]
+    chroma = video_VTPW[..., height:, :].reshape(*video_VTPW.shape[:-2], 2, height // 2, width // 2)
+    chroma = chroma[..., top // 2 : top // 2 + half, left // 2 : left // 2 + half]
+    return np.concatenate([luma, chroma.reshape(*video_VTPW.shape[:-2], half, side)], axis=-2)

@@ -1,0 +1,160 @@
+"""Classifiers on frozen features: a linear one, or the nearest neighbours, its setting chosen on training clips alone.
+
+Shapes: `N` examples, `V` windows of each, `E` features, `K` classes, `X` = N·V rows.
+"""
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, PredefinedSplit, StratifiedGroupKFold
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import Normalizer, StandardScaler
+from sklearn.svm import LinearSVC
+
+from talkies.core import UsageError
+from talkies.evaluation.protocol import Protocol
+from talkies.evaluation.torch_probe import TorchLinear
+
+Rows = npt.NDArray[np.float32]
+Labels = npt.NDArray[np.int64]
+_TORCH_ROWS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """Examples: features `[N, V, E]`; labels `[N]`, or `[N, K]` of 0 and 1; `group_N` tells what comes of one source.
+
+    `fold_N` are the published folds, where there are some, for choosing among settings.
+    """
+
+    rows_NVE: Rows
+    label_N: Labels
+    group_N: npt.NDArray[Any]
+    fold_N: npt.NDArray[np.int64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows_NVE)
+
+    def by_window(self) -> tuple[Rows, Labels, npt.NDArray[Any]]:
+        """Return rows `[X, E]`, labels and groups, one for each window."""
+        windows = self.rows_NVE.shape[1]
+        each = np.repeat(np.arange(len(self)), windows)
+        return self.rows_NVE.reshape(len(each), -1), self.label_N[each], self.group_N[each]
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """A score for each window and class `[N, V, K]` of the test clips; `chosen` is the setting that was taken."""
+
+    scores_NVK: npt.NDArray[np.float64]
+    chosen: dict[str, float]
+
+
+def fit_and_score(fit: Labelled, test: Labelled, classes: int, protocol: Protocol, seed: int) -> Scores:
+    """Return what a classifier fitted on `fit` says of `test`; a class that `fit` lacks scores least.
+
+    Raises:
+        UsageError: if the training clips hold a single class.
+    """
+    rows_XE, label_X, _ = fit.by_window()
+    if label_X.ndim == 1 and len(np.unique(label_X)) < 2:
+        raise UsageError("the training clips are all of one class; a classifier needs two or more")
+    estimator, grid = _estimator(protocol, seed, len(rows_XE), label_X.ndim == 2)
+    best, chosen = _chosen(estimator, grid, fit, protocol, seed)
+    scores_XK = _scores(best, test.rows_NVE.reshape(-1, rows_XE.shape[1]), label_X, classes)
+    return Scores(scores_XK.reshape(len(test), -1, classes), chosen)
+
+
+def accuracy(scores_NVK: npt.NDArray[np.float64], label_N: Labels, best: int = 1) -> dict[str, npt.NDArray[np.float64]]:
+    """Return of each clip whether its class is among the `best` by its windows' mean, and in which share of them.
+
+    Equal scores count for the class as the mean over all orders would: nothing is won by the order of classes.
+    """
+    return {
+        "video": _among(scores_NVK.mean(1), label_N, best),
+        "clip": _among(scores_NVK, label_N[:, None], best).mean(1),
+    }
+
+
+def _among(scores: npt.NDArray[np.float64], labels: Labels, best: int) -> npt.NDArray[np.float64]:
+    own = np.take_along_axis(scores, np.broadcast_to(labels, scores.shape[:-1])[..., None], -1)
+    above, equal = (scores > own).sum(-1), (scores == own).sum(-1)
+    share: npt.NDArray[np.float64] = np.clip((best - above) / equal, 0, 1)
+    return share
+
+
+def _estimator(protocol: Protocol, seed: int, rows: int, many: bool) -> tuple[Pipeline, dict[str, list[Any]]]:
+    """Return a classifier and the grid of its one setting."""
+    if protocol.method == "knn":
+        neighbours = KNeighborsClassifier(metric="euclidean", weights="distance")  # of unit rows: the order of cosines
+        classifier = OneVsRestClassifier(neighbours) if many else neighbours
+        return make_pipeline(Normalizer(), classifier), {"n_neighbors": list(protocol.neighbour_grid)}
+    on_torch = protocol.solver == "torch" or (
+        protocol.solver == "auto" and rows > _TORCH_ROWS and torch.cuda.is_available()
+    )
+    linear: BaseEstimator
+    if on_torch:
+        linear = TorchLinear(loss="squared_hinge" if protocol.classifier == "svm" else "logistic")
+    elif protocol.classifier == "svm":
+        linear = LinearSVC(dual=False, random_state=seed, max_iter=5000)
+    else:
+        linear = LogisticRegression(max_iter=5000)
+    if many and not on_torch:
+        linear = OneVsRestClassifier(linear)
+    return make_pipeline(StandardScaler(), linear), {"C": list(protocol.c_grid)}
+
+
+def _chosen(
+    estimator: Pipeline, grid: dict[str, list[Any]], fit: Labelled, protocol: Protocol, seed: int
+) -> tuple[Pipeline, dict[str, float]]:
+    """Return the classifier fitted on all of `fit`, with the setting that was best on parts of it left out."""
+    (name, values), (step, last) = next(iter(grid.items())), estimator.steps[-1]
+    key = f"{step}__estimator__{name}" if isinstance(last, OneVsRestClassifier) else f"{step}__{name}"
+    rows_XE, label_X, group_X = fit.by_window()
+    if name == "n_neighbors":
+        values = [value for value in values if value <= len(rows_XE) // 2] or values[:1]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a C that does not come to an end is not chosen
+        if len(values) == 1:
+            return estimator.set_params(**{key: values[0]}).fit(rows_XE, label_X), {name: values[0]}
+        folds = _inner_folds(fit, protocol, seed)
+        scoring = "accuracy" if label_X.ndim == 1 else "average_precision"
+        search = GridSearchCV(estimator, {key: values}, scoring=scoring, cv=folds, error_score="raise")
+        search.fit(rows_XE, label_X, groups=group_X)
+    return search.best_estimator_, {name: search.best_params_[key]}
+
+
+def _inner_folds(fit: Labelled, protocol: Protocol, seed: int) -> list[tuple[Any, Any]]:
+    """Return rows to fit and rows to choose on: the published folds, or folds that keep each source together."""
+    rows_XE, label_X, group_X = fit.by_window()
+    windows = fit.rows_NVE.shape[1]
+    if fit.fold_N is not None and len(np.unique(fit.fold_N)) > 1:
+        return list(PredefinedSplit(np.repeat(fit.fold_N, windows)).split())
+    strata_X = label_X if label_X.ndim == 1 else label_X.argmax(1)
+    most = min(protocol.inner_folds, len(np.unique(fit.group_N)))
+    if most < 2:
+        raise UsageError("the training clips are all of one source; a setting cannot be chosen: give one value alone")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a class with fewer clips than folds
+        return list(StratifiedGroupKFold(most, shuffle=True, random_state=seed).split(rows_XE, strata_X, group_X))
+
+
+def _scores(fitted: Pipeline, rows_XE: Rows, label_X: Labels, classes: int) -> npt.NDArray[np.float64]:
+    """Return scores `[X, K]` in the order of all classes."""
+    told = fitted.decision_function(rows_XE) if hasattr(fitted, "decision_function") else fitted.predict_proba(rows_XE)
+    told_XK = np.asarray(told, np.float64)
+    known = np.arange(classes) if label_X.ndim == 2 else np.unique(label_X)
+    if told_XK.ndim == 1:  # two classes, one score
+        told_XK = np.stack([-told_XK, told_XK], axis=1)
+    scores_XK = np.full((len(rows_XE), classes), told_XK.min() - 1.0)
+    scores_XK[:, known] = told_XK
+    return scores_XK
