@@ -1,0 +1,220 @@
+"""Films to be read once, in order: those of a folder or of a library, found by name or by IMDb id.
+
+A film is judged from its packets before any film is encoded, so that what is wrong is told at once and not after hours.
+"""
+
+import json
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from talkies.clips import ClipSource, clips_of_file, collate, film_windows, sequential_batches
+from talkies.core import Clip, ClipBatch, ClipRequest, FilmId, MediaError, Span, UsageError, hash_of_file
+from talkies.embedding import ClipEncoder
+from talkies.library import FilmEntry, Library
+from talkies.media import MediaInfo, looks_like_film, probe
+
+OnFilm = Callable[[str, int], None]
+"""What is called after each film, with its name and the number of films."""
+
+BATCH_CLIPS = 64
+_IMDB_ID = re.compile(r"tt\d+")
+_REPLACE = "replace it by a whole copy of the film, with its sound"
+
+
+@dataclass(frozen=True, slots=True)
+class FilmFacts:
+    """What a film's packets tell: how long its pictures last, their own rate, and whether that rate is constant."""
+
+    seconds: float
+    fps: float
+    constant_rate: bool
+
+
+class Film(ABC):
+    """A film that is read from its beginning to its end; `name` is its file's; `usable` unless a library said no."""
+
+    def __init__(self, name: str, usable: bool, encoder: ClipEncoder) -> None:
+        self.name, self.usable, self.profile, self.shape = name, usable, encoder.profile, encoder.shape
+
+    @abstractmethod
+    def facts(self) -> FilmFacts:
+        """Return what the film's packets tell.
+
+        Raises:
+            MediaError: if the film is damaged, or lacks pictures or sound.
+        """
+
+    @abstractmethod
+    def every(self, stride_frames: int) -> Iterator[ClipBatch]:
+        """Yield all clips that fit into the film, one each `stride_frames`, in order."""
+
+    @abstractmethod
+    def at(self, starts: Iterable[int]) -> Iterator[ClipBatch]:
+        """Yield the clips that begin at frames `starts`, in order; for those that do not fit, the film's last clip."""
+
+
+class _FolderFilm(Film):
+    def __init__(self, path: Path, encoder: ClipEncoder) -> None:
+        super().__init__(path.name, True, encoder)
+        self._path = path
+
+    def facts(self) -> FilmFacts:
+        try:
+            info = probe(self._path)
+        except MediaError as error:
+            raise MediaError(error.code, f"{self.name} cannot be read ({error}); {_REPLACE}") from error
+        return _facts_of(info, self.name)
+
+    def every(self, stride_frames: int) -> Iterator[ClipBatch]:
+        film_id = FilmId(hash_of_file(self._path))
+        clips = clips_of_file(self._path, film_id, self.profile, self.shape, stride_frames)
+        yield from _batched(clips, film_id)
+
+    def at(self, starts: Iterable[int]) -> Iterator[ClipBatch]:
+        film_id = FilmId(hash_of_file(self._path))
+        clips = clips_of_file(self._path, film_id, self.profile, self.shape, stride_frames=1)
+        yield from _batched(_only(clips, set(starts)), film_id)
+
+
+class _LibraryFilm(Film):
+    def __init__(self, library: Library, entry: FilmEntry, source: ClipSource, encoder: ClipEncoder) -> None:
+        super().__init__(entry.name, entry.usable, encoder)
+        self._library, self._entry, self._source = library, entry, source
+
+    def facts(self) -> FilmFacts:
+        record = self._library.record_of(self._entry.id)
+        if record is None or not record.usable or record.probe is None:
+            reason = "; ".join(reason.text for reason in self._entry.reasons) or "it has no record"
+            raise MediaError("rejected", f"{self.name} is not used by the library ({reason}); {_REPLACE}")
+        told = _facts_of(MediaInfo.model_validate_json(json.dumps(record.probe)), self.name)
+        return FilmFacts(record.frames / self.profile.fps, told.fps, told.constant_rate)
+
+    def every(self, stride_frames: int) -> Iterator[ClipBatch]:
+        return self._batches(film_windows(self._entry.id, self._entry.frames, self.shape, stride_frames))
+
+    def at(self, starts: Iterable[int]) -> Iterator[ClipBatch]:
+        last = self._entry.frames - self.shape.window_frames
+        if last < 0:
+            return iter(())
+        fitting = sorted({min(start, last) for start in starts})
+        windows = (Span(start, start + self.shape.window_frames) for start in fitting)
+        return self._batches([ClipRequest(self._entry.id, window) for window in windows])
+
+    def _batches(self, requests: Sequence[ClipRequest]) -> Iterator[ClipBatch]:
+        yield from sequential_batches(self._source, requests, {self._entry.id: 0}, BATCH_CLIPS)
+        self._source.close()
+
+
+def films_in(data: Path, encoder: ClipEncoder) -> list[Film]:
+    """Return the films of a library (those it rejected too), or of a folder, in the order of their names.
+
+    Raises:
+        UsageError: if there is none, or the library's grid is not the one that the model learnt.
+    """
+    if not data.is_dir():
+        raise UsageError(f"{data} is not a folder; name a folder of films, or a library")
+    films: list[Film] = []
+    if (data / "library.json").is_file():
+        library = Library.open(data)
+        if library.profile != encoder.profile:
+            raise UsageError(
+                f"{data} has another profile ({library.profile}) than the model learnt on ({encoder.profile}); "
+                f"ingest the films into a library of that profile"
+            )
+        source = ClipSource(library, encoder.shape)
+        films.extend(_LibraryFilm(library, entry, source, encoder) for entry in library.films())
+    else:
+        paths = (path for path in data.iterdir() if looks_like_film(path.name) and not path.name.startswith("."))
+        films.extend(_FolderFilm(path, encoder) for path in paths)
+    if not films:
+        raise UsageError(f"{data} holds no film; name a folder of films, or a library")
+    return sorted(films, key=lambda film: film.name)
+
+
+def films_by_imdb_id(data: Path, encoder: ClipEncoder) -> dict[str, Film]:
+    """Return the films of `data/films` (a folder or a library), or of the library `data`, by the id they begin with.
+
+    Raises:
+        UsageError: as `films_in`, or if two films have one id.
+    """
+    folder = data if (data / "library.json").is_file() else data / "films"
+    if not folder.is_dir():
+        raise UsageError(f"{data} has no folder films; put the films there under names that begin with their IMDb ids")
+    found: dict[str, Film] = {}
+    for film in films_in(folder, encoder):
+        if match := _IMDB_ID.match(film.name):
+            if match[0] in found:
+                raise UsageError(f"{found[match[0]].name} and {film.name} are both {match[0]}; take one of them away")
+            found[match[0]] = film
+    return found
+
+
+def chosen_films(
+    films: Mapping[str, Film], wanted: Sequence[str], data: Path, allow_missing: bool
+) -> tuple[dict[str, Film], dict[str, Any]]:
+    """Return the films of the ids `wanted`, in that order, and what the protocol says of their completeness.
+
+    Raises:
+        UsageError: if one is missing and that is not allowed, or all are.
+    """
+    missing = sorted(set(wanted) - films.keys())
+    share = f"{len(missing)} of {len(wanted)} films are missing: {', '.join(missing)}"
+    if (missing and not allow_missing) or len(missing) == len(wanted):
+        raise UsageError(
+            f"{data} has no film {missing[0]} ({share}); put the files into {data / 'films'} under names that begin "
+            f"with their IMDb ids, or take allow_missing to measure on the others alone"
+        )
+    there = {imdb_id: films[imdb_id] for imdb_id in wanted if imdb_id in films}
+    return there, {"films": len(there), "share_of_films": len(there) / len(wanted), "missing_films": missing}
+
+
+def judged(films: Mapping[str, Film]) -> dict[str, FilmFacts]:
+    """Return the facts of each film.
+
+    Raises:
+        MediaError: if one is damaged, or lacks pictures or sound.
+    """
+    return {name: film.facts() for name, film in films.items()}
+
+
+def protocol_of(encoder: ClipEncoder) -> dict[str, Any]:
+    """Return what every protocol says of the model and of what it is shown."""
+    return {
+        "run": str(encoder.run),
+        "checkpoint_step": encoder.step,
+        "model_stamp": encoder.stamp,
+        "clip": encoder.clip.model_dump(),
+        "profile": encoder.profile.model_dump(),
+        "crop": "middle square, whole",
+    }
+
+
+def _facts_of(info: MediaInfo, name: str) -> FilmFacts:
+    if info.video is None or info.audio is None:
+        missing = "pictures" if info.video is None else "sound"
+        raise MediaError(f"no_{'video' if info.video is None else 'audio'}", f"{name} has no {missing}; {_REPLACE}")
+    if info.unreadable_end:
+        raise MediaError("damaged", f"{name} cannot be read to its end; {_REPLACE}")
+    if info.video.fps is None:
+        raise MediaError("too_short", f"{name} has fewer than two pictures; {_REPLACE}")
+    return FilmFacts(info.video.times.duration_seconds, info.video.fps, info.video.constant_rate)
+
+
+def _only(clips: Iterator[Clip], starts: set[int]) -> Iterator[Clip]:
+    """Yield the clips that begin at `starts`, and the last one if a start lies behind it."""
+    last: Clip | None = None
+    for last in clips:
+        if last.request.window.start_frame in starts:
+            yield last
+    if last is not None and max(starts) > last.request.window.start_frame not in starts:
+        yield last
+
+
+def _batched(clips: Iterator[Clip], film_id: FilmId) -> Iterator[ClipBatch]:
+    while some := list(islice(clips, BATCH_CLIPS)):
+        yield collate(some, {film_id: 0})

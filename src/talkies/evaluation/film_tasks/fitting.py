@@ -1,0 +1,85 @@
+"""A classifier fitted on train films, its setting chosen on validation films, its scores for all.
+
+Shapes: `N` examples, `F` features.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import average_precision_score
+from sklearn.preprocessing import StandardScaler
+
+from talkies.core import UsageError
+
+STRENGTHS = (0.001, 0.01, 0.1, 1.0)
+CLASSIFIER = f"logistic regression (L2, C of {list(STRENGTHS)}) on features standardised by the train films"
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
+
+Scores = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """The setting that was chosen, its average precision on the validation films, and its scores by split."""
+
+    form: str
+    strength: float
+    validation_average_precision: float
+    scores: Mapping[str, Scores]
+
+    def setting(self) -> dict[str, Any]:
+        """Return what the protocol says of it."""
+        return {
+            "features": self.form,
+            "C": self.strength,
+            "validation_average_precision": self.validation_average_precision,
+        }
+
+
+def average_precision(labels_N: Labels, scores_N: Scores) -> float:
+    """Return the average precision (the sum of precision times step in recall), equal scores taken together."""
+    return float(average_precision_score(labels_N, scores_N))
+
+
+def check_labels(labels: Mapping[str, Labels], what: str) -> None:
+    """Check that each split has both kinds.
+
+    Raises:
+        UsageError: if one has not.
+    """
+    for split, labels_N in labels.items():
+        if labels_N.all() or not labels_N.any():
+            raise UsageError(
+                f"the {split} films have {int(labels_N.sum())} {what} in {len(labels_N)}, and both kinds are needed; "
+                f"add more of the films that the lists name"
+            )
+
+
+def fit_on_validation(
+    features: Callable[[str, str], npt.NDArray[np.float32]],
+    forms: Sequence[str],
+    labels: Mapping[str, Labels],
+    strengths: Sequence[float] = STRENGTHS,
+) -> Fitted:
+    """Return the classifier that ranks the validation examples best; of equal ones the first.
+
+    `features(form, split)` gives a new `[N, F]`, which is standardised in its place; one form is kept at a time.
+    """
+    best: Fitted | None = None
+    for form in forms:
+        scaler = StandardScaler(copy=False)
+        train_NF = scaler.fit_transform(features(form, TRAIN))
+        others = {split: scaler.transform(features(form, split)) for split in labels if split != TRAIN}
+        for strength in strengths:
+            model = LogisticRegression(C=strength, max_iter=5000).fit(train_NF, labels[TRAIN])
+            scores = {split: np.asarray(model.decision_function(x_NF), np.float64) for split, x_NF in others.items()}
+            reached = average_precision(labels[VALIDATION], scores[VALIDATION])
+            if best is None or reached > best.validation_average_precision:
+                best = Fitted(form, strength, reached, scores)
+    assert best is not None, "there is a form, and a strength"
+    return best
