@@ -1,7 +1,8 @@
 """A labelled data set as its publishers lay it on disk: what it lists, what is there, and how it is split."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -88,8 +89,8 @@ def absent_of(root: Path, examples: Iterable[Example]) -> frozenset[int]:
     return frozenset(number for number, example in enumerate(examples) if not (root / example.path).is_file())
 
 
-def read_list(root: Path, *names: str) -> tuple[str, list[str]]:
-    """Return the first of some files that is there, by its name from `root`, and its lines that are not empty.
+def read_text(root: Path, *names: str) -> tuple[str, str]:
+    """Return the first of some files that is there, by its name from `root`, and its text.
 
     Raises:
         UsageError: naming the first, if none is there or it is not UTF-8 text.
@@ -97,12 +98,38 @@ def read_list(root: Path, *names: str) -> tuple[str, list[str]]:
     for name in names:
         if (root / name).is_file():
             try:
-                text = _bytes(root / name).decode("utf-8-sig")
+                return name, _bytes(root / name).decode("utf-8-sig")
             except UnicodeDecodeError as error:
                 raise UsageError(f"{root / name} is not UTF-8 text; fetch it from the publishers again") from error
-            return name, [line.rstrip() for line in text.splitlines() if line.strip()]
     others = f" (or {', '.join(names[1:])})" if names[1:] else ""
     raise UsageError(f"{root} lacks {names[0]}{others}; lay the data set out as docs/datasets.md says")
+
+
+def read_list(root: Path, *names: str) -> tuple[str, list[str]]:
+    """Return the first of some files that is there, by its name from `root`, and its lines that are not empty.
+
+    Raises:
+        UsageError: naming the first, if none is there or it is not UTF-8 text.
+    """
+    name, text = read_text(root, *names)
+    return name, [line.rstrip() for line in text.splitlines() if line.strip()]
+
+
+def leave_one_out(values: Sequence[str]) -> tuple[Split, ...]:
+    """Return a split for each value: those examples are its test that have the value, and all others its training.
+
+    `values[number]` is what example `number` has, such as its fold. The splits come in the values' order, in which
+    `fold 2` is before `fold 10`.
+    """
+    order = sorted(set(values), key=_natural)
+    return tuple(
+        Split(
+            name,
+            train=tuple(number for number, value in enumerate(values) if value != name),
+            test=tuple(number for number, value in enumerate(values) if value == name),
+        )
+        for name in order
+    )
 
 
 def numbered(names: Iterable[str]) -> Mapping[str, int]:
@@ -129,6 +156,11 @@ def check_published(data: DataSet) -> None:
             f"{data.root / where} names {plural(len(data.examples), 'clip')}, and {data.name} has "
             f"{data.published.examples}; it is of another version: take the publishers' own"
         )
+
+
+def _natural(value: str) -> tuple[list[tuple[int, str]], str]:
+    parts = re.findall(r"([0-9]+)|([^0-9]+)", value)
+    return [(int(digits or 0), letters) for digits, letters in parts], value
 
 
 def _bytes(path: Path) -> bytes:
