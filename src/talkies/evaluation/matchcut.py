@@ -27,7 +27,15 @@ from talkies.evaluation.film_tasks import (
     protocol_of,
 )
 from talkies.evaluation.film_tasks.fitting import CLASSIFIER, check_labels
-from talkies.evaluation.film_tasks.matchcut_data import RANGES, SPLITS, TASKS, MatchCutLists, ShotPair, read_matchcut
+from talkies.evaluation.film_tasks.matchcut_data import (
+    RANGES,
+    SPLITS,
+    TASKS,
+    MatchCutLists,
+    ShotPair,
+    hashes_of_matchcut,
+    read_matchcut,
+)
 from talkies.evaluation.film_tasks.shots import CLIPS_OF_A_SHOT, TIES, Rows
 from talkies.evaluation.results import Metric, Result
 
@@ -83,7 +91,7 @@ def matchcut(encoder: ClipEncoder, data: Path, on_film: OnFilm | None = None, *,
         "shots": sum(len(numbers) for numbers, _ in encoded.values()),
     }
     protocol = protocol_of(encoder) | completeness | counts | _METHOD | {"chosen": chosen, "chance": chance}
-    return Result(task="matchcut", protocol=protocol, metrics=metrics)
+    return Result(task="matchcut", protocol=protocol, metrics=metrics, hashes=hashes_of_matchcut(data))
 
 
 def pairs_by_split(lists: MatchCutLists, imdb_ids: Collection[str]) -> dict[str, dict[str, list[ShotPair]]]:

@@ -91,7 +91,7 @@ def scenes(encoder: ClipEncoder, data: Path, on_film: OnFilm | None = None, *, a
         "shots_end_at_share_of_film": {"least": min(covered), "most": max(covered)},
     }
     protocol = protocol_of(encoder) | completeness | counts | _METHOD | {"chosen": chosen, "chance": chance}
-    return Result(task="scenes", protocol=protocol, metrics=metrics)
+    return Result(task="scenes", protocol=protocol, metrics=metrics, hashes=lists.hashes())
 
 
 def scene_metrics(

@@ -167,7 +167,7 @@ def chosen_films(
     if (missing and not allow_missing) or len(missing) == len(wanted):
         raise UsageError(
             f"{data} has no film {missing[0]} ({share}); put the files into {data / 'films'} under names that begin "
-            f"with their IMDb ids, or take allow_missing to measure on the others alone"
+            f"with their IMDb ids, or measure on the others alone with --allow-missing"
         )
     there = {imdb_id: films[imdb_id] for imdb_id in wanted if imdb_id in films}
     return there, {"films": len(there), "share_of_films": len(there) / len(wanted), "missing_films": missing}

@@ -16,12 +16,13 @@ from typing import TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from talkies.core import UsageError, cause_of
+from talkies.core import UsageError, cause_of, hash_of_file
 from talkies.evaluation.film_tasks.shots import TimedShot
 
 TASKS = ("frame", "motion")
 SPLITS = ("train", "validation", "test")
 RANGES = "shot-time-ranges.csv"
+_DRAWN = "dataset-random-negatives.json"
 _SAME_SECONDS = 1e-3
 _ANEW = "copy the whole folder data of one version of github.com/Netflix/matchcut"
 
@@ -81,10 +82,16 @@ def read_matchcut(data: Path) -> MatchCutLists:
         records = _records(folder / f"dataset-{task}.json", _LabelledRecord)
         _check_records(folder / f"dataset-{task}.json", records, shots, known)
         pairs[task] = [_pair(record, record.majority_label) for record in records]
-    path = folder / "dataset-random-negatives.json"
+    path = folder / _DRAWN
     drawn = _records(path, _Record)
     _check_records(path, drawn, shots, known)
     return MatchCutLists(splits, shots, pairs, [_pair(record, False) for record in drawn])
+
+
+def hashes_of_matchcut(data: Path) -> dict[str, str]:
+    """Return a hash of each list by its bytes."""
+    names = [*(f"{split}.txt" for split in SPLITS), RANGES, *(f"dataset-{task}.json" for task in TASKS), _DRAWN]
+    return {f"data/{name}": hash_of_file(data / "data" / name) for name in names}
 
 
 def _pair(record: _Record, matches: bool) -> ShotPair:

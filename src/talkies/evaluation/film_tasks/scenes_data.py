@@ -15,12 +15,13 @@ Shapes: `S` shots of a film.
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from talkies.core import UsageError, cause_of
+from talkies.core import UsageError, cause_of, hash_of_file
 from talkies.evaluation.film_tasks.shots import TimedShot
 
 SPLITS = {"train": "train", "validation": "val", "test": "test"}
@@ -62,6 +63,15 @@ class SceneLists:
             UsageError: if a film's lists are missing, damaged, or not of one version.
         """
         return {imdb_id: _read_film(self.data, imdb_id) for imdb_id in imdb_ids}
+
+    def hashes(self) -> dict[str, str]:
+        """Return a hash of the list of splits, of all labels and of all shots, by the bytes of their files."""
+        ids = sorted(imdb_id for ids in self.splits.values() for imdb_id in ids)
+        found = {SPLIT_FILE.as_posix(): hash_of_file(self.data / SPLIT_FILE)}
+        for folder in (LABELS, SHOTS):
+            parts = [hash_of_file(self.data / folder / f"{imdb_id}.txt") for imdb_id in ids]
+            found[folder.as_posix()] = blake2b("".join(parts).encode(), digest_size=8).hexdigest()
+        return found
 
 
 def read_scene_lists(data: Path) -> SceneLists:
