@@ -170,8 +170,8 @@ def _split(root: Path, examples: Sequence[Example], folding: Folding) -> tuple[S
     if not 2 <= folds <= least:
         has = plural(least, "file" if folding.group is None else "group")
         raise UsageError(
-            f"{root}: {plural(folds, 'fold')} cannot be made, for one class has but {has}; ask for at least 2 folds and "
-            f"at most {max(least, 2)}"
+            f"{root}: {plural(folds, 'fold')} cannot be made, for one class has but {has}; ask for at least 2 and at "
+            f"most {max(least, 2)}"
         )
     splits = leave_one_out([f"fold {fold + 1}" for fold in _fold_of(labels, sources, folding)])
     if len(splits) < folds:
