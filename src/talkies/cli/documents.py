@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # each verb shows one document, and should not wait for the r
     from talkies.clips import Examination
     from talkies.embedding import EmbedReport, SearchResult
     from talkies.evaluation import Result
+    from talkies.evaluation.audit_values import Audit
     from talkies.ingest import Ingested, IngestReport
     from talkies.models import ExportedWeights
     from talkies.synth import RenderReport
@@ -144,6 +145,11 @@ def export_document(exported: ExportedWeights) -> dict[str, Any]:
 def evaluate_document(result: Result) -> dict[str, Any]:
     """Return the document of `evaluate`."""
     return result.model_dump(mode="json")
+
+
+def audit_document(found: Audit) -> dict[str, Any]:
+    """Return the document of `audit`."""
+    return found.model_dump(mode="json")
 
 
 def embed_document(report: EmbedReport) -> dict[str, Any]:

@@ -1,0 +1,58 @@
+"""`talkies audit`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from talkies.cli.output import Json, LibraryFolder, RunOption, print_json, print_table, print_text, progress_bars, say
+
+if TYPE_CHECKING:
+    from talkies.evaluation.audit_values import Audit
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command()(audit)
+
+
+def audit(
+    run: RunOption,
+    library: LibraryFolder,
+    step: Annotated[int | None, typer.Option("--step", help="A checkpoint's step.")] = None,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="The report, an HTML file.", show_default="RUN/audit.html")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of what is drawn: films, resamples.")] = 0,
+    json: Json = False,
+) -> None:
+    """Ask whether a model merely recognises films, or tells what happens in them: a page, with its numbers beside."""
+    from talkies.cli.documents import audit_document
+    from talkies.evaluation.audit import audit as examine
+    from talkies.evaluation.audit import report_path, write_audit
+
+    path = report_path(run, to)
+    with progress_bars() as bars:
+        done: list[str] = []
+
+        def on_film(name: str, total: int) -> None:
+            done.append(name)
+            bars.update("films encoded", len(done), total, name)
+
+        found = examine(run, library, step, seed, on_film)
+    write_audit(found, path)
+    if json:
+        print_json(audit_document(found))
+        return
+    _print(found)
+    say(f"The report: {path}")
+
+
+def _print(found: "Audit") -> None:
+    from talkies.evaluation.audit_table import sections
+
+    print_text(found.words)
+    numbers = ("untrained", "trained", "chance")
+    for section in sections(found):
+        rows = [(row.what, row.untrained, row.trained, row.chance) for row in section.rows]
+        print_table(section.title, ("what", *numbers), rows, numbers)
