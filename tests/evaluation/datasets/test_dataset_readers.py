@@ -34,13 +34,32 @@ BUILD: dict[str, Build] = {
 }
 WITHOUT_LISTS = {"dcase2014", "video-folder", "audio-folder"}
 CLASSES = {
-    **{"ucf101": 101, "hmdb51": 51, "kinetics400": 400, "kinetics600": 600, "kinetics700": 700, "ssv2": 174},
-    **{"esc50": 50, "esc10": 10, "dcase2014": 10, "urbansound8k": 10, "speech-commands": 35, "audioset": 527},
-    **{"kinetics-sounds": 32, "vggsound": 309, "ave": 28},
+    "ucf101": 101,
+    "hmdb51": 51,
+    "kinetics400": 400,
+    "kinetics600": 600,
+    "kinetics700": 700,
+    "ssv2": 174,
+    "esc50": 50,
+    "esc10": 10,
+    "dcase2014": 10,
+    "urbansound8k": 10,
+    "speech-commands": 35,
+    "audioset": 527,
+    "kinetics-sounds": 32,
+    "vggsound": 309,
+    "ave": 28,
 }
 EXAMPLES = {
-    **{"ucf101": 13_320, "hmdb51": 6_766, "ssv2": 193_690, "esc50": 2_000, "esc10": 400, "dcase2014": 200},
-    **{"urbansound8k": 8_732, "speech-commands": 105_829, "ave": 4_143},
+    "ucf101": 13_320,
+    "hmdb51": 6_766,
+    "ssv2": 193_690,
+    "esc50": 2_000,
+    "esc10": 400,
+    "dcase2014": 200,
+    "urbansound8k": 8_732,
+    "speech-commands": 105_829,
+    "ave": 4_143,
 }
 
 
