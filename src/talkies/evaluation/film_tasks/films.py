@@ -22,6 +22,7 @@ OnFilm = Callable[[str, int], None]
 """What is called after each film, with its name and the number of films."""
 
 BATCH_CLIPS = 64
+_MISSING_SECONDS = 2.0
 _IMDB_ID = re.compile(r"tt\d+")
 _REPLACE = "replace it by a whole copy of the film, with its sound"
 
@@ -198,11 +199,13 @@ def _facts_of(info: MediaInfo, name: str) -> FilmFacts:
     if info.video is None or info.audio is None:
         missing = "pictures" if info.video is None else "sound"
         raise MediaError(f"no_{'video' if info.video is None else 'audio'}", f"{name} has no {missing}; {_REPLACE}")
-    if info.unreadable_end:
-        raise MediaError("damaged", f"{name} cannot be read to its end; {_REPLACE}")
+    seconds = info.video.times.duration_seconds
+    claimed = info.video.claimed_seconds or info.claimed_seconds or 0.0
+    if info.unreadable_end or (claimed - seconds > _MISSING_SECONDS and not info.jumps):
+        raise MediaError("truncated", f"{name} can be read to {seconds:.2f} s only and is longer; {_REPLACE}")
     if info.video.fps is None:
         raise MediaError("too_short", f"{name} has fewer than two pictures; {_REPLACE}")
-    return FilmFacts(info.video.times.duration_seconds, info.video.fps, info.video.constant_rate)
+    return FilmFacts(seconds, info.video.fps, info.video.constant_rate)
 
 
 def _only(clips: Iterator[Clip], starts: set[int]) -> Iterator[Clip]:
