@@ -8,6 +8,7 @@ from talkies.library import FilmEntry
 
 if TYPE_CHECKING:  # each verb shows one document, and should not wait for the rooms of all the others
     from collections.abc import Sequence
+    from pathlib import Path
 
     from talkies.clips import Examination
     from talkies.embedding import EmbedReport, SearchResult
@@ -145,6 +146,11 @@ def export_document(exported: ExportedWeights) -> dict[str, Any]:
 def evaluate_document(result: Result) -> dict[str, Any]:
     """Return the document of `evaluate`."""
     return result.model_dump(mode="json")
+
+
+def results_document(found: Sequence[tuple[Path, Result]]) -> dict[str, Any]:
+    """Return the document of `results`."""
+    return {"results": [{"path": str(path), **evaluate_document(result)} for path, result in found]}
 
 
 def audit_document(found: Audit) -> dict[str, Any]:

@@ -5,7 +5,12 @@ from typing import Annotated
 
 import typer
 
-from talkies.cli.output import Json, RunOption, print_json, print_table, progress_bars
+from talkies.cli.output import Json, RunOption, Sets, print_json, print_table, progress_bars
+
+_TASKS = (
+    "Films: retrieval, sync, synthetic-concepts, matchcut, scenes. Labelled clips: ucf101, hmdb51, kinetics400, ssv2, "
+    "video-folder, esc10, esc50, dcase2014, urbansound8k, vggsound, audioset, speech-commands, audio-folder and more."
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -14,34 +19,45 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(
-    task: Annotated[str, typer.Argument(metavar="TASK", help="synthetic-concepts or retrieval.", show_default=False)],
+    task: Annotated[str, typer.Argument(metavar="TASK", help=_TASKS, show_default=False)],
     run: RunOption,
-    data: Annotated[Path, typer.Option("--data", help="A folder of films, or a library.", show_default=False)],
+    data: Annotated[Path, typer.Option("--data", help="The data set, films, or a library.", show_default=False)],
+    protocol: Annotated[str, typer.Option("--protocol", help="linear, knn, finetune and more.")] = "linear",
+    overrides: Sets = None,
     step: Annotated[int | None, typer.Option("--step", help="A checkpoint's step; 0 is the untrained model.")] = None,
+    allow_missing: Annotated[bool, typer.Option("--allow-missing", help="Go on without clips that lack.")] = False,
+    to: Annotated[Path | None, typer.Option("--to", help="Where the result goes. [default: RUN/results]")] = None,
     json: Json = False,
 ) -> None:
     """Measure a run's representation; every number comes with its protocol."""
     from talkies.cli.documents import evaluate_document
     from talkies.evaluation import evaluate as measure
+    from talkies.evaluation import resolve_protocol, write_result
 
+    resolved = resolve_protocol(protocol, overrides or ())
     with progress_bars() as bars:
         done: list[str] = []
 
         def on_film(name: str, total: int) -> None:
             done.append(name)
-            bars.update("films encoded", len(done), total, name)
+            bars.update("encoded", (len(done) - 1) % total + 1, total, name)
 
-        result = measure(task, run, data, step, on_film)
+        result = measure(task, run, data, step, on_film, protocol=resolved, allow_missing=allow_missing)
+    written = write_result(result, to or run / "results")
     if json:
         print_json(evaluate_document(result))
         return
-    chance = result.protocol["chance"]
-    rows = [
-        (name, f"{metric.mean:.3f}", f"{metric.sd:.3f}", str(metric.n), f"{chance[name]:.3f}" if name in chance else "")
-        for name, metric in result.metrics.items()
-    ]
-    print_table(
-        f"{task} of {run}, step {result.protocol['checkpoint_step']}", ("metric", "mean", "sd", "n", "chance"), rows
-    )
-    protocol = [(key, str(value)) for key, value in result.protocol.items() if key != "chance"]
-    print_table("Protocol", ("what", "how"), protocol)
+    chance = result.protocol.get("chance", {})
+    for name, metrics in {"run": result.metrics, **result.baselines}.items():
+        rows = [
+            (key, f"{m.mean:.3f}", _interval(m.low, m.high), str(m.n), f"{chance[key]:.3f}" if key in chance else "")
+            for key, m in metrics.items()
+        ]
+        what = f"{run}, step {result.protocol['checkpoint_step']}" if name == "run" else name
+        print_table(f"{task} of {what}", ("metric", "mean", "95 %", "n", "chance"), rows)
+    protocol_rows = [(key, str(value)) for key, value in result.protocol.items() if key != "chance"]
+    print_table(f"Protocol (all of it in {written})", ("what", "how"), protocol_rows)
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f"{low:.3f} to {high:.3f}"

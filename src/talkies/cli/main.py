@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
-from talkies.cli import audit, cost, demo, doctor, embed, evaluate, export, films, ingest, pretrain, render, search
+from talkies.cli import (
+    audit, cost, demo, doctor, embed, evaluate, export, films, ingest, pretrain, render, results, search,
+)  # fmt: skip
 from talkies.core import TalkiesError, cause_of
 
 app = typer.Typer(
@@ -14,7 +16,7 @@ app = typer.Typer(
     help="Learn what pictures and sounds mean from films nobody labelled, and search them.",
     pretty_exceptions_enable=False,
 )
-for verb in (demo, render, ingest, films, doctor, cost, pretrain, export, evaluate, audit, embed, search):
+for verb in (demo, render, ingest, films, doctor, cost, pretrain, export, evaluate, results, audit, embed, search):
     verb.register(app)
 
 

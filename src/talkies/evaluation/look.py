@@ -71,21 +71,17 @@ def sound_windows(audio_S: Samples, starts_V: npt.NDArray[np.int64], samples: in
 
 def square_crops(video_VTPW: Pictures, crops: int) -> Pictures:
     """Return `[V, R, T, P, Z]`: the middle square, or the squares at both ends of the long side and the middle."""
+    places = [0.5] if crops == 1 else [0.0, 0.5, 1.0]
+    return np.stack([square_at(video_VTPW, place) for place in places], axis=1)
+
+
+def square_at(video_VTPW: Pictures, place: float) -> Pictures:
+    """Return the square `[V, T, P, Z]` at a place along the long side: 0 is one end, 1 the other."""
     rows, width = video_VTPW.shape[-2:]
     height = rows * 2 // 3
     side = min(height, width)
-    places = [0.5] if crops == 1 else [0.0, 0.5, 1.0]
-    parts = []
-    for place in places:
-        top, left = (int((extent - side) * place) // 2 * 2 for extent in (height, width))
-        parts.append(_square(video_VTPW, height, (top, left), side))
-    return np.stack(parts, axis=1)
-
-
-def _square(video_VTPW: Pictures, height: int, corner: tuple[int, int], side: int) -> Pictures:
-    (top, left), half = corner, side // 2
+    top, left = (int((extent - side) * place) // 2 * 2 for extent in (height, width))  # chroma has half the pixels
     luma = video_VTPW[..., top : top + side, left : left + side]
-    width = video_VTPW.shape[-1]
     chroma = video_VTPW[..., height:, :].reshape(*video_VTPW.shape[:-2], 2, height // 2, width // 2)
-    chroma = chroma[..., top // 2 : top // 2 + half, left // 2 : left // 2 + half]
-    return np.concatenate([luma, chroma.reshape(*video_VTPW.shape[:-2], half, side)], axis=-2)
+    chroma = chroma[..., top // 2 : (top + side) // 2, left // 2 : (left + side) // 2]
+    return np.concatenate([luma, chroma.reshape(*video_VTPW.shape[:-2], side // 2, side)], axis=-2)

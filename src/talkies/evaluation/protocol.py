@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from talkies.config import Config, apply_overrides, check
 from talkies.core import UsageError, nearest
+from talkies.training import OptimiserConfig
 
 Count = Annotated[int, Field(ge=1, le=1000)]
 Positive = Annotated[float, Field(gt=0)]
@@ -15,19 +16,30 @@ Positive = Annotated[float, Field(gt=0)]
 class FineTuning(Config):
     """Every weight is learnt on, with a new linear layer: `epochs` over the training clips, one random window of each.
 
-    SGD with momentum 0.9 or AdamW, `learning_rate` at `batch_clips` (the layer's own is `layer_factor` times as high),
-    warmed up over `warmup_epochs` and then falling as a cosine to zero. `dropout` is before the layer.
+    The learning rate rises over `optimiser.warmup_steps` and falls to zero along a cosine. `dropout` is before the
+    layer. Clips are kept in memory as they were decoded, up to `memory_gb`; the others are decoded again.
     """
 
     epochs: Count = 20
-    batch_clips: Count = 32
-    optimiser: Literal["sgd", "adamw"] = "adamw"
-    learning_rate: Positive = 1e-3
-    layer_factor: Positive = 1.0
-    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
-    warmup_epochs: Annotated[float, Field(ge=0)] = 1.0
+    batch_clips: Annotated[int, Field(ge=2, le=4096)] = 16
+    optimiser: OptimiserConfig = OptimiserConfig(kind="adamw", learning_rate=5e-4, weight_decay=0.01)
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    memory_gb: Annotated[float, Field(ge=0)] = 2.0
+
+
+class DataOptions(Config):
+    """What a data set leaves open.
+
+    Of a folder of classes: `group` is a regular expression whose first group tells from a file's name what it belongs
+    to (each is left out once), and without it there are so many `folds`. `subset` is AudioSet's: `20k` or `2m`.
+    `tower` looks at one of pictures and sound where there are both.
+    """
+
+    group: str | None = None
+    folds: Annotated[int, Field(ge=2, le=100)] | None = None
+    subset: Literal["20k", "2m"] | None = None
+    tower: Literal["video", "audio"] | None = None
 
 
 class Protocol(Config):
@@ -55,6 +67,7 @@ class Protocol(Config):
     baselines: bool = True
     drop_overlap: bool = False
     finetune: FineTuning = FineTuning()
+    data: DataOptions = DataOptions()
 
     @model_validator(mode="after")
     def _something_to_choose_from(self) -> Self:

@@ -10,16 +10,17 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from sklearn.metrics import average_precision_score
 
 from talkies.core import UsageError, plural
 from talkies.evaluation.datasets import DataSet, Split
 from talkies.evaluation.datasets.dataset import check_published
-from talkies.evaluation.extract import Extracted, OnClip, extract, towers_of
+from talkies.evaluation.extract import Extracted, OnClip, towers_of
 from talkies.evaluation.features import Features
+from talkies.evaluation.finetune import FineTuner
+from talkies.evaluation.learners import Learner, Probe, labels_of
 from talkies.evaluation.overlap import checked_splits
-from talkies.evaluation.probes import Labelled, Scores, accuracy, fit_and_score
+from talkies.evaluation.probes import Labels, Scores, accuracy
 from talkies.evaluation.protocol import Protocol
 from talkies.evaluation.results import Metric, Result
 
@@ -61,8 +62,8 @@ def transfer(
     data: DataSet,
     arms: Sequence[Features],
     protocol: Protocol,
-    store: Path | None = None,
     *,
+    store: Path | None = None,
     allow_missing: bool = False,
     on_clip: OnClip | None = None,
 ) -> Result:
@@ -80,12 +81,13 @@ def transfer(
     chosen: dict[str, Any] = {}
     facts: dict[str, Any] = {}
     for arm in arms:
-        found = extract(data, arm, protocol, store, on_clip)
+        learner = FineTuner(data, arm, protocol) if protocol.method == "finetune" else Probe(data, arm, protocol, store)
+        found = learner.prepare(on_clip)
         check_complete(data, found.unfit, allow_missing)
         splits, dropped = checked_splits(data, found.hashes, protocol.drop_overlap)
         usable = _usable(splits, found)
         facts = facts or _facts(data, found, usable, dropped)
-        measured[arm.name], chosen[arm.name] = _measured(data, found, usable, protocol)
+        measured[arm.name], chosen[arm.name] = _measured(data, usable, protocol, learner)
     first, *others = measured
     return Result(
         task=data.name,
@@ -108,19 +110,16 @@ def _usable(splits: Sequence[Split], found: Extracted) -> tuple[Split, ...]:
 
 
 def _measured(
-    data: DataSet, found: Extracted, splits: Sequence[Split], protocol: Protocol
+    data: DataSet, splits: Sequence[Split], protocol: Protocol, learner: Learner
 ) -> tuple[dict[str, Metric], dict[str, Any]]:
     """Return the metrics, and the setting that was chosen, over all splits and seeds."""
     values: dict[str, list[npt.NDArray[np.float64]]] = {}
     chosen: dict[str, list[Any]] = {}
     for name in _joint(towers_of(data)):
-        labelled = _Examples(data, found, name)
         for seed in protocol.seeds:
             for split in splits:
-                fit = labelled.of((*split.train, *split.select), splits)
-                test = labelled.of(split.test, ())
-                scores = fit_and_score(fit, test, len(data.classes), protocol, seed)
-                for metric, each in _judged(data, scores, test).items():
+                scores = learner.scores(name, split, seed)
+                for metric, each in _judged(data, scores, labels_of(data, split.test)).items():
                     values.setdefault(f"{name}_{metric}" if data.modality == "both" else metric, []).append(each)
                 for setting, value in scores.chosen.items():
                     chosen.setdefault(f"{name} {setting}", []).append(value)
@@ -134,48 +133,18 @@ def metric_of(parts: Sequence[npt.NDArray[np.float64]]) -> Metric:
     return Metric.of([float(part.mean()) for part in parts])
 
 
-def _judged(data: DataSet, scores: Scores, test: Labelled) -> dict[str, npt.NDArray[np.float64]]:
+def _judged(data: DataSet, scores: Scores, label_N: Labels) -> dict[str, npt.NDArray[np.float64]]:
     """Return what each test clip got; of a data set with several labels a clip, one number over all: mAP."""
     if data.multi_label:
         means_NK = scores.scores_NVK.mean(1)
-        seen = test.label_N.any(0) & ~test.label_N.all(0)
-        value = average_precision_score(test.label_N[:, seen], means_NK[:, seen], average="macro")
+        seen = label_N.any(0) & ~label_N.all(0)
+        value = average_precision_score(label_N[:, seen], means_NK[:, seen], average="macro")
         return {"mean_average_precision": np.array([value])}
-    found = accuracy(scores.scores_NVK, test.label_N)
+    found = accuracy(scores.scores_NVK, label_N)
     told = {"accuracy": found["video"], "window_accuracy": found["clip"]}
     if len(data.classes) > 10:
-        told["top5_accuracy"] = accuracy(scores.scores_NVK, test.label_N, best=5)["video"]
+        told["top5_accuracy"] = accuracy(scores.scores_NVK, label_N, best=5)["video"]
     return told
-
-
-class _Examples:
-    """A data set's features of one tower, or of both in a row, as a classifier wants them."""
-
-    def __init__(self, data: DataSet, found: Extracted, name: str) -> None:
-        self._data, self._found = data, found
-        self._towers = [tower for tower in towers_of(data) if name in (tower, "joint")]
-
-    def of(self, numbers: Sequence[int], folds: Sequence[Split]) -> Labelled:
-        """Return examples; with `folds`, in which of their test sides each is."""
-        rows = [torch.cat([self._found.rows[n][tower] for tower in self._towers], dim=1) for n in numbers]
-        examples = [self._data.examples[number] for number in numbers]
-        if self._data.multi_label:
-            labels = np.zeros((len(numbers), len(self._data.classes)), np.int64)
-            for row, example in enumerate(examples):
-                labels[row, list(example.labels)] = 1
-        else:
-            labels = np.array([example.labels[0] for example in examples], np.int64)
-        groups = np.array([example.source for example in examples])
-        return Labelled(torch.stack(rows).numpy(), labels, groups, _folds(numbers, folds))
-
-
-def _folds(numbers: Sequence[int], splits: Sequence[Split]) -> npt.NDArray[np.int64] | None:
-    """Return which published fold each example is of, if the splits are folds: each example tested exactly once."""
-    fold = {number: index for index, split in enumerate(splits) for number in split.test}
-    tested = sum(len(split.test) for split in splits)
-    if len(splits) < 3 or tested != len(fold) or not all(number in fold for number in numbers):
-        return None
-    return np.array([fold[number] for number in numbers], np.int64)
 
 
 def _joint(towers: Sequence[str]) -> tuple[str, ...]:

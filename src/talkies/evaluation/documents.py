@@ -1,0 +1,50 @@
+"""Results on disk: one JSON file each, named for what was measured and how."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from talkies.config import read_document
+from talkies.core import UsageError, WorkError, cause_of, write_atomically
+from talkies.evaluation.results import SCHEMA_VERSION, Result
+
+
+def write_result(result: Result, to: Path) -> Path:
+    """Return where a result was written: `to` itself if it ends in .json, else a file in that folder.
+
+    The file's name tells the protocol, so that another one's result does not take its place.
+
+    Raises:
+        WorkError: if it cannot be written.
+    """
+    if to.suffix != ".json":
+        method = result.protocol.get("method", "films")
+        step = result.protocol.get("checkpoint_step", "bare")
+        to = to / f"{result.task}-{method}-step-{step}-{_digest(result)}.json"
+    try:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(to, result.model_dump_json(indent=1) + "\n")
+    except OSError as error:
+        raise WorkError(f"{to} cannot be written ({cause_of(error)}); name another place with --to") from error
+    return to
+
+
+def read_results(root: Path) -> Iterator[tuple[Path, Result]]:
+    """Yield each result in the `results` folders of a folder, however deep, or else in itself, in the order of paths.
+
+    Raises:
+        UsageError: if there is no such folder, it holds none, or one is damaged.
+    """
+    if not root.is_dir():
+        raise UsageError(f"{root} is not a folder; name a run, or a folder of results or runs")
+    paths = sorted(root.glob("**/results/*.json")) or sorted(root.glob("*.json"))
+    if not paths:
+        raise UsageError(f"{root} holds no result; make one with: talkies evaluate TASK --run RUN --data DIR")
+    for path in paths:
+        remedy = "; take it out of the folder"
+        yield path, read_document(path, Result, "a result of talkies evaluate", SCHEMA_VERSION, UsageError, remedy)
+
+
+def _digest(result: Result) -> str:
+    told = result.model_dump_json(include={"task": True, "protocol": True, "hashes": True})
+    return hashlib.blake2b(told.encode(), digest_size=4).hexdigest()

@@ -1,0 +1,75 @@
+"""What learns the classes of a data set: here, classifiers on frozen features.
+
+Shapes: `N` examples, `V` windows of each, `E` features, `K` classes.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from talkies.evaluation.datasets import DataSet, Split
+from talkies.evaluation.extract import Extracted, OnClip, extract, towers_of
+from talkies.evaluation.features import Features
+from talkies.evaluation.probes import Labelled, Labels, Scores, fit_and_score
+from talkies.evaluation.protocol import Protocol
+
+
+class Learner(ABC):
+    """Something that learns the classes of a data set's training clips, and scores its test clips."""
+
+    @abstractmethod
+    def prepare(self, on_clip: OnClip | None) -> Extracted:
+        """Read every clip; return what tells each, and which cannot be used and why."""
+
+    @abstractmethod
+    def scores(self, tower: str, split: Split, seed: int) -> Scores:
+        """Return the scores of a split's test clips by what one tower, or both (`joint`), tells."""
+
+
+class Probe(Learner):
+    """A linear classifier or the nearest neighbours, on features that are kept in `store`."""
+
+    def __init__(self, data: DataSet, features: Features, protocol: Protocol, store: Path | None) -> None:
+        self._data, self._features, self._protocol, self._store = data, features, protocol, store
+        self._found = Extracted()
+
+    def prepare(self, on_clip: OnClip | None) -> Extracted:
+        """Encode every clip."""
+        self._found = extract(self._data, self._features, self._protocol, self._store, on_clip)
+        return self._found
+
+    def scores(self, tower: str, split: Split, seed: int) -> Scores:
+        """Return scores by one tower's features, or by both in a row; the setting is chosen on training clips alone."""
+        fit = self._labelled(tower, (*split.train, *split.select))
+        return fit_and_score(fit, self._labelled(tower, split.test), len(self._data.classes), self._protocol, seed)
+
+    def _labelled(self, name: str, numbers: Sequence[int]) -> Labelled:
+        towers = [tower for tower in towers_of(self._data) if name in (tower, "joint")]
+        rows = [torch.cat([self._found.rows[n][tower] for tower in towers], dim=1) for n in numbers]
+        groups = np.array([self._data.examples[number].source for number in numbers])
+        folds = folds_of(numbers, self._data.splits)
+        return Labelled(torch.stack(rows).numpy(), labels_of(self._data, numbers), groups, folds)
+
+
+def labels_of(data: DataSet, numbers: Sequence[int]) -> Labels:
+    """Return the labels `[N]` of examples, or `[N, K]` of 0 and 1 where there may be several."""
+    examples = [data.examples[number] for number in numbers]
+    if not data.multi_label:
+        return np.array([example.labels[0] for example in examples], np.int64)
+    label_NK = np.zeros((len(numbers), len(data.classes)), np.int64)
+    for row, example in enumerate(examples):
+        label_NK[row, list(example.labels)] = 1
+    return label_NK
+
+
+def folds_of(numbers: Sequence[int], splits: Sequence[Split]) -> npt.NDArray[np.int64] | None:
+    """Return which published fold each example is of, if the splits are folds: each example tested exactly once."""
+    fold = {number: index for index, split in enumerate(splits) for number in split.test}
+    tested = sum(len(split.test) for split in splits)
+    if len(splits) < 3 or tested != len(fold) or not all(number in fold for number in numbers):
+        return None
+    return np.array([fold[number] for number in numbers], np.int64)
