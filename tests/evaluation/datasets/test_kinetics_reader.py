@@ -30,7 +30,7 @@ def test_older_names_of_lists_and_folders_are_read(tmp_path: Path) -> None:
     build_kinetics(tmp_path)
     (tmp_path / "annotations").mkdir()
     (tmp_path / "train.csv").rename(tmp_path / "annotations" / "train.csv")
-    text = (tmp_path / "val.csv").read_text().replace(",val", ",validate")
+    text = (tmp_path / "val.csv").read_text().replace(",val\n", ",validate\n")
     (tmp_path / "annotations" / "validate.csv").write_text(text)
     (tmp_path / "val.csv").unlink()
     (tmp_path / "val").rename(tmp_path / "validate")
