@@ -61,6 +61,7 @@ EXAMPLES = {
     "speech-commands": 105_829,
     "ave": 4_143,
 }
+TABLES = ("Where they come from", "How they must lie", "How they are split")
 
 
 def read(name: str, root: Path) -> DataSet:
@@ -175,3 +176,16 @@ def test_real_actions_split_by_subject(real_data: Path) -> None:
     assert data.classes == ("adl", "fall")
     assert [split.name for split in data.splits] == ["subject1", "subject2", "subject3", "subject4"]
     assert sum(len(split.test) for split in data.splits) == len(data.examples) == 23
+
+
+def test_the_documentation_has_a_row_in_each_table_for_each_data_set() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "datasets.md").read_text(encoding="utf-8")
+    first, layouts, splits = (text.split(f"## {title}\n")[1].split("\n## ")[0] for title in TABLES)
+    for name in READERS:
+        assert f"`{name}`" in first, name
+        family = name.rstrip("0123456789") if name.startswith("kinetics") else name
+        assert f"`{family}" in layouts, name
+        assert f"`{family}" in splits, name
+    for name, clips in EXAMPLES.items():
+        row = next(line for line in first.splitlines() if f"`{name}`" in line)
+        assert f"| {CLASSES[name]} | {clips:,} |" in row
