@@ -66,7 +66,8 @@ def retrieval_figure(found: Audit) -> str:
             axes.set_title(title, fontsize=11)
             axes.set(xticks=_places(), xticklabels=RECALLS, ylim=(0, 102))
             _plain(axes, "y")
-        figure.supxlabel("best k candidates", fontsize=11)
+        for axes in grid[1]:
+            axes.set_xlabel("best k candidates")
         figure.supylabel("right one among them (%)", fontsize=11)
         handles, labels = grid[1, 1].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", frameon=False, ncols=2)

@@ -94,12 +94,13 @@ def measure_model(bench: Bench, which: str, step: int, stamp: str) -> AuditedMod
     bare_video, bare_audio = ([unit(without_mean(rows)) for rows in tower] for tower in (video, audio))
     bare_both_ways = retrieve(bare_video, bare_audio), retrieve(bare_audio, bare_video)
     clips, chance = sum(bench.sizes), yardsticks(bench)
+    pairs = sum(size * (size - 1) for size in bench.sizes)
     retrieval = Retrieval(
         across_films=_directions(both_ways, "across_K", clips),
         within_film=_directions(both_ways, "within_K", clips),
         across_films_means_removed=_directions(bare_both_ways, "across_K", clips),
         within_film_means_removed=_directions(bare_both_ways, "within_K", clips),
-        shuffled=_directions(both_ways, "shuffled_K", clips),
+        shuffled=_directions(both_ways, "shuffled_K", pairs),
     )
     guess, pure = chance.across_films.at(RELIANCE_AT), chance.pure_film_recogniser.at(RELIANCE_AT)
     reliance = retrieval.shuffled.both.at(RELIANCE_AT).scaled(guess, pure)
@@ -146,16 +147,16 @@ def lifts_of(both_ways: BothWays, sizes: Sequence[int], seed: int) -> Lifts:
     within = _with_draws(within_F, drawn_RF) / _with_draws(guess_F, drawn_RF)
     film_part = _logs(_with_draws(film_F, drawn_RF) * films)
     whole = _logs(across)
-    found, beyond_chance = across[0] > 0, across[0] > 1
+    found, lift = across[0] > 0, _estimate(across)
     return Lifts(
-        across_films=_estimate(across),
+        across_films=lift,
         within_film=_estimate(within),
         within_over_across=_estimate(np.divide(within, across, where=across > 0, out=np.full_like(across, np.nan)))
         if found
         else None,
         film_nats=float(film_part[0]) if found else None,
         moment_nats=log(across[0]) - float(film_part[0]) if found else None,
-        film_share=_estimate(_share(film_part, whole)) if beyond_chance else None,
+        film_share=_estimate(_share(film_part, whole)) if lift.low > 1 else None,
     )
 
 

@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 BLOCKS = 4
 LONGEST_GAP_SECONDS = 10.0
-C = 0.1
+C = 1.0
 
 Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]

@@ -16,6 +16,8 @@ class Row:
     untrained: str
     trained: str
     chance: str
+    shared: bool = False
+    """Whether the number is of no model, and stands for both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ def _summary(found: Audit) -> Section:
         row("reliance on the film (1: it knows films and nothing else)", lambda m: number(m.film_reliance), "0"),
         row("right first within the film, times chance", lambda m: number(m.lifts.within_film), "1"),
         row("right first among all films, times chance", lambda m: number(m.lifts.across_films), "1"),
-        row("the former over the latter", lambda m: number(m.lifts.within_over_across), "1"),
+        row("the former over the latter", lambda m: number(m.lifts.within_over_across), ""),
         row("log of the lift among all films: the film’s part", lambda m: plain(m.lifts.film_nats), "0"),
         row("log of the lift among all films: the moment’s part", lambda m: plain(m.lifts.moment_nats), "0"),
         row("share that the film explains", lambda m: percent(m.lifts.film_share), ""),
@@ -68,7 +70,8 @@ def _probes(found: Audit) -> Section:
         for name, words in named.items()
     ]
     marks = {"palette": "palette alone", "spectrum": "mean spectrum alone", "loudness": "loudness alone"}
-    rest = [Row(words, "", percent(getattr(found.marks, name)), chance) for name, words in marks.items()]
+    told = [(words, percent(getattr(found.marks, name))) for name, words in marks.items()]
+    rest = [Row(words, share, share, chance, shared=True) for words, share in told]
     reading = (
         "How often a linear classifier names the film of a clip from a stretch of time that it was not fitted on. What "
         "the marks alone give needs no model."
@@ -141,9 +144,9 @@ def number(estimate: Estimate | None) -> str:
     """Return an estimate with its interval, or a dash."""
     if estimate is None:
         return "–"
-    return f"{estimate.mean:.2f} [{estimate.low:.2f} to {estimate.high:.2f}]"
+    return f"{plain(estimate.mean)} [{plain(estimate.low)} to {plain(estimate.high)}]"
 
 
 def plain(value: float | None) -> str:
     """Return a number, or a dash."""
-    return "–" if value is None else f"{value:.2f}"
+    return "–" if value is None else f"{value:z.2f}"

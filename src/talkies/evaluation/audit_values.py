@@ -94,7 +94,7 @@ class Lifts(Config):
     """Recalls at 1 (both directions) as multiples of chance, and the chain rule of the one across films.
 
     `film_nats` + `moment_nats` = log(`across_films`) exactly; both are missing where nothing is found. `film_share` is
-    the film's part of that sum, within [0, 1]; it is missing where no more is found than by chance.
+    the film's part of that sum, within [0, 1]; it is missing where it may be that no more is found than by chance.
     """
 
     across_films: Estimate
