@@ -12,7 +12,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
@@ -129,6 +129,7 @@ def test_a_model_that_gives_all_shots_one_embedding_is_at_chance_exactly() -> No
     assert chance["motion_zero_shot_audio_average_precision_with_random_negatives"] == 18 / 67
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 4)), min_size=1, max_size=20))
 def test_average_precision_is_precision_times_step_in_recall(examples: list[tuple[bool, int]]) -> None:
     labels, scores = np.array([label for label, _ in examples]), np.array([float(score) for _, score in examples])
@@ -153,6 +154,7 @@ def test_the_cosine_of_a_pair_is_that_of_its_two_shots() -> None:
     assert zero_shot(encoded, pairs, "both").tolist() == [0.8, 1.0]
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 500), st.integers(1, 300), st.integers(1, 40), st.integers(1, 5))
 def test_clips_lie_inside_their_shot_apart_and_in_its_middle(start: int, frames: int, window: int, most: int) -> None:
     shot = Span(start, start + frames)

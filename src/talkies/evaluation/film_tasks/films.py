@@ -69,7 +69,9 @@ class _FolderFilm(Film):
             info = probe(self._path)
         except MediaError as error:
             raise MediaError(error.code, f"{self.name} cannot be read ({error}); {_REPLACE}") from error
-        return _facts_of(info, self.name)
+        facts = _facts_of(info, self.name)
+        _check_whole(info, facts.seconds, self.name)
+        return facts
 
     def every(self, stride_frames: int) -> Iterator[ClipBatch]:
         film_id = FilmId(hash_of_file(self._path))
@@ -199,13 +201,15 @@ def _facts_of(info: MediaInfo, name: str) -> FilmFacts:
     if info.video is None or info.audio is None:
         missing = "pictures" if info.video is None else "sound"
         raise MediaError(f"no_{'video' if info.video is None else 'audio'}", f"{name} has no {missing}; {_REPLACE}")
-    seconds = info.video.times.duration_seconds
-    claimed = info.video.claimed_seconds or info.claimed_seconds or 0.0
-    if info.unreadable_end or (claimed - seconds > _MISSING_SECONDS and not info.jumps):
-        raise MediaError("truncated", f"{name} can be read to {seconds:.2f} s only and is longer; {_REPLACE}")
     if info.video.fps is None:
         raise MediaError("too_short", f"{name} has fewer than two pictures; {_REPLACE}")
-    return FilmFacts(seconds, info.video.fps, info.video.constant_rate)
+    return FilmFacts(info.video.times.duration_seconds, info.video.fps, info.video.constant_rate)
+
+
+def _check_whole(info: MediaInfo, seconds: float, name: str) -> None:
+    claimed = (info.video.claimed_seconds if info.video else None) or info.claimed_seconds or 0.0
+    if info.unreadable_end or (claimed - seconds > _MISSING_SECONDS and not info.jumps):
+        raise MediaError("truncated", f"{name} can be read to {seconds:.2f} s only and is longer; {_REPLACE}")
 
 
 def _only(clips: Iterator[Clip], starts: set[int]) -> Iterator[Clip]:
