@@ -23,9 +23,10 @@ from talkies.evaluation.datasets.dataset import DataSet, Example, Modality, Publ
 from talkies.evaluation.datasets.lists import Once, Row, files_by_stem, read_csv
 
 COLUMNS = ("label", "youtube_id", "time_start", "time_end", "split")
+Listed = tuple[tuple[str, ...], dict[str, list[tuple[Row, str]]]]
 NUMBERS = (400, 600, 700)
 LISTS = {"train": ("train.csv",), "val": ("val.csv", "validate.csv")}
-FOLDERS = {"train": ("train",), "val": ("val", "validate", "validation")}
+SIDES = {"train": ("train",), "val": ("val", "validate", "validation")}
 
 SOUNDS = frozenset(
     {"blowing nose", "blowing out candles", "bowling", "chopping wood", "dribbling basketball", "laughing"}
@@ -66,40 +67,39 @@ def read_kinetics_sounds(root: Path) -> DataSet:
     """
     kind = _Kind("kinetics-sounds", "both", len(SOUNDS))
     lists, rows = _rows(root)
-    sounds = {side: [row for row in rows[side] if row.fields[0] in SOUNDS] for side in rows}
+    sounds = {side: [(row, stem) for row, stem in rows[side] if row.fields[0] in SOUNDS] for side in rows}
     if not sounds["train"]:
         raise UsageError(f"{root / lists[0]} has none of the classes of Kinetics-Sounds; take that of Kinetics-400")
     return _read(root, kind, (lists, sounds))
 
 
-def _rows(root: Path) -> tuple[tuple[str, ...], dict[str, list[Row]]]:
+def _rows(root: Path) -> Listed:
+    """Return the lists' names, and each one's rows with their files' names without suffix."""
     lists, rows, once = [], {}, Once(within_a_list=False)
     for side, names in LISTS.items():
         name, found = read_csv(root, *names, *(f"annotations/{name}" for name in names), columns=COLUMNS)
         lists.append(name)
-        rows[side] = list(found)
-        for row in rows[side]:
-            said = row.fields[4]
-            if not said.startswith(side) and not (side == "val" and said in FOLDERS["val"]):
-                raise row.refusal(f"is of split '{said}', and the list is that of '{side}'")
-            once.add(row, _stem(row))
+        rows[side] = [(row, _stem(row)) for row in found]
+        for row, stem in rows[side]:
+            if row.fields[4] not in SIDES[side]:
+                raise row.refusal(f"is of split '{row.fields[4]}', and the list is that of '{side}'")
+            once.add(row, stem)
     return tuple(lists), rows
 
 
-def _read(root: Path, kind: _Kind, listed: tuple[tuple[str, ...], dict[str, list[Row]]]) -> DataSet:
+def _read(root: Path, kind: _Kind, listed: Listed) -> DataSet:
     lists, rows = listed
-    labels = numbered(row.fields[0] for row in rows["train"])
-    for row in rows["val"]:
+    labels = numbered(row.fields[0] for row, _ in rows["train"])
+    for row, _ in rows["val"]:
         if row.fields[0] not in labels:
             raise row.refusal(f"is of class '{row.fields[0]}', which {lists[0]} lacks: they are of different versions")
     examples: list[Example] = []
     absent, sides = set(), {}
     for side, of_side in rows.items():
-        there = files_by_stem(root, FOLDERS[side])
+        there = files_by_stem(root, SIDES[side])
         _check_folders(root, of_side, there)
         first = len(examples)
-        for row in of_side:
-            stem = _stem(row)
+        for row, stem in of_side:
             if stem not in there:
                 absent.add(len(examples))
             examples.append(
@@ -126,12 +126,14 @@ def _stem(row: Row) -> str:
     return f"{row.fields[1]}_{int(start):06d}_{int(end):06d}"
 
 
-def _check_folders(root: Path, rows: Iterable[Row], there: dict[str, str]) -> None:
-    plain = {_plain(row.fields[0]) for row in rows}
-    for row in rows:
-        folders = PurePosixPath(there.get(_stem(row), "")).parts[1:-1]
-        if folders and _plain(folders[-1]) in plain - {_plain(row.fields[0])}:
-            raise row.refusal(f"is of class '{row.fields[0]}', and {root / there[_stem(row)]} lies in another's folder")
+def _check_folders(root: Path, rows: Iterable[tuple[Row, str]], there: dict[str, str]) -> None:
+    plain = {row.fields[0]: _plain(row.fields[0]) for row, _ in rows}
+    folders_of_classes = set(plain.values())
+    for row, stem in rows:
+        path = there.get(stem, "")
+        folder = _plain(PurePosixPath(path).parent.name)
+        if folder != plain[row.fields[0]] and folder in folders_of_classes:
+            raise row.refusal(f"is of class '{row.fields[0]}', and {root / path} lies in another's folder")
 
 
 def _plain(label: str) -> str:
