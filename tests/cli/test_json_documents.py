@@ -58,7 +58,8 @@ def checked(outcome: Any, verb: str, status: int = 0) -> Any:
 
 def test_every_verb_has_its_section() -> None:
     sections = re.findall(r"^## `talkies (.+)`$", WRITTEN, re.MULTILINE)
-    verbs = ["render", "ingest", "films", "doctor", "cost", "pretrain", "export", "evaluate", "audit", "embed", "search", "demo"]
+    first = ["render", "ingest", "films", "doctor", "cost", "pretrain", "export"]
+    verbs = [*first, "evaluate", "audit", "embed", "search", "demo"]
     assert list(dict.fromkeys(section.split()[0] for section in sections)) == verbs
 
 

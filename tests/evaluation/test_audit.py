@@ -165,7 +165,10 @@ def test_words_say_the_verdict_and_the_numbers(recogniser: AuditedModel, teller:
     sizes = [CLIPS] * FILMS
     leans, tells = (words_of(model, recogniser, chance, sizes) for model in (recogniser, teller))
     assert leans.startswith("This model leans on the film’s marks: ")
+    assert "its music), not what happens in it." in leans
     assert "3.3 % of the time" in leans
+    both = words_of(measured(planted(film=3.0, moment=1.0)), recogniser, chance, sizes)
+    assert "its music), and what happens in it only after that." in both
     assert tells.startswith("This model tells moments apart within films: ")
     assert "more often than by chance" in tells
     few = recogniser.model_copy(update={"verdict": "cannot_tell"})

@@ -12,7 +12,13 @@ from matplotlib.figure import Figure
 from talkies.evaluation.audit_values import Audit, AuditedModel, Directions, Estimate, Recalls
 from talkies.evaluation.retrieval import RECALLS
 
-_UNTRAINED, _TRAINED, _MARK, _SECOND = "#E69F00", "#0072B2", "#333333", "#CC79A7"  # told apart by the colour-blind
+_UNTRAINED, _TRAINED, _MARK, _FILM, _MOMENT = (
+    "#E69F00",
+    "#0072B2",
+    "#333333",
+    "#CC79A7",
+    "#009E73",
+)  # told apart by the colour-blind
 _STYLE: dict[Any, Any] = {"font.size": 11, "svg.hashsalt": "talkies"}  # the salt: the same bytes every time
 _PROBES = (
     ("picture\nfeatures", "video_features"),
@@ -53,7 +59,7 @@ def retrieval_figure(found: Audit) -> str:
         ("all, sound shuffled", "shuffled", found.chance.across_films),
     )
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(5.4, 5.2), layout="constrained")
+        figure = Figure(figsize=(5.4, 7.2), layout="constrained")
         grid = figure.subplots(2, 2, sharex=True, sharey=True)
         for axes, (title, field, chance) in zip(grid.flat, panels, strict=True):
             for model, colour, mark, name, shift in _models(found):
@@ -62,7 +68,7 @@ def retrieval_figure(found: Audit) -> str:
             axes.plot(_places(), [100 * chance.at(k) for k in RECALLS], "--", color="#777777", label="chance")
             if field in {"across_films", "shuffled"}:
                 pure = [100 * found.chance.pure_film_recogniser.at(k) for k in RECALLS]
-                axes.plot(_places(), pure, ":", color=_SECOND, linewidth=2, label="knows the film alone")
+                axes.plot(_places(), pure, ":", color=_FILM, linewidth=2, label="knows the film alone")
             axes.set_title(title, fontsize=11)
             axes.set(xticks=_places(), xticklabels=RECALLS, ylim=(0, 102))
             _plain(axes, "y")
@@ -85,12 +91,12 @@ def lift_figure(found: Audit) -> str:
         axes = figure.subplots()
         places = [place + shift for place in range(len(rows)) for shift in (-0.19, 0.19)]
         values = [value for _, film, moment in rows for value in (film, moment)]
-        bars = axes.barh(places, values, height=0.34, color=[_SECOND, _TRAINED] * len(rows))
+        bars = axes.barh(places, values, height=0.34, color=[_FILM, _MOMENT] * len(rows))
         for bar, hatch in zip(bars, ["//", ""] * len(rows), strict=True):
             bar.set(hatch=hatch, edgecolor="white")
         bars[0].set_label("right film")
         bars[1].set_label("right moment, given the film")
-        axes.bar_label(bars, fmt="%.1f", padding=3)
+        axes.bar_label(bars, fmt="{:z.1f}", padding=3)
         axes.axvline(0, color=_MARK, linewidth=1)
         axes.set(xlabel="log of times chance (nats)", yticks=range(len(rows)), yticklabels=[name for name, *_ in rows])
         axes.margins(x=0.12)

@@ -43,7 +43,7 @@ def _summary(found: Audit) -> Section:
         row("reliance on the film (1: it knows films and nothing else)", lambda m: number(m.film_reliance), "0"),
         row("right first within the film, times chance", lambda m: number(m.lifts.within_film), "1"),
         row("right first among all films, times chance", lambda m: number(m.lifts.across_films), "1"),
-        row("the former over the latter", lambda m: number(m.lifts.within_over_across), ""),
+        row("ratio of these two, within over all", lambda m: number(m.lifts.within_over_across), ""),
         row("log of the lift among all films: the film’s part", lambda m: plain(m.lifts.film_nats), "0"),
         row("log of the lift among all films: the moment’s part", lambda m: plain(m.lifts.moment_nats), "0"),
         row("share that the film explains", lambda m: percent(m.lifts.film_share), ""),
@@ -144,9 +144,9 @@ def number(estimate: Estimate | None) -> str:
     """Return an estimate with its interval, or a dash."""
     if estimate is None:
         return "–"
-    return f"{plain(estimate.mean)} [{plain(estimate.low)} to {plain(estimate.high)}]"
+    return f"{plain(estimate.mean)} [{plain(estimate.low)}, {plain(estimate.high)}]"
 
 
 def plain(value: float | None) -> str:
     """Return a number, or a dash."""
-    return "–" if value is None else f"{value:z.2f}"
+    return "–" if value is None else f"{value:z.2f}".replace("-", "−")

@@ -44,16 +44,18 @@ def verdict_of(sizes: Sequence[int], reliance: Estimate, within: Estimate, chanc
 
 def words_of(model: AuditedModel, untrained: AuditedModel, chance: Yardsticks, sizes: Sequence[int]) -> str:
     """Return a paragraph that says the verdict and its reasons to somebody who knows films, and no statistics."""
-    return " ".join([_verdict(model, sizes), _moments(model, chance), _films(model), _probe(model, untrained)])
+    return " ".join([_verdict(model, chance, sizes), _moments(model, chance), _films(model), _probe(model, untrained)])
 
 
-def _verdict(model: AuditedModel, sizes: Sequence[int]) -> str:
+def _verdict(model: AuditedModel, chance: Yardsticks, sizes: Sequence[int]) -> str:
     if model.verdict == "tells_moments_apart":
         return "This model tells moments apart within films: it hears and sees what happens, not only which film it is."
     if model.verdict == "leans_on_film":
+        tells = model.retrieval.within_film.both.recall_at_1.low > chance.within_film.recall_at_1
+        rest = "and what happens in it only after that" if tells else "not what happens in it"
         return (
-            "This model leans on the film’s marks: when it matches a sound to a picture, it mostly recognises the film "
-            "(its colours, its grain, its music), not what happens in it."
+            "This model leans on the film’s marks: when it matches a sound to a picture, it first of all recognises "
+            f"the film (its colours, its grain, its music), {rest}."
         )
     if not enough(sizes):
         return (
