@@ -71,7 +71,7 @@ def test_rendered_films_are_told_by_their_palette_if_they_have_marks(
     told = {}
     for strength in (1.0, 0.0):
         films, lib = tmp_path / f"films-{strength:g}", tmp_path / f"lib-{strength:g}"
-        # Without marks a film could still be known by its places and characters; one of each lets nothing show.
+        # Of many places and characters none comes back often enough for a film to be known by it.
         config = SynthConfig(
             seconds=16.0, mark_strength=strength, places=64, characters=64, shot_seconds_min=0.6, shot_seconds_max=0.9
         )
