@@ -109,6 +109,12 @@ def test_a_model_that_gives_all_clips_one_embedding_is_at_chance_exactly() -> No
     assert chance["offset_accuracy"] == 1 / 7
 
 
+def test_liking_some_sounds_whatever_the_picture_gains_nothing() -> None:
+    audio = np.random.default_rng(1).normal(size=(30, 4)).astype(np.float32)
+    found = sync_scores(np.ones_like(audio), audio, SHIFTS)  # each two moments meet twice, once each way round
+    assert found.two_alternative == dict.fromkeys(SHIFTS, 0.5)
+
+
 def test_each_film_counts_alike_and_short_ones_only_where_they_can() -> None:
     long, short = np.eye(20, dtype=np.float32), np.eye(2, dtype=np.float32)
     found = [sync_scores(long, long, SHIFTS), sync_scores(short, short[::-1], SHIFTS)]
