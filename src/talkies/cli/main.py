@@ -7,7 +7,19 @@ from typing import Annotated
 import typer
 
 from talkies.cli import (
-    audit, cost, demo, doctor, embed, evaluate, export, films, ingest, pretrain, render, results, search,
+    audit,
+    cost,
+    demo,
+    doctor,
+    embed,
+    evaluate,
+    export,
+    films,
+    ingest,
+    pretrain,
+    render,
+    results,
+    search,
 )  # fmt: skip
 from talkies.core import TalkiesError, cause_of
 

@@ -15,15 +15,18 @@ from talkies.evaluation.datasets import READERS, DataSet
 from talkies.evaluation.extract import OnClip
 from talkies.evaluation.features import Features, Statistics, TowerFeatures, features_of_run, untrained_of_run
 from talkies.evaluation.films import encode_films
+from talkies.evaluation.matchcut import matchcut
 from talkies.evaluation.protocol import Protocol
 from talkies.evaluation.results import Result
 from talkies.evaluation.retrieval import RECALLS, retrieval_metrics
+from talkies.evaluation.scenes import scenes
+from talkies.evaluation.sync import sync
 from talkies.evaluation.transfer import transfer
 
 _SEED = 0
 _TOOLS = ("talkies", "torch", "scikit-learn", "av", "numpy")
 OnFilm = Callable[[str, int], None]
-FilmTask = Callable[[ClipEncoder, Path, OnFilm | None], Result]
+FilmTask = Callable[..., Result]
 
 
 def evaluate(
@@ -47,7 +50,7 @@ def evaluate(
     """
     began = time.monotonic()
     if task in FILM_TASKS:
-        result = FILM_TASKS[task](load_encoder(run, step), data, on_film)
+        result = _on_films(task, load_encoder(run, step), data, on_film, allow_missing)
     elif task in READERS:
         protocol = protocol or Protocol()
         own = features_of_run(run, step, protocol, "run")
@@ -85,6 +88,15 @@ def evaluate_features(
     protocol = protocol or Protocol()
     read = _read(task, data, protocol)
     return transfer(read, arms, protocol, store=store, allow_missing=allow_missing, on_clip=on_clip)
+
+
+def _on_films(task: str, encoder: ClipEncoder, data: Path, on_film: OnFilm | None, allow_missing: bool) -> Result:
+    measure = FILM_TASKS[task]
+    if "allow_missing" in signature(measure).parameters:
+        return measure(encoder, data, on_film, allow_missing=allow_missing)
+    if allow_missing:
+        raise UsageError(f"{task} has no list of films that could lack some; leave --allow-missing out")
+    return measure(encoder, data, on_film)
 
 
 def _read(task: str, data: Path, protocol: Protocol) -> DataSet:
@@ -165,5 +177,8 @@ def _protocol(encoder: ClipEncoder, stride_frames: int) -> dict[str, Any]:
 FILM_TASKS: dict[str, FilmTask] = {
     "synthetic-concepts": _synthetic_concepts,
     "retrieval": _retrieval,
+    "sync": sync,
+    "matchcut": matchcut,
+    "scenes": scenes,
 }
 TASKS = (*READERS, *FILM_TASKS)

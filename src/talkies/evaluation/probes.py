@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from joblib import parallel_config
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -128,8 +129,9 @@ def _chosen(
             return estimator.set_params(**{key: values[0]}).fit(rows_XE, label_X), {name: values[0]}
         folds = _inner_folds(fit, protocol, seed)
         scoring = "accuracy" if label_X.ndim == 1 else "average_precision"
-        search = GridSearchCV(estimator, {key: values}, scoring=scoring, cv=folds, error_score="raise")
-        search.fit(rows_XE, label_X, groups=group_X)
+        search = GridSearchCV(estimator, {key: values}, scoring=scoring, cv=folds, error_score="raise", n_jobs=-1)
+        with parallel_config("threading"):  # the solvers let other threads run
+            search.fit(rows_XE, label_X, groups=group_X)
     return search.best_estimator_, {name: search.best_params_[key]}
 
 

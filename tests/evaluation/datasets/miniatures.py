@@ -249,6 +249,21 @@ def _film(suffix: str, label: int) -> bytes:
     return buffer.getvalue()
 
 
+@cache
+def mute_film() -> bytes:
+    """Return a second of pictures without a track of sound."""
+    buffer = BytesIO()
+    with av.open(buffer, "w", format="matroska") as container:
+        video = container.add_stream("mpeg4", rate=FPS)
+        video.width, video.height, video.pix_fmt = SIDE, SIDE, "yuv420p"
+        for number in range(FPS):
+            frame = av.VideoFrame.from_ndarray(np.full((SIDE, SIDE, 3), 20 * number, np.uint8), format="rgb24")
+            frame.pts = number
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+    return buffer.getvalue()
+
+
 def _tone(label: int, rate_hz: int, phase: float = 0.0) -> npt.NDArray[np.int16]:
     """Return a second of a sine of 300 Hz and more, begun at `phase` of its turn."""
     turns_S = (300 + 150 * label) * np.arange(rate_hz) / rate_hz + phase

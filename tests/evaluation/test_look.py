@@ -1,0 +1,57 @@
+"""Which windows and crops of a clip an encoder is shown."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from talkies.clips.source import middle_square
+from talkies.evaluation.look import Look, picture_windows, sound_windows, square_at, square_crops, starts_of
+
+
+@given(st.integers(1, 500), st.integers(1, 100), st.integers(1, 20))
+def test_windows_are_even_and_within_the_clip(length: int, window: int, count: int) -> None:
+    starts = starts_of(length, window, count)
+    room = max(0, length - window)
+    assert len(starts) == count
+    assert starts.min() >= 0
+    assert starts.max() <= room
+    if count > 1:
+        assert starts[0] == 0
+        assert starts[-1] == room
+        assert np.ptp(np.diff(starts)) <= 1
+        assert np.abs(starts + starts[::-1] - room).max() <= 1  # alike from either end
+    else:
+        assert abs(2 * int(starts[0]) - room) <= 1
+
+
+def test_a_short_clip_begins_again() -> None:
+    pictures = np.arange(3, dtype=np.uint8)[:, None, None]
+    shown = picture_windows(pictures, np.array([0]), 7)
+    assert shown[0, :, 0, 0].tolist() == [0, 1, 2, 0, 1, 2, 0]
+    assert sound_windows(np.arange(3, dtype=np.int16), np.array([0]), 5).tolist() == [[0, 1, 2, 0, 1]]
+
+
+@given(st.integers(4, 12), st.integers(4, 12))
+def test_the_middle_crop_is_that_of_training(half_height: int, half_width: int) -> None:
+    height, width = 4 * half_height, 4 * half_width
+    video = np.random.default_rng(0).integers(0, 256, (2, height * 3 // 2, width)).astype(np.uint8)
+    np.testing.assert_array_equal(square_at(video, 0.5), middle_square(video, height))
+
+
+def test_three_crops_are_both_ends_and_the_middle() -> None:
+    height, width = 8, 16
+    luma = np.tile(np.arange(width, dtype=np.uint8), (height, 1))
+    chroma = np.concatenate([np.tile(np.arange(width // 2, dtype=np.uint8), (height // 2, 1)).reshape(-1)] * 2)
+    video = np.concatenate([luma.reshape(-1), chroma]).reshape(1, 1, height * 3 // 2, width)
+    crops = square_crops(video, 3)
+    assert crops.shape == (1, 3, 1, 12, 8)
+    assert [crop[0, 0, 0] for crop in crops[0]] == [0, 4, 8]
+    assert [crop[0, 8].tolist() for crop in crops[0]] == [[0, 1, 2, 3] * 2, [2, 3, 4, 5] * 2, [4, 5, 6, 7] * 2]
+
+
+def test_a_look_must_be_positive_and_on_a_grid() -> None:
+    with pytest.raises(ValueError, match="must be positive"):
+        Look(0, 16, 128, 112, 2.0, 16_000)
+    with pytest.raises(ValueError, match="multiple of the frame rate"):
+        Look(16, 7, 128, 112, 2.0, 16_000)
