@@ -15,7 +15,7 @@ from sklearn.metrics import average_precision_score
 from talkies.core import UsageError, plural
 from talkies.evaluation.datasets import DataSet, Split
 from talkies.evaluation.datasets.dataset import check_published
-from talkies.evaluation.extract import Extracted, OnClip, towers_of
+from talkies.evaluation.extract import Extracted, OnClip, extract_all, towers_of
 from talkies.evaluation.features import Features
 from talkies.evaluation.finetune import FineTuner
 from talkies.evaluation.learners import Learner, Probe, labels_of
@@ -79,23 +79,34 @@ def transfer(
     check_complete(data, {}, allow_missing)
     measured: dict[str, dict[str, Metric]] = {}
     chosen: dict[str, Any] = {}
-    facts: dict[str, Any] = {}
-    for arm in arms:
-        learner = FineTuner(data, arm, protocol) if protocol.method == "finetune" else Probe(data, arm, protocol, store)
-        found = learner.prepare(on_clip)
-        check_complete(data, found.unfit, allow_missing)
-        splits, dropped = checked_splits(data, found.hashes, protocol.drop_overlap)
-        usable = _usable(splits, found)
-        facts = facts or _facts(data, found, usable, dropped)
+    learners, found = _learners(data, arms, protocol, store, on_clip)
+    check_complete(data, found.unfit, allow_missing)
+    splits, dropped = checked_splits(data, found.hashes, protocol.drop_overlap)
+    usable = _usable(splits, found)
+    for arm, learner in zip(arms, learners, strict=True):
         measured[arm.name], chosen[arm.name] = _measured(data, usable, protocol, learner)
     first, *others = measured
     return Result(
         task=data.name,
-        protocol=_protocol(protocol, arms[0], data) | facts | {"chosen": chosen},
+        protocol=_protocol(protocol, arms[0], data) | _facts(data, found, usable, dropped) | {"chosen": chosen},
         metrics=measured[first],
         baselines={name: measured[name] for name in others},
         hashes={f"weights of {arm.name}": arm.stamp for arm in arms} | data.hashes_of_lists() | _clips_hash(found),
     )
+
+
+def _learners(
+    data: DataSet, arms: Sequence[Features], protocol: Protocol, store: Path | None, on_clip: OnClip | None
+) -> tuple[list[Learner], Extracted]:
+    """Return what learns from each arm, and what was found of the clips: which can be used is the same for all."""
+    if protocol.method != "finetune":
+        founds = extract_all(data, arms, protocol, store, on_clip)
+        return [Probe(data, found, protocol) for found in founds], founds[0]
+    tuners: list[Learner] = []
+    first = FineTuner(data, arms[0], protocol)
+    for arm in arms:
+        tuners.append(FineTuner(data, arm, protocol, first.clips if arm.look == arms[0].look else None))
+    return tuners, first.clips.read_all(on_clip)
 
 
 def _usable(splits: Sequence[Split], found: Extracted) -> tuple[Split, ...]:
@@ -188,6 +199,8 @@ def _protocol(protocol: Protocol, features: Features, data: DataSet) -> dict[str
         own |= {"classifier": _CLASSIFIERS[protocol.classifier], "c_grid": list(protocol.c_grid)}
     if protocol.method == "knn":
         own |= {"classifier": "nearest neighbours by cosine", "neighbour_grid": list(protocol.neighbour_grid)}
+    if protocol.method == "finetune":
+        own |= {"finetune": protocol.finetune.model_dump(mode="json", exclude={"memory_gb"})}
     folds = (
         f"{protocol.inner_folds} folds of the training clips, each source in one"
         if len(data.splits) < 3
