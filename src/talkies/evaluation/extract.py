@@ -47,51 +47,86 @@ def extract(
     """Return the features of all examples that are there; crops of one window are averaged.
 
     `store_root` is where features are kept; without it they are computed.
+
+    Raises:
+        UsageError: if no encoder speaks to the data.
+        SourceError: if the system does not let a file be read.
     """
-    towers, view = towers_of(data), View(features.look, protocol.clips, protocol.crops)
-    if lacking := set(towers) - features.towers:
-        raise UsageError(f"{data.name} is of {data.modality}, and {features.name} has no {lacking.pop()} encoder")
-    store = FeatureStore(store_root, _key(features, view, towers)) if store_root else None
-    found = Extracted()
+    return extract_all(data, [features], protocol, store_root, on_clip)[0]
+
+
+def extract_all(
+    data: DataSet,
+    arms: Sequence[Features],
+    protocol: Protocol,
+    store_root: Path | None,
+    on_clip: OnClip | None = None,
+) -> list[Extracted]:
+    """Return what `extract` does, for several features at once: what is shown alike is read once for all.
+
+    Raises:
+        UsageError: as `extract`.
+        SourceError: as `extract`.
+    """
+    towers = towers_of(data)
+    encodings = [_Encoding(features, towers, protocol, store_root, data) for features in arms]
+    for look in dict.fromkeys(features.look for features in arms):
+        alike = [encoding for encoding in encodings if encoding.view.look == look]
+        _pass_over(data, alike, on_clip)
+    return [encoding.found for encoding in encodings]
+
+
+def _pass_over(data: DataSet, encodings: Sequence["_Encoding"], on_clip: OnClip | None) -> None:
     numbers = [number for number in range(len(data.examples)) if number not in data.absent]
-    read = partial(_read, data, towers, view, store)
-    encoding = _Encoding(features, towers, store, found)
-    for number, (name, windows, fault) in in_threads(read, numbers):
-        found.hashes[number] = name
-        if fault:
-            found.unfit[number] = fault
-        elif windows is None and store is not None:
-            found.rows[number] = {tower: store.get(f"{name}-{tower}") for tower in towers}
-        elif windows is not None:
-            encoding.add(number, name, windows)
+    for number, (name, windows, fault) in in_threads(partial(_read, data, encodings), numbers):
+        for encoding in encodings:
+            encoding.take(number, name, windows, fault)
         if on_clip:
             on_clip(data.examples[number].path, len(numbers))
-    encoding.flush()
-    if store:
-        store.flush()
-    return found
+    for encoding in encodings:
+        encoding.finish()
 
 
 class _Encoding:
-    """Encodes the windows of several clips at once."""
+    """Encodes the windows of several clips at once with one kind of features."""
 
     def __init__(
-        self, features: Features, towers: Sequence[Tower], store: FeatureStore | None, found: Extracted
+        self, features: Features, towers: Sequence[Tower], protocol: Protocol, store_root: Path | None, data: DataSet
     ) -> None:
-        self._features, self._towers, self._store, self._found = features, towers, store, found
+        if lacking := set(towers) - features.towers:
+            raise UsageError(f"{data.name} is of {data.modality}, and {features.name} has no {lacking.pop()} encoder")
+        self.towers, self.view = towers, View(features.look, protocol.clips, protocol.crops)
+        self.found = Extracted()
+        self._features = features
+        self._store = FeatureStore(store_root, _key(features, self.view, towers)) if store_root else None
         self._waiting: list[tuple[int, str, Windows]] = []
         self._shown = 0
 
-    def add(self, number: int, name: str, windows: Windows) -> None:
-        """Take a clip; it is encoded when there are enough for a batch."""
-        self._waiting.append((number, name, windows))
-        self._shown += max(len(windows.of(tower)) * windows.of(tower).shape[1] for tower in self._towers)
-        if self._shown >= _ENCODED_AT_ONCE:
-            self.flush()
+    def knows(self, name: str) -> bool:
+        """Whether a clip's features were kept before."""
+        return self._store is not None and all(f"{name}-{tower}" in self._store for tower in self.towers)
 
-    def flush(self) -> None:
-        """Encode what waits."""
-        for tower in self._towers if self._waiting else ():
+    def take(self, number: int, name: str, windows: Windows | None, fault: str | None) -> None:
+        """Take a clip, or why it cannot be used; it is encoded when there are enough for a batch."""
+        self.found.hashes[number] = name
+        if fault:
+            self.found.unfit[number] = fault
+        elif self._store is not None and self.knows(name):
+            self.found.rows[number] = {tower: self._store.get(f"{name}-{tower}") for tower in self.towers}
+        elif windows is not None:
+            self._waiting.append((number, name, windows))
+            self._shown += max(len(windows.of(tower)) * windows.of(tower).shape[1] for tower in self.towers)
+            if self._shown >= _ENCODED_AT_ONCE:
+                self._encode()
+
+    def finish(self) -> None:
+        """Encode what waits, and keep what is new."""
+        self._encode()
+        if self._store:
+            self._store.flush()
+
+    def _encode(self) -> None:
+        for tower in self.towers if self._waiting else ():
             inputs = [windows.of(tower) for _, _, windows in self._waiting]
             encode = self._features.video if tower == "video" else self._features.audio
             joined = torch.from_numpy(np.concatenate([part.reshape(-1, *part.shape[2:]) for part in inputs]))
@@ -99,19 +134,20 @@ class _Encoding:
             shares = torch.split(rows_XE, [part.shape[0] * part.shape[1] for part in inputs])
             for (number, name, _), part, share_XE in zip(self._waiting, inputs, shares, strict=True):
                 row_VE = share_XE.view(*part.shape[:2], -1).mean(1)  # over crops
-                self._found.rows.setdefault(number, {})[tower] = row_VE
+                self.found.rows.setdefault(number, {})[tower] = row_VE
                 if self._store:
                     self._store.put(f"{name}-{tower}", row_VE)
         self._waiting, self._shown = [], 0
 
 
-def _read(data: DataSet, towers: Sequence[Tower], view: View, store: FeatureStore | None, number: int) -> Read:
-    """Return what tells an example's clip, and what is shown of it, or nothing if it is known, or what is wrong."""
+def _read(data: DataSet, encodings: Sequence[_Encoding], number: int) -> Read:
+    """Return what tells an example's clip, and what is shown of it, or nothing if all know it, or what is wrong."""
     name = name_of_clip(data, number)
-    if store and all(f"{name}-{tower}" in store for tower in towers):
+    if all(encoding.knows(name) for encoding in encodings):
         return name, None, None
+    view = encodings[0].view
     try:
-        return name, windows_of(read_clip(data, number, towers, view.look), view), None
+        return name, windows_of(read_clip(data, number, encodings[0].towers, view.look), view), None
     except MediaError as error:
         return name, None, str(error)
 

@@ -14,7 +14,6 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from talkies.core import UsageError
 from talkies.evaluation.datasets import DataSet, Split
-from talkies.evaluation.extract import Extracted, OnClip
 from talkies.evaluation.features import Features, TowerFeatures
 from talkies.evaluation.learners import Learner
 from talkies.evaluation.look import Pictures, Samples, picture_windows, sound_windows, square_at
@@ -59,7 +58,8 @@ class Classifier(nn.Module):
 class FineTuner(Learner):
     """Fine-tunes an encoder on one split after another; every draw follows from the seed."""
 
-    def __init__(self, data: DataSet, features: Features, protocol: Protocol) -> None:
+    def __init__(self, data: DataSet, features: Features, protocol: Protocol, clips: WholeClips | None = None) -> None:
+        """Take the clips that another fine-tuner was shown alike, or read them at need."""
         if data.modality == "both":
             raise UsageError(
                 f"{data.name} has pictures and sound, and one encoder is fine-tuned at a time; "
@@ -70,12 +70,8 @@ class FineTuner(Learner):
         self._data, self._features, self._protocol = data, features, protocol
         self._tower: Tower = data.modality
         view = View(features.look, protocol.clips, protocol.crops)
-        self._clips = WholeClips(data, self._tower, view, int(protocol.finetune.memory_gb * 1e9))
+        self.clips = clips or WholeClips(data, self._tower, view, int(protocol.finetune.memory_gb * 1e9))
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-    def prepare(self, on_clip: OnClip | None) -> Extracted:
-        """Read every clip once; return what tells each, and which cannot be used and why."""
-        return self._clips.read_all(on_clip)
 
     def scores(self, tower: str, split: Split, seed: int) -> Scores:
         """Return probabilities of the test clips' windows, after learning on the training clips of a split."""
@@ -115,7 +111,7 @@ class FineTuner(Learner):
 
     def _one_window(self, number: int, random: np.random.Generator) -> npt.NDArray[np.generic]:
         """Return pictures `[T, P, Z]` or sound `[S]` of a random moment."""
-        look, media = self._features.look, self._clips.media(number)
+        look, media = self._features.look, self.clips.media(number)
         if media.video_NPW is not None:
             start_V = random.integers(0, max(1, len(media.video_NPW) - look.frames + 1), 1)
             square: Pictures = square_at(picture_windows(media.video_NPW, start_V, look.frames), random.random())[0]
@@ -129,7 +125,7 @@ class FineTuner(Learner):
     @torch.inference_mode()
     def _scores(self, model: Classifier, number: int) -> npt.NDArray[np.float64]:
         """Return the probabilities `[V, K]` of a clip's windows, the mean over crops."""
-        shown = self._clips.windows(number)
+        shown = self.clips.windows(number)
         flat = torch.from_numpy(shown.reshape(-1, *shown.shape[2:]))
         scores = torch.cat([model(part.to(self._device)) for part in torch.split(flat, _AT_ONCE)])
         likely = scores.sigmoid() if self._data.multi_label else scores.softmax(1)

@@ -5,15 +5,13 @@ Shapes: `N` examples, `V` windows of each, `E` features, `K` classes.
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from talkies.evaluation.datasets import DataSet, Split
-from talkies.evaluation.extract import Extracted, OnClip, extract, towers_of
-from talkies.evaluation.features import Features
+from talkies.evaluation.extract import Extracted, towers_of
 from talkies.evaluation.probes import Labelled, Labels, Scores, fit_and_score
 from talkies.evaluation.protocol import Protocol
 
@@ -22,25 +20,15 @@ class Learner(ABC):
     """Something that learns the classes of a data set's training clips, and scores its test clips."""
 
     @abstractmethod
-    def prepare(self, on_clip: OnClip | None) -> Extracted:
-        """Read every clip; return what tells each, and which cannot be used and why."""
-
-    @abstractmethod
     def scores(self, tower: str, split: Split, seed: int) -> Scores:
         """Return the scores of a split's test clips by what one tower, or both (`joint`), tells."""
 
 
 class Probe(Learner):
-    """A linear classifier or the nearest neighbours, on features that are kept in `store`."""
+    """A linear classifier or the nearest neighbours, on the features that were found."""
 
-    def __init__(self, data: DataSet, features: Features, protocol: Protocol, store: Path | None) -> None:
-        self._data, self._features, self._protocol, self._store = data, features, protocol, store
-        self._found = Extracted()
-
-    def prepare(self, on_clip: OnClip | None) -> Extracted:
-        """Encode every clip."""
-        self._found = extract(self._data, self._features, self._protocol, self._store, on_clip)
-        return self._found
+    def __init__(self, data: DataSet, found: Extracted, protocol: Protocol) -> None:
+        self._data, self._found, self._protocol = data, found, protocol
 
     def scores(self, tower: str, split: Split, seed: int) -> Scores:
         """Return scores by one tower's features, or by both in a row; the setting is chosen on training clips alone."""

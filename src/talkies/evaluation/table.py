@@ -52,7 +52,7 @@ def table_of(results: Iterable[tuple[Path, Result]]) -> ResultTable:
         run = f"{result.protocol.get('run', 'features')}, step {result.protocol.get('checkpoint_step', '-')}"
         for what, metrics in {run: result.metrics, **result.baselines}.items():
             rows += [
-                _row(result.task, what, name, metric, chance.get(name), number) for name, metric in metrics.items()
+                _row((result.task, what, name), metric, chance.get(name), number) for name, metric in metrics.items()
             ]
         method = str(result.protocol.get("method", ""))
         if (result.task, method) not in told:

@@ -102,11 +102,10 @@ def _learners(
     if protocol.method != "finetune":
         founds = extract_all(data, arms, protocol, store, on_clip)
         return [Probe(data, found, protocol) for found in founds], founds[0]
-    tuners: list[Learner] = []
     first = FineTuner(data, arms[0], protocol)
-    for arm in arms:
-        tuners.append(FineTuner(data, arm, protocol, first.clips if arm.look == arms[0].look else None))
-    return tuners, first.clips.read_all(on_clip)
+    shared = {arms[0].look: first.clips}  # read once for all that are shown alike
+    tuners = [FineTuner(data, arm, protocol, shared.get(arm.look)) for arm in arms]
+    return [*tuners], first.clips.read_all(on_clip)
 
 
 def _usable(splits: Sequence[Split], found: Extracted) -> tuple[Split, ...]:

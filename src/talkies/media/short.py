@@ -3,7 +3,8 @@
 Shapes: `N` pictures, `P` rows of a planar YUV 4:2:0 picture (3/2 of its height), `W` columns, `S` samples.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -12,12 +13,13 @@ from typing import Any, Literal
 import av
 import numpy as np
 import numpy.typing as npt
+from av.audio.fifo import AudioFifo
 from av.error import FFmpegError
 
 from talkies.core import Grid, MediaError, text_of
 from talkies.media.conform import Conformer, Picture
 from talkies.media.probe import MediaInfo, probe
-from talkies.media.sound import Samples, SoundClock
+from talkies.media.sound import GAP_SECONDS, STRAY_SECONDS, Samples, SoundClock
 from talkies.media.source import open_media, packets_of
 
 LONGEST_SECONDS = 300.0
@@ -85,17 +87,19 @@ def _sound_alone(path: Path, info: MediaInfo, grid: Grid, end_seconds: float | N
     """Return the sound from its first sample on."""
     if info.audio is None:
         raise MediaError("no_audio", f"{text_of(path.name)} has no audio track")
-    clock, pieces, damage = SoundClock(grid), list[Samples](), _Damage()
-    for frame in _frames_of(path, info.audio.index, damage):
-        if clock.origin is None:
-            stamped = frame.pts is not None and frame.time_base is not None
-            clock.origin = Fraction(frame.pts * frame.time_base) if stamped else Fraction(0)  # type: ignore[operator]
-        pieces.extend(clock.push(frame))
-        if end_seconds is not None and float(clock.heard) > end_seconds + 1:
-            break
+    if info.audio.codec is None:
+        raise MediaError("no_decoder", f"FFmpeg has no decoder for the sound of {text_of(path.name)}; convert it first")
+    damage = _Damage()
+    frames = list(_frames_of(path, info.audio.index, damage, end_seconds))
     _check_damage(path, "sound", damage.damaged, damage.packets)
-    if clock.origin is None:
+    if not frames:
         raise MediaError("damaged", f"no sound of {text_of(path.name)} can be decoded")
+    first = frames[0]
+    clock, pieces = SoundClock(grid), list[Samples]()
+    stamped = first.pts is not None and first.time_base is not None
+    clock.origin = Fraction(first.pts * first.time_base) if stamped else Fraction(0)  # type: ignore[operator]
+    for frame in [_joined_frames(frames)] if _is_one_run(frames) else frames:
+        pieces.extend(clock.push(frame))
     pieces.extend(clock.flush(0))
     return ShortMedia(None, _joined(pieces), damage.damaged)
 
@@ -106,7 +110,9 @@ class _Damage:
     damaged: int = 0
 
 
-def _frames_of(path: Path, track: int, damage: _Damage) -> Iterator[av.AudioFrame]:
+def _frames_of(path: Path, track: int, damage: _Damage, end_seconds: float | None) -> Iterator[av.AudioFrame]:
+    """Yield the frames of a track of sound, up to a second after `end_seconds` of it."""
+    heard, until = 0.0, math.inf if end_seconds is None else end_seconds + 1
     with open_media(path) as container:
         stream = container.streams[track]
         try:
@@ -118,12 +124,49 @@ def _frames_of(path: Path, track: int, damage: _Damage) -> Iterator[av.AudioFram
                     damage.damaged += 1
                 else:
                     yield from decoded
+                    heard += sum(frame.samples / frame.sample_rate for frame in decoded)
+                    if heard > until:
+                        return
         except FFmpegError:  # the file cannot be read on
             damage.damaged += 1
-        rest: list[av.AudioFrame] = stream.decode(None)  # type: ignore[attr-defined]
+        try:
+            rest: list[av.AudioFrame] = stream.decode(None)  # type: ignore[attr-defined]
+        except FFmpegError:
+            rest = []
         for frame in rest:
             frame.time_base = stream.time_base  # PyAV leaves it out of what a flush gives
             yield frame
+
+
+def _is_one_run(frames: Sequence[av.AudioFrame]) -> bool:
+    """Return whether frames follow one another, in one form, as far as their timestamps tell."""
+    first, heard = frames[0], 0.0
+    form = first.format.name, first.layout.name, first.sample_rate
+    even = len({frame.samples for frame in frames[:-1]}) <= 1
+    tick = float(first.time_base or 0)
+    for frame in frames:
+        if frame.pts is None or first.pts is None or not tick:
+            return False
+        late = (frame.pts - first.pts) * tick - heard
+        if (frame.format.name, frame.layout.name, frame.sample_rate) != form:
+            return False
+        if abs(late) > (STRAY_SECONDS if even else GAP_SECONDS):
+            return False
+        heard += frame.samples / frame.sample_rate
+    return True
+
+
+def _joined_frames(frames: Sequence[av.AudioFrame]) -> av.AudioFrame:
+    """Return frames as one: a codec's own are so short that each costs its taking."""
+    pts, time_base, queue = frames[0].pts, frames[0].time_base, AudioFifo()
+    for frame in frames:
+        frame.pts = None  # or the queue would want each to be exact
+        queue.write(frame)
+    whole = queue.read()
+    if whole is None:
+        raise ValueError("there is nothing to join")
+    whole.pts, whole.time_base = pts, time_base
+    return whole
 
 
 def _check_damage(path: Path, what: str, damaged: int, packets: int) -> None:

@@ -1,0 +1,87 @@
+"""How fast features of clips are extracted, beside what the encoder alone does on windows that lie in memory.
+
+    python benchmarks/features.py [--rounds 5] [--clips 10] [--crops 1]
+
+Both in turns within a round, on the real action clips (320 px) and on ESC-10's sounds; the figure is the median of the
+rounds' ratios. The files are in the system's cache, and nothing is kept between rounds.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import torch
+
+from machine import write_results
+from talkies.evaluation import Protocol
+from talkies.evaluation.datasets import READERS, DataSet
+from talkies.evaluation.extract import extract, towers_of
+from talkies.evaluation.features import TowerFeatures
+from talkies.evaluation.look import Look
+from talkies.evaluation.reading import View, read_clip, windows_of
+from talkies.models import ModelConfig, build_model
+from talkies.training import resolve
+
+DATA = Path(__file__).parents[2] / "shared" / "data"
+SETS: dict[str, Callable[[], DataSet]] = {
+    "the 23 action clips": lambda: READERS["video-folder"](DATA / "actions", group=r"^(subject\d+)_"),
+    "ESC-10's 400 sounds": lambda: READERS["esc10"](DATA / "esc10"),
+}
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--clips", type=int, default=10)
+    parser.add_argument("--crops", type=int, default=1)
+    wanted = parser.parse_args()
+    rows = []
+    for words, read in SETS.items():
+        data = read()
+        rounds = [measured(data, wanted) for _ in range(wanted.rounds + 1)][1:]  # the first warms up
+        ratios = [from_files / alone for alone, from_files in rounds]
+        alone, from_files = (median(part) for part in zip(*rounds, strict=True))
+        spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
+        rows.append(f"| {words} | {alone:.0f} | {from_files:.0f} | **{median(ratios):.2f}** ({spread}) |")
+        print(rows[-1])
+    head = ["| clips | encoder alone, windows/s | from files, windows/s | share |", "|---|---|---|---|"]
+    what = f"`tiny`, {wanted.clips} windows × {wanted.crops} crops a clip, {torch.get_num_threads()} threads."
+    write_results("features", "Features of clips, extracted from files", [what, "\n".join([*head, *rows])])
+
+
+def measured(data: DataSet, wanted: argparse.Namespace) -> tuple[float, float]:
+    """Return windows a second: the encoder alone, and from files."""
+    features, (tower,) = tiny(), towers_of(data)
+    protocol = Protocol(clips=wanted.clips, crops=wanted.crops)
+    view = View(features.look, wanted.clips, wanted.crops)
+    some = range(min(16, len(data.examples)))
+    shown = np.concatenate([windows_of(read_clip(data, n, (tower,), features.look), view).of(tower) for n in some])
+    batches = torch.split(torch.from_numpy(shown.reshape(-1, *shown.shape[2:])), 64)
+    windows = len(data.examples) * wanted.clips * wanted.crops
+    encode = features.video if tower == "video" else features.audio
+    begun, done = time.perf_counter(), 0
+    while done < windows:
+        for batch in batches:
+            encode(batch)
+            done += len(batch)
+    alone = done / (time.perf_counter() - begun)
+    begun = time.perf_counter()
+    extract(data, features, protocol, None)
+    return alone, windows / (time.perf_counter() - begun)
+
+
+def tiny() -> TowerFeatures:
+    """Return the encoders of the recipe `tiny`, as they are before training."""
+    config = resolve("tiny", [])
+    model = build_model(ModelConfig.model_validate(config.model.model_dump()))
+    clip = config.clip
+    look = Look(clip.frames, clip.fps, 128, config.transforms.video.size, clip.audio_seconds, 16_000)
+    return TowerFeatures("tiny", look, config.transforms, model.video, model.audio)
+
+
+if __name__ == "__main__":
+    main()
