@@ -31,7 +31,7 @@ from little_clips import (
 
 from talkies.core import UsageError, WorkError
 from talkies.evaluation.datasets import DataSet
-from talkies.evaluation.extract import Extracted, extract
+from talkies.evaluation.extract import Extracted, extract, extract_all
 from talkies.evaluation.features import Features, TowerFeatures
 from talkies.evaluation.look import Look, square_at
 from talkies.evaluation.protocol import Protocol
@@ -333,6 +333,33 @@ def test_what_cannot_be_read_is_told_and_never_stored(folder: Path, tmp_path: Pa
         assert found.unfit[0].startswith("letter.wav is not media that FFmpeg can read")
         assert found.unfit[2] == "mute.avi has no audio track"
         assert sorted(found.hashes) == [0, 1, 2]
+
+
+def test_what_is_shown_alike_is_decoded_once_for_all(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from talkies.evaluation import extract as module
+
+    decoded: list[int] = []
+    real = module.read_clip
+
+    def counted(of: DataSet, number: int, *more: Any) -> Any:
+        decoded.append(number)
+        return real(of, number, *more)
+
+    arms: list[Features] = [towers(), towers(1), statistics(), statistics(replace(LOOK, frames=6, audio_seconds=0.75))]
+    alone = [extract(films(folder), arm, PROTOCOL, None) for arm in arms]
+    monkeypatch.setattr(module, "read_clip", counted)
+    extract(films(folder, 2), arms[1], PROTOCOL, tmp_path)  # one of them knows some of the clips
+    decoded.clear()
+    together = extract_all(films(folder), arms, PROTOCOL, tmp_path)
+    assert sorted(decoded) == sorted([*range(5), *range(5)]), "once for each look"
+    for found, wanted in zip(together, alone, strict=True):
+        assert_same(found, wanted, atol=1e-5)
+    decoded.clear()
+    for found, wanted in zip(extract_all(films(folder), arms, PROTOCOL, tmp_path), together, strict=True):
+        assert_same(found, wanted)
+    assert decoded == []
 
 
 def test_absent_clips_are_passed_over(folder: Path) -> None:

@@ -176,7 +176,7 @@ def test_a_single_training_clip_is_refused(planted: Path) -> None:
 def test_no_batch_is_of_a_single_clip(count: int, planted: Path) -> None:
     few = replace(data(planted, "audio"), splits=(Split("split 1", tuple(range(count)), (16, 17)),))
     tuner = FineTuner(few, towers(), protocol(epochs=1))
-    tuner.prepare(None)
+    tuner.clips.read_all()
     scores = tuner.scores("audio", few.splits[0], 0).scores_NVK
     assert scores.shape == (2, 2, CLASSES)
     np.testing.assert_allclose(scores.sum(-1), 1, atol=1e-6)

@@ -10,7 +10,12 @@ from talkies.evaluation.results import Metric, Result
 
 Form = Literal["text", "markdown", "latex"]
 HEADINGS = ("task", "what", "metric", "value", "95 %", "n", "chance", "protocol")
-_LATEX = str.maketrans({c: f"\\{c}" for c in "&%$#_{}"} | {"×": r"$\times$", "±": r"$\pm$", "~": r"\textasciitilde{}"})
+_LATEX = str.maketrans(
+    {c: f"\\{c}" for c in "&%$#_{}"}
+    | {"×": r"$\times$", "±": r"$\pm$"}
+    | {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}
+)
+_MARKDOWN = str.maketrans({c: f"\\{c}" for c in "\\|"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,7 @@ def as_text(table: ResultTable, form: Form) -> str:
     cells = [HEADINGS, *(row.cells for row in table.rows)]
     notes = [f"[{number}] {words}" for number, words in enumerate(table.protocols, 1)]
     if form == "markdown":
-        lines = [f"| {' | '.join(line)} |" for line in cells]
+        lines = [f"| {' | '.join(cell.translate(_MARKDOWN) for cell in line)} |" for line in cells]
         return "\n".join([lines[0], f"|{'---|' * len(HEADINGS)}", *lines[1:], "", *(f"- {note}" for note in notes)])
     if form == "latex":
         body = [" & ".join(cell.translate(_LATEX) for cell in line) + r" \\" for line in cells]
