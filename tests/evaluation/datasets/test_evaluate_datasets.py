@@ -117,6 +117,7 @@ def test_step_0_is_measured_as_the_untrained_baseline_of_a_later_step(
 def test_each_clip_is_read_and_told_once_for_all_arms(own_run: Path, esc50: Path) -> None:
     told: list[tuple[str, int]] = []
     evaluate("esc50", own_run, esc50, None, lambda *clip: told.append(clip), protocol=quick(), allow_missing=True)
+    told = [each for each in told if each[0].startswith("audio/")]
     assert len(told) == len(set(told)) == 21
     assert told[0] == ("audio/1-100001-A-0.wav", 21)
 
