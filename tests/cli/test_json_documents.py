@@ -5,13 +5,18 @@ import json
 import os
 import re
 import shutil
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from talkies.core import hash_of_file
+
+sys.path.append(str(Path(__file__).parents[1] / "evaluation" / "datasets"))
+import miniatures as mini
 
 WRITTEN = (Path(__file__).parents[2] / "docs" / "json.md").read_text(encoding="utf-8")
 SMALL = ("training.steps=2", "sampling.films_per_batch=2", "sampling.clips_per_film=2", "loader.workers=0")
@@ -59,7 +64,7 @@ def checked(outcome: Any, verb: str, status: int = 0) -> Any:
 def test_every_verb_has_its_section() -> None:
     sections = re.findall(r"^## `talkies (.+)`$", WRITTEN, re.MULTILINE)
     first = ["render", "ingest", "films", "doctor", "cost", "pretrain", "export"]
-    verbs = [*first, "evaluate", "audit", "embed", "search", "demo"]
+    verbs = [*first, "evaluate", "results", "audit", "embed", "search", "demo"]
     assert list(dict.fromkeys(section.split()[0] for section in sections)) == verbs
 
 
@@ -69,7 +74,7 @@ def test_every_key_of_every_example_has_its_sentence() -> None:
         prose = text.split("```")[0] + text.split("```")[2]
         if section == "films":
             prose += WRITTEN.split("## `talkies ingest`\n")[1].split("\n## ")[0]
-        if section.startswith("evaluate synthetic"):
+        if section.startswith("evaluate "):
             prose += WRITTEN.split("## `talkies evaluate retrieval`\n")[1].split("\n## ")[0]
         keys = set(re.findall(r'"(\w+)":', text.split("```")[1]))
         known = {"frames", "fps", "audio_seconds", "short_side", "gop", "audio_rate_hz"}  # the config's own
@@ -219,13 +224,35 @@ def test_export(talkies: Callable[..., Any], workspace: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("task", ["retrieval", "synthetic-concepts"])
-def test_evaluate(talkies: Callable[..., Any], workspace: Path, task: str) -> None:
-    call = ("evaluate", task, "--run", workspace / "run", "--data", workspace / "films", "--json")
-    outcome = talkies(*call)
-    document = checked(outcome, f"evaluate {task}")
+def test_evaluate(talkies: Callable[..., Any], workspace: Path, tmp_path: Path, task: str) -> None:
+    call = ("evaluate", task, "--run", workspace / "run", "--data", workspace / "films", "--to", tmp_path, "--json")
+    document = checked(talkies(*call), f"evaluate {task}")
     assert document["task"] == task
     assert document["protocol"]["chance"].keys() <= document["metrics"].keys()
-    assert talkies(*call).out == outcome.out
+    again = json.loads(talkies(*call).out)
+    assert again == {**document, "wall_seconds": again["wall_seconds"]}
+
+
+def test_evaluate_of_a_data_set_and_results(talkies: Callable[..., Any], workspace: Path, tmp_path: Path) -> None:
+    run, esc = tmp_path / "run", mini.build_esc50(tmp_path / "esc50", mini.playable)
+    shutil.copytree(workspace / "run", run)
+    (esc / "audio" / "2-100002-A-0.wav").write_bytes(b"Dear sound" * 50)
+    call = ("evaluate", "esc10", "--run", run, "--data", esc, "--allow-missing", "--set", "clips=2")
+    document = checked(without_names(talkies(*call, "--json")), "evaluate esc10")
+    assert (document["task"], document["protocol"]["clips_used"]) == ("esc10", 15)
+    outcome = talkies("results", run, "--json")
+    assert outcome.status == 0, outcome.err
+    (result,) = json.loads(outcome.out)["results"]
+    assert list(result)[0] in example_of("results")["results"][0]
+    assert Path(result.pop("path")).parent == run / "results"
+    assert same_shape(shape_of(result), shape_of(json.loads(talkies(*call, "--json").out)))
+
+
+def without_names(outcome: Any) -> Any:
+    """An outcome whose document names no clip that cannot be used: those keys are the files' own."""
+    document = json.loads(outcome.out)
+    (name,) = document["protocol"]["unfit"]
+    return replace(outcome, out=outcome.out.replace(json.dumps(name), '"audio/1-100032-A-0.wav"', 1))
 
 
 def test_embed(talkies: Callable[..., Any], workspace: Path, tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ WRONG_ARGUMENTS = {  # what is wrong: (the call, what the sentence says); {w} is
     ),
     "evaluate: an unknown task": (
         "evaluate retreival --run {w}/run --data {w}/films",
-        r"no task 'retreival'.*did you mean 'retrieval'\?.*there are: synthetic-concepts, retrieval",
+        r"no task 'retreival'.*did you mean 'retrieval'\?.*there are: ucf101, .*, synthetic-concepts, retrieval",
     ),
     "evaluate: an empty folder": (
         "evaluate retrieval --run {w}/run --data {w}/empty",
@@ -172,6 +172,18 @@ WRONG_ARGUMENTS = {  # what is wrong: (the call, what the sentence says); {w} is
     "evaluate: a step without a checkpoint": (
         "evaluate retrieval --run {w}/run --data {w}/films --step 7",
         r"\S+/run has no checkpoint of step 7; there are: 0, 2",
+    ),
+    "evaluate: a protocol that is none": (
+        "evaluate esc50 --run {w}/run --data {w}/films --protocol finetun",
+        r"no protocol 'finetun' \(did you mean 'finetune'\?\); there are: linear, ",
+    ),
+    "evaluate: films where a data set should be": (
+        "evaluate ucf101 --run {w}/run --data {w}/films",
+        r"\S+/films lacks \S+; lay the data set out as docs/datasets\.md says",
+    ),
+    "results: a run that was never measured": (
+        "results {w}/other-run",
+        r"\S+/other-run holds no result; make one with: talkies evaluate TASK --run RUN --data DIR",
     ),
     "embed: no such run": (
         "embed --library {w}/lib --run {t}/none",

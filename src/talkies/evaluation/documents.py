@@ -1,6 +1,7 @@
 """Results on disk: one JSON file each, named for what was measured and how."""
 
 import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +30,19 @@ def write_result(result: Result, to: Path) -> Path:
     return to
 
 
+def check_place(to: Path) -> None:
+    """Do nothing if a result may be written there; nothing is made.
+
+    Raises:
+        UsageError: if it may not.
+    """
+    place = to.parent if to.suffix == ".json" else to
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not place.is_dir() or not os.access(place, os.W_OK) or (to.is_dir() and to.suffix == ".json"):
+        raise UsageError(f"{to} cannot be written ({place} is no folder that you may write); name another with --to")
+
+
 def read_results(root: Path) -> Iterator[tuple[Path, Result]]:
     """Yield each result in the `results` folders of a folder, however deep, or else in itself, in the order of paths.
 
@@ -37,7 +51,9 @@ def read_results(root: Path) -> Iterator[tuple[Path, Result]]:
     """
     if not root.is_dir():
         raise UsageError(f"{root} is not a folder; name a run, or a folder of results or runs")
-    paths = sorted(root.glob("**/results/*.json")) or sorted(root.glob("*.json"))
+    paths = sorted(root.glob("**/results/*.json"))
+    if not paths and not (root / "run.json").exists():  # a run's own documents are no results
+        paths = sorted(root.glob("*.json"))
     if not paths:
         raise UsageError(f"{root} holds no result; make one with: talkies evaluate TASK --run RUN --data DIR")
     for path in paths:
@@ -46,5 +62,6 @@ def read_results(root: Path) -> Iterator[tuple[Path, Result]]:
 
 
 def _digest(result: Result) -> str:
-    told = result.model_dump_json(include={"task": True, "protocol": True, "hashes": True})
+    apart = {"chosen"}  # it follows from the others
+    told = f"{result.task} { {k: v for k, v in result.protocol.items() if k not in apart} } {result.hashes}"
     return hashlib.blake2b(told.encode(), digest_size=4).hexdigest()
