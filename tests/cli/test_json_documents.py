@@ -243,7 +243,7 @@ def test_evaluate_of_a_data_set_and_results(talkies: Callable[..., Any], workspa
     outcome = talkies("results", run, "--json")
     assert outcome.status == 0, outcome.err
     (result,) = json.loads(outcome.out)["results"]
-    assert list(result)[0] in example_of("results")["results"][0]
+    assert next(iter(result)) in example_of("results")["results"][0]
     assert Path(result.pop("path")).parent == run / "results"
     assert same_shape(shape_of(result), shape_of(json.loads(talkies(*call, "--json").out)))
 
