@@ -22,7 +22,7 @@ def evaluate(
     task: Annotated[str, typer.Argument(metavar="TASK", help=_TASKS, show_default=False)],
     run: RunOption,
     data: Annotated[Path, typer.Option("--data", help="The data set, films, or a library.", show_default=False)],
-    protocol: Annotated[str, typer.Option("--protocol", help="linear, knn, finetune and more.")] = "linear",
+    protocol: Annotated[str | None, typer.Option("--protocol", help="linear, knn, finetune and more.")] = None,
     overrides: Sets = None,
     step: Annotated[int | None, typer.Option("--step", help="A checkpoint's step; 0 is the untrained model.")] = None,
     allow_missing: Annotated[bool, typer.Option("--allow-missing", help="Go on without clips that lack.")] = False,
@@ -31,16 +31,18 @@ def evaluate(
 ) -> None:
     """Measure a run's representation; every number comes with its protocol."""
     from talkies.cli.documents import evaluate_document
+    from talkies.evaluation import check_place, resolve_protocol, write_result
     from talkies.evaluation import evaluate as measure
-    from talkies.evaluation import resolve_protocol, write_result
 
-    resolved = resolve_protocol(protocol, overrides or ())
+    resolved = resolve_protocol(protocol or "linear", overrides or ()) if protocol or overrides else None
+    check_place(to or run / "results")
     with progress_bars() as bars:
-        done: list[str] = []
+        done: dict[str, int] = {}
 
         def on_film(name: str, total: int) -> None:
-            done.append(name)
-            bars.update("encoded", (len(done) - 1) % total + 1, total, name)
+            what = "learnt" if name.startswith("learnt by ") else "encoded"
+            done[what] = done.get(what, 0) + 1
+            bars.update(what, done[what], total, name.removeprefix("learnt by "))
 
         result = measure(task, run, data, step, on_film, protocol=resolved, allow_missing=allow_missing)
     written = write_result(result, to or run / "results")

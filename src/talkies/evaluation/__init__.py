@@ -1,6 +1,6 @@
 """How good a representation is: probes and retrieval, each with its protocol."""
 
-from talkies.evaluation.documents import read_results, write_result
+from talkies.evaluation.documents import check_place, read_results, write_result
 from talkies.evaluation.evaluate import TASKS, evaluate, evaluate_features
 from talkies.evaluation.features import Features, Statistics, TowerFeatures
 from talkies.evaluation.look import Look
@@ -19,6 +19,7 @@ __all__ = [
     "Statistics",
     "TowerFeatures",
     "as_text",
+    "check_place",
     "evaluate",
     "evaluate_features",
     "read_results",

@@ -24,6 +24,7 @@ from talkies.evaluation.sync import sync
 from talkies.evaluation.transfer import transfer
 
 _SEED = 0
+_ALIASES = {"kinetics": "kinetics400"}
 _TOOLS = ("talkies", "torch", "scikit-learn", "av", "numpy")
 OnFilm = Callable[[str, int], None]
 FilmTask = Callable[..., Result]
@@ -48,8 +49,10 @@ def evaluate(
         UsageError: if there is no such task, or the data are not what it needs.
         RunError: if there is no such run or checkpoint.
     """
-    began = time.monotonic()
+    began, task = time.monotonic(), _ALIASES.get(task, task)
     if task in FILM_TASKS:
+        if protocol is not None:
+            raise UsageError(f"{task} is measured in one way alone; leave --protocol and --set out")
         result = _on_films(task, load_encoder(run, step), data, on_film, allow_missing)
     elif task in READERS:
         protocol = protocol or Protocol()
@@ -83,6 +86,7 @@ def evaluate_features(
     Raises:
         UsageError: if there is no such data set, it is not complete, or no encoder speaks to it.
     """
+    task = _ALIASES.get(task, task)
     if task not in READERS:
         raise UsageError(f"no data set '{task}'{nearest(task, READERS)}; there are: {', '.join(READERS)}")
     protocol = protocol or Protocol()

@@ -7,13 +7,14 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from talkies.core import MediaError, UsageError
+from talkies.core import MediaError
 from talkies.evaluation.datasets import DataSet
 from talkies.evaluation.features import Features
 from talkies.evaluation.protocol import Protocol
@@ -69,7 +70,7 @@ def extract_all(
         SourceError: as `extract`.
     """
     towers = towers_of(data)
-    encodings = [_Encoding(features, towers, protocol, store_root, data) for features in arms]
+    encodings = [_Encoding(features, towers, protocol, store_root) for features in arms]
     for look in dict.fromkeys(features.look for features in arms):
         alike = [encoding for encoding in encodings if encoding.view.look == look]
         _pass_over(data, alike, on_clip)
@@ -91,10 +92,9 @@ class _Encoding:
     """Encodes the windows of several clips at once with one kind of features."""
 
     def __init__(
-        self, features: Features, towers: Sequence[Tower], protocol: Protocol, store_root: Path | None, data: DataSet
+        self, features: Features, towers: Sequence[Tower], protocol: Protocol, store_root: Path | None
     ) -> None:
-        if lacking := set(towers) - features.towers:
-            raise UsageError(f"{data.name} is of {data.modality}, and {features.name} has no {lacking.pop()} encoder")
+        features.check(towers)
         self.towers, self.view = towers, View(features.look, protocol.clips, protocol.crops)
         self.found = Extracted()
         self._features = features
@@ -153,5 +153,6 @@ def _read(data: DataSet, encodings: Sequence[_Encoding], number: int) -> Read:
 
 
 def _key(features: Features, view: View, towers: Sequence[Tower]) -> str:
-    told = f"{features.stamp} {view} {sorted(towers)} {_VERSION}"
+    tools = [version(tool) for tool in ("av", "torch")]
+    told = f"{features.stamp} {view} {sorted(towers)} {tools} {_VERSION}"
     return hashlib.blake2b(told.encode(), digest_size=8).hexdigest()

@@ -5,6 +5,7 @@ Shapes: `B` windows, `T` frames, `P` rows of planar YUV 4:2:0 (3/2 of the side `
 
 import hashlib
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from pathlib import Path
 
 import torch
@@ -31,6 +32,15 @@ class Features(ABC):
     def towers(self) -> frozenset[Tower]:
         """Which of pictures and sound there are features of."""
 
+    def check(self, towers: Collection[Tower]) -> None:
+        """Do nothing if there are features of these towers.
+
+        Raises:
+            UsageError: if there are none of one, or it cannot take what it would be shown.
+        """
+        if lacking := sorted(set(towers) - self.towers):
+            raise UsageError(f"{self.name} has no {lacking[0]} encoder; name a run, or give encoders, that have one")
+
     def video(self, video_BTPZ: Tensor) -> Tensor:
         """Return features `[B, E]` of uint8 pictures, on the CPU."""
         raise NotImplementedError(f"{self.name} has no features of pictures")
@@ -55,7 +65,9 @@ class TowerFeatures(Features):
         if video is None and audio is None:
             raise UsageError(f"{name} has no encoder; give one of pictures, one of sound, or both")
         self.transforms = resized(transforms, look.size)
-        weights = "".join(stamp_of(encoder) if encoder else "-" for encoder in (video, audio))
+        weights = "".join(
+            f"{type(encoder).__qualname__} {stamp_of(encoder)}" if encoder else "-" for encoder in (video, audio)
+        )
         super().__init__(name, stamp_of_parts(weights, self.transforms), look)
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.video_encoder, self.audio_encoder = video, audio
@@ -64,8 +76,12 @@ class TowerFeatures(Features):
         for encoder in (video, audio):
             if encoder is not None:
                 encoder.eval().to(self._device)
-        if video is not None:
-            video.check_input((look.frames, look.size, look.size))
+
+    def check(self, towers: Collection[Tower]) -> None:
+        """Do nothing if the video encoder, where it is wanted, takes what it would be shown."""
+        super().check(towers)
+        if "video" in towers and self.video_encoder is not None:
+            self.video_encoder.check_input((self.look.frames, self.look.size, self.look.size))
 
     @property
     def towers(self) -> frozenset[Tower]:
@@ -108,11 +124,11 @@ class Statistics(Features):
     def video(self, video_BTPZ: Tensor) -> Tensor:
         """Return nine numbers a window."""
         side = video_BTPZ.shape[-1]
-        luma, chroma = video_BTPZ[:, :, :side], video_BTPZ[:, :, side:]
-        blue, red = chroma[:, :, : side // 4], chroma[:, :, side // 4 :]
+        luma, chroma = video_BTPZ[:, :, :side], video_BTPZ[:, :, side:].flatten(2)
+        blue, red = chroma.view(*chroma.shape[:2], 2, -1).unbind(2)
         parts = []
         for plane in (luma, blue, red):
-            levels = plane.flatten(2).float() / 255
+            levels = plane.flatten(2).float() / 255  # [B, T, pixels]
             steps = levels.diff(dim=1).abs().mean((1, 2)) if levels.shape[1] > 1 else torch.zeros(len(levels))
             parts += [levels.mean((1, 2)), levels.std((1, 2)), steps]
         return torch.stack(parts, dim=1)

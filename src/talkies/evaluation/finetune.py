@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
+from torch.nn.utils import clip_grad_norm_
 
 from talkies.core import UsageError
 from talkies.evaluation.datasets import DataSet, Split
@@ -19,7 +20,7 @@ from talkies.evaluation.learners import Learner
 from talkies.evaluation.look import Pictures, Samples, picture_windows, sound_windows, square_at
 from talkies.evaluation.probes import Scores
 from talkies.evaluation.protocol import Protocol
-from talkies.evaluation.reading import View
+from talkies.evaluation.reading import View, in_threads
 from talkies.evaluation.whole_clips import WholeClips
 from talkies.models import Tower
 from talkies.training.optimiser import build_optimiser, learning_rate_at, set_learning_rate
@@ -67,6 +68,7 @@ class FineTuner(Learner):
             )
         if not isinstance(features, TowerFeatures):
             raise UsageError(f"{features.name} has no weights to fine-tune; give encoders")
+        features.check((data.modality,))
         self._data, self._features, self._protocol = data, features, protocol
         self._tower: Tower = data.modality
         view = View(features.look, protocol.clips, protocol.crops)
@@ -78,14 +80,15 @@ class FineTuner(Learner):
         torch.manual_seed(seed)
         dropout = self._protocol.finetune.dropout
         model = Classifier(self._features, self._tower, len(self._data.classes), dropout).to(self._device)
-        train = np.array([*split.train, *split.select])
+        train = np.array(split.train)
         if len(train) < 2:
             raise UsageError(
                 f"{split.name} of {self._data.name} has a single {tower} clip to learn from; give two or more"
             )
         loss = self._learn(model, train, seed)
         model.eval()
-        return Scores(np.stack([self._scores(model, number) for number in split.test]), {"last_training_loss": loss})
+        tested = [self._scores(model, shown) for _, shown in in_threads(self.clips.windows, split.test)]
+        return Scores(np.stack(tested), {"last_training_loss": loss})
 
     def _learn(self, model: Classifier, train: npt.NDArray[np.int64], seed: int) -> float:
         """Return the mean loss of the last epoch."""
@@ -101,31 +104,39 @@ class FineTuner(Learner):
             for number, batch in enumerate(batches):
                 step = epoch * len(batches) + number
                 set_learning_rate(optimiser, learning_rate_at(step, steps, options.optimiser))
-                shown = torch.from_numpy(np.stack([self._one_window(int(n), random) for n in order[batch]]))
-                loss = self._loss(model(shown.to(self._device), generator), [int(n) for n in order[batch]])
+                numbers = [int(n) for n in order[batch]]
+                shown = self._windows(numbers, random)
+                loss = self._loss(model(shown.to(self._device), generator), numbers)
                 optimiser.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
+                if options.optimiser.longest_gradient:
+                    clip_grad_norm_(model.parameters(), options.optimiser.longest_gradient)
                 optimiser.step()
                 total += loss.item() * len(shown) / len(train)
         return total
 
-    def _one_window(self, number: int, random: np.random.Generator) -> npt.NDArray[np.generic]:
-        """Return pictures `[T, P, Z]` or sound `[S]` of a random moment."""
+    def _windows(self, numbers: Sequence[int], random: np.random.Generator) -> Tensor:
+        """Return a random window of each clip; those that are not in memory are read side by side."""
+        draws = {number: random.random(2) for number in numbers}
+        read = dict(in_threads(lambda n: self._window(n, *draws[n]), numbers))
+        return torch.from_numpy(np.stack([read[number] for number in numbers]))
+
+    def _window(self, number: int, when: float, where: float) -> npt.NDArray[np.generic]:
+        """Return pictures `[T, P, Z]` or sound `[S]` at shares of the way to the last window, and to the far side."""
         look, media = self._features.look, self.clips.media(number)
         if media.video_NPW is not None:
-            start_V = random.integers(0, max(1, len(media.video_NPW) - look.frames + 1), 1)
-            square: Pictures = square_at(picture_windows(media.video_NPW, start_V, look.frames), random.random())[0]
+            start_V = np.array([int(when * max(1, len(media.video_NPW) - look.frames + 1))])
+            square: Pictures = square_at(picture_windows(media.video_NPW, start_V, look.frames), where)[0]
             return square
         if media.audio_S is None:
             raise ValueError("neither pictures nor sound were read")
-        start_V = random.integers(0, max(1, len(media.audio_S) - look.samples + 1), 1)
+        start_V = np.array([int(when * max(1, len(media.audio_S) - look.samples + 1))])
         heard: Samples = sound_windows(media.audio_S, start_V, look.samples)[0]
         return heard
 
     @torch.inference_mode()
-    def _scores(self, model: Classifier, number: int) -> npt.NDArray[np.float64]:
+    def _scores(self, model: Classifier, shown: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
         """Return the probabilities `[V, K]` of a clip's windows, the mean over crops."""
-        shown = self.clips.windows(number)
         flat = torch.from_numpy(shown.reshape(-1, *shown.shape[2:]))
         scores = torch.cat([model(part.to(self._device)) for part in torch.split(flat, _AT_ONCE)])
         likely = scores.sigmoid() if self._data.multi_label else scores.softmax(1)

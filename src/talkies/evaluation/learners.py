@@ -31,9 +31,10 @@ class Probe(Learner):
         self._data, self._found, self._protocol = data, found, protocol
 
     def scores(self, tower: str, split: Split, seed: int) -> Scores:
-        """Return scores by one tower's features, or by both in a row; the setting is chosen on training clips alone."""
-        fit = self._labelled(tower, (*split.train, *split.select))
-        return fit_and_score(fit, self._labelled(tower, split.test), len(self._data.classes), self._protocol, seed)
+        """Return scores by one tower's features, or by both in a row; test clips have no say in the setting."""
+        fit, test = self._labelled(tower, split.train), self._labelled(tower, split.test)
+        select = self._labelled(tower, split.select) if split.select else None
+        return fit_and_score(fit, test, len(self._data.classes), self._protocol, seed, select=select)
 
     def _labelled(self, name: str, numbers: Sequence[int]) -> Labelled:
         towers = [tower for tower in towers_of(self._data) if name in (tower, "joint")]

@@ -54,5 +54,5 @@ PEERS = (
 
 def peers_of(task: str, method: str) -> tuple[Peer, ...]:
     """Return what others report on a task, fine-tuned or frozen as `method` is."""
-    kind = "finetune" if method == "finetune" else "frozen"
+    kind = {"finetune": "finetune", "linear": "frozen"}.get(method)
     return tuple(peer for peer in PEERS if peer.task == task and peer.kind == kind)

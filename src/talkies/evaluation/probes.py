@@ -4,7 +4,9 @@ Shapes: `N` examples, `V` windows of each, `E` features, `K` classes, `X` = N·V
 """
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
+from os import cpu_count
 from typing import Any
 
 import numpy as np
@@ -27,7 +29,9 @@ from talkies.evaluation.torch_probe import TorchLinear
 
 Rows = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
+_Fold = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 _TORCH_ROWS = 20_000
+_FITTING_BYTES = 4e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +64,21 @@ class Scores:
     chosen: dict[str, float]
 
 
-def fit_and_score(fit: Labelled, test: Labelled, classes: int, protocol: Protocol, seed: int) -> Scores:
+def fit_and_score(
+    fit: Labelled, test: Labelled, classes: int, protocol: Protocol, seed: int, *, select: Labelled | None = None
+) -> Scores:
     """Return what a classifier fitted on `fit` says of `test`; a class that `fit` lacks scores least.
 
+    Its setting is chosen on `select`, or else on parts of `fit` that are left out in turn.
+
     Raises:
-        UsageError: if the training clips hold a single class.
+        UsageError: if the training clips hold a single class, or too little to choose a setting on.
     """
     rows_XE, label_X, _ = fit.by_window()
     if label_X.ndim == 1 and len(np.unique(label_X)) < 2:
         raise UsageError("the training clips are all of one class; a classifier needs two or more")
     estimator, grid = _estimator(protocol, seed, len(rows_XE), label_X.ndim == 2)
-    best, chosen = _chosen(estimator, grid, fit, protocol, seed)
+    best, chosen = _chosen(estimator, grid, fit, _Choosing(fit, select, protocol, seed))
     scores_XK = _scores(best, test.rows_NVE.reshape(-1, rows_XE.shape[1]), label_X, classes)
     return Scores(scores_XK.reshape(len(test), -1, classes), chosen)
 
@@ -114,40 +122,83 @@ def _estimator(protocol: Protocol, seed: int, rows: int, many: bool) -> tuple[Pi
     return make_pipeline(StandardScaler(), linear), {"C": list(protocol.c_grid)}
 
 
+class _Choosing:
+    """The rows that a setting is chosen on, and how they are split: `folds` holds rows to fit and rows to judge by."""
+
+    def __init__(self, fit: Labelled, select: Labelled | None, protocol: Protocol, seed: int) -> None:
+        self._protocol, self._seed = protocol, seed
+        self.rows_XE, self.label_X, self._group_X = fit.by_window()
+        if select is not None:
+            rows_XE, label_X, _ = select.by_window()
+            side_X = np.repeat([-1, 0], [len(self.rows_XE), len(rows_XE)])  # -1: never judged by
+            self.rows_XE = np.concatenate([self.rows_XE, rows_XE])
+            self.label_X = np.concatenate([self.label_X, label_X])
+            self.folds = list(PredefinedSplit(side_X).split())
+            return
+        self.folds = self._usable(self._published(fit)) or self._usable(self._by_source(fit))
+
+    @property
+    def fewest_rows(self) -> int:
+        """How many rows the smallest fit has."""
+        return min((len(fit) for fit, _ in self.folds), default=len(self.rows_XE))
+
+    def _published(self, fit: Labelled) -> list[_Fold]:
+        if fit.fold_N is None or len(np.unique(fit.fold_N)) < 2:
+            return []
+        return list(PredefinedSplit(np.repeat(fit.fold_N, fit.rows_NVE.shape[1])).split())
+
+    def _by_source(self, fit: Labelled) -> list[_Fold]:
+        label_N = fit.label_N if fit.label_N.ndim == 1 else fit.label_N.argmax(1)
+        sources = min(len(np.unique(fit.group_N[label_N == label])) for label in np.unique(label_N))
+        most = min(self._protocol.inner_folds, len(np.unique(fit.group_N)), max(2, sources))
+        commonest = int(np.unique(label_N, return_counts=True)[1].max())
+        if min(most, commonest * fit.rows_NVE.shape[1]) < 2:
+            return []
+        label_X = self.label_X if self.label_X.ndim == 1 else self.label_X.argmax(1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a class with fewer rows than folds
+            folds = StratifiedGroupKFold(most, shuffle=True, random_state=self._seed)
+            return list(folds.split(self.rows_XE, label_X, self._group_X))
+
+    def _usable(self, folds: Sequence[_Fold]) -> list[_Fold]:
+        """Return the folds that leave two classes or more to fit on."""
+        if self.label_X.ndim == 2:
+            return [fold for fold in folds if self.label_X[fold[0]].any()]
+        return [fold for fold in folds if len(fold[1]) and len(np.unique(self.label_X[fold[0]])) > 1]
+
+
 def _chosen(
-    estimator: Pipeline, grid: dict[str, list[Any]], fit: Labelled, protocol: Protocol, seed: int
+    estimator: Pipeline, grid: dict[str, list[Any]], fit: Labelled, choosing: _Choosing
 ) -> tuple[Pipeline, dict[str, float]]:
-    """Return the classifier fitted on all of `fit`, with the setting that was best on parts of it left out."""
+    """Return the classifier fitted on `fit`, with the setting that was best on what was left out."""
     (name, values), (step, last) = next(iter(grid.items())), estimator.steps[-1]
     key = f"{step}__estimator__{name}" if isinstance(last, OneVsRestClassifier) else f"{step}__{name}"
-    rows_XE, label_X, group_X = fit.by_window()
+    rows_XE, label_X, _ = fit.by_window()
     if name == "n_neighbors":
-        values = [value for value in values if value <= len(rows_XE) // 2] or values[:1]
+        values = [value for value in values if value <= choosing.fewest_rows] or [choosing.fewest_rows]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a C that does not come to an end is not chosen
-        if len(values) == 1:
-            return estimator.set_params(**{key: values[0]}).fit(rows_XE, label_X), {name: values[0]}
-        folds = _inner_folds(fit, protocol, seed)
-        scoring = "accuracy" if label_X.ndim == 1 else "average_precision"
-        search = GridSearchCV(estimator, {key: values}, scoring=scoring, cv=folds, error_score="raise", n_jobs=-1)
-        with parallel_config("threading"):  # the solvers let other threads run
-            search.fit(rows_XE, label_X, groups=group_X)
-    return search.best_estimator_, {name: search.best_params_[key]}
+        warnings.simplefilter("ignore", ConvergenceWarning)  # such a fit is judged as it is
+        best = values[0]
+        if len(values) > 1:
+            if not choosing.folds:
+                raise UsageError(
+                    f"the training clips are of too few sources and classes to choose {name} on; give one value alone, "
+                    f"such as --set {'neighbour_grid=[5]' if name == 'n_neighbors' else 'c_grid=[0.1]'}"
+                )
+            scoring = "accuracy" if label_X.ndim == 1 else "average_precision"
+            jobs = 1 if isinstance(last, TorchLinear) else _fits_at_once(choosing.rows_XE)
+            search = GridSearchCV(
+                estimator, {key: values}, scoring=scoring, cv=choosing.folds, refit=False, n_jobs=jobs
+            )
+            with parallel_config("threading"):  # the solvers let other threads run
+                search.fit(choosing.rows_XE, choosing.label_X)
+            best = search.best_params_[key]
+        return estimator.set_params(**{key: best}).fit(rows_XE, label_X), {name: best}
 
 
-def _inner_folds(fit: Labelled, protocol: Protocol, seed: int) -> list[tuple[Any, Any]]:
-    """Return rows to fit and rows to choose on: the published folds, or folds that keep each source together."""
-    rows_XE, label_X, group_X = fit.by_window()
-    windows = fit.rows_NVE.shape[1]
-    if fit.fold_N is not None and len(np.unique(fit.fold_N)) > 1:
-        return list(PredefinedSplit(np.repeat(fit.fold_N, windows)).split())
-    strata_X = label_X if label_X.ndim == 1 else label_X.argmax(1)
-    most = min(protocol.inner_folds, len(np.unique(fit.group_N)))
-    if most < 2:
-        raise UsageError("the training clips are all of one source; a setting cannot be chosen: give one value alone")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a class with fewer clips than folds
-        return list(StratifiedGroupKFold(most, shuffle=True, random_state=seed).split(rows_XE, strata_X, group_X))
+def _fits_at_once(rows_XE: Rows) -> int:
+    """Return how many fits have room beside each other: each takes the rows in double precision."""
+    return max(1, min(cpu_count() or 1, int(_FITTING_BYTES // (2 * rows_XE.nbytes + 1))))
 
 
 def _scores(fitted: Pipeline, rows_XE: Rows, label_X: Labels, classes: int) -> npt.NDArray[np.float64]:

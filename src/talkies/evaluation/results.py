@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 from scipy.stats import t as student
 
@@ -15,7 +16,7 @@ CONFIDENCE = 0.95
 
 
 class Metric(Config):
-    """The mean of `n` values (folds and seeds, films, or the test clips of one split), and their standard deviation.
+    """The mean of `n` values (folds, films, or the test clips of one split), and their standard deviation.
 
     `low` and `high` hold the mean with 95 % confidence, where `n` allows to say so: by Student's distribution over
     the values, or for a share of clips by Wilson's score interval.
@@ -28,23 +29,43 @@ class Metric(Config):
     high: float | None = None
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> "Metric":
-        """Return the metric of some values; the deviation of a single one is 0, and it has no interval."""
+    def of(cls, values: Sequence[float], least: float = -math.inf, most: float = math.inf) -> "Metric":
+        """Return the metric of some values, its interval cut to what can be; a single value has no interval."""
         mean = float(np.mean(values))
         if len(values) < 2:
             return cls(mean=mean, sd=0.0, n=len(values))
         sd = float(np.std(values, ddof=1))
         half = float(student.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * sd / math.sqrt(len(values))
-        return cls(mean=mean, sd=sd, n=len(values), low=mean - half, high=mean + half)
+        return cls(mean=mean, sd=sd, n=len(values), low=max(least, mean - half), high=min(most, mean + half))
 
     @classmethod
     def of_share(cls, hits: float, trials: int) -> "Metric":
-        """Return the metric of a share of clips (Wilson 1927); of its spread a share tells no more."""
-        share, z = hits / trials, 1.959963984540054
-        centre = (share + z * z / (2 * trials)) / (1 + z * z / trials)
-        half = z / (1 + z * z / trials) * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
-        sd = math.sqrt(share * (1 - share))
-        return cls(mean=share, sd=sd, n=trials, low=max(0.0, centre - half), high=min(1.0, centre + half))
+        """Return the metric of a share of clips; of its spread a share tells no more."""
+        share = hits / trials
+        low, high = wilson(share, trials)
+        return cls(mean=share, sd=math.sqrt(share * (1 - share)), n=trials, low=low, high=high)
+
+    @classmethod
+    def of_folds(cls, folds: Sequence[npt.NDArray[np.float64]]) -> "Metric":
+        """Return the metric of what each test clip of each fold got, from 0 to 1: over the folds, or of the only one.
+
+        Folds that happen to agree tell no more than their clips do: the interval is Wilson's over all clips at least.
+        """
+        if len(folds) == 1:
+            return cls.of_share(float(folds[0].sum()), len(folds[0]))
+        over_folds = cls.of([float(fold.mean()) for fold in folds], 0.0, 1.0)
+        low, high = wilson(over_folds.mean, sum(map(len, folds)))
+        return over_folds.model_copy(
+            update={"low": min(low, over_folds.low or 0.0), "high": max(high, over_folds.high or 0.0)}
+        )
+
+
+def wilson(share: float, trials: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share of so many trials (Wilson 1927)."""
+    z = 1.959963984540054
+    centre = (share + z * z / (2 * trials)) / (1 + z * z / trials)
+    half = z / (1 + z * z / trials) * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
+    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 class Result(Config):

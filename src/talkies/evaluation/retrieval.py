@@ -59,5 +59,5 @@ def retrieval_metrics(films: Sequence[EncodedFilm]) -> tuple[dict[str, Metric], 
 
 def _summary(name: str, ranks: Sequence[Tensor]) -> Iterator[tuple[str, Metric]]:
     for k in RECALLS:
-        yield f"{name}_recall_at_{k}", Metric.of([(film_N < k).float().mean().item() for film_N in ranks])
-    yield f"{name}_median_rank", Metric.of([film_N.float().median().item() + 1 for film_N in ranks])
+        yield f"{name}_recall_at_{k}", Metric.of([(film_N < k).float().mean().item() for film_N in ranks], 0.0, 1.0)
+    yield f"{name}_median_rank", Metric.of([film_N.double().quantile(0.5).item() + 1 for film_N in ranks], 1.0)

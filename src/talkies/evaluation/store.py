@@ -28,7 +28,7 @@ class FeatureStore:
             try:
                 with safe_open(path, "pt") as file:
                     self._where.update(dict.fromkeys(file.keys(), path))
-            except (OSError, SafetensorError):
+            except SafetensorError:
                 path.unlink(missing_ok=True)
 
     def __contains__(self, clip: str) -> bool:

@@ -55,7 +55,8 @@ def table_of(results: Iterable[tuple[Path, Result]]) -> ResultTable:
         number = _number(protocols, _words(result))
         chance = result.protocol.get("chance", {})
         run = f"{result.protocol.get('run', 'features')}, step {result.protocol.get('checkpoint_step', '-')}"
-        for what, metrics in {run: result.metrics, **result.baselines}.items():
+        baselines = {f"{run}: {name}": metrics for name, metrics in result.baselines.items()}
+        for what, metrics in {run: result.metrics, **baselines}.items():
             rows += [
                 _row((result.task, what, name), metric, chance.get(name), number) for name, metric in metrics.items()
             ]

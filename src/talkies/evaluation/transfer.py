@@ -8,26 +8,17 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-from sklearn.metrics import average_precision_score
-
 from talkies.core import UsageError, plural
-from talkies.evaluation.datasets import DataSet, Split
-from talkies.evaluation.datasets.dataset import check_published
+from talkies.evaluation.datasets import DataSet, Split, check_published
+from talkies.evaluation.described import facts_of, protocol_of
 from talkies.evaluation.extract import Extracted, OnClip, extract_all, towers_of
 from talkies.evaluation.features import Features
 from talkies.evaluation.finetune import FineTuner
-from talkies.evaluation.learners import Learner, Probe, labels_of
+from talkies.evaluation.judging import fits_of, measured
+from talkies.evaluation.learners import Learner, Probe
 from talkies.evaluation.overlap import checked_splits
-from talkies.evaluation.probes import Labels, Scores, accuracy
 from talkies.evaluation.protocol import Protocol
 from talkies.evaluation.results import Metric, Result
-
-_CLASSIFIERS = {
-    "svm": "linear SVM (squared hinge, L2, one against the rest) on standardised features",
-    "logistic": "logistic regression (L2) on standardised features",
-}
 
 
 def check_complete(data: DataSet, unfit: dict[int, str], allow_missing: bool) -> None:
@@ -77,21 +68,30 @@ def transfer(
     if not allow_missing:
         check_published(data)
     check_complete(data, {}, allow_missing)
-    measured: dict[str, dict[str, Metric]] = {}
-    chosen: dict[str, Any] = {}
+    checked_splits(data, {}, protocol.drop_overlap)  # by their sources, before the work; by their bytes after it
+    for arm in arms:
+        arm.check(towers_of(data))
     learners, found = _learners(data, arms, protocol, store, on_clip)
     check_complete(data, found.unfit, allow_missing)
     splits, dropped = checked_splits(data, found.hashes, protocol.drop_overlap)
     usable = _usable(splits, found)
+    metrics: dict[str, dict[str, Metric]] = {}
+    chosen: dict[str, Any] = {}
+    fits = len(arms) * fits_of(data, usable, protocol)
     for arm, learner in zip(arms, learners, strict=True):
-        measured[arm.name], chosen[arm.name] = _measured(data, usable, protocol, learner)
-    first, *others = measured
+
+        def on_fit(what: str, name: str = arm.name) -> None:
+            if on_clip:
+                on_clip(f"learnt by {name}: {what}", fits)
+
+        metrics[arm.name], chosen[arm.name] = measured(data, usable, protocol, learner, on_fit)
+    first, *others = metrics
     return Result(
         task=data.name,
-        protocol=_protocol(protocol, arms[0], data) | _facts(data, found, usable, dropped) | {"chosen": chosen},
-        metrics=measured[first],
-        baselines={name: measured[name] for name in others},
-        hashes={f"weights of {arm.name}": arm.stamp for arm in arms} | data.hashes_of_lists() | _clips_hash(found),
+        protocol=protocol_of(protocol, arms[0], data) | facts_of(data, found, usable, dropped) | {"chosen": chosen},
+        metrics=metrics[first],
+        baselines={name: metrics[name] for name in others},
+        hashes={f"features of {arm.name}": arm.stamp for arm in arms} | data.hashes_of_lists() | _clips_hash(found),
     )
 
 
@@ -117,102 +117,6 @@ def _usable(splits: Sequence[Split], found: Extracted) -> tuple[Split, ...]:
         if not split.train or not split.test:
             raise UsageError(f"{split.name} has no clip left to {'learn from' if not split.train else 'test on'}")
     return kept
-
-
-def _measured(
-    data: DataSet, splits: Sequence[Split], protocol: Protocol, learner: Learner
-) -> tuple[dict[str, Metric], dict[str, Any]]:
-    """Return the metrics, and the setting that was chosen, over all splits and seeds."""
-    values: dict[str, list[npt.NDArray[np.float64]]] = {}
-    chosen: dict[str, list[Any]] = {}
-    for name in _joint(towers_of(data)):
-        for seed in protocol.seeds:
-            for split in splits:
-                scores = learner.scores(name, split, seed)
-                for metric, each in _judged(data, scores, labels_of(data, split.test)).items():
-                    values.setdefault(f"{name}_{metric}" if data.modality == "both" else metric, []).append(each)
-                for setting, value in scores.chosen.items():
-                    chosen.setdefault(f"{name} {setting}", []).append(value)
-    return {name: metric_of(parts) for name, parts in values.items()}, chosen
-
-
-def metric_of(parts: Sequence[npt.NDArray[np.float64]]) -> Metric:
-    """Return the metric of what each split and seed gave for its test clips: over these means, or of the only one."""
-    if len(parts) == 1 and len(parts[0]) > 1:
-        return Metric.of_share(float(parts[0].sum()), len(parts[0]))
-    return Metric.of([float(part.mean()) for part in parts])
-
-
-def _judged(data: DataSet, scores: Scores, label_N: Labels) -> dict[str, npt.NDArray[np.float64]]:
-    """Return what each test clip got; of a data set with several labels a clip, one number over all: mAP."""
-    if data.multi_label:
-        means_NK = scores.scores_NVK.mean(1)
-        seen = label_N.any(0) & ~label_N.all(0)
-        value = average_precision_score(label_N[:, seen], means_NK[:, seen], average="macro")
-        return {"mean_average_precision": np.array([value])}
-    found = accuracy(scores.scores_NVK, label_N)
-    told = {"accuracy": found["video"], "window_accuracy": found["clip"]}
-    if len(data.classes) > 10:
-        told["top5_accuracy"] = accuracy(scores.scores_NVK, label_N, best=5)["video"]
-    return told
-
-
-def _joint(towers: Sequence[str]) -> tuple[str, ...]:
-    return (*towers, "joint") if len(towers) == 2 else tuple(towers)
-
-
-def _facts(data: DataSet, found: Extracted, splits: Sequence[Split], dropped: int) -> dict[str, Any]:
-    """Return what was used of the data, and the chance level: always the commonest class of the training clips."""
-    used = len(found.rows)
-    missing = len(data.absent) + len(found.unfit)
-    facts: dict[str, Any] = {
-        "clips_listed": len(data.examples),
-        "clips_used": used,
-        "missing_share": missing / len(data.examples),
-        "unfit": {data.examples[number].path: why for number, why in sorted(found.unfit.items())},
-        "dropped_for_overlap": dropped,
-        "classes": len(data.classes),
-        "splits": {split.name: [len(split.train), len(split.select), len(split.test)] for split in splits},
-    }
-    if data.multi_label:
-        return facts | {"chance": {}}
-    level = float(np.mean([_commonest(data, split) for split in splits]))
-    names = [f"{tower}_" for tower in _joint(towers_of(data))] if data.modality == "both" else [""]
-    return facts | {"chance": {f"{name}{kind}": level for name in names for kind in ("accuracy", "window_accuracy")}}
-
-
-def _commonest(data: DataSet, split: Split) -> float:
-    labels = [data.examples[number].labels[0] for number in (*split.train, *split.select)]
-    common = int(np.bincount(labels).argmax())
-    return float(np.mean([data.examples[number].labels[0] == common for number in split.test]))
-
-
-def _protocol(protocol: Protocol, features: Features, data: DataSet) -> dict[str, Any]:
-    look = features.look
-    own: dict[str, Any] = {"clips": protocol.clips, "method": protocol.method, "seeds": list(protocol.seeds)}
-    if "video" in towers_of(data):
-        own |= {"frames": look.frames, "fps": look.fps, "size": look.size, "crops": protocol.crops}
-    if "audio" in towers_of(data):
-        own |= {"audio_seconds": look.audio_seconds, "audio_rate_hz": look.audio_rate_hz}
-    if protocol.method == "linear":
-        own |= {"classifier": _CLASSIFIERS[protocol.classifier], "c_grid": list(protocol.c_grid)}
-    if protocol.method == "knn":
-        own |= {"classifier": "nearest neighbours by cosine", "neighbour_grid": list(protocol.neighbour_grid)}
-    if protocol.method == "finetune":
-        own |= {"finetune": protocol.finetune.model_dump(mode="json", exclude={"memory_gb"})}
-    folds = (
-        f"{protocol.inner_folds} folds of the training clips, each source in one"
-        if len(data.splits) < 3
-        else (
-            "the published folds of the training side where each clip is tested once, "
-            f"else {protocol.inner_folds} folds with each source in one"
-        )
-    )
-    return own | {
-        "setting_chosen_on": folds,
-        "score_of_a_clip": "mean of its windows' scores",
-        "short_clips": "begin again until they fill a window",
-    }
 
 
 def _clips_hash(found: Extracted) -> dict[str, str]:
