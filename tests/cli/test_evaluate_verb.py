@@ -47,7 +47,7 @@ def test_a_data_set_is_shown_with_its_baselines_and_its_protocol(
     assert outcome.out.count("window_accuracy") == 3
     (path,) = (run / "results").iterdir()
     assert f"Protocol (all of it in {path})" in outcome.out
-    assert re.search(r"missing_share\s+│ 0\.0", outcome.out)
+    assert re.search(r"missing_share\s+│ 0\.9895 ", outcome.out)
     result = Result.model_validate_json(path.read_text())
     for metrics in (result.metrics, *result.baselines.values()):
         metric = metrics["accuracy"]
@@ -152,6 +152,6 @@ def test_a_wrong_use_is_one_sentence_and_nothing_is_written(
 def test_a_place_that_cannot_be_written_is_named(talkies: Callable[..., Any], places: dict[str, Path]) -> None:
     call = ("evaluate", "retrieval", "--run", places["run"], "--data", places["w"] / "films")
     outcome = talkies(*call, "--to", places["t"] / "a-file" / "results")
-    assert (outcome.status, outcome.out) == (1, "")
-    sentence = r"talkies: \S+/a-file/results/retrieval\S+\.json cannot be written \(.*\); name another place with --to"
+    assert (outcome.status, outcome.out) == (2, "")
+    sentence = r"talkies: \S+/a-file/results cannot be written \(\S+/a-file is no folder .*\); name another with --to"
     assert re.fullmatch(sentence, outcome.err.splitlines()[-1]), outcome.err

@@ -370,5 +370,5 @@ def test_absent_clips_are_passed_over(folder: Path) -> None:
 def test_a_data_set_that_no_encoder_speaks_to_is_refused(folder: Path) -> None:
     given = towers()
     pictures_alone = TowerFeatures("mine", LOOK, given.transforms, video=given.video_encoder)
-    with pytest.raises(UsageError, match="planted is of both, and mine has no audio encoder"):
+    with pytest.raises(UsageError, match="mine has no audio encoder; name a run, or give encoders, that have one"):
         extract(films(folder), pictures_alone, PROTOCOL, None)

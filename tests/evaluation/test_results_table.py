@@ -114,7 +114,7 @@ def test_a_folder_without_results_is_named(tmp_path: Path) -> None:
 
 def test_a_run_its_baselines_and_what_others_report_come_in_this_order() -> None:
     rows = table(result("ucf101")).rows
-    assert [row.what for row in rows[:2]] == ["runs/a, step 400", "untrained"]
+    assert [row.what for row in rows[:2]] == ["runs/a, step 400", "runs/a, step 400: untrained"]
     assert len(rows) > 2
     assert all(row.what.endswith(", published") for row in rows[2:])
     first, second = rows[:2]

@@ -52,7 +52,8 @@ def test_the_result_has_the_run_untrained_weights_and_statistics(measured: Resul
     protocol = measured.protocol
     assert (protocol["run"], protocol["checkpoint_step"], protocol["method"]) == (str(own_run), 2, "linear")
     assert (protocol["clips"], protocol["clips_listed"], protocol["clips_used"]) == (2, 21, 21)
-    assert (protocol["missing_share"], protocol["unfit"], protocol["classes"]) == (0, {}, 4)
+    assert (protocol["unfit"], protocol["classes"]) == ({}, 4)
+    assert protocol["missing_share"] == pytest.approx(1 - 21 / 2_000), "of all that are published"
     assert list(protocol["splits"]) == [f"fold {fold}" for fold in range(1, 6)]
     assert protocol["chance"]["accuracy"] == pytest.approx(0.25, abs=0.05)
     assert set(protocol["chosen"]) == {"run", "untrained", "statistics"}
@@ -66,7 +67,7 @@ def test_the_result_has_the_run_untrained_weights_and_statistics(measured: Resul
 def test_hashes_tell_weights_lists_and_clips(measured: Result, own_run: Path, esc50: Path, tmp_path: Path) -> None:
     hashes = measured.hashes
     assert list(hashes) == [
-        *(f"weights of {arm}" for arm in ("run", "untrained", "statistics")),
+        *(f"features of {arm}" for arm in ("run", "untrained", "statistics")),
         "meta/esc50.csv",
         "clips",
     ]
@@ -101,7 +102,7 @@ def test_without_baselines_there_is_the_run_alone(own_run: Path, esc50: Path, me
     result = evaluate("esc50", own_run, esc50, protocol=quick("baselines=false"), allow_missing=True)
     assert result.baselines == {}
     assert result.metrics == measured.metrics
-    assert [name for name in result.hashes if name.startswith("weights")] == ["weights of run"]
+    assert [name for name in result.hashes if name.startswith("features")] == ["features of run"]
 
 
 def test_step_0_is_measured_as_the_untrained_baseline_of_a_later_step(
@@ -111,7 +112,7 @@ def test_step_0_is_measured_as_the_untrained_baseline_of_a_later_step(
     assert result.protocol["checkpoint_step"] == 0
     assert list(result.baselines) == ["statistics"], "it is no baseline of itself"
     assert result.metrics == measured.baselines["untrained"]
-    assert result.hashes["weights of run"] == measured.hashes["weights of untrained"]
+    assert result.hashes["features of run"] == measured.hashes["features of untrained"]
 
 
 def test_each_clip_is_read_and_told_once_for_all_arms(own_run: Path, esc50: Path) -> None:
@@ -177,7 +178,7 @@ def test_what_cannot_be_used_is_told_where_it_may_be(own_run: Path, esc50: Path,
     (root / "audio" / "3-100103-A-1.wav").unlink()
     result = evaluate("esc50", own_run, root, protocol=quick("baselines=false"), allow_missing=True)
     assert (result.protocol["clips_listed"], result.protocol["clips_used"]) == (21, 19)
-    assert result.protocol["missing_share"] == pytest.approx(2 / 21)
+    assert result.protocol["missing_share"] == pytest.approx(1 - 19 / 2_000)
     assert list(result.protocol["unfit"]) == ["audio/2-100002-A-0.wav"]
 
 
