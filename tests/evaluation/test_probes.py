@@ -159,9 +159,62 @@ def test_one_class_alone_cannot_be_learnt() -> None:
 def test_one_source_alone_leaves_nothing_to_choose_on() -> None:
     one = labelled(40, 0)
     fit = Labelled(one.rows_NVE, one.label_N, np.zeros(40))
-    with pytest.raises(UsageError, match="all of one source; a setting cannot be chosen: give one value alone"):
+    with pytest.raises(
+        UsageError, match=r"too few sources and classes to choose C on; give one value alone, .*c_grid=\[0.1\]"
+    ):
         fit_and_score(fit, labelled(8, 1), CLASSES, protocol("linear"), 0)
     assert fit_and_score(fit, labelled(8, 1), CLASSES, protocol("linear", "c_grid=[1.0]"), 0).chosen == {"C": 1.0}
+
+
+@pytest.mark.parametrize("kind", ["linear", "knn"])
+@pytest.mark.parametrize(
+    ("labels", "groups", "folds"),
+    [
+        ([0, 0, 1, 1], [0, 1, 2, 3], None),  # as many clips of a class as folds
+        ([0, 0, 0, 0, 0, 1], [0, 1, 2, 3, 4, 5], None),  # a class with one clip
+        ([0, 0, 1, 1, 2, 2], [0, 0, 1, 1, 2, 2], None),  # groups that are classes
+        ([0, 0, 1, 1, 2, 2], [0, 0, 1, 1, 2, 2], [0, 0, 1, 1, 2, 2]),  # and are the published folds
+        ([0, 1, 0, 1, 0, 1, 0, 1], [0, 0, 0, 0, 0, 0, 1, 1], None),  # groups of very different sizes
+    ],
+)
+def test_awkward_training_clips_are_learnt_from_or_refused_in_a_sentence(
+    kind: str, labels: list[int], groups: list[int], folds: list[int] | None
+) -> None:
+    label_N = np.array(labels)
+    rows = np.random.default_rng(0).standard_normal((len(labels), 2, 6)).astype(np.float32)
+    rows[..., :3] += 9 * np.eye(3, dtype=np.float32)[label_N][:, None]
+    fit = Labelled(rows, label_N, np.array(groups), None if folds is None else np.array(folds))
+    try:
+        scores = fit_and_score(fit, fit, 3, protocol(kind), 0)
+    except UsageError as refusal:
+        assert "too few sources and classes" in str(refusal)  # noqa: PT017
+    else:
+        assert accuracy(scores.scores_NVK, label_N)["video"].mean() == 1.0
+
+
+def test_a_validation_list_chooses_and_is_not_learnt_from() -> None:
+    fit, select, test = (labelled(count, seed, leak=1.0) for count, seed in ((60, 0), (40, 1), (40, 2)))
+    flipped = Labelled(select.rows_NVE, (select.label_N + 1) % CLASSES, select.group_N)
+    values = [1e-6, 1.0]
+    chosen = {}
+    for name, some in (("true", select), ("flipped", flipped)):
+        found = fit_and_score(fit, test, CLASSES, protocol("linear", f"c_grid={values}"), 0, select=some)
+        chosen[name] = found.chosen["C"]
+        alone = fit_and_score(fit, test, CLASSES, protocol("linear", f"c_grid=[{found.chosen['C']}]"), 0)
+        np.testing.assert_array_equal(found.scores_NVK, alone.scores_NVK)
+    wanted = {}
+    for name, some in (("true", select), ("flipped", flipped)):
+        rows, label_X, _ = fit.by_window()
+        held, held_X, _ = some.by_window()
+        scaled = StandardScaler().fit(rows)
+        judged = {
+            c: LinearSVC(C=c, dual=False, max_iter=5000)
+            .fit(scaled.transform(rows), label_X)
+            .score(scaled.transform(held), held_X)
+            for c in values
+        }
+        wanted[name] = max(values, key=lambda c: judged[c])
+    assert chosen == wanted
 
 
 def _part(data: Labelled, chosen: Any) -> Labelled:
