@@ -4,7 +4,9 @@
 
 ESC-10 in its five folds; the real action clips with each subject left out once, by a linear probe, by nearest
 neighbours and by fine-tuning. Untrained encoders and plain statistics are in the same tables, whatever they say. With
-`--run` that run is measured, and nothing is rendered or trained. Writes `benchmarks/results/transfer_<hardware>_<date>.md`.
+`--run` that run is measured, and nothing is rendered or trained.
+
+Writes `benchmarks/results/transfer_<hardware>_<date>.md`.
 """
 
 import argparse
