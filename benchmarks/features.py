@@ -2,13 +2,16 @@
 
     python benchmarks/features.py [--rounds 5] [--clips 10] [--crops 1]
 
-Both in turns within a round, on the real action clips (320 px) and on ESC-10's sounds; the figure is the median of the
-rounds' ratios. The files are in the system's cache, and nothing is kept between rounds.
+Both in turns within a round: on clips of a library (two real films, both encoders), on the real action clips (320 px)
+and on ESC-10's sounds; the figure is the median of the rounds' ratios. The encoder has one thread, and the other core
+reads; then it has both. The files are in the system's cache, and nothing is kept between rounds.
 """
 
 import argparse
+import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -16,16 +19,22 @@ import numpy as np
 import torch
 
 from machine import write_results
+from talkies.clips import ClipSource, film_windows, sequential_batches
+from talkies.embedding import ClipEncoder, encode_all
 from talkies.evaluation import Protocol
 from talkies.evaluation.datasets import READERS, DataSet
 from talkies.evaluation.extract import extract, towers_of
 from talkies.evaluation.features import TowerFeatures
 from talkies.evaluation.look import Look
 from talkies.evaluation.reading import View, read_clip, windows_of
+from talkies.ingest import ingest
+from talkies.library import Library
 from talkies.models import ModelConfig, build_model
 from talkies.training import resolve
+from talkies.transforms import ClipTransform
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
+FILMS = ("sintel_trailer.mp4", "tears_of_steel_excerpt.webm")
 SETS: dict[str, Callable[[], DataSet]] = {
     "the 23 action clips": lambda: READERS["video-folder"](DATA / "actions", group=r"^(subject\d+)_"),
     "ESC-10's 400 sounds": lambda: READERS["esc10"](DATA / "esc10"),
@@ -39,18 +48,52 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=10)
     parser.add_argument("--crops", type=int, default=1)
     wanted = parser.parse_args()
-    rows = []
-    for words, read in SETS.items():
-        data = read()
-        rounds = [measured(data, wanted) for _ in range(wanted.rounds + 1)][1:]  # the first warms up
-        ratios = [from_files / alone for alone, from_files in rounds]
-        alone, from_files = (median(part) for part in zip(*rounds, strict=True))
-        spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
-        rows.append(f"| {words} | {alone:.0f} | {from_files:.0f} | **{median(ratios):.2f}** ({spread}) |")
-        print(rows[-1])
-    head = ["| clips | encoder alone, windows/s | from files, windows/s | share |", "|---|---|---|---|"]
-    what = f"`tiny`, {wanted.clips} windows × {wanted.crops} crops a clip, {torch.get_num_threads()} threads."
-    write_results("features", "Features of clips, extracted from files", [what, "\n".join([*head, *rows])])
+    rows, cores = [], torch.get_num_threads()
+    with tempfile.TemporaryDirectory() as folder:
+        library = ingest([DATA / "films" / name for name in FILMS], Path(folder) / "library", workers=2).library
+        measures = {"clips of a library": partial(of_library, library)}
+        measures |= {words: partial(measured, read(), wanted) for words, read in SETS.items()}
+        for threads in (1, cores):
+            torch.set_num_threads(threads)
+            rows += [row(words, threads, measure, wanted.rounds) for words, measure in measures.items()]
+    head = "| clips | threads | encoder alone, windows/s | from files, windows/s | share |\n|---|---|---|---|---|"
+    what = f"`tiny`; of labelled clips {wanted.clips} windows × {wanted.crops} crops each."
+    write_results("features", "Features of clips, extracted from files", [what, "", "\n".join([head, *rows])])
+
+
+def row(words: str, threads: int, measure: Callable[[], tuple[float, float]], turns: int) -> str:
+    """Return one line of the table."""
+    rounds = [measure() for _ in range(turns + 1)][1:]  # the first warms up
+    ratios = [from_files / alone for alone, from_files in rounds]
+    alone, from_files = (median(part) for part in zip(*rounds, strict=True))
+    spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
+    return f"| {words} | {threads} | {alone:.0f} | {from_files:.0f} | **{median(ratios):.2f}** ({spread}) |"
+
+
+def of_library(library: Library) -> tuple[float, float]:
+    """Return clips a second of a library's films, pictures and sound: the encoders alone, and read as well."""
+    config = resolve("tiny", [])
+    model = build_model(ModelConfig.model_validate(config.model.model_dump()))
+    transform = ClipTransform(config.transforms, library.profile.audio_rate_hz)
+    encoder = ClipEncoder(model, transform, config.clip, library.profile, "", library.root, 0)
+    source = ClipSource(library, encoder.shape)
+    films = library.usable_films()
+    windows = {
+        film.id: film_windows(film.id, film.frames, encoder.shape, encoder.shape.window_frames) for film in films
+    }
+    numbers = {film.id: 0 for film in films}
+    batches = [b for some in windows.values() for b in sequential_batches(source, some, numbers)]
+    clips = sum(map(len, batches))
+    begun = time.perf_counter()
+    for batch in batches:
+        encoder.encode(batch)
+    alone = clips / (time.perf_counter() - begun)
+    begun = time.perf_counter()
+    for some in windows.values():
+        encode_all(encoder, sequential_batches(source, some, numbers))
+    from_files = clips / (time.perf_counter() - begun)
+    source.close()
+    return alone, from_files
 
 
 def measured(data: DataSet, wanted: argparse.Namespace) -> tuple[float, float]:

@@ -106,3 +106,12 @@ def test_each_film_counts_alike_however_many_clips_it_has(encoded_film: MakeFilm
     ]
     metric = retrieval_metrics(films)[0]["within_film_video_to_audio_recall_at_1"]
     assert (metric.mean, metric.n) == (0.5, 2)
+
+
+def test_the_median_of_an_even_number_of_ranks_is_between_the_middle_two(
+    encoded_film: Callable[[str, Tensor, Tensor], EncodedFilm],
+) -> None:
+    video_ND = torch.eye(4)
+    audio_ND = video_ND[[0, 1, 3, 2]]  # two are found first of all, two have one before them and two beside
+    metrics, _ = retrieval_metrics([encoded_film("one", video_ND, audio_ND)])
+    assert metrics["within_film_video_to_audio_median_rank"].mean == pytest.approx((1 + 3) / 2)

@@ -7,12 +7,13 @@ from pathlib import Path
 import torch
 
 from talkies.clips import ClipSource, film_windows, sequential_batches
-from talkies.core import ClipBatch, Embeddings, LibraryError
+from talkies.core import ClipBatch, Embeddings, LibraryError, ahead
 from talkies.embedding.encoder import ClipEncoder, Encoded, load_encoder
 from talkies.embedding.index import EmbeddingSet, VectorIndex
 from talkies.library import FilmEntry, Library
 
 STRIDE_SECONDS = 1.0
+_BATCHES_AHEAD = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +78,9 @@ def embed(
 
 
 def encode_all(encoder: ClipEncoder, batches: Iterable[ClipBatch]) -> Encoded:
-    """Return what the encoders make of all batches, as one."""
-    parts = [encoder.encode(batch) for batch in batches]
+    """Return what the encoders make of all batches, as one; a thread reads while they work."""
+    with ahead(batches, _BATCHES_AHEAD) as coming:
+        parts = [encoder.encode(batch) for batch in coming]
     names = ("video_BD", "audio_BD", "film_B", "start_B")
     embeddings = Embeddings(*(torch.cat([getattr(part.embeddings, name) for part in parts]) for name in names))
     return Encoded(embeddings, torch.cat([p.video_BE for p in parts]), torch.cat([p.audio_BE for p in parts]))
