@@ -3,17 +3,14 @@
 import json
 import re
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import miniatures as mini
 import pytest
 
 from talkies.evaluation import Result
-
-sys.path.append(str(Path(__file__).parents[1] / "evaluation" / "datasets"))
-import miniatures as mini
 
 SMALL = ("--set", "clips=2", "--set", "c_grid=[0.1]")
 CALL = "evaluate esc50 --run {run} --data {esc50} --allow-missing"
@@ -23,7 +20,7 @@ CALL = "evaluate esc50 --run {run} --data {esc50} --allow-missing"
 def places(workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A run of its own, a miniature of ESC-50, one that lacks a clip, and runs that are not whole."""
     root = tmp_path_factory.mktemp("evaluated")
-    shutil.copytree(workspace / "run", root / "run")
+    shutil.copytree(workspace / "run", root / "run", ignore=shutil.ignore_patterns("results"))
     mini.build_esc50(root / "esc50", mini.playable)
     shutil.copytree(root / "esc50", root / "lacking")
     (root / "lacking" / "audio" / "2-100002-A-0.wav").unlink()

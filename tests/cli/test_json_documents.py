@@ -5,18 +5,15 @@ import json
 import os
 import re
 import shutil
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import miniatures as mini
 import pytest
 
 from talkies.core import hash_of_file
-
-sys.path.append(str(Path(__file__).parents[1] / "evaluation" / "datasets"))
-import miniatures as mini
 
 WRITTEN = (Path(__file__).parents[2] / "docs" / "json.md").read_text(encoding="utf-8")
 SMALL = ("training.steps=2", "sampling.films_per_batch=2", "sampling.clips_per_film=2", "loader.workers=0")
@@ -235,7 +232,7 @@ def test_evaluate(talkies: Callable[..., Any], workspace: Path, tmp_path: Path, 
 
 def test_evaluate_of_a_data_set_and_results(talkies: Callable[..., Any], workspace: Path, tmp_path: Path) -> None:
     run, esc = tmp_path / "run", mini.build_esc50(tmp_path / "esc50", mini.playable)
-    shutil.copytree(workspace / "run", run)
+    shutil.copytree(workspace / "run", run, ignore=shutil.ignore_patterns("results"))
     (esc / "audio" / "2-100002-A-0.wav").write_bytes(b"Dear sound" * 50)
     call = ("evaluate", "esc10", "--run", run, "--data", esc, "--allow-missing", "--set", "clips=2")
     document = checked(without_names(talkies(*call, "--json")), "evaluate esc10")
