@@ -44,7 +44,7 @@ def main() -> None:
             told = result.model_copy(update={"protocol": result.protocol | {"run": "tiny"}})
             found.append((Path(f"{len(found)}"), told))
     what = f"`tiny`, {wanted.steps} steps on {wanted.films} rendered films of a minute."
-    write_results("transfer", "Transfer to real sounds and actions", [what, as_text(table_of(found), "markdown")])
+    write_results("transfer", "Transfer to real sounds and actions", [what, "", as_text(table_of(found), "markdown")])
 
 
 def trained(root: Path, films: int, steps: int) -> Path:
