@@ -10,7 +10,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from talkies.core import Grid
@@ -119,6 +119,7 @@ LEAPS = st.sampled_from([-3, 13]) | st.floats(-5000, -3) | st.floats(13, 5000)  
     start=st.floats(-5, 90_000),
     parts=st.lists(st.tuples(LEAPS, st.floats(0.5, 8), st.floats(-0.5, 0.5)), min_size=2, max_size=5),
 )
+@example(start=0.0, parts=[(-3, 1.0, 0.0), (-3, 1.0, 0.0), (13, 1.0, 0.0)])  # an offset of before fits by chance
 def test_films_joined_end_to_end_play_on_and_keep_picture_and_sound_together(
     start: float, parts: list[tuple[float, float, float]]
 ) -> None:

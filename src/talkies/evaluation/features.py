@@ -41,13 +41,13 @@ class Features(ABC):
         if lacking := sorted(set(towers) - self.towers):
             raise UsageError(f"{self.name} has no {lacking[0]} encoder; name a run, or give encoders, that have one")
 
+    @abstractmethod
     def video(self, video_BTPZ: Tensor) -> Tensor:
-        """Return features `[B, E]` of uint8 pictures, on the CPU."""
-        raise NotImplementedError(f"{self.name} has no features of pictures")
+        """Return features `[B, E]` of uint8 pictures, on the CPU; asked for only if `towers` has them."""
 
+    @abstractmethod
     def audio(self, audio_BS: Tensor) -> Tensor:
-        """Return features `[B, E]` of int16 sound, on the CPU."""
-        raise NotImplementedError(f"{self.name} has no features of sound")
+        """Return features `[B, E]` of int16 sound, on the CPU; asked for only if `towers` has them."""
 
 
 class TowerFeatures(Features):
@@ -93,7 +93,7 @@ class TowerFeatures(Features):
     def video(self, video_BTPZ: Tensor) -> Tensor:
         """Return the video encoder's features."""
         if self.video_encoder is None:
-            return super().video(video_BTPZ)
+            raise UsageError(f"{self.name} has no video encoder; give one")
         features_BE: Tensor = self.video_encoder(self._pictures.prepare(video_BTPZ.to(self._device)))
         return features_BE.float().cpu()
 
@@ -101,7 +101,7 @@ class TowerFeatures(Features):
     def audio(self, audio_BS: Tensor) -> Tensor:
         """Return the audio encoder's features."""
         if self.audio_encoder is None:
-            return super().audio(audio_BS)
+            raise UsageError(f"{self.name} has no audio encoder; give one")
         features_BE: Tensor = self.audio_encoder(self._sound.prepare(audio_BS.to(self._device)))
         return features_BE.float().cpu()
 

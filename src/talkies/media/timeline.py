@@ -91,11 +91,15 @@ class Timeline:
         return self._front is not None and moment > self._front + JUMP_SECONDS
 
     def _offset_after_jump(self, raw: float, last: float | None = None) -> float:
-        """Return the offset of another track, or of before, if it fits; else a new one that lets time go on."""
+        """Return the offset of another track, or of before, if it fits; else a new one that lets time go on.
+
+        The latest fits like any packet of its clock; an earlier one only without a hole, or chance would choose it.
+        """
         assert self._front is not None, "the first packet jumps from nowhere"
         least = (self._front if last is None else last) - RESTART_SECONDS
         for known in reversed(self._offsets):
-            if least <= raw + known <= self._front + JUMP_SECONDS:
+            hole = JUMP_SECONDS if known == self._offsets[-1] else RESTART_SECONDS
+            if least <= raw + known <= self._front + hole:
                 return self._latest(known)
         self.jumps.append(Jump(self._front, raw))
         return self._latest(self._front - raw)
