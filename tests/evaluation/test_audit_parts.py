@@ -11,6 +11,7 @@ from torch.nn import functional
 from talkies.evaluation.audit_marks import loudness_of, palette_of
 from talkies.evaluation.audit_probe import BLOCKS, block_masks, gap_frames
 from talkies.evaluation.audit_retrieval import retrieve, unit, without_mean
+from talkies.evaluation.audit_table import percent
 from talkies.evaluation.audit_values import Estimate
 from talkies.evaluation.retrieval import RECALLS, ranks_of_positives
 
@@ -131,6 +132,21 @@ def test_an_interval_holds_its_mean_and_stays_a_share(shares: list[float], clips
     found = Estimate.over_films(shares, clips)
     assert 0 <= found.low <= found.mean + 1e-12
     assert found.mean - 1e-12 <= found.high <= 1
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [
+        (0.12, 0.41, "20.0 % [12–41]"),
+        (0.0, 0.004, "20.0 % [0.0–0.4]"),
+        (0.196, 0.204, "20.0 % [19.6–20.4]"),
+        (-0.001, 0.02, "20.0 % [0–2]"),
+    ],
+)
+def test_an_interval_is_printed_in_whole_per_cents_unless_its_ends_would_be_one(
+    low: float, high: float, text: str
+) -> None:
+    assert percent(Estimate(mean=0.2, low=low, high=high)) == text
 
 
 def test_the_palette_of_a_plain_picture() -> None:

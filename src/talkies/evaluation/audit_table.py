@@ -134,10 +134,13 @@ def _among(k: int) -> str:
 
 
 def percent(estimate: Estimate | None) -> str:
-    """Return an estimate in per cent with its interval, or a dash."""
+    """Return an estimate in per cent with its interval, whose ends have a decimal if they need one; or a dash."""
     if estimate is None:
         return "–"
-    return f"{100 * estimate.mean:.1f} % [{100 * estimate.low:.0f}–{100 * estimate.high:.0f}]"
+    low, high = (f"{100 * end:z.0f}" for end in (estimate.low, estimate.high))
+    if low == high:  # it is narrower than a per cent, and not nothing
+        low, high = (f"{100 * end:z.1f}" for end in (estimate.low, estimate.high))
+    return f"{100 * estimate.mean:.1f} % [{low}–{high}]"
 
 
 def number(estimate: Estimate | None) -> str:

@@ -1,16 +1,12 @@
 """What an audit comes to, as values: estimates with their intervals, and all that a model was measured by."""
 
 from collections.abc import Sequence
-from math import sqrt
 from typing import Annotated, Any, Literal
 
-import numpy as np
 from pydantic import Field
-from scipy import stats  # scikit-learn brings it
 
 from talkies.config import Config
-
-_LEVEL = 0.95
+from talkies.evaluation.results import Metric
 
 Verdict = Literal["leans_on_film", "tells_moments_apart", "cannot_tell"]
 
@@ -24,27 +20,14 @@ class Estimate(Config):
 
     @classmethod
     def over_films(cls, shares: Sequence[float], clips: int) -> "Estimate":
-        """Return the mean of the films' shares (0 to 1) with the wider of two intervals, in [0, 1].
-
-        One is Student's over films. Where films agree by chance it is too narrow, or nothing; so it is never narrower
-        than Wilson's (1927) of a share of so many clips.
-        """
-        mean, films = float(np.mean(shares)), len(shares)
-        half = float(stats.t.ppf((1 + _LEVEL) / 2, films - 1)) * float(np.std(shares, ddof=1)) / sqrt(films)
-        low, high = _wilson(mean, clips)
-        return cls(mean=mean, low=max(0.0, min(low, mean - half)), high=min(1.0, max(high, mean + half)))
+        """Return the mean of the films' shares (0 to 1) with its interval; at least two films."""
+        metric = Metric.of_shares(shares, clips)
+        return cls.model_validate(metric.model_dump(include={"mean", "low", "high"}))
 
     def scaled(self, zero: float, one: float) -> "Estimate":
         """Return the estimate on the scale that has 0 at `zero` and 1 at `one`."""
         low, mean, high = ((value - zero) / (one - zero) for value in (self.low, self.mean, self.high))
         return Estimate(mean=mean, low=low, high=high)
-
-
-def _wilson(share: float, count: int) -> tuple[float, float]:
-    z = float(stats.norm.ppf((1 + _LEVEL) / 2))
-    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
-    half = z / (1 + z * z / count) * sqrt(share * (1 - share) / count + z * z / (4 * count * count))
-    return middle - half, middle + half
 
 
 class Recalls(Config):

@@ -47,17 +47,22 @@ class Metric(Config):
 
     @classmethod
     def of_folds(cls, folds: Sequence[npt.NDArray[np.float64]]) -> "Metric":
-        """Return the metric of what each test clip of each fold got, from 0 to 1: over the folds, or of the only one.
-
-        Folds that happen to agree tell no more than their clips do: the interval is Wilson's over all clips at least.
-        """
+        """Return the metric of what each test clip of each fold got (0 to 1): over the folds, or of the only one."""
         if len(folds) == 1:
             return cls.of_share(float(folds[0].sum()), len(folds[0]))
-        over_folds = cls.of([float(fold.mean()) for fold in folds], 0.0, 1.0)
-        low, high = wilson(over_folds.mean, sum(map(len, folds)))
-        return over_folds.model_copy(
-            update={"low": min(low, over_folds.low or 0.0), "high": max(high, over_folds.high or 0.0)}
-        )
+        return cls.of_shares([float(fold.mean()) for fold in folds], sum(map(len, folds)))
+
+    @classmethod
+    def of_shares(cls, shares: Sequence[float], trials: int) -> "Metric":
+        """Return the metric of two shares or more, of so many trials together, with the wider of two intervals.
+
+        One is Student's over the shares. Where they agree by chance it is too narrow, or nothing; so it is never
+        narrower than Wilson's of one share of all trials.
+        """
+        metric, (low, high) = cls.of(shares, 0.0, 1.0), wilson(float(np.mean(shares)), trials)
+        assert metric.low is not None, "a single share has no interval of its own"
+        assert metric.high is not None, "a single share has no interval of its own"
+        return metric.model_copy(update={"low": min(low, metric.low), "high": max(high, metric.high)})
 
 
 def wilson(share: float, trials: int) -> tuple[float, float]:
