@@ -1,5 +1,6 @@
 """A little run to be measured, and films encoded by hand."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from zlib import crc32
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 from talkies.core import ClipRequest, Embeddings, FilmId, Span
-from talkies.embedding import Encoded
+from talkies.embedding import ClipEncoder, Encoded, load_encoder
 from talkies.evaluation.films import EncodedFilm
 from talkies.library import Library
 from talkies.training import pretrain, resolve
@@ -27,6 +28,18 @@ SMALL = (
 def run(library: Library, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of two steps; read only."""
     return pretrain(library.root, resolve("tiny", SMALL), tmp_path_factory.mktemp("runs") / "run").run
+
+
+@pytest.fixture(scope="session")
+def encoder(run: Path) -> ClipEncoder:
+    """The encoder of the run; read only."""
+    return load_encoder(run)
+
+
+@pytest.fixture
+def data(published: Path, tmp_path: Path) -> Path:
+    """A copy of the lists and films that a module calls `published`; it may be damaged."""
+    return Path(shutil.copytree(published, tmp_path / "data-of-mine"))
 
 
 @pytest.fixture(scope="session")

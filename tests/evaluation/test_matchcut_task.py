@@ -14,11 +14,12 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from miniatures import edit
 from sklearn.metrics import average_precision_score
 
 from talkies.clips import clips_of_file, collate
 from talkies.core import FilmId, MediaError, Span, UsageError
-from talkies.embedding import ClipEncoder, load_encoder
+from talkies.embedding import ClipEncoder
 from talkies.evaluation import Result
 from talkies.evaluation.film_tasks import ShotRows, TimedShot, encode_shots, films_in
 from talkies.evaluation.film_tasks.fitting import average_precision
@@ -70,17 +71,6 @@ def published(films: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number, imdb_id in enumerate(IDS):
         shutil.copy(films / f"film-{number:03d}.mp4", folder / "films" / f"{imdb_id} (1957).mp4")
     return folder
-
-
-@pytest.fixture
-def data(published: Path, tmp_path: Path) -> Path:
-    """A copy that may be damaged."""
-    return shutil.copytree(published, tmp_path / "data-of-mine")
-
-
-@pytest.fixture(scope="module")
-def encoder(run: Path) -> ClipEncoder:
-    return load_encoder(run)
 
 
 @pytest.fixture(scope="module")
@@ -236,15 +226,10 @@ def test_a_share_of_the_films_is_measured_only_when_that_is_allowed(encoder: Cli
     assert (protocol["share_of_films"], protocol["missing_films"]) == (0.75, ["tt0000004"])
 
 
-def edited(path: Path, edit: Callable[[Document], object]) -> None:
+def edited(path: Path, change: Callable[[Document], object]) -> None:
     document = json.loads(path.read_text())
-    edit(document)
+    change(document)
     path.write_text(json.dumps(document))
-
-
-def replaced(path: Path, old: str, new: str) -> None:
-    assert old in path.read_text()
-    path.write_text(path.read_text().replace(old, new, 1))
 
 
 ANEW = r"; copy the whole folder data of one version of github\.com/Netflix/matchcut$"
@@ -290,11 +275,11 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "a split is empty": (lambda lists: (lists / "test.txt").write_text("\n"), r"test\.txt names no film"),
     "a shot ends before it begins": (
-        lambda lists: replaced(lists / "shot-time-ranges.csv", "tt0000003,0,0.0,", "tt0000003,0,99.0,"),
+        lambda lists: edit(lists / "shot-time-ranges.csv", "tt0000003,0,0.0,", "tt0000003,0,99.0,"),
         r"shot-time-ranges\.csv: line 2 is no shot \(imdb_id, shot_idx, start, end\)",
     ),
     "a shot stands twice": (
-        lambda lists: replaced(lists / "shot-time-ranges.csv", "tt0000003,10,", "tt0000003,0,"),
+        lambda lists: edit(lists / "shot-time-ranges.csv", "tt0000003,10,", "tt0000003,0,"),
         r"shot-time-ranges\.csv: line 3 has shot 0 of tt0000003 again",
     ),
 }
@@ -310,7 +295,7 @@ def test_lists_that_do_not_belong_together_are_refused(data: Path, damage: str) 
 
 def test_a_pair_of_a_film_in_no_split_is_refused(data: Path) -> None:
     (data / "data" / "test.txt").write_text("tt0000005\n")
-    replaced(data / "data" / "shot-time-ranges.csv", "tt0000003,0,", "tt0000005,0,0.0,1.0\ntt0000003,0,")
+    edit(data / "data" / "shot-time-ranges.csv", "tt0000003,0,", "tt0000005,0,0.0,1.0\ntt0000003,0,")
     with pytest.raises(UsageError, match=r"dataset-frame\.json: pair \d+ is of tt0000002, which is in no split"):
         read_matchcut(data)
 

@@ -11,10 +11,11 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from miniatures import edit
 from sklearn.metrics import average_precision_score, f1_score
 
 from talkies.core import ClipShape, MediaError, UsageError
-from talkies.embedding import ClipEncoder, load_encoder
+from talkies.embedding import ClipEncoder
 from talkies.evaluation import Result
 from talkies.evaluation.film_tasks import ShotRows, TimedShot, encode_shots, films_in
 from talkies.evaluation.film_tasks.scenes_data import FilmScenes, read_scene_lists
@@ -52,17 +53,6 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number, imdb_id in enumerate(IDS.values()):
         shutil.copy(films / f"film-{number:03d}.mp4", folder / "films" / f"{imdb_id}.mp4")
     return folder
-
-
-@pytest.fixture
-def data(published: Path, tmp_path: Path) -> Path:
-    """A copy that may be damaged."""
-    return shutil.copytree(published, tmp_path / "data-of-mine")
-
-
-@pytest.fixture(scope="module")
-def encoder(run: Path) -> ClipEncoder:
-    return load_encoder(run)
 
 
 @pytest.fixture(scope="module")
@@ -248,12 +238,6 @@ def test_a_share_of_the_films_is_measured_only_when_that_is_allowed(encoder: Cli
     assert (protocol["share_of_films"], protocol["missing_films"]) == (0.75, ["tt0000004"])
 
 
-def rewritten(path: Path, old: str, new: str) -> None:
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new, 1))
-
-
 LABELS, SHOTS = f"label318/{IDS['test']}.txt", f"shot_movie318/{IDS['test']}.txt"
 ANEW = r"; take label318, shot_movie318 and meta of one version of the data$"
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
@@ -266,40 +250,40 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
         r"split318\.json is damaged \(it needs lists train, val and test\)",
     ),
     "no films of a split": (
-        lambda data: rewritten(data / "meta" / "split318.json", '["tt0000001"]', "[]"),
+        lambda data: edit(data / "meta" / "split318.json", '["tt0000001"]', "[]"),
         r"split318\.json names no film of val",
     ),
     "a film of training is one of the test": (
-        lambda data: rewritten(data / "meta" / "split318.json", '["tt0000002"]', '["tt0000002", "tt0000003"]'),
+        lambda data: edit(data / "meta" / "split318.json", '["tt0000002"]', '["tt0000002", "tt0000003"]'),
         r"split318\.json: tt0000003 is in train and in test",
     ),
     "all are others": (
-        lambda data: rewritten(data / "meta" / "split318.json", '"all": [', '"all": ["tt0000000", '),
+        lambda data: edit(data / "meta" / "split318.json", '"all": [', '"all": ["tt0000000", '),
         r"split318\.json: tt0000000 is in all or in a split, and not in both",
     ),
     "a film has no labels": (lambda data: (data / LABELS).unlink(), r"tt0000002\.txt cannot be read"),
     "labels begin at one": (
-        lambda data: rewritten(data / LABELS, "0000 0\n", ""),
+        lambda data: edit(data / LABELS, "0000 0\n", ""),
         r"label318/tt0000002\.txt: line 1 is of shot 1, not of shot 0",
     ),
     "a label is left out": (
-        lambda data: rewritten(data / LABELS, "0002 0\n", ""),
+        lambda data: edit(data / LABELS, "0002 0\n", ""),
         r"label318/tt0000002\.txt: line 3 is of shot 3, not of shot 2",
     ),
     "labels of another number of shots": (
-        lambda data: rewritten(data / SHOTS, (data / SHOTS).read_text(), "0 1 1 1 1\n2 3 3 3 3\n"),
+        lambda data: edit(data / SHOTS, (data / SHOTS).read_text(), "0 1 1 1 1\n2 3 3 3 3\n"),
         r"label318/tt0000002\.txt labels \d+ shots, and .*shot_movie318/tt0000002\.txt has 2",
     ),
     "a label of another kind": (
-        lambda data: rewritten(data / LABELS, "0001 1", "0001 2"),
+        lambda data: edit(data / LABELS, "0001 1", "0001 2"),
         r"tt0000002\.txt: line 2 has label 2, and labels are 0, 1 and -1",
     ),
     "a line that is no label": (
-        lambda data: rewritten(data / LABELS, "0001 1", "0001"),
+        lambda data: edit(data / LABELS, "0001 1", "0001"),
         r"label318/tt0000002\.txt: line 2 is '0001', and 2 whole numbers are needed",
     ),
     "shots out of order": (
-        lambda data: rewritten(data / SHOTS, "0 ", "99999 "),
+        lambda data: edit(data / SHOTS, "0 ", "99999 "),
         r"shot_movie318/tt0000002\.txt: line 1 is a shot of frames 99999 to \d+, after one that ends at -1",
     ),
     "a single shot": (

@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 
 from talkies.clips import ClipSource, collate, film_windows
 from talkies.core import ClipRequest, MediaError, Span, UsageError
-from talkies.embedding import ClipEncoder, load_encoder
+from talkies.embedding import ClipEncoder
 from talkies.evaluation import Result
 from talkies.evaluation.film_tasks import films_in
 from talkies.evaluation.sync import on_grid, scores_at, sync, sync_metrics, sync_scores
@@ -25,11 +25,6 @@ Rows = npt.NDArray[np.float32]
 SHIFTS = (1, 2, 4)
 SECONDS = {1: 0.5, 2: 1.0, 4: 2.0}
 SIGNS = arrays(np.float32, (11, 3), elements=st.sampled_from([-1.0, 0.5, 1.0]))
-
-
-@pytest.fixture(scope="module")
-def encoder(run: Path) -> ClipEncoder:
-    return load_encoder(run)
 
 
 @pytest.fixture(scope="module")
