@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from talkies.evaluation.audit_marks import loudness_of, palette_of
-from talkies.evaluation.audit_probe import BLOCKS, block_masks, gap_frames
+from talkies.embedding.film_probe import BLOCKS, block_masks, gap_frames
+from talkies.embedding.marks import loudness_of, palette_of
 from talkies.evaluation.audit_retrieval import retrieve, unit, without_mean
 from talkies.evaluation.audit_table import percent
 from talkies.evaluation.audit_values import Estimate

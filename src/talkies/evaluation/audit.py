@@ -6,10 +6,10 @@ from typing import Any
 
 from talkies.core import UsageError, WorkError, cause_of, write_atomically
 from talkies.embedding import ClipEncoder, load_encoder
+from talkies.embedding.film_probe import BLOCKS, LONGEST_GAP_SECONDS, C
 from talkies.evaluation.audit_films import LEAST_CLIPS, MOST_CLIPS, MOST_FILMS, AuditedFilm, films_for_audit
 from talkies.evaluation.audit_measure import RESAMPLES, Bench, measure_marks, measure_model, yardsticks
 from talkies.evaluation.audit_page import page_of
-from talkies.evaluation.audit_probe import BLOCKS, LONGEST_GAP_SECONDS, C
 from talkies.evaluation.audit_values import Audit, FilmCount
 from talkies.evaluation.audit_verdict import LEANS_FROM, LEAST_CLIPS_IN_ALL, LEAST_FILMS, RELIANCE_AT, words_of
 from talkies.library import Library

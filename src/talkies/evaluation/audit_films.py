@@ -13,7 +13,7 @@ import torch
 from talkies.clips import ClipSource, film_windows, sequential_batches
 from talkies.core import ClipRequest, Embeddings, UsageError
 from talkies.embedding import ClipEncoder, Encoded
-from talkies.evaluation.audit_marks import MARKS, MarkReader
+from talkies.embedding.marks import MARKS, MarkReader
 from talkies.library import FilmEntry, Library
 
 LEAST_CLIPS = 8

@@ -9,8 +9,8 @@ import numpy.typing as npt
 from torch import Tensor
 
 from talkies.embedding import Encoded
+from talkies.embedding.film_probe import film_accuracies
 from talkies.evaluation.audit_films import AuditedFilm
-from talkies.evaluation.audit_probe import film_accuracies
 from talkies.evaluation.audit_retrieval import (
     FilmRetrieval,
     chance_across,
