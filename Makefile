@@ -18,7 +18,7 @@ demo: setup
 	$(BIN)/talkies demo --workspace demo
 
 test: setup
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 check: setup
 	$(BIN)/ruff format --check .

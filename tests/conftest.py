@@ -1,5 +1,6 @@
 """Fixtures for all tests: real media, small rendered films, and an ingested library of them."""
 
+import multiprocessing
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,27 @@ from talkies.synth import SynthConfig, render_films
 ROOT = Path(__file__).parents[1]
 
 torch.set_num_threads(1)  # the tests run beside each other: more threads than cores wait for one another
+multiprocessing.set_forkserver_preload(["talkies.clips"])  # imported once, and not by each loader's every process
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep each module on one worker, which makes what its tests share once; the slow ones come first.
+
+    A long group that came last would leave the other workers idle. (`make test` keeps this order.)
+    """
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    slow = {group_of(item) for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: group_of(item) not in slow)
+
+
+def group_of(item: pytest.Item) -> str:
+    """Return the name of the group that a test was put in."""
+    mark = item.get_closest_marker("xdist_group")
+    assert mark is not None
+    return str(mark.args[0])
 
 
 @pytest.fixture(scope="session")
