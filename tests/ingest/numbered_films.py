@@ -1,4 +1,4 @@
-"""Films of ten minutes whose every picture tells its own number, and that flash and beep at ten known moments.
+"""Films of minutes whose every picture tells its own number, and that flash and beep at ten known moments.
 
     | bits  0 …  3 | F |      sixteen blocks, black or white, are the picture's number
     | bits  4 …  7 | L |      the column beside them lights up at the ten moments
@@ -24,9 +24,8 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-SECONDS = 600
-PLACES = (2, 61, 127, 193, 259, 326, 391, 457, 523, 578)
-"""A film flashes and beeps at the first moment after each of these seconds that the grid can tell."""
+PLACES = tuple(Fraction(n, 600) for n in (2, 61, 127, 193, 259, 326, 391, 457, 523, 578))
+"""A film flashes and beeps at the first moment after each of these shares of it that the grid can tell."""
 TICK = Fraction(1, 16)
 """A proxy's frame; pictures that begin a millisecond or less before a tick are as good as on it."""
 NEAR = Fraction(1, 1000)
@@ -50,7 +49,7 @@ class Recipe:
     """A film to render; all times are as the container holds them, in seconds.
 
     Pictures last `steps`, again and again, in whole ticks of `time_base`; the first begins at `pictures_from`, the
-    sound at `sound_from`. An edit list takes out what is before zero.
+    sound at `sound_from`. An edit list takes out what is before zero, and `seconds` are left.
     """
 
     suffix: str
@@ -59,11 +58,12 @@ class Recipe:
     sound_codec: str
     pictures_from: Fraction = Fraction(0)
     sound_from: Fraction = Fraction(0)
+    seconds: int = 180
 
     @cached_property
     def ticks(self) -> list[int]:
         """When each picture begins, in ticks of the time base, and when the last one ends."""
-        end = max(self.pictures_from, Fraction(0)) + SECONDS
+        end = max(self.pictures_from, Fraction(0)) + self.seconds
         ticks = []
         for moment in accumulate(cycle(self.steps), initial=self.pictures_from):
             ticks.append(round(moment / self.time_base))
@@ -88,7 +88,7 @@ class NumberedFilm:
     def moments(self) -> tuple[Fraction, ...]:
         """The beginnings of ten pictures, each at a tick of the grid or less than a millisecond before."""
         near = [begin for begin in self.begins if -begin % TICK < NEAR]
-        return tuple(next(begin for begin in near if begin >= place) for place in PLACES)
+        return tuple(next(begin for begin in near if begin >= place * self.end) for place in PLACES)
 
     def numbers_on_screen(self) -> npt.NDArray[np.int64]:
         """Return the number of the picture on screen at each tick of the grid `[T]`."""
