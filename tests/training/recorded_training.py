@@ -1,9 +1,11 @@
-"""A pre-training that writes down the ids of every batch that it takes.
+"""Pre-trainings that write down the ids of every batch that they take, each in a fresh process that has all imported.
 
-Run as: recorded_training.py LIBRARY RECIPE RUN IDS [resume].
+Run as: recorded_training.py. Each line of its input, a JSON list [LIBRARY, RECIPE, RUN, IDS, whether to resume], begins
+a process; its id is printed, and when it has ended its exit status, below zero if a signal ended it.
 """
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,8 +33,25 @@ def watched(ids: Path) -> Any:
     return loader
 
 
-if __name__ == "__main__":
-    library, recipe, run, ids = sys.argv[1:5]
+def record(library: str, recipe: str, run: str, ids: str, resume: bool) -> None:
+    """Train."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # which is for the parent's answers alone
     torch.set_num_threads(1)
     training.loader = watched(Path(ids))
-    training.pretrain(library, talkies.training.resolve(recipe), Path(run), resume=sys.argv[5:] == ["resume"])
+    training.pretrain(library, talkies.training.resolve(recipe), Path(run), resume=resume)
+
+
+def serve() -> None:
+    """Begin a process for each line; in such a process, return when its training is done."""
+    while line := sys.stdin.readline():
+        child = os.fork()
+        if child == 0:
+            record(*json.loads(line))
+            return
+        print(child, flush=True)
+        _, status = os.waitpid(child, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+if __name__ == "__main__":
+    serve()

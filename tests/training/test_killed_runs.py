@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -24,33 +24,60 @@ TIMED = ("clips_per_second", "times_real_time", "data_wait_share")
 Batches = dict[int, list[list[object]]]
 
 
+class Nursery:
+    """Begins processes that train, one at a time, forked off one that has imported all that they need."""
+
+    def __init__(self, errors: Path) -> None:
+        self.errors = errors
+        with errors.open("w") as file:
+            command = [sys.executable, str(Path(__file__).with_name("recorded_training.py"))]
+            self._parent = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=file, text=True
+            )
+
+    def begin(self, *arguments: object) -> psutil.Process:
+        assert self._parent.stdin
+        self._parent.stdin.write(json.dumps(arguments) + "\n")
+        self._parent.stdin.flush()
+        return psutil.Process(self._answer())
+
+    def status_of(self, process: psutil.Process) -> int:
+        """Return the exit status of the process that was begun last, below zero if a signal ended it."""
+        _, left = psutil.wait_procs([process], timeout=120)
+        assert not left, "the run does not end"
+        return self._answer()
+
+    def close(self) -> None:
+        self._parent.communicate(timeout=120)
+
+    def _answer(self) -> int:
+        assert self._parent.stdout
+        return int(self._parent.stdout.readline())
+
+
 class Trial:
     """One run of sixty steps in processes of its own."""
 
-    def __init__(self, library: Path, recipe: Path, folder: Path) -> None:
+    def __init__(self, nursery: Nursery, library: Path, recipe: Path, folder: Path) -> None:
         self.run, self._ids = folder / "run", folder / "ids.jsonl"
-        script = str(Path(__file__).with_name("recorded_training.py"))
-        self._command = [sys.executable, script, str(library), str(recipe), str(self.run), str(self._ids)]
+        self._nursery, self._arguments = nursery, [str(library), str(recipe), str(self.run), str(self._ids)]
 
-    def start(self, resume: bool = False) -> subprocess.Popen[bytes]:
-        command = [*self._command, *(["resume"] if resume else [])]
-        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    def start(self, resume: bool = False) -> psutil.Process:
+        return self._nursery.begin(*self._arguments, resume)
 
     def finish(self, resume: bool = False) -> None:
-        with self.start(resume) as process:
-            _, words = process.communicate(timeout=120)
-            assert process.returncode == 0, words.decode()
+        assert self._nursery.status_of(self.start(resume)) == 0, self._nursery.errors.read_text()
 
     def kill_after(self, step: int) -> None:
-        with self.start() as process:
-            deadline = time.monotonic() + 120
-            while len(read_metrics(self.run / "metrics.jsonl")) < step:
-                assert process.poll() is None, process.stderr and process.stderr.read().decode()
-                assert time.monotonic() < deadline, "the run does not get on"
-                time.sleep(0.002)
-            others = psutil.Process(process.pid).children(recursive=True)
-            process.send_signal(signal.SIGKILL)
-            assert process.wait() == -signal.SIGKILL
+        process = self.start()
+        deadline = time.monotonic() + 120
+        while len(read_metrics(self.run / "metrics.jsonl")) < step:
+            assert process.is_running(), self._nursery.errors.read_text()
+            assert time.monotonic() < deadline, "the run does not get on"
+            time.sleep(0.002)
+        others = process.children(recursive=True)
+        process.send_signal(signal.SIGKILL)
+        assert self._nursery.status_of(process) == -signal.SIGKILL
         _, left = psutil.wait_procs(others, timeout=30)
         assert not left, f"processes of the killed run live on: {left}"
 
@@ -71,6 +98,14 @@ class Trial:
 
 
 @pytest.fixture(scope="module")
+def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
+    """What begins all these runs."""
+    nursery = Nursery(tmp_path_factory.mktemp("nursery") / "errors.txt")
+    yield nursery
+    nursery.close()
+
+
+@pytest.fixture(scope="module")
 def recipes(small: Callable[..., RunConfig], tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
     """Recipes of sixty steps by their number of loader processes."""
     folder = tmp_path_factory.mktemp("recipes")
@@ -84,9 +119,11 @@ def _written(path: Path, small: Callable[..., RunConfig], workers: int) -> Path:
 
 
 @pytest.fixture(scope="module")
-def unbroken(library: Library, recipes: dict[int, Path], tmp_path_factory: pytest.TempPathFactory) -> Trial:
+def unbroken(
+    nursery: Nursery, library: Library, recipes: dict[int, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Trial:
     """Sixty steps that nothing disturbed."""
-    trial = Trial(library.root, recipes[0], tmp_path_factory.mktemp("unbroken"))
+    trial = Trial(nursery, library.root, recipes[0], tmp_path_factory.mktemp("unbroken"))
     trial.finish()
     return trial
 
@@ -100,10 +137,16 @@ def test_the_unbroken_run_takes_sixty_different_batches(unbroken: Trial) -> None
 @pytest.mark.slow
 @pytest.mark.parametrize(("trial", "workers"), [(trial, int(trial > 7)) for trial in range(10)])
 def test_a_run_killed_at_a_random_step_takes_the_same_batches_and_has_the_same_losses(
-    trial: int, workers: int, library: Library, recipes: dict[int, Path], unbroken: Trial, tmp_path: Path
+    trial: int,
+    workers: int,
+    nursery: Nursery,
+    library: Library,
+    recipes: dict[int, Path],
+    unbroken: Trial,
+    tmp_path: Path,
 ) -> None:
     step = random.Random(os.urandom(8)).randint(1, STEPS - 2)
-    killed = Trial(library.root, recipes[workers], tmp_path)
+    killed = Trial(nursery, library.root, recipes[workers], tmp_path)
     killed.kill_after(step)
     assert len(killed.losses) < STEPS, f"killed after step {step}, it was done already"
     killed.finish(resume=True)
