@@ -18,7 +18,7 @@ from talkies.clips import (
     loader,
     open_for_training,
 )
-from talkies.clips.loader import cores
+from talkies.clips.workers import cores
 from talkies.core import ClipBatch, ConfigError, LibraryError, MediaError, PlanError, WorkError
 from talkies.library import Library
 
@@ -225,7 +225,7 @@ def test_a_number_of_workers_that_is_told_is_taken() -> None:
 def test_workers_are_shared_out_among_the_processes_of_this_machine_and_not_of_all(
     many_films: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module, asked = sys.modules["talkies.clips.loader"], []
+    asked: list[int] = []
 
     class Recorded:
         def __init__(self, *_: object, num_workers: int, **__: object) -> None:
@@ -234,8 +234,8 @@ def test_workers_are_shared_out_among_the_processes_of_this_machine_and_not_of_a
         def __iter__(self) -> object:
             return iter(())
 
-    monkeypatch.setattr(module, "DataLoader", Recorded)
-    monkeypatch.setattr(module, "cores", lambda: 12)
+    monkeypatch.setattr("talkies.clips.workers.DataLoader", Recorded)
+    monkeypatch.setattr(sys.modules["talkies.clips.loader"], "cores", lambda: 12)  # the package has a function loader
     for local in ({}, {"LOCAL_WORLD_SIZE": "2"}):
         for name, value in local.items():
             monkeypatch.setenv(name, value)

@@ -140,6 +140,22 @@ def test_sequential_batches_hold_every_window_once_in_order(library: Library) ->
     assert [request for batch in batches for request in batch.requests] == requests
 
 
+def test_a_worker_reads_the_same_batches_each_of_one_film(library: Library) -> None:
+    films, shape = library.films(), SHAPE
+    requests = [request for film in films for request in film_windows(film.id, film.frames, shape, 24)]
+    numbers = {film.id: number for number, film in enumerate(films)}
+    here, there = (
+        list(sequential_batches(ClipSource(library, shape), requests, numbers, batch_clips=5, workers=workers))
+        for workers in (0, 1)
+    )
+    assert [request for batch in there for request in batch.requests] == requests
+    assert all(len(set(batch.film_B.tolist())) == 1 and len(batch) <= 5 for batch in there)
+    for one, other in zip(here, there, strict=True):
+        assert torch.equal(one.video_BTPW, other.video_BTPW)
+        assert torch.equal(one.audio_BS, other.audio_BS)
+        assert torch.equal(one.film_B, other.film_B)
+
+
 def test_few_films_are_open_however_many_are_read(own_library: Library) -> None:
     source, root = ClipSource(own_library, SHAPE), own_library.root
     requests = [ClipRequest(film.id, Span(start, start + 24)) for start in (0, 20, 40) for film in own_library.films()]

@@ -123,6 +123,18 @@ def test_the_order_of_examples_does_not_matter(order: list[int], folder: Path) -
             torch.testing.assert_close(other.rows[place][tower], told.rows[number][tower], atol=1e-5, rtol=0)
 
 
+def test_processes_read_what_threads_read(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "torn.mp4").write_bytes(b"no film")
+    read = {}
+    for least in (250, 1):  # so many clips are worth a process
+        monkeypatch.setattr("talkies.evaluation.reading._WORTH_PROCESSES", least)
+        read[least] = extract(films(folder), towers(), PROTOCOL, tmp_path / str(least))
+        torn = extract(data_of(tmp_path, "video", [("torn.mp4", 0)], 0), towers(), PROTOCOL, None)
+        assert "torn.mp4" in torn.unfit[0]
+    assert_same(read[1], read[250])
+    assert_same(extract(films(folder), towers(), PROTOCOL, tmp_path / "1"), read[1])
+
+
 def test_crops_of_a_window_are_averaged(folder: Path) -> None:
     data, features = data_of(folder, "video", [("wide.avi", 0)], 0), towers()
     media = read_clip(data, 0, ("video",), LOOK)
@@ -203,7 +215,7 @@ def no_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*anything: object) -> None:
         raise AssertionError("a clip was decoded again")
 
-    monkeypatch.setattr("talkies.evaluation.extract.read_clip", refuse)
+    monkeypatch.setattr("talkies.evaluation.reading.read_clip", refuse)
 
 
 def test_a_second_extraction_decodes_nothing_and_gives_the_same(
@@ -338,7 +350,7 @@ def test_what_cannot_be_read_is_told_and_never_stored(folder: Path, tmp_path: Pa
 def test_what_is_shown_alike_is_decoded_once_for_all(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from talkies.evaluation import extract as module
+    from talkies.evaluation import reading as module
 
     decoded: list[int] = []
     real = module.read_clip

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from talkies.clips.config import ClipConfig
 from talkies.clips.fidelity import Fidelity, Originals
-from talkies.clips.loader import cores
 from talkies.clips.source import ClipSource
 from talkies.clips.speed import PartsOfClip, WorkersSpeed, parts_of_clip, speed_of_originals, speed_of_workers
 from talkies.clips.training import open_for_training
+from talkies.clips.workers import cores
 from talkies.core import ClipRequest, PlanError, UsageError, WorkError, plural
 from talkies.library import FilmEntry, Library
 from talkies.sampling import BatchPlan, SamplingConfig

@@ -1,30 +1,25 @@
 """Load the batches of a plan, in worker processes or in this one."""
 
 import os
-import threading
-import time
-import warnings
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import Annotated, Literal
 
 import numpy as np
-import psutil
 import torch
 from pydantic import Field
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import Dataset, Sampler
 
 from talkies.clips.source import ClipSource
+from talkies.clips.workers import cores, read_by_workers
 from talkies.config import Config
-from talkies.core import ClipBatch, ClipRequest, Int64s, TalkiesError, WorkError
+from talkies.core import ClipBatch, ClipRequest, Int64s
 from talkies.sampling import BatchPlan
 
 _PART_CLIPS = 32  # a part that one worker reads at a time, if a film has not more clips in a batch
 _MOST_WORKERS = 16
-_POLL_SECONDS = 1.0
 
 
 class LoaderConfig(Config):
@@ -42,11 +37,6 @@ class LoaderConfig(Config):
         return min(_MOST_WORKERS, max(1, cores // processes - 1))
 
 
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def loader(
     source: ClipSource, plan: BatchPlan, steps: range, config: LoaderConfig, rank: int = 0, world_size: int = 1
 ) -> Iterator[ClipBatch]:
@@ -60,18 +50,7 @@ def loader(
     # One more than are being read, for that which is being copied: so no part is written before it was copied.
     slots = _Slots.of(source, max(_PART_CLIPS, plan.most_clips_per_film), workers * config.prefetch + 1)
     parts = _Parts(plan, steps, rank, world_size, len(slots.video_NBTPW))
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "This DataLoader will create")  # more than there are cores: `doctor` says it
-        loading: DataLoader[TalkiesError | None] = DataLoader(
-            _Clips(source, slots),
-            batch_size=None,
-            sampler=parts,
-            num_workers=workers,
-            prefetch_factor=config.prefetch if workers else None,
-            multiprocessing_context="forkserver" if workers else None,
-            worker_init_fn=partial(_begin_worker, os.getpid()),
-        )
-        read = _read(iter(loading))
+    read = read_by_workers(_Clips(source, slots), workers, config.prefetch, parts)
     for _ in steps:
         yield _batch(parts, slots, read)
 
@@ -120,36 +99,16 @@ class _Parts(Sampler[Part]):
                 number += 1
 
 
-class _Clips(Dataset["TalkiesError | None"]):
-    """Reads a part into its slot; an error is handed over, for PyTorch would remake it wrongly."""
+class _Clips(Dataset[None]):
+    """Reads a part into its slot."""
 
     def __init__(self, source: ClipSource, slots: _Slots) -> None:
         self._source, self._slots = source, slots
 
-    def __getitem__(self, part: Part) -> TalkiesError | None:
+    def __getitem__(self, part: Part) -> None:
         clips = slice(len(part.requests))
         video, audio = self._slots.video_NBTPW[part.slot, clips], self._slots.audio_NBS[part.slot, clips]
-        try:
-            self._source.read_into(part.requests, video.numpy(), audio.numpy())
-        except TalkiesError as error:
-            return error
-        return None
-
-
-def _read(loading: Iterator[TalkiesError | None]) -> Iterator[None]:
-    """Yield once for each part that was read, in order; what went wrong in a worker is raised here."""
-    try:
-        for error in loading:
-            if error is not None:
-                raise error
-            yield
-    except RuntimeError as error:
-        if "DataLoader worker (pid" not in str(error):  # an error of ours, which PyTorch words "in DataLoader worker …"
-            raise
-        raise WorkError(
-            "a process that reads clips died (out of memory or of /dev/shm, or killed); "
-            "give the command again, with fewer loader.workers or a smaller loader.prefetch"
-        ) from error
+        self._source.read_into(part.requests, video.numpy(), audio.numpy())
 
 
 def _batch(parts: _Parts, slots: _Slots, read: Iterator[None]) -> ClipBatch:
@@ -170,18 +129,3 @@ def _batch(parts: _Parts, slots: _Slots, read: Iterator[None]) -> ClipBatch:
         films.append(film_N)
     film_B = torch.from_numpy(np.concatenate(films)) if films else torch.zeros(0, dtype=torch.int64)
     return ClipBatch(tuple(requests), video_BTPW, audio_BS, film_B)
-
-
-def _begin_worker(training: int, _: int) -> None:
-    """Make a worker process one of a single thread that ends with the training process, even if that is killed.
-
-    PyTorch's workers look whether their parent is there, but theirs is the fork server, which waits for them.
-    """
-    torch.set_num_threads(1)
-
-    def watch() -> None:
-        while psutil.pid_exists(training):
-            time.sleep(_POLL_SECONDS)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import torch
@@ -51,7 +52,7 @@ def embed(
         )
     grid = opened.profile.grid
     stride_frames = max(1, round(stride_seconds * grid.fps))
-    index, windows = VectorIndex(opened), {}
+    index = VectorIndex(opened)
     entry = EmbeddingSet(
         stamp=encoder.stamp,
         run=str(run.absolute()),
@@ -63,12 +64,17 @@ def embed(
     index.begin(entry)
     known = index.films_in(entry.stamp)
     source = ClipSource(opened, encoder.shape)
+    windows = {
+        film.film_id: film_windows(film.id, film.frames, encoder.shape, stride_frames)
+        for film in films
+        if film.film_id not in known
+    }
+    requests = [request for some in windows.values() for request in some]
+    batches = sequential_batches(source, requests, {film.id: 0 for film in films}, workers=None)
+    of_films = groupby(batches, key=lambda batch: batch.requests[0].film_id)
     for film in films:
-        if film.film_id not in known:
-            windows[film.film_id] = film_windows(film.id, film.frames, encoder.shape, stride_frames)
-            if requests := windows[film.film_id]:
-                batches = sequential_batches(source, requests, {film.id: 0})
-                index.add_film(entry.stamp, requests, encode_all(encoder, batches).embeddings)
+        if some := windows.get(film.film_id):
+            index.add_film(entry.stamp, some, encode_all(encoder, next(of_films)[1]).embeddings)
         if on_film:
             on_film(film, len(films))
     source.close()

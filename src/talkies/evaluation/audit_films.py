@@ -3,15 +3,16 @@
 Shapes: `B` clips of a batch, `N` clips of a film, `E` features.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from talkies.clips import ClipSource, film_windows, sequential_batches
-from talkies.core import ClipRequest, Embeddings, UsageError
+from talkies.core import ClipBatch, ClipRequest, Embeddings, UsageError
 from talkies.embedding import ClipEncoder, Encoded
 from talkies.embedding.marks import MARKS, MarkReader
 from talkies.library import FilmEntry, Library
@@ -70,9 +71,12 @@ def films_for_audit(
             f"has {len(chosen)} of {len(asked)} so long; ingest more, or longer ones"
         )
     source, marks = ClipSource(library, encoder.shape), MarkReader(library.profile.audio_rate_hz)
-    films = []
+    films, requests = [], [request for film in chosen for request in asked[film]]
+    numbers = {film.id: 0 for film in chosen}
+    batches = sequential_batches(source, requests, numbers, _BATCH_CLIPS, workers=None)
+    of_films = groupby(batches, key=lambda batch: batch.requests[0].film_id)
     for film in chosen:
-        films.append(_encoded(film, asked[film], source, encoders, marks))
+        films.append(_encoded(film, next(of_films)[1], encoders, marks))
         if on_film:
             on_film(film.name, len(chosen))
     source.close()
@@ -95,18 +99,18 @@ def _requests(film: FilmEntry, encoder: ClipEncoder) -> list[ClipRequest]:
 
 def _encoded(
     film: FilmEntry,
-    requests: Sequence[ClipRequest],
-    source: ClipSource,
+    batches: Iterable[ClipBatch],
     encoders: Mapping[str, ClipEncoder],
     marks: MarkReader,
 ) -> AuditedFilm:
     parts: dict[str, list[Encoded]] = {name: [] for name in encoders}
-    read = []
-    for batch in sequential_batches(source, requests, {film.id: 0}, _BATCH_CLIPS):
+    read, starts = [], list[int]()
+    for batch in batches:
+        starts.extend(request.window.start_frame for request in batch.requests)
         read.append(marks.read(batch))
         for name, encoder in encoders.items():
             parts[name].append(encoder.encode(batch))
-    start_N = np.array([request.window.start_frame for request in requests], np.int64)
+    start_N = np.array(starts, np.int64)
     joined = {name: np.concatenate([part[name] for part in read]) for name in MARKS}
     return AuditedFilm(film.film_id, film.name, start_N, {name: _joined(each) for name, each in parts.items()}, joined)
 

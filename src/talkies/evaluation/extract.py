@@ -6,7 +6,6 @@ Shapes: `V` windows, `R` crops, `T` frames, `P` rows of planar YUV 4:2:0, `Z` si
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,16 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from talkies.core import MediaError
 from talkies.evaluation.datasets import DataSet
 from talkies.evaluation.features import Features
 from talkies.evaluation.protocol import Protocol
-from talkies.evaluation.reading import View, Windows, in_threads, name_of_clip, read_clip, windows_of
+from talkies.evaluation.reading import Read, Reading, View, Windows
 from talkies.evaluation.store import FeatureStore
 from talkies.models import Tower
 
 OnClip = Callable[[str, int], None]
-Read = tuple[str, Windows | None, str | None]
 _ENCODED_AT_ONCE = 64
 _VERSION = 1  # of how clips are read and shown
 
@@ -79,9 +76,11 @@ def extract_all(
 
 def _pass_over(data: DataSet, encodings: Sequence["_Encoding"], on_clip: OnClip | None) -> None:
     numbers = [number for number in range(len(data.examples)) if number not in data.absent]
-    for number, (name, windows, fault) in in_threads(partial(_read, data, encodings), numbers):
+    known = frozenset.intersection(*(encoding.known for encoding in encodings))
+    reading = Reading(data, numbers, encodings[0].towers, encodings[0].view, known)
+    for number, read in zip(numbers, reading.in_order(), strict=True):
         for encoding in encodings:
-            encoding.take(number, name, windows, fault)
+            encoding.take(number, read)
         if on_clip:
             on_clip(data.examples[number].path, len(numbers))
     for encoding in encodings:
@@ -102,16 +101,29 @@ class _Encoding:
         self._waiting: list[tuple[int, str, Windows]] = []
         self._shown = 0
 
-    def knows(self, name: str) -> bool:
-        """Whether a clip's features were kept before."""
+    @property
+    def known(self) -> frozenset[str]:
+        """The names of the clips whose features were kept before."""
+        if self._store is None:
+            return frozenset()
+        kept = self._store.clips
+        return frozenset.intersection(
+            *(
+                frozenset(clip.removesuffix(f"-{tower}") for clip in kept if clip.endswith(f"-{tower}"))
+                for tower in self.towers
+            )
+        )
+
+    def _knows(self, name: str) -> bool:
         return self._store is not None and all(f"{name}-{tower}" in self._store for tower in self.towers)
 
-    def take(self, number: int, name: str, windows: Windows | None, fault: str | None) -> None:
+    def take(self, number: int, read: Read) -> None:
         """Take a clip, or why it cannot be used; it is encoded when there are enough for a batch."""
+        name, windows = read.name, read.windows
         self.found.hashes[number] = name
-        if fault:
-            self.found.unfit[number] = fault
-        elif self._store is not None and self.knows(name):
+        if read.fault:
+            self.found.unfit[number] = read.fault
+        elif self._store is not None and self._knows(name):
             self.found.rows[number] = {tower: self._store.get(f"{name}-{tower}") for tower in self.towers}
         elif windows is not None:
             self._waiting.append((number, name, windows))
@@ -138,18 +150,6 @@ class _Encoding:
                 if self._store:
                     self._store.put(f"{name}-{tower}", row_VE)
         self._waiting, self._shown = [], 0
-
-
-def _read(data: DataSet, encodings: Sequence[_Encoding], number: int) -> Read:
-    """Return what tells an example's clip, and what is shown of it, or nothing if all know it, or what is wrong."""
-    name = name_of_clip(data, number)
-    if all(encoding.knows(name) for encoding in encodings):
-        return name, None, None
-    view = encodings[0].view
-    try:
-        return name, windows_of(read_clip(data, number, encodings[0].towers, view.look), view), None
-    except MediaError as error:
-        return name, None, str(error)
 
 
 def _key(features: Features, view: View, towers: Sequence[Tower]) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain, groupby, islice
 from pathlib import Path
 
 from talkies.clips import ClipSource, clips_of_file, collate, film_windows, sequential_batches
@@ -55,10 +55,12 @@ def _of_library(encoder: ClipEncoder, data: Path, stride_frames: int) -> Iterato
     if library.profile != encoder.profile:
         raise UsageError(f"{data} has another profile ({library.profile}) than the model learnt on ({encoder.profile})")
     source = ClipSource(library, encoder.shape)
+    windows = {film.id: film_windows(film.id, film.frames, encoder.shape, stride_frames) for film in films}
+    requests = [request for some in windows.values() for request in some]
+    batches = sequential_batches(source, requests, dict.fromkeys(windows, 0), _BATCH_CLIPS, workers=None)
+    of_films = groupby(batches, key=lambda batch: batch.requests[0].film_id)
     for film in films:
-        requests = film_windows(film.id, film.frames, encoder.shape, stride_frames)
-        batches = sequential_batches(source, requests, {film.id: 0}, _BATCH_CLIPS)
-        yield _encoded(encoder, film.name, batches), len(films)
+        yield _encoded(encoder, film.name, next(of_films)[1] if windows[film.id] else iter(())), len(films)
     source.close()
 
 

@@ -7,19 +7,21 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from os import cpu_count
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from torch.utils.data import Dataset
 
+from talkies.clips import cores, read_by_workers
 from talkies.core import MediaError, SourceError, cause_of, hash_of_file
 from talkies.evaluation.datasets import DataSet
 from talkies.evaluation.look import Look, Pictures, Samples, picture_windows, sound_windows, square_crops, starts_of
 from talkies.media import ShortMedia, read_short
 from talkies.models import Tower
 
-_MOST_THREADS = 16
+_MOST_READERS = 16
+_WORTH_PROCESSES = 250  # clips that take several times as long to read as processes take to begin
 _Read = TypeVar("_Read")
 
 
@@ -98,9 +100,52 @@ def _shown(video_NPW: Pictures, starts_V: npt.NDArray[np.int64], view: View) -> 
     return square_crops(picture_windows(video_NPW, starts_V, view.look.frames), view.crops)
 
 
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What tells a clip by its bytes, and what is shown of it (nothing if it was known), or why it cannot be used."""
+
+    name: str
+    windows: Windows | None = None
+    fault: str | None = None
+
+
+class Reading(Dataset[Read]):
+    """The clips `numbers` of a data set as an encoder is shown them; of those in `known` only the name is read."""
+
+    def __init__(
+        self, data: DataSet, numbers: Sequence[int], towers: Sequence[Tower], view: View, known: frozenset[str]
+    ) -> None:
+        self._data, self._numbers, self._towers, self._view, self._known = data, numbers, towers, view, known
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __getitem__(self, place: int) -> Read:
+        number = self._numbers[place]
+        name = name_of_clip(self._data, number)
+        if name in self._known:
+            return Read(name)
+        try:
+            return Read(name, windows_of(read_clip(self._data, number, self._towers, self._view.look), self._view))
+        except MediaError as error:
+            return Read(name, fault=str(error))
+
+    def in_order(self) -> Iterator[Read]:
+        """Yield each clip: processes read many ahead of the encoder, threads a few, for they begin at once.
+
+        Raises:
+            SourceError: if the system does not let a file be read.
+            WorkError: if a process that reads dies.
+        """
+        if len(self) >= _WORTH_PROCESSES:
+            yield from read_by_workers(self, min(_MOST_READERS, cores()))
+        else:
+            yield from (read for _, read in in_threads(self.__getitem__, range(len(self))))
+
+
 def in_threads(read: Callable[[int], _Read], numbers: Iterable[int]) -> Iterator[tuple[int, _Read]]:
     """Yield each example with what was read of it, in order; threads read some ahead of the encoder."""
-    threads = min(_MOST_THREADS, cpu_count() or 1)
+    threads = min(_MOST_READERS, cores())
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[tuple[int, Future[_Read]]] = deque()
         try:

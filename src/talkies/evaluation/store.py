@@ -31,6 +31,11 @@ class FeatureStore:
             except SafetensorError:
                 path.unlink(missing_ok=True)
 
+    @property
+    def clips(self) -> frozenset[str]:
+        """The clips whose features are kept."""
+        return frozenset(self._new) | frozenset(self._where)
+
     def __contains__(self, clip: str) -> bool:
         return clip in self._new or clip in self._where
 
