@@ -1,8 +1,8 @@
-"""Fixtures for all tests: real media, small rendered films, and an ingested library of them."""
+"""Fixtures for all tests: real media, small rendered films, an ingested library of them, and a run on it."""
 
 import multiprocessing
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +12,11 @@ import torch
 from talkies.ingest import ingest
 from talkies.library import Library
 from talkies.synth import SynthConfig, render_films
+from talkies.training import RunConfig, pretrain, resolve
 
 ROOT = Path(__file__).parents[1]
 
+os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # compiled here, and not in processes that import PyTorch
 torch.set_num_threads(1)  # the tests run beside each other: more threads than cores wait for one another
 multiprocessing.set_forkserver_preload(["talkies.clips"])  # imported once, and not by each loader's every process
 
@@ -63,6 +65,25 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def library(films: Path, tmp_path_factory: pytest.TempPathFactory) -> Library:
     """A library of the rendered films; read only."""
     return ingest([films], tmp_path_factory.mktemp("library") / "lib").library
+
+
+@pytest.fixture(scope="session")
+def two_steps() -> Callable[..., RunConfig]:
+    """A function from overrides to the config of a run of two steps."""
+    least = (
+        "training.steps=2",
+        "sampling.films_per_batch=2",
+        "sampling.clips_per_film=2",
+        "transforms.video.size=32",
+        "loader.workers=0",
+    )
+    return lambda *overrides: resolve("tiny", [*least, *overrides])
+
+
+@pytest.fixture(scope="session")
+def run(library: Library, two_steps: Callable[..., RunConfig], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two steps on the library; read only."""
+    return pretrain(library.root, two_steps(), tmp_path_factory.mktemp("runs") / "run").run
 
 
 @pytest.fixture(autouse=True)

@@ -11,15 +11,7 @@ import pytest
 from talkies.cli.main import main
 from talkies.embedding import embed
 from talkies.library import SCHEMA_VERSION, Library
-from talkies.training import pretrain, resolve
-
-SMALL = (
-    "training.steps=2",
-    "sampling.films_per_batch=2",
-    "sampling.clips_per_film=2",
-    "transforms.video.size=32",
-    "loader.workers=0",
-)
+from talkies.training import RunConfig, pretrain
 
 
 @dataclass(frozen=True)
@@ -51,7 +43,9 @@ def talkies(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 
 
 @pytest.fixture(scope="session")
-def workspace(library: Library, films: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def workspace(
+    library: Library, films: Path, two_steps: Callable[..., RunConfig], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """What verbs work on; read only.
 
     `films` (rendered, with truth), `lib` (ingested, embedded with `run`), `run`, `other-run` (another seed),
@@ -61,7 +55,7 @@ def workspace(library: Library, films: Path, tmp_path_factory: pytest.TempPathFa
     shutil.copytree(films, root / "films")
     shutil.copytree(library.root, root / "lib")
     for name, seed in (("run", 0), ("other-run", 1)):
-        pretrain(root / "lib", resolve("tiny", [*SMALL, f"training.seed={seed}"]), root / name)
+        pretrain(root / "lib", two_steps(f"training.seed={seed}"), root / name)
     embed(root / "lib", root / "run")
     shutil.copytree(root / "run", root / "begun-run", ignore=shutil.ignore_patterns("checkpoints"))
     Library.create(root / "newer-lib")

@@ -146,7 +146,7 @@ def test_a_set_of_a_newer_version_is_refused(new_shelf: Callable[[], Library], r
 
 def test_a_library_of_another_profile_is_refused_and_stays_as_it_is(films: Path, run: Path, tmp_path: Path) -> None:
     other = ingest([films / "film-000.mp4"], tmp_path / "lib", profile=Profile(fps=8, gop=8)).library
-    with pytest.raises(LibraryError, match=r"lib has another profile \(fps=8 .*\) than the films of .*first \(fps=16 "):
+    with pytest.raises(LibraryError, match=r"lib has another profile \(fps=8 .*\) than the films of .*run \(fps=16 "):
         embed(other.root, run)
     assert not other.index_folder.exists()
 

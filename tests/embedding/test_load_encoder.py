@@ -65,7 +65,7 @@ def test_a_run_without_a_checkpoint_is_told_how_to_get_one(copy_of_run: Path) ->
 
 
 def test_a_step_without_a_checkpoint_is_answered_with_those_there_are(run: Path) -> None:
-    with pytest.raises(RunError, match=r"first has no checkpoint of step 7; there are: 0, 2"):
+    with pytest.raises(RunError, match=r"run has no checkpoint of step 7; there are: 0, 2"):
         load_encoder(run, 7)
 
 

@@ -1,4 +1,4 @@
-"""A little run to be measured, and films encoded by hand."""
+"""The encoder of a little run, lists and films that may be damaged, and films encoded by hand."""
 
 import shutil
 from collections.abc import Callable
@@ -12,22 +12,6 @@ from torch import Tensor
 from talkies.core import ClipRequest, Embeddings, FilmId, Span
 from talkies.embedding import ClipEncoder, Encoded, load_encoder
 from talkies.evaluation.films import EncodedFilm
-from talkies.library import Library
-from talkies.training import pretrain, resolve
-
-SMALL = (
-    "training.steps=2",
-    "sampling.films_per_batch=2",
-    "sampling.clips_per_film=2",
-    "transforms.video.size=32",
-    "loader.workers=0",
-)
-
-
-@pytest.fixture(scope="session")
-def run(library: Library, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of two steps; read only."""
-    return pretrain(library.root, resolve("tiny", SMALL), tmp_path_factory.mktemp("runs") / "run").run
 
 
 @pytest.fixture(scope="session")
