@@ -11,6 +11,7 @@ import torch
 
 from talkies.transforms import AudioTransformConfig, LogMel, mel_filters
 
+pytestmark = pytest.mark.slow  # librosa is compiled at its first use
 SETTINGS = {
     "16 kHz, today's default": (16_000, AudioTransformConfig()),
     "48 kHz in dB, as LSSD": (48_000, AudioTransformConfig(n_fft=1024, hop=501, mels=96, scale="db")),
