@@ -13,8 +13,6 @@ from talkies.clips.speed import PartsOfClip, WorkersSpeed
 from talkies.core import ClipRequest, PlanError, Span, UsageError, WorkError
 from talkies.library import Library
 
-pytestmark = pytest.mark.xdist_group("doctor")  # what all look at is made once
-
 CLIP = ClipConfig(frames=8, fps=16, audio_seconds=1.0)
 
 

@@ -13,7 +13,7 @@ from talkies.core import Isolated
 from talkies.ingest import IMPORTANCE, Ingested, IngestReport, ingest
 from talkies.library import Profile, Verdict
 
-pytestmark = [pytest.mark.real_data, pytest.mark.slow, pytest.mark.xdist_group("awkward")]  # taken in once
+pytestmark = [pytest.mark.real_data, pytest.mark.slow]
 
 TABLE = Path(__file__).with_name("awkward.csv")
 ROWS = {row["file"]: row for row in csv.DictReader(TABLE.read_text(encoding="utf-8").splitlines())}

@@ -13,7 +13,7 @@ from talkies.models import RunFolder
 from talkies.training import RunConfig
 from talkies.training.metrics import read_metrics
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("two-processes")]  # the run is made once
+pytestmark = pytest.mark.slow
 Config = Callable[..., RunConfig]
 TIMED = ("clips_per_second", "times_real_time", "data_wait_share")
 

@@ -22,7 +22,6 @@ from talkies.models import RunFolder
 from talkies.training import RunConfig
 from talkies.training.metrics import read_metrics
 
-pytestmark = [pytest.mark.xdist_group("world-sizes")]  # the runs are made once
 Config = Callable[..., RunConfig]
 STEPS = 6
 STOP_AT = 5  # then steps 1 to 3 are done, and the checkpoint is that of the second
