@@ -2,13 +2,14 @@
 
 from talkies.synth.concepts import CONCEPTS, Concept
 from talkies.synth.render import RenderReport, render_film, render_films
-from talkies.synth.script import FilmScript, Shot, SynthConfig, write_script
+from talkies.synth.script import FilmScript, Recordings, Shot, SynthConfig, write_script
 from talkies.synth.sync import render_sync_film
 
 __all__ = [
     "CONCEPTS",
     "Concept",
     "FilmScript",
+    "Recordings",
     "RenderReport",
     "Shot",
     "SynthConfig",

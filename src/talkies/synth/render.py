@@ -9,7 +9,7 @@ from talkies.core import UsageError, cause_of, in_processes, write_atomically
 from talkies.media import FilmWriter, VideoCoding
 from talkies.synth.concepts import CONCEPTS
 from talkies.synth.picture import Painter
-from talkies.synth.script import FilmScript, Shot, SynthConfig, write_script
+from talkies.synth.script import FilmScript, Recordings, Shot, SynthConfig, write_script
 from talkies.synth.sound import compose
 
 TRUTH_VERSION = 1
@@ -34,19 +34,23 @@ def render_films(
     seed: int = 0,
     workers: int = 1,
     on_film: Callable[[Path], None] | None = None,
+    recordings: Recordings = (),
 ) -> RenderReport:
     """Write `truth.json` into `folder`, then render `films` films there; those of the same scripts are kept.
 
-    Film number *n* depends on (seed, n, config) alone. `workers` processes render; `on_film` is called after each film.
+    Film number *n* depends on (seed, n, config, recordings) alone; with `recordings`, files of sound class by class,
+    the concepts sound like them. `workers` processes render; `on_film` is called after each film.
 
     Raises:
-        UsageError: if `films` is not positive, or the folder holds films of another script.
+        UsageError: if `films` is not positive, the folder holds films of another script, or as `write_script`.
+        MediaError: if a recording cannot be read.
     """
     if films < 1:
         raise UsageError(f"there must be at least one film to render, got {films}")
     if workers < 1:
         raise UsageError(f"there must be at least one worker, got {workers}")
-    scripts = [write_script(f"film-{number:03d}", seed * 100_003 + number, config) for number in range(films)]
+    numbers = range(films)
+    scripts = [write_script(f"film-{number:03d}", seed * 100_003 + number, config, recordings) for number in numbers]
     known = _known_scripts(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)

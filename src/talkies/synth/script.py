@@ -1,13 +1,17 @@
 """The script of a synthetic film: its marks, places, characters and shots, a pure function of config and seed."""
 
+from collections.abc import Sequence
 from typing import Annotated, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from talkies.config import Config
+from talkies.core import UsageError
 from talkies.synth.concepts import CONCEPTS
 
+Recordings = Sequence[Sequence[str]]
+"""Files of sound, class by class."""
 SHAPES = ("square", "triangle", "cross", "bar", "star")
 
 
@@ -41,7 +45,10 @@ class SynthConfig(Config):
 
 
 class Shot(Config):
-    """One shot: frames `[start_frame, end_frame)` at the film's own rate, what happens in it, and when, in seconds."""
+    """One shot: frames `[start_frame, end_frame)` at the film's own rate, what happens in it, and when, in seconds.
+
+    Where its sound is a recording, that is played from `recording_at` on, a share of its length, again and again.
+    """
 
     start_frame: int
     end_frame: int
@@ -51,6 +58,8 @@ class Shot(Config):
     first_event_seconds: float
     period_seconds: float
     event_seconds: tuple[float, ...]
+    recording: str | None = None
+    recording_at: float = 0.0
 
 
 class Marks(Config):
@@ -80,10 +89,18 @@ class FilmScript(Config):
         return self.shots[-1].end_frame
 
 
-def write_script(name: str, seed: int, config: SynthConfig) -> FilmScript:
-    """Return the script of film `name`: the same for the same seed and config."""
+def write_script(name: str, seed: int, config: SynthConfig, recordings: Recordings = ()) -> FilmScript:
+    """Return the script of film `name`: the same for the same seed and config.
+
+    With `recordings`, concept *c* moves as ever and sounds like a recording of the class *c*.
+
+    Raises:
+        UsageError: if there are more concepts than classes of recordings, more classes than can move, or one is empty.
+    """
+    if recordings:
+        _check(recordings, config)
     random = np.random.default_rng([seed, 1])
-    concepts = random.permutation(len(CONCEPTS))[: config.concepts_per_film]
+    concepts = random.permutation(len(recordings) or len(CONCEPTS))[: config.concepts_per_film]
     shots: list[Shot] = []
     total, start = round(config.seconds * config.fps), 0
     bag: list[int] = []  # concepts are dealt from a shuffled bag, so that each comes back about equally often
@@ -92,9 +109,27 @@ def write_script(name: str, seed: int, config: SynthConfig) -> FilmScript:
         # The last shot takes what is left, rather than leave a stump.
         end = total if total - (start + length) < config.shot_seconds_min * config.fps else start + length
         bag = bag or [int(concept) for concept in random.permutation(concepts)]
-        shots.append(_shot(start, end, bag.pop(), config, random))
+        shot = _shot(start, end, bag.pop(), config, random)
+        shots.append(_recorded(shot, recordings, random) if recordings else shot)
         start = end
     return FilmScript(name=name, seed=seed, config=config, marks=_marks(random), shots=tuple(shots))
+
+
+def _check(recordings: Recordings, config: SynthConfig) -> None:
+    if len(recordings) > len(CONCEPTS) or config.concepts_per_film > len(recordings):
+        raise UsageError(
+            f"films of recordings need {config.concepts_per_film} to {len(CONCEPTS)} classes of them, "
+            f"got {len(recordings)}; give other concepts_per_film, or other sounds"
+        )
+    for number, files in enumerate(recordings):
+        if not files:
+            raise UsageError(f"the class number {number} of the recordings is empty; give it sounds, or take it out")
+
+
+def _recorded(shot: Shot, recordings: Recordings, random: np.random.Generator) -> Shot:
+    files = recordings[shot.concept]
+    chosen = {"recording": files[int(random.integers(len(files)))], "recording_at": round(float(random.uniform()), 6)}
+    return shot.model_copy(update=chosen)
 
 
 def _shot(start: int, end: int, concept: int, config: SynthConfig, random: np.random.Generator) -> Shot:

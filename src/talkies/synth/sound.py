@@ -3,9 +3,14 @@
 Shapes: `N` samples.
 """
 
+from functools import lru_cache
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 
+from talkies.core import Grid
+from talkies.media import read_short
 from talkies.synth.concepts import CONCEPTS, Voice
 from talkies.synth.script import FilmScript, Shot
 
@@ -13,6 +18,7 @@ _CONCEPT_LEVEL = 0.30
 _THEME_LEVEL = 0.12
 _ROOM_LEVEL = 0.004
 _FADE_SECONDS = 0.01
+_RECORDING_RMS = 0.3
 
 Floats = npt.NDArray[np.float64]
 
@@ -26,7 +32,9 @@ def compose(script: FilmScript) -> npt.NDArray[np.int16]:
     for shot in script.shots:
         start = round(shot.start_frame * rate / script.config.fps)
         end = round(shot.end_frame * rate / script.config.fps)
-        mix[start:end] += _CONCEPT_LEVEL * _events(shot, np.arange(start, end) / rate, random)
+        seconds = np.arange(start, end) / rate
+        heard = _events(shot, seconds, random) if shot.recording is None else _played(shot, rate, end - start)
+        mix[start:end] += _CONCEPT_LEVEL * (heard * _faded(seconds))
     return (np.clip(mix, -1, 1) * 32767).astype(np.int16)
 
 
@@ -36,9 +44,31 @@ def _events(shot: Shot, seconds_N: Floats, random: np.random.Generator) -> Float
     phase = beats - event
     concept = CONCEPTS[shot.concept]
     voice = Voice(concept.pitch, event.astype(np.int64), random.normal(0, 0.5, len(seconds_N)))
-    sound = concept.voice(phase * shot.period_seconds, phase, voice)
-    sound *= np.clip((seconds_N[-1] - seconds_N) / _FADE_SECONDS, 0, 1)  # no click at the cut
-    return sound
+    return concept.voice(phase * shot.period_seconds, phase, voice)
+
+
+def _faded(seconds_N: Floats) -> Floats:
+    """Return the level of a shot's sound: none at its end, so that the cut does not click."""
+    level_N: Floats = np.clip((seconds_N[-1] - seconds_N) / _FADE_SECONDS, 0, 1)
+    return level_N
+
+
+def _played(shot: Shot, rate_hz: int, count: int) -> Floats:
+    """Return a shot's recording, as loud as any other, from where the shot takes it up."""
+    recording_N = _recording(str(shot.recording), rate_hz)
+    at = int(shot.recording_at * len(recording_N))
+    return np.take(recording_N, np.arange(at, at + count), mode="wrap")
+
+
+@lru_cache(maxsize=256)
+def _recording(path: str, rate_hz: int) -> Floats:
+    """Return the sound of a file with a root mean square of `_RECORDING_RMS`, its peaks cut."""
+    samples_N = read_short(Path(path), "audio", Grid(1, rate_hz), 0).audio_S
+    assert samples_N is not None, "sound was asked for"
+    sound_N = samples_N / 32768
+    loudness = float(np.sqrt(np.mean(sound_N**2)))
+    level_N: Floats = np.clip(sound_N * (_RECORDING_RMS / max(loudness, 1e-4)), -1.5, 1.5)
+    return level_N
 
 
 def _theme(script: FilmScript, count: int) -> Floats:
