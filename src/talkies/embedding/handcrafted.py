@@ -1,0 +1,66 @@
+"""What a clip looks and sounds like without any model: colours in their places, motion, and the spectrum's levels.
+
+Shapes: `B` clips, `T` frames, `P` rows of a planar YUV 4:2:0 picture, `W` columns, `S` samples, `F` mel bins,
+`L` frames of the spectrogram, `E` numbers.
+"""
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from talkies.core import ClipBatch
+from talkies.transforms import AudioTransformConfig, LogMel
+
+_CELLS = 4  # a side
+_MELS = 64
+
+Floats = npt.NDArray[np.float32]
+Blocks = tuple[Floats, ...]
+"""Groups of numbers `[N, E]` of the same clips, each on a scale of its own."""
+
+
+class HandcraftedReader:
+    """Describes clips whose sound has `rate_hz` samples a second."""
+
+    def __init__(self, rate_hz: int) -> None:
+        self._log_mel = LogMel(AudioTransformConfig(mels=_MELS), rate_hz)
+
+    @torch.inference_mode()
+    def read(self, batch: ClipBatch) -> dict[str, Blocks]:
+        """Return what describes the pictures (layout and motion) and the sound (power and level) of each clip."""
+        mel_BFL = self._log_mel(batch.audio_BS)[:, 0]
+        # The mean of the power hardly moves with where in the clip an event lies; the mean level tells what is between.
+        power_BF = torch.logsumexp(mel_BFL, 2) - float(np.log(mel_BFL.shape[2]))
+        picture = (layout_of(batch.video_BTPW), motion_of(batch.video_BTPW))
+        sound = (power_BF, mel_BFL.mean(2))
+        return {"picture": _blocks(picture), "sound": _blocks(sound)}
+
+
+def _blocks(parts: tuple[Tensor, ...]) -> Blocks:
+    return tuple(part.float().numpy() for part in parts)
+
+
+def layout_of(video_BTPW: Tensor) -> Tensor:
+    """Return the mean Y, U and V of a clip's pictures in each of 4 × 4 cells."""
+    clips, _, rows, width = video_BTPW.shape
+    height = rows * 2 // 3
+    mean_BPW = video_BTPW.float().mean(1)
+    luma = functional.adaptive_avg_pool2d(mean_BPW[:, None, :height], _CELLS)
+    chroma = mean_BPW[:, height:].reshape(clips, 2, height // 2, width // 2)
+    return torch.cat([luma, functional.adaptive_avg_pool2d(chroma, _CELLS)], 1).flatten(1)
+
+
+def motion_of(video_BTPW: Tensor) -> Tensor:
+    """Return how much Y changes from picture to picture: mean and deviation over time, and the mean of each cell, as
+    log(1 + levels).
+    """  # noqa: D205
+    height = video_BTPW.shape[2] * 2 // 3
+    luma = video_BTPW[:, :, :height].float()
+    if luma.shape[1] < 2:
+        return luma.new_zeros(len(luma), 2 + _CELLS**2)
+    cells_BTCC = functional.adaptive_avg_pool2d((luma[:, 1:] - luma[:, :-1]).abs(), _CELLS)
+    energy_BT = cells_BTCC.mean((2, 3))
+    moments = torch.stack([energy_BT.mean(1), energy_BT.std(1, correction=0)], 1)
+    return torch.log1p(torch.cat([moments, cells_BTCC.mean(1).flatten(1)], 1))
