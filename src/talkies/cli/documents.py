@@ -10,6 +10,7 @@ if TYPE_CHECKING:  # each verb shows one document, and should not wait for the r
     from collections.abc import Sequence
     from pathlib import Path
 
+    from talkies.analysis import Analysis
     from talkies.clips import Examination
     from talkies.embedding import EmbedReport, SearchResult
     from talkies.evaluation import Result
@@ -151,6 +152,11 @@ def evaluate_document(result: Result) -> dict[str, Any]:
 def results_document(found: Sequence[tuple[Path, Result]]) -> dict[str, Any]:
     """Return the document of `results`."""
     return {"results": [{"path": str(path), **evaluate_document(result)} for path, result in found]}
+
+
+def analyse_document(found: Analysis) -> dict[str, Any]:
+    """Return the document of `analyse`."""
+    return found.model_dump(mode="json")
 
 
 def audit_document(found: Audit) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from talkies.cli import (
+    analyse,
     audit,
     cost,
     demo,
@@ -28,7 +29,8 @@ app = typer.Typer(
     help="Learn what pictures and sounds mean from films nobody labelled, and search them.",
     pretty_exceptions_enable=False,
 )
-for verb in (demo, render, ingest, films, doctor, cost, pretrain, export, evaluate, results, audit, embed, search):
+_FIRST = (demo, render, ingest, films, analyse, doctor, cost, pretrain, export)
+for verb in (*_FIRST, evaluate, results, audit, embed, search):
     verb.register(app)
 
 

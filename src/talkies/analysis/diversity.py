@@ -1,0 +1,40 @@
+"""How many different things there are: the effective number of clusters, and the Vendi score.
+
+Shapes: `N` clips, `E` numbers.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+_NOTHING = 1e-9
+
+
+def effective_number(counts: Sequence[int]) -> float:
+    """Return the exponential of the entropy of shares (Hill's number of order 1): n for n alike, 1 for a single one."""
+    shares = np.array([count for count in counts if count > 0], np.float64)
+    shares /= shares.sum()
+    return float(np.exp(-(shares * np.log(shares)).sum()))
+
+
+def cosines(row_NE: Floats) -> Floats:
+    """Return the cosine of each pair of rows `[N, N]`; rows of nothing are alike, and unlike all others."""
+    length_N = np.linalg.norm(row_NE, axis=1)
+    empty_N = length_N <= _NOTHING * max(1.0, float(length_N.max()))
+    unit_NE = np.where(empty_N[:, None], 0.0, row_NE / np.where(empty_N, 1.0, length_N)[:, None])
+    kernel_NN: Floats = np.clip(unit_NE @ unit_NE.T, -1.0, 1.0) + np.outer(empty_N, empty_N)
+    return kernel_NN
+
+
+def vendi(kernel_NN: Floats) -> float:
+    """Return the Vendi score (Friedman and Dieng 2023, arXiv:2210.02410) of similarities with ones on the diagonal.
+
+    It is the exponential of the von Neumann entropy of kernel/N: n for n clips that have nothing in common, 1 for n
+    that are the same.
+    """
+    eigenvalues = np.linalg.eigvalsh(kernel_NN / len(kernel_NN))
+    eigenvalues = eigenvalues[eigenvalues > 1e-12]
+    return float(np.exp(-(eigenvalues * np.log(eigenvalues)).sum()))

@@ -1,0 +1,106 @@
+"""What rendered films were made of is recovered: how many concepts, how they come back, and how films are marked."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rendered import concepts_at, rendered, small
+from sklearn.metrics import adjusted_rand_score
+
+from talkies.analysis import Analysis, analyse
+from talkies.analysis.diversity import effective_number
+from talkies.analysis.measure import marks_told, recurrence_of
+from talkies.analysis.values import FilmAnalysis, MarksTold
+from talkies.embedding.describe import DescribedFilm, describe_films, plain_clip
+from talkies.synth import FilmScript
+
+CONCEPTS = (2, 4, 8)
+CLIP_SECONDS = 2.0
+
+
+@pytest.fixture(scope="module")
+def truth(tmp_path_factory: pytest.TempPathFactory) -> tuple[Analysis, dict[str, FilmScript]]:
+    """Films of 2, 4 and 8 concepts, analysed by hand-made features, and their scripts."""
+    cut = {"shot_seconds_min": 4.1, "shot_seconds_max": 6.1, "places": 64, "mark_strength": 0.1, "seconds": 84.0}
+    configs = {f"of-{count}": small(concepts_per_film=count, **cut) for count in CONCEPTS}
+    library, scripts = rendered(tmp_path_factory.mktemp("truth"), configs, seed=20)
+    return analyse(library.root), scripts
+
+
+def film_of(found: Analysis, count: int) -> FilmAnalysis:
+    return next(film for film in found.films if film.name == f"of-{count}.mp4")
+
+
+def test_the_number_of_concepts_is_recovered(truth: tuple[Analysis, dict[str, FilmScript]]) -> None:
+    found, scripts = truth
+    for count in CONCEPTS:
+        film = film_of(found, count)
+        concept_N = concepts_at(scripts[film.name], np.array(film.start_seconds) + CLIP_SECONDS / 2)
+        assert abs(film.sound.diversity.clusters - count) <= 1
+        of_script = effective_number(np.bincount(concept_N).tolist())
+        assert film.sound.diversity.effective_clusters == pytest.approx(of_script, rel=0.2)
+        assert adjusted_rand_score(concept_N, film.sound.labels) > 0.7
+    vendis = [film_of(found, count).sound.diversity.vendi for count in CONCEPTS]
+    assert vendis == sorted(vendis)
+
+
+def test_recurrence_is_that_of_the_script(truth: tuple[Analysis, dict[str, FilmScript]]) -> None:
+    found, scripts = truth
+    for count in CONCEPTS:
+        film = film_of(found, count)
+        start_N = np.array(film.start_seconds)
+        concept_N = concepts_at(scripts[film.name], start_N + CLIP_SECONDS / 2)
+        script, heard = recurrence_of(concept_N, start_N, CLIP_SECONDS, film.seconds), film.sound.recurrence
+        assert heard.same_share == pytest.approx(script.same_share, abs=0.08)
+        assert heard.median_return_seconds == pytest.approx(script.median_return_seconds, rel=0.35, abs=2.5)
+        pairs = [each.pairs for each in script.same_share_by_distance]
+        apart = [
+            abs((ours.share or 0) - (theirs.share or 0))
+            for ours, theirs in zip(heard.same_share_by_distance, script.same_share_by_distance, strict=True)
+        ]
+        assert np.average(apart, weights=pairs) < 0.1
+
+
+def test_few_concepts_call_for_fewer_clips_than_many(truth: tuple[Analysis, dict[str, FilmScript]]) -> None:
+    found, _ = truth
+    shares = [film_of(found, count).sound.recurrence.same_share for count in CONCEPTS]
+    assert shares == sorted(shares, reverse=True)
+
+
+@pytest.mark.parametrize("strength", [1.0, 0.0])
+def test_marks_tell_films_that_have_them(strength: float, tmp_path: Path) -> None:
+    config = small(seconds=20.0, mark_strength=strength, places=64, shot_seconds_min=0.6, shot_seconds_max=0.9)
+    library, _ = rendered(tmp_path, {f"film-{number}": config for number in range(3)}, seed=50)
+    described, _ = describe_films(library)
+    fps = library.profile.fps
+    told = marks_told(described, plain_clip(fps).on(fps).window_frames, fps)
+    assert isinstance(told, MarksTold)
+    if strength:
+        assert min(told.palette.mean, told.together.mean) > 0.9
+    else:  # without marks too a film's colours are as bright as its one saturation makes them: the palette is no test
+        assert all(mark.low <= told.chance <= mark.high for mark in (told.loudness, told.spectrum, told.together))
+
+
+@pytest.mark.parametrize("strength", [20.0, 0.0])
+def test_planted_marks_are_told_and_noise_is_not(strength: float) -> None:
+    random = np.random.default_rng(2)
+    films = [
+        DescribedFilm(
+            film_id=f"{number:016x}",
+            name=f"{number}.mp4",
+            seconds=80.0,
+            start_N=32 * np.arange(40),
+            across_cuts=False,
+            views={},
+            marks={
+                name: (random.normal(size=(40, size)) + strength * random.normal(size=size)).astype(np.float32)
+                for name, size in (("palette", 30), ("loudness", 2), ("spectrum", 64))
+            },
+        )
+        for number in range(4)
+    ]
+    told = marks_told(films, 32, 16)
+    assert told is not None
+    for mark in (told.palette, told.brightness, told.spectrum, told.together):
+        assert mark.mean == 1 if strength else mark.low <= told.chance <= mark.high
+    assert marks_told(films[:1], 32, 16) is None
