@@ -14,8 +14,6 @@ from talkies.analysis.values import FilmAnalysis, MarksTold
 from talkies.embedding.describe import DescribedFilm, describe_films, plain_clip
 from talkies.synth import FilmScript
 
-pytestmark = pytest.mark.xdist_group("rendered_truth")  # they share what takes long to make
-
 CONCEPTS = (2, 4, 8)
 CLIP_SECONDS = 2.0
 

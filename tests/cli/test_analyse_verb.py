@@ -15,9 +15,6 @@ from talkies.core import WorkError
 from talkies.training import pretrain, resolve
 
 
-pytestmark = pytest.mark.xdist_group("analyse_verb")  # they share what takes long to make
-
-
 @pytest.fixture(scope="module")
 def made(workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Analysis, Path]:
     """An analysis of the films by a run's encoders, and the folder of its pages."""
