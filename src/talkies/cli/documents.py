@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # each verb shows one document, and should not wait for the r
     from talkies.evaluation.audit_values import Audit
     from talkies.ingest import Ingested, IngestReport
     from talkies.models import ExportedWeights
+    from talkies.study import StudyResults
     from talkies.synth import RenderReport
     from talkies.training import Cost, PretrainReport
 
@@ -200,3 +201,8 @@ def search_document(result: SearchResult) -> dict[str, Any]:
             for hit in result.hits
         ],
     }
+
+
+def study_document(results: StudyResults) -> dict[str, Any]:
+    """Return the document of `study`: what `results.json` holds."""
+    return results.model_dump(mode="json")

@@ -21,6 +21,7 @@ from talkies.cli import (
     render,
     results,
     search,
+    study,
 )  # fmt: skip
 from talkies.core import TalkiesError, cause_of
 
@@ -30,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 _FIRST = (demo, render, ingest, films, analyse, doctor, cost, pretrain, export)
-for verb in (*_FIRST, evaluate, results, audit, embed, search):
+for verb in (*_FIRST, evaluate, results, audit, study, embed, search):
     verb.register(app)
 
 

@@ -1,20 +1,16 @@
 """Processes that read ahead of the one that trains or encodes: what they read comes in order, as do their errors."""
 
 import os
-import threading
-import time
 import warnings
 from collections.abc import Iterator
 from functools import partial
 from typing import Any, TypeVar
 
-import psutil
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from talkies.core import TalkiesError, WorkError
+from talkies.core import TalkiesError, WorkError, end_with
 
-_POLL_SECONDS = 1.0
 _Read = TypeVar("_Read")
 
 
@@ -84,16 +80,10 @@ def _taken(items: Iterator[_Read | _Failed]) -> Iterator[_Read]:
         ) from error
 
 
-def _begin_worker(training: int, _: int) -> None:
-    """Make a worker process one of a single thread that ends with the training process, even if that is killed.
+def _begin_worker(reading_for: int, _: int) -> None:
+    """Make a worker process one of a single thread that ends with the process it reads for.
 
     PyTorch's workers look whether their parent is there, but theirs is the fork server, which waits for them.
     """
     torch.set_num_threads(1)
-
-    def watch() -> None:
-        while psutil.pid_exists(training):
-            time.sleep(_POLL_SECONDS)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+    end_with(reading_for)

@@ -20,7 +20,7 @@ from talkies.core.errors import (
 from talkies.core.files import hash_of_file, remove_abandoned, replace_atomically, write_atomically
 from talkies.core.film_id import FilmId, as_film_id
 from talkies.core.isolation import Isolated, IsolationError, ProcessLimits, Report, peak_memory_bytes
-from talkies.core.parallel import ahead, in_processes
+from talkies.core.parallel import ahead, end_with, in_processes
 from talkies.core.remote import fetched, filesystem, is_remote, list_files
 from talkies.core.spans import Int64s, SpanTable, film_line
 from talkies.core.time import ClipShape, Grid, Span
@@ -56,6 +56,7 @@ __all__ = [
     "ahead",
     "as_film_id",
     "cause_of",
+    "end_with",
     "fetched",
     "filesystem",
     "film_line",

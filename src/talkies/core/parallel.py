@@ -1,16 +1,21 @@
 """Spread independent work over processes of this machine, and let the steps of one work run side by side."""
 
 import multiprocessing
+import os
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from typing import TypeVar
 
+import psutil
+
 from talkies.core.errors import UsageError, WorkError
 
+_POLL_SECONDS = 1.0
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -34,7 +39,10 @@ def in_processes(
         return
     # Workers are spawned, not forked: FFmpeg's and PyTorch's threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(items)), mp_context=context) as pool:
+    pool = ProcessPoolExecutor(
+        min(workers, len(items)), mp_context=context, initializer=end_with, initargs=(os.getpid(),)
+    )
+    with pool:
         futures = {pool.submit(function, item): item for item in items}
         try:
             for future in as_completed(futures):
@@ -45,6 +53,17 @@ def in_processes(
             ) from error
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def end_with(process: int) -> None:
+    """Let this process end, from now on, as soon as `process` is gone, even if that was killed."""
+
+    def watch() -> None:
+        while psutil.pid_exists(process):
+            time.sleep(_POLL_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @contextmanager

@@ -1,5 +1,23 @@
 """Experiments that use the whole road: the demonstration, and the study."""
 
 from talkies.study.demo import DEMO_COLUMNS, DemoReport, DemoScale, demo_document, demo_rows, run_demo
+from talkies.study.results import StudyResults
+from talkies.study.scale import Scale, read_scale, scale_names
+from talkies.study.study import run_study
+from talkies.study.told import SUMMARY_COLUMNS, summary_rows
 
-__all__ = ["DEMO_COLUMNS", "DemoReport", "DemoScale", "demo_document", "demo_rows", "run_demo"]
+__all__ = [
+    "DEMO_COLUMNS",
+    "SUMMARY_COLUMNS",
+    "DemoReport",
+    "DemoScale",
+    "Scale",
+    "StudyResults",
+    "demo_document",
+    "demo_rows",
+    "read_scale",
+    "run_demo",
+    "run_study",
+    "scale_names",
+    "summary_rows",
+]

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from talkies.synth.concepts import CONCEPTS, Pose
-from talkies.synth.script import SHAPES, FilmScript, Shot
+from talkies.synth.script import SATURATIONS, SHAPES, FilmScript, Shot
 
 Image = npt.NDArray[np.float32]
 _GRAINS = 8
@@ -29,6 +29,7 @@ class Painter:
     def __init__(self, script: FilmScript) -> None:
         config, random = script.config, np.random.default_rng([script.seed, 2])
         self._script, self._height, self._width = script, config.height, config.width
+        self._saturations = np.random.default_rng([script.seed, 5])
         self._places = [self._place(random) for _ in range(config.places)]
         self._characters = [self._character(random) for _ in range(config.characters)]
         noise = random.normal(0, 1.5 + 1.5 * config.mark_strength, (_GRAINS, config.height, config.width, 1))
@@ -86,7 +87,8 @@ class Painter:
     def _palette(self, random: np.random.Generator, value: float, turn: float = 0.0) -> Image:
         marks, strength = self._script.marks, self._script.config.mark_strength
         away = (1 - strength) * random.uniform(-0.5, 0.5) + random.uniform(-0.04, 0.04)
-        colour = colorsys.hsv_to_rgb((marks.hue + turn + away) % 1, marks.saturation, value)
+        saturation = strength * marks.saturation + (1 - strength) * self._saturations.uniform(*SATURATIONS)
+        colour = colorsys.hsv_to_rgb((marks.hue + turn + away) % 1, saturation, value)
         return np.array(colour, np.float32) * 255
 
 

@@ -12,6 +12,7 @@ from talkies.synth.concepts import CONCEPTS
 
 Recordings = Sequence[Sequence[str]]
 """Files of sound, class by class."""
+SATURATIONS = 0.5, 1.0
 SHAPES = ("square", "triangle", "cross", "bar", "star")
 
 
@@ -154,7 +155,7 @@ def _marks(random: np.random.Generator) -> Marks:
     chord = (0, *random.choice([3, 4, 5, 7, 8, 9, 10], size=2, replace=False))
     return Marks(
         hue=float(random.uniform()),
-        saturation=float(random.uniform(0.5, 1.0)),
+        saturation=float(random.uniform(*SATURATIONS)),
         texture_x=float(random.uniform(-0.5, 0.5)),
         texture_y=float(random.uniform(-0.5, 0.5)),
         theme_hz=tuple(float(root * 2 ** (step / 12)) for step in chord),

@@ -1,0 +1,151 @@
+"""The arms of a study: one way of training each, on films of one nature."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from talkies.study.scale import Scale
+
+Axis = Literal["sampling", "marks", "diversity", "recurrence", "batch", "sound"]
+RANDOM, WITHIN = "random", "within"
+PLAIN = "plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Nature:
+    """Films of one kind: `changes` of the scale's synthetic films; `recorded` if their concepts sound recorded."""
+
+    name: str
+    changes: dict[str, Any] = field(default_factory=dict)
+    recorded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One way of training: `sets` of the recipe on films of a nature, for each of `seeds` seeds.
+
+    `axis` is what the arm varies and `at` where it lies on it; `pair` says which of the compared pair it is, if any.
+    """
+
+    name: str
+    axis: Axis
+    words: str
+    nature: str
+    sets: tuple[str, ...]
+    steps: int
+    seeds: int
+    at: float | None = None
+    pair: Literal["random", "within"] | None = None
+    clips_per_film: int = 1
+    cross_film_weight: float = 1.0
+
+
+def natures_of(scale: Scale, recorded: bool) -> dict[str, Nature]:
+    """Return the natures of films by name; `recorded` if there are recordings for some."""
+    ranges = scale.ranges
+    natures = [Nature(PLAIN)]
+    natures += [Nature(f"marks-{strength:g}", {"mark_strength": strength}) for strength in ranges.mark_strengths]
+    natures += [Nature(f"concepts-{some}", {"concepts_per_film": some}) for some in ranges.concepts_per_film]
+    natures += [
+        Nature(f"places-{each.places}-characters-{each.characters}", each.model_dump()) for each in ranges.recurrences
+    ]
+    natures += [Nature("recordings", recorded=True)] if recorded else []
+    return {nature.name: nature for nature in natures}
+
+
+def arms_of(scale: Scale, recorded: bool) -> tuple[Arm, ...]:
+    """Return all arms; the pair on plain films comes first, then the rest in the order of its axes."""
+    arms = [*_pair(scale, PLAIN, "sampling", scale.pair_seeds), *_sampling(scale), *_natures(scale)]
+    arms += _batches(scale)
+    if recorded:
+        arms += _pair(scale, "recordings", "sound", scale.seeds)
+    return tuple(arms)
+
+
+def _pair(
+    scale: Scale, nature: str, axis: Axis, seeds: int, at: float | None = None, factor: float = 1.0
+) -> Iterator[Arm]:
+    """Yield random films and the pair's within-film arm, on films of a nature or with a batch of another size."""
+    batch, steps = round(scale.batch_clips * factor), round(scale.steps / factor)
+    where = "" if nature == PLAIN else f"-{nature}"
+    where += "" if factor == 1 else f"-batch-{batch}"
+    k, weight = scale.pair_clips_per_film, scale.pair_cross_film_weight
+    for pair, clips, cross in ((RANDOM, 1, 1.0), (WITHIN, k, weight)):
+        words = "random films" if pair == RANDOM else f"{clips} clips of a film"
+        yield Arm(
+            name=f"{pair}{where}",
+            axis=axis,
+            words=words,
+            nature=nature,
+            sets=_sets(batch, clips, cross),
+            steps=steps,
+            seeds=seeds,
+            at=at,
+            pair=pair,  # type: ignore[arg-type]
+            clips_per_film=clips,
+            cross_film_weight=cross,
+        )
+
+
+def _sets(batch: int, clips: int, cross: float) -> tuple[str, ...]:
+    return (
+        f"sampling.films_per_batch={batch // clips}",
+        f"sampling.clips_per_film={clips}",
+        f"objective.cross_film_weight={cross:g}",
+    )
+
+
+def _sampling(scale: Scale) -> Iterator[Arm]:
+    batch, k, weight = scale.batch_clips, scale.pair_clips_per_film, scale.pair_cross_film_weight
+
+    def arm(name: str, words: str, clips: int, cross: float, *more: str) -> Arm:
+        sets = (*_sets(batch, clips, cross), *more)
+        return Arm(name, "sampling", words, PLAIN, sets, scale.steps, scale.seeds, None, None, clips, cross)
+
+    for clips in scale.ranges.clips_per_film:
+        for cross in scale.ranges.cross_film_weights if clips < batch else (0.0,):
+            if (clips, cross) != (k, weight):
+                yield arm(f"k{clips}-w{cross:g}", f"{clips} clips of a film, weight {cross:g}", clips, cross)
+    for seconds in scale.ranges.positives_within_seconds:
+        told = f"sampling.positives_within_seconds={seconds:g}"
+        yield arm(f"positives-{seconds:g}s", f"positives within {seconds:g} s of a film", 1, 1.0, told)
+    for seconds in scale.ranges.widest_window_seconds:
+        told = f"sampling.widest_window_seconds={seconds:g}"
+        yield arm(f"window-{seconds:g}s", f"{k} clips within {seconds:g} s", k, weight, told)
+    third, two_thirds = max(1, scale.steps // 3), max(2, 2 * scale.steps // 3)
+    stages = f"[{{from_step: {third}, clips_per_film: {k}}}, {{from_step: {two_thirds}, clips_per_film: {batch}}}]"
+    yield arm("curriculum", f"2, then {k}, then {batch} clips of a film", 2, weight, f"sampling.schedule={stages}")
+    falling = f"[{{at_step: {scale.steps}, cross_film_weight: 0}}]"
+    told = f"objective.cross_film_schedule={falling}"
+    yield arm("falling-weight", f"{k} clips of a film, weight falling from 1 to 0", k, 1.0, told)
+
+
+def _natures(scale: Scale) -> Iterator[Arm]:
+    ranges = scale.ranges
+    for strength in ranges.mark_strengths:
+        yield from _pair(scale, f"marks-{strength:g}", "marks", scale.seeds, strength)
+    for concepts in ranges.concepts_per_film:
+        yield from _pair(scale, f"concepts-{concepts}", "diversity", scale.seeds, concepts)
+        if concepts == min(ranges.concepts_per_film):  # where a negative is oftenest the same thing
+            whole = _sets(scale.batch_clips, scale.batch_clips, 0.0)
+            yield Arm(
+                name=f"k{scale.batch_clips}-concepts-{concepts}",
+                axis="diversity",
+                words=f"{scale.batch_clips} clips of a film",
+                nature=f"concepts-{concepts}",
+                sets=whole,
+                steps=scale.steps,
+                seeds=scale.seeds,
+                at=concepts,
+                clips_per_film=scale.batch_clips,
+                cross_film_weight=0.0,
+            )
+    for each in ranges.recurrences:
+        nature = f"places-{each.places}-characters-{each.characters}"
+        yield from _pair(scale, nature, "recurrence", scale.seeds, each.places)
+
+
+def _batches(scale: Scale) -> Iterator[Arm]:
+    for factor in scale.ranges.batch_factors:
+        at = scale.batch_clips * factor
+        yield from _pair(scale, PLAIN, "batch", scale.seeds, at, factor)

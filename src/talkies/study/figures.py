@@ -1,0 +1,302 @@
+"""The study's figures, PNG and SVG: each measure with its interval, chance beside it; the colour-blind see all."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from talkies.study.arms import PLAIN
+from talkies.study.results import UNTRAINED, StudyResults, Summary, plain_pair
+
+RANDOM_COLOUR, WITHIN_COLOUR, GREY = "#E69F00", "#0072B2", "#666666"
+_WEIGHT_COLOURS = ("#E69F00", "#CC79A7", "#56B4E9", "#0072B2", "#000000")
+_MARKERS = ("s", "^", "D", "o", "v")
+_STYLE: dict[Any, Any] = {"font.size": 12, "svg.hashsalt": "talkies", "axes.titlesize": 12}
+TOWERS = (("concept_video", "pictures"), ("concept_audio", "sound"))
+_SIDES = (("random", RANDOM_COLOUR, "s", "random films"), ("within", WITHIN_COLOUR, "o", "within films"))
+_PAIR_NAMES = {
+    "marks": "strength of the films' marks (0: none, 1: strong)",
+    "diversity": "concepts in a film",
+    "recurrence": "places in a film (1: all in one place)",
+    "batch": "clips in a batch",
+}
+_CONCEPTS = "concept told (% of clips of unseen films)"
+
+
+def pair_figure(results: StudyResults) -> Figure | None:
+    """The pair on films with strong marks: every seed, the mean and its interval, and what tells the film."""
+    random, within = plain_pair(results)
+    rows = [(f"concept from\n{words}", measure) for measure, words in TOWERS]
+    rows += [("film from\npictures", "film_video"), ("film from\nsound", "film_audio")]
+    figure, (axes,) = _panels(1, (7.2, 4.4))
+    for name, colour, mark, words, shift in (
+        (f"{UNTRAINED}-{PLAIN}", GREY, "x", "untrained", -0.26),
+        (random, RANDOM_COLOUR, "s", "random films", 0.0),
+        (within, WITHIN_COLOUR, "o", "within films", 0.26),
+    ):
+        for place, (_, measure) in enumerate(rows):
+            summary = results.summary(name, measure)
+            if summary is None:
+                continue
+            for cell in results.cells:
+                if cell.arm == name:
+                    share = cell.judged[-1].measures[measure]
+                    axes.plot(100 * share, place + shift + 0.08, ".", color=colour, alpha=0.5, markersize=5)
+            _across(axes, summary, place + shift, colour, mark, words if place == 0 else None)
+    for place, (_, measure) in enumerate(rows):
+        chance = 100 * results.chance[PLAIN][measure]
+        axes.plot([chance, chance], [place - 0.42, place + 0.42], "--", color=GREY, label=_once("chance", place))
+    axes.set(xlabel="clips of unseen films (%)", xlim=(-2, 102), yticks=range(len(rows)))
+    axes.set_yticklabels([words for words, _ in rows])
+    axes.invert_yaxis()
+    _plain(axes, "x")
+    figure.legend(loc="outside lower center", frameon=False, ncols=4)
+    return figure
+
+
+def grid_figure(results: StudyResults) -> Figure | None:
+    """Concepts told, by clips of a film in a batch, a line for each weight of the other films."""
+    arms = [arm for arm in results.arms if arm["axis"] == "sampling" and arm["clips_per_film"] > 1 and _is_grid(arm)]
+    weights = sorted({arm["cross_film_weight"] for arm in arms}, reverse=True)
+    if len(arms) < 3:
+        return None
+    batch = results.scale.batch_clips
+    figure, panels = _panels(2, (8.4, 4.4))
+    random = plain_pair(results)[0]
+    for axes, (measure, words) in zip(panels, TOWERS, strict=True):
+        for number, weight in enumerate(weights):
+            line = [arm for arm in arms if arm["cross_film_weight"] == weight or arm["clips_per_film"] == batch]
+            points = [(arm["clips_per_film"], results.summary(arm["name"], measure)) for arm in line]
+            points.append((1, results.summary(random, measure)))
+            colour, mark = _WEIGHT_COLOURS[number % 5], _MARKERS[number % 5]
+            _line(axes, points, colour, mark, f"weight of other films {weight:g}", 1 + 0.03 * (number - 1))
+        _chance(axes, 100 * results.chance[PLAIN][measure])
+        counts = sorted({1, *(arm["clips_per_film"] for arm in arms)})
+        axes.set_xscale("log", base=2)
+        axes.set(xticks=counts, xlabel=f"clips of one film, of {batch} in a batch", title=f"from {words}")
+        axes.set_xticklabels([str(count) for count in counts])
+    return _shared(figure, panels, _CONCEPTS)
+
+
+def policies_figure(results: StudyResults) -> Figure | None:
+    """Concepts told under each way of sampling and weighing, on films with strong marks."""
+    arms = [arm for arm in results.arms if arm["axis"] == "sampling"]
+    figure, panels = _panels(2, (8.6, 0.9 + 0.36 * (len(arms) + 2)))
+    names = [(arm["name"], arm["words"], arm["pair"]) for arm in arms]
+    first = {measure: results.summary(arm["name"], measure) for arm in arms for measure, _ in TOWERS}
+    names.sort(key=lambda name: -_mean(results.summary(name[0], "concept_video")))
+    names.append((f"{UNTRAINED}-{PLAIN}", "untrained", None))
+    for axes, (measure, words) in zip(panels, TOWERS, strict=True):
+        for place, (name, _, pair) in enumerate(names):
+            summary = results.summary(name, measure)
+            colour = {"random": RANDOM_COLOUR, "within": WITHIN_COLOUR}.get(str(pair), "#333333")
+            if summary:
+                _across(axes, summary, place, colour, "s" if pair == "random" else "o", None)
+        axes.axvline(100 * results.chance[PLAIN][measure], color=GREY, linestyle="--")
+        axes.set(xlabel=f"concept told from {words} (%)", xlim=(0, 102), yticks=range(len(names)))
+        axes.set_yticklabels([told for _, told, _ in names])
+        axes.invert_yaxis()
+        _plain(axes, "x")
+    panels[1].set_yticklabels([])
+    return figure if first else None
+
+
+def nature_figure(results: StudyResults, axis: str) -> Figure | None:
+    """Concepts told by the two arms of the pair, along an axis of the films' nature or of the batch."""
+    pairs = results.of_pair(axis)
+    own = results.of_pair("sampling")
+    where = {"marks": results.scale.synth.mark_strength, "diversity": results.scale.synth.concepts_per_film}
+    where |= {"recurrence": results.scale.synth.places, "batch": results.scale.batch_clips}
+    if not pairs:
+        return None
+    figure, panels = _panels(2, (8.4, 4.2))
+    for axes, (measure, words) in zip(panels, TOWERS, strict=True):
+        for side, (_, colour, mark, label) in enumerate(_SIDES):
+            points = [(float(pair[side]["at"]), results.summary(pair[side]["name"], measure)) for pair in pairs]
+            points.append((float(where[axis]), results.summary(own[0][side]["name"], measure)))
+            _line(axes, points, colour, mark, label)
+        if axis == "diversity":
+            for arm in results.arms:
+                if arm["axis"] == axis and arm["pair"] is None:
+                    point = [(float(arm["at"]), results.summary(arm["name"], measure))]
+                    _line(axes, point, "#000000", "D", f"{arm['words']}, no others")
+        _chance(axes, 100 * results.chance[PLAIN][measure])
+        axes.set(title=f"from {words}", xlabel=_PAIR_NAMES[axis])
+        if axis in ("diversity", "recurrence", "batch"):
+            ticks = sorted({float(where[axis]), *(float(pair[0]["at"]) for pair in pairs)})
+            axes.set_xscale("log", base=2)
+            axes.set(xticks=ticks)
+            axes.set_xticklabels([f"{tick:g}" for tick in ticks])
+    return _shared(figure, panels, _CONCEPTS)
+
+
+def length_figure(results: StudyResults) -> Figure | None:
+    """Concepts told by the pair as training goes on."""
+    figure, panels = _panels(2, (8.4, 4.2))
+    for axes, (measure, words) in zip(panels, TOWERS, strict=True):
+        for name, (_, colour, mark, label) in zip(plain_pair(results), _SIDES, strict=True):
+            steps = [judged.step for judged in next(c for c in results.cells if c.arm == name).judged]
+            points = []
+            for step in steps:
+                key = f"{name}@{step}" if step not in (0, steps[-1]) else name if step else f"{UNTRAINED}-{PLAIN}"
+                points.append((float(step * results.scale.batch_clips), results.summary(key, measure)))
+            _line(axes, points, colour, mark, label)
+        _chance(axes, 100 * results.chance[PLAIN][measure])
+        axes.set(title=f"from {words}", xlabel="clips seen in training", xlim=(-0.02 * points[-1][0], None))
+    return _shared(figure, panels, _CONCEPTS)
+
+
+def losses_figure(results: StudyResults) -> Figure | None:
+    """The two terms of the loss as training goes on: which clip of the film, and which film."""
+    terms = (("loss_within_film", "which clip of its film"), ("loss_which_film", "which film"))
+    figure, panels = _panels(2, (8.4, 4.0))
+    for axes, (curve, words) in zip(panels, terms, strict=True):
+        for name, (_, colour, _, label) in zip(plain_pair(results), _SIDES, strict=True):
+            cells = [cell.curves[curve] for cell in results.cells if cell.arm == name and curve in cell.curves]
+            if cells:
+                rows_ST = np.array([each.values for each in cells])
+                axes.plot(cells[0].steps, rows_ST.mean(0), color=colour, label=label)
+                axes.fill_between(cells[0].steps, rows_ST.min(0), rows_ST.max(0), color=colour, alpha=0.25, lw=0)
+        axes.set(title=words, xlabel="step")
+        axes.set_ylim(0, None)
+    return _shared(figure, panels, "loss (nats)")
+
+
+def shortcut_figure(results: StudyResults) -> Figure | None:
+    """Every cell on films with strong marks: how well it tells the film, against how well it tells the concept."""
+    arms = {arm["name"]: arm for arm in results.arms if arm["axis"] == "sampling"}
+    figure, panels = _panels(2, (8.4, 4.4))
+    for axes, (measure, words) in zip(panels, TOWERS, strict=True):
+        seen: set[str] = set()
+        for cell in results.cells:
+            if cell.arm in arms:
+                arm, last = arms[cell.arm], cell.judged[-1].measures
+                kind = "no clip of the own film" if arm["clips_per_film"] == 1 else "several, others count too"
+                kind = "several, others do not count" if arm["cross_film_weight"] == 0 else kind
+                colour, mark = {
+                    "no clip of the own film": (RANDOM_COLOUR, "s"),
+                    "several, others count too": ("#CC79A7", "^"),
+                    "several, others do not count": (WITHIN_COLOUR, "o"),
+                }[kind]
+                x, y = 100 * last[measure.replace("concept", "film")], 100 * last[measure]
+                label = None if kind in seen or axes is panels[1] else kind
+                seen.add(kind)
+                axes.plot(x, y, mark, color=colour, alpha=0.75, markersize=6, label=label, linestyle="")
+        axes.set(title=f"from {words}", xlabel="film told (%)", ylim=(0, 102))
+    return _shared(figure, panels, "concept told (%)")
+
+
+def sounds_figure(results: StudyResults) -> Figure | None:
+    """Recordings that were never heard: their class told by the encoder of sound, and by what has learnt nothing."""
+    pairs = results.of_pair("sound")
+    if not pairs:
+        return None
+    random, within = (arm["name"] for arm in pairs[0])
+    rows = (
+        ("log-mel statistics", random, "sounds_accuracy_statistics", GREY, "D"),
+        ("untrained", random, "sounds_accuracy_untrained", GREY, "x"),
+        ("random films", random, "sounds_accuracy", RANDOM_COLOUR, "s"),
+        ("within films", within, "sounds_accuracy", WITHIN_COLOUR, "o"),
+    )
+    figure, (axes,) = _panels(1, (6.4, 2.8))
+    for place, (_, name, measure, colour, mark) in enumerate(rows):
+        if summary := results.summary(name, measure):
+            _across(axes, summary, place, colour, mark, None)
+    axes.axvline(100 * results.chance["recordings"]["sounds_accuracy"], color=GREY, linestyle="--", label="chance")
+    axes.set(xlabel="class told, of recordings never heard (%)", xlim=(0, 102), yticks=range(len(rows)))
+    axes.set_yticklabels([row[0] for row in rows])
+    axes.invert_yaxis()
+    _plain(axes, "x")
+    return figure
+
+
+FIGURES: dict[str, Callable[[StudyResults], Figure | None]] = {
+    "pair": pair_figure,
+    "grid": grid_figure,
+    "policies": policies_figure,
+    "shortcut": shortcut_figure,
+    "marks": lambda results: nature_figure(results, "marks"),
+    "diversity": lambda results: nature_figure(results, "diversity"),
+    "recurrence": lambda results: nature_figure(results, "recurrence"),
+    "batch": lambda results: nature_figure(results, "batch"),
+    "length": length_figure,
+    "losses": losses_figure,
+    "sounds": sounds_figure,
+}
+
+
+def write_figures(folder: Path, results: StudyResults) -> list[str]:
+    """Write each figure that the study's arms allow as `<name>.png` and `<name>.svg`; return their names."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, draw in FIGURES.items():
+        with mpl.rc_context(_STYLE):
+            figure = draw(results)
+            if figure is not None:
+                figure.savefig(folder / f"{name}.png", dpi=150, metadata={"Software": None})
+                figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
+                written.append(name)
+    return written
+
+
+def _panels(count: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
+    figure = Figure(figsize=size, layout="constrained")
+    return figure, list(figure.subplots(1, count, squeeze=False)[0])
+
+
+def _shared(figure: Figure, panels: Sequence[Axes], ylabel: str) -> Figure:
+    """Finish panels of one ordinate: its name once, and one legend below them."""
+    panels[0].set_ylabel(ylabel)
+    for axes in panels:
+        if "%" in ylabel:
+            axes.set_ylim(0, 102)
+        _plain(axes, "y")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", frameon=False, ncols=3)
+    return figure
+
+
+def _line(
+    axes: Axes, points: Sequence[tuple[float, Summary | None]], colour: str, mark: str, label: str, shift: float = 1.0
+) -> None:
+    """Draw a line through summaries, each with its interval; `shift` sets lines that would hide one another apart."""
+    there = sorted((place * shift, summary) for place, summary in points if summary is not None)
+    means = [100 * summary.mean for _, summary in there]
+    low = [100 * (summary.mean - (summary.mean if summary.low is None else summary.low)) for _, summary in there]
+    high = [100 * ((summary.mean if summary.high is None else summary.high) - summary.mean) for _, summary in there]
+    axes.errorbar(
+        [place for place, _ in there], means, [low, high], color=colour, marker=mark, capsize=3, label=label, alpha=0.95
+    )
+
+
+def _across(axes: Axes, summary: Summary, place: float, colour: str, mark: str, label: str | None) -> None:
+    low, high = (summary.mean if end is None else end for end in (summary.low, summary.high))
+    ends = [[100 * (summary.mean - low)], [100 * (high - summary.mean)]]
+    axes.errorbar([100 * summary.mean], [place], xerr=ends, fmt=mark, color=colour, capsize=3, label=label)
+
+
+def _chance(axes: Axes, percent: float) -> None:
+    axes.axhline(percent, color=GREY, linestyle="--", label="chance")
+
+
+def _plain(axes: Axes, grid: str) -> None:
+    axes.grid(axis=grid, color="#dddddd")  # type: ignore[arg-type]
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _once(label: str, place: int) -> str | None:
+    return label if place == 0 else None
+
+
+def _mean(summary: Summary | None) -> float:
+    return summary.mean if summary else 0.0
+
+
+def _is_grid(arm: dict[str, Any]) -> bool:
+    """Return whether an arm differs from others in its clips of a film and their weight alone."""
+    return len(arm["sets"]) == 3

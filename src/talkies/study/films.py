@@ -1,0 +1,92 @@
+"""The films of a study, by their nature: rendered, taken into libraries, and those never trained on read once."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from talkies.clips import ClipSource, film_windows, sequential_batches
+from talkies.core import ClipBatch, ClipRequest, ClipShape, hash_of_file
+from talkies.embedding import ClipEncoder, encode_all
+from talkies.evaluation.films import EncodedFilm
+from talkies.ingest import ingest
+from talkies.library import Library
+from talkies.study.arms import Nature
+from talkies.study.scale import Scale
+from talkies.synth import Recordings, render_films
+
+_SEEN_SEED, _UNSEEN_SEED = 2, 3
+
+
+@dataclass(frozen=True, slots=True)
+class FilmsOfNature:
+    """Where the films of one nature lie in the study's folder `root`."""
+
+    root: Path
+    nature: str
+
+    @property
+    def folder(self) -> Path:
+        """The folder of all that is of this nature."""
+        return self.root / "films" / self.nature
+
+    @property
+    def unseen(self) -> Path:
+        """The rendered films that no model is trained on, with their truth."""
+        return self.folder / "unseen"
+
+    @property
+    def library(self) -> Path:
+        """The library to learn from."""
+        return self.folder / "library"
+
+    @property
+    def unseen_library(self) -> Path:
+        """The library of the unseen films."""
+        return self.folder / "unseen-library"
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells these films from any others: the hashes of their scripts."""
+        return " ".join(hash_of_file(self.folder / side / "truth.json") for side in ("seen", "unseen"))
+
+
+def make_films(
+    root: Path, nature: Nature, scale: Scale, recordings: Recordings, workers: int, on_film: Callable[[str], None]
+) -> None:
+    """Render the films of a nature and take them into libraries; what is there already is left.
+
+    Raises:
+        UsageError: if other films lie there.
+        MediaError: if a recording cannot be read.
+        WorkError: if a film cannot be made.
+    """
+    films, config = FilmsOfNature(root, nature.name), scale.synth.model_copy(update=nature.changes)
+    sounds = recordings if nature.recorded else ()
+    if sounds:
+        config = config.model_copy(update={"concepts_per_film": min(config.concepts_per_film, len(sounds))})
+    for side, count, seed in (("seen", scale.films, _SEEN_SEED), ("unseen", scale.unseen_films, _UNSEEN_SEED)):
+        render_films(
+            films.folder / side, count, config, seed, workers, lambda path: on_film(path.name), recordings=sounds
+        )
+    for side, library in (("seen", films.library), ("unseen", films.unseen_library)):
+        ingest([films.folder / side], library, workers, profile=scale.profile)
+
+
+def unseen_films(encoder: ClipEncoder, films: FilmsOfNature) -> list[EncodedFilm]:
+    """Return the unseen films encoded, one clip after the other; a process reads them once."""
+    return [
+        EncodedFilm(name, requests, encode_all(encoder, batches))
+        for name, requests, batches in _read(films.unseen_library, encoder.shape)
+    ]
+
+
+@lru_cache(maxsize=2)
+def _read(library: Path, shape: ClipShape) -> tuple[tuple[str, tuple[ClipRequest, ...], tuple[ClipBatch, ...]], ...]:
+    opened, read = Library.open(library), []
+    source = ClipSource(opened, shape)
+    for film in opened.usable_films():
+        requests = film_windows(film.id, film.frames, shape, shape.window_frames)
+        read.append((film.name, tuple(requests), tuple(sequential_batches(source, requests, {film.id: 0}))))
+    source.close()
+    return tuple(read)

@@ -1,0 +1,62 @@
+"""What is measured of a model on unseen films, and what chance would give."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from talkies.embedding import ClipEncoder
+from talkies.embedding.film_probe import film_accuracies
+from talkies.evaluation.concepts import Truth, probe_concepts
+from talkies.evaluation.films import EncodedFilm
+from talkies.evaluation.retrieval import retrieval_metrics
+
+MEASURES = {
+    "concept_video": "concept told from pictures",
+    "concept_audio": "concept told from sound",
+    "film_video": "film told from pictures",
+    "film_audio": "film told from sound",
+    "within_film_recall_at_1": "its sound or picture found first in its film",
+    "across_films_recall_at_1": "its sound or picture found first in all films",
+    "across_films_recall_at_10": "its sound or picture among ten in all films",
+    "sounds_accuracy": "class of recordings never heard",
+}
+"""Shares of unseen clips, by name; both directions of retrieval are averaged."""
+
+
+def measure(films: Sequence[EncodedFilm], truth: Truth, encoder: ClipEncoder, seed: int) -> dict[str, float]:
+    """Return each measure of `MEASURES` that films alone give, 0 to 1; `seed` halves the films for the concept probe.
+
+    Raises:
+        UsageError: if the films hold too few whole shots.
+    """
+    concepts = probe_concepts(films, truth, encoder.profile.fps, seed)
+    retrieval, _ = retrieval_metrics(films)
+    starts = [np.array([request.window.start_frame for request in film.requests], np.int64) for film in films]
+    told = {
+        tower: np.mean(film_accuracies(rows, starts, encoder.shape.window_frames, encoder.profile.fps))
+        for tower, rows in (
+            ("video", [film.encoded.video_BE.numpy() for film in films]),
+            ("audio", [film.encoded.audio_BE.numpy() for film in films]),
+        )
+    }
+    found = {f"concept_{tower}": concepts[f"{tower}_accuracy"].mean for tower in ("video", "audio")}
+    found |= {f"film_{tower}": float(share) for tower, share in told.items()}
+    for name in ("within_film_recall_at_1", "across_films_recall_at_1", "across_films_recall_at_10"):
+        gallery, _, recall = name.partition("_recall")
+        both = [retrieval[f"{gallery}_{way}_recall{recall}"].mean for way in ("video_to_audio", "audio_to_video")]
+        found[name] = sum(both) / 2
+    return found
+
+
+def chances(clips: Sequence[int], concepts: int, classes: int | None) -> dict[str, float]:
+    """Return the chance level of each measure, of films of so many clips each that hold `concepts` concepts in all."""
+    found = {
+        "concept_video": 1 / concepts,
+        "concept_audio": 1 / concepts,
+        "film_video": 1 / len(clips),
+        "film_audio": 1 / len(clips),
+        "within_film_recall_at_1": sum(1 / each for each in clips) / len(clips),
+        "across_films_recall_at_1": 1 / sum(clips),
+        "across_films_recall_at_10": min(1.0, 10 / sum(clips)),
+    }
+    return found | ({"sounds_accuracy": 1 / classes} if classes else {})

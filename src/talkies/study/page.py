@@ -1,0 +1,111 @@
+"""The study's report as one HTML file without links: findings with their figures, then every number of every arm."""
+
+import base64
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment
+from markupsafe import Markup
+
+from talkies.core import write_atomically
+from talkies.study.figures import write_figures
+from talkies.study.findings import Line, Sentence, findings_of
+from talkies.study.measure import MEASURES
+from talkies.study.results import UNTRAINED, StudyResults
+from talkies.study.told import Numbers
+
+_CAPTIONS = {
+    "pair": "Dots: seeds; marks and whiskers: mean and 95 % interval over seeds.",
+    "grid": "Mean and 95 % interval over seeds; on the left the usual recipe, one clip of each film.",
+    "policies": "Mean and 95 % interval over seeds, sorted by what is told from pictures.",
+    "shortcut": "Every model trained on films with strong marks: the film it tells against the concept it tells.",
+    "losses": "Mean over seeds; the band holds all of them.",
+}
+_USUAL_CAPTION = "Mean and 95 % interval over seeds."
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A finding on the page; `figure` is a data URI, if there is one."""
+
+    title: str
+    sentences: tuple[Markup, ...]
+    figure: str | None
+    caption: str
+
+
+def write_report(out: Path, results: StudyResults) -> Path:
+    """Write `report.html` and `figures/` into the study's folder; return the page."""
+    figures = write_figures(out / "figures", results)
+    numbers = Numbers(results)
+    shown = [
+        Shown(
+            finding.title,
+            tuple(_marked(sentence, numbers) for sentence in finding.sentences),
+            _data_uri(out / "figures" / f"{finding.figure}.svg") if finding.figure in figures else None,
+            _CAPTIONS.get(finding.figure, _USUAL_CAPTION),
+        )
+        for finding in findings_of(results)
+    ]
+    template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
+        (files("talkies.study") / "templates" / "study.html").read_text(encoding="utf-8")
+    )
+    measures = {name: words for name, words in MEASURES.items() if any(s.measure == name for s in results.summaries)}
+    page = out / "report.html"
+    write_atomically(
+        page,
+        template.render(
+            results=results,
+            scale=results.scale,
+            findings=shown,
+            measures=measures,
+            rows=_rows(results, list(measures), numbers),
+            differences=_differences(results, list(measures), numbers),
+        ),
+    )
+    return page
+
+
+def _rows(results: StudyResults, measures: list[str], numbers: Numbers) -> list[tuple[str, str, list[Markup]]]:
+    """Return a line of the table for each arm, those before training first: its words, its films, its measures."""
+    rows = []
+    for nature in results.chance:
+        name = f"{UNTRAINED}-{nature}"
+        rows.append(("untrained", nature, [_cell(f"summaries:{name}:{measure}", numbers) for measure in measures]))
+    for arm in results.arms:
+        cells = [_cell(f"summaries:{arm['name']}:{measure}", numbers) for measure in measures]
+        rows.append((_words(arm), arm["nature"], cells))
+    return rows
+
+
+def _differences(results: StudyResults, measures: list[str], numbers: Numbers) -> list[tuple[str, str, list[Markup]]]:
+    """Return a line for each arm: how much more than random films alike."""
+    arms = [arm for arm in results.arms if any(c.arm == arm["name"] for c in results.comparisons)]
+    return [
+        (_words(a), a["nature"], [_cell(f"comparisons:{a['name']}:{measure}", numbers) for measure in measures])
+        for a in arms
+    ]
+
+
+def _words(arm: dict[str, Any]) -> str:
+    return str(arm["words"]) + (f", batch of {arm['at']:g}" if arm["axis"] == "batch" else "")
+
+
+def _cell(line: str, numbers: Numbers) -> Markup:
+    return _span(line, numbers) if line in numbers else Markup("")
+
+
+def _marked(sentence: Sentence, numbers: Numbers) -> Markup:
+    parts = [_span(part.id, numbers) if isinstance(part, Line) else Markup.escape(part) for part in sentence]
+    return Markup("").join(parts)
+
+
+def _span(line: str, numbers: Numbers) -> Markup:
+    """Return a number that names its line of `results.json`."""
+    return Markup('<span class="number" data-line="{0}" title="{0}">{1}</span>').format(line, numbers.written(line))
+
+
+def _data_uri(path: Path) -> str:
+    return "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode()

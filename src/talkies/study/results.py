@@ -1,0 +1,160 @@
+"""The results of a study: every cell, and what the cells of an arm come to, each number under a name of its own.
+
+A number of the report is `summaries:<arm>:<measure>` or `comparisons:<pair>:<measure>`, the `id` of one line of
+`results.json`.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+from scipy.stats import ttest_rel
+
+from talkies.config import Config
+from talkies.core import write_atomically
+from talkies.embedding.metric import Metric
+from talkies.study.arms import PLAIN, Arm
+from talkies.study.cells import CellResult, Judged
+from talkies.study.scale import Scale
+
+SCHEMA_VERSION = 1
+UNTRAINED = "untrained"
+
+
+class Summary(Metric):
+    """A measure of an arm over its seeds, after `step` steps; `id` is its name in the report."""
+
+    id: str
+    arm: str
+    measure: str
+    step: int
+
+
+class Comparison(Metric):
+    """How much more one arm's measure is than another's, seed by seed; `p` is of the paired t-test (two-sided).
+
+    The mean and its interval are of the differences.
+    """
+
+    id: str
+    arm: str
+    against: str
+    measure: str
+    p: Annotated[float, Field(ge=0, le=1)] | None
+
+
+class StudyResults(Config):
+    """All that a study came to. `chance` is by the nature of the films and the measure.
+
+    `wall_seconds` are those since the work was last begun; if it was `resumed`, there were others before.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    scale: Scale
+    tools: dict[str, str]
+    wall_seconds: float
+    resumed: bool
+    chance: dict[str, dict[str, float]]
+    arms: tuple[dict[str, Any], ...]
+    cells: tuple[CellResult, ...]
+    summaries: tuple[Summary, ...]
+    comparisons: tuple[Comparison, ...]
+
+    def summary(self, arm: str, measure: str) -> Summary | None:
+        """Return the measure of an arm at its end."""
+        wanted = f"summaries:{arm}:{measure}"
+        return next((summary for summary in self.summaries if summary.id == wanted), None)
+
+    def comparison(self, arm: str, measure: str) -> Comparison | None:
+        """Return how much more an arm's measure is than that of random films alike."""
+        wanted = f"comparisons:{arm}:{measure}"
+        return next((comparison for comparison in self.comparisons if comparison.id == wanted), None)
+
+    def of_pair(self, axis: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+        """Return the arms (random, within) that were compared along an axis, in the order of where they lie on it."""
+        arms = [arm for arm in self.arms if arm["axis"] == axis and arm["pair"]]
+        random, within = (sorted((a for a in arms if a["pair"] == p), key=_place) for p in ("random", "within"))
+        return list(zip(random, within, strict=True))
+
+
+def _place(arm: dict[str, Any]) -> float:
+    return float(arm["at"] or 0)
+
+
+def summarised(arms: Sequence[Arm], cells: Sequence[CellResult]) -> tuple[Summary, ...]:
+    """Return each measure of each arm at each step at which it was judged, and of films of a nature before training."""
+    found: list[Summary] = []
+    for arm in arms:
+        own = [cell for cell in cells if cell.arm == arm.name]
+        for place, judged in enumerate(own[0].judged):
+            of_seeds = [cell.judged[place] for cell in own]
+            if judged.step == 0:
+                if arm.pair == "random":
+                    found += _summaries(f"{UNTRAINED}-{arm.nature}", of_seeds)
+            elif judged.step == arm.steps:
+                found += _summaries(arm.name, of_seeds)
+            else:
+                found += _summaries(f"{arm.name}@{judged.step}", of_seeds)
+    return tuple(found)
+
+
+def _summaries(name: str, of_seeds: Sequence[Judged]) -> Iterator[Summary]:
+    for measure in of_seeds[0].measures:
+        metric = Metric.of([judged.measures[measure] for judged in of_seeds], 0.0, 1.0)
+        line = f"summaries:{name}:{measure}"
+        yield Summary(id=line, arm=name, measure=measure, step=of_seeds[0].step, **metric.model_dump())
+
+
+def compared(arms: Sequence[Arm], cells: Sequence[CellResult]) -> tuple[Comparison, ...]:
+    """Return how each arm's measures differ from those of random films of the same nature and batch, seed by seed."""
+    found = []
+    for arm in arms:
+        other = _random_alike(arm, arms)
+        if other is None or other.name == arm.name:
+            continue
+        mine, theirs = ({cell.seed: cell.judged[-1] for cell in cells if cell.arm == a.name} for a in (arm, other))
+        seeds = sorted(mine.keys() & theirs.keys())
+        for measure in mine[seeds[0]].measures:
+            pairs = [(mine[seed].measures[measure], theirs[seed].measures[measure]) for seed in seeds]
+            found.append(_comparison(arm.name, other.name, measure, pairs))
+    return tuple(found)
+
+
+def _random_alike(arm: Arm, arms: Sequence[Arm]) -> Arm | None:
+    alike = [a for a in arms if a.pair == "random" and a.nature == arm.nature and a.steps == arm.steps]
+    return alike[0] if alike else None
+
+
+def _comparison(arm: str, other: str, measure: str, pairs: Sequence[tuple[float, float]]) -> Comparison:
+    differences = [one - two for one, two in pairs]
+    metric, p = Metric.of(differences), None
+    if len(pairs) > 1 and metric.sd > 0:
+        p = float(ttest_rel(*zip(*pairs, strict=True)).pvalue)
+    line = f"comparisons:{arm}:{measure}"
+    return Comparison(id=line, arm=arm, against=other, measure=measure, p=p, **metric.model_dump())
+
+
+def write_results(path: Path, results: StudyResults) -> None:
+    """Write `results.json`, one line a record, so that a number of the report is found by its line."""
+    document = results.model_dump(mode="json")
+    lines = ["{"]
+    for name, value in document.items():
+        if isinstance(value, list):
+            lines += [f" {json.dumps(name)}: [", *_joined(f"  {json.dumps(each)}" for each in value), " ],"]
+        else:
+            lines.append(f" {json.dumps(name)}: {json.dumps(value)},")
+    lines[-1] = lines[-1].removesuffix(",")
+    write_atomically(path, "\n".join([*lines, "}", ""]))
+
+
+def _joined(lines: Iterable[str]) -> list[str]:
+    every = list(lines)
+    return [line + "," for line in every[:-1]] + every[-1:]
+
+
+def plain_pair(results: StudyResults) -> tuple[str, str]:
+    """Return the names of the two arms of the pair on plain films: random, within."""
+    by_side = {arm["pair"]: arm["name"] for arm in results.arms if arm["nature"] == PLAIN and arm["axis"] == "sampling"}
+    return by_side["random"], by_side["within"]

@@ -1,0 +1,116 @@
+"""How much a study does: its films, the model, the arms' ranges, how many seeds; complete configs, by name or by file.
+
+`small`, `medium` and `gpu` lie beside this file; a YAML file of one's own is taken as well.
+"""
+
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from talkies.config import Config, check, read_yaml
+from talkies.core import ConfigError, nearest
+from talkies.library import Profile
+from talkies.synth import CONCEPTS, SynthConfig
+
+Several = Annotated[int, Field(ge=2)]
+
+
+class Recurrence(Config):
+    """How few places and characters a film has; the fewer, the oftener each comes back."""
+
+    places: Annotated[int, Field(ge=1)]
+    characters: Annotated[int, Field(ge=1)]
+
+
+class Ranges(Config):
+    """What the arms go through, beside the pair that is compared on films of each nature."""
+
+    clips_per_film: tuple[Annotated[int, Field(ge=2)], ...] = ()
+    cross_film_weights: tuple[Annotated[float, Field(ge=0, le=1)], ...] = ()
+    positives_within_seconds: tuple[float, ...] = ()
+    widest_window_seconds: tuple[float, ...] = ()
+    mark_strengths: tuple[Annotated[float, Field(ge=0, le=1)], ...] = ()
+    concepts_per_film: tuple[Annotated[int, Field(ge=2, le=len(CONCEPTS))], ...] = ()
+    recurrences: tuple[Recurrence, ...] = ()
+    batch_factors: tuple[Annotated[float, Field(gt=0)], ...] = ()
+
+
+class Scale(Config):
+    """A study. Every arm sees `batch_clips × steps` clips; the pair of `pair_seeds` is random films against
+    `pair_clips_per_film` clips of a film and `pair_cross_film_weight`, chosen beforehand on other seeds.
+
+    `judged_at` are shares of the steps at which a model is measured. `set` changes the recipe. `side_by_side` arms
+    train at a time, each with its share of the cores; as many as there are cores if that is not said.
+    """  # noqa: D205
+
+    name: str
+    films: Several
+    unseen_films: Annotated[int, Field(ge=4)]
+    synth: SynthConfig
+    profile: Profile
+    recipe: str
+    set: tuple[str, ...]
+    side_by_side: Annotated[int, Field(ge=1)] | None = None
+    batch_clips: Several
+    steps: Annotated[int, Field(ge=4)]
+    judged_at: tuple[Annotated[float, Field(gt=0, le=1)], ...]
+    seeds: Several
+    pair_seeds: Several
+    pair_clips_per_film: Several
+    pair_cross_film_weight: Annotated[float, Field(ge=0, le=1)]
+    ranges: Ranges
+
+    @model_validator(mode="after")
+    def _arms_can_be(self) -> Self:
+        if self.judged_at != tuple(sorted(set(self.judged_at))) or not self.judged_at or self.judged_at[-1] != 1:
+            raise ValueError(f"judged_at must rise and end with 1, got {list(self.judged_at)}")
+        for clips in (self.pair_clips_per_film, *self.ranges.clips_per_film):
+            if self.batch_clips % clips:
+                raise ValueError(f"clips_per_film must divide the batch's {self.batch_clips} clips, got {clips}")
+        for factor in self.ranges.batch_factors:
+            batch, steps = self.batch_clips * factor, self.steps / factor
+            if batch % self.pair_clips_per_film or steps % 1:
+                raise ValueError(
+                    f"a batch of {batch:g} clips must be whole films of {self.pair_clips_per_film} clips each and "
+                    f"{steps:g} steps a whole number; give other batch_factors"
+                )
+        largest = max(1, *self.ranges.batch_factors) * self.batch_clips
+        if self.films < largest:
+            raise ValueError(f"a batch of {largest:g} clips of as many films needs so many films, got {self.films}")
+        return self
+
+    @property
+    def judged_steps(self) -> tuple[int, ...]:
+        """The steps at which a model is measured."""
+        return tuple(max(1, round(share * self.steps)) for share in self.judged_at)
+
+
+def scale_names() -> list[str]:
+    """Return the names of the scales that the package ships."""
+    return sorted(entry.name.removesuffix(".yaml") for entry in _folder().iterdir() if entry.name.endswith(".yaml"))
+
+
+def read_scale(name: str, pair_seeds: int | None = None) -> Scale:
+    """Return a scale by its name, or from a YAML file; `pair_seeds` in place of its own.
+
+    Raises:
+        ConfigError: if there is none, or a key or a value is wrong.
+    """
+    if name.endswith((".yaml", ".yml")):
+        path = Path(name)
+    elif name in scale_names():
+        path = _folder() / f"{name}.yaml"
+    else:
+        known = scale_names()
+        raise ConfigError(
+            f"no scale '{name}'{nearest(name, known)}; there are: {', '.join(known)}, or name a YAML file"
+        )
+    values = read_yaml(path)
+    if pair_seeds is not None:
+        values |= {"pair_seeds": pair_seeds, "seeds": min(pair_seeds, values.get("seeds", pair_seeds))}
+    return check(Scale, values, "--seeds" if pair_seeds is not None else f"scale {name}")
+
+
+def _folder() -> Path:
+    return Path(__file__).parent / "scales"

@@ -1,0 +1,73 @@
+"""Recordings in a study: some make the films' sound, the others test what the sound's encoder learnt from it."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from talkies.core import UsageError
+from talkies.evaluation import Protocol, Statistics
+from talkies.evaluation.datasets import READERS, DataSet, Split
+from talkies.evaluation.features import features_of_run, untrained_of_run
+from talkies.evaluation.transfer import check_complete, transfer
+from talkies.synth import CONCEPTS
+
+_ESC_LISTS = ("meta/esc10.csv", "meta/esc50.csv")
+_HELD_OUT_FOLDS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Sounds:
+    """A folder of labelled sounds: ESC-10's layout, or one folder a class."""
+
+    root: Path
+
+    @property
+    def data(self) -> DataSet:
+        """The sounds, with one split: those of the films, and those never heard (the last two folds).
+
+        Raises:
+            UsageError: if the folder holds no such sounds, or more classes than films have concepts.
+        """
+        is_esc = any((self.root / name).is_file() for name in _ESC_LISTS)
+        data = READERS["esc10" if is_esc else "audio-folder"](self.root)
+        check_complete(data, {}, allow_missing=False)
+        if not 2 <= len(data.classes) <= len(CONCEPTS):
+            raise UsageError(
+                f"{self.root} has {len(data.classes)} classes of sounds, and films can have 2 to {len(CONCEPTS)}; "
+                f"name a folder of fewer classes"
+            )
+        held = sorted(number for split in data.splits[-_HELD_OUT_FOLDS:] for number in split.test)
+        if len(data.splits) == 1:
+            heard = sorted(data.splits[0].train)
+        else:
+            heard = sorted(set(range(len(data.examples))) - set(held))
+        return replace(data, splits=(Split("sounds never heard", tuple(heard), tuple(held)),))
+
+    def recordings(self) -> tuple[tuple[str, ...], ...]:
+        """Return the files that films may use, class by class.
+
+        Raises:
+            UsageError: as `data`.
+        """
+        data = self.data
+        by_class: list[list[str]] = [[] for _ in data.classes]
+        for number in data.splits[0].train:
+            by_class[data.examples[number].labels[0]].append(str(data.path_of(number).absolute()))
+        return tuple(map(tuple, by_class))
+
+
+def measure_sounds(sounds: Sounds, run: Path, step: int) -> dict[str, float]:
+    """Return the accuracy on sounds never heard of a linear classifier of those that were: of the features of a run,
+    of the same encoder untrained, and of log-mel statistics.
+
+    Raises:
+        UsageError: if a sound cannot be used, or one lies on both sides.
+    """  # noqa: D205
+    protocol = Protocol(baselines=True)
+    trained = features_of_run(run, step, protocol, "trained")
+    untrained = untrained_of_run(run, protocol)
+    arms = [trained, *([untrained] if untrained else []), Statistics(trained.look, trained.transforms.audio)]
+    result = transfer(sounds.data, arms, protocol)
+    found = {"sounds_accuracy": result.metrics["audio_accuracy"].mean}
+    for name, metrics in result.baselines.items():
+        found[f"sounds_accuracy_{name}"] = metrics["audio_accuracy"].mean
+    return found

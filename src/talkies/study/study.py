@@ -1,0 +1,139 @@
+"""The verb: make the films, train every arm with every seed, measure, and write the report."""
+
+import fcntl
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+from talkies.clips import cores
+from talkies.config import Config
+from talkies.core import UsageError, cause_of, in_processes
+from talkies.evaluation.concepts import read_truth
+from talkies.library import Library, read_json, write_json
+from talkies.study.arms import Arm, arms_of, natures_of
+from talkies.study.cells import Cell, CellResult, known, run_cell
+from talkies.study.films import FilmsOfNature, make_films
+from talkies.study.measure import chances
+from talkies.study.page import write_report
+from talkies.study.results import StudyResults, compared, summarised, write_results
+from talkies.study.scale import Scale
+from talkies.study.sounds import Sounds
+from talkies.training import resolve
+
+OnProgress = Callable[[str, int, int, str], None]
+_TOOLS = ("talkies", "torch", "av", "scikit-learn", "numpy")
+
+
+class Asked(Config):
+    """What a study's folder was begun with."""
+
+    scale: Scale
+    sounds: str | None
+
+
+def run_study(
+    out: Path,
+    scale: Scale,
+    sounds: Path | None = None,
+    resume: bool = False,
+    workers: int | None = None,
+    on_progress: OnProgress | None = None,
+) -> StudyResults:
+    """Do the study in folder `out` with `workers` processes (as many as there are cores); return its results.
+
+    `sounds` is a folder of labelled recordings: some become the sound of films, the others test what was learnt.
+    With `resume` what is there of the same study is gone on with. `on_progress` is called with the name of a stage,
+    what is done of it, its total, and a note.
+
+    Raises:
+        UsageError: if `out` exists and `resume` is not asked for, the other way round, or it is of another study.
+        TalkiesError: as the verbs that it calls.
+    """
+    tell, begun = on_progress or (lambda *_: None), time.monotonic()
+    recorded = Sounds(sounds.absolute()) if sounds else None
+    recordings = recorded.recordings() if recorded else ()
+    arms, natures = arms_of(scale, bool(recordings)), natures_of(scale, bool(recordings))
+    workers = workers or cores()
+    with _folder(out, Asked(scale=scale, sounds=str(recorded.root) if recorded else None), resume):
+        for place, nature in enumerate(natures.values()):
+            note = partial(_film_is_there, tell, place, len(natures), nature.name)
+            note("")
+            make_films(out, nature, scale, recordings, workers, note)
+        tell("films", len(natures), len(natures), "")
+        cells = _cells(out, scale, arms, recorded, scale.side_by_side or workers, tell)
+        results = StudyResults(
+            scale=scale,
+            tools={tool: version(tool) for tool in _TOOLS},
+            wall_seconds=round(time.monotonic() - begun, 1),
+            resumed=resume,
+            chance=_chances(out, scale, natures, recorded),
+            arms=tuple(asdict(arm) for arm in arms),
+            cells=tuple(cells),
+            summaries=summarised(arms, cells),
+            comparisons=compared(arms, cells),
+        )
+        write_results(out / "results.json", results)
+        write_report(out, results)
+    tell("report", 1, 1, str(out / "report.html"))
+    return results
+
+
+def _cells(
+    out: Path, scale: Scale, arms: Sequence[Arm], sounds: Sounds | None, workers: int, tell: OnProgress
+) -> list[CellResult]:
+    """Return all cells in the order of the arms; those that are there are not run again."""
+    threads = max(1, cores() // workers)
+    cells = [
+        Cell(arm, seed, scale, out, sounds if arm.nature == "recordings" else None, threads)
+        for arm in arms
+        for seed in range(arm.seeds)
+    ]
+    done = {cell.name: result for cell in cells if (result := known(cell))}
+    tell("train and measure", len(done), len(cells), "")
+    waiting = [cell for cell in cells if cell.name not in done]
+    for cell, result in in_processes(run_cell, waiting, min(workers, max(1, len(waiting)))):
+        done[cell.name] = result
+        tell("train and measure", len(done), len(cells), cell.name)
+    return [done[cell.name] for cell in cells]
+
+
+def _chances(out: Path, scale: Scale, natures: Iterable[str], sounds: Sounds | None) -> dict[str, dict[str, float]]:
+    window = resolve(scale.recipe, scale.set).clip.on(scale.profile.fps).window_frames
+    classes, found = len(sounds.data.classes) if sounds else None, {}
+    for name in natures:
+        films = FilmsOfNature(out, name)
+        clips = [film.frames // window for film in Library.open(films.unseen_library).usable_films()]
+        concepts = {shot.concept for film in read_truth(films.unseen).films for shot in film.shots}
+        found[name] = chances(clips, len(concepts), classes)
+    return found
+
+
+def _film_is_there(tell: OnProgress, place: int, natures: int, nature: str, film: str) -> None:
+    tell("films", place, natures, f"{nature} {film}".strip())
+
+
+@contextmanager
+def _folder(out: Path, asked: Asked, resume: bool) -> Iterator[None]:
+    """Hold the study's folder against a second study."""
+    path = out / "study.json"
+    if not resume and out.exists() and any(out.iterdir()):
+        raise UsageError(f"{out} is there already; go on with it with --resume, or name a new folder")
+    if resume and not path.is_file():
+        raise UsageError(f"{out} holds no study to go on with; leave --resume out to begin one")
+    if resume and read_json(path, Asked, "a study") != asked:
+        raise UsageError(f"{out} was begun with another scale or other sounds; give the same, or name a new folder")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{out} cannot be made a folder ({cause_of(error)}); name another") from error
+    with (out / "study.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UsageError(f"{out} is in use by another study; wait for it, or name a new folder") from error
+        write_json(path, asked)
+        yield

@@ -1,0 +1,70 @@
+"""How a number of a study is written: a share with its interval, or a difference in points with its p."""
+
+from collections.abc import Callable
+
+from talkies.study.arms import PLAIN
+from talkies.study.findings import Line, Sentence
+from talkies.study.results import UNTRAINED, Comparison, StudyResults, Summary, plain_pair
+
+MINUS = "−"
+SUMMARY_COLUMNS = ("way of training", "concept from pictures", "from sound", "film from pictures", "from sound ")
+_SUMMARISED = ("concept_video", "concept_audio", "film_video", "film_audio")
+
+
+class Numbers:
+    """The lines of a study's results by `id`, and how each is written."""
+
+    def __init__(self, results: StudyResults) -> None:
+        every: tuple[Summary | Comparison, ...] = (*results.summaries, *results.comparisons)
+        self._lines = {line.id: line for line in every}
+
+    def __contains__(self, line: str) -> bool:
+        return line in self._lines
+
+    def written(self, line: str) -> str:
+        """Return `61.2 % [58.0, 64.4]` of a share, or `+12.3 points [9.0, 15.6] (p = 0.002)` of a difference.
+
+        Raises:
+            KeyError: if the results have no such line.
+        """
+        number = self._lines[line]
+        if isinstance(number, Comparison):
+            p = "" if number.p is None else f" (p {_p(number.p)})"
+            return f"{_signed(number.mean)} points{_interval(number, _signed)}{p}"
+        return f"{100 * number.mean:.1f} %{_interval(number, _plain)}"
+
+    def text(self, sentence: Sentence) -> str:
+        """Return a sentence as plain text."""
+        return "".join(self.written(part.id) if isinstance(part, Line) else part for part in sentence)
+
+
+def _interval(number: Summary | Comparison, written: Callable[[float], str]) -> str:
+    if number.low is None or number.high is None:
+        return ""
+    return f" [{written(number.low)}, {written(number.high)}]"
+
+
+def _plain(share: float) -> str:
+    return f"{100 * share:.1f}"
+
+
+def _signed(share: float) -> str:
+    points = f"{100 * share:+.1f}"
+    return points.replace("-", MINUS)
+
+
+def _p(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"= {p:.3f}"
+
+
+def summary_rows(results: StudyResults) -> list[tuple[str, ...]]:
+    """Return what the command prints: the pair on films with strong marks, and what no training gives."""
+    random, within = plain_pair(results)
+    numbers = Numbers(results)
+    names = {"untrained": f"{UNTRAINED}-{PLAIN}", "random films": random, "within films": within}
+    rows = [
+        (words, *(numbers.written(f"summaries:{name}:{measure}") for measure in _SUMMARISED))
+        for words, name in names.items()
+    ]
+    chance = results.chance[PLAIN]
+    return [*rows, ("chance", *(f"{100 * chance[measure]:.1f} %" for measure in _SUMMARISED))]
