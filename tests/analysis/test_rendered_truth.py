@@ -77,8 +77,9 @@ def test_marks_tell_films_that_have_them(strength: float, tmp_path: Path) -> Non
     assert isinstance(told, MarksTold)
     if strength:
         assert min(told.palette.mean, told.together.mean) > 0.9
-    else:  # without marks too a film's colours are as bright as its one saturation makes them: the palette is no test
-        assert all(mark.low <= told.chance <= mark.high for mark in (told.loudness, told.spectrum, told.together))
+    else:
+        marks = (told.palette, told.loudness, told.spectrum, told.together)
+        assert all(mark.low <= told.chance <= mark.high for mark in marks)
 
 
 @pytest.mark.parametrize("strength", [20.0, 0.0])

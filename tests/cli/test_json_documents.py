@@ -61,7 +61,7 @@ def checked(outcome: Any, verb: str, status: int = 0) -> Any:
 def test_every_verb_has_its_section() -> None:
     sections = re.findall(r"^## `talkies (.+)`$", WRITTEN, re.MULTILINE)
     first = ["render", "ingest", "films", "analyse", "doctor", "cost", "pretrain", "export"]
-    verbs = [*first, "evaluate", "results", "audit", "embed", "search", "demo"]
+    verbs = [*first, "evaluate", "results", "audit", "study", "embed", "search", "demo"]
     assert list(dict.fromkeys(section.split()[0] for section in sections)) == verbs
 
 

@@ -1,7 +1,12 @@
 import math
 import operator
 import os
+import subprocess
+import sys
+import time
+from pathlib import Path
 
+import psutil
 import pytest
 
 from talkies.core import UsageError, WorkError, in_processes
@@ -10,6 +15,25 @@ from talkies.core import UsageError, WorkError, in_processes
 def test_one_worker_works_in_order_in_this_process() -> None:
     assert list(in_processes(math.factorial, [3, 1, 2], workers=1)) == [(3, 6), (1, 1), (2, 2)]
     assert list(in_processes(operator.call, [os.getpid], workers=1)) == [(os.getpid, os.getpid())]
+
+
+def test_workers_end_when_the_process_that_they_work_for_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "works.py"
+    script.write_text(
+        "import time\nfrom talkies.core import in_processes\n"
+        "if __name__ == '__main__':\n    list(in_processes(time.sleep, [300, 300], 2))\n"
+    )
+    process = subprocess.Popen([sys.executable, str(script)])
+    deadline, working = time.monotonic() + 60, list[psutil.Process]()
+    while len(working) < 3 and time.monotonic() < deadline:  # the two, and the tracker of what they share
+        time.sleep(0.1)
+        working = psutil.Process(process.pid).children()
+    time.sleep(3)  # they have begun to work
+    process.kill()  # and nobody asks how it ended, as yet
+    gone, left = psutil.wait_procs(working, timeout=30)
+    process.wait()
+    assert len(gone) >= 2
+    assert not left
 
 
 def test_a_single_item_is_not_worth_a_process() -> None:

@@ -5,6 +5,7 @@ Shapes: `V` windows, `R` crops, `T` frames, `P` rows of planar YUV 4:2:0, `Z` si
 
 import errno
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -124,15 +125,15 @@ def test_the_order_of_examples_does_not_matter(order: list[int], folder: Path) -
 
 
 def test_processes_read_what_threads_read(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "torn.mp4").write_bytes(b"no film")
-    read = {}
-    for least in (250, 1):  # so many clips are worth a process
-        monkeypatch.setattr("talkies.evaluation.reading._WORTH_PROCESSES", least)
-        read[least] = extract(films(folder), towers(), PROTOCOL, tmp_path / str(least))
-        torn = extract(data_of(tmp_path, "video", [("torn.mp4", 0)], 0), towers(), PROTOCOL, None)
-        assert "torn.mp4" in torn.unfit[0]
-    assert_same(read[1], read[250])
-    assert_same(extract(films(folder), towers(), PROTOCOL, tmp_path / "1"), read[1])
+    shutil.copytree(folder, tmp_path / "clips")
+    (tmp_path / "clips" / "film-1.avi").write_bytes(b"no film")
+    data = films(tmp_path / "clips")
+    by_threads = extract(data, towers(), PROTOCOL, None)
+    monkeypatch.setattr("talkies.evaluation.reading._WORTH_PROCESSES", 1)  # so many clips are worth a process
+    monkeypatch.setattr("talkies.evaluation.reading._MOST_READERS", 1)
+    by_processes = extract(data, towers(), PROTOCOL, None)
+    assert "film-1.avi" in by_processes.unfit[1]
+    assert_same(by_processes, by_threads)
 
 
 def test_crops_of_a_window_are_averaged(folder: Path) -> None:

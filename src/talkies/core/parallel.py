@@ -59,11 +59,19 @@ def end_with(process: int) -> None:
     """Let this process end, from now on, as soon as `process` is gone, even if that was killed."""
 
     def watch() -> None:
-        while psutil.pid_exists(process):
+        while _lives(process):
             time.sleep(_POLL_SECONDS)
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def _lives(process: int) -> bool:
+    """Return whether a process is there and has not ended, even if nobody has asked for its exit status yet."""
+    try:
+        return psutil.Process(process).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 @contextmanager

@@ -112,6 +112,8 @@ def _sampling(scale: Scale) -> Iterator[Arm]:
     for seconds in scale.ranges.widest_window_seconds:
         told = f"sampling.widest_window_seconds={seconds:g}"
         yield arm(f"window-{seconds:g}s", f"{k} clips within {seconds:g} s", k, weight, told)
+    if not scale.ranges.schedules:
+        return
     third, two_thirds = max(1, scale.steps // 3), max(2, 2 * scale.steps // 3)
     stages = f"[{{from_step: {third}, clips_per_film: {k}}}, {{from_step: {two_thirds}, clips_per_film: {batch}}}]"
     yield arm("curriculum", f"2, then {k}, then {batch} clips of a film", 2, weight, f"sampling.schedule={stages}")

@@ -5,6 +5,7 @@ STUDY/runs/<cell>/          a run that is not measured yet
 STUDY/cells/<cell>.json     a cell that is done, there whole or not at all
 """
 
+import hashlib
 import shutil
 from dataclasses import dataclass
 from math import gcd
@@ -88,7 +89,8 @@ class Cell:
     def fingerprint(self) -> str:
         """What tells a cell that was asked for otherwise: its recipe, its films, its steps, the sounds."""
         films = FilmsOfNature(self.root, self.arm.nature).fingerprint
-        return f"{self.config.model_dump_json()} {films} {self.judged_steps} {self.sounds}"
+        asked = f"{self.config.model_dump_json()} {films} {self.judged_steps} {self.sounds}"
+        return hashlib.blake2b(asked.encode(), digest_size=8).hexdigest()
 
     @property
     def judged_steps(self) -> tuple[int, ...]:

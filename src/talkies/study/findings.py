@@ -54,7 +54,7 @@ def _claim(results: StudyResults) -> Iterator[Finding]:
         )
         for measure, words in TOWERS
     ]  # fmt: skip
-    sentences.append((verdict.get(len(won), "The claim does not show here: no interval lies above nothing."),))
+    sentences.append((verdict.get(len(won), "The claim does not show here: no interval lies above 0."),))
     yield Finding("Negatives of the same film", tuple(sentences), "pair")
 
 
@@ -88,7 +88,7 @@ def _marks(results: StudyResults) -> Iterator[Finding]:
         told += [_more(own, measure), f" with marks of strength {results.scale.synth.mark_strength:g}."]
         sentences.append(tuple(told))
         without, full = results.comparison(least["name"], measure), results.comparison(own, measure)
-        if without and full and least["at"] == 0:
+        if without and full and least["at"] == 0 and _sure(full) > 0:
             sentences.append((f"Without marks it {_fate(without, full)}.",))
     yield Finding("Where films bear no marks: the control", tuple(sentences), "marks")
 
@@ -97,7 +97,7 @@ def _fate(without: Comparison, full: Comparison) -> str:
     """Return what becomes of an advantage."""
     sure = _sure(without)
     if sure == 0:
-        return "vanishes: the interval holds nothing at all"
+        return "vanishes: the interval holds 0"
     if sure < 0:
         return "turns round: random films are the better there"
     return "shrinks to less than half" if without.mean < full.mean / 2 else "stays: the theory does not explain that"

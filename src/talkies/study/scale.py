@@ -24,12 +24,16 @@ class Recurrence(Config):
 
 
 class Ranges(Config):
-    """What the arms go through, beside the pair that is compared on films of each nature."""
+    """What the arms go through, beside the pair that is compared on films of each nature.
+
+    With `schedules`, there is an arm of rising clips of a film, and one of a falling weight of the other films.
+    """
 
     clips_per_film: tuple[Annotated[int, Field(ge=2)], ...] = ()
     cross_film_weights: tuple[Annotated[float, Field(ge=0, le=1)], ...] = ()
     positives_within_seconds: tuple[float, ...] = ()
     widest_window_seconds: tuple[float, ...] = ()
+    schedules: bool = False
     mark_strengths: tuple[Annotated[float, Field(ge=0, le=1)], ...] = ()
     concepts_per_film: tuple[Annotated[int, Field(ge=2, le=len(CONCEPTS))], ...] = ()
     recurrences: tuple[Recurrence, ...] = ()
@@ -75,7 +79,7 @@ class Scale(Config):
                     f"a batch of {batch:g} clips must be whole films of {self.pair_clips_per_film} clips each and "
                     f"{steps:g} steps a whole number; give other batch_factors"
                 )
-        largest = max(1, *self.ranges.batch_factors) * self.batch_clips
+        largest = max((1, *self.ranges.batch_factors)) * self.batch_clips
         if self.films < largest:
             raise ValueError(f"a batch of {largest:g} clips of as many films needs so many films, got {self.films}")
         return self

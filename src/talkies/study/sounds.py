@@ -67,7 +67,7 @@ def measure_sounds(sounds: Sounds, run: Path, step: int) -> dict[str, float]:
     untrained = untrained_of_run(run, protocol)
     arms = [trained, *([untrained] if untrained else []), Statistics(trained.look, trained.transforms.audio)]
     result = transfer(sounds.data, arms, protocol)
-    found = {"sounds_accuracy": result.metrics["audio_accuracy"].mean}
+    found = {"sounds_accuracy": result.metrics["accuracy"].mean}
     for name, metrics in result.baselines.items():
-        found[f"sounds_accuracy_{name}"] = metrics["audio_accuracy"].mean
+        found[f"sounds_accuracy_{name}"] = metrics["accuracy"].mean
     return found

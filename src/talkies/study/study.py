@@ -23,6 +23,7 @@ from talkies.study.results import StudyResults, compared, summarised, write_resu
 from talkies.study.scale import Scale
 from talkies.study.sounds import Sounds
 from talkies.training import resolve
+from talkies.training.devices import check_devices
 
 OnProgress = Callable[[str, int, int, str], None]
 _TOOLS = ("talkies", "torch", "av", "scikit-learn", "numpy")
@@ -58,6 +59,8 @@ def run_study(
     recordings = recorded.recordings() if recorded else ()
     arms, natures = arms_of(scale, bool(recordings)), natures_of(scale, bool(recordings))
     workers = workers or cores()
+    for arm in arms:  # before hours of films are made
+        check_devices(resolve(scale.recipe, [*scale.set, *arm.sets]))
     with _folder(out, Asked(scale=scale, sounds=str(recorded.root) if recorded else None), resume):
         for place, nature in enumerate(natures.values()):
             note = partial(_film_is_there, tell, place, len(natures), nature.name)
@@ -127,7 +130,7 @@ def _folder(out: Path, asked: Asked, resume: bool) -> Iterator[None]:
     if resume and read_json(path, Asked, "a study") != asked:
         raise UsageError(f"{out} was begun with another scale or other sounds; give the same, or name a new folder")
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        (out / "cells").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{out} cannot be made a folder ({cause_of(error)}); name another") from error
     with (out / "study.lock").open("w") as lock:

@@ -1,0 +1,97 @@
+"""The scales that are shipped, and the arms that they make."""
+
+from pathlib import Path
+
+import pytest
+from little_study import little, tones
+
+from talkies.core import ConfigError, UsageError
+from talkies.study import read_scale, scale_names
+from talkies.study.arms import arms_of, natures_of
+from talkies.study.sounds import Sounds
+from talkies.training import resolve
+
+
+def test_three_scales_are_shipped() -> None:
+    assert scale_names() == ["gpu", "medium", "small"]
+
+
+@pytest.mark.parametrize("name", ["gpu", "medium", "small"])
+def test_every_arm_is_a_recipe_that_sees_as_many_clips_of_films_that_have_them(name: str) -> None:
+    scale = read_scale(name)
+    natures, arms = natures_of(scale, recorded=True), arms_of(scale, recorded=True)
+    assert len({arm.name for arm in arms}) == len(arms)
+    for arm in arms:
+        config = resolve(scale.recipe, [*scale.set, *arm.sets])
+        assert arm.nature in natures
+        assert config.sampling.batch_clips * arm.steps == scale.batch_clips * scale.steps
+        shape = config.clip.on(scale.profile.fps)
+        clip_seconds = shape.window_frames / scale.profile.fps + config.sampling.least_gap_seconds
+        longest = max(config.sampling.clip_counts) * clip_seconds
+        assert longest <= (config.sampling.widest_window_seconds or scale.synth.seconds)
+        assert config.sampling.films_per_batch <= scale.films
+    assert arms[0].name == "random"
+    assert {arm.seeds for arm in arms[:2]} == {scale.pair_seeds}
+    assert scale.pair_seeds >= 5
+    assert scale.seeds >= 3
+
+
+@pytest.mark.parametrize("name", ["gpu", "medium", "small"])
+def test_the_whole_range_of_clips_of_a_film_is_gone_through(name: str) -> None:
+    scale = read_scale(name)
+    arms = [arm for arm in arms_of(scale, recorded=False) if arm.axis == "sampling" and len(arm.sets) == 3]
+    assert {1, 2, 8, scale.batch_clips} <= {arm.clips_per_film for arm in arms}
+    at_two = {arm.cross_film_weight for arm in arms if arm.clips_per_film == 2}
+    assert at_two == set(scale.ranges.cross_film_weights)
+
+
+def test_gpu_is_of_hundreds_of_films_and_the_large_encoder_one_arm_at_a_time() -> None:
+    scale = read_scale("gpu")
+    assert (scale.recipe, scale.side_by_side) == ("r2plus1d18", 1)
+    assert scale.films >= 200
+    assert resolve(scale.recipe, scale.set).training.checkpoint_every <= 500
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"judged_at": [1.0, 0.5]}, "must rise and end with 1"),
+        ({"pair_clips_per_film": 3}, "must divide the batch's 4 clips, got 3"),
+        ({"ranges": {"batch_factors": [0.3]}}, "give other batch_factors"),
+        ({"films": 2}, "a batch of 4 clips of as many films needs so many films, got 2"),
+        ({"steps": 0}, "steps"),
+        ({"colour": 1}, "colour"),
+    ],
+)
+def test_a_scale_that_cannot_be_is_refused(changes: dict[str, object], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        little(**changes)
+
+
+def test_seeds_that_are_told_are_taken() -> None:
+    scale = read_scale("small", 7)
+    assert (scale.pair_seeds, scale.seeds) == (7, 3)
+    assert (read_scale("small", 2).pair_seeds, read_scale("small", 2).seeds) == (2, 2)
+
+
+def test_films_hear_some_recordings_and_the_test_the_others(tmp_path: Path) -> None:
+    sounds = Sounds(tones(tmp_path))
+    data = sounds.data
+    split = data.splits[0]
+    heard = {path for of_class in sounds.recordings() for path in of_class}
+    held = {str(data.path_of(number).absolute()) for number in split.test}
+    assert len(sounds.recordings()) == 3
+    assert all(sounds.recordings())
+    assert not heard & held
+    assert len(heard | held) == 15
+    with pytest.raises(UsageError, match="1 classes of sounds, and films can have 2 to 16"):
+        _ = Sounds(tones(tmp_path / "alone", classes=1)).data
+
+
+def test_films_of_esc10_are_of_three_folds_and_the_test_of_two(real_data: Path) -> None:
+    data = Sounds(real_data / "esc10").data
+    folds = [
+        {data.examples[n].path.split("/")[1][0] for n in part} for part in (data.splits[0].train, data.splits[0].test)
+    ]
+    assert folds == [{"1", "2", "3"}, {"4", "5"}]
+    assert [len(part) for part in (data.splits[0].train, data.splits[0].test)] == [240, 160]
