@@ -87,7 +87,7 @@ def test_the_document_has_the_keys_that_are_written_down(results: StudyResults) 
     example = json.loads(written.split("## `talkies study`\n")[1].split("```json\n")[1].split("```")[0])
     document = study_document(results)
     assert document.keys() == example.keys()
-    for part in ("arms", "cells", "summaries", "comparisons"):
+    for part in ("arms", "cells", "summaries", "comparisons", "changes"):
         assert {frozenset(record) for record in document[part]} == {frozenset(example[part][0])}
     assert {frozenset(judged) for cell in document["cells"] for judged in cell["judged"]} == {
         frozenset(example["cells"][0]["judged"][0])

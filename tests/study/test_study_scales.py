@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from little_study import little, tones
+from little_study import SMALL_FILMS, little, tones
 
 from talkies.core import ConfigError, UsageError
-from talkies.study import read_scale, scale_names
+from talkies.study import read_scale, run_study, scale_names
 from talkies.study.arms import arms_of, natures_of
 from talkies.study.sounds import Sounds
 from talkies.training import resolve
@@ -39,7 +39,7 @@ def test_every_arm_is_a_recipe_that_sees_as_many_clips_of_films_that_have_them(n
 @pytest.mark.parametrize("name", ["gpu", "medium", "small"])
 def test_the_whole_range_of_clips_of_a_film_is_gone_through(name: str) -> None:
     scale = read_scale(name)
-    arms = [arm for arm in arms_of(scale, recorded=False) if arm.axis == "sampling" and len(arm.sets) == 3]
+    arms = [arm for arm in arms_of(scale, recorded=False) if arm.grid]
     assert {1, 2, 8, scale.batch_clips} <= {arm.clips_per_film for arm in arms}
     at_two = {arm.cross_film_weight for arm in arms if arm.clips_per_film == 2}
     assert at_two == set(scale.ranges.cross_film_weights)
@@ -58,6 +58,9 @@ def test_gpu_is_of_hundreds_of_films_and_the_large_encoder_one_arm_at_a_time() -
         ({"judged_at": [1.0, 0.5]}, "must rise and end with 1"),
         ({"pair_clips_per_film": 3}, "must divide the batch's 4 clips, got 3"),
         ({"ranges": {"batch_factors": [0.3]}}, "give other batch_factors"),
+        ({"ranges": {"batch_factors": [1.0]}}, "batch_factors must name each value once"),
+        ({"ranges": {"mark_strengths": [0.0, 0.0]}}, "mark_strengths must name each value once"),
+        ({"ranges": {"recurrences": [{"places": 4, "characters": 3}]}}, "not that of the films of the pair"),
         ({"films": 2}, "a batch of 4 clips of as many films needs so many films, got 2"),
         ({"steps": 0}, "steps"),
         ({"colour": 1}, "colour"),
@@ -66,6 +69,27 @@ def test_gpu_is_of_hundreds_of_films_and_the_large_encoder_one_arm_at_a_time() -
 def test_a_scale_that_cannot_be_is_refused(changes: dict[str, object], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         little(**changes)
+
+
+def test_films_too_short_for_an_arm_are_told_before_any_is_made(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="arm k4-w0 takes 4 clips of a film, 4 s, from 3 s; give the scale longer"):
+        run_study(tmp_path / "out", little(synth=SMALL_FILMS | {"seconds": 3.0}, ranges={"clips_per_film": [4]}))
+    assert not (tmp_path / "out").exists()
+
+
+def test_few_concepts_in_a_film_are_measured_where_all_are() -> None:
+    natures = natures_of(read_scale("small"), recorded=True)
+    elsewhere = {name: nature.judged_on for name, nature in natures.items() if nature.judged_on}
+    assert elsewhere == {"concepts-2": "plain"}
+
+
+def test_the_page_says_how_many_models_a_scale_has() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "study.md").read_text(encoding="utf-8")
+    for name in scale_names():
+        scale = read_scale(name)
+        counts = [sum(arm.seeds for arm in arms_of(scale, recorded)) for recorded in (False, True)]
+        row = next(line for line in page.splitlines() if line.startswith(f"| `{name}`"))
+        assert f"| {counts[0]}, with `--sounds` {counts[1]} |" in row
 
 
 def test_seeds_that_are_told_are_taken() -> None:

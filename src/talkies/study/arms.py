@@ -13,11 +13,15 @@ PLAIN = "plain"
 
 @dataclass(frozen=True, slots=True)
 class Nature:
-    """Films of one kind: `changes` of the scale's synthetic films; `recorded` if their concepts sound recorded."""
+    """Films of one kind: `changes` of the scale's synthetic films; `recorded` if their concepts sound recorded.
+
+    `judged_on` are the films on which models of this nature are measured, if not on unseen ones of their own.
+    """
 
     name: str
     changes: dict[str, Any] = field(default_factory=dict)
     recorded: bool = False
+    judged_on: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,7 @@ class Arm:
     """One way of training: `sets` of the recipe on films of a nature, for each of `seeds` seeds.
 
     `axis` is what the arm varies and `at` where it lies on it; `pair` says which of the compared pair it is, if any.
+    Arms of the `grid` differ in their clips of a film and the other films' weight alone.
     """
 
     name: str
@@ -36,6 +41,7 @@ class Arm:
     seeds: int
     at: float | None = None
     pair: Literal["random", "within"] | None = None
+    grid: bool = False
     clips_per_film: int = 1
     cross_film_weight: float = 1.0
 
@@ -45,7 +51,9 @@ def natures_of(scale: Scale, recorded: bool) -> dict[str, Nature]:
     ranges = scale.ranges
     natures = [Nature(PLAIN)]
     natures += [Nature(f"marks-{strength:g}", {"mark_strength": strength}) for strength in ranges.mark_strengths]
-    natures += [Nature(f"concepts-{some}", {"concepts_per_film": some}) for some in ranges.concepts_per_film]
+    natures += [  # measured where all concepts are: with few in a film, a probe would meet some that it never learnt
+        Nature(f"concepts-{some}", {"concepts_per_film": some}, judged_on=PLAIN) for some in ranges.concepts_per_film
+    ]
     natures += [
         Nature(f"places-{each.places}-characters-{each.characters}", each.model_dump()) for each in ranges.recurrences
     ]
@@ -82,6 +90,7 @@ def _pair(
             seeds=seeds,
             at=at,
             pair=pair,  # type: ignore[arg-type]
+            grid=axis == "sampling",
             clips_per_film=clips,
             cross_film_weight=cross,
         )
@@ -99,8 +108,18 @@ def _sampling(scale: Scale) -> Iterator[Arm]:
     batch, k, weight = scale.batch_clips, scale.pair_clips_per_film, scale.pair_cross_film_weight
 
     def arm(name: str, words: str, clips: int, cross: float, *more: str) -> Arm:
-        sets = (*_sets(batch, clips, cross), *more)
-        return Arm(name, "sampling", words, PLAIN, sets, scale.steps, scale.seeds, None, None, clips, cross)
+        return Arm(
+            name=name,
+            axis="sampling",
+            words=words,
+            nature=PLAIN,
+            sets=(*_sets(batch, clips, cross), *more),
+            steps=scale.steps,
+            seeds=scale.seeds,
+            grid=not more,
+            clips_per_film=clips,
+            cross_film_weight=cross,
+        )
 
     for clips in scale.ranges.clips_per_film:
         for cross in scale.ranges.cross_film_weights if clips < batch else (0.0,):

@@ -62,7 +62,7 @@ class Cell:
     arm: Arm
     seed: int
     scale: Scale
-    root: Path
+    films: FilmsOfNature
     sounds: Sounds | None
     threads: int
 
@@ -74,7 +74,12 @@ class Cell:
     @property
     def path(self) -> Path:
         """Where its result lies."""
-        return self.root / "cells" / f"{self.name}.json"
+        return self.films.root / "cells" / f"{self.name}.json"
+
+    @property
+    def run(self) -> Path:
+        """The folder of its run, until it is measured."""
+        return self.films.root / "runs" / self.name
 
     @property
     def config(self) -> RunConfig:
@@ -88,8 +93,7 @@ class Cell:
     @property
     def fingerprint(self) -> str:
         """What tells a cell that was asked for otherwise: its recipe, its films, its steps, the sounds."""
-        films = FilmsOfNature(self.root, self.arm.nature).fingerprint
-        asked = f"{self.config.model_dump_json()} {films} {self.judged_steps} {self.sounds}"
+        asked = f"{self.config.model_dump_json()} {self.films.fingerprint} {self.judged_steps} {self.sounds}"
         return hashlib.blake2b(asked.encode(), digest_size=8).hexdigest()
 
     @property
@@ -99,11 +103,14 @@ class Cell:
 
 
 def known(cell: Cell) -> CellResult | None:
-    """Return the result of a cell if it is there and was asked for alike."""
+    """Return the result of a cell if it is there and was asked for alike; what is left of its run is removed then."""
     if not cell.path.is_file():
         return None
     result = read_json(cell.path, CellResult, "a cell of a study")
-    return result if result.fingerprint == cell.fingerprint else None
+    if result.fingerprint != cell.fingerprint:
+        return None
+    shutil.rmtree(cell.run, ignore_errors=True)
+    return result
 
 
 def run_cell(cell: Cell) -> CellResult:
@@ -112,8 +119,8 @@ def run_cell(cell: Cell) -> CellResult:
     Raises:
         TalkiesError: as `pretrain`.
     """
+    films, run = cell.films, cell.run
     torch.set_num_threads(cell.threads)
-    films, run = FilmsOfNature(cell.root, cell.arm.nature), cell.root / "runs" / cell.name
     if RunFolder(run).exists() and not RunFolder(run).checkpoints():
         shutil.rmtree(run)
     pretrain(films.library, cell.config, run, resume=RunFolder(run).exists())

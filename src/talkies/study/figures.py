@@ -19,12 +19,12 @@ _STYLE: dict[Any, Any] = {"font.size": 12, "svg.hashsalt": "talkies", "axes.titl
 TOWERS = (("concept_video", "pictures"), ("concept_audio", "sound"))
 _SIDES = (("random", RANDOM_COLOUR, "s", "random films"), ("within", WITHIN_COLOUR, "o", "within films"))
 _PAIR_NAMES = {
-    "marks": "strength of the films' marks (0: none, 1: strong)",
+    "marks": "strength of marks (0: none)",
     "diversity": "concepts in a film",
-    "recurrence": "places in a film (1: all in one place)",
+    "recurrence": "places in a film, with characters",
     "batch": "clips in a batch",
 }
-_CONCEPTS = "concept told (% of clips of unseen films)"
+_CONCEPTS = "concept told (% of unseen clips)"
 
 
 def pair_figure(results: StudyResults) -> Figure | None:
@@ -60,7 +60,7 @@ def pair_figure(results: StudyResults) -> Figure | None:
 
 def grid_figure(results: StudyResults) -> Figure | None:
     """Concepts told, by clips of a film in a batch, a line for each weight of the other films."""
-    arms = [arm for arm in results.arms if arm["axis"] == "sampling" and arm["clips_per_film"] > 1 and _is_grid(arm)]
+    arms = [arm for arm in results.arms if arm["grid"] and arm["clips_per_film"] > 1]
     weights = sorted({arm["cross_film_weight"] for arm in arms}, reverse=True)
     if len(arms) < 3:
         return None
@@ -152,18 +152,22 @@ def length_figure(results: StudyResults) -> Figure | None:
 
 def losses_figure(results: StudyResults) -> Figure | None:
     """The two terms of the loss as training goes on: which clip of the film, and which film."""
-    terms = (("loss_within_film", "which clip of its film"), ("loss_which_film", "which film"))
+    k, batch = results.scale.pair_clips_per_film, results.scale.batch_clips
+    terms = (  # with how many candidates either of the pair has
+        ("loss_within_film", "which clip of its film", (1, k)),
+        ("loss_which_film", "which film", (batch, batch // k)),
+    )
     figure, panels = _panels(2, (8.4, 4.0))
-    for axes, (curve, words) in zip(panels, terms, strict=True):
-        for name, (_, colour, _, label) in zip(plain_pair(results), _SIDES, strict=True):
+    for axes, (curve, words, candidates) in zip(panels, terms, strict=True):
+        for name, (_, colour, _, label), count in zip(plain_pair(results), _SIDES, candidates, strict=True):
             cells = [cell.curves[curve] for cell in results.cells if cell.arm == name and curve in cell.curves]
-            if cells:
-                rows_ST = np.array([each.values for each in cells])
+            if cells and count > 1:
+                rows_ST = np.array([each.values for each in cells]) / np.log(count)
                 axes.plot(cells[0].steps, rows_ST.mean(0), color=colour, label=label)
                 axes.fill_between(cells[0].steps, rows_ST.min(0), rows_ST.max(0), color=colour, alpha=0.25, lw=0)
-        axes.set(title=words, xlabel="step")
-        axes.set_ylim(0, None)
-    return _shared(figure, panels, "loss (nats)")
+        axes.axhline(1, color=GREY, linestyle="--", label="a guess")
+        axes.set(title=words, xlabel="step", ylim=(0, 1.25))
+    return _shared(figure, panels, "loss (1: that of a guess)")
 
 
 def shortcut_figure(results: StudyResults) -> Figure | None:
@@ -255,8 +259,10 @@ def _shared(figure: Figure, panels: Sequence[Axes], ylabel: str) -> Figure:
         if "%" in ylabel:
             axes.set_ylim(0, 102)
         _plain(axes, "y")
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", frameon=False, ncols=3)
+    named: dict[str, Any] = {}
+    for axes in panels:
+        named |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend([*named.values()], [*named], loc="outside lower center", frameon=False, ncols=3)
     return figure
 
 
@@ -264,7 +270,8 @@ def _line(
     axes: Axes, points: Sequence[tuple[float, Summary | None]], colour: str, mark: str, label: str, shift: float = 1.0
 ) -> None:
     """Draw a line through summaries, each with its interval; `shift` sets lines that would hide one another apart."""
-    there = sorted((place * shift, summary) for place, summary in points if summary is not None)
+    shown = [(place * shift, summary) for place, summary in points if summary is not None]
+    there = sorted(shown, key=lambda point: point[0])
     means = [100 * summary.mean for _, summary in there]
     low = [100 * (summary.mean - (summary.mean if summary.low is None else summary.low)) for _, summary in there]
     high = [100 * ((summary.mean if summary.high is None else summary.high) - summary.mean) for _, summary in there]
@@ -295,8 +302,3 @@ def _once(label: str, place: int) -> str | None:
 
 def _mean(summary: Summary | None) -> float:
     return summary.mean if summary else 0.0
-
-
-def _is_grid(arm: dict[str, Any]) -> bool:
-    """Return whether an arm differs from others in its clips of a film and their weight alone."""
-    return len(arm["sets"]) == 3

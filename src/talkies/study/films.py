@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from talkies.clips import ClipSource, film_windows, sequential_batches
-from talkies.core import ClipBatch, ClipRequest, ClipShape, hash_of_file
+from talkies.core import ClipBatch, ClipRequest, ClipShape, WorkError, hash_of_file
 from talkies.embedding import ClipEncoder, encode_all
 from talkies.evaluation.films import EncodedFilm
 from talkies.ingest import ingest
@@ -24,6 +24,12 @@ class FilmsOfNature:
 
     root: Path
     nature: str
+    judged_on: str
+
+    @classmethod
+    def of(cls, root: Path, nature: Nature) -> "FilmsOfNature":
+        """Return where the films of a nature lie, and those it is judged on."""
+        return cls(root, nature.name, nature.judged_on or nature.name)
 
     @property
     def folder(self) -> Path:
@@ -33,7 +39,7 @@ class FilmsOfNature:
     @property
     def unseen(self) -> Path:
         """The rendered films that no model is trained on, with their truth."""
-        return self.folder / "unseen"
+        return self.root / "films" / self.judged_on / "unseen"
 
     @property
     def library(self) -> Path:
@@ -43,12 +49,12 @@ class FilmsOfNature:
     @property
     def unseen_library(self) -> Path:
         """The library of the unseen films."""
-        return self.folder / "unseen-library"
+        return self.root / "films" / self.judged_on / "unseen-library"
 
     @property
     def fingerprint(self) -> str:
         """What tells these films from any others: the hashes of their scripts."""
-        return " ".join(hash_of_file(self.folder / side / "truth.json") for side in ("seen", "unseen"))
+        return " ".join(hash_of_file(side / "truth.json") for side in (self.folder / "seen", self.unseen))
 
 
 def make_films(
@@ -61,16 +67,21 @@ def make_films(
         MediaError: if a recording cannot be read.
         WorkError: if a film cannot be made.
     """
-    films, config = FilmsOfNature(root, nature.name), scale.synth.model_copy(update=nature.changes)
+    films, config = FilmsOfNature.of(root, nature), scale.synth.model_copy(update=nature.changes)
     sounds = recordings if nature.recorded else ()
     if sounds:
         config = config.model_copy(update={"concepts_per_film": min(config.concepts_per_film, len(sounds))})
-    for side, count, seed in (("seen", scale.films, _SEEN_SEED), ("unseen", scale.unseen_films, _UNSEEN_SEED)):
-        render_films(
-            films.folder / side, count, config, seed, workers, lambda path: on_film(path.name), recordings=sounds
-        )
-    for side, library in (("seen", films.library), ("unseen", films.unseen_library)):
-        ingest([films.folder / side], library, workers, profile=scale.profile)
+    sides = [(films.folder / "seen", films.library, scale.films, _SEEN_SEED)]
+    if nature.judged_on is None:
+        sides.append((films.unseen, films.unseen_library, scale.unseen_films, _UNSEEN_SEED))
+    for folder, library, count, seed in sides:
+        render_films(folder, count, config, seed, workers, lambda path: on_film(path.name), recordings=sounds)
+        usable = ingest([folder], library, workers, profile=scale.profile).library.usable_films()
+        if len(usable) != count:
+            raise WorkError(
+                f"of the {count} films in {folder} {len(usable)} can be used (see talkies films --library {library}); "
+                f"remove {library}, make room, and go on with --resume"
+            )
 
 
 def unseen_films(encoder: ClipEncoder, films: FilmsOfNature) -> list[EncodedFilm]:
@@ -81,7 +92,7 @@ def unseen_films(encoder: ClipEncoder, films: FilmsOfNature) -> list[EncodedFilm
     ]
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=1)  # arms come nature by nature
 def _read(library: Path, shape: ClipShape) -> tuple[tuple[str, tuple[ClipRequest, ...], tuple[ClipBatch, ...]], ...]:
     opened, read = Library.open(library), []
     source = ClipSource(opened, shape)

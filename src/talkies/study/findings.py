@@ -1,10 +1,12 @@
 """What a study's numbers say, in sentences by rule: each number is a line of `results.json`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from talkies.embedding.metric import Metric
 from talkies.study.arms import PLAIN
-from talkies.study.results import UNTRAINED, Comparison, StudyResults, plain_pair
+from talkies.study.results import UNTRAINED, Comparison, StudyResults, Summary, plain_pair
 
 TOWERS = (("concept_video", "pictures"), ("concept_audio", "sound"))
 
@@ -39,11 +41,12 @@ def _claim(results: StudyResults) -> Iterator[Finding]:
     k, batch = results.scale.pair_clips_per_film, results.scale.batch_clips
     won = [words for measure, words in TOWERS if _sure(results.comparison(within, measure)) > 0]
     verdict = {2: "The claim holds here, for both encoders.", 1: f"The claim holds here for {''.join(won[:1])} alone."}
+    scale = results.scale
     sentences: list[Sentence] = [
         (
-            f"Films with strong marks, batches of {batch} clips, the same number of clips seen by all, "
-            f"{results.scale.pair_seeds} seeds. Random films: every clip of another film. Within films: {k} clips of "
-            f"each, and the other films' clips weigh {results.scale.pair_cross_film_weight:g}.",
+            f"Films with marks of strength {scale.synth.mark_strength:g} (1: as strong as they come), batches of "
+            f"{batch} clips, as many clips seen by all, {scale.pair_seeds} seeds. Random films: every clip of another "
+            f"film. Within films: {k} clips of each, and those of other films weigh {scale.pair_cross_film_weight:g}.",
         )
     ]
     sentences += [
@@ -60,19 +63,24 @@ def _claim(results: StudyResults) -> Iterator[Finding]:
 
 def _shortcut(results: StudyResults) -> Iterator[Finding]:
     random, within = plain_pair(results)
-    sentences = tuple(
-        (
-            f"From {words}, the film is told of ", _of(random, measure), " of the clips with random films, of ",
-            _of(within, measure), " within films: ", _more(within, measure), ".",
-        )
-        for measure, words in (("film_video", "pictures"), ("film_audio", "sound"))
-    )  # fmt: skip
-    told = [_sure(results.comparison(within, measure)) for measure in ("film_video", "film_audio")]
-    less = "Within films, the encoders know less of the film itself: the shortcut is not worth learning."
-    same = (
-        "How well the film is told does not fall in both encoders: what is left out of the loss is not all forgotten."
-    )
-    yield Finding("What is not learnt: the film", (*sentences, (less if max(told) < 0 else same,)), "shortcut")
+    sentences: list[Sentence] = []
+    for measure, words in (("film_video", "pictures"), ("film_audio", "sound")):
+        before, after, other = (results.summary(name, measure) for name in (f"{UNTRAINED}-{PLAIN}", random, within))
+        sentences.append(
+            (
+                f"From {words}, the film is told of ", _of(f"{UNTRAINED}-{PLAIN}", measure), " of the clips before "
+                "training, of ", _of(random, measure), " with random films, of ", _of(within, measure),
+                " within films: ", _more(within, measure), f". {_film_told(before, after, other)}",
+            )
+        )  # fmt: skip
+    yield Finding("What becomes of the film itself", tuple(sentences), "shortcut")
+
+
+def _film_told(before: Summary | None, random: Summary | None, within: Summary | None) -> str:
+    """Return what training did to how well the film is told, where intervals do not overlap."""
+    told = {1: "teach", 0: "hardly change", -1: "take away"}
+    first, second = (told[_apart(after, before)] for after in (random, within))
+    return f"Random films {first} it, negatives within films {second} it."
 
 
 def _marks(results: StudyResults) -> Iterator[Finding]:
@@ -88,44 +96,66 @@ def _marks(results: StudyResults) -> Iterator[Finding]:
         told += [_more(own, measure), f" with marks of strength {results.scale.synth.mark_strength:g}."]
         sentences.append(tuple(told))
         without, full = results.comparison(least["name"], measure), results.comparison(own, measure)
-        if without and full and least["at"] == 0 and _sure(full) > 0:
-            sentences.append((f"Without marks it {_fate(without, full)}.",))
+        change = results.change(least["name"], measure)
+        if without and full and change and least["at"] == 0 and _sure(full) > 0:
+            line = Line(change.id)
+            sentences.append(
+                (f"Without marks it {_fate(without, full, change)}: seed by seed it changes by ", line, ".")
+            )
     yield Finding("Where films bear no marks: the control", tuple(sentences), "marks")
 
 
-def _fate(without: Comparison, full: Comparison) -> str:
+def _fate(without: Comparison, full: Comparison, change: Comparison) -> str:
     """Return what becomes of an advantage."""
-    sure = _sure(without)
-    if sure == 0:
-        return "vanishes: the interval holds 0"
-    if sure < 0:
-        return "turns round: random films are the better there"
-    return "shrinks to less than half" if without.mean < full.mean / 2 else "stays: the theory does not explain that"
+    if _sure(without) < 0:
+        return "turns round, random films are the better there"
+    if without.high is not None and _sure(without) == 0 and without.high < full.mean / 2:
+        return "vanishes"
+    if _sure(change) < 0:
+        return "shrinks"
+    return "cannot be told to change" if _sure(change) == 0 else "grows"
 
 
 def _grid(results: StudyResults) -> Iterator[Finding]:
-    arms = [arm for arm in results.arms if arm["axis"] == "sampling" and len(arm["sets"]) == 3]
+    arms = [arm for arm in results.arms if arm["grid"]]
     if len(arms) < 4:
         return
     sentences: list[Sentence] = []
     for measure, words in TOWERS:
-        best = max(arms, key=lambda arm: _mean(results, arm["name"], measure))
-        worst = min(arms, key=lambda arm: _mean(results, arm["name"], measure))
+        ranked = sorted(arms, key=lambda arm: -mean_of_common(results, arm["name"], measure))
+        best, next_best, worst = ranked[0], ranked[1], ranked[-1]
+        ties = [arm for arm in ranked[1:] if not _is_better(results, best["name"], arm["name"], measure)]
+        also = (
+            f"; it is not surely better than {_listed(ties)}"
+            if ties
+            else f", surely better than {_described(next_best)}"
+        )
         sentences.append(
             (
-                f"From {words}, best with {_described(best)}: ", _of(best["name"], measure), "; worst with "
-                f"{_described(worst)}: ", _of(worst["name"], measure), ".",
+                f"From {words}, most is told with {_described(best)}: ", _of(best["name"], measure), f"{also}. Least "
+                f"with {_described(worst)}: ", _of(worst["name"], measure), ".",
             )
         )  # fmt: skip
     yield Finding("How many clips of a film, and what the other films weigh", tuple(sentences), "grid")
 
 
-def _described(arm: dict[str, object]) -> str:
+def _listed(arms: Sequence[dict[str, Any]]) -> str:
+    return "; ".join(_described(arm) for arm in arms)
+
+
+def _is_better(results: StudyResults, one: str, other: str, measure: str) -> bool:
+    """Return whether one arm's measure is surely larger than another's, on the seeds that both have."""
+    first, second = (seeds_of(results, name, measure) for name in (one, other))
+    found = Metric.of([first[seed] - second[seed] for seed in sorted(first.keys() & second.keys())])
+    return found.low is not None and found.low > 0
+
+
+def _described(arm: dict[str, Any]) -> str:
     return "random films" if arm["pair"] == "random" else str(arm["words"])
 
 
 def _policies(results: StudyResults) -> Iterator[Finding]:
-    others = [arm for arm in results.arms if arm["axis"] == "sampling" and len(arm["sets"]) > 3]
+    others = [arm for arm in results.arms if arm["axis"] == "sampling" and not arm["grid"]]
     sentences = tuple(
         (
             f"{str(arm['words'])[0].upper()}{str(arm['words'])[1:]}: from pictures ", _of(arm["name"], "concept_video"),
@@ -148,8 +178,9 @@ def _diversity(results: StudyResults) -> Iterator[Finding]:
         name, alike = arm["name"], next(within for _, within in pairs if within["at"] == arm["at"])
         sentences.append(
             (
-                f"With all {arm['clips_per_film']} clips of one film and {arm['at']:g} concepts in it, one negative in "
-                f"{arm['at']:g} is the same thing: the concept is told of ", _of(name, "concept_video"),
+                f"All are measured on films of all concepts. With all {arm['clips_per_film']} clips of one film and "
+                f"{arm['at']:g} concepts in it, one negative in {arm['at']:g} is the same thing: concepts are told of ",
+                _of(name, "concept_video"),
                 " from pictures and ", _of(name, "concept_audio"), " from sound; with fewer clips of more films of ",
                 _of(alike["name"], "concept_video"), " and ", _of(alike["name"], "concept_audio"), ".",
             )
@@ -159,14 +190,15 @@ def _diversity(results: StudyResults) -> Iterator[Finding]:
 
 def _recurrence(results: StudyResults) -> Iterator[Finding]:
     if results.of_pair("recurrence"):
-        sentences = _advantages(results, "recurrence", "with {at:g} places in a film")
+        sentences = _advantages(results, "recurrence", "with {nature}")
         yield Finding("How often places and characters come back", tuple(sentences), "recurrence")
 
 
 def _batch(results: StudyResults) -> Iterator[Finding]:
     if results.of_pair("batch"):
-        sentences = _advantages(results, "batch", "with {at:g} clips in a batch")
-        yield Finding("Smaller batches, as many clips seen", tuple(sentences), "batch")
+        same: Sentence = ("As many clips seen, in more or fewer steps; the learning rate is that of the recipe.",)
+        sentences = (*_advantages(results, "batch", "with {at:g} clips in a batch"), same)
+        yield Finding("Batches of another size", sentences, "batch")
 
 
 def _advantages(results: StudyResults, axis: str, where: str) -> Iterator[Sentence]:
@@ -174,7 +206,8 @@ def _advantages(results: StudyResults, axis: str, where: str) -> Iterator[Senten
     for measure, words in TOWERS:
         told: list[str | Line] = [f"From {words}, the advantage of negatives within films is "]
         for _, within in results.of_pair(axis):
-            told += [_more(within["name"], measure), f" {where.format(at=within['at'])}, "]
+            words_of = where.format(at=within["at"], nature=within["nature"].replace("-", " "))
+            told += [_more(within["name"], measure), f" {words_of}, "]
         yield (*told, _more(own, measure), " on the films of the pair.")
 
 
@@ -215,7 +248,8 @@ def _sounds(results: StudyResults) -> Iterator[Finding]:
             (
                 "On the unseen films themselves, the class is told from sound of ", _of(name, "concept_audio"),
                 " within films and of ", _of(other, "concept_audio"), " with random films; from pictures of ",
-                _of(name, "concept_video"), " and ", _of(other, "concept_video"), ".",
+                _of(name, "concept_video"), " and ", _of(other, "concept_video"), ". (Those films hold recordings that "
+                "the training films held too.)",
             ),
         )  # fmt: skip
         yield Finding("Real sound", sentences, "sounds")
@@ -229,9 +263,23 @@ def _more(arm: str, measure: str) -> Line:
     return Line(f"comparisons:{arm}:{measure}")
 
 
-def _mean(results: StudyResults, arm: str, measure: str) -> float:
-    summary = results.summary(arm, measure)
-    return summary.mean if summary else 0.0
+def seeds_of(results: StudyResults, arm: str, measure: str) -> dict[int, float]:
+    """Return a measure of an arm at its end, by seed."""
+    return {cell.seed: cell.judged[-1].measures[measure] for cell in results.cells if cell.arm == arm}
+
+
+def mean_of_common(results: StudyResults, arm: str, measure: str) -> float:
+    """Return the mean of a measure over the seeds that all arms have."""
+    values = [value for seed, value in seeds_of(results, arm, measure).items() if seed < results.scale.seeds]
+    return sum(values) / len(values)
+
+
+def _apart(one: Summary | None, other: Summary | None) -> int:
+    """Return 1 or -1 if one interval lies wholly above or below another, else 0."""
+    if one is None or other is None or None in (one.low, one.high, other.low, other.high):
+        return 0
+    above = float(one.low or 0) > float(other.high or 0)
+    return 1 if above else -1 if float(one.high or 0) < float(other.low or 0) else 0
 
 
 def _sure(comparison: Comparison | None) -> int:

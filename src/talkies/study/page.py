@@ -21,7 +21,7 @@ _CAPTIONS = {
     "grid": "Mean and 95 % interval over seeds; on the left the usual recipe, one clip of each film.",
     "policies": "Mean and 95 % interval over seeds, sorted by what is told from pictures.",
     "shortcut": "Every model trained on films with strong marks: the film it tells against the concept it tells.",
-    "losses": "Mean over seeds; the band holds all of them.",
+    "losses": "Each term over that of a guess: mean over seeds, in a band of all. Random films give one clip each.",
 }
 _USUAL_CAPTION = "Mean and 95 % interval over seeds."
 

@@ -1,7 +1,7 @@
 """The results of a study: every cell, and what the cells of an arm come to, each number under a name of its own.
 
-A number of the report is `summaries:<arm>:<measure>` or `comparisons:<pair>:<measure>`, the `id` of one line of
-`results.json`.
+A number of the report is `summaries:<arm>:<measure>`, `comparisons:<arm>:<measure>` or `changes:<arm>:<measure>`, the
+`id` of one line of `results.json`.
 """
 
 import json
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
-from scipy.stats import ttest_rel
+from scipy.stats import ttest_1samp
 
 from talkies.config import Config
 from talkies.core import write_atomically
@@ -48,6 +48,8 @@ class Comparison(Metric):
 class StudyResults(Config):
     """All that a study came to. `chance` is by the nature of the films and the measure.
 
+    A comparison is of an arm with random films alike; a change is of that difference with the pair's on plain films.
+
     `wall_seconds` are those since the work was last begun; if it was `resumed`, there were others before.
     """
 
@@ -61,6 +63,7 @@ class StudyResults(Config):
     cells: tuple[CellResult, ...]
     summaries: tuple[Summary, ...]
     comparisons: tuple[Comparison, ...]
+    changes: tuple[Comparison, ...]
 
     def summary(self, arm: str, measure: str) -> Summary | None:
         """Return the measure of an arm at its end."""
@@ -71,6 +74,11 @@ class StudyResults(Config):
         """Return how much more an arm's measure is than that of random films alike."""
         wanted = f"comparisons:{arm}:{measure}"
         return next((comparison for comparison in self.comparisons if comparison.id == wanted), None)
+
+    def change(self, arm: str, measure: str) -> Comparison | None:
+        """Return how much larger an arm's advantage over random films is than that of the pair on plain films."""
+        wanted = f"changes:{arm}:{measure}"
+        return next((change for change in self.changes if change.id == wanted), None)
 
     def of_pair(self, axis: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
         """Return the arms (random, within) that were compared along an axis, in the order of where they lie on it."""
@@ -91,7 +99,7 @@ def summarised(arms: Sequence[Arm], cells: Sequence[CellResult]) -> tuple[Summar
         for place, judged in enumerate(own[0].judged):
             of_seeds = [cell.judged[place] for cell in own]
             if judged.step == 0:
-                if arm.pair == "random":
+                if arm.pair == "random" and arm.axis != "batch":
                     found += _summaries(f"{UNTRAINED}-{arm.nature}", of_seeds)
             elif judged.step == arm.steps:
                 found += _summaries(arm.name, of_seeds)
@@ -109,17 +117,38 @@ def _summaries(name: str, of_seeds: Sequence[Judged]) -> Iterator[Summary]:
 
 def compared(arms: Sequence[Arm], cells: Sequence[CellResult]) -> tuple[Comparison, ...]:
     """Return how each arm's measures differ from those of random films of the same nature and batch, seed by seed."""
-    found = []
-    for arm in arms:
+    return tuple(
+        _comparison("comparisons", arm.name, other.name, measure, differences)
+        for arm in arms
+        if (other := _random_alike(arm, arms)) is not None and other.name != arm.name
+        for measure, differences in _differences(arm, other, cells).items()
+    )
+
+
+def changed(arms: Sequence[Arm], cells: Sequence[CellResult]) -> tuple[Comparison, ...]:
+    """Return how the pair's differences on other films, or with other batches, differ from those on plain films."""
+    random, within = arms[:2]
+    plain, found = _differences(within, random, cells), []
+    for arm in arms[2:]:
         other = _random_alike(arm, arms)
-        if other is None or other.name == arm.name:
+        if arm.pair != "within" or other is None:
             continue
-        mine, theirs = ({cell.seed: cell.judged[-1] for cell in cells if cell.arm == a.name} for a in (arm, other))
-        seeds = sorted(mine.keys() & theirs.keys())
-        for measure in mine[seeds[0]].measures:
-            pairs = [(mine[seed].measures[measure], theirs[seed].measures[measure]) for seed in seeds]
-            found.append(_comparison(arm.name, other.name, measure, pairs))
+        for measure, differences in _differences(arm, other, cells).items():
+            if measure in plain:
+                seeds = sorted(differences.keys() & plain[measure].keys())
+                changes = {seed: differences[seed] - plain[measure][seed] for seed in seeds}
+                found.append(_comparison("changes", arm.name, within.name, measure, changes))
     return tuple(found)
+
+
+def _differences(arm: Arm, other: Arm, cells: Sequence[CellResult]) -> dict[str, dict[int, float]]:
+    """Return how much more each measure of an arm is than another's, by the seeds that both have."""
+    mine, theirs = ({cell.seed: cell.judged[-1] for cell in cells if cell.arm == a.name} for a in (arm, other))
+    seeds = sorted(mine.keys() & theirs.keys())
+    return {
+        measure: {seed: mine[seed].measures[measure] - theirs[seed].measures[measure] for seed in seeds}
+        for measure in mine[seeds[0]].measures
+    }
 
 
 def _random_alike(arm: Arm, arms: Sequence[Arm]) -> Arm | None:
@@ -127,12 +156,12 @@ def _random_alike(arm: Arm, arms: Sequence[Arm]) -> Arm | None:
     return alike[0] if alike else None
 
 
-def _comparison(arm: str, other: str, measure: str, pairs: Sequence[tuple[float, float]]) -> Comparison:
-    differences = [one - two for one, two in pairs]
-    metric, p = Metric.of(differences), None
-    if len(pairs) > 1 and metric.sd > 0:
-        p = float(ttest_rel(*zip(*pairs, strict=True)).pvalue)
-    line = f"comparisons:{arm}:{measure}"
+def _comparison(kind: str, arm: str, other: str, measure: str, differences: dict[int, float]) -> Comparison:
+    values = [*differences.values()]
+    metric, p = Metric.of(values), None
+    if len(values) > 1 and metric.sd > 0:
+        p = float(ttest_1samp(values, 0.0).pvalue)  # of differences it is the paired test
+    line = f"{kind}:{arm}:{measure}"
     return Comparison(id=line, arm=arm, against=other, measure=measure, p=p, **metric.model_dump())
 
 

@@ -42,7 +42,7 @@ class Ranges(Config):
 
 class Scale(Config):
     """A study. Every arm sees `batch_clips × steps` clips; the pair of `pair_seeds` is random films against
-    `pair_clips_per_film` clips of a film and `pair_cross_film_weight`, chosen beforehand on other seeds.
+    `pair_clips_per_film` clips of a film and `pair_cross_film_weight`.
 
     `judged_at` are shares of the steps at which a model is measured. `set` changes the recipe. `side_by_side` arms
     train at a time, each with its share of the cores; as many as there are cores if that is not said.
@@ -72,6 +72,10 @@ class Scale(Config):
         for clips in (self.pair_clips_per_film, *self.ranges.clips_per_film):
             if self.batch_clips % clips:
                 raise ValueError(f"clips_per_film must divide the batch's {self.batch_clips} clips, got {clips}")
+        for name, own in self._own.items():
+            values = [*own, *getattr(self.ranges, name)]
+            if any(values.count(value) > 1 for value in values):
+                raise ValueError(f"{name} must name each value once, and not that of the films of the pair ({own})")
         for factor in self.ranges.batch_factors:
             batch, steps = self.batch_clips * factor, self.steps / factor
             if batch % self.pair_clips_per_film or steps % 1:
@@ -83,6 +87,21 @@ class Scale(Config):
         if self.films < largest:
             raise ValueError(f"a batch of {largest:g} clips of as many films needs so many films, got {self.films}")
         return self
+
+    @property
+    def _own(self) -> dict[str, list[object]]:
+        """What the films and batches of the pair are, by the range that goes through others."""
+        synth = self.synth
+        return {
+            "clips_per_film": [],
+            "cross_film_weights": [],
+            "positives_within_seconds": [],
+            "widest_window_seconds": [],
+            "mark_strengths": [synth.mark_strength],
+            "concepts_per_film": [synth.concepts_per_film],
+            "recurrences": [Recurrence(places=synth.places, characters=synth.characters)],
+            "batch_factors": [1.0],
+        }
 
     @property
     def judged_steps(self) -> tuple[int, ...]:

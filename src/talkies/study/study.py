@@ -2,7 +2,7 @@
 
 import fcntl
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
@@ -19,7 +19,7 @@ from talkies.study.cells import Cell, CellResult, known, run_cell
 from talkies.study.films import FilmsOfNature, make_films
 from talkies.study.measure import chances
 from talkies.study.page import write_report
-from talkies.study.results import StudyResults, compared, summarised, write_results
+from talkies.study.results import StudyResults, changed, compared, summarised, write_results
 from talkies.study.scale import Scale
 from talkies.study.sounds import Sounds
 from talkies.training import resolve
@@ -59,25 +59,26 @@ def run_study(
     recordings = recorded.recordings() if recorded else ()
     arms, natures = arms_of(scale, bool(recordings)), natures_of(scale, bool(recordings))
     workers = workers or cores()
-    for arm in arms:  # before hours of films are made
-        check_devices(resolve(scale.recipe, [*scale.set, *arm.sets]))
+    check_arms(scale, arms)
     with _folder(out, Asked(scale=scale, sounds=str(recorded.root) if recorded else None), resume):
         for place, nature in enumerate(natures.values()):
             note = partial(_film_is_there, tell, place, len(natures), nature.name)
             note("")
             make_films(out, nature, scale, recordings, workers, note)
         tell("films", len(natures), len(natures), "")
-        cells = _cells(out, scale, arms, recorded, scale.side_by_side or workers, tell)
+        films = {name: FilmsOfNature.of(out, nature) for name, nature in natures.items()}
+        cells = _cells(films, scale, arms, recorded, scale.side_by_side or workers, tell)
         results = StudyResults(
             scale=scale,
             tools={tool: version(tool) for tool in _TOOLS},
             wall_seconds=round(time.monotonic() - begun, 1),
             resumed=resume,
-            chance=_chances(out, scale, natures, recorded),
+            chance=_chances(films, scale, recorded),
             arms=tuple(asdict(arm) for arm in arms),
             cells=tuple(cells),
             summaries=summarised(arms, cells),
             comparisons=compared(arms, cells),
+            changes=changed(arms, cells),
         )
         write_results(out / "results.json", results)
         write_report(out, results)
@@ -85,13 +86,39 @@ def run_study(
     return results
 
 
+def check_arms(scale: Scale, arms: Sequence[Arm]) -> None:
+    """Do nothing if every arm can be trained here on films of the scale; hours of films are made after this.
+
+    Raises:
+        ConfigError: if this machine has not what the recipe asks for.
+        UsageError: if a film, or a window of it, is too short for an arm's clips.
+    """
+    for arm in arms:
+        config = resolve(scale.recipe, [*scale.set, *arm.sets])
+        check_devices(config)
+        sampling, window = config.sampling, config.clip.on(scale.profile.fps).window_frames / scale.profile.fps
+        most = max(sampling.clip_counts)
+        needed = most * window + (most - 1) * sampling.least_gap_seconds
+        room = min(scale.synth.seconds, sampling.widest_window_seconds or scale.synth.seconds)
+        if needed > room:
+            raise UsageError(
+                f"arm {arm.name} takes {most} clips of a film, {needed:g} s, from {room:g} s; give the scale longer "
+                f"films or windows, or fewer clips of a film"
+            )
+
+
 def _cells(
-    out: Path, scale: Scale, arms: Sequence[Arm], sounds: Sounds | None, workers: int, tell: OnProgress
+    films: Mapping[str, FilmsOfNature],
+    scale: Scale,
+    arms: Sequence[Arm],
+    sounds: Sounds | None,
+    workers: int,
+    tell: OnProgress,
 ) -> list[CellResult]:
     """Return all cells in the order of the arms; those that are there are not run again."""
     threads = max(1, cores() // workers)
     cells = [
-        Cell(arm, seed, scale, out, sounds if arm.nature == "recordings" else None, threads)
+        Cell(arm, seed, scale, films[arm.nature], sounds if arm.axis == "sound" else None, threads)
         for arm in arms
         for seed in range(arm.seeds)
     ]
@@ -104,13 +131,12 @@ def _cells(
     return [done[cell.name] for cell in cells]
 
 
-def _chances(out: Path, scale: Scale, natures: Iterable[str], sounds: Sounds | None) -> dict[str, dict[str, float]]:
+def _chances(films: Mapping[str, FilmsOfNature], scale: Scale, sounds: Sounds | None) -> dict[str, dict[str, float]]:
     window = resolve(scale.recipe, scale.set).clip.on(scale.profile.fps).window_frames
     classes, found = len(sounds.data.classes) if sounds else None, {}
-    for name in natures:
-        films = FilmsOfNature(out, name)
-        clips = [film.frames // window for film in Library.open(films.unseen_library).usable_films()]
-        concepts = {shot.concept for film in read_truth(films.unseen).films for shot in film.shots}
+    for name, of_nature in films.items():
+        clips = [film.frames // window for film in Library.open(of_nature.unseen_library).usable_films()]
+        concepts = {shot.concept for film in read_truth(of_nature.unseen).films for shot in film.shots}
         found[name] = chances(clips, len(concepts), classes)
     return found
 
@@ -126,17 +152,19 @@ def _folder(out: Path, asked: Asked, resume: bool) -> Iterator[None]:
     if not resume and out.exists() and any(out.iterdir()):
         raise UsageError(f"{out} is there already; go on with it with --resume, or name a new folder")
     if resume and not path.is_file():
-        raise UsageError(f"{out} holds no study to go on with; leave --resume out to begin one")
+        raise UsageError(f"{out} holds no study to go on with; leave --resume out, and name an empty folder")
     if resume and read_json(path, Asked, "a study") != asked:
         raise UsageError(f"{out} was begun with another scale or other sounds; give the same, or name a new folder")
     try:
-        (out / "cells").mkdir(parents=True, exist_ok=True)
+        out.mkdir(parents=True, exist_ok=True)
+        write_json(path, asked)  # before anything else, so that what is killed can be gone on with
+        (out / "cells").mkdir(exist_ok=True)
+        lock = (out / "study.lock").open("w")
     except OSError as error:
         raise UsageError(f"{out} cannot be made a folder ({cause_of(error)}); name another") from error
-    with (out / "study.lock").open("w") as lock:
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise UsageError(f"{out} is in use by another study; wait for it, or name a new folder") from error
-        write_json(path, asked)
         yield

@@ -15,7 +15,7 @@ class Numbers:
     """The lines of a study's results by `id`, and how each is written."""
 
     def __init__(self, results: StudyResults) -> None:
-        every: tuple[Summary | Comparison, ...] = (*results.summaries, *results.comparisons)
+        every: tuple[Summary | Comparison, ...] = (*results.summaries, *results.comparisons, *results.changes)
         self._lines = {line.id: line for line in every}
 
     def __contains__(self, line: str) -> bool:
@@ -39,8 +39,8 @@ class Numbers:
 
 
 def _interval(number: Summary | Comparison, written: Callable[[float], str]) -> str:
-    if number.low is None or number.high is None:
-        return ""
+    if number.low is None or number.high is None or number.low == number.high:
+        return ""  # of one seed, or of what no seed changes
     return f" [{written(number.low)}, {written(number.high)}]"
 
 
