@@ -42,10 +42,11 @@ def kept(scale: str) -> Path:
 def section(results: StudyResults, where: str) -> str:
     """Return the findings in Markdown."""
     numbers, scale = Numbers(results), results.scale
+    took = "In more than one sitting" if results.resumed else f"In {results.wall_seconds / 60:.0f} minutes"
     lines = [
         f"Scale `{scale.name}`: {len(results.cells)} models, {scale.films} films of {scale.synth.seconds:g} s to learn "
         f"from, {scale.unseen_films} never seen; every model saw {scale.batch_clips * scale.steps} clips. "
-        f"{results.wall_seconds / 60:.0f} minutes on {where}. Shares and differences with 95 % intervals over seeds.",
+        f"{took} on {where}. Shares and differences with 95 % intervals over seeds.",
         "",
     ]
     for finding in findings_of(results):

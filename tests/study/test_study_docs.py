@@ -12,7 +12,7 @@ def test_the_page_is_written_from_the_kept_results() -> None:
     results = StudyResults.model_validate_json(study_doc.kept("small").read_text(encoding="utf-8"))
     page = study_doc.PAGE.read_text(encoding="utf-8")
     written = page.split(study_doc.BEGIN)[1].split(study_doc.END)[0]
-    where = re.search(r"minutes on (.+?)\. Shares", written)
+    where = re.search(r"(?:minutes|sitting) on (.+?)\. Shares", written)
     assert where
     assert written.strip() == study_doc.section(results, where[1]).strip()
     for finding in findings_of(results):

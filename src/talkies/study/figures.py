@@ -10,10 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from talkies.study.arms import PLAIN
+from talkies.study.findings import mean_of_common
 from talkies.study.results import UNTRAINED, StudyResults, Summary, plain_pair
 
 RANDOM_COLOUR, WITHIN_COLOUR, GREY = "#E69F00", "#0072B2", "#666666"
-_WEIGHT_COLOURS = ("#E69F00", "#CC79A7", "#56B4E9", "#0072B2", "#000000")
+_WEIGHT_COLOURS = ("#E69F00", "#CC79A7", "#0072B2", "#56B4E9", "#000000")
 _MARKERS = ("s", "^", "D", "o", "v")
 _STYLE: dict[Any, Any] = {"font.size": 12, "svg.hashsalt": "talkies", "axes.titlesize": 12}
 TOWERS = (("concept_video", "pictures"), ("concept_audio", "sound"))
@@ -88,7 +89,7 @@ def policies_figure(results: StudyResults) -> Figure | None:
     figure, panels = _panels(2, (8.6, 0.9 + 0.36 * (len(arms) + 2)))
     names = [(arm["name"], arm["words"], arm["pair"]) for arm in arms]
     first = {measure: results.summary(arm["name"], measure) for arm in arms for measure, _ in TOWERS}
-    names.sort(key=lambda name: -_mean(results.summary(name[0], "concept_video")))
+    names.sort(key=lambda name: -mean_of_common(results, name[0], "concept_video"))
     names.append((f"{UNTRAINED}-{PLAIN}", "untrained", None))
     for axes, (measure, words) in zip(panels, TOWERS, strict=True):
         for place, (name, _, pair) in enumerate(names):
@@ -97,7 +98,7 @@ def policies_figure(results: StudyResults) -> Figure | None:
             if summary:
                 _across(axes, summary, place, colour, "s" if pair == "random" else "o", None)
         axes.axvline(100 * results.chance[PLAIN][measure], color=GREY, linestyle="--")
-        axes.set(xlabel=f"concept told from {words} (%)", xlim=(0, 102), yticks=range(len(names)))
+        axes.set(xlabel=f"told from {words} (%)", xlim=(0, 102), yticks=range(len(names)))
         axes.set_yticklabels([told for _, told, _ in names])
         axes.invert_yaxis()
         _plain(axes, "x")
@@ -179,18 +180,18 @@ def shortcut_figure(results: StudyResults) -> Figure | None:
         for cell in results.cells:
             if cell.arm in arms:
                 arm, last = arms[cell.arm], cell.judged[-1].measures
-                kind = "no clip of the own film" if arm["clips_per_film"] == 1 else "several, others count too"
-                kind = "several, others do not count" if arm["cross_film_weight"] == 0 else kind
+                kind = "no other clip of the film" if arm["clips_per_film"] == 1 else "several; other films count"
+                kind = "several; only they count" if arm["cross_film_weight"] == 0 else kind
                 colour, mark = {
-                    "no clip of the own film": (RANDOM_COLOUR, "s"),
-                    "several, others count too": ("#CC79A7", "^"),
-                    "several, others do not count": (WITHIN_COLOUR, "o"),
+                    "no other clip of the film": (RANDOM_COLOUR, "s"),
+                    "several; other films count": ("#CC79A7", "^"),
+                    "several; only they count": (WITHIN_COLOUR, "o"),
                 }[kind]
                 x, y = 100 * last[measure.replace("concept", "film")], 100 * last[measure]
-                label = None if kind in seen or axes is panels[1] else kind
+                label = None if kind in seen else kind
                 seen.add(kind)
                 axes.plot(x, y, mark, color=colour, alpha=0.75, markersize=6, label=label, linestyle="")
-        axes.set(title=f"from {words}", xlabel="film told (%)", ylim=(0, 102))
+        axes.set(title=f"from {words}", xlabel="film told (%)", xlim=(0, 102), ylim=(0, 102))
     return _shared(figure, panels, "concept told (%)")
 
 
@@ -213,7 +214,7 @@ def sounds_figure(results: StudyResults) -> Figure | None:
     axes.axvline(100 * results.chance["recordings"]["sounds_accuracy"], color=GREY, linestyle="--", label="chance")
     axes.set(xlabel="class told, of recordings never heard (%)", xlim=(0, 102), yticks=range(len(rows)))
     axes.set_yticklabels([row[0] for row in rows])
-    axes.invert_yaxis()
+    axes.set_ylim(len(rows) - 0.5, -0.5)
     _plain(axes, "x")
     return figure
 
@@ -262,7 +263,7 @@ def _shared(figure: Figure, panels: Sequence[Axes], ylabel: str) -> Figure:
     named: dict[str, Any] = {}
     for axes in panels:
         named |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend([*named.values()], [*named], loc="outside lower center", frameon=False, ncols=3)
+    figure.legend([*named.values()], [*named], loc="outside lower center", frameon=False, ncols=4, columnspacing=1.2)
     return figure
 
 
@@ -298,7 +299,3 @@ def _plain(axes: Axes, grid: str) -> None:
 
 def _once(label: str, place: int) -> str | None:
     return label if place == 0 else None
-
-
-def _mean(summary: Summary | None) -> float:
-    return summary.mean if summary else 0.0
