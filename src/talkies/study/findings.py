@@ -78,9 +78,9 @@ def _shortcut(results: StudyResults) -> Iterator[Finding]:
 
 def _film_told(before: Summary | None, random: Summary | None, within: Summary | None) -> str:
     """Return what training did to how well the film is told, where intervals do not overlap."""
-    told = {1: "teach", 0: "hardly change", -1: "take away"}
+    told = {1: "teach it", 0: "hardly change it", -1: "take it away"}
     first, second = (told[_apart(after, before)] for after in (random, within))
-    return f"Random films {first} it, negatives within films {second} it."
+    return f"Random films {first}, negatives within films {second}."
 
 
 def _marks(results: StudyResults) -> Iterator[Finding]:
