@@ -68,7 +68,7 @@ def test_shots_cover_the_film_without_holes(library: Library, name: str) -> None
 def cut_film(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Library]:
     """The folder of an unmarked film of many places and short shots, and a library of it."""
     root = tmp_path_factory.mktemp("cuts")
-    lengths = {"seconds": 24.0, "shot_seconds_min": 1.0, "shot_seconds_max": 2.5}
+    lengths = {"seconds": 32.0, "shot_seconds_min": 1.0, "shot_seconds_max": 2.5}
     render_films(root / "films", 1, SynthConfig(width=64, height=48, places=16, mark_strength=0.0, **lengths))
     return root / "films", ingest([root / "films"], root / "lib", profile=Profile(short_side=48)).library
 

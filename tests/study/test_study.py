@@ -79,7 +79,7 @@ def test_every_number_of_the_page_is_a_line_of_the_results(root: Path, results: 
         assert float(first[0].replace("−", "-")) == pytest.approx(100 * lines[line]["mean"], abs=0.0501)
     assert not re.findall(r"\d\s?%|\d points", page.text.replace("95 % interval", "")), "a number without its line"
     assert all(link.startswith("data:") for link in page.links)
-    assert StudyResults.model_validate_json(document) == results
+    assert json.loads(document) == json.loads(results.model_dump_json())
 
 
 def test_the_document_has_the_keys_that_are_written_down(results: StudyResults) -> None:
@@ -142,7 +142,7 @@ def test_a_killed_study_goes_on_and_comes_to_the_same(root: Path, results: Study
     shutil.copytree(root / "whole" / "films", out / "films")  # the films are there: what is killed is the training
     shutil.copy(root / "whole" / "study.json", out / "study.json")
     command = [sys.executable, "-m", "talkies", "study", "--out", out, "--scale", recipe, "--sounds", root / "tones"]
-    process = subprocess.Popen([*command, "--workers", "2", "--resume"], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([*command, "--workers", "1", "--resume"], stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 240
     while not list(out.glob("cells/*.json")) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -119,7 +119,7 @@ def run_cell(cell: Cell) -> CellResult:
     Raises:
         TalkiesError: as `pretrain`.
     """
-    films, run = cell.films, cell.run
+    films, run, threads = cell.films, cell.run, torch.get_num_threads()
     torch.set_num_threads(cell.threads)
     if RunFolder(run).exists() and not RunFolder(run).checkpoints():
         shutil.rmtree(run)
@@ -134,6 +134,7 @@ def run_cell(cell: Cell) -> CellResult:
     )
     write_json(cell.path, result)
     shutil.rmtree(run)
+    torch.set_num_threads(threads)
     return result
 
 
