@@ -1,11 +1,6 @@
 """The analysis as pages: one of the library, one of each film, and the numbers beside them."""
 
-from importlib.metadata import version
-from importlib.resources import files
 from pathlib import Path
-
-from jinja2 import Environment
-from markupsafe import Markup
 
 from talkies.analysis.figures import (
     distance_figure,
@@ -16,6 +11,7 @@ from talkies.analysis.figures import (
 )
 from talkies.analysis.values import Advice, Analysis, Diversity, FilmAnalysis, FilmView
 from talkies.core import WorkError, cause_of, plural
+from talkies.core.pages import rendered
 from talkies.library.staging import flush, replace_folder, staging_folder
 
 NUMBERS, INDEX = "analysis.json", "index.html"
@@ -47,7 +43,8 @@ def write_analysis(found: Analysis, place: Path) -> Path:
 
 def library_page(found: Analysis) -> str:
     """Return the page of the library: the same bytes for the same analysis."""
-    return _render(
+    return rendered(
+        "talkies.analysis",
         "library.html",
         found=found,
         films=sorted(found.films, key=lambda film: (film.name, film.film_id)),
@@ -62,7 +59,8 @@ def library_page(found: Analysis) -> str:
 
 def film_page(found: Analysis, film: FilmAnalysis) -> str:
     """Return the page of one film."""
-    return _render(
+    return rendered(
+        "talkies.analysis",
         "film.html",
         found=found,
         film=film,
@@ -80,14 +78,6 @@ def words_of(advice: Advice) -> str:
     span = "from anywhere in the film" if seconds is None else f"all within {seconds:g} s"
     rest = "" if weight is None else f", and a weight of {weight:g} for other films"
     return f"{plural(advice.films_per_batch, 'film')} × {advice.clips_per_film} clips in a batch, {span}{rest}."
-
-
-def _render(name: str, **values: object) -> str:
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    folder = files("talkies.analysis") / "templates"
-    style = Markup((folder / "style.html").read_text(encoding="utf-8"))  # noqa: S704  # our own
-    template = environment.from_string((folder / name).read_text(encoding="utf-8"))
-    return template.render(style=style, version=version("talkies"), **values)
 
 
 def _rows(film: FilmAnalysis) -> list[tuple[str, tuple[str, str]]]:

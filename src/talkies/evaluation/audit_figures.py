@@ -1,7 +1,5 @@
 """The audit's figures as SVG: probes, retrieval, and what its lift is made of."""
 
-import base64
-import io
 from math import log
 from typing import Any
 
@@ -9,6 +7,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from talkies.core.pages import figure_uri, plain_axes
 from talkies.evaluation.audit_values import Audit, AuditedModel, Directions, Estimate, Recalls
 from talkies.evaluation.retrieval import RECALLS
 
@@ -45,9 +44,9 @@ def probe_figure(found: Audit) -> str:
         names = [words for words, _ in _PROBES] + list(_MARKS)
         axes.set(xlabel="clips whose film is told (%)", xlim=(-2, 103), yticks=range(len(names)), yticklabels=names)
         axes.invert_yaxis()
-        _plain(axes, "x")
+        plain_axes(axes, "x")
         figure.legend(loc="outside lower center", frameon=False, ncols=2)
-        return _svg(figure)
+        return figure_uri(figure)
 
 
 def retrieval_figure(found: Audit) -> str:
@@ -71,13 +70,13 @@ def retrieval_figure(found: Audit) -> str:
                 axes.plot(_places(), pure, ":", color=_FILM, linewidth=2, label="knows the film alone")
             axes.set_title(title, fontsize=11)
             axes.set(xticks=_places(), xticklabels=RECALLS, ylim=(0, 102))
-            _plain(axes, "y")
+            plain_axes(axes, "y")
         for axes in grid[1]:
             axes.set_xlabel("best k candidates")
         figure.supylabel("right one among them (%)", fontsize=11)
         handles, labels = grid[1, 1].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", frameon=False, ncols=2)
-        return _svg(figure)
+        return figure_uri(figure)
 
 
 def lift_figure(found: Audit) -> str:
@@ -100,9 +99,9 @@ def lift_figure(found: Audit) -> str:
         axes.axvline(0, color=_MARK, linewidth=1)
         axes.set(xlabel="log of times chance (nats)", yticks=range(len(rows)), yticklabels=[name for name, *_ in rows])
         axes.margins(x=0.12)
-        _plain(axes, "x")
+        plain_axes(axes, "x")
         figure.legend(loc="outside lower center", frameon=False, ncols=2)
-        return _svg(figure)
+        return figure_uri(figure)
 
 
 def _models(found: Audit) -> tuple[tuple[AuditedModel, str, str, str, float], ...]:
@@ -125,14 +124,3 @@ def _curve(axes: Axes, recalls: Recalls, colour: str, mark: str, label: str, shi
     above = [high - mean for mean, high in zip(means, highs, strict=True)]
     at = [place + shift / 2 for place in _places()]
     axes.errorbar(at, means, yerr=[below, above], fmt=f"-{mark}", color=colour, capsize=3, markersize=5, label=label)
-
-
-def _plain(axes: Axes, grid: str) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="x" if grid == "x" else "y", alpha=0.25)
-
-
-def _svg(figure: Figure) -> str:
-    data = io.BytesIO()
-    figure.savefig(data, format="svg", metadata={"Date": None})
-    return f"data:image/svg+xml;base64,{base64.b64encode(data.getvalue()).decode()}"

@@ -1,10 +1,6 @@
 """The audit as one HTML file without links: the verdict in words, the figures, the table, the films."""
 
-from importlib.metadata import version
-from importlib.resources import files
-
-from jinja2 import Environment
-
+from talkies.core.pages import rendered
 from talkies.evaluation.audit_figures import lift_figure, probe_figure, retrieval_figure
 from talkies.evaluation.audit_table import sections
 from talkies.evaluation.audit_values import Audit
@@ -19,10 +15,9 @@ from talkies.evaluation.audit_verdict import (
 
 def page_of(found: Audit) -> str:
     """Return the page: the same bytes for the same audit."""
-    template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
-        (files("talkies.evaluation") / "templates" / "audit.html").read_text(encoding="utf-8")
-    )
-    return template.render(
+    return rendered(
+        "talkies.evaluation",
+        "audit.html",
         found=found,
         title=TITLES[found.verdict],
         sections=sections(found),
@@ -34,5 +29,4 @@ def page_of(found: Audit) -> str:
         least_clips=LEAST_CLIPS_IN_ALL,
         leans_from=LEANS_FROM,
         reliance_at=RELIANCE_AT,
-        version=version("talkies"),
     )

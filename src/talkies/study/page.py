@@ -2,14 +2,13 @@
 
 import base64
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment
 from markupsafe import Markup
 
 from talkies.core import write_atomically
+from talkies.core.pages import rendered
 from talkies.study.figures import write_figures
 from talkies.study.findings import Line, Sentence, findings_of
 from talkies.study.measure import MEASURES
@@ -49,14 +48,13 @@ def write_report(out: Path, results: StudyResults) -> Path:
         )
         for finding in findings_of(results)
     ]
-    template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
-        (files("talkies.study") / "templates" / "study.html").read_text(encoding="utf-8")
-    )
     measures = {name: words for name, words in MEASURES.items() if any(s.measure == name for s in results.summaries)}
     page = out / "report.html"
     write_atomically(
         page,
-        template.render(
+        rendered(
+            "talkies.study",
+            "study.html",
             results=results,
             scale=results.scale,
             findings=shown,
