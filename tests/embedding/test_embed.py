@@ -10,8 +10,9 @@ import torch
 from talkies.clips import ClipSource, collate
 from talkies.core import ClipRequest, FilmId, LibraryError, RunError, Span
 from talkies.embedding import EmbedReport, VectorIndex, embed, load_encoder
+from talkies.embedding.index import SCHEMA_VERSION
 from talkies.ingest import ingest
-from talkies.library import SCHEMA_VERSION, FilmEntry, Library, Profile
+from talkies.library import FilmEntry, Library, Profile
 from talkies.synth import SynthConfig, render_films
 
 
@@ -30,13 +31,31 @@ def report(shelf: Library, run: Path) -> EmbedReport:
 def test_every_film_gets_one_clip_each_second(shelf: Library, report: EmbedReport) -> None:
     index = VectorIndex(shelf)
     for film in shelf.films():
-        rows = index.rows_of_film(report.entry.stamp, film.id)
-        assert [row["start_seconds"] for row in rows] == [float(second) for second in range(12)]
-        assert [row["end_seconds"] for row in rows] == [second + 1.0 for second in range(12)]
+        rows = index.rows(report.entry.stamp, film.id)
+        rows = rows[~rows.of_shot_B]
+        assert rows.start_B.tolist() == [float(second) for second in range(12)]
+        assert rows.end_B.tolist() == [second + 1.0 for second in range(12)]
+
+
+def test_every_shot_has_a_clip_in_its_middle_and_every_clip_knows_its_shot(shelf: Library, report: EmbedReport) -> None:
+    for film in shelf.films():
+        rows, shots = VectorIndex(shelf).rows(report.entry.stamp, film.id), shelf.shots_of(film.id)
+        own = rows[rows.of_shot_B]
+        assert own.shot_B.tolist() == list(range(len(shots)))
+        for start, shot in zip(own.start_B * 16, shots, strict=True):
+            middle = (shot.start_frame + shot.end_frame) / 2
+            assert abs(start + 8 - middle) <= 0.5 or start in (0, 12 * 16 - 16)
+        for start, shot in zip(rows.start_B * 16, rows.shot_B, strict=True):
+            assert int(start) + 8 in shots[shot]
+
+
+def shots(shelf: Library) -> int:
+    """How many shots its films have."""
+    return sum(film.shots for film in shelf.films())
 
 
 def test_the_report_counts_what_was_added(shelf: Library, report: EmbedReport, run: Path) -> None:
-    assert (report.films, report.clips, report.reused, report.too_short) == (3, 36, 0, ())
+    assert (report.films, report.clips, report.reused, report.too_short) == (3, 36 + shots(shelf), 0, ())
     entry, encoder = report.entry, load_encoder(run)
     assert (entry.stamp, entry.step, entry.dim, entry.run) == (encoder.stamp, 2, 128, str(run))
     assert (entry.clip_seconds, entry.stride_seconds) == (1.0, 1.0)
@@ -48,18 +67,19 @@ def test_what_is_stored_is_what_the_encoders_make_of_the_very_clip(
 ) -> None:
     encoder, film = load_encoder(run), shelf.films()[1]
     source = ClipSource(shelf, encoder.shape)
-    for row in VectorIndex(shelf).rows_of_film(report.entry.stamp, film.id)[::5]:
-        start = round(row["start_seconds"] * shelf.profile.fps)
+    rows = VectorIndex(shelf).rows(report.entry.stamp, film.id)
+    for place in range(0, len(rows), 5):
+        start = round(rows.start_B[place] * shelf.profile.fps)
         clip = source.read(ClipRequest(film.id, Span(start, start + 16)))
         anew = encoder.encode(collate([clip], {film.id: 0})).embeddings
-        np.testing.assert_allclose(row["video"], anew.video_BD[0].numpy(), rtol=0, atol=1e-5)
-        np.testing.assert_allclose(row["audio"], anew.audio_BD[0].numpy(), rtol=0, atol=1e-5)
+        np.testing.assert_allclose(rows.video_BD[place], anew.video_BD[0].numpy(), rtol=0, atol=1e-5)
+        np.testing.assert_allclose(rows.audio_BD[place], anew.audio_BD[0].numpy(), rtol=0, atol=1e-5)
 
 
 def test_stored_embeddings_have_unit_length_and_differ_from_clip_to_clip(shelf: Library, report: EmbedReport) -> None:
-    rows = VectorIndex(shelf).rows_of_film(report.entry.stamp, shelf.films()[0].id)
-    for side in ("video", "audio"):
-        vectors_BD = torch.tensor([row[side] for row in rows])
+    rows = VectorIndex(shelf).rows(report.entry.stamp, shelf.films()[0].id)
+    for vectors in (rows.video_BD, rows.audio_BD):
+        vectors_BD = torch.tensor(vectors[~rows.of_shot_B])
         torch.testing.assert_close(vectors_BD.norm(dim=1), torch.ones(12))
         assert len(torch.unique(vectors_BD, dim=0)) == 12
 
@@ -68,7 +88,7 @@ def test_a_second_embedding_adds_nothing(new_shelf: Callable[[], Library], run: 
     shelf, seen = new_shelf(), list[tuple[str, int]]()
     first = embed(shelf.root, run)
     index = VectorIndex(shelf)
-    before = {film.film_id: index.rows_of_film(first.entry.stamp, film.id) for film in shelf.films()}
+    before = index.rows(first.entry.stamp).to_table()
 
     def on_film(film: FilmEntry, total: int) -> None:
         seen.append((film.film_id, total))
@@ -76,7 +96,7 @@ def test_a_second_embedding_adds_nothing(new_shelf: Callable[[], Library], run: 
     again = embed(shelf.root, run, on_film=on_film)
     assert (again.films, again.clips, again.reused) == (0, 0, 3)
     assert seen == [(film.film_id, 3) for film in shelf.films()]
-    assert {film.film_id: index.rows_of_film(first.entry.stamp, film.id) for film in shelf.films()} == before
+    assert index.rows(first.entry.stamp).to_table() == before
 
 
 def test_only_a_film_that_is_new_is_embedded(new_shelf: Callable[[], Library], run: Path, tmp_path: Path) -> None:
@@ -85,8 +105,8 @@ def test_only_a_film_that_is_new_is_embedded(new_shelf: Callable[[], Library], r
     render_films(tmp_path / "more", 1, SynthConfig(seconds=3.0), seed=70)
     film = ingest([tmp_path / "more"], shelf.root).films[0].record
     report = embed(shelf.root, run)
-    assert (report.films, report.clips, report.reused) == (1, 3, 3)
-    assert len(VectorIndex(shelf).rows_of_film(report.entry.stamp, film.id)) == 3
+    assert (report.films, report.clips, report.reused) == (1, 3 + film.shots, 3)
+    assert len(VectorIndex(shelf).rows(report.entry.stamp, film.id)) == 3 + film.shots
 
 
 def test_a_film_that_was_cut_short_by_an_interruption_is_embedded_the_next_time(
@@ -100,7 +120,8 @@ def test_a_film_that_was_cut_short_by_an_interruption_is_embedded_the_next_time(
     with pytest.raises(KeyboardInterrupt):
         embed(shelf.root, run, on_film=stop_at_once)
     report = embed(shelf.root, run)
-    assert (report.films, report.clips, report.reused) == (2, 24, 1)
+    assert (report.films, report.reused) == (2, 1)
+    assert len(VectorIndex(shelf).rows(report.entry.stamp)) == 36 + shots(shelf)
 
 
 def test_a_film_shorter_than_a_clip_is_named_and_left_out(
@@ -110,8 +131,8 @@ def test_a_film_shorter_than_a_clip_is_named_and_left_out(
     render_films(tmp_path / "more", 1, SynthConfig(seconds=1.5, shot_seconds_min=1.0), seed=71)
     film = ingest([tmp_path / "more"], shelf.root).films[0].record
     report = embed(shelf.root, other_run, stride_seconds=4.0)
-    assert (report.films, report.clips, report.too_short) == (3, 9, (film.name,))
-    assert VectorIndex(shelf).rows_of_film(report.entry.stamp, film.id) == []
+    assert (report.films, report.clips, report.too_short) == (3, 9 + shots(shelf) - film.shots, (film.name,))
+    assert len(VectorIndex(shelf).rows(report.entry.stamp, film.id)) == 0
 
 
 def test_two_models_make_two_sets_that_never_mix(new_shelf: Callable[[], Library], run: Path, other_run: Path) -> None:
@@ -121,8 +142,9 @@ def test_two_models_make_two_sets_that_never_mix(new_shelf: Callable[[], Library
     assert {entry.stamp for entry in index.sets()} == {first.stamp, other.stamp}
     assert (index.choose(first.stamp), index.choose(other.stamp)) == (first, other)
     film = shelf.films()[0].id
-    assert {row["end_seconds"] - row["start_seconds"] for row in index.rows_of_film(first.stamp, film)} == {1.0}
-    assert {row["end_seconds"] - row["start_seconds"] for row in index.rows_of_film(other.stamp, film)} == {2.0}
+    for entry, seconds in ((first, 1.0), (other, 2.0)):
+        rows = index.rows(entry.stamp, film)
+        assert set(rows.end_B - rows.start_B) == {seconds}
     with pytest.raises(LibraryError, match=r"holds embeddings of 2 models: .*name one with --run RUN"):
         index.choose()
 
@@ -164,4 +186,4 @@ def test_without_a_run_or_a_library_nothing_is_made(
 
 
 def test_a_film_that_the_set_lacks_has_no_rows(shelf: Library, report: EmbedReport) -> None:
-    assert VectorIndex(shelf).rows_of_film(report.entry.stamp, FilmId("0" * 16)) == []
+    assert len(VectorIndex(shelf).rows(report.entry.stamp, FilmId("0" * 16))) == 0

@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from talkies.embedding import SearchQuery, embed, search
+from talkies.embedding import Moment, SearchQuery, embed, search
 from talkies.library import Library
 from talkies.training import pretrain, resolve
 
@@ -20,5 +20,5 @@ def test_clips_that_overlap_much_do_not_crowd_out_hits(library: Library, tmp_pat
     shelf = Library.open(Path(shutil.copytree(library.root, tmp_path / "lib")))
     run = pretrain(shelf.root, resolve("tiny", SMALL), tmp_path / "run").run
     embed(shelf.root, run, stride_seconds=1 / 16)
-    hits = search(shelf.root, SearchQuery("film-000.mp4", 6.0, count=10)).hits
+    hits = search(shelf.root, SearchQuery(Moment("film-000.mp4", 6.0), count=10, floor=False)).hits
     assert len(hits) == 10  # three films of twelve seconds hold many more that lie apart

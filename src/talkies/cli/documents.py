@@ -174,20 +174,30 @@ def embed_document(report: EmbedReport) -> dict[str, Any]:
         "clips": report.clips,
         "reused": report.reused,
         "too_short": list(report.too_short),
+        "removed": report.removed,
+        "film_seconds": report.film_seconds,
+        "seconds": report.seconds,
+        "times_real_time": report.times_real_time,
     }
 
 
 def search_document(result: SearchResult) -> dict[str, Any]:
     """Return the document of `search`."""
+    query = result.query
     return {
         "query": {
             "film_id": result.film_id,
             "source": result.source,
-            "at_seconds": result.query.at_seconds,
+            "at_seconds": getattr(query.asked, "at_seconds", None),
             "start_seconds": result.start_seconds,
             "end_seconds": result.end_seconds,
-            "from": result.query.from_,
-            "to": result.query.to,
+            "from": query.from_,
+            "to": query.to,
+            "per": query.per,
+            "films": list(query.films),
+            "span_seconds": list(query.span_seconds) if query.span_seconds else None,
+            "apart_seconds": query.apart_seconds,
+            "skip": query.skip,
             "model": result.stamp,
         },
         "hits": [
@@ -197,9 +207,15 @@ def search_document(result: SearchResult) -> dict[str, Any]:
                 "start_seconds": hit.start_seconds,
                 "end_seconds": hit.end_seconds,
                 "score": hit.score,
+                "shot": hit.shot,
             }
             for hit in result.hits
         ],
+        "more": result.more,
+        "floor": result.floor,
+        "exact": result.exact,
+        "recall": result.recall,
+        "nothing": result.nothing,
     }
 
 

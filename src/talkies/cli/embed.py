@@ -1,13 +1,22 @@
 """`talkies embed`."""
 
-from typing import TYPE_CHECKING
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from talkies.cli.output import Json, LibraryFolder, RunOption, print_json, progress_bars, say
 
 if TYPE_CHECKING:
+    from talkies.embedding import EmbedReport
     from talkies.library import FilmEntry
+
+
+class Runner(StrEnum):
+    """Who encodes."""
+
+    LOCAL = "local"
+    RAY = "ray"
 
 
 def register(app: typer.Typer) -> None:
@@ -15,10 +24,18 @@ def register(app: typer.Typer) -> None:
     app.command()(embed)
 
 
-def embed(library: LibraryFolder, run: RunOption, json: Json = False) -> None:
-    """Embed each film of a library that this model has not embedded yet."""
+def embed(
+    library: LibraryFolder,
+    run: RunOption,
+    stride: Annotated[float, typer.Option("--stride", metavar="SECONDS", help="From clip to clip.")] = 1.0,
+    runner: Annotated[Runner, typer.Option("--runner", help="local, or ray for a cluster.")] = Runner.LOCAL,
+    workers: Annotated[int, typer.Option("--workers", help="Films at a time on a cluster.")] = 2,
+    address: Annotated[str | None, typer.Option("--address", help="The Ray cluster's address.")] = None,
+    json: Json = False,
+) -> None:
+    """Embed each film of a library that this model has not embedded yet; can be stopped and given again."""
     from talkies.cli.documents import embed_document
-    from talkies.core import plural
+    from talkies.embedding import EmbedRunner
     from talkies.embedding import embed as encode
 
     with progress_bars() as bars:
@@ -28,10 +45,22 @@ def embed(library: LibraryFolder, run: RunOption, json: Json = False) -> None:
             done.append(film.film_id)
             bars.update("films embedded", len(done), total, film.name)
 
-        report = encode(library, run, on_film=on_film)
+        def on_clips(clips: int, total: int) -> None:
+            bars.update("clips", clips, total)
+
+        report = encode(library, run, stride, EmbedRunner(runner.value, workers, address), on_film, on_clips)
     if json:
         print_json(embed_document(report))
-        return
-    short = f"; shorter than one clip: {', '.join(report.too_short)}" if report.too_short else ""
+    else:
+        _say(report)
+
+
+def _say(report: "EmbedReport") -> None:
+    from talkies.core import plural
+
     added = f"{plural(report.clips, 'clip')} of {plural(report.films, 'film')}"
-    say(f"{added} embedded with model {report.entry.stamp}, {report.reused} films there already{short}")
+    speed = f" at {report.times_real_time:.0f} × real time" if report.films else ""
+    short = f"; shorter than one clip: {', '.join(report.too_short)}" if report.too_short else ""
+    gone = f"; {plural(report.removed, 'film')} taken out that the library has no more" if report.removed else ""
+    there = f"{plural(report.reused, 'film')} there already"
+    say(f"{added} embedded with model {report.entry.stamp}{speed}, {there}{short}{gone}")

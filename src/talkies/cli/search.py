@@ -2,18 +2,39 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from talkies.cli.output import Json, LibraryFolder, print_json, print_table
+from talkies.cli.output import Json, LibraryFolder, print_json, print_table, say
+
+if TYPE_CHECKING:
+    from talkies.embedding import Moment, SearchResult
 
 
-class Side(StrEnum):
+class Sides(StrEnum):
     """What is compared."""
 
     VIDEO = "video"
     AUDIO = "audio"
+    BOTH = "both"
+
+
+class One(StrEnum):
+    """What there is one hit of."""
+
+    MOMENT = "moment"
+    SHOT = "shot"
+    FILM = "film"
+
+
+Film = Annotated[str | None, typer.Option("--film", help="Ask with a moment of this film: id, beginning, file name.")]
+File = Annotated[Path | None, typer.Option("--file", help="Ask with a file: a picture, a sound or a clip.")]
+In = Annotated[list[str] | None, typer.Option("--in", metavar="FILM", help="Search this film; can be repeated.")]
+Between = Annotated[
+    tuple[float, float] | None, typer.Option("--between", metavar="SECONDS SECONDS", help="Search this span of films.")
+]
+Apart = Annotated[float, typer.Option("--apart", metavar="SECONDS", help="Least distance in the query's own film.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -23,26 +44,56 @@ def register(app: typer.Typer) -> None:
 
 def search(
     library: LibraryFolder,
-    film: Annotated[str, typer.Option("--film", help="Film id, its beginning, or file name.", show_default=False)],
-    at: Annotated[float, typer.Option("--at", metavar="SECONDS", help="The moment asked about.", show_default=False)],
-    from_: Annotated[Side, typer.Option("--from", help="Ask with its picture or its sound.")] = Side.VIDEO,
-    to: Annotated[Side, typer.Option("--to", help="Compare with pictures or sounds.")] = Side.VIDEO,
+    film: Film = None,
+    at: Annotated[float | None, typer.Option("--at", metavar="SECONDS", help="The moment asked about.")] = None,
+    file: File = None,
+    from_: Annotated[Sides, typer.Option("--from", help="Ask with the picture, the sound or both.")] = Sides.BOTH,
+    to: Annotated[Sides, typer.Option("--to", help="Compare with pictures, sounds or both.")] = Sides.BOTH,
     count: Annotated[int, typer.Option("-k", help="How many hits.")] = 10,
+    skip: Annotated[int, typer.Option("--skip", help="Leave out so many of the best.")] = 0,
+    per: Annotated[One, typer.Option("--per", help="One hit a moment, shot or film.")] = One.MOMENT,
+    in_: In = None,
+    between: Between = None,
+    apart: Apart = 0.0,
+    weak: Annotated[bool, typer.Option("--weak", help="Show also what is no more alike than chance.")] = False,
     run: Annotated[Path | None, typer.Option("--run", help="The run that embedded, if there are several.")] = None,
     json: Json = False,
 ) -> None:
-    """Find the moments of a library that look or sound like one moment of a film."""
+    """Find the moments of a library that look or sound like a moment of a film, or like a file."""
     from talkies.cli.documents import search_document
     from talkies.embedding import SearchQuery
     from talkies.embedding import search as find
 
-    result = find(library, SearchQuery(film, at, from_.value, to.value, count), run)
+    films = tuple(in_ or ())
+    query = SearchQuery(
+        _asked(film, at, file), from_.value, to.value, count, skip, per.value, films, between, apart, not weak
+    )
+    result = find(library, query, run)
     if json:
         print_json(search_document(result))
-        return
+    elif result.nothing:
+        say(result.nothing)
+    else:
+        _print(result)
+
+
+def _asked(film: str | None, at: float | None, file: Path | None) -> "Moment | Path":
+    from talkies.core import UsageError
+    from talkies.embedding import Moment
+
+    if file is not None and film is None and at is None:
+        return file
+    if file is None and film is not None and at is not None:
+        return Moment(film, at)
+    raise UsageError("a search is asked with a moment, --film FILM --at SECONDS, or with a file, --file PATH")
+
+
+def _print(result: "SearchResult") -> None:
+    query = result.query
     rows = [
         (str(place), hit.source, f"{hit.start_seconds:.2f} s", f"{hit.end_seconds:.2f} s", f"{hit.score:.3f}")
-        for place, hit in enumerate(result.hits, start=1)
+        for place, hit in enumerate(result.hits, start=query.skip + 1)
     ]
-    title = f"{result.source} at {at:g} s, {from_.value} → {to.value} (model {result.stamp})"
+    moment = f" at {result.start_seconds:g}–{result.end_seconds:g} s" if result.film_id else ""
+    title = f"{result.source}{moment}, {query.from_} → {query.to} (model {result.stamp})"
     print_table(title, ("", "source", "from", "to", "score"), rows, numbers=("", "from", "to", "score"))

@@ -6,6 +6,7 @@ decodes, or a verb which only lists, should not spend.
 
 from typing import TYPE_CHECKING
 
+from talkies.core.cluster import on_ray
 from talkies.core.errors import (
     ConfigError,
     LibraryError,
@@ -65,6 +66,7 @@ __all__ = [
     "is_remote",
     "list_files",
     "nearest",
+    "on_ray",
     "peak_memory_bytes",
     "plural",
     "remove_abandoned",

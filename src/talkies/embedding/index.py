@@ -1,23 +1,32 @@
 """Embeddings on disk: one LanceDB table for each model, told by its stamp, so that two are never mixed.
 
+index/
+  <stamp>.json          what the set is of
+  <stamp>.ann.json      of a large one, what its index was built of
+  clips_<stamp>.lance   its rows; one process adds to it, any number read
+  .<stamp>.lock         held by the process that adds
+
 Shapes: `B` clips, `D` embedding.
 """
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
 from pydantic import Field
 
-from talkies.config import Config
-from talkies.core import ClipRequest, Embeddings, FilmId, LibraryError
-from talkies.library import SCHEMA_VERSION, Library, read_json, write_json
+from talkies.config import Config, read_document
+from talkies.core import FilmId, LibraryError, WorkError, as_film_id
+from talkies.embedding.rows import IndexRows, schema_of
+from talkies.library import Library, write_json
+from talkies.library.staging import try_lock
 
 Modality = Literal["video", "audio"]
-_MOST_ROWS = 1_000_000
+SCHEMA_VERSION = 3  # 3: rows have shots
+_WHAT = "the description of an embedding set"
 
 
 class EmbeddingSet(Config):
@@ -36,12 +45,20 @@ class VectorIndex:
     """The embeddings of a library."""
 
     def __init__(self, library: Library) -> None:
-        self._library = library
+        self._library, self._folder = library, library.index_folder
+
+    @property
+    def folder(self) -> Path:
+        """Where the sets lie."""
+        return self._folder
 
     def sets(self) -> list[EmbeddingSet]:
-        """Return the sets that are there, by stamp."""
-        paths = sorted(self._library.index_folder.glob("*.json"))
-        return [read_json(path, EmbeddingSet, "the description of an embedding set") for path in paths]
+        """Return the sets that are there, by stamp.
+
+        Raises:
+            LibraryError: if one is damaged, or of another version.
+        """
+        return [self._read(path.stem) for path in sorted(self._folder.glob("*.json")) if "." not in path.stem]
 
     def choose(self, stamp: str | None = None) -> EmbeddingSet:
         """Return the set of a model, or the only one.
@@ -49,7 +66,7 @@ class VectorIndex:
         Raises:
             LibraryError: if there is none, not that one, or several and none was named.
         """
-        found, root = self.sets(), self._library.root
+        found, root = self.sets(), self._library.location
         if not found:
             raise LibraryError(
                 f"{root} has no embeddings yet; make them with: talkies embed --library {root} --run RUN"
@@ -71,77 +88,87 @@ class VectorIndex:
         """Make a set, or go on with one of the same model and the same stride.
 
         Raises:
-            LibraryError: if the model's set was laid with another stride.
+            LibraryError: if the model's set was laid with another stride, or by an older talkies.
         """
-        path = self._library.index_folder / f"{entry.stamp}.json"
+        path = self._folder / f"{entry.stamp}.json"
         if path.is_file():
-            before = read_json(path, EmbeddingSet, "the description of an embedding set")
+            before = self._read(entry.stamp)
             if (before.stride_seconds, before.clip_seconds) != (entry.stride_seconds, entry.clip_seconds):
                 raise LibraryError(
-                    f"{self._library.root} has this model's embeddings each {before.stride_seconds:g} s, "
+                    f"{self._library.location} has this model's embeddings each {before.stride_seconds:g} s, "
                     f"not {entry.stride_seconds:g} s; take the same stride"
                 )
             return
-        self._library.index_folder.mkdir(exist_ok=True)
-        self._database().create_table(_table_name(entry.stamp), schema=_schema(entry.dim), exist_ok=True)
+        self._folder.mkdir(exist_ok=True)
+        shutil.rmtree(self._folder / f"{_table_name(entry.stamp)}.lance", ignore_errors=True)  # of a set without a word
+        self._database().create_table(_table_name(entry.stamp), schema=schema_of(entry.dim), exist_ok=True)
         write_json(path, entry)
+
+    @contextmanager
+    def adding(self, stamp: str) -> Iterator[None]:
+        """Let this process alone add to a model's set while the block runs.
+
+        Raises:
+            WorkError: if another one does.
+        """
+        self._folder.mkdir(exist_ok=True)
+        with (self._folder / f".{stamp}.lock").open("ab") as lock:
+            if not try_lock(lock):
+                raise WorkError(
+                    f"another process embeds {self._library.location} with this model (stamp {stamp}); wait until it "
+                    "is done, what it adds can be searched meanwhile"
+                )
+            yield
 
     def films_in(self, stamp: str) -> set[str]:
         """Return the ids of the films that a set holds."""
-        table = self._table(stamp)
+        table = self.table(stamp)
         rows = table.search().select(["film_id"]).limit(max(1, table.count_rows())).to_arrow()
         return set(rows.column("film_id").unique().to_pylist())
 
-    def add_film(self, stamp: str, requests: Sequence[ClipRequest], embeddings: Embeddings) -> None:
-        """Add one film's clips, all or none."""
-        fps, dim = self._library.profile.fps, embeddings.video_BD.shape[1]
-        columns = {
-            "film_id": pa.array([request.film_id for request in requests], pa.string()),
-            "start_seconds": pa.array([request.window.start_frame / fps for request in requests], pa.float64()),
-            "end_seconds": pa.array([request.window.end_frame / fps for request in requests], pa.float64()),
-            "video": _vectors(embeddings.video_BD.numpy()),
-            "audio": _vectors(embeddings.audio_BD.numpy()),
-        }
-        self._table(stamp).add(pa.table(columns, schema=_schema(dim)))
+    def count(self, stamp: str) -> int:
+        """Return how many rows a set has."""
+        return int(self.table(stamp).count_rows())
 
-    def rows_of_film(self, stamp: str, film_id: FilmId) -> list[dict[str, Any]]:
-        """Return a film's rows in the order of time."""
-        table = self._table(stamp).search().where(f"film_id = '{film_id}'").limit(_MOST_ROWS)
-        rows: list[dict[str, Any]] = table.to_list()
-        return sorted(rows, key=lambda row: row["start_seconds"])
+    def add(self, stamp: str, rows: IndexRows) -> None:
+        """Add rows, all or none."""
+        self.table(stamp).add(rows.to_table())
 
-    def nearest(self, stamp: str, vector_D: npt.NDArray[np.float32], to: Modality, count: int) -> list[dict[str, Any]]:
-        """Return the `count` rows whose `to` embedding is nearest to `vector_D`; `_distance` is 1 − cosine."""
-        query = self._table(stamp).search(vector_D, vector_column_name=to).distance_type("cosine")
-        columns = ["film_id", "start_seconds", "end_seconds", "_distance"]
-        rows: list[dict[str, Any]] = query.select(columns).limit(count).to_list()
-        return rows
+    def remove_films(self, stamp: str, films: Collection[str]) -> None:
+        """Take films out of a set."""
+        for film_id in films:
+            self.table(stamp).delete(of_films([film_id]))
 
-    def _table(self, stamp: str) -> Any:
+    def rows(self, stamp: str, film_id: FilmId | None = None) -> IndexRows:
+        """Return a set's rows, or those of one film, in the order of films and times."""
+        table = self.table(stamp)
+        if film_id is None:
+            return IndexRows.of_table(table.to_arrow())
+        found = table.search().where(of_films([film_id])).limit(max(1, table.count_rows())).to_arrow()
+        return IndexRows.of_table(found)
+
+    def table(self, stamp: str) -> Any:
+        """Return a set's table, as LanceDB opens it; each question to it is answered by what is there then."""
         return self._database().open_table(_table_name(stamp))
+
+    def _read(self, stamp: str) -> EmbeddingSet:
+        path, root = self._folder / f"{stamp}.json", self._library.location
+        remedy = f"; remove {path} and embed again: talkies embed --library {root} --run RUN"
+        entry = read_document(path, EmbeddingSet, _WHAT, SCHEMA_VERSION, LibraryError, remedy)
+        if entry.schema_version < SCHEMA_VERSION:
+            raise LibraryError(f"{path} is of an older talkies (schema version {entry.schema_version}){remedy}")
+        return entry
 
     def _database(self) -> Any:
         import lancedb  # here, for it takes a second to import, and most verbs do not search
 
-        return lancedb.connect(str(self._library.index_folder), read_consistency_interval=timedelta(0))
+        return lancedb.connect(str(self._folder), read_consistency_interval=timedelta(0))
+
+
+def of_films(films: Collection[str]) -> str:
+    """Return the condition that a row is of one of these films, as LanceDB reads it."""
+    return f"film_id IN ({', '.join(repr(str(as_film_id(film_id))) for film_id in films)})"
 
 
 def _table_name(stamp: str) -> str:
     return f"clips_{stamp}"
-
-
-def _vectors(rows_BD: npt.NDArray[np.float32]) -> pa.Array:
-    return pa.FixedSizeListArray.from_arrays(pa.array(rows_BD.reshape(-1), pa.float32()), rows_BD.shape[1])
-
-
-def _schema(dim: int) -> pa.Schema:
-    vector = pa.list_(pa.float32(), dim)
-    return pa.schema(
-        [
-            ("film_id", pa.string()),
-            ("start_seconds", pa.float64()),
-            ("end_seconds", pa.float64()),
-            ("video", vector),
-            ("audio", vector),
-        ]
-    )

@@ -3,16 +3,13 @@
 Both run `ingest_film`, the same function of one film; all they differ in is where.
 """
 
-import logging
 import os
 import queue
-import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from typing import Any
 
-from talkies.core import Isolated, SourceError, TalkiesError, UsageError, WorkError, cause_of
+from talkies.core import Isolated, SourceError, TalkiesError, WorkError, on_ray
 from talkies.ingest.film import Failed, FilmTask, Ingested, ingest_film
 
 Outcome = Ingested | Failed
@@ -20,7 +17,6 @@ OnProgress = Callable[[FilmTask, float], None]
 """Told a film and the seconds of it that are done, now and then."""
 
 _WAIT_SECONDS = 0.2
-_KNOCK_SECONDS = 5.0
 
 
 def threads_for(workers: int) -> int:
@@ -105,55 +101,11 @@ def run_on_ray(
         UsageError: if Ray is not installed, or there is no cluster at `address`.
         WorkError: if the library cannot be written, or the cluster fails.
     """
-    try:
-        import ray
-    except ImportError as error:
-        raise UsageError("the ray runner needs Ray; install it with: pip install 'talkies[cluster]'") from error
-    own = not ray.is_initialized()
-    if own and address:
-        _knock(address)
-    try:
-        if own:
-            ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise UsageError(f"no Ray cluster answers at {address}; start one with: ray start --head") from error
-    try:
-        remote = ray.remote(num_cpus=tasks[0].threads, max_retries=3)(ray_task)
-        waiting = list(reversed(tasks))
-        running: dict[Any, FilmTask] = {}
-        while waiting or running:
-            while waiting and len(running) < workers:
-                task = waiting.pop()
-                running[remote.remote(task)] = task
-            ready, _ = ray.wait(list(running), num_returns=1)
-            task = running.pop(ready[0])
-            outcome = ray.get(ready[0])
-            if isinstance(outcome, TalkiesError):
-                raise outcome
-            on_progress(task, 0.0)
-            yield task, outcome
-    except ray.exceptions.RayError as error:
-        raise WorkError(f"the Ray cluster failed ({type(error).__name__}); give the command again to go on") from error
-    finally:
-        if own:
-            ray.shutdown()
-
-
-def _knock(address: str) -> None:
-    """Do nothing if something listens at `host:port`: Ray itself takes minutes to say that nothing does.
-
-    Raises:
-        UsageError: if nothing does.
-    """
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
-    if not colon or not port.isdigit():  # "auto", "local": Ray knows where
-        return
-    try:
-        socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS).close()
-    except OSError as error:
-        raise UsageError(
-            f"no Ray cluster answers at {address} ({cause_of(error)}); start one with: ray start --head"
-        ) from error
+    for task, outcome in on_ray(ray_task, tasks, workers, address, tasks[0].threads):
+        if isinstance(outcome, TalkiesError):
+            raise outcome
+        on_progress(task, 0.0)
+        yield task, outcome
 
 
 def ray_task(task: FilmTask) -> Outcome | TalkiesError:

@@ -1,5 +1,6 @@
 """Probe, decode and encode media: the only room that knows FFmpeg."""
 
+from talkies.media.anyfile import read_any
 from talkies.media.conform import Conformer, ConformReport, Picture, Sound
 from talkies.media.develop import picture_at_start
 from talkies.media.encode import FilmWriter, VideoCoding
@@ -30,6 +31,7 @@ __all__ = [
     "looks_like_media",
     "picture_at_start",
     "probe",
+    "read_any",
     "read_short",
     "rgb_of",
     "write_wav",

@@ -62,6 +62,7 @@ def write_page(
 
 def _shown(library: Library, how: str, found: FoundMoments) -> dict[str, object]:
     result = found.result
+    assert result.film_id is not None, "it was asked with a moment"
     query = Moment(
         title=f"{result.source}, {result.start_seconds:.1f}–{result.end_seconds:.1f} s",
         concept=found.concept,

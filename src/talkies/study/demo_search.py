@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from talkies.core import Span
-from talkies.embedding import Hit, SearchQuery, SearchResult, search
-from talkies.embedding.index import Modality
+from talkies.embedding import Hit, Modality, Moment, SearchQuery, SearchResult, search
 from talkies.evaluation.concepts import Truth, TruthShot, concept_of, read_truth
 from talkies.library import Library
 
@@ -30,7 +29,7 @@ def find_by(side: Modality, library: Path, films: Path, run: Path) -> FoundMomen
     truth = read_truth(films)
     film = truth.films[0]
     shot = film.shots[min(_QUERY_SHOT, len(film.shots) - 1)]
-    result = search(library, SearchQuery(film.file, _middle(shot), side, "video", _BEST), run)
+    result = search(library, _asked(film.file, shot, side), run)
     names = tuple(_name(truth, _concept_of_hit(library, truth, hit)) for hit in result.hits)
     return FoundMoments(result, truth.concepts[shot.concept], names)
 
@@ -45,11 +44,15 @@ def share_of_same_concept(library: Path, films: Path, run: Path) -> tuple[dict[s
         found: list[float] = []
         for film in truth.films:
             for shot in (s for s in film.shots if s.end_seconds - s.start_seconds >= _LEAST_SHOT_SECONDS):
-                result = search(library, SearchQuery(film.file, _middle(shot), side, "video", _BEST), run)
+                result = search(library, _asked(film.file, shot, side), run)
                 same = [_concept_of_hit(library, truth, hit) == shot.concept for hit in result.hits]
                 found.append(float(np.mean(same)))
         shares[side] = float(np.mean(found))
     return shares, _chance(truth)
+
+
+def _asked(file: str, shot: TruthShot, side: Modality) -> SearchQuery:
+    return SearchQuery(Moment(file, _middle(shot)), side, "video", _BEST, floor=False)
 
 
 def _middle(shot: TruthShot) -> float:

@@ -1,0 +1,84 @@
+"""Spread independent work over a Ray cluster; Ray is an extra of the package."""
+
+import logging
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+from talkies.core.errors import TalkiesError, UsageError, WorkError
+from talkies.core.words import cause_of
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_KNOCK_SECONDS = 5.0
+_RETRIES = 3
+
+
+def on_ray(
+    function: Callable[[Item], Result], items: Sequence[Item], workers: int, address: str | None = None, cores: int = 1
+) -> Iterator[tuple[Item, Result]]:
+    """Yield `(item, function(item))` as each is done, in any order, `workers` at a time of `cores` cores each.
+
+    Without `address` a cluster of this machine is started. `function` and the items must be importable and picklable on
+    all of its machines, and the files that they speak of be there. A `TalkiesError` of `function` is raised here.
+
+    Raises:
+        UsageError: if Ray is not installed, or there is no cluster at `address`.
+        WorkError: if the cluster fails.
+    """
+    try:
+        import ray
+    except ImportError as error:
+        raise UsageError("the ray runner needs Ray; install it with: pip install 'talkies[cluster]'") from error
+    own = not ray.is_initialized()
+    if own and address:
+        _knock(address)
+    try:
+        if own:
+            ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise UsageError(f"no Ray cluster answers at {address}; start one with: ray start --head") from error
+    try:
+        remote: Any = ray.remote(num_cpus=cores, max_retries=_RETRIES)(_guarded)
+        waiting = list(reversed(items))
+        running: dict[Any, Item] = {}
+        while waiting or running:
+            while waiting and len(running) < workers:
+                item = waiting.pop()
+                running[remote.remote(function, item)] = item
+            ready, _ = ray.wait(list(running), num_returns=1)
+            item, outcome = running.pop(ready[0]), ray.get(ready[0])
+            if isinstance(outcome, TalkiesError):
+                raise outcome
+            yield item, outcome
+    except ray.exceptions.RayError as error:
+        raise WorkError(f"the Ray cluster failed ({type(error).__name__}); give the command again to go on") from error
+    finally:
+        if own:
+            ray.shutdown()
+
+
+def _guarded(function: Callable[[Item], Result], item: Item) -> Result | TalkiesError:
+    """Return a result, or what went wrong: Ray would wrap the error, and its sentence with it."""
+    try:
+        return function(item)
+    except TalkiesError as error:
+        return error
+
+
+def _knock(address: str) -> None:
+    """Do nothing if something listens at `host:port`: Ray itself takes minutes to say that nothing does.
+
+    Raises:
+        UsageError: if nothing does.
+    """
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdigit():  # "auto", "local": Ray knows where
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS).close()
+    except OSError as error:
+        raise UsageError(
+            f"no Ray cluster answers at {address} ({cause_of(error)}); start one with: ray start --head"
+        ) from error

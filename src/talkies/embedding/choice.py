@@ -1,0 +1,82 @@
+"""Which of the rows that score best are hits: apart from the query and from each other, one a moment, shot or film."""
+
+from collections import defaultdict
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from talkies.embedding.query import SearchQuery
+from talkies.embedding.rows import IndexRows
+
+Span = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Chooser:
+    """Chooses hits for a query, which was asked with the clip at `asked_seconds` of film `asked_film`, if of any."""
+
+    query: SearchQuery
+    asked_film: str | None
+    asked_seconds: Span
+    films: Collection[str]
+
+    def of_no_film(self) -> "Chooser":
+        """Return one that chooses nothing."""
+        return replace(self, films=())
+
+    def choose(self, rows: IndexRows, score_B: npt.NDArray[np.float32], least: float) -> tuple[list[int], bool]:
+        """Return places of hits, best first, at most one more than are wanted; and whether no other rows can add to it.
+
+        They cannot when there are enough, or when the rows went below the `least` score.
+        """
+        wanted = self.query.skip + self.query.count + 1
+        allowed_B = self._allowed(rows)
+        taken: dict[object, list[Span]] = defaultdict(list)
+        if self.asked_film is not None:
+            taken[self._group(self.asked_film, self._asked_shot(rows))[0]].append(self.asked_seconds)
+        found: list[int] = []
+        for place in np.argsort(-score_B, kind="stable").tolist():
+            if score_B[place] < least:
+                return found, True
+            if not allowed_B[place]:
+                continue
+            group, alone = self._group(rows.film_B[place], int(rows.shot_B[place]))
+            span = float(rows.start_B[place]), float(rows.end_B[place])
+            if not _meets(taken[group], span, alone):
+                taken[group].append(span)
+                found.append(place)
+                if len(found) == wanted:
+                    return found, True
+        return found, False
+
+    def _allowed(self, rows: IndexRows) -> npt.NDArray[np.bool_]:
+        """Return which rows may be hits, as far as each is looked at alone."""
+        allowed_B = np.isin(rows.film_B.astype(str), np.array(sorted(self.films), str))
+        if self.query.span_seconds:
+            begin, end = self.query.span_seconds
+            allowed_B &= (rows.start_B >= begin) & (rows.end_B <= end)
+        if self.asked_film is not None:
+            own_B = rows.film_B == self.asked_film
+            begin, end = self.asked_seconds
+            allowed_B &= ~(own_B & (rows.start_B < end) & (rows.end_B > begin))
+            if self.query.apart_seconds > 0:
+                allowed_B &= ~(own_B & (np.abs(rows.middle_B - (begin + end) / 2) < self.query.apart_seconds))
+        return allowed_B
+
+    def _asked_shot(self, rows: IndexRows) -> int:
+        """Return the shot that the query is in, as far as the rows tell."""
+        own = (rows.film_B == self.asked_film) & (rows.start_B == self.asked_seconds[0]) & ~rows.of_shot_B
+        return int(rows.shot_B[own.argmax()]) if own.any() else -1
+
+    def _group(self, film_id: str, shot: int) -> tuple[object, bool]:
+        """Return the group in which hits must be apart, and whether there is one hit alone in it."""
+        if self.query.per == "shot" and shot >= 0:
+            return (film_id, shot), True
+        return film_id, self.query.per == "film"
+
+
+def _meets(taken: list[Span], span: Span, alone: bool) -> bool:
+    """Return whether a span overlaps one that is taken; where there is one hit `alone`, whether there is any."""
+    return bool(taken) if alone else any(span[0] < end and begin < span[1] for begin, end in taken)

@@ -1,0 +1,106 @@
+"""Rows of a set of embeddings: clips of films, each with its time, its shot and both towers' vectors.
+
+Shapes: `B` clips, `D` embedding.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class IndexRows:
+    """B clips: ids of their films `film_B`, their spans `[start_B, end_B)` in seconds, the number of the shot that
+    holds a clip's middle `shot_B` (-1: none does), whether a clip is the one in the middle of its shot `of_shot_B` and
+    not one of those at the stride, and unit rows `video_BD`, `audio_BD`.
+
+    Raises:
+        ValueError: if the parts do not agree on B and D.
+    """  # noqa: D205
+
+    film_B: npt.NDArray[np.object_]
+    start_B: npt.NDArray[np.float64]
+    end_B: npt.NDArray[np.float64]
+    shot_B: npt.NDArray[np.int32]
+    of_shot_B: npt.NDArray[np.bool_]
+    video_BD: Floats
+    audio_BD: Floats
+
+    def __post_init__(self) -> None:
+        if len({len(getattr(self, field.name)) for field in fields(self)}) != 1:
+            raise ValueError(f"the parts of rows do not agree on how many there are: {self}")
+        if self.video_BD.ndim != 2 or self.video_BD.shape != self.audio_BD.shape:
+            raise ValueError(f"both towers give [B, D] of one shape, got {self}")
+
+    def __repr__(self) -> str:
+        return f"IndexRows({len(self.film_B)} clips of {list(self.video_BD.shape[1:])})"
+
+    def __len__(self) -> int:
+        return len(self.film_B)
+
+    def __getitem__(self, which: npt.NDArray[Any] | slice) -> Self:
+        """Return the rows of a mask, of an array of places, or of a slice."""
+        return type(self)(*(getattr(self, field.name)[which] for field in fields(self)))
+
+    @property
+    def middle_B(self) -> npt.NDArray[np.float64]:
+        """The middle of each clip, in seconds."""
+        return (self.start_B + self.end_B) / 2
+
+    @classmethod
+    def concatenated(cls, parts: Sequence["IndexRows"]) -> Self:
+        """Return the rows of all parts, one after the other."""
+        return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
+
+    @classmethod
+    def of_table(cls, table: pa.Table, in_order: bool = True) -> Self:
+        """Return the rows of a table with a set's columns, in the order of films, times and kinds, or in its own."""
+        films = table.column("film_id").combine_chunks().to_numpy(zero_copy_only=False)
+        plain = {name: table.column(name).to_numpy() for name in ("start_seconds", "end_seconds", "shot", "of_shot")}
+        rows = cls(films, *plain.values(), *(vectors_of(table.column(side)) for side in ("video", "audio")))
+        return rows[np.lexsort((rows.of_shot_B, rows.start_B, rows.film_B.astype(str)))] if in_order else rows
+
+    def to_table(self) -> pa.Table:
+        """Return the rows as a table with a set's columns."""
+        columns = (
+            pa.array(self.film_B, pa.string()),
+            *(pa.array(part) for part in (self.start_B, self.end_B)),
+            pa.array(self.shot_B, pa.int32()),
+            pa.array(self.of_shot_B, pa.bool_()),
+            *(_vectors(part) for part in (self.video_BD, self.audio_BD)),
+        )
+        return pa.table(list(columns), schema=schema_of(self.video_BD.shape[1]))
+
+
+def schema_of(dim: int) -> pa.Schema:
+    """Return the columns of a set whose embeddings have `dim` dimensions."""
+    vector = pa.list_(pa.float32(), dim)
+    return pa.schema(
+        [
+            ("film_id", pa.string()),
+            ("start_seconds", pa.float64()),
+            ("end_seconds", pa.float64()),
+            ("shot", pa.int32()),
+            ("of_shot", pa.bool_()),
+            ("video", vector),
+            ("audio", vector),
+        ]
+    )
+
+
+def vectors_of(column: pa.ChunkedArray) -> Floats:
+    """Return a column of vectors as `[B, D]`."""
+    joined = column.combine_chunks()
+    rows: Floats = joined.flatten().to_numpy(zero_copy_only=False).reshape(len(joined), column.type.list_size)
+    return rows
+
+
+def _vectors(rows_BD: Floats) -> pa.Array:
+    values = pa.array(np.ascontiguousarray(rows_BD, np.float32).reshape(-1))
+    return pa.FixedSizeListArray.from_arrays(values, rows_BD.shape[1])

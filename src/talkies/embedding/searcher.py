@@ -1,0 +1,284 @@
+"""A library that is open for searching: every search sees what is there then, also what other processes have added.
+
+Shapes: `B` rows, `D` embedding.
+"""
+
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from talkies.core import LibraryError, RunError, UsageError
+from talkies.embedding.ann import EXACT_BELOW, IndexState, nearest, sample, state_of
+from talkies.embedding.choice import Chooser
+from talkies.embedding.encoder import ClipEncoder, load_encoder
+from talkies.embedding.example import example_of
+from talkies.embedding.floor import SAMPLE, Floors, scores
+from talkies.embedding.index import EmbeddingSet, Modality, VectorIndex, of_films
+from talkies.embedding.query import Example, Hit, Moment, SearchQuery, SearchResult, Vector, sides_used, weights
+from talkies.embedding.rows import IndexRows
+from talkies.library import FilmEntry, Library
+
+_FIRST_ROWS = 256
+_MOST_ROWS = 16_384
+_BLOCK = 64
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What is held of a version of the set: all rows where they are few, and the floors."""
+
+    version: int
+    table: Any
+    rows: IndexRows | None
+    floors: Floors
+    state: IndexState | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A query's vectors, and where it comes from."""
+
+    vectors: Mapping[Modality, Vector]
+    source: str
+    film_id: str | None
+    start_seconds: float
+    end_seconds: float
+
+
+class Searcher:
+    """Searches one set of a library; for any number of threads.
+
+    Raises:
+        LibraryError: if the library has no embeddings, not those of the model `stamp`, or of several models and none
+            was named.
+    """
+
+    def __init__(self, library: Library, stamp: str | None = None, exact_below: int = EXACT_BELOW) -> None:
+        self.library, self._index, self._exact_below = library, VectorIndex(library), exact_below
+        self.entry: EmbeddingSet = self._index.choose(stamp)
+        self._lock = threading.Lock()
+        self._kept: _Held | None = None
+        self._loading = threading.Lock()
+        self._encoder: ClipEncoder | None = None
+
+    def encoder(self) -> ClipEncoder:
+        """Return the encoders that made the set; loaded once.
+
+        Raises:
+            LibraryError: if their run or its checkpoint is there no more, or holds another model now.
+        """
+        with self._loading:
+            if self._encoder is None:
+                self._encoder = _encoder_of(self.entry)
+            return self._encoder
+
+    def search(self, query: SearchQuery) -> SearchResult:
+        """Return the clips most like the query's, none of which overlaps it or a better one.
+
+        One hit each shot or film leaves out the query's own shot or film.
+
+        Raises:
+            UsageError: if the moment is not in the film, the span is not, or a file lacks the side that is asked with.
+            LibraryError: if there is no such film, it is not embedded, or the file was encoded by another model.
+            MediaError, IsolationError: if a file cannot be read.
+        """
+        held, films = self._held(), {film.film_id: film for film in self.library.films() if film.usable}
+        shown = self._shown(query)
+        asked, pairs = self._asked(shown, held), sides_used(query, shown)
+        weight = weights(asked.vectors, pairs)
+        floor = held.floors.of(asked.vectors, pairs)
+        only = {self._usable(name).film_id for name in query.films}
+        chooser = Chooser(query, asked.film_id, (asked.start_seconds, asked.end_seconds), films.keys() & only or films)
+        if query.films and not only & films.keys():
+            chooser = chooser.of_no_film()
+        least = floor if query.floor else -np.inf
+        for rows, score_B, whole in self._candidates(held, weight, query, only):
+            places, done = chooser.choose(rows, score_B, least)
+            if done or whole:
+                break
+        page = places[query.skip : query.skip + query.count]
+        hits = tuple(_hit(rows, place, score_B[place], films) for place in page)
+        exact = held.rows is not None
+        recall = None if exact or held.state is None else min(held.state.recall[side] for side in weight)
+        return SearchResult(
+            query=query,
+            stamp=self.entry.stamp,
+            hits=hits,
+            more=len(places) > query.skip + query.count,
+            floor=floor,
+            exact=exact,
+            recall=recall,
+            film_id=asked.film_id,
+            source=asked.source,
+            start_seconds=asked.start_seconds,
+            end_seconds=asked.end_seconds,
+        )
+
+    def likeness(self, query: SearchQuery, film: str) -> list[tuple[float, float, float]]:
+        """Return start, end and score of each clip at the stride of a film, in order, by the sides of a query.
+
+        Raises:
+            UsageError, LibraryError, MediaError: as `search`.
+        """
+        held = self._held()
+        rows = self._rows_of(held, self._usable(film))
+        shown = self._shown(query)
+        asked, pairs = self._asked(shown, held), sides_used(query, shown)
+        score_B = scores(rows, weights(asked.vectors, pairs))
+        return list(zip(rows.start_B.tolist(), rows.end_B.tolist(), score_B.tolist(), strict=True))
+
+    def recurrence(self, film: str, side: Modality) -> list[tuple[float, float, float, Moment | None]]:
+        """Return start and end of each clip at the stride of a film, and how alike its likest clip elsewhere is.
+
+        Elsewhere is in another film, or far enough in the same; of a set with an index, in the same film alone. The
+        last part is where that clip begins; nothing if there is none.
+
+        Raises:
+            LibraryError: if there is no such film, or it is not embedded.
+        """
+        held, entry = self._held(), self._usable(film)
+        rows = self._rows_of(held, entry)
+        others = held.rows if held.rows is not None else rows
+        others = others[~others.of_shot_B]
+        sides = {"video": (rows.video_BD, others.video_BD), "audio": (rows.audio_BD, others.audio_BD)}
+        mine_BD, other_ND = sides[side]
+        same_N, apart = others.film_B == entry.film_id, max(4 * self.entry.clip_seconds, 5.0)
+        found: list[tuple[float, float, float, Moment | None]] = []
+        for begin in range(0, len(rows), _BLOCK):
+            block = slice(begin, begin + _BLOCK)
+            score_BN = mine_BD[block] @ other_ND.T
+            near_BN = same_N & (np.abs(rows.start_B[block, None] - others.start_B[None]) < apart)
+            score_BN[near_BN] = -np.inf
+            for place, best in enumerate(score_BN.argmax(1) if len(others) else ()):
+                score, number = float(score_BN[place, best]), begin + place
+                where = Moment(str(others.film_B[best]), float(others.start_B[best])) if np.isfinite(score) else None
+                span = float(rows.start_B[number]), float(rows.end_B[number])
+                found.append((*span, score if where else 0.0, where))
+        return found
+
+    def floor(self, from_: Modality, to: Modality) -> float:
+        """Return the score that random pairs of these sides stay under; −1 where there are too few to tell."""
+        calibration = self._held().floors.calibration(((from_, to),))
+        return calibration.score if calibration else -1.0
+
+    def _held(self) -> _Held:
+        """Return what is held of the newest version of the set."""
+        with self._lock:
+            table = self._kept.table if self._kept else self._index.table(self.entry.stamp)
+            version = int(table.version)
+            if self._kept is None or self._kept.version != version:
+                count = table.count_rows()
+                rows = IndexRows.of_table(table.to_arrow()) if count < self._exact_below else None
+                some = sample(table, SAMPLE) if rows is None else _evenly(rows, SAMPLE)
+                floors = Floors(some, self.entry.clip_seconds)
+                state = state_of(self._index, self.entry.stamp)
+                self._kept = _Held(version, table, rows, floors, state)
+            return self._kept
+
+    def _shown(self, query: SearchQuery) -> Moment | Example:
+        """Return the moment or the file that is asked with, the file encoded."""
+        return example_of(query.asked, self.encoder()) if isinstance(query.asked, Path) else query.asked
+
+    def _asked(self, asked: Moment | Example, held: _Held) -> _Asked:
+        if isinstance(asked, Example):
+            return self._example(asked)
+        film, at = self._usable(asked.film), asked.at_seconds
+        if not 0 <= at <= film.duration_seconds:
+            raise UsageError(
+                f"{film.name} lasts {film.duration_seconds:.2f} s, and the moment asked about is {at:g}; "
+                "name a time inside it"
+            )
+        rows = self._rows_of(held, film)
+        # Of two clips equally near, the later holds the moment: spans are half-open.
+        here = len(rows) - 1 - int(np.abs(rows.middle_B - at)[::-1].argmin())
+        vectors: dict[Modality, Vector] = {"video": rows.video_BD[here], "audio": rows.audio_BD[here]}
+        return _Asked(vectors, film.name, film.film_id, float(rows.start_B[here]), float(rows.end_B[here]))
+
+    def _example(self, example: Example) -> _Asked:
+        if example.stamp != self.entry.stamp:
+            raise LibraryError(
+                f"{example.name} was encoded by another model (stamp {example.stamp}) than the embeddings searched "
+                f"(stamp {self.entry.stamp}); give the file again"
+            )
+        both = (("video", example.video_D), ("audio", example.audio_D))
+        vectors: dict[Modality, Vector] = {side: vector for side, vector in both if vector is not None}  # type: ignore[misc]
+        return _Asked(vectors, example.name, None, 0.0, example.seconds)
+
+    def _usable(self, name: str) -> FilmEntry:
+        film = self.library.find(name)
+        if not film.usable:
+            raise LibraryError(f"{film.name} was rejected at ingest ({film.reasons[0].text}); name an accepted film")
+        return film
+
+    def _rows_of(self, held: _Held, film: FilmEntry) -> IndexRows:
+        """Return the clips at the stride of a film."""
+        if held.rows is not None:
+            rows = held.rows[held.rows.film_B == film.film_id]
+        else:
+            rows = self._index.rows(self.entry.stamp, film.id)
+        rows = rows[~rows.of_shot_B]
+        if not len(rows):
+            raise LibraryError(
+                f"{film.name} is not embedded; run: "
+                f"talkies embed --library {self.library.location} --run {self.entry.run}"
+            )
+        return rows
+
+    def _candidates(
+        self, held: _Held, weight: Mapping[Modality, Vector], query: SearchQuery, films: set[str]
+    ) -> Iterator[tuple[IndexRows, Floats, bool]]:
+        """Yield ever more rows with their scores, and whether these are all; the first are mostly enough."""
+        if held.rows is not None:
+            yield held.rows, scores(held.rows, weight), True
+            return
+        where = of_films(films) if films else ""
+        if query.span_seconds:
+            inside = f"start_seconds >= {query.span_seconds[0]} AND end_seconds <= {query.span_seconds[1]}"
+            where = f"{where} AND {inside}" if where else inside
+        count = max(_FIRST_ROWS, 8 * (query.skip + query.count))
+        while True:
+            parts = [nearest(held.table, vector, side, count, where)[0] for side, vector in weight.items()]
+            rows = parts[0] if len(parts) == 1 else _joined(*parts)
+            yield rows, scores(rows, weight), min(map(len, parts)) < count or count >= _MOST_ROWS
+            count = min(4 * count, _MOST_ROWS)
+
+
+def _evenly(rows: IndexRows, count: int) -> IndexRows:
+    places = np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(np.int64)
+    return rows[np.unique(places)]
+
+
+def _joined(one: IndexRows, other: IndexRows) -> IndexRows:
+    """Return the rows of both, each once."""
+    known = set(zip(one.film_B.tolist(), one.start_B.tolist(), one.of_shot_B.tolist(), strict=True))
+    keys = zip(other.film_B.tolist(), other.start_B.tolist(), other.of_shot_B.tolist(), strict=True)
+    return IndexRows.concatenated([one, other[np.array([key not in known for key in keys], bool)]])
+
+
+def _hit(rows: IndexRows, place: int, score: float, films: Mapping[str, FilmEntry]) -> Hit:
+    film_id, shot = str(rows.film_B[place]), int(rows.shot_B[place])
+    span = float(rows.start_B[place]), float(rows.end_B[place])
+    return Hit(film_id, films[film_id].name, *span, float(score), shot if shot >= 0 else None)
+
+
+def _encoder_of(entry: EmbeddingSet) -> ClipEncoder:
+    try:
+        encoder = load_encoder(Path(entry.run), entry.step)
+    except RunError as error:
+        raise LibraryError(
+            f"to search with a file its model is needed, and it is there no more ({error}); "
+            "search by a moment of a film"
+        ) from error
+    if encoder.stamp != entry.stamp:
+        raise LibraryError(
+            f"{entry.run} holds another model now (stamp {encoder.stamp}) than the one that embedded the library "
+            f"(stamp {entry.stamp}); search by a moment of a film, or embed the library anew"
+        )
+    return encoder

@@ -1,0 +1,85 @@
+"""A file that somebody shows: a picture, a sound or a clip, whatever it is.
+
+Shapes: `N` pictures, `P` rows of a planar YUV 4:2:0 picture (3/2 of its height), `W` columns.
+"""
+
+import struct
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from talkies.core import Grid, MediaError, SourceError, cause_of, text_of
+from talkies.media.conform import MOST_ASPECT
+from talkies.media.develop import Developer
+from talkies.media.probe import probe
+from talkies.media.short import Parts, ShortMedia, read_short
+
+ACCEPTED = "a picture (JPEG, PNG, WebP, GIF, BMP, TIFF), a sound or a clip that FFmpeg reads"
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+_MOST_PIXELS = 64_000_000
+_LEAST_SIDE = 8
+# What Pillow raises at damaged files.
+_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, ArithmeticError, LookupError, TypeError)
+
+
+def read_any(path: Path, grid: Grid, short_side: int) -> ShortMedia:
+    """Return what a picture, a sound or a clip of at most five minutes holds, on a grid.
+
+    A single picture is one picture of no sound. Of a clip with both, time zero is its first picture.
+
+    Raises:
+        MediaError: if it is none of them, is damaged or too large, or as `read_short`.
+        SourceError: if the system does not let it be read.
+    """
+    picture_PW = _still(path, short_side)
+    if picture_PW is not None:
+        return ShortMedia(picture_PW[None], None, 0)
+    try:
+        info = probe(path)
+    except MediaError as error:
+        raise MediaError(error.code, f"{error}; give {ACCEPTED}") from error
+    seen = info.video is not None and info.video.decodes
+    heard = info.audio is not None and info.audio.decodes
+    if not seen and not heard:
+        raise MediaError("nothing_decodes", f"{text_of(path.name)} has no picture or sound to decode; give {ACCEPTED}")
+    parts: Parts = "both" if seen and heard else "video" if seen else "audio"
+    return read_short(path, parts, grid, short_side)
+
+
+def _still(path: Path, short_side: int) -> npt.NDArray[np.uint8] | None:
+    """Return a picture `[P, W]` of a file that is a single one, or nothing of another."""
+    name = text_of(path.name)
+    try:
+        with path.open("rb") as file:
+            start = file.read(16)
+    except OSError as error:
+        raise SourceError(f"{name} cannot be read ({cause_of(error)}); give {ACCEPTED}") from error
+    if not start:
+        raise MediaError("empty", f"{name} is empty; give {ACCEPTED}")
+    try:
+        with Image.open(path, formats=_FORMATS) as image:
+            if getattr(image, "n_frames", 1) > 1 and image.format == "GIF":
+                return None  # it moves
+            _check_size(image, name)
+            rgb_HWC = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    except UnidentifiedImageError:
+        return None
+    except Image.DecompressionBombError as error:
+        raise MediaError("too_large", f"{name} has too many pixels; give a smaller picture") from error
+    except _DAMAGE as error:
+        raise MediaError("damaged", f"{name} is a damaged picture; give {ACCEPTED}") from error
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb_HWC), format="rgb24")
+    return Developer(short_side, Fraction(1), MOST_ASPECT).develop(frame).to_ndarray().astype(np.uint8, copy=False)
+
+
+def _check_size(image: Image.Image, name: str) -> None:
+    if image.width * image.height > _MOST_PIXELS or min(image.size) < _LEAST_SIDE:
+        raise MediaError(
+            "too_large" if min(image.size) >= _LEAST_SIDE else "too_small",
+            f"{name} has {image.width} × {image.height} pixels; give a picture of {_LEAST_SIDE} pixels a side "
+            f"or more, and {_MOST_PIXELS / 1e6:.0f} million at most",
+        )
