@@ -2,7 +2,7 @@
 
 from talkies.embedding.embed import EmbedReport, EmbedRunner, embed, encode_all
 from talkies.embedding.encoder import ClipEncoder, Encoded, load_encoder
-from talkies.embedding.example import example_of
+from talkies.embedding.example import example_of, load_example, save_example
 from talkies.embedding.index import EmbeddingSet, Modality, VectorIndex
 from talkies.embedding.layout import MapPoint, map_of
 from talkies.embedding.query import Example, Hit, Moment, SearchQuery, SearchResult, Side
@@ -31,7 +31,9 @@ __all__ = [
     "encode_all",
     "example_of",
     "load_encoder",
+    "load_example",
     "map_of",
     "open_searcher",
+    "save_example",
     "search",
 ]

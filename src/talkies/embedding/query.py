@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from talkies.core import UsageError
 from talkies.embedding.index import Modality
+from talkies.embedding.passage import Passage
 
 Side = Literal["video", "audio", "both"]
 Per = Literal["moment", "shot", "film"]
@@ -31,13 +32,17 @@ class Moment:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Example:
-    """What a file looks and sounds like to the model `stamp`: unit vectors; a side that the file lacks is None."""
+    """What a file looks and sounds like to the model `stamp`: unit vectors; a side that the file lacks is None.
+
+    Of a file longer than a clip, `passage` is what it is like from window to window.
+    """
 
     name: str
     seconds: float
     stamp: str
     video_D: Vector | None
     audio_D: Vector | None
+    passage: Passage | None = None
 
     @property
     def sides(self) -> tuple[Modality, ...]:

@@ -64,7 +64,17 @@ class IndexRows:
         films = table.column("film_id").combine_chunks().to_numpy(zero_copy_only=False)
         plain = {name: table.column(name).to_numpy() for name in ("start_seconds", "end_seconds", "shot", "of_shot")}
         rows = cls(films, *plain.values(), *(vectors_of(table.column(side)) for side in ("video", "audio")))
-        return rows[np.lexsort((rows.of_shot_B, rows.start_B, rows.film_B.astype(str)))] if in_order else rows
+        return rows[rows._order()] if in_order else rows
+
+    def once(self) -> Self:
+        """Return the rows in the order of films, times and kinds, each once."""
+        rows = self[self._order()]
+        again_B = (rows.film_B[1:] == rows.film_B[:-1]) & (rows.start_B[1:] == rows.start_B[:-1])
+        again_B &= rows.of_shot_B[1:] == rows.of_shot_B[:-1]
+        return rows[np.concatenate([np.ones(min(1, len(rows)), np.bool_), ~again_B])]
+
+    def _order(self) -> npt.NDArray[np.int64]:
+        return np.lexsort((self.of_shot_B, self.start_B, self.film_B.astype(str)))
 
     def to_table(self) -> pa.Table:
         """Return the rows as a table with a set's columns."""

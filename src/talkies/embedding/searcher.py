@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from talkies.core import LibraryError, RunError, UsageError
+from talkies.core import LibraryError, ProcessLimits, RunError, UsageError
 from talkies.embedding.ann import EXACT_BELOW, IndexState, nearest, sample, state_of
 from talkies.embedding.choice import Chooser
 from talkies.embedding.encoder import ClipEncoder, load_encoder
-from talkies.embedding.example import example_of
-from talkies.embedding.floor import SAMPLE, Floors, scores
+from talkies.embedding.example import LIMITS, example_of
+from talkies.embedding.floor import SAMPLE, Floors, Pairs, scores
 from talkies.embedding.index import EmbeddingSet, Modality, VectorIndex, of_films
+from talkies.embedding.passage import Passage, passage_scores
 from talkies.embedding.query import Example, Hit, Moment, SearchQuery, SearchResult, Vector, sides_used, weights
 from talkies.embedding.rows import IndexRows
 from talkies.library import FilmEntry, Library
@@ -26,6 +27,8 @@ from talkies.library import FilmEntry, Library
 _FIRST_ROWS = 256
 _MOST_ROWS = 16_384
 _BLOCK = 64
+_PASSAGES = 24
+_SAME_SECONDS = 1e-6
 
 Floats = npt.NDArray[np.float32]
 
@@ -43,13 +46,27 @@ class _Held:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A query's vectors, and where it comes from."""
+    """A query's vectors, which of them is compared with what, and where it comes from."""
 
     vectors: Mapping[Modality, Vector]
+    pairs: Pairs
+    passage: Passage | None
     source: str
     film_id: str | None
     start_seconds: float
     end_seconds: float
+
+    @property
+    def weight(self) -> Mapping[Modality, Vector]:
+        """What a row's vectors are multiplied with."""
+        return weights(self.vectors, self.pairs)
+
+    def score(self, rows: IndexRows) -> Floats:
+        """Return how alike rows are: to the query on the mean or, from there on, from window to window."""
+        score_B = scores(rows, self.weight)
+        if self.passage is None:
+            return score_B
+        return np.maximum(score_B, passage_scores(rows, self.passage, self.pairs))
 
 
 class Searcher:
@@ -79,6 +96,15 @@ class Searcher:
                 self._encoder = _encoder_of(self.entry)
             return self._encoder
 
+    def example(self, path: Path, name: str | None = None, limits: ProcessLimits = LIMITS) -> Example:
+        """Return what a file, called `name`, looks and sounds like to the model that embedded the library.
+
+        Raises:
+            LibraryError: as `encoder`.
+            MediaError, IsolationError: if it cannot be read.
+        """
+        return example_of(path, self.encoder(), self.entry.stride_seconds, name, limits)
+
     def search(self, query: SearchQuery) -> SearchResult:
         """Return the clips most like the query's, none of which overlaps it or a better one.
 
@@ -90,23 +116,21 @@ class Searcher:
             MediaError, IsolationError: if a file cannot be read.
         """
         held, films = self._held(), {film.film_id: film for film in self.library.films() if film.usable}
-        shown = self._shown(query)
-        asked, pairs = self._asked(shown, held), sides_used(query, shown)
-        weight = weights(asked.vectors, pairs)
-        floor = held.floors.of(asked.vectors, pairs)
+        asked = self._asked(query, held)
+        floor = held.floors.of(asked.vectors, asked.pairs)
         only = {self._usable(name).film_id for name in query.films}
         chooser = Chooser(query, asked.film_id, (asked.start_seconds, asked.end_seconds), films.keys() & only or films)
         if query.films and not only & films.keys():
             chooser = chooser.of_no_film()
         least = floor if query.floor else -np.inf
-        for rows, score_B, whole in self._candidates(held, weight, query, only):
+        for rows, score_B, whole in self._candidates(held, asked, query, only):
             places, done = chooser.choose(rows, score_B, least)
             if done or whole:
                 break
         page = places[query.skip : query.skip + query.count]
         hits = tuple(_hit(rows, place, score_B[place], films) for place in page)
         exact = held.rows is not None
-        recall = None if exact or held.state is None else min(held.state.recall[side] for side in weight)
+        recall = None if exact or held.state is None else min(held.state.recall[side] for side in asked.weight)
         return SearchResult(
             query=query,
             stamp=self.entry.stamp,
@@ -129,9 +153,8 @@ class Searcher:
         """
         held = self._held()
         rows = self._rows_of(held, self._usable(film))
-        shown = self._shown(query)
-        asked, pairs = self._asked(shown, held), sides_used(query, shown)
-        score_B = scores(rows, weights(asked.vectors, pairs))
+        asked = self._asked(query, held)
+        score_B = scores(rows, asked.weight)
         return list(zip(rows.start_B.tolist(), rows.end_B.tolist(), score_B.tolist(), strict=True))
 
     def recurrence(self, film: str, side: Modality) -> list[tuple[float, float, float, Moment | None]]:
@@ -182,14 +205,16 @@ class Searcher:
                 self._kept = _Held(version, table, rows, floors, state)
             return self._kept
 
-    def _shown(self, query: SearchQuery) -> Moment | Example:
-        """Return the moment or the file that is asked with, the file encoded."""
-        return example_of(query.asked, self.encoder()) if isinstance(query.asked, Path) else query.asked
-
-    def _asked(self, asked: Moment | Example, held: _Held) -> _Asked:
-        if isinstance(asked, Example):
-            return self._example(asked)
-        film, at = self._usable(asked.film), asked.at_seconds
+    def _asked(self, query: SearchQuery, held: _Held) -> _Asked:
+        shown = self.example(query.asked) if isinstance(query.asked, Path) else query.asked
+        pairs = sides_used(query, shown)
+        if isinstance(shown, Example):
+            self._check_model(shown)
+            both = (("video", shown.video_D), ("audio", shown.audio_D))
+            vectors: dict[Modality, Vector] = {side: vector for side, vector in both if vector is not None}  # type: ignore[misc]
+            same = shown.passage and abs(shown.passage.stride_seconds - self.entry.stride_seconds) < _SAME_SECONDS
+            return _Asked(vectors, pairs, shown.passage if same else None, shown.name, None, 0.0, shown.seconds)
+        film, at = self._usable(shown.film), shown.at_seconds
         if not 0 <= at <= film.duration_seconds:
             raise UsageError(
                 f"{film.name} lasts {film.duration_seconds:.2f} s, and the moment asked about is {at:g}; "
@@ -198,18 +223,16 @@ class Searcher:
         rows = self._rows_of(held, film)
         # Of two clips equally near, the later holds the moment: spans are half-open.
         here = len(rows) - 1 - int(np.abs(rows.middle_B - at)[::-1].argmin())
-        vectors: dict[Modality, Vector] = {"video": rows.video_BD[here], "audio": rows.audio_BD[here]}
-        return _Asked(vectors, film.name, film.film_id, float(rows.start_B[here]), float(rows.end_B[here]))
+        vectors = {"video": rows.video_BD[here], "audio": rows.audio_BD[here]}
+        span = float(rows.start_B[here]), float(rows.end_B[here])
+        return _Asked(vectors, pairs, None, film.name, film.film_id, *span)
 
-    def _example(self, example: Example) -> _Asked:
+    def _check_model(self, example: Example) -> None:
         if example.stamp != self.entry.stamp:
             raise LibraryError(
                 f"{example.name} was encoded by another model (stamp {example.stamp}) than the embeddings searched "
                 f"(stamp {self.entry.stamp}); give the file again"
             )
-        both = (("video", example.video_D), ("audio", example.audio_D))
-        vectors: dict[Modality, Vector] = {side: vector for side, vector in both if vector is not None}  # type: ignore[misc]
-        return _Asked(vectors, example.name, None, 0.0, example.seconds)
 
     def _usable(self, name: str) -> FilmEntry:
         film = self.library.find(name)
@@ -232,34 +255,48 @@ class Searcher:
         return rows
 
     def _candidates(
-        self, held: _Held, weight: Mapping[Modality, Vector], query: SearchQuery, films: set[str]
+        self, held: _Held, asked: _Asked, query: SearchQuery, films: set[str]
     ) -> Iterator[tuple[IndexRows, Floats, bool]]:
         """Yield ever more rows with their scores, and whether these are all; the first are mostly enough."""
         if held.rows is not None:
-            yield held.rows, scores(held.rows, weight), True
+            yield held.rows, asked.score(held.rows), True
             return
-        where = of_films(films) if films else ""
-        if query.span_seconds:
-            inside = f"start_seconds >= {query.span_seconds[0]} AND end_seconds <= {query.span_seconds[1]}"
-            where = f"{where} AND {inside}" if where else inside
-        count = max(_FIRST_ROWS, 8 * (query.skip + query.count))
+        where, count = _condition(query, films), max(_FIRST_ROWS, 8 * (query.skip + query.count))
         while True:
-            parts = [nearest(held.table, vector, side, count, where)[0] for side, vector in weight.items()]
-            rows = parts[0] if len(parts) == 1 else _joined(*parts)
-            yield rows, scores(rows, weight), min(map(len, parts)) < count or count >= _MOST_ROWS
+            parts = [nearest(held.table, vector, side, count, where)[0] for side, vector in asked.weight.items()]
+            rows = IndexRows.concatenated(parts)
+            if asked.passage:
+                rows = _with_what_follows(held.table, rows, asked, where)
+            rows = rows.once()
+            yield rows, asked.score(rows), min(map(len, parts)) < count or count >= _MOST_ROWS
             count = min(4 * count, _MOST_ROWS)
+
+
+def _condition(query: SearchQuery, films: set[str]) -> str:
+    """Return what a query asks of rows, in LanceDB's words."""
+    parts = [of_films(sorted(films))] if films else []
+    if query.span_seconds:
+        begin, end = query.span_seconds
+        parts.append(f"start_seconds >= {begin} AND end_seconds <= {end}")
+    return " AND ".join(parts)
+
+
+def _with_what_follows(table: Any, rows: IndexRows, asked: _Asked, where: str) -> IndexRows:
+    """Return the rows, and all that lie where the passage could be that a good one is part of."""
+    best = rows[np.argsort(-scores(rows, asked.weight))[:_PASSAGES]]
+    around = [
+        f"(film_id = '{film}' AND start_seconds >= {start - asked.end_seconds} AND "
+        f"end_seconds <= {end + asked.end_seconds})"
+        for film, start, end in zip(best.film_B, best.start_B.tolist(), best.end_B.tolist(), strict=True)
+    ]
+    condition = " OR ".join(around)
+    found = table.search().where(f"({condition}) AND {where}" if where else condition).limit(_MOST_ROWS).to_arrow()
+    return IndexRows.concatenated([rows, IndexRows.of_table(found)])
 
 
 def _evenly(rows: IndexRows, count: int) -> IndexRows:
     places = np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(np.int64)
     return rows[np.unique(places)]
-
-
-def _joined(one: IndexRows, other: IndexRows) -> IndexRows:
-    """Return the rows of both, each once."""
-    known = set(zip(one.film_B.tolist(), one.start_B.tolist(), one.of_shot_B.tolist(), strict=True))
-    keys = zip(other.film_B.tolist(), other.start_B.tolist(), other.of_shot_B.tolist(), strict=True)
-    return IndexRows.concatenated([one, other[np.array([key not in known for key in keys], bool)]])
 
 
 def _hit(rows: IndexRows, place: int, score: float, films: Mapping[str, FilmEntry]) -> Hit:

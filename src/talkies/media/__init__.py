@@ -1,6 +1,6 @@
 """Probe, decode and encode media: the only room that knows FFmpeg."""
 
-from talkies.media.anyfile import read_any
+from talkies.media.anyfile import ShownFile, read_shown
 from talkies.media.conform import Conformer, ConformReport, Picture, Sound
 from talkies.media.develop import picture_at_start
 from talkies.media.encode import FilmWriter, VideoCoding
@@ -22,6 +22,7 @@ __all__ = [
     "Original",
     "Picture",
     "ShortMedia",
+    "ShownFile",
     "Sound",
     "SoundReader",
     "VideoCoding",
@@ -31,8 +32,8 @@ __all__ = [
     "looks_like_media",
     "picture_at_start",
     "probe",
-    "read_any",
     "read_short",
+    "read_shown",
     "rgb_of",
     "write_wav",
 ]

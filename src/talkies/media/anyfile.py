@@ -4,6 +4,7 @@ Shapes: `N` pictures, `P` rows of a planar YUV 4:2:0 picture (3/2 of its height)
 """
 
 import struct
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from talkies.core import Grid, MediaError, SourceError, cause_of, text_of
+from talkies.core import Grid, MediaError, Report, SourceError, cause_of, text_of
 from talkies.media.conform import MOST_ASPECT
 from talkies.media.develop import Developer
 from talkies.media.probe import probe
@@ -26,8 +27,17 @@ _LEAST_SIDE = 8
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, ArithmeticError, LookupError, TypeError)
 
 
-def read_any(path: Path, grid: Grid, short_side: int) -> ShortMedia:
-    """Return what a picture, a sound or a clip of at most five minutes holds, on a grid.
+@dataclass(frozen=True, slots=True)
+class ShownFile:
+    """A file that somebody shows, and what to bring it to."""
+
+    path: Path
+    grid: Grid
+    short_side: int
+
+
+def read_shown(shown: ShownFile, _: Report | None = None) -> ShortMedia:
+    """Return what a picture, a sound or a clip of at most five minutes holds, on a grid; what it lacks is None.
 
     A single picture is one picture of no sound. Of a clip with both, time zero is its first picture.
 
@@ -35,7 +45,8 @@ def read_any(path: Path, grid: Grid, short_side: int) -> ShortMedia:
         MediaError: if it is none of them, is damaged or too large, or as `read_short`.
         SourceError: if the system does not let it be read.
     """
-    picture_PW = _still(path, short_side)
+    path = shown.path
+    picture_PW = _still(path, shown.short_side)
     if picture_PW is not None:
         return ShortMedia(picture_PW[None], None, 0)
     try:
@@ -47,7 +58,12 @@ def read_any(path: Path, grid: Grid, short_side: int) -> ShortMedia:
     if not seen and not heard:
         raise MediaError("nothing_decodes", f"{text_of(path.name)} has no picture or sound to decode; give {ACCEPTED}")
     parts: Parts = "both" if seen and heard else "video" if seen else "audio"
-    return read_short(path, parts, grid, short_side)
+    media = read_short(path, parts, shown.grid, shown.short_side)
+    there = [part for part in (media.video_NPW, media.audio_S) if part is not None and len(part)]
+    if not there:
+        raise MediaError("empty", f"{text_of(path.name)} holds no picture and no sound; give {ACCEPTED}")
+    sound_S = media.audio_S if media.audio_S is not None and len(media.audio_S) else None
+    return ShortMedia(media.video_NPW, sound_S, media.damaged_packets)
 
 
 def _still(path: Path, short_side: int) -> npt.NDArray[np.uint8] | None:
