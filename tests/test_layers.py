@@ -38,9 +38,10 @@ MAY_IMPORT = {  # area -> areas it may import, besides itself
     "evaluation": BASE
     | {"library", "media", "clips", "transforms", "models", "objectives", "distributed", "training", "embedding"},
     "analysis": BASE | {"library", "embedding"},
+    "export": BASE | {"library", "media", "clips", "transforms", "models", "embedding", "evaluation"},
     "web": BASE | {"library", "media", "embedding"},
     "study": BASE | BELOW_STUDY,
-    "cli": BASE | BELOW_STUDY | {"study", "web"},
+    "cli": BASE | BELOW_STUDY | {"study", "web", "export"},
 }
 
 

@@ -5,7 +5,10 @@ from typing import Annotated
 
 import typer
 
-from talkies.cli.output import Json, RunOption, print_json, say
+from talkies.cli.output import Json, print_json, say
+from talkies.core import UsageError, plural
+
+_FORMATS = "Of a run: safetensors (what is written always), onnx, hub; repeatable. Of a library: parquet, npy."
 
 
 def register(app: typer.Typer) -> None:
@@ -14,17 +17,39 @@ def register(app: typer.Typer) -> None:
 
 
 def export(
-    run: RunOption,
-    to: Annotated[Path, typer.Option("--to", help="The folder that the files go into.", show_default=False)],
+    to: Annotated[Path, typer.Option("--to", help="The folder (or the .parquet file) to write.", show_default=False)],
+    run: Annotated[
+        Path | None, typer.Option("--run", "--run-folder", help="The run; with --library, that which embedded.")
+    ] = None,
+    library: Annotated[str | None, typer.Option("--library", help="Write this library's embeddings instead.")] = None,
+    formats: Annotated[list[str] | None, typer.Option("--format", help=_FORMATS, show_default=False)] = None,
     step: Annotated[int | None, typer.Option("--step", help="The checkpoint; without it the newest.")] = None,
+    results: Annotated[
+        Path | None, typer.Option("--results", help="Where results for the card lie. [default: the run's folder]")
+    ] = None,
+    weights_license: Annotated[
+        str | None, typer.Option("--license", help="The licence of the weights, by its name on Hugging Face.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Write a run's two encoders as safetensors, R(2+1)D-18 and ResNet-18 under torchvision's names."""
-    from talkies.cli.documents import export_document
-    from talkies.models import export_weights
+    """Write a run's model as a folder that stands alone, or a library's embeddings as a table."""
+    from talkies.cli.documents import export_document, vectors_document
+    from talkies.export import export_run, export_vectors
 
-    exported = export_weights(run, to, step)
-    if json:
-        print_json(export_document(exported))
+    if library is not None:
+        if any(option is not None for option in (step, results, weights_license)) or len(formats or ()) > 1:
+            raise UsageError("embeddings are written in one --format, without --step, --results and --license")
+        vectors = export_vectors(library, to, formats[0] if formats else "parquet", run)
+        files, document = vectors.files, vectors_document(vectors)
+        told = f"{plural(vectors.clips, 'clip')} of {plural(vectors.films, 'film')}, of model {vectors.entry.stamp}"
+    elif run is not None:
+        chosen = formats or ("safetensors",)
+        exported = export_run(run, to, chosen, step, results=results, weights_license=weights_license)
+        files, document = exported.files, export_document(exported)
+        told = f"model {exported.stamp}, with {plural(exported.results, 'result')} in its card"
     else:
-        say(f"{exported.video} and {exported.audio}, of model {exported.stamp}")
+        raise UsageError("there is nothing to export; name a run with --run, or a library with --library")
+    if json:
+        print_json(document)
+    else:
+        say(f"{', '.join(path.name for path in files)} in {files[0].parent}: {told}")

@@ -23,7 +23,8 @@ from talkies.library import write_json
 EXACT_BELOW = 50_000
 """From so many rows on a set has an index."""
 SIDES: tuple[Modality, Modality] = ("video", "audio")
-_PROBES, _REFINE = 24, 8
+_PROBES = 24
+_COMPARED = 96  # rows are compared by their own vectors, or twice as many as are wanted
 _ROWS_A_CODE = 8  # dimensions that one byte of a quantised vector stands for
 _GROWN = 1.5  # times the rows that the index was built of: it is built anew
 _ASKED, _BEST = 100, 10
@@ -63,6 +64,7 @@ def bring_up_to_date(index: VectorIndex, stamp: str, exact_below: int = EXACT_BE
         return state
     for side in SIDES:
         _build(table, side, rows)
+    table.create_scalar_index("film_id", replace=True)
     asked = sample(table, _ASKED)
     vectors = {"video": asked.video_BD, "audio": asked.audio_BD}
     state = IndexState(rows=rows, recall={side: _recall(table, vectors[side], side) for side in SIDES})
@@ -78,7 +80,9 @@ def nearest(
     `where` is a condition on rows in LanceDB's words; `exact` looks at all rows, as does a set without an index.
     """
     asked = table.search(vector_D, vector_column_name=side).distance_type("cosine").limit(count)
-    asked = asked.bypass_vector_index() if exact else asked.nprobes(_PROBES).refine_factor(_REFINE)
+    asked = (
+        asked.bypass_vector_index() if exact else asked.nprobes(_PROBES).refine_factor(max(2, -(-_COMPARED // count)))
+    )
     if where:
         asked = asked.where(where, prefilter=True)
     found: pa.Table = asked.to_arrow()

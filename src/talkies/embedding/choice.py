@@ -1,8 +1,8 @@
 """Which of the rows that score best are hits: apart from the query and from each other, one a moment, shot or film."""
 
 from collections import defaultdict
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -11,20 +11,20 @@ from talkies.embedding.query import SearchQuery
 from talkies.embedding.rows import IndexRows
 
 Span = tuple[float, float]
+_FIRST = 512
 
 
 @dataclass(frozen=True, slots=True)
 class Chooser:
-    """Chooses hits for a query, which was asked with the clip at `asked_seconds` of film `asked_film`, if of any."""
+    """Chooses hits in `films` for a query, which was asked with the clip at `asked_seconds` of `asked_film`, if of any;
+    with `only`, hits in these films alone.
+    """  # noqa: D205
 
     query: SearchQuery
     asked_film: str | None
     asked_seconds: Span
     films: Collection[str]
-
-    def of_no_film(self) -> "Chooser":
-        """Return one that chooses nothing."""
-        return replace(self, films=())
+    only: Collection[str] | None
 
     def choose(self, rows: IndexRows, score_B: npt.NDArray[np.float32], least: float) -> tuple[list[int], bool]:
         """Return places of hits, best first, at most one more than are wanted; and whether no other rows can add to it.
@@ -37,10 +37,10 @@ class Chooser:
         if self.asked_film is not None:
             taken[self._group(self.asked_film, self._asked_shot(rows))[0]].append(self.asked_seconds)
         found: list[int] = []
-        for place in np.argsort(-score_B, kind="stable").tolist():
+        for place in _best_first(score_B):
             if score_B[place] < least:
                 return found, True
-            if not allowed_B[place]:
+            if not allowed_B[place] or rows.film_B[place] not in self.films:
                 continue
             group, alone = self._group(rows.film_B[place], int(rows.shot_B[place]))
             span = float(rows.start_B[place]), float(rows.end_B[place])
@@ -53,7 +53,9 @@ class Chooser:
 
     def _allowed(self, rows: IndexRows) -> npt.NDArray[np.bool_]:
         """Return which rows may be hits, as far as each is looked at alone."""
-        allowed_B = np.isin(rows.film_B.astype(str), np.array(sorted(self.films), str))
+        allowed_B = np.ones(len(rows), np.bool_)
+        if self.only is not None:
+            allowed_B = np.logical_or.reduce([rows.film_B == film for film in self.only])
         if self.query.span_seconds:
             begin, end = self.query.span_seconds
             allowed_B &= (rows.start_B >= begin) & (rows.end_B <= end)
@@ -75,6 +77,17 @@ class Chooser:
         if self.query.per == "shot" and shot >= 0:
             return (film_id, shot), True
         return film_id, self.query.per == "film"
+
+
+def _best_first(score_B: npt.NDArray[np.float32]) -> Iterator[int]:
+    """Yield places by their scores; all are put in order only if the first ones are not enough."""
+    if len(score_B) > 4 * _FIRST:
+        part = np.argpartition(-score_B, _FIRST)
+        yield from part[:_FIRST][np.argsort(-score_B[part[:_FIRST]], kind="stable")].tolist()
+        rest = part[_FIRST:]
+        yield from rest[np.argsort(-score_B[rest], kind="stable")].tolist()
+    else:
+        yield from np.argsort(-score_B, kind="stable").tolist()
 
 
 def _meets(taken: list[Span], span: Span, alone: bool) -> bool:

@@ -6,6 +6,7 @@ Shapes: `B` rows, `D` embedding.
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,6 @@ from talkies.embedding.query import Example, Hit, Moment, SearchQuery, SearchRes
 from talkies.embedding.rows import IndexRows
 from talkies.library import FilmEntry, Library
 
-_FIRST_ROWS = 256
 _MOST_ROWS = 16_384
 _BLOCK = 64
 _PASSAGES = 24
@@ -119,9 +119,7 @@ class Searcher:
         asked = self._asked(query, held)
         floor = held.floors.of(asked.vectors, asked.pairs)
         only = {self._usable(name).film_id for name in query.films}
-        chooser = Chooser(query, asked.film_id, (asked.start_seconds, asked.end_seconds), films.keys() & only or films)
-        if query.films and not only & films.keys():
-            chooser = chooser.of_no_film()
+        chooser = Chooser(query, asked.film_id, (asked.start_seconds, asked.end_seconds), films, only or None)
         least = floor if query.floor else -np.inf
         for rows, score_B, whole in self._candidates(held, asked, query, only):
             places, done = chooser.choose(rows, score_B, least)
@@ -261,7 +259,7 @@ class Searcher:
         if held.rows is not None:
             yield held.rows, asked.score(held.rows), True
             return
-        where, count = _condition(query, films), max(_FIRST_ROWS, 8 * (query.skip + query.count))
+        where, count = _condition(query, films), self._likely_rows(query)
         while True:
             parts = [nearest(held.table, vector, side, count, where)[0] for side, vector in asked.weight.items()]
             rows = IndexRows.concatenated(parts)
@@ -270,6 +268,11 @@ class Searcher:
             rows = rows.once()
             yield rows, asked.score(rows), min(map(len, parts)) < count or count >= _MOST_ROWS
             count = min(4 * count, _MOST_ROWS)
+
+    def _likely_rows(self, query: SearchQuery) -> int:
+        """Return how many of the nearest rows mostly hold the hits: each could be met by those that overlap it."""
+        overlapping = 2 * ceil(self.entry.clip_seconds / self.entry.stride_seconds)  # the clips of shots counted too
+        return (query.skip + query.count + 1) * overlapping
 
 
 def _condition(query: SearchQuery, films: set[str]) -> str:

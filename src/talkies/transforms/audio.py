@@ -140,8 +140,17 @@ class LogMel(nn.Module):
     def levels(self, audio_BS: Tensor, gain_db_B: Tensor | None = None) -> Tensor:
         """Return the log-mel `[B, F, L]` in the units of its scale, each clip louder by its `gain_db_B`.
 
-        Samples are fractions of full scale, silence before the first and after the last. Gain multiplies power, so
-        nothing clips; what the floor hid before may show.
+        Gain multiplies power, so nothing clips; what the floor hid before may show.
+        """
+        mel_BFL = self.filters_FK @ self.power(audio_BS).to(self.filters_FK.dtype)
+        if gain_db_B is not None:
+            mel_BFL *= (10 ** (gain_db_B / 10)).to(mel_BFL.device, non_blocking=True)[:, None, None]
+        return mel_BFL.clamp_(min=self._scale.floor).log_().mul_(self._scale.unit)
+
+    def power(self, audio_BS: Tensor) -> Tensor:
+        """Return the power spectrogram `[B, K, L]`, in float64.
+
+        Samples are fractions of full scale, silence before the first and after the last.
         """
         spectrum_BKL = torch.stft(
             audio_BS.to(self.window.dtype) / _INT16,
@@ -153,11 +162,7 @@ class LogMel(nn.Module):
             pad_mode="constant",
             return_complex=True,
         )
-        power_BKL = spectrum_BKL.real.square().addcmul_(spectrum_BKL.imag, spectrum_BKL.imag)
-        mel_BFL = self.filters_FK @ power_BKL.to(self.filters_FK.dtype)
-        if gain_db_B is not None:
-            mel_BFL *= (10 ** (gain_db_B / 10)).to(mel_BFL.device, non_blocking=True)[:, None, None]
-        return mel_BFL.clamp_(min=self._scale.floor).log_().mul_(self._scale.unit)
+        return spectrum_BKL.real.square().addcmul_(spectrum_BKL.imag, spectrum_BKL.imag)
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,7 @@ def yuv_to_rgb(
     extent_C, zero_C = (torch.tensor(part, dtype=yuv_BCN.dtype) for part in (_FULL if full_range else _LIMITED))
     matrix_CC = torch.tensor(_RGB_FROM_YUV[matrix], dtype=yuv_BCN.dtype) / extent_C
     matrix_BCC = (matrix_CC if jitter is None else matrix_CC @ jitter.matrix_BCC().to(matrix_CC)).expand(
-        len(yuv_BCN), 3, 3
+        yuv_BCN.shape[0], 3, 3
     )
     offset_BC = -(matrix_BCC @ zero_C).to(yuv_BCN.device, non_blocking=True)
     if jitter is not None:

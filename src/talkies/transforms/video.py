@@ -72,7 +72,10 @@ class VideoTransform(nn.Module):
         chroma = video_BTPW[:, :, height:].reshape(batch, frames * 2, height // 2, width // 2).float()
         y_BTHW = self._resized(luma, crops)
         uv_BTHW = self._resized(chroma, crops)
-        yuv = torch.stack((y_BTHW, uv_BTHW[:, 0::2], uv_BTHW[:, 1::2]), dim=1)
+        return self.coloured(torch.stack((y_BTHW, uv_BTHW[:, 0::2], uv_BTHW[:, 1::2]), dim=1), jitter)
+
+    def coloured(self, yuv: Tensor, jitter: ColourJitter | None = None) -> Tensor:
+        """Return normalised colour of luma and chroma in 0–255, both `[B, C, T, Z, Z]`."""
         rgb = yuv_to_rgb(yuv.flatten(2), jitter=jitter).view(yuv.shape)
         return rgb.sub_(_MEAN).div_(_SD).contiguous(memory_format=torch.channels_last_3d)
 
