@@ -1,15 +1,17 @@
-"""From which score on a clip counts as found: what random pairs of the library's own clips do not reach.
+"""From which score on a clip counts as found: one that no clip of the library is expected to reach by chance.
 
-For each pair of sides, clips of different films (of one film, clips far apart) are compared. A row is found when its
-score is above `QUANTILE` of these pairs' scores, and stands out from the query's own scores as far as that share of the
-pairs does (the z-norm of speaker verification, Auckenthaler et al. 2000): a query that is a little like everything, as
-noise is, finds nothing.
+Chance is what random pairs of the library's own clips show, of different films (of one film, clips far apart). Some of
+these pairs are truly alike, so the middle and the lower half of their scores tell the spread, as if they were normally
+distributed, and the floor is where a search of N rows would find one by chance. A query that is a little like
+everything, as noise may be, has a floor of its own by the same rule from its own scores (the z-norm of speaker
+verification, Auckenthaler et al. 2000); the higher one holds. Neither is more than half the way from what one in a
+hundred pairs reaches to a likeness of 1, so that the very same clip is always found.
 
 Shapes: `B` clips of the sample, `D` embedding.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
@@ -18,55 +20,48 @@ from talkies.embedding.index import Modality
 from talkies.embedding.query import Vector, weights
 from talkies.embedding.rows import IndexRows
 
-QUANTILE = 0.98
+NO_FLOOR = -1.0
 SAMPLE = 1_500
 _LEAST_PAIRS = 200
+_ONE_SPREAD_BELOW = 0.15866  # of a normal distribution lies below its mean less its standard deviation
+_RARE = 0.99
 
 Pairs = tuple[tuple[Modality, Modality], ...]
 Floats = npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """For one choice of sides: the score and the standing out that so many random pairs stay under."""
-
-    score: float
-    standing_out: float
-
-
 class Floors:
-    """Floors of a library, from a sample of its rows."""
+    """Floors of a library of so many `rows`, from a sample of them; -1 where there are too few to tell what is chance.
 
-    def __init__(self, sample: IndexRows, clip_seconds: float) -> None:
-        self._sample, self._apart_seconds = sample, 4 * clip_seconds
-        self._known: dict[Pairs, Calibration | None] = {}
+    Safe for threads: what is worked out twice is the same.
+    """
+
+    def __init__(self, sample: IndexRows, rows: int, clip_seconds: float) -> None:
+        self._sample, self._rows, self._apart_seconds = sample, rows, 4 * clip_seconds
+        self._known: dict[Pairs, float] = {}
 
     def of(self, vectors: Mapping[Modality, Vector], pairs: Pairs) -> float:
-        """Return the floor of a query's scores; −1 where there are too few clips to tell what is chance."""
-        calibration = self.calibration(pairs)
-        if calibration is None:
-            return -1.0
-        score_B = scores(self._sample, weights(vectors, pairs))
-        own = float(score_B.mean() + calibration.standing_out * score_B.std())
-        return max(calibration.score, own)
+        """Return the floor of a query's scores."""
+        general = self.of_random_pairs(pairs)
+        if general == NO_FLOOR:
+            return NO_FLOOR
+        return max(general, chance_level(scores(self._sample, weights(vectors, pairs)), self._rows))
 
-    def calibration(self, pairs: Pairs) -> Calibration | None:
-        """Return what random pairs stay under, or nothing where there are too few of them."""
+    def of_random_pairs(self, pairs: Pairs) -> float:
+        """Return the floor that holds for every query."""
         if pairs not in self._known:
-            self._known[pairs] = self._calibrated(pairs)
+            sides = {"video": self._sample.video_BD, "audio": self._sample.audio_BD}
+            score_BB: Floats = np.mean([sides[one] @ sides[other].T for one, other in pairs], axis=0)
+            random = score_BB[_random_pairs(self._sample, self._apart_seconds)]
+            self._known[pairs] = chance_level(random, self._rows) if len(random) >= _LEAST_PAIRS else NO_FLOOR
         return self._known[pairs]
 
-    def _calibrated(self, pairs: Pairs) -> Calibration | None:
-        rows, sides = self._sample, {"video": self._sample.video_BD, "audio": self._sample.audio_BD}
-        score_BB: Floats = np.mean([sides[one] @ sides[other].T for one, other in pairs], axis=0)
-        random_BB = _random_pairs(rows, self._apart_seconds)
-        if random_BB.sum() < _LEAST_PAIRS:
-            return None
-        mean_B1, spread_B1 = score_BB.mean(1, keepdims=True), score_BB.std(1, keepdims=True)
-        standing_BB = (score_BB - mean_B1) / np.maximum(spread_B1, 1e-6)
-        return Calibration(
-            float(np.quantile(score_BB[random_BB], QUANTILE)), float(np.quantile(standing_BB[random_BB], QUANTILE))
-        )
+
+def chance_level(score: Floats, rows: int) -> float:
+    """Return the score that one of so many rows reaches by chance, from scores that are mostly those of chance."""
+    low, middle, rare = np.quantile(score, (_ONE_SPREAD_BELOW, 0.5, _RARE)).tolist()
+    expected = middle + NormalDist().inv_cdf(1 - 1 / max(2, rows)) * (middle - low)
+    return float(min(expected, (1 + rare) / 2))
 
 
 def scores(rows: IndexRows, weight: Mapping[Modality, Vector]) -> Floats:

@@ -185,9 +185,8 @@ class Searcher:
         return found
 
     def floor(self, from_: Modality, to: Modality) -> float:
-        """Return the score that random pairs of these sides stay under; −1 where there are too few to tell."""
-        calibration = self._held().floors.calibration(((from_, to),))
-        return calibration.score if calibration else -1.0
+        """Return the score from which on a clip counts as found; -1 where there are too few to tell what is chance."""
+        return self._held().floors.of_random_pairs(((from_, to),))
 
     def _held(self) -> _Held:
         """Return what is held of the newest version of the set."""
@@ -198,7 +197,7 @@ class Searcher:
                 count = table.count_rows()
                 rows = IndexRows.of_table(table.to_arrow()) if count < self._exact_below else None
                 some = sample(table, SAMPLE) if rows is None else _evenly(rows, SAMPLE)
-                floors = Floors(some, self.entry.clip_seconds)
+                floors = Floors(some, count, self.entry.clip_seconds)
                 state = state_of(self._index, self.entry.stamp)
                 self._kept = _Held(version, table, rows, floors, state)
             return self._kept
