@@ -1,0 +1,89 @@
+"""`talkies repeats`."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from talkies.cli.output import Json, LibraryFolder, print_json, print_table, print_text, say
+
+if TYPE_CHECKING:
+    from talkies.embedding.repeats import LibraryRepeats
+
+
+class By(StrEnum):
+    """What is compared."""
+
+    VIDEO = "video"
+    AUDIO = "audio"
+    BOTH = "both"
+
+
+class Format(StrEnum):
+    """What is written."""
+
+    CSV = "csv"
+    JSON = "json"
+    EDL = "edl"
+
+
+Formats = Annotated[
+    list[Format] | None, typer.Option("--format", help="What to write; can be repeated.", show_default="all three")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command()(repeats)
+
+
+def repeats(
+    library: LibraryFolder,
+    run: Annotated[Path | None, typer.Option("--run", help="The run that embedded, if there are several.")] = None,
+    side: Annotated[By, typer.Option("--side", help="Compare pictures, sounds or both.")] = By.BOTH,
+    least: Annotated[float, typer.Option("--least", metavar="SECONDS", help="Length of a passage at least.")] = 4.0,
+    match_cuts: Annotated[int, typer.Option("--match-cuts", metavar="N", help="At most so many candidates.")] = 50,
+    to: Annotated[Path | None, typer.Option("--to", metavar="DIR", help="Write what is found into a folder.")] = None,
+    formats: Formats = None,
+    json: Json = False,
+) -> None:
+    """Find what comes back within and across films: scenes, music, near-duplicate films, cuts that would match."""
+    from talkies.cli.documents import repeats_document
+    from talkies.core import UsageError
+    from talkies.embedding.markers import FORMATS, check_folder, write_markers
+    from talkies.embedding.repeats import SIDES, RepeatQuery, find_repeats
+
+    if formats and to is None:
+        raise UsageError("--format says what is written into a folder; name one with --to")
+    sides = tuple(each for each in SIDES if side in (By.BOTH, each))
+    query = RepeatQuery(sides, least, match_cuts)
+    if to:
+        check_folder(to)
+    result = find_repeats(library, query, run)
+    files = write_markers(result, to, [each.value for each in formats] if formats else FORMATS) if to else []
+    if json:
+        print_json(repeats_document(result, files))
+        return
+    print_found(result)
+    if result.not_embedded:
+        say(f"not embedded, and not looked at: {', '.join(result.not_embedded)}; see: talkies embed --help")
+    if to:
+        say(f"{len(files)} files written to {to}")
+
+
+_SHOWN = 20
+
+
+def print_found(result: "LibraryRepeats") -> None:
+    """Print a table of each kind of what was found."""
+    from talkies.embedding.markers import tables_of
+
+    tables = tables_of(result)
+    for title, columns, rows in tables:
+        more = f" (the first {_SHOWN} of {len(rows)}; --to or --json gives all)" if len(rows) > _SHOWN else ""
+        print_table(
+            f"{title}{more}", columns, rows[:_SHOWN], numbers=("", "length", "of it", "of that", "later", "score")
+        )
+    if not tables:
+        print_text("Nothing comes back.")
