@@ -21,10 +21,15 @@ CONTRACT = {
     "films": {"--library", "--json"},
     "cost": {"--library", "--recipe", "--set", "--seconds", "--json"},
     "pretrain": {"--library", "--recipe", "--run", "--run-folder", "--set", "--init", "--resume", "--json"},
-    "export": {"--run", "--to", "--step", "--json"},
+    "export": {"--run", "--library", "--to", "--format", "--step", "--results", "--license", "--json"},
     "evaluate": {"--run", "--data", "--json"},
-    "embed": {"--library", "--run", "--json"},
-    "search": {"--library", "--film", "--at", "--from", "--to", "-k", "--json"},
+    "embed": {"--library", "--run", "--stride", "--runner", "--workers", "--address", "--json"},
+    "search": {
+        *("--library", "--film", "--at", "--file", "--from", "--to", "-k", "--skip", "--per", "--in", "--between"),
+        *("--apart", "--weak", "--run", "--json"),
+    },
+    "repeats": {"--library", "--run", "--side", "--to", "--format", "--json"},
+    "serve": {"--library", "--host", "--port", "--upload-limit-mb", "--json"},
     "demo": {"--workspace", "--json"},
 }
 

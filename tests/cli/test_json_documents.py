@@ -61,7 +61,7 @@ def checked(outcome: Any, verb: str, status: int = 0) -> Any:
 def test_every_verb_has_its_section() -> None:
     sections = re.findall(r"^## `talkies (.+)`$", WRITTEN, re.MULTILINE)
     first = ["render", "ingest", "films", "analyse", "doctor", "cost", "pretrain", "export"]
-    verbs = [*first, "evaluate", "results", "audit", "study", "embed", "search", "demo"]
+    verbs = [*first, "evaluate", "results", "audit", "study", "embed", "search", "repeats", "serve", "demo"]
     assert list(dict.fromkeys(section.split()[0] for section in sections)) == verbs
 
 
@@ -209,7 +209,10 @@ def test_cost(talkies: Callable[..., Any], workspace: Path) -> None:
 
 def test_export(talkies: Callable[..., Any], workspace: Path, tmp_path: Path) -> None:
     document = checked(talkies("export", "--run", workspace / "run", "--to", tmp_path / "w", "--json"), "export")
-    assert {path.name for path in (tmp_path / "w").iterdir()} == {"video.safetensors", "audio.safetensors"}
+    names = {"README.md", "config.json", *(f"{name}.safetensors" for name in ("model", "video", "audio"))}
+    assert {path.name for path in (tmp_path / "w").iterdir()} == names
+    assert (document["folder"], document["formats"], document["step"]) == (str(tmp_path / "w"), ["safetensors"], 2)
+    assert {Path(path).name for path in document["files"]} == names
     sets = [part for setting in SMALL for part in ("--set", setting)]
     init = f"video={document['video']},audio={document['audio']}"
     begin = ("pretrain", "--library", workspace / "lib", "--recipe", "tiny", "--run", tmp_path / "run", *sets)
@@ -218,6 +221,20 @@ def test_export(talkies: Callable[..., Any], workspace: Path, tmp_path: Path) ->
     assert f"video: 24 tensors of {document['video']} matched" in outcome.err
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     assert record["init"]["video"].startswith(document["video"])
+    begin = ("pretrain", "--library", workspace / "lib", "--recipe", "tiny", "--run", tmp_path / "other", *sets)
+    outcome = talkies(*begin, "--init", f"audio={tmp_path / 'w'}")
+    assert f"audio: 24 tensors of {tmp_path / 'w' / 'model.safetensors'} matched" in outcome.err
+
+
+def test_export_of_a_librarys_embeddings(talkies: Callable[..., Any], workspace: Path, tmp_path: Path) -> None:
+    call = ("export", "--library", workspace / "lib", "--to", tmp_path / "v", "--json", "--format")
+    document = checked(talkies(*call, "parquet"), "export --library")
+    assert document["files"] == [str(tmp_path / "v" / "embeddings.parquet")]
+    arrays = checked(talkies(*call, "npy"), "export --library")
+    names = ["audio.npy", "rows.csv", "set.json", "video.npy"]
+    assert arrays == {**document, "format": "npy", "files": [str(tmp_path / "v" / name) for name in names]}
+    assert (document["films"], document["dim"]) == (3, 128)
+    assert document["clips"] >= 36
 
 
 @pytest.mark.parametrize("task", ["retrieval", "synthetic-concepts"])
@@ -256,14 +273,17 @@ def test_embed(talkies: Callable[..., Any], workspace: Path, tmp_path: Path) -> 
     lib, run = tmp_path / "lib", workspace / "run"
     shutil.copytree(workspace / "lib", lib, ignore=shutil.ignore_patterns("index"))
     document = checked(talkies("embed", "--library", lib, "--run", run, "--json"), "embed")
-    assert (document["films"], document["clips"], document["reused"], document["run"]) == (3, 36, 0, str(run))
+    assert (document["films"], document["reused"], document["run"]) == (3, 0, str(run))
+    assert document["clips"] > 36
+    assert document["times_real_time"] == pytest.approx(36 / document["seconds"])
     again = checked(talkies("embed", "--library", lib, "--run", run, "--json"), "embed")
-    assert again == {**document, "films": 0, "clips": 0, "reused": 3}
+    nothing = {"films": 0, "clips": 0, "reused": 3, "film_seconds": 0, "times_real_time": 0}
+    assert again == {**document, **nothing, "seconds": again["seconds"]}
 
 
 @pytest.mark.parametrize(("from_", "to"), [("video", "audio"), ("audio", "video")])
 def test_search(talkies: Callable[..., Any], workspace: Path, from_: str, to: str) -> None:
-    asked = ("--film", "film-001.mp4", "--at", 3.2, "--from", from_, "--to", to, "-k", 4)
+    asked = ("--film", "film-001.mp4", "--at", 3.2, "--from", from_, "--to", to, "-k", 4, "--weak")
     document = checked(talkies("search", "--library", workspace / "lib", *asked, "--json"), "search")
     query = document["query"]
     assert (query["source"], query["at_seconds"], query["from"], query["to"]) == ("film-001.mp4", 3.2, from_, to)

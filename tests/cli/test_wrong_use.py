@@ -116,6 +116,18 @@ WRONG_ARGUMENTS = {  # what is wrong: (the call, what the sentence says); {w} is
         "export --run {t}/none --to {t}/weights",
         r"\S+/none does not exist; make a run with: talkies pretrain",
     ),
+    "export: nothing that is named": (
+        "export --to {t}/weights",
+        r"there is nothing to export; name a run with --run, or a library with --library",
+    ),
+    "export: a format of embeddings for a run": (
+        "export --run {w}/run --to {t}/weights --format parquet",
+        r"a run has no format 'parquet'; there are: safetensors, onnx, hub \(embeddings have others",
+    ),
+    "export: a step of embeddings": (
+        "export --library {w}/lib --to {t}/vectors --step 2",
+        r"embeddings are written in one --format, without --step, --results and --license",
+    ),
     "pretrain: no key=value in --set": (f"{PRETRAIN} --set steps", r"an override is key=value, got 'steps'"),
     "pretrain: too few films": (
         PRETRAIN,

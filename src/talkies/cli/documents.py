@@ -13,10 +13,11 @@ if TYPE_CHECKING:  # each verb shows one document, and should not wait for the r
     from talkies.analysis import Analysis
     from talkies.clips import Examination
     from talkies.embedding import EmbedReport, SearchResult
+    from talkies.embedding.repeats import LibraryRepeats
     from talkies.evaluation import Result
     from talkies.evaluation.audit_values import Audit
+    from talkies.export import ExportedRun, ExportedVectors
     from talkies.ingest import Ingested, IngestReport
-    from talkies.models import ExportedWeights
     from talkies.study import StudyResults
     from talkies.synth import RenderReport
     from talkies.training import Cost, PretrainReport
@@ -140,9 +141,31 @@ def cost_document(found: Cost) -> dict[str, Any]:
     }
 
 
-def export_document(exported: ExportedWeights) -> dict[str, Any]:
-    """Return the document of `export`."""
-    return {"video": str(exported.video), "audio": str(exported.audio), "model": exported.stamp}
+def export_document(exported: ExportedRun) -> dict[str, Any]:
+    """Return the document of `export` of a run."""
+    return {
+        "video": str(exported.video),
+        "audio": str(exported.audio),
+        "model": exported.stamp,
+        "folder": str(exported.folder),
+        "files": [str(path) for path in exported.files],
+        "formats": list(exported.formats),
+        "step": exported.step,
+        "results": exported.results,
+        "onnx_difference": exported.onnx_difference,
+    }
+
+
+def vectors_document(exported: ExportedVectors) -> dict[str, Any]:
+    """Return the document of `export` of a library."""
+    return {
+        "files": [str(path) for path in exported.files],
+        "format": exported.format,
+        "model": exported.entry.stamp,
+        "dim": exported.entry.dim,
+        "clips": exported.clips,
+        "films": exported.films,
+    }
 
 
 def evaluate_document(result: Result) -> dict[str, Any]:
@@ -217,6 +240,18 @@ def search_document(result: SearchResult) -> dict[str, Any]:
         "recall": result.recall,
         "nothing": result.nothing,
     }
+
+
+def repeats_document(result: LibraryRepeats, files: Sequence[Path]) -> dict[str, Any]:
+    """Return the document of `repeats`."""
+    from talkies.embedding.markers import document_of
+
+    return {**document_of(result), "files": [str(path) for path in files]}
+
+
+def serve_document(url: str, library: str, local: bool, upload_limit_bytes: int) -> dict[str, Any]:
+    """Return the document of `serve`."""
+    return {"url": url, "library": library, "this_machine_alone": local, "upload_limit_bytes": upload_limit_bytes}
 
 
 def study_document(results: StudyResults) -> dict[str, Any]:

@@ -19,8 +19,10 @@ from talkies.cli import (
     ingest,
     pretrain,
     render,
+    repeats,
     results,
     search,
+    serve,
     study,
 )  # fmt: skip
 from talkies.core import TalkiesError, cause_of
@@ -31,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 _FIRST = (demo, render, ingest, films, analyse, doctor, cost, pretrain, export)
-for verb in (*_FIRST, evaluate, results, audit, study, embed, search):
+for verb in (*_FIRST, evaluate, results, audit, study, embed, search, repeats, serve):
     verb.register(app)
 
 

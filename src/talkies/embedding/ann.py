@@ -26,6 +26,7 @@ SIDES: tuple[Modality, Modality] = ("video", "audio")
 _PROBES = 24
 _COMPARED = 96  # rows are compared by their own vectors, or twice as many as are wanted
 _ROWS_A_CODE = 8  # dimensions that one byte of a quantised vector stands for
+_ROWS_A_PARTITION = 256  # or LanceDB does not learn where they lie
 _GROWN = 1.5  # times the rows that the index was built of: it is built anew
 _ASKED, _BEST = 100, 10
 
@@ -64,7 +65,7 @@ def bring_up_to_date(index: VectorIndex, stamp: str, exact_below: int = EXACT_BE
         return state
     for side in SIDES:
         _build(table, side, rows)
-    table.create_scalar_index("film_id", replace=True)
+    _build_films(table)
     asked = sample(table, _ASKED)
     vectors = {"video": asked.video_BD, "audio": asked.audio_BD}
     state = IndexState(rows=rows, recall={side: _recall(table, vectors[side], side) for side in SIDES})
@@ -107,11 +108,17 @@ def _build(table: Any, side: Modality, rows: int) -> None:
 
     dim = table.schema.field(side).type.list_size
     codes = max(1, dim // _ROWS_A_CODE) if dim % _ROWS_A_CODE == 0 else 1
-    partitions = max(1, 2 ** round(np.log2(np.sqrt(rows))))
+    partitions = max(1, min(2 ** round(np.log2(np.sqrt(rows))), rows // _ROWS_A_PARTITION))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         config = IvfPq(distance_type="cosine", num_partitions=partitions, num_sub_vectors=codes)
         table.create_index(side, config=config, replace=True)
+
+
+def _build_films(table: Any) -> None:
+    from lancedb.index import BTree
+
+    table.create_index("film_id", config=BTree(), replace=True)
 
 
 def _recall(table: Any, vectors_BD: Floats, side: Modality) -> float:

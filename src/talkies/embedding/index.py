@@ -148,8 +148,19 @@ class VectorIndex:
         return IndexRows.of_table(found)
 
     def table(self, stamp: str) -> Any:
-        """Return a set's table, as LanceDB opens it; each question to it is answered by what is there then."""
-        return self._database().open_table(_table_name(stamp))
+        """Return a set's table, as LanceDB opens it; each question to it is answered by what is there then.
+
+        Raises:
+            LibraryError: if it is not there any more.
+        """
+        try:
+            return self._database().open_table(_table_name(stamp))
+        except (ValueError, FileNotFoundError) as error:
+            root, path = self._library.location, self._folder / f"{stamp}.json"
+            raise LibraryError(
+                f"the embeddings of model {stamp} in {root} are gone; remove {path} and embed again: "
+                f"talkies embed --library {root} --run RUN"
+            ) from error
 
     def _read(self, stamp: str) -> EmbeddingSet:
         path, root = self._folder / f"{stamp}.json", self._library.location

@@ -21,6 +21,7 @@ from talkies.media.short import Parts, ShortMedia, read_short
 
 ACCEPTED = "a picture (JPEG, PNG, WebP, GIF, BMP, TIFF), a sound or a clip that FFmpeg reads"
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+_WORDS = ("tty", "bin", "xbin", "adf", "idf")  # FFmpeg draws the letters of a text
 _MOST_PIXELS = 64_000_000
 _LEAST_SIDE = 8
 # What Pillow raises at damaged files.
@@ -53,6 +54,8 @@ def read_shown(shown: ShownFile, _: Report | None = None) -> ShortMedia:
         info = probe(path)
     except MediaError as error:
         raise MediaError(error.code, f"{error}; give {ACCEPTED}") from error
+    if info.container in _WORDS:
+        raise MediaError("no_media", f"{text_of(path.name)} is a text; give {ACCEPTED}")
     seen = info.video is not None and info.video.decodes
     heard = info.audio is not None and info.audio.decodes
     if not seen and not heard:

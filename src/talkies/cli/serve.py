@@ -1,0 +1,39 @@
+"""`talkies serve`."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from talkies.cli.output import Json, LibraryFolder, print_json, print_text, say
+
+Host = Annotated[str, typer.Option("--host", help="Whose requests are taken: this machine's alone, or an address's.")]
+Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="Where; 0 is any that is free.")]
+Limit = Annotated[int, typer.Option("--upload-limit-mb", min=1, max=10_000, help="The largest file to search by.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command()(serve)
+
+
+def serve(
+    library: LibraryFolder, host: Host = "127.0.0.1", port: Port = 8017, upload_limit_mb: Limit = 64, json: Json = False
+) -> None:
+    """Show a library as a page in the browser: films, timelines, search by picture and by sound."""
+    from talkies.cli.documents import serve_document
+    from talkies.web import is_local
+    from talkies.web import serve as show
+
+    local = is_local(host)
+
+    def on_ready(url: str) -> None:
+        if json:
+            print_json(serve_document(url, library, local, upload_limit_mb * 1_000_000))
+        else:
+            print_text(f"{library} is shown at {url} until Ctrl-C")
+        sys.stdout.flush()
+        if not local:
+            say(f"anybody who reaches {host} over the network can watch and search these films, without a password")
+
+    show(library, host, port, upload_limit_mb * 1_000_000, on_ready)

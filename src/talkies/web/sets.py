@@ -1,0 +1,75 @@
+"""The models that a library was embedded with, and the search of each."""
+
+from talkies.core import LibraryError
+from talkies.embedding import EmbeddingSet, MapPoint, Modality, Searcher, VectorIndex, map_of
+from talkies.library import Library
+from talkies.web.cache import Kept
+
+_OPEN_SETS, _KEPT_MAPS = 4, 8
+
+
+class Sets:
+    """The embedding sets of a library; opened when they are asked for the first time, safe for threads."""
+
+    def __init__(self, library: Library) -> None:
+        self.library, self.index = library, VectorIndex(library)
+        self._searchers: Kept[tuple[str, int], Searcher] = Kept(_OPEN_SETS)
+        self._maps: Kept[tuple[str, Modality, int], list[MapPoint]] = Kept(_KEPT_MAPS)
+        self._films: Kept[tuple[str, int], set[str]] = Kept(_OPEN_SETS)
+
+    def all(self) -> list[EmbeddingSet]:
+        """Return the sets, the newest first."""
+        return sorted(self.index.sets(), key=lambda entry: self._made_at(entry.stamp), reverse=True)
+
+    def chosen(self, stamp: str | None) -> EmbeddingSet:
+        """Return the set of a model, or the newest.
+
+        Raises:
+            LibraryError: if there is none, or not that one.
+        """
+        if stamp is None:
+            found = self.all()
+            stamp = found[0].stamp if found else None
+        return self.index.choose(stamp)
+
+    def searcher(self, stamp: str | None) -> Searcher:
+        """Return the search of a model's set, or of the newest.
+
+        Raises:
+            LibraryError: as `chosen`.
+        """
+        entry = self.chosen(stamp)
+        key = entry.stamp, self._made_at(entry.stamp)  # a set that was taken away and made anew is another
+        return self._searchers.get(key, lambda: Searcher(self.library, entry.stamp))
+
+    def map(self, stamp: str | None, side: Modality) -> list[MapPoint]:
+        """Return the map of a model's set, or of the newest.
+
+        Raises:
+            LibraryError: as `chosen`.
+        """
+        entry = self.chosen(stamp)
+        key = entry.stamp, side, self.version(entry)
+        return self._maps.get(key, lambda: map_of(self.library, entry.stamp, side))
+
+    def films_in(self, entry: EmbeddingSet) -> set[str]:
+        """Return the ids of the films that a set holds."""
+        return self._films.get((entry.stamp, self.version(entry)), lambda: self.index.films_in(entry.stamp))
+
+    def version(self, entry: EmbeddingSet) -> int:
+        """Return a number that is another when the set has changed."""
+        return hash((self._made_at(entry.stamp), int(self.index.table(entry.stamp).version)))
+
+    def notice(self) -> str | None:
+        """Return what a person should be told before a search, if it cannot be."""
+        try:
+            self.chosen(None)
+        except LibraryError as error:
+            return str(error)
+        return None
+
+    def _made_at(self, stamp: str) -> int:
+        try:
+            return (self.index.folder / f"{stamp}.json").stat().st_mtime_ns
+        except OSError:  # it has just gone
+            return 0

@@ -1,0 +1,85 @@
+"""An embedded library behind a server on a free port of this machine, and behind a client without one."""
+
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from asking import Client, Served
+
+from talkies.core import ProcessLimits
+from talkies.embedding import Example, Searcher, VectorIndex, embed
+from talkies.ingest import ingest
+from talkies.library import Library
+from talkies.web import create_app
+from talkies.web.server import listening, server_of
+
+UPLOAD_LIMIT_BYTES = 4_000_000
+
+
+@pytest.fixture(scope="session")
+def shelf(library: Library, run: Path, tmp_path_factory: pytest.TempPathFactory) -> Library:
+    """A library of three embedded films and a rejected one; only uploads may be written to it."""
+    root = Path(shutil.copytree(library.root, tmp_path_factory.mktemp("shelf") / "lib"))
+    letter = root.parent / "letter.mp4"
+    letter.write_text("Dear film, I am a text.")
+    embed(root, run)
+    return ingest([letter], root).library
+
+
+@pytest.fixture(scope="session")
+def served(shelf: Library, run: Path) -> Iterator[Served]:
+    """A real server on a free loopback port, in a thread; it takes uploads up to four megabytes."""
+    stamp = VectorIndex(shelf).choose().stamp
+    with listening("127.0.0.1", 0) as socket:
+        server = server_of(create_app(shelf.root, upload_limit_bytes=UPLOAD_LIMIT_BYTES))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]}, daemon=True)
+        thread.start()
+        assert server.ready.wait(30)
+        yield Served(f"http://127.0.0.1:{socket.getsockname()[1]}", shelf, stamp, run)
+        server.should_exit = True
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+@pytest.fixture(scope="session")
+def client_of() -> Callable[[Library], Client]:
+    """A function from a library to a client of its application."""
+    return lambda library: Client(create_app(library.location, upload_limit_bytes=UPLOAD_LIMIT_BYTES))
+
+
+@pytest.fixture(scope="session")
+def client(shelf: Library, client_of: Callable[[Library], Client]) -> Client:
+    """A client of the same library as `served`, without a network."""
+    return client_of(shelf)
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where uploads are written to while they are read; it must be empty at the end."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    yield folder
+    deadline = time.monotonic() + 10
+    while list(folder.iterdir()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert list(folder.iterdir()) == []
+
+
+@pytest.fixture
+def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Files are not decoded, but found to look and sound like something; the paths that were to be decoded."""
+    paths: list[Path] = []
+
+    def made_up(searcher: Searcher, path: Path, name: str, limits: ProcessLimits) -> Example:
+        paths.append(path)
+        vector = np.full(searcher.entry.dim, searcher.entry.dim**-0.5, np.float32)
+        return Example(name, 1.0, searcher.entry.stamp, vector, None)
+
+    monkeypatch.setattr(Searcher, "example", made_up)
+    return paths
