@@ -215,7 +215,7 @@ WRONG_ARGUMENTS = {  # what is wrong: (the call, what the sentence says); {w} is
     ),
     "search: a time past the end": (
         f"{SEARCH} --film film-001.mp4 --at 120",
-        r"film-001\.mp4 lasts 12\.00 s, and --at is 120; name a time inside it",
+        r"film-001\.mp4 lasts 12\.00 s, and the moment asked about is 120; name a time inside it",
     ),
     "search: a time before the beginning": (
         f"{SEARCH} --film film-001.mp4 --at -1",
@@ -225,7 +225,10 @@ WRONG_ARGUMENTS = {  # what is wrong: (the call, what the sentence says); {w} is
         f"{SEARCH} --film film-001.mp4 --at noon",
         r".*valid number.*; see: talkies .*--he",
     ),
-    "search: no hit wanted": (f"{SEARCH} --film film-001.mp4 --at 1 -k 0", r"-k must be at least 1, got 0"),
+    "search: no hit wanted": (
+        f"{SEARCH} --film film-001.mp4 --at 1 -k 0",
+        r"a search gives 1 to 1000 hits, got 0; ask",
+    ),
     "search: with another model": (
         f"{SEARCH} --film film-001.mp4 --at 1 --run {{w}}/other-run",
         r"\S+/lib was not embedded with the model asked for \(stamp \w+\) but with \w+ \(run \S+/run, step 2\)",
@@ -234,7 +237,10 @@ WRONG_ARGUMENTS = {  # what is wrong: (the call, what the sentence says); {w} is
         f"{SEARCH} --film film-001.mp4 --at 1 --from smell",
         r".*'smell' is not one of .*audio",
     ),
-    "search: a missing option": (f"{SEARCH} --at 1", r"missing (option|parameter).*film.*; see: talkies .*--help"),
+    "search: a missing option": (
+        f"{SEARCH} --at 1",
+        r"a search is asked with a moment, --film FILM --at SECONDS, or with",
+    ),
     "render: no film": ("render {t}/films --films 0", r"there must be at least one film to render, got 0"),
     "render: too short": (
         "render {t}/films --seconds 0.5",
