@@ -35,6 +35,7 @@ bench: setup
 
 soak: setup
 	$(BIN)/python benchmarks/soak.py
+	TALKIES_SOAK=1 $(BIN)/pytest tests/training/test_killed_runs.py
 
 test-gpu: setup
 	$(BIN)/pytest -m gpu

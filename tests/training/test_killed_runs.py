@@ -22,6 +22,9 @@ STEPS = 60
 TIMED = ("clips_per_second", "times_real_time", "data_wait_share")
 Batches = dict[int, list[list[object]]]
 
+# Ten by `make soak`; each takes a quarter of a minute.
+TRIALS = range(10) if os.environ.get("TALKIES_SOAK") == "1" else (0, 3, 8)
+
 
 class Nursery:
     """Begins processes that train, one at a time, forked off one that has imported all that they need."""
@@ -134,7 +137,7 @@ def test_the_unbroken_run_takes_sixty_different_batches(unbroken: Trial) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("trial", "workers"), [(trial, int(trial > 7)) for trial in range(10)])
+@pytest.mark.parametrize(("trial", "workers"), [(trial, int(trial > 7)) for trial in TRIALS])
 def test_a_run_killed_at_a_random_step_takes_the_same_batches_and_has_the_same_losses(
     trial: int,
     workers: int,

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from search_truth import SIDES, concept_share, first_hits
 
+from search_truth import SIDES, concept_share, first_hits
 from talkies.embedding import Searcher, embed
 from talkies.evaluation import Result, evaluate
 from talkies.evaluation.concepts import read_truth

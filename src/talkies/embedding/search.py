@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from talkies.embedding.artefact import stamp_at
 from talkies.embedding.query import SearchQuery, SearchResult
 from talkies.embedding.searcher import Searcher
 from talkies.library import Library
-from talkies.models import RunFolder
 
 
 def search(library: str | Path, query: SearchQuery, run: Path | None = None) -> SearchResult:
@@ -24,10 +24,10 @@ def search(library: str | Path, query: SearchQuery, run: Path | None = None) -> 
 
 
 def open_searcher(library: str | Path, run: Path | None = None) -> Searcher:
-    """Return a library open for searching with the embeddings of a run, or with the only ones.
+    """Return a library open for searching with the embeddings of a run or an exported model, or with the only ones.
 
     Raises:
         LibraryError, RunError: as `search`.
     """
-    stamp = RunFolder(run).checkpoint().state().stamp if run else None
+    stamp = stamp_at(run) if run else None
     return Searcher(Library.open(library), stamp)

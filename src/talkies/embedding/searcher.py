@@ -271,7 +271,7 @@ class Searcher:
     def _likely_rows(self, query: SearchQuery) -> int:
         """Return how many of the nearest rows mostly hold the hits: each could be met by those that overlap it."""
         overlapping = 2 * ceil(self.entry.clip_seconds / self.entry.stride_seconds)  # the clips of shots counted too
-        return (query.skip + query.count + 1) * overlapping
+        return min((query.skip + query.count + 1) * overlapping, _MOST_ROWS)
 
 
 def _condition(query: SearchQuery, films: set[str]) -> str:
