@@ -1,5 +1,6 @@
 """A browser on the page: what it asked for and complained of, what axe says of it, and files cut from films."""
 
+import time
 import wave
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from talkies.library import Library
 
+PATIENCE_MS = 30_000  # of a machine that does much else
 GRAVE = ("serious", "critical")
 
 
@@ -58,13 +60,22 @@ def places(page: Page) -> list[tuple[str | None, str]]:
 def plays(page: Page, video: Locator, seconds: float = 0.25) -> None:
     """Wait until a video has played so long on."""
     expect(video).to_have_count(1)
-    page.wait_for_function(
+    until(
+        page,
         """([video, seconds]) => {
             video.least = Math.min(video.least ?? Infinity, video.currentTime);
             return !video.paused && video.currentTime > video.least + seconds;
         }""",
-        arg=[video.element_handle(), seconds],
+        [video.element_handle(), seconds],
     )
+
+
+def until(page: Page, question: str, about: object = None) -> None:
+    """Ask the page until it says yes. (Playwright's own waiting evaluates strings, which the page's policy forbids.)"""
+    end = time.monotonic() + PATIENCE_MS / 1000
+    while not page.evaluate(question, about):
+        assert time.monotonic() < end, question
+        page.wait_for_timeout(50)
 
 
 def sound_cut(library: Library, film_id: str, begin: float, seconds: float, path: Path) -> Path:

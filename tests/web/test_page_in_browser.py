@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import Watch, clip_cut, drop_file, grave_faults, picture_cut, places, plays, sound_cut
+from browsing import PATIENCE_MS, Watch, clip_cut, drop_file, grave_faults, picture_cut, places, plays, sound_cut, until
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from talkies.embedding import embed
@@ -24,7 +24,6 @@ from talkies.web.server import listening, server_of
 pytestmark = pytest.mark.real_data
 
 FILMS = ("big_buck_bunny_30s_5.1.mp4", "sintel_trailer.mp4", "tears_of_steel_excerpt.webm")
-PATIENCE_MS = 30_000  # of a machine that does much else
 LIVELY = {"reduced_motion": "no-preference"}
 DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 
@@ -128,7 +127,7 @@ def test_the_library_shows_its_films_their_verdicts_and_why_one_was_not_taken_in
     card = film_card(page, "sintel trailer")
     expect(card).to_contain_text("52 s · 16 shots")
     expect(card.locator(".badge")).to_have_text("accepted")
-    page.wait_for_function("[...document.querySelectorAll('.card-strip')].every(one => one.naturalWidth > 200)")
+    until(page, "[...document.querySelectorAll('.card-strip')].every(one => one.naturalWidth > 200)")
     expect(page.locator(".refused")).to_contain_text("letter.mp4 is not media that FFmpeg can read")
     page.keyboard.press("/")
     page.keyboard.type("steel")
@@ -320,7 +319,7 @@ def test_everything_is_reached_by_keys(opened: Callable[..., Any], cinema: Cinem
     chosen = page.locator(".hit").nth(1)
     expect(chosen.locator("h3 a")).to_be_focused()
     page.keyboard.press("m")
-    page.wait_for_function("[...document.querySelectorAll('.hit video')].some(video => !video.muted)")
+    until(page, "[...document.querySelectorAll('.hit video')].some(video => !video.muted)")
     expect(page.get_by_role("button", name="Sound on hover")).to_have_attribute("aria-pressed", "true")
     name = chosen.locator("h3").inner_text()
     page.keyboard.press("p")

@@ -9,6 +9,7 @@ index/
 Shapes: `B` clips, `D` embedding.
 """
 
+import os
 import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -171,6 +172,7 @@ class VectorIndex:
         return entry
 
     def _database(self) -> Any:
+        os.environ.setdefault("LANCEDB_LOG", "error")  # it would tell how its index was built, line by line
         import lancedb  # here, for it takes a second to import, and most verbs do not search
 
         return lancedb.connect(str(self._folder), read_consistency_interval=timedelta(0))
