@@ -114,7 +114,6 @@ def graph_of(path: Path, library: Library) -> faiss.Index:
     began = time.perf_counter()
     rows_BD = VectorIndex(library).rows(STAMP).video_BD
     graph = faiss.IndexHNSWFlat(rows_BD.shape[1], 32, faiss.METRIC_INNER_PRODUCT)
-    graph.hnsw.efConstruction = 80
     graph.add(rows_BD)
     faiss.write_index(graph, str(path))
     print(f"HNSW made in {time.perf_counter() - began:.0f} s", flush=True)

@@ -29,11 +29,19 @@ class VideoCoding:
 class FilmWriter:
     """Writes pictures and sound to an MP4 file; used as a context, it finishes the file at the end.
 
-    Pictures are `size` = (width, height) pixels, both even, at `fps` frames a second; sound is mono at `audio_rate_hz`.
+    Pictures are `size` = (width, height) pixels, both even, at `fps` frames a second; sound is mono at `audio_rate_hz`,
+    in `audio_kbit` thousand bits a second.
     """
 
     def __init__(
-        self, path: Path, size: tuple[int, int], fps: Fraction | int, audio_rate_hz: int, coding: VideoCoding
+        self,
+        path: Path,
+        size: tuple[int, int],
+        fps: Fraction | int,
+        audio_rate_hz: int,
+        coding: VideoCoding,
+        *,
+        audio_kbit: int = 96,
     ) -> None:
         self._path, self._rate = path, audio_rate_hz
         self._frames = self._samples = 0
@@ -54,7 +62,7 @@ class FilmWriter:
         context.time_base = 1 / Fraction(fps)
         context.colorspace, context.color_range = Colorspace.ITU601, ColorRange.MPEG
         self._audio = self._container.add_stream(
-            "aac", rate=audio_rate_hz, layout="mono", options={"b": "96k", "aac_coder": "fast"}
+            "aac", rate=audio_rate_hz, layout="mono", options={"b": f"{audio_kbit}k", "aac_coder": "fast"}
         )
 
     def __enter__(self) -> Self:
