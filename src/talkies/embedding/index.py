@@ -148,14 +148,16 @@ class VectorIndex:
         found = table.search().where(of_films([film_id])).limit(max(1, table.count_rows())).to_arrow()
         return IndexRows.of_table(found)
 
-    def table(self, stamp: str) -> Any:
+    def table(self, stamp: str, *, still: bool = False) -> Any:
         """Return a set's table, as LanceDB opens it; each question to it is answered by what is there then.
+
+        With `still` by what is there now, which spares it to look each time.
 
         Raises:
             LibraryError: if it is not there any more.
         """
         try:
-            return self._database().open_table(_table_name(stamp))
+            return self._database(still).open_table(_table_name(stamp))
         except (ValueError, FileNotFoundError) as error:
             root, path = self._library.location, self._folder / f"{stamp}.json"
             raise LibraryError(
@@ -171,11 +173,11 @@ class VectorIndex:
             raise LibraryError(f"{path} is of an older talkies (schema version {entry.schema_version}){remedy}")
         return entry
 
-    def _database(self) -> Any:
+    def _database(self, still: bool = False) -> Any:
         os.environ.setdefault("LANCEDB_LOG", "error")  # it would tell how its index was built, line by line
         import lancedb  # here, for it takes a second to import, and most verbs do not search
 
-        return lancedb.connect(str(self._folder), read_consistency_interval=timedelta(0))
+        return lancedb.connect(str(self._folder), read_consistency_interval=None if still else timedelta(0))
 
 
 def of_films(films: Collection[str]) -> str:

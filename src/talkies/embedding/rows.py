@@ -60,10 +60,13 @@ class IndexRows:
 
     @classmethod
     def of_table(cls, table: pa.Table, in_order: bool = True) -> Self:
-        """Return the rows of a table with a set's columns, in the order of films, times and kinds, or in its own."""
+        """Return the rows of a table with a set's columns, in the order of films, times and kinds, or in its own.
+
+        A table without vectors gives rows of no dimension.
+        """
         films = table.column("film_id").combine_chunks().to_numpy(zero_copy_only=False)
         plain = {name: table.column(name).to_numpy() for name in ("start_seconds", "end_seconds", "shot", "of_shot")}
-        rows = cls(films, *plain.values(), *(vectors_of(table.column(side)) for side in ("video", "audio")))
+        rows = cls(films, *plain.values(), *(_vectors_in(table, side) for side in ("video", "audio")))
         return rows[rows._order()] if in_order else rows
 
     def once(self) -> Self:
@@ -102,6 +105,10 @@ def schema_of(dim: int) -> pa.Schema:
             ("audio", vector),
         ]
     )
+
+
+def _vectors_in(table: pa.Table, side: str) -> Floats:
+    return vectors_of(table.column(side)) if side in table.column_names else np.zeros((len(table), 0), np.float32)
 
 
 def vectors_of(column: pa.ChunkedArray) -> Floats:

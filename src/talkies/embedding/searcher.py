@@ -70,7 +70,8 @@ class _Asked:
         score_B = scores(rows, self.weight)
         if self.passage is None:
             return score_B
-        return np.maximum(score_B - _ORDER_TELLS, passage_scores(rows, self.passage, self.pairs))
+        better_B: Floats = np.maximum(score_B - _ORDER_TELLS, passage_scores(rows, self.passage, self.pairs))
+        return better_B
 
 
 class Searcher:
@@ -85,6 +86,7 @@ class Searcher:
         self.library, self._index, self._exact_below = library, VectorIndex(library), exact_below
         self.entry: EmbeddingSet = self._index.choose(stamp)
         self._lock = threading.Lock()
+        self._newest: Any = None
         self._kept: _Held | None = None
         self._loading = threading.Lock()
         self._encoder: ClipEncoder | None = None
@@ -195,9 +197,11 @@ class Searcher:
     def _held(self) -> _Held:
         """Return what is held of the newest version of the set."""
         with self._lock:
-            table = self._kept.table if self._kept else self._index.table(self.entry.stamp)
-            version = int(table.version)
-            if self._kept is None or self._kept.version != version:
+            if self._newest is None:
+                self._newest = self._index.table(self.entry.stamp)
+            if self._kept is None or self._kept.version != int(self._newest.version):
+                table = self._index.table(self.entry.stamp, still=True)
+                version = int(table.version)
                 count = table.count_rows()
                 rows = IndexRows.of_table(table.to_arrow()) if count < self._exact_below else None
                 some = sample(table, SAMPLE) if rows is None else _evenly(rows, SAMPLE)
@@ -263,6 +267,11 @@ class Searcher:
             yield held.rows, asked.score(held.rows), True
             return
         where, count = _condition(query, films), self._likely_rows(query)
+        while len(asked.weight) == 1 and asked.passage is None:
+            ((side, vector),) = asked.weight.items()
+            rows, cosine_B = nearest(held.table, vector, side, count, where, bare=True)
+            yield rows, cosine_B * np.float32(np.linalg.norm(vector)), len(rows) < count or count >= _MOST_ROWS
+            count = min(4 * count, _MOST_ROWS)
         while True:
             parts = [nearest(held.table, vector, side, count, where)[0] for side, vector in asked.weight.items()]
             rows = IndexRows.concatenated(parts)
