@@ -131,11 +131,11 @@ def beside_faiss(library: Library, graph: faiss.Index, queries: int) -> list[str
     asked_QD /= np.linalg.norm(asked_QD, axis=1, keepdims=True)
     flat = faiss.IndexFlatIP(rows.video_BD.shape[1])
     flat.add(rows.video_BD)
-    keys = {(film, start): place for place, (film, start) in enumerate(zip(rows.film_B, rows.start_B, strict=True))}
 
     def ours(vector_D: np.ndarray) -> list[int]:
         found, _ = nearest(table, vector_D, "video", BEST, bare=True)
-        return [keys[film, start] for film, start in zip(found.film_B, found.start_B, strict=True)]
+        places = zip(found.film_B.tolist(), found.start_B.tolist(), strict=True)
+        return [int(film, 16) * FILM_CLIPS + int(start) for film, start in places]
 
     def by_graph(breadth: int) -> Callable[[np.ndarray], list[int]]:
         parameters = faiss.SearchParametersHNSW(efSearch=breadth)

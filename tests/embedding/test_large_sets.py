@@ -74,6 +74,15 @@ def test_the_hits_are_nearly_those_of_a_search_of_all_rows(
     assert np.mean(shares) >= 0.9
 
 
+@pytest.mark.parametrize("at", [0.0, 0.4, 17.0, 333.3, 999.9, 1000.0])
+def test_a_moment_is_asked_with_the_same_clip_as_without_the_index(shelf: tuple[Library, str], at: float) -> None:
+    film = shelf[0].films()[1]
+    shelf_film = Moment(film.film_id, min(at, film.duration_seconds))
+    query = SearchQuery(shelf_film, "video", "video", 1, floor=False)
+    exact, index = (Searcher(*shelf, exact_below=below).search(query) for below in (50_000, SMALL))
+    assert (exact.start_seconds, exact.hits[0].start_seconds) == (index.start_seconds, index.hits[0].start_seconds)
+
+
 def test_films_asked_for_are_searched_alone(shelf: tuple[Library, str]) -> None:
     searcher, only = Searcher(*shelf, exact_below=SMALL), shelf[0].films()[2]
     query = SearchQuery(Moment(shelf[0].films()[0].film_id, 3.0), films=(only.name,), floor=False)

@@ -140,13 +140,17 @@ class VectorIndex:
         for film_id in films:
             self.table(stamp).delete(of_films([film_id]))
 
-    def rows(self, stamp: str, film_id: FilmId | None = None) -> IndexRows:
-        """Return a set's rows, or those of one film, in the order of films and times."""
+    def rows(
+        self, stamp: str, film_id: FilmId | None = None, span_seconds: tuple[float, float] | None = None
+    ) -> IndexRows:
+        """Return a set's rows in the order of films and times: all, those of one film, or those in a span of it."""
         table = self.table(stamp)
         if film_id is None:
             return IndexRows.of_table(table.to_arrow())
-        found = table.search().where(of_films([film_id])).limit(max(1, table.count_rows())).to_arrow()
-        return IndexRows.of_table(found)
+        where = of_films([film_id])
+        if span_seconds is not None:
+            where += f" AND start_seconds >= {span_seconds[0]} AND end_seconds <= {span_seconds[1]}"
+        return IndexRows.of_table(table.search().where(where).limit(max(1, table.count_rows())).to_arrow())
 
     def table(self, stamp: str, *, still: bool = False) -> Any:
         """Return a set's table, as LanceDB opens it; each question to it is answered by what is there then.

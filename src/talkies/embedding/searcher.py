@@ -225,7 +225,7 @@ class Searcher:
                 f"{film.name} lasts {film.duration_seconds:.2f} s, and the moment asked about is {at:g}; "
                 "name a time inside it"
             )
-        rows = self._rows_of(held, film)
+        rows = self._rows_of(held, film, at)
         # Of two clips equally near, the later holds the moment: spans are half-open.
         here = len(rows) - 1 - int(np.abs(rows.middle_B - at)[::-1].argmin())
         vectors = {"video": rows.video_BD[here], "audio": rows.audio_BD[here]}
@@ -245,12 +245,14 @@ class Searcher:
             raise LibraryError(f"{film.name} was rejected at ingest ({film.reasons[0].text}); name an accepted film")
         return film
 
-    def _rows_of(self, held: _Held, film: FilmEntry) -> IndexRows:
-        """Return the clips at the stride of a film."""
+    def _rows_of(self, held: _Held, film: FilmEntry, near_seconds: float | None = None) -> IndexRows:
+        """Return the clips at the stride of a film; of a large set, if a moment is told, those that may be nearest."""
         if held.rows is not None:
             rows = held.rows[held.rows.film_B == film.film_id]
         else:
-            rows = self._index.rows(self.entry.stamp, film.id)
+            reach = self.entry.clip_seconds + self.entry.stride_seconds
+            span = None if near_seconds is None else (near_seconds - reach, near_seconds + reach)
+            rows = self._index.rows(self.entry.stamp, film.id, span)
         rows = rows[~rows.of_shot_B]
         if not len(rows):
             raise LibraryError(
