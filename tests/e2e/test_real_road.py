@@ -32,7 +32,8 @@ def test_real_films_become_a_library_a_model_and_answers_with_times(
 
     embedded = document_of("embed", "--library", lib, "--run", run)
     assert (embedded["films"], embedded["too_short"], embedded["model"]) == (3, [], trained["model"])
-    assert embedded["clips"] == sum(int(seconds) for seconds in duration_seconds.values())
+    # One each second, and one of each shot.
+    assert embedded["clips"] == sum(int(film["duration_seconds"]) + film["shots"] for film in films)
 
     found = document_of(
         *("search", "--library", lib, "--film", "sintel_trailer.mp4", "--at", 20, "--from", "audio", "--to", "video")
