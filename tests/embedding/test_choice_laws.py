@@ -21,12 +21,12 @@ def rows_of(films: list[int], starts: list[int], shots: list[int]) -> IndexRows:
     return IndexRows(names, start, start + 1, np.array(shots, np.int32), np.zeros(len(starts), bool), vectors, vectors)
 
 
-def reference(rows: IndexRows, scores: np.ndarray, query: SearchQuery, asked: tuple[str, float, float]) -> list[int]:
+def reference(
+    rows: IndexRows, scores: np.ndarray, query: SearchQuery, asked: tuple[str, float, float], own_shot: int
+) -> list[int]:
     """All hits by the words of the definition, one row at a time."""
     film, begin, end = asked
     hits: list[int] = []
-    own = [n for n in range(len(rows)) if rows.film_B[n] == film and rows.start_B[n] == begin]
-    own_shot = int(rows.shot_B[own[0]]) if own else -1
     for n in sorted(range(len(rows)), key=lambda n: (-scores[n], n)):
         if scores[n] < 0.25:
             break
@@ -74,12 +74,10 @@ def test_hits_are_those_of_a_plain_reference(
 ) -> None:
     rows = rows_of(*map(list, zip(*clips, strict=True)))
     scores = np.random.default_rng(seed).permutation(len(rows)).astype(np.float32) / len(rows)
-    asked = (FILMS[0], float(rows.start_B[0]), float(rows.end_B[0]))
+    asked, shot = (FILMS[0], float(rows.start_B[0]), float(rows.end_B[0])), int(rows.shot_B[0])
     query = SearchQuery(Moment("film", 0.0), "video", "video", count, skip, per, (), span, apart)
-    chosen, done = Chooser(query, FILMS[0], asked[1:], FILMS, None).choose(rows, scores, 0.25)
-    expected = reference(rows, scores, query, asked)
-    if rows.film_B[0] == FILMS[0] or per != "shot":  # otherwise the query's shot cannot be told from these rows
-        assert chosen == expected[: skip + count + 1]
+    chosen, done = Chooser(query, FILMS[0], asked[1:], shot, FILMS, None).choose(rows, scores, 0.25)
+    assert chosen == reference(rows, scores, query, asked, shot)[: skip + count + 1]
     assert done or len(chosen) <= skip + count
 
 
@@ -92,7 +90,7 @@ def test_pages_put_together_are_one_long_answer(seed: int, pages: int) -> None:
 
     def places(skip: int, count: int) -> list[int]:
         query = SearchQuery(Moment("film", 0.0), count=count, skip=skip)
-        return Chooser(query, None, (0.0, 0.0), FILMS, None).choose(rows, scores, -1.0)[0][skip : skip + count]
+        return Chooser(query, None, (0.0, 0.0), -1, FILMS, None).choose(rows, scores, -1.0)[0][skip : skip + count]
 
     assert [place for page in range(pages) for place in places(3 * page, 3)] == places(0, 3 * pages)
 
@@ -101,8 +99,8 @@ def test_films_that_have_left_the_library_and_films_not_asked_for_give_no_hits()
     rows = rows_of([0, 1, 2], [0, 0, 0], [0, 0, 0])
     scores = np.array([0.9, 0.8, 0.7], np.float32)
     query = SearchQuery(Moment("film", 0.0))
-    assert Chooser(query, None, (0, 0), FILMS[1:], None).choose(rows, scores, -1)[0] == [1, 2]
-    assert Chooser(query, None, (0, 0), FILMS, {FILMS[2]}).choose(rows, scores, -1)[0] == [2]
+    assert Chooser(query, None, (0, 0), -1, FILMS[1:], None).choose(rows, scores, -1)[0] == [1, 2]
+    assert Chooser(query, None, (0, 0), -1, FILMS, {FILMS[2]}).choose(rows, scores, -1)[0] == [2]
 
 
 def test_of_very_many_rows_the_order_is_that_of_their_scores() -> None:
@@ -111,7 +109,7 @@ def test_of_very_many_rows_the_order_is_that_of_their_scores() -> None:
     rows = rows_of([0] * count, list(range(0, 2 * count, 2)), [0] * count)
     scores = random.permutation(count).astype(np.float32)
     query = SearchQuery(Moment("film", 0.0), count=1000)
-    chosen, _ = Chooser(query, None, (0, 0), FILMS, None).choose(rows, scores, -1)
+    chosen, _ = Chooser(query, None, (0, 0), -1, FILMS, None).choose(rows, scores, -1)
     assert chosen == np.argsort(-scores)[:1001].tolist()
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from talkies.clips import ClipSource, collate
-from talkies.core import ClipRequest, FilmId, LibraryError, RunError, Span
+from talkies.core import ClipRequest, FilmId, LibraryError, RunError, Span, UsageError
 from talkies.embedding import EmbedReport, VectorIndex, embed, load_encoder
 from talkies.embedding.index import SCHEMA_VERSION
 from talkies.ingest import ingest
@@ -154,6 +154,12 @@ def test_a_set_is_not_gone_on_with_at_another_stride(shelf: Library, report: Emb
     with pytest.raises(LibraryError, match=sentence):
         embed(shelf.root, run, stride_seconds=0.5)
     assert VectorIndex(shelf).sets() == [report.entry]
+
+
+@pytest.mark.parametrize("stride", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_stride_that_is_none_is_refused(shelf: Library, run: Path, stride: float) -> None:
+    with pytest.raises(UsageError, match=r"^a stride must be above 0 s and finite, got "):
+        embed(shelf.root, run, stride_seconds=stride)
 
 
 def test_a_set_of_a_newer_version_is_refused(new_shelf: Callable[[], Library], run: Path) -> None:

@@ -1,12 +1,13 @@
 """Sets so large that they have an index: what it finds, its word on its recall, and the same answers as without it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from talkies.embedding import Example, IndexRows, Moment, Searcher, SearchQuery, VectorIndex, embed
+from talkies.embedding import Example, IndexRows, Moment, Searcher, SearchQuery, VectorIndex, ann, embed
 from talkies.embedding.ann import bring_up_to_date, nearest, sample, state_of
 from talkies.embedding.layout import MOST_POINTS, map_of, plane_of
 from talkies.library import Library
@@ -83,6 +84,27 @@ def test_a_moment_is_asked_with_the_same_clip_as_without_the_index(shelf: tuple[
     assert (exact.start_seconds, exact.hits[0].start_seconds) == (index.start_seconds, index.hits[0].start_seconds)
 
 
+@pytest.mark.parametrize("sides", [("audio", "video"), ("both", "both")])
+def test_a_search_of_one_film_finds_its_clips_however_far_they_lie_from_the_query(
+    shelf: tuple[Library, str], sides: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ann, "_PROBES", 1)  # so that a part of the rows alone is looked into at first
+    film, exact, index = shelf[0].films()[2], Searcher(*shelf), Searcher(*shelf, exact_below=SMALL)
+    asked = Moment(shelf[0].films()[0].film_id, 3.0)
+    for more in ({"films": (film.name,)}, {"span_seconds": (20.0, 31.0)}, {"skip": 1500}):
+        query = SearchQuery(asked, *sides, 8, **more, floor=False)
+        one, other = exact.search(query), index.search(query)
+        assert len(one.hits) == len(other.hits) == 8
+        assert one.more == other.more
+
+
+def test_a_span_without_an_end_is_searched(shelf: tuple[Library, str]) -> None:
+    query = SearchQuery(Moment(shelf[0].films()[0].film_id, 3.0), span_seconds=(900.0, float("inf")), floor=False)
+    hits = Searcher(*shelf, exact_below=SMALL).search(query).hits
+    assert hits
+    assert min(hit.start_seconds for hit in hits) >= 900
+
+
 def test_films_asked_for_are_searched_alone(shelf: tuple[Library, str]) -> None:
     searcher, only = Searcher(*shelf, exact_below=SMALL), shelf[0].films()[2]
     query = SearchQuery(Moment(shelf[0].films()[0].film_id, 3.0), films=(only.name,), floor=False)
@@ -133,3 +155,33 @@ def test_a_map_of_a_few_clips_is_a_map(count: int) -> None:
     place = plane_of(_unit(np.random.default_rng(1).normal(size=(count, 8))))
     assert place.shape == (count, 2)
     assert np.all((place >= 0) & (place <= 1))
+
+
+def test_a_set_that_was_taken_away_and_made_anew_gets_its_own_index_and_map(
+    new_shelf: Callable[[], Library], run: Path
+) -> None:
+    library = new_shelf()
+    entry = embed(library.root, run).entry
+    index = VectorIndex(library)
+    bring_up_to_date(index, entry.stamp, exact_below=10)
+    map_of(library, entry.stamp, "video")
+    assert state_of(index, entry.stamp) is not None
+    (index.folder / f"{entry.stamp}.json").unlink()
+    index.begin(entry)
+    assert state_of(index, entry.stamp) is None
+    assert [path.name for path in index.folder.glob("*.json")] == [f"{entry.stamp}.json"]
+
+
+def test_a_map_is_drawn_anew_when_a_film_takes_the_place_of_another(
+    new_shelf: Callable[[], Library], run: Path
+) -> None:
+    library = new_shelf()
+    stamp, index = embed(library.root, run).entry.stamp, VectorIndex(library)
+    before = map_of(library, stamp, "audio")
+    film = library.films()[0].id
+    rows = index.rows(stamp, film)
+    index.remove_films(stamp, [film])
+    index.add(stamp, replace(rows, film_B=np.array(["0" * 16] * len(rows), np.object_)))
+    after = map_of(library, stamp, "audio")
+    assert len(after) == len(before)
+    assert {point.film_id for point in after} == {point.film_id for point in before} - {film} | {"0" * 16}

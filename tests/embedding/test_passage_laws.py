@@ -34,9 +34,12 @@ def films(random: np.random.Generator, lengths: list[int], stride: float) -> Ind
     lengths=st.lists(st.integers(1, 12), min_size=1, max_size=3),
     windows=st.integers(2, 9),
     parts=st.sampled_from([1, 2, 4]),
+    stride=st.sampled_from([0.5, 1.0, 0.4, 0.2, 5 / 24, 1.2]),  # some of which no binary fraction is
 )
-def test_scores_are_those_of_a_plain_loop(seed: int, lengths: list[int], windows: int, parts: int) -> None:
-    random, stride = np.random.default_rng(seed), 0.5
+def test_scores_are_those_of_a_plain_loop(
+    seed: int, lengths: list[int], windows: int, parts: int, stride: float
+) -> None:
+    random = np.random.default_rng(seed)
     rows = films(random, lengths, stride)
     passage = Passage(stride, np.arange(windows) * stride / parts, *unit(random, 2, windows, 8))
     found = passage_scores(rows, passage, BOTH)

@@ -148,6 +148,20 @@ def test_a_trimmed_copy_is_a_duplicate_at_its_offset_and_no_passage() -> None:
     assert places_of(found) == []
 
 
+def test_clips_that_are_alike_by_chance_make_no_duplicate_of_two_long_films() -> None:
+    # With long runs alone asked for, a single clip needs so little that a fiftieth of all are alike by chance.
+    random = np.random.default_rng(12)
+    films = {"a": drawn(random, 3000), "b": drawn(random, 3000)}
+    films["b"][100:114] = again(random, films["a"][2000:2014])
+    found = found_in(films, RepeatQuery(("audio",), least_seconds=8.0))
+    assert found.duplicates == ()
+    assert len(places_of(found)) == 2
+    films["b"][1000:1090] = again(random, films["a"][200:290], 0.1)  # but a long part makes one, of its own length
+    (same,) = found_in(films, RepeatQuery(("audio",), least_seconds=8.0)).duplicates
+    assert near(same.first, "a", 200, 290, 3.01)  # a clip beside its end may be alike by chance
+    assert near(same.second, "b", 1000, 1090, 3.01)
+
+
 def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     random = np.random.default_rng(7)
     films = {"a": drawn(random, 150), "b": drawn(random, 100)}
@@ -225,6 +239,21 @@ def test_one_picture_going_on_and_a_passage_come_back_are_no_match_cuts() -> Non
             abs((end.beginning.start_seconds - end.end.start_seconds) + 4) > 2
             or end.end.film_id == end.beginning.film_id
         )
+
+
+def test_a_title_sequence_that_two_films_share_is_no_match_cut_to_itself() -> None:
+    random = np.random.default_rng(13)
+    films = {"a": drawn(random, 400), "b": drawn(random, 400)}
+    shots = {name: [(float(at), at + 8.0) for at in range(0, 400, 8)] for name in films}
+    for name in films:
+        for shot in range(50):
+            films[name][8 * shot : 8 * shot + 8] = again(random, films[name][np.full(8, 8 * shot)], 0.1)
+    films["b"][:88] = again(random, films["a"][:88], 0.05)
+    found = found_in(films, BY_PICTURE, shot=shots)
+    assert len(found.duplicates) == 1
+    for cut in found.match_cuts:
+        if cut.end.film_id != cut.beginning.film_id and cut.end.start_seconds < 88:
+            assert abs(cut.end.start_seconds - cut.beginning.start_seconds) > 8
 
 
 @pytest.mark.parametrize(

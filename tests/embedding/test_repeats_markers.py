@@ -67,7 +67,7 @@ def test_an_independent_reader_finds_every_marker_at_its_frame(result: LibraryRe
 def test_a_list_has_the_lines_that_resolve_reads(result: LibraryRepeats) -> None:
     one, *_ = result.library.films()
     lines = edit_lists_of(result)[f"{Path(one.name).stem}.edl"].splitlines()
-    assert lines[:3] == [f"TITLE: {one.name}, 24 frames a second", "FCM: NON-DROP FRAME", ""]
+    assert lines[:3] == [f"TITLE: {one.name}, 24 frames a second, by talkies", "FCM: NON-DROP FRAME", ""]
     for at in range(3, len(lines), 4):
         event, marker = EVENT.match(lines[at]), RESOLVE.match(lines[at + 1])
         assert event, lines[at]
@@ -203,3 +203,21 @@ def test_a_folder_of_other_things_is_left_alone(result: LibraryRepeats, tmp_path
     with pytest.raises(UsageError, match=r"cannot be made, for the folder around it does not exist; name one in a"):
         write_markers(result, tmp_path / "none" / "of")
     assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
+
+
+def test_an_editors_own_lists_are_left_alone(result: LibraryRepeats, tmp_path: Path) -> None:
+    write_markers(result, tmp_path / "edits")
+    (tmp_path / "edits" / "reel.edl").write_text("TITLE: reel 1\nFCM: NON-DROP FRAME\n")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "edits").iterdir()}
+    with pytest.raises(UsageError, match=r"edits exists and holds other things than markers; name a new or empty f"):
+        write_markers(result, tmp_path / "edits")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "edits").iterdir()} == before
+
+
+def test_a_film_of_a_picture_each_few_seconds_has_the_librarys_rate(library: Library) -> None:
+    record = library.record_of(library.films()[0].id)
+    assert record is not None
+    slow = record.model_copy(update={"probe": {"video": {"fps": 0.4}, "audio": None}})
+    timeline = SourceTimeline.of(slow, 16)
+    assert timeline.rate == 16
+    assert timeline.timecode_at(2.5) == "00:00:02:08"

@@ -120,6 +120,17 @@ def test_wrong_use_of_the_export_of_embeddings_is_told(
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+def test_arrays_of_somebody_else_are_left_alone_and_our_own_replaced(shelf: Library, tmp_path: Path) -> None:
+    (tmp_path / "video.npy").write_bytes(b"mine")
+    with pytest.raises(UsageError, match=r"holds a video\.npy that no export wrote; name a new folder$"):
+        export_vectors(shelf.root, tmp_path, "npy")
+    assert (tmp_path / "video.npy").read_bytes() == b"mine"
+    assert [path.name for path in tmp_path.iterdir()] == ["video.npy"]
+    for _ in range(2):
+        files = export_vectors(shelf.root, tmp_path / "ours", "npy").files
+    assert sorted(path.name for path in (tmp_path / "ours").iterdir()) == sorted(path.name for path in files)
+
+
 def test_what_stops_half_way_leaves_nothing(shelf: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def vanish(index: VectorIndex, stamp: str, film_id: str) -> IndexRows:
         raise OSError(5, "Input/output error")

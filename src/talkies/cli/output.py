@@ -17,6 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Column, Table
+from rich.text import Text
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else there.")]
 
@@ -25,7 +26,7 @@ Sets = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", he
 # The longer name is for `torchrun`, which takes `--run` for one of its own.
 RunOption = Annotated[Path, typer.Option("--run", "--run-folder", help="The run's folder.", show_default=False)]
 
-messages = Console(stderr=True, highlight=False)
+messages = Console(stderr=True, highlight=False, emoji=False)
 
 
 def print_json(document: dict[str, Any]) -> None:
@@ -39,10 +40,10 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     for column in columns:
         table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
     for row in rows:
-        table.add_row(*row)
-    console = Console(highlight=False)
+        table.add_row(*map(Text, row))  # no markup: a film may be called so
+    console = Console(highlight=False, emoji=False)
     if not console.is_terminal:  # a file or a pipe is as wide as it takes
-        console = Console(highlight=False, width=160)
+        console = Console(highlight=False, emoji=False, width=160)
     console.print(title, markup=False, soft_wrap=True, style="italic")
     console.print(table)
 
@@ -80,11 +81,11 @@ class Bars:
 def progress_bars() -> Iterator[Bars]:
     """Yield progress bars on stderr, shown while the block runs (on a terminal)."""
     columns = (
-        TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
         BarColumn(bar_width=24),
         MofNCompleteColumn(table_column=Column(no_wrap=True)),
         TimeRemainingColumn(table_column=Column(no_wrap=True)),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
     )
     progress = Progress(*columns, console=messages)
     bars = Bars(progress)

@@ -90,7 +90,10 @@ def nearest(
     """
     asked = table.search(vector_D, vector_column_name=side).distance_type("cosine").limit(count)
     asked = (
-        asked.bypass_vector_index() if exact else asked.nprobes(_PROBES).refine_factor(max(2, -(-_COMPARED // count)))
+        asked.bypass_vector_index()
+        if exact
+        # More parts are looked into until there are enough rows: a condition may leave few in the nearest ones.
+        else asked.minimum_nprobes(_PROBES).maximum_nprobes(0).refine_factor(max(2, -(-_COMPARED // count)))
     )
     if where:
         asked = asked.where(where, prefilter=True)

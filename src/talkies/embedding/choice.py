@@ -16,13 +16,14 @@ _FIRST = 512
 
 @dataclass(frozen=True, slots=True)
 class Chooser:
-    """Chooses hits in `films` for a query, which was asked with the clip at `asked_seconds` of `asked_film`, if of any;
-    with `only`, hits in these films alone.
+    """Chooses hits in `films` for a query, which was asked with the clip at `asked_seconds` of `asked_film`, if of any,
+    in its shot `asked_shot` (-1 where that is not known); with `only`, hits in these films alone.
     """  # noqa: D205
 
     query: SearchQuery
     asked_film: str | None
     asked_seconds: Span
+    asked_shot: int
     films: Collection[str]
     only: Collection[str] | None
 
@@ -35,7 +36,7 @@ class Chooser:
         allowed_B = self._allowed(rows)
         taken: dict[object, list[Span]] = defaultdict(list)
         if self.asked_film is not None:
-            taken[self._group(self.asked_film, self._asked_shot(rows))[0]].append(self.asked_seconds)
+            taken[self._group(self.asked_film, self.asked_shot)[0]].append(self.asked_seconds)
         found: list[int] = []
         for place in _best_first(score_B):
             if score_B[place] < least:
@@ -66,11 +67,6 @@ class Chooser:
             if self.query.apart_seconds > 0:
                 allowed_B &= ~(own_B & (np.abs(rows.middle_B - (begin + end) / 2) < self.query.apart_seconds))
         return allowed_B
-
-    def _asked_shot(self, rows: IndexRows) -> int:
-        """Return the shot that the query is in, as far as the rows tell."""
-        own = (rows.film_B == self.asked_film) & (rows.start_B == self.asked_seconds[0]) & ~rows.of_shot_B
-        return int(rows.shot_B[own.argmax()]) if own.any() else -1
 
     def _group(self, film_id: str, shot: int) -> tuple[object, bool]:
         """Return the group in which hits must be apart, and whether there is one hit alone in it."""

@@ -81,7 +81,7 @@ def _duplicate(side: Modality, found: Sequences, runs: Sequence[Run], levels: Le
     first, second = found.film_at(runs[0].first_place), found.film_at(runs[0].first_place + runs[0].shift)
     lines = {run.shift: _line(found, first, second, run.shift) for run in runs}
     shift = max(lines, key=lambda each: (float(lines[each][1].sum()), -each))
-    place_K, score_K = _shared(found, first, second, shift, levels.cell)
+    place_K, score_K = _shared(found, first, second, shift, levels)
     shares = [len(place_K) / int(np.count_nonzero(found.film_N == film)) for film in (first, second)]
     if max(shares) < LEAST_SHARE and len(place_K) * found.stride_seconds < LONG_SECONDS:
         return None, shift
@@ -108,11 +108,17 @@ def _line(found: Sequences, first: int, second: int, shift: int) -> tuple[Number
     return found.place_N[own[there]], scores_of(found.rows_ND, found.rows_ND, own[there], other[there])
 
 
-def _shared(found: Sequences, first: int, second: int, shift: int, least: float) -> tuple[Numbers, Floats]:
-    """Return the places of a film's clips that are found in another film at a shift or beside it, and their scores."""
+def _shared(found: Sequences, first: int, second: int, shift: int, levels: Levels) -> tuple[Numbers, Floats]:
+    """Return the places of a film's clips that are found in another film at a shift or beside it, and their scores.
+
+    Alone a clip may be as like another by chance; as many in a row as a run has at least (one missing now and then)
+    are not.
+    """
     best: dict[int, float] = {}
     for by in (-1, 0, 1):
         for place, score in zip(*_line(found, first, second, shift + by), strict=True):
             best[int(place)] = max(float(score), best.get(int(place), -1.0))
-    shared = {place: score for place, score in sorted(best.items()) if score >= least}
-    return np.array(list(shared), np.int64), np.array(list(shared.values()), np.float32)
+    place_K = np.array(sorted(place for place, score in best.items() if score >= levels.cell), np.int64)
+    stretch_K = np.cumsum(np.diff(place_K, prepend=-9) > 2) - 1
+    kept_K = place_K[np.bincount(stretch_K, minlength=1)[stretch_K] >= levels.least_clips] if len(place_K) else place_K
+    return kept_K, np.array([best[place] for place in kept_K.tolist()], np.float32)

@@ -1,6 +1,6 @@
 """Markers as an edit decision list (CMX 3600), on the timeline of the film file that an editor has.
 
-TITLE: film.mp4, 24 frames a second
+TITLE: film.mp4, 24 frames a second, by talkies
 FCM: NON-DROP FRAME
 
 001  001      V     C        00:00:20:12 00:00:20:13 00:00:20:12 00:00:20:13
@@ -17,6 +17,8 @@ from fractions import Fraction
 
 from talkies.library import FilmRecord
 
+SIGN = ", by talkies"
+"""What the title of a list ends with; no other list is ever replaced."""
 MOST_EVENTS = 999
 """An event's number has three digits."""
 _NTSC = tuple(Fraction(1000 * base, 1001) for base in (24, 30, 60))
@@ -37,14 +39,17 @@ class SourceTimeline:
 
     @classmethod
     def of(cls, record: FilmRecord, library_fps: int) -> "SourceTimeline":
-        """Return the timeline of a film's source; the library's own where the record does not tell it."""
+        """Return the timeline of a film's source; the library's own where the record does not tell it.
+
+        A rate below one frame a second is none that an editor counts in: there too it is the library's.
+        """
         if record.measures is None or not isinstance(record.probe, dict):
             return cls(Fraction(library_fps), 0.0)
         video, audio = (record.probe.get(kind) for kind in ("video", "audio"))
         starts = [start for track in (video, audio) if (start := _start(track)) is not None]
         begin = max(0.0, min(starts)) if starts else 0.0
         fps = video.get("fps") if isinstance(video, dict) else None
-        rate = standard_rate(float(fps)) if isinstance(fps, int | float) and fps > 0 else Fraction(library_fps)
+        rate = standard_rate(float(fps)) if isinstance(fps, int | float) and fps >= 1 else Fraction(library_fps)
         return cls(rate, max(0.0, record.measures.origin_seconds - begin))
 
     def frame_at(self, seconds: float) -> int:
@@ -95,7 +100,7 @@ def lists_of(source: str, timeline: SourceTimeline, markers: Sequence[Marker]) -
         merged[marker.frame] = _both(before, marker) if before else marker
     events = list(merged.values())
     parts = [events[at : at + MOST_EVENTS] for at in range(0, len(events), MOST_EVENTS)]
-    title = f"{plain(source)}, {_words(timeline.rate)} frames a second"
+    title = f"{plain(source)}, {_words(timeline.rate)} frames a second{SIGN}"
     return ["\n".join(_lines(title, timeline, part)) for part in parts]
 
 

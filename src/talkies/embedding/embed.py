@@ -143,8 +143,8 @@ def _set_of(encoder: ClipEncoder, library: Library, stride_seconds: float) -> Em
             f"({encoder.profile}); ingest the films into a library of that profile"
         )
     fps = library.profile.fps
-    if not stride_seconds > 0:
-        raise UsageError(f"a stride must be above 0 s, got {stride_seconds:g}")
+    if not 0 < stride_seconds < float("inf"):
+        raise UsageError(f"a stride must be above 0 s and finite, got {stride_seconds:g}")
     return EmbeddingSet(
         stamp=encoder.stamp,
         run=str(encoder.run.absolute()),

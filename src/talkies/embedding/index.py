@@ -101,7 +101,10 @@ class VectorIndex:
                 )
             return
         self._folder.mkdir(exist_ok=True)
-        shutil.rmtree(self._folder / f"{_table_name(entry.stamp)}.lance", ignore_errors=True)  # of a set without a word
+        # What a set that was taken away left behind: its rows, what their index was built of, and its map.
+        shutil.rmtree(self._folder / f"{_table_name(entry.stamp)}.lance", ignore_errors=True)
+        for left in self._folder.glob(f"{entry.stamp}.*.json"):
+            left.unlink()
         self._database().create_table(_table_name(entry.stamp), schema=schema_of(entry.dim), exist_ok=True)
         write_json(path, entry)
 

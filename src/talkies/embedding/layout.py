@@ -33,28 +33,29 @@ class MapPoint(Config):
 
 
 class _Map(Config):
-    rows: int
+    version: int
     points: tuple[MapPoint, ...]
 
 
 def map_of(library: Library, stamp: str, side: Modality) -> list[MapPoint]:
     """Return the map of a set by one side: all clips, or so many spread evenly over the library.
 
-    It is kept beside the set, where that can be written, until the set has more rows.
+    It is kept beside the set, where that can be written, until the set changes.
 
     Raises:
         LibraryError: if there is no such set.
     """
     index = VectorIndex(library)
     index.choose(stamp)
-    path, count = index.folder / f"{stamp}.map-{side}.json", index.count(stamp)
+    path, table = index.folder / f"{stamp}.map-{side}.json", index.table(stamp, still=True)
     try:
         known = _Map.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):  # none yet, or not one of ours: it can be made anew
         known = None
-    if known is None or known.rows != count:
-        rows = sample(index.table(stamp), MOST_POINTS)
-        known = _Map(rows=count, points=tuple(_points(rows, rows.video_BD if side == "video" else rows.audio_BD)))
+    if known is None or known.version != table.version:
+        rows = sample(table, MOST_POINTS)
+        points = _points(rows, rows.video_BD if side == "video" else rows.audio_BD)
+        known = _Map(version=table.version, points=tuple(points))
         with suppress(OSError):  # a library that may only be read
             write_json(path, known)
     return list(known.points)

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 
 from talkies.core import LibraryError, UsageError, WorkError, as_film_id, cause_of
 from talkies.embedding.duplicates import Duplicate
-from talkies.embedding.edl import Marker, SourceTimeline, lists_of
+from talkies.embedding.edl import SIGN, Marker, SourceTimeline, lists_of
 from talkies.embedding.families import Family, Place
 from talkies.embedding.match_cuts import MatchCut
 from talkies.embedding.repeats import LibraryRepeats
@@ -280,7 +280,11 @@ def check_folder(place: Path) -> None:
 
 
 def _is_ours(path: Path) -> bool:
-    return path.is_file() and (path.name in (TABLE, DOCUMENT) or path.suffix == EDL)
+    """Return whether a file is one that `write_markers` wrote: an editor's own lists are never replaced."""
+    if not path.is_file() or path.suffix != EDL:
+        return path.is_file() and path.name in (TABLE, DOCUMENT)
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return file.readline().rstrip("\n").endswith(SIGN)
 
 
 def write_markers(result: LibraryRepeats, place: Path, formats: Collection[MarkerFormat] = FORMATS) -> list[Path]:

@@ -48,8 +48,8 @@ def match_cuts(
 ) -> Iterator[MatchCut]:
     """Yield candidates, best first, of the films that have `marks`; each end and each beginning comes once.
 
-    Clips of which half is black, still or credits are no candidates, nor are two that are one picture going on, or one
-    of `passages` coming back.
+    Clips of which half is black, still or credits are no candidates, nor are two that are one picture going on, or of
+    one shot of `passages` and its return.
     """
     ends, beginnings = _edges(rows, found, marks)
     most = _same_picture(rows, found)
@@ -59,7 +59,10 @@ def match_cuts(
     for cell in np.lexsort((cells.second_C, cells.first_C, -cells.score_C)):
         one, other, score = int(cells.first_C[cell]), int(cells.second_C[cell]), float(cells.score_C[cell])
         end, beginning = ends.places[one], beginnings.places[other]
-        if score >= most or one in ended or other in begun or _comes_back(end, beginning, passages):
+        if score >= most or one in ended or other in begun:
+            continue
+        shot = marks[beginning.film_id].spans["shot"][beginnings.shots[other]]
+        if _comes_back(end, beginning.film_id, shot, passages):
             continue
         ended.add(one)
         begun.add(other)
@@ -103,16 +106,16 @@ def _same_picture(rows: IndexRows, found: Sequences) -> float:
     return float(np.quantile(score_N, _SAME_PICTURE)) if len(score_N) else 1.0
 
 
-def _comes_back(end: Place, beginning: Place, passages: Sequence[Passage]) -> bool:
-    """Return whether the two clips are about the same moment of a passage that comes back."""
+def _comes_back(end: Place, film_id: str, shot: tuple[float, float], passages: Sequence[Passage]) -> bool:
+    """Return whether the shot that a clip is the end of comes back as that one, which lies in a film from when to when.
+
+    Or as its neighbour: where a passage comes back, so do its cuts.
+    """
     near = 2 * end.seconds
     for passage in passages:
         for one, other in ((passage.first, passage.second), (passage.second, passage.first)):
-            offset = other.start_seconds - one.start_seconds
-            if (
-                end.shared_seconds(one) > 0
-                and beginning.film_id == other.film_id
-                and abs(beginning.start_seconds - end.start_seconds - offset) <= near
-            ):
+            returned = end.start_seconds + other.start_seconds - one.start_seconds
+            inside = end.shared_seconds(one) > 0 and film_id == other.film_id
+            if inside and shot[0] - near <= returned <= shot[1] + near:
                 return True
     return False

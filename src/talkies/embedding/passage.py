@@ -23,6 +23,7 @@ from talkies.embedding.rows import Floats, IndexRows
 MOST_WINDOWS = 16
 _FINEST = 4
 _EXACT_SECONDS = 1e-6
+_PHASES = 10_000  # parts of a stride that are told apart
 
 Pairs = Sequence[tuple[Modality, Modality]]
 
@@ -62,9 +63,9 @@ def passage_scores(rows: IndexRows, passage: Passage, pairs: Pairs) -> Floats:
     if len(places):
         laid = rows[places]
         score_WB = _scores(laid, passage, pairs)
-        phases: dict[float, list[int]] = defaultdict(list)
+        phases: dict[int, list[int]] = defaultdict(list)
         for number, start in enumerate(passage.start_W.tolist()):
-            phases[round(start % passage.stride_seconds, 6)].append(number)
+            phases[round(start / passage.stride_seconds * _PHASES) % _PHASES].append(number)
         every = [_of_phase(laid, passage, score_WB, windows) for windows in phases.values()]
         best_B[places] = np.max(every, axis=0)
     return best_B

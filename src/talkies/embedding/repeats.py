@@ -13,6 +13,7 @@ import numpy as np
 
 from talkies.core import LibraryError, UsageError
 from talkies.embedding.alike import FilmMarks, Sequences, sequences
+from talkies.embedding.artefact import stamp_at
 from talkies.embedding.duplicates import Duplicate, find_duplicates, joined_by_sides, lesser_films
 from talkies.embedding.families import Family, Passage, families_of
 from talkies.embedding.index import EmbeddingSet, Modality, VectorIndex
@@ -20,7 +21,6 @@ from talkies.embedding.match_cuts import MatchCut, match_cuts
 from talkies.embedding.passages import Run, find_runs, levels_of
 from talkies.embedding.rows import IndexRows
 from talkies.library import FilmEntry, Library
-from talkies.models import RunFolder
 
 SIDES: tuple[Modality, ...] = ("video", "audio")
 LEAST_SECONDS = 4.0
@@ -85,7 +85,7 @@ class LibraryRepeats:
 def find_repeats(library: str | Path, query: RepeatQuery | None = None, run: Path | None = None) -> LibraryRepeats:
     """Return what comes back in a library.
 
-    With `run`, the embeddings must be those of its newest checkpoint; without it there must be one set alone.
+    With `run` (or an exported model) the embeddings must be that model's; without it there must be one set alone.
 
     Raises:
         LibraryError: if there is no such library, it has no embeddings, or they are another model's.
@@ -93,7 +93,7 @@ def find_repeats(library: str | Path, query: RepeatQuery | None = None, run: Pat
     """
     opened = Library.open(library)
     index = VectorIndex(opened)
-    entry = index.choose(RunFolder(run).checkpoint().state().stamp if run else None)
+    entry = index.choose(stamp_at(run) if run else None)
     rows = index.rows(entry.stamp)
     there, films = set(rows.film_B.tolist()), opened.usable_films()
     marked = [_marks(opened, film) for film in films if film.film_id in there]
@@ -117,13 +117,15 @@ def repeats_among(rows: IndexRows, films: Iterable[FilmMarks], stride_seconds: f
         margin = ceil((query.least_seconds + 2 * clip_seconds) / stride_seconds) + _ROOM
         found = sequences(rows, side, stride_seconds, by_id, margin)
         levels = levels_of(found, query.least_seconds)
-        same, runs = find_duplicates(side, found, find_runs(found, levels), levels)
-        passages = [_passage(found, run) for run in runs]
+        runs = find_runs(found, levels)
+        same, rest = find_duplicates(side, found, runs, levels)
         duplicates += same
+        families = families_of([_passage(found, run) for run in rest])
         at_stride = int(np.count_nonzero(~rows.of_shot_B & np.isin(rows.film_B.astype(str), list(by_id))))
-        sides[side] = SideRepeats(len(found), at_stride - len(found), levels.cell, tuple(families_of(passages)))
+        sides[side] = SideRepeats(len(found), at_stride - len(found), levels.cell, tuple(families))
         if side == "video" and query.match_cuts:
             films_once = {film_id: film for film_id, film in by_id.items() if film_id not in lesser_films(same)}
+            passages = [_passage(found, run) for run in runs]  # also those of films that are the same for a part
             cuts = list(islice(match_cuts(rows, found, films_once, passages, levels.cell), query.match_cuts))
     return Repeats(by_id, sides, tuple(joined_by_sides(duplicates, stride_seconds)), tuple(cuts))
 

@@ -6,7 +6,7 @@ Shapes: `B` rows, `D` embedding.
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, isfinite
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,7 @@ class _Asked:
     film_id: str | None
     start_seconds: float
     end_seconds: float
+    shot: int = -1
 
     @property
     def weight(self) -> Mapping[Modality, Vector]:
@@ -125,7 +126,8 @@ class Searcher:
         asked = self._asked(query, held)
         floor = held.floors.of(asked.vectors, asked.pairs)
         only = {self._usable(name).film_id for name in query.films}
-        chooser = Chooser(query, asked.film_id, (asked.start_seconds, asked.end_seconds), films, only or None)
+        span_seconds = asked.start_seconds, asked.end_seconds
+        chooser = Chooser(query, asked.film_id, span_seconds, asked.shot, films, only or None)
         least = floor if query.floor else -np.inf
         for rows, score_B, whole in self._candidates(held, asked, query, only):
             places, done = chooser.choose(rows, score_B, least)
@@ -230,7 +232,7 @@ class Searcher:
         here = len(rows) - 1 - int(np.abs(rows.middle_B - at)[::-1].argmin())
         vectors = {"video": rows.video_BD[here], "audio": rows.audio_BD[here]}
         span = float(rows.start_B[here]), float(rows.end_B[here])
-        return _Asked(vectors, pairs, None, film.name, film.film_id, *span)
+        return _Asked(vectors, pairs, None, film.name, film.film_id, *span, int(rows.shot_B[here]))
 
     def _check_model(self, example: Example) -> None:
         if example.stamp != self.entry.stamp:
@@ -294,7 +296,7 @@ def _condition(query: SearchQuery, films: set[str]) -> str:
     parts = [of_films(sorted(films))] if films else []
     if query.span_seconds:
         begin, end = query.span_seconds
-        parts.append(f"start_seconds >= {begin} AND end_seconds <= {end}")
+        parts.append(f"start_seconds >= {begin}" + (f" AND end_seconds <= {end}" if isfinite(end) else ""))
     return " AND ".join(parts)
 
 

@@ -26,7 +26,8 @@ def written_whole(to: Path, last: str) -> Iterator[Path]:
     """Yield an empty folder to write to; if the block ends well, its files are then in `to`.
 
     A folder that was not there is there whole or not at all. In one that was, each file takes the place of its
-    namesake, `last` when all others have, and what else is there stays; if the block raises, it is as it was.
+    namesake, and what else is there stays; `last`, which tells of the others, goes first and comes when all have. If
+    the block raises, the folder is as it was.
 
     Raises:
         WorkError: if something cannot be written.
@@ -43,6 +44,7 @@ def written_whole(to: Path, last: str) -> Iterator[Path]:
             with path.open("rb") as file:
                 os.fsync(file.fileno())
         if there:
+            (to / last).unlink(missing_ok=True)  # it never tells of files that are not all there
             for path in written:
                 path.replace(to / path.name)
         else:

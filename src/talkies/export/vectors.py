@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import ValidationError
 
 from talkies.core import LibraryError, UsageError, WorkError, as_film_id, cause_of, nearest, replace_atomically
 from talkies.embedding import EmbeddingSet, IndexRows, VectorIndex
@@ -23,6 +24,7 @@ from talkies.library import Library
 
 VECTOR_FORMATS = ("parquet", "npy")
 _SET, _PARQUET, _OF_FILES = "set.json", "embeddings.parquet", {".parquet", ".npy", ".npz", ".csv"}
+_ARRAYS = ("video.npy", "audio.npy", "rows.csv")
 _COLUMNS = ("film_id", "source", "start_seconds", "end_seconds", "shot", "of_shot")
 
 
@@ -59,6 +61,7 @@ def export_vectors(library: str | Path, to: Path, format: str, run: Path | None 
         if to.suffix in _OF_FILES:
             raise UsageError(f"npy is a folder of arrays, got the file {to}; name a folder with --to")
         check_folder(to)
+        _check_ours(to)
         return _as_arrays(opened, index, entry, to)
     return _as_parquet(opened, index, entry, to if to.suffix == ".parquet" else to / _PARQUET)
 
@@ -70,7 +73,9 @@ def _films(library: Library, index: VectorIndex, stamp: str) -> Iterator[tuple[s
     """
     sources = {film.film_id: film.name for film in library.films()}
     for film_id in sorted(index.films_in(stamp)):
-        yield sources.get(film_id, ""), index.rows(stamp, as_film_id(film_id))
+        rows = index.rows(stamp, as_film_id(film_id))
+        if len(rows):  # else another process has taken it out meanwhile
+            yield sources.get(film_id, ""), rows
 
 
 def _as_parquet(library: Library, index: VectorIndex, entry: EmbeddingSet, to: Path) -> ExportedVectors:
@@ -141,6 +146,21 @@ class _Array:
 def _told(entry: EmbeddingSet) -> str:
     """Return what the set is of as JSON: of its run the name, and not where it lay on the machine."""
     return entry.model_copy(update={"run": Path(entry.run).name}).model_dump_json(indent=1)
+
+
+def _check_ours(to: Path) -> None:
+    """Raise UsageError if a folder has files by the names of ours that no export wrote."""
+    there = [name for name in (*_ARRAYS, _SET) if (to / name).exists()]
+    if there and not _is_set(to / _SET):
+        raise UsageError(f"{to} holds a {there[0]} that no export wrote; name a new folder")
+
+
+def _is_set(path: Path) -> bool:
+    try:
+        EmbeddingSet.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return False
+    return True
 
 
 def _check_some(clips: int, library: Library) -> None:
