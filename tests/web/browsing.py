@@ -50,6 +50,11 @@ def grave_faults(page: Page, only: str | None = None) -> list[str]:
     ]
 
 
+def film_card(page: Page, name: str) -> Locator:
+    """The card of a film in the library."""
+    return page.locator(".film-card", has=page.get_by_role("link", name=name, exact=True))
+
+
 def places(page: Page) -> list[tuple[str | None, str]]:
     """Where each hit leads to, and what it is called."""
     expect(page.locator(".hits.is-waiting")).to_have_count(0)

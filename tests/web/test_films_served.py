@@ -199,8 +199,26 @@ def test_a_set_whose_table_is_gone_is_a_sentence(worn: tuple[Library, Client], f
     copy, client = worn
     for folder in copy.index_folder.glob("*.lance"):
         shutil.rmtree(folder)
-    for address in ("library", f"search?film={film.film_id}&at=1", f"films/{film.film_id}", "map"):
-        assert sentence(client.get(f"/api/{address}"), 404)
+    for address in (f"search?film={film.film_id}&at=1", "map"):
+        assert "are gone; remove" in sentence(client.get(f"/api/{address}"), 404)
+    told = client.get("/api/library").json()
+    assert ("are gone; remove" in told["notice"], told["models"], told["model"]) == (True, [], None)
+    assert client.get(f"/api/films/{film.film_id}").json()["embedded"] is False
+
+
+def test_a_set_of_an_older_version_takes_no_part_and_is_told(worn: tuple[Library, Client], film: FilmEntry) -> None:
+    copy, client = worn
+    asked = f"/api/search?film={film.film_id}&at=1&floor=false"
+    before, stamp = client.get(asked).json(), client.get("/api/library").json()["model"]
+    text = (copy.index_folder / f"{stamp}.json").read_text(encoding="utf-8")
+    older = text.replace(stamp, "aaaaaaaaaaaa").replace('"schema_version": 3', '"schema_version": 2')
+    (copy.index_folder / "aaaaaaaaaaaa.json").write_text(older, encoding="utf-8")
+    assert client.get(asked).json() == client.get(f"{asked}&model={stamp}").json() == before
+    told = client.get("/api/library").json()
+    assert ([model["stamp"] for model in told["models"]], told["model"]) == ([stamp], stamp)
+    assert "aaaaaaaaaaaa.json is of an older talkies" in told["notice"]
+    assert client.get(f"/api/films/{film.film_id}").json()["embedded"] is True
+    assert "of an older talkies" in sentence(client.get(f"{asked}&model=aaaaaaaaaaaa"), 404)
 
 
 def test_the_page_is_there_with_its_files(client: Client) -> None:

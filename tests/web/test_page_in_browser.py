@@ -11,8 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import PATIENCE_MS, Watch, clip_cut, drop_file, grave_faults, picture_cut, places, plays, sound_cut, until
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from browsing import (
+    PATIENCE_MS,
+    Watch,
+    clip_cut,
+    drop_file,
+    film_card,
+    grave_faults,
+    picture_cut,
+    places,
+    plays,
+    sound_cut,
+    until,
+)
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from talkies.embedding import embed
 from talkies.ingest import ingest
@@ -114,10 +126,6 @@ def opened(browser: Browser, cinema: Cinema) -> Iterator[Callable[..., tuple[Pag
         assert watch.complaints == []
 
 
-def film_card(page: Page, name: str) -> Locator:
-    return page.locator(".film-card", has=page.get_by_role("link", name=name, exact=True))
-
-
 def test_the_library_shows_its_films_their_verdicts_and_why_one_was_not_taken_in(
     opened: Callable[..., Any], cinema: Cinema
 ) -> None:
@@ -161,6 +169,9 @@ def test_a_film_plays_and_its_time_is_walked_by_mouse_and_keys(opened: Callable[
     shown = time.inner_text()
     page.reload()
     expect(time).to_have_text(shown)
+    with page.expect_response(re.compile(r"/api/heat.*at=52")) as answered:  # its end, of which no time is rounded up
+        page.locator(".player video").evaluate("one => { one.currentTime = one.duration; }")
+    assert answered.value.ok
 
 
 def test_results_play_and_lead_on_by_picture_and_by_sound_and_back(opened: Callable[..., Any], cinema: Cinema) -> None:

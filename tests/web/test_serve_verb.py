@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,11 @@ pytestmark = [pytest.mark.xdist_group("web"), pytest.mark.slow]
 
 
 @contextmanager
-def serving(library: Path, *more: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+def serving(
+    library: Path, *more: str, begin: tuple[str, ...] = (sys.executable, "-m", "talkies")
+) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
     """The verb in a process of its own, and its document."""
-    command = [sys.executable, "-m", "talkies", "serve", "--library", str(library), "--port", "0", "--json", *more]
+    command = [*begin, "serve", "--library", str(library), "--port", "0", "--json", *more]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
@@ -59,6 +61,27 @@ def test_it_says_where_it_is_and_ends_when_it_is_told_to(shelf: Library, which: 
             out, err = process.communicate(timeout=20)
         assert (process.returncode, out, err) == (0, "", "")
         assert time.monotonic() - begun < 8
+
+
+def test_it_ends_while_answers_are_under_way(shelf: Library) -> None:
+    film = shelf.usable_films()[0].film_id
+    slow = "import sys, time, talkies.web.films as films; films.peaks_of = lambda *_: time.sleep(40)"
+    code = f"{slow}; from talkies.cli.main import main; main()"
+    with serving(shelf.root, begin=(sys.executable, "-c", code)) as (process, document):
+        asking = threading.Thread(target=_ask, args=(f"{document['url']}api/films/{film}",))
+        asking.start()
+        time.sleep(1.5)
+        begun = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+        asking.join()
+    assert (process.returncode, out, err) == (0, "", "")
+    assert time.monotonic() - begun < 15
+
+
+def _ask(url: str) -> None:
+    with suppress(httpx.HTTPError):
+        httpx.get(url, timeout=60)
 
 
 def test_a_host_beyond_this_machine_is_said_to_be_open_to_all(library: Library) -> None:

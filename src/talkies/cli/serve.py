@@ -1,11 +1,15 @@
 """`talkies serve`."""
 
+import os
 import sys
+import threading
 from typing import Annotated
 
 import typer
 
 from talkies.cli.output import Json, LibraryFolder, print_json, print_text, say
+
+_LEAVING_SECONDS = 1.0
 
 Host = Annotated[str, typer.Option("--host", help="Whose requests are taken: this machine's alone, or an address's.")]
 Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="Where; 0 is any that is free.")]
@@ -37,3 +41,15 @@ def serve(
             say(f"anybody who reaches {host} over the network can watch and search these films, without a password")
 
     show(library, host, port, upload_limit_mb * 1_000_000, on_ready)
+    _leave()
+
+
+def _leave() -> None:
+    """End the process at once where a thread still works on an answer that nobody waits for any more."""
+    others = [thread for thread in threading.enumerate() if thread.name.startswith("AnyIO worker")]
+    for thread in others:
+        thread.join(_LEAVING_SECONDS / len(others))
+    if any(thread.is_alive() for thread in others):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)

@@ -20,27 +20,23 @@ def on_ray(
 ) -> Iterator[tuple[Item, Result]]:
     """Yield `(item, function(item))` as each is done, in any order, `workers` at a time of `cores` cores each.
 
-    Without `address` a cluster of this machine is started. `function` and the items must be importable and picklable on
-    all of its machines, and the files that they speak of be there. A `TalkiesError` of `function` is raised here.
+    Where no machine of the cluster has so many cores, a task takes all that the largest one has. Without `address` a
+    cluster of this machine is started. `function` and the items must be importable and picklable on all of its
+    machines, and the files that they speak of be there. A `TalkiesError` of `function` is raised here.
 
     Raises:
         UsageError: if Ray is not installed, or there is no cluster at `address`.
-        WorkError: if the cluster fails.
+        WorkError: if the cluster fails, or none can be started here.
     """
     try:
         import ray
     except ImportError as error:
         raise UsageError("the ray runner needs Ray; install it with: pip install 'talkies[cluster]'") from error
     own = not ray.is_initialized()
-    if own and address:
-        _knock(address)
+    if own:
+        _join(ray, address)
     try:
-        if own:
-            ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise UsageError(f"no Ray cluster answers at {address}; start one with: ray start --head") from error
-    try:
-        remote: Any = ray.remote(num_cpus=cores, max_retries=_RETRIES)(_guarded)
+        remote: Any = ray.remote(num_cpus=min(cores, _most_cores(ray)), max_retries=_RETRIES)(_guarded)
         waiting = list(reversed(items))
         running: dict[Any, Item] = {}
         while waiting or running:
@@ -57,6 +53,24 @@ def on_ray(
     finally:
         if own:
             ray.shutdown()
+
+
+def _join(ray: Any, address: str | None) -> None:
+    """Join the cluster at an address, or start one of this machine."""
+    if address:
+        _knock(address)
+    try:  # "local", for Ray would otherwise look for another's cluster first
+        ray.init(address=address or "local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        if address is None:
+            raise WorkError(f"Ray cannot be started on this machine ({error}); run without --runner ray") from error
+        raise UsageError(f"no Ray cluster answers at {address}; start one with: ray start --head") from error
+
+
+def _most_cores(ray: Any) -> int:
+    """Return how many cores the largest machine of a cluster has: a task that asks for more would wait for ever."""
+    cores = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
+    return max([1, *cores])
 
 
 def _guarded(function: Callable[[Item], Result], item: Item) -> Result | TalkiesError:

@@ -53,20 +53,27 @@ class VectorIndex:
         """Where the sets lie."""
         return self._folder
 
+    def stamps(self) -> list[str]:
+        """Return the stamps of the sets that are there, in order."""
+        return sorted(path.stem for path in self._folder.glob("*.json") if "." not in path.stem)
+
     def sets(self) -> list[EmbeddingSet]:
         """Return the sets that are there, by stamp.
 
         Raises:
             LibraryError: if one is damaged, or of another version.
         """
-        return [self._read(path.stem) for path in sorted(self._folder.glob("*.json")) if "." not in path.stem]
+        return [self._read(stamp) for stamp in self.stamps()]
 
     def choose(self, stamp: str | None = None) -> EmbeddingSet:
         """Return the set of a model, or the only one.
 
         Raises:
-            LibraryError: if there is none, not that one, or several and none was named.
+            LibraryError: if there is none, not that one, or several and none was named; if it is damaged, or of
+                another version.
         """
+        if stamp is not None and stamp in self.stamps():
+            return self._read(stamp)  # whatever the others are like
         found, root = self.sets(), self._library.location
         if not found:
             raise LibraryError(
@@ -74,9 +81,6 @@ class VectorIndex:
             )
         known = ", ".join(f"{entry.stamp} (run {entry.run}, step {entry.step})" for entry in found)
         if stamp is not None:
-            for entry in found:
-                if entry.stamp == stamp:
-                    return entry
             raise LibraryError(
                 f"{root} was not embedded with the model asked for (stamp {stamp}) but with {known}; "
                 f"embed it with: talkies embed --library {root} --run RUN"
@@ -154,6 +158,10 @@ class VectorIndex:
         if span_seconds is not None:
             where += f" AND start_seconds >= {span_seconds[0]} AND end_seconds <= {span_seconds[1]}"
         return IndexRows.of_table(table.search().where(where).limit(max(1, table.count_rows())).to_arrow())
+
+    def has_rows(self, stamp: str) -> bool:
+        """Return whether a set's table is there; none is opened."""
+        return (self._folder / f"{_table_name(stamp)}.lance").is_dir()
 
     def table(self, stamp: str, *, still: bool = False) -> Any:
         """Return a set's table, as LanceDB opens it; each question to it is answered by what is there then.

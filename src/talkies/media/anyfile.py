@@ -84,7 +84,7 @@ def _still(path: Path, short_side: int) -> npt.NDArray[np.uint8] | None:
             if getattr(image, "n_frames", 1) > 1 and image.format == "GIF":
                 return None  # it moves
             _check_size(image, name)
-            rgb_HWC = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+            rgb_HWC = np.asarray(_in_colour(ImageOps.exif_transpose(image), name))
     except UnidentifiedImageError:
         return None
     except Image.DecompressionBombError as error:
@@ -93,6 +93,21 @@ def _still(path: Path, short_side: int) -> npt.NDArray[np.uint8] | None:
         raise MediaError("damaged", f"{name} is a damaged picture; give {ACCEPTED}") from error
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb_HWC), format="rgb24")
     return Developer(short_side, Fraction(1), MOST_ASPECT).develop(frame).to_ndarray().astype(np.uint8, copy=False)
+
+
+def _in_colour(image: Image.Image, name: str) -> Image.Image:
+    """Return a picture in 8 bits a colour; what is transparent lies on white, as a page would show it."""
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)).convert("RGB")
+    if image.mode in ("I", "F"):
+        raise MediaError(
+            "unknown_white",
+            f"{name} has 32 bits a pixel, and nothing says which of its numbers is white; save it with 8",
+        )
+    if image.has_transparency_data:
+        seen = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen).convert("RGB")
+    return image.convert("RGB")
 
 
 def _check_size(image: Image.Image, name: str) -> None:

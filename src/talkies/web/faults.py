@@ -62,14 +62,18 @@ def answer_faults(app: FastAPI) -> None:
     app.add_exception_handler(OSError, _system)
 
 
+def _closing(request: Request) -> dict[str, str]:
+    return {} if request.method in ("GET", "HEAD") else CLOSING
+
+
 async def _talkies(request: Request, error: Exception) -> Response:
     assert isinstance(error, TalkiesError)
-    return answer(status_of(error), str(error), CLOSING if request.method == "POST" else None)
+    return answer(status_of(error), str(error), _closing(request))
 
 
-async def _invalid(_: Request, error: Exception) -> Response:
+async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    return answer(422, sentence_of(error.errors()[0]))
+    return answer(422, sentence_of(error.errors()[0]), _closing(request))
 
 
 async def _http(request: Request, error: Exception) -> Response:
@@ -78,7 +82,11 @@ async def _http(request: Request, error: Exception) -> Response:
         404: "there is nothing at this address; the page is at /",
         405: f"{request.method} is not what this address takes",
     }
-    return answer(error.status_code, sentences.get(error.status_code, error.detail), dict(error.headers or {}))
+    return answer(
+        error.status_code,
+        sentences.get(error.status_code, error.detail),
+        {**(error.headers or {}), **_closing(request)},
+    )
 
 
 async def _system(_: Request, error: Exception) -> Response:

@@ -18,7 +18,10 @@ _LOCAL = ("localhost", "127.0.0.1", "[::1]")
 _HOST = re.compile(r"(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(:[0-9]{1,5})?")
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _OWN_SITE = (None, "same-origin", "none")
-_OTHER_NAME = "this server does not answer to that name; open it by the URL that `talkies serve` says"
+_OTHER_NAME = (
+    "this server does not answer to that name; open it by the URL that `talkies serve` says, or serve with --host and "
+    "that name"
+)
 _POLICY = (
     "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; object-src 'none'; "
     "frame-ancestors 'none'; base-uri 'none'; form-action 'self'"

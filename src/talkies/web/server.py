@@ -1,6 +1,7 @@
 """The server: one process, one port, until it is told to end."""
 
 import ipaddress
+import logging
 import signal
 import socket
 import threading
@@ -28,6 +29,11 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self.ready = threading.Event()
         self.on_ready: Callable[[], None] = self.ready.set
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End; that answers under way were broken off is nothing to tell."""
+        logging.getLogger("uvicorn.error").disabled = True
+        await super().shutdown(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and say so."""
@@ -70,7 +76,10 @@ def serve(
         server = server_of(app)
         if on_ready:
             server.on_ready = lambda: on_ready(url_of(host, opened.getsockname()[1]))
-        server.run(sockets=[opened])
+        try:
+            server.run(sockets=[opened])
+        finally:
+            logging.getLogger("uvicorn.error").disabled = False
 
 
 def server_of(app: FastAPI) -> Server:

@@ -18,8 +18,22 @@ class Sets:
         self._films: Kept[tuple[str, int], set[str]] = Kept(_OPEN_SETS)
 
     def all(self) -> list[EmbeddingSet]:
-        """Return the sets, the newest first."""
-        return sorted(self.index.sets(), key=lambda entry: self._made_at(entry.stamp), reverse=True)
+        """Return the sets that can be searched, the newest first."""
+        return self._looked_at()[0]
+
+    def _looked_at(self) -> tuple[list[EmbeddingSet], LibraryError | None]:
+        """Return the sets that can be searched, and what is wrong with another one, if there is any."""
+        found: list[EmbeddingSet] = []
+        fault = None
+        for stamp in self.index.stamps():
+            try:
+                entry = self.index.choose(stamp)
+                if not self.index.has_rows(stamp):
+                    self.index.table(stamp)  # which says what is wrong
+                found.append(entry)
+            except LibraryError as error:
+                fault = fault or error
+        return sorted(found, key=lambda entry: self._made_at(entry.stamp), reverse=True), fault
 
     def chosen(self, stamp: str | None) -> EmbeddingSet:
         """Return the set of a model, or the newest.
@@ -27,10 +41,12 @@ class Sets:
         Raises:
             LibraryError: if there is none, or not that one.
         """
-        if stamp is None:
-            found = self.all()
-            stamp = found[0].stamp if found else None
-        return self.index.choose(stamp)
+        if stamp is not None:
+            return self.index.choose(stamp)
+        found, fault = self._looked_at()
+        if not found and fault is not None:
+            raise fault
+        return found[0] if found else self.index.choose()
 
     def searcher(self, stamp: str | None) -> Searcher:
         """Return the search of a model's set, or of the newest.
@@ -61,12 +77,14 @@ class Sets:
         return hash((self._made_at(entry.stamp), int(self.index.table(entry.stamp).version)))
 
     def notice(self) -> str | None:
-        """Return what a person should be told before a search, if it cannot be."""
+        """Return what a person should be told before a search: that it cannot be, or which set takes no part."""
+        found, fault = self._looked_at()
+        if fault is not None:
+            return str(fault)
         try:
-            self.chosen(None)
+            return None if found else self.index.choose().stamp
         except LibraryError as error:
             return str(error)
-        return None
 
     def _made_at(self, stamp: str) -> int:
         try:

@@ -37,7 +37,7 @@ let shelf = null; // the library as it was last told
 
 /** Return the library: its films, its models, its notice. `anew` asks even if it was told before. */
 export async function library({ anew = false, model = null, signal } = {}) {
-  if (anew || shelf === null || (model && shelf.model !== model)) {
+  if (anew || !shelf?.models.length || (model && shelf.model !== model)) {
     shelf = await ask("/api/library", { model }, signal);
   }
   return shelf;

@@ -29,10 +29,10 @@ function fail(error) {
 }
 
 /** Show the view that the address names: as it stands where it can follow, made anew where it is another. */
-function show() {
+function show(event) {
   const route = current();
   const view = VIEWS[route.view] ?? library;
-  depths.set(before, scrollY);
+  depths.set(event ? new URL(event.oldURL).hash : before, scrollY); // a view may have noted something in its address
   before = location.hash;
   alertRegion.replaceChildren();
   const isStep = !history.state?.seen; // a link was followed; else one came back along the history

@@ -182,6 +182,7 @@ export class Chart {
       this.zoom(2 ** (-event.deltaY / 320), ...spot(event));
     }, { passive: false });
     on("pointerdown", (event) => {
+      if (event.button) return; // the first button alone pans and opens
       this.element.setPointerCapture(event.pointerId);
       this.fingers.set(event.pointerId, spot(event));
       if (this.fingers.size === 1) this.travelled = 0;
@@ -198,6 +199,7 @@ export class Chart {
       return undefined;
     });
     on("pointerup", (event) => {
+      if (!this.fingers.has(event.pointerId)) return;
       const isClick = this.fingers.size === 1 && this.travelled < 6;
       this.fingers.delete(event.pointerId);
       const point = isClick ? this.thumbnails.under(...spot(event), (one) => this.place(one)) ?? this.nearest(...spot(event), NEAR) : null;

@@ -13,6 +13,14 @@ export function h(tag, properties = {}, ...children) {
   return element;
 }
 
+/** Put children in the place of an element's own; where its heading had the focus, the new one has it then. */
+export function swap(element, ...children) {
+  const heading = element.querySelector("h1");
+  const isRead = heading !== null && heading === document.activeElement;
+  element.replaceChildren(...children);
+  if (isRead) element.querySelector("h1")?.focus({ preventScroll: true });
+}
+
 const PATHS = {
   picture: "M3 5h18v14H3zM3 15l5-5 5 5 3-3 5 5",
   sound: "M4 10v4M8 6v12M12 9v6M16 4v16M20 10v4",

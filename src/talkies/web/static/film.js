@@ -1,7 +1,8 @@
 /** A film: its player, its time, and the moment under the playhead, from which a search begins. */
 
 import * as api from "./api.js";
-import { clock, h, length, plural, titleOf } from "./dom.js";
+import { clock, h, length, plural, swap, titleOf } from "./dom.js";
+import { forgetLanes } from "./lanes.js";
 import { badge, reasonsOf } from "./library.js";
 import { momentPanel } from "./moment.js";
 import { go, hashOf, note, numberOf } from "./route.js";
@@ -9,6 +10,7 @@ import { timeline } from "./timeline.js";
 
 const SETTLED_MS = 300; // after a seek, before the address and the heat strip follow
 const STEP_SECONDS = 1;
+const LAST_SECONDS = 0.05; // before the end: the last moment that can be asked about
 
 /** Open a film at the moment that the address names. */
 export function open(route, { signal, fail, retitle }) {
@@ -47,7 +49,7 @@ class Film {
       h("h1", { tabindex: "-1", title: film.source }, name),
       h("p", { class: "card-facts" }, h("span", { class: "soft" }, this.facts()), badge(film.verdict))));
     if (!film.usable) {
-      this.element.replaceChildren(head, h("div", { class: "panel" },
+      swap(this.element, head, h("div", { class: "panel" },
         h("p", {}, "This film was not taken in, so there is nothing to play or to search. Why:"), reasonsOf(film),
         h("p", {}, h("a", { href: hashOf("library") }, "To the library"))));
       return name;
@@ -56,7 +58,7 @@ class Film {
     this.line = timeline(film, (at) => this.seek(at));
     this.panel = momentPanel({ film, shelf, params, seek: (at) => this.seek(at), sidesChanged: (sides) => { note(sides); this.heat(); } });
     this.heatTold = h("p", { class: "heat-told soft" });
-    this.element.replaceChildren(head, h("div", { class: "stage" },
+    swap(this.element, head, h("div", { class: "stage" },
       h("div", { class: "player" }, this.video),
       h("div", { class: "time" }, this.line.element, this.line.legend, this.line.told ? h("p", { class: "heat-told soft" }, this.line.told) : null, this.heatTold, reasonsOf(film)),
       this.panel.element));
@@ -97,7 +99,7 @@ class Film {
 
   seek(at) {
     if (!this.video) return;
-    const within = Math.min(this.film.duration_seconds - 0.05, Math.max(0, at));
+    const within = Math.min(this.film.duration_seconds - LAST_SECONDS, Math.max(0, at));
     this.moved(within);
     if (this.video.readyState > 0) this.video.currentTime = within;
   }
@@ -109,9 +111,9 @@ class Film {
   }
 
   place(at) {
-    this.at = at;
-    this.line.setTime(at);
-    this.panel.setTime(at);
+    this.at = Math.min(at, Math.max(0, this.film.duration_seconds - LAST_SECONDS)); // at the end it would be rounded up
+    this.line.setTime(this.at);
+    this.panel.setTime(this.at);
   }
 
   moved(at) {
@@ -168,7 +170,7 @@ class Film {
   }
 
   refuse(error) {
-    this.element.replaceChildren(h("h1", { tabindex: "-1" }, "This film cannot be shown"), h("p", {}, h("a", { href: hashOf("library") }, "To the library")));
+    swap(this.element, h("h1", { tabindex: "-1" }, "This film cannot be shown"), h("p", {}, h("a", { href: hashOf("library") }, "To the library")));
     this.fail(error);
   }
 
@@ -176,6 +178,7 @@ class Film {
     this.gone = true;
     clearTimeout(this.settling);
     if (!this.video) return;
+    forgetLanes(this.element);
     this.video.pause();
     this.video.removeAttribute("src");
     this.video.load();

@@ -17,11 +17,13 @@ export function lane(name, height, draw) {
   return one;
 }
 
+/** Let go of the canvases in an element that leaves the page. */
+export function forgetLanes(root) {
+  for (const one of [...lanes]) if (root.contains(one.canvas)) lanes.delete(one);
+}
+
 function redrawAll() {
-  for (const one of [...lanes]) {
-    if (one.canvas.isConnected) one.redraw();
-    else lanes.delete(one);
-  }
+  for (const one of lanes) one.redraw();
 }
 
 function paint(canvas, height, draw) {

@@ -1,7 +1,7 @@
 /** The library: every film with its pictures and its verdict, the place to drop a file, and a box to filter with. */
 
 import * as api from "./api.js";
-import { h, icon, length, plural, sentence, titleOf } from "./dom.js";
+import { h, icon, length, plural, sentence, swap, titleOf } from "./dom.js";
 import { hashOf, note } from "./route.js";
 import { dropZone, noticeOf } from "./upload.js";
 
@@ -18,7 +18,7 @@ export function open(route, { signal, fail }) {
   async function load() {
     try {
       const shelf = await api.library({ anew: true, model: route.params.get("model"), signal });
-      head.replaceChildren(...headOf(shelf), filter.element);
+      swap(head, ...headOf(shelf), filter.element);
       const cards = shelf.films.filter((film) => film.usable).map((film) => filmCard(film, shelf));
       const refused = shelf.films.filter((film) => !film.usable).map(refusedRow);
       filter.over([...cards, ...refused]);

@@ -54,6 +54,7 @@ export function attendIn(area, element) {
 
 /** Let go of the previews in an element that leaves the page. */
 export function dismiss(root) {
+  root.querySelector(".switches")?.forget();
   for (const one of [...shown]) {
     if (!root.contains(one.element)) continue;
     rest(one);
@@ -72,16 +73,15 @@ export function switches() {
   const moving = button("Previews play", "play", () => set("moving", !settings.moving), { class: "button switch" });
   const sound = button("Sound on hover", "speaker", () => set("sound", !settings.sound), { class: "button switch" });
   const show = () => {
-    if (!moving.isConnected && moving.wasShown) return listeners.delete(show);
     moving.setAttribute("aria-pressed", String(settings.moving));
     sound.setAttribute("aria-pressed", String(settings.sound));
     sound.querySelector("svg").replaceWith(icon(settings.sound ? "speaker" : "mute"));
-    return true;
   };
   listeners.add(show);
   show();
-  requestAnimationFrame(() => { moving.wasShown = true; });
-  return h("div", { class: "switches" }, moving, sound);
+  const element = h("div", { class: "switches" }, moving, sound);
+  element.forget = () => listeners.delete(show);
+  return element;
 }
 
 /** Turn the sound of the hovered preview on or off. */
@@ -109,6 +109,7 @@ function recall(name, otherwise) {
 
 function force(one) {
   one.forced = !one.video;
+  if (!one.forced && loud === one) loud = null;
   arrange();
 }
 

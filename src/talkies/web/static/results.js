@@ -47,6 +47,7 @@ class Results {
   async load(params) {
     const asked = ++this.asked; // an answer to an older question is not shown
     this.grid.classList.add("is-waiting");
+    this.foot.replaceChildren(); // more of what was asked before is not wanted
     try {
       const shelf = await api.library({ model: params.get("model"), signal: this.signal });
       const file = params.has("upload") ? await api.upload(params.get("upload"), params.get("model"), this.signal) : null;
@@ -112,7 +113,8 @@ class Results {
 
   async more(params) {
     const asked = this.asked;
-    this.foot.querySelector("button").disabled = true;
+    const button = this.foot.querySelector("button");
+    button.disabled = true;
     try {
       const found = await this.ask(params, this.hits.length, PAGE);
       if (asked !== this.asked) return;
@@ -121,6 +123,8 @@ class Results {
       note({ n: this.hits.length });
       this.grid.children[first]?.querySelector("h3 a").focus({ preventScroll: true });
     } catch (error) {
+      if (asked !== this.asked || error.name === "AbortError") return;
+      button.disabled = false;
       this.fail(error);
     }
   }

@@ -15,7 +15,7 @@ export function dropZone() {
   return h("div", { class: "drop" },
     h("span", { class: "drop-mark", "aria-hidden": "true" }, icon("drop")),
     h("p", { class: "drop-told" }, "Drop a picture, a sound or a clip"),
-    h("p", { class: "soft" }, "and see where your films look or sound like it. The file stays on this machine."),
+    h("p", { class: "soft" }, "and see where your films look or sound like it. The file goes to the machine that runs talkies and no further."),
     pickButton("Choose a file"));
 }
 
@@ -61,7 +61,7 @@ async function take(file) {
   const text = h("span", {}, `Sending ${file.name} …`);
   status.replaceChildren(h("div", { class: "toast" }, text, bar));
   try {
-    const shelf = await api.library({ model: current().params.get("model") });
+    const shelf = await api.library({ anew: true, model: current().params.get("model") });
     refuseTooLarge(file, shelf.upload_limit_bytes);
     const sent = await api.sendFile(file, shelf.model, (share) => {
       bar.value = share;
@@ -69,7 +69,7 @@ async function take(file) {
     });
     kept.set(sent.upload, { url: URL.createObjectURL(file), type: file.type });
     const side = sent.sides.length > 1 ? "both" : sent.sides[0];
-    go(hashOf("search", { upload: sent.upload, from: side, to: side }));
+    go(hashOf("search", { upload: sent.upload, from: side, to: side, model: shelf.model }));
   } catch (error) {
     fail(error);
   } finally {
