@@ -11,7 +11,7 @@ setup: $(READY)
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
 demo: setup
@@ -35,7 +35,7 @@ bench: setup
 
 soak: setup
 	$(BIN)/python benchmarks/soak.py
-	TALKIES_SOAK=1 $(BIN)/pytest tests/training/test_killed_runs.py
+	TALKIES_SOAK=1 $(BIN)/pytest tests/training/test_killed_runs.py tests/e2e/test_real_road.py
 
 test-gpu: setup
 	$(BIN)/pytest -m gpu

@@ -1,5 +1,6 @@
 """The whole road on real films: from a folder to a search result."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ def test_real_films_become_a_library_a_model_and_answers_with_times(
 
 
 @pytest.mark.real_data
-@pytest.mark.slow
+@pytest.mark.skipif(os.environ.get("TALKIES_SOAK") != "1", reason="make soak takes the whole Big Buck Bunny too")
 def test_all_four_real_films_are_accepted_by_two_workers(
     real_data: Path, tmp_path: Path, document_of: Callable[..., Any]
 ) -> None:

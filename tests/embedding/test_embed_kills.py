@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from talkies.core import WorkError
-from talkies.embedding import EmbedRunner, Moment, Searcher, SearchQuery, VectorIndex, embed
+from talkies.embedding import Moment, Searcher, SearchQuery, VectorIndex, embed
 from talkies.ingest import ingest
 from talkies.library import Library
 from talkies.synth import SynthConfig, render_films
@@ -76,6 +76,7 @@ def test_another_process_searches_while_films_are_added_and_only_one_adds(
         while process.poll() is None:
             result = searcher.search(SearchQuery(Moment(first, 2.0), count=50, floor=False))
             seen.add(len({hit.film_id for hit in result.hits}))
+            time.sleep(0.05)
         assert process.returncode == 0
     result = searcher.search(SearchQuery(Moment(first, 2.0), count=100, floor=False))
     assert len({hit.film_id for hit in result.hits}) == 8
@@ -95,15 +96,3 @@ def test_a_film_that_left_the_library_leaves_the_set_and_is_no_hit_meanwhile(
     report = embed(library.root, run)
     assert (report.removed, report.films, report.reused) == (1, 0, 2)
     assert VectorIndex(library).films_in(stamp) == {film.film_id for film in library.films()}
-
-
-@pytest.mark.slow
-def test_on_a_cluster_the_rows_are_the_same(new_shelf: Callable[[], Library], run: Path) -> None:
-    here, there = new_shelf(), new_shelf()
-    stamp = embed(here.root, run).entry.stamp
-    report = embed(there.root, run, runner=EmbedRunner("ray", 2))
-    assert report.films == 3
-    mine, theirs = VectorIndex(here).rows(stamp), VectorIndex(there).rows(stamp)
-    assert mine.start_B.tolist() == theirs.start_B.tolist()
-    assert abs(mine.video_BD - theirs.video_BD).max() < 1e-5
-    assert abs(mine.audio_BD - theirs.audio_BD).max() < 1e-5

@@ -1,5 +1,6 @@
 """The Ray runner: the same function of a film, on the machines of a cluster."""
 
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from talkies.core import UsageError
+from talkies.embedding import EmbedRunner, VectorIndex, embed
 from talkies.ingest import ingest
+from talkies.library import Library
 
 ray = pytest.importorskip("ray")
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]  # Ray's own warnings are not ours
@@ -47,6 +50,20 @@ def test_a_cluster_of_two_nodes_makes_the_library_that_one_machine_makes(
     assert [film.verdict for film in clustered.films] == [film.verdict for film in alone.films]
     assert [film.source for film in clustered.films] == [film.source for film in alone.films]
     assert max(done for done, outcome in seen if outcome is not None) == 4
+
+
+def test_embeddings_of_a_cluster_are_those_of_one_machine(
+    address: str, library: Library, run: Path, tmp_path: Path
+) -> None:
+    here, there = (Path(shutil.copytree(library.root, tmp_path / name)) for name in ("here", "there"))
+    stamp = embed(here, run).entry.stamp
+    # One film at a time would have both cores of this machine, and no node has two.
+    report = embed(there, run, runner=EmbedRunner("ray", 1, address))
+    assert report.films == 3
+    mine, theirs = (VectorIndex(Library.open(root)).rows(stamp) for root in (here, there))
+    assert mine.start_B.tolist() == theirs.start_B.tolist()
+    assert abs(mine.video_BD - theirs.video_BD).max() < 1e-5
+    assert abs(mine.audio_BD - theirs.audio_BD).max() < 1e-5
 
 
 def test_both_nodes_of_a_cluster_work(address: str) -> None:

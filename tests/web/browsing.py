@@ -1,8 +1,10 @@
 """A browser on the page: what it asked for and complained of, what axe says of it, and files cut from films."""
 
+import threading
 import time
 import wave
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -11,6 +13,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from talkies.library import Library
+from talkies.web import create_app
+from talkies.web.server import listening, server_of
 
 PATIENCE_MS = 30_000  # of a machine that does much else
 GRAVE = ("serious", "critical")
@@ -131,3 +135,17 @@ def drop_file(page: Page, name: str, content: Sequence[int], kind: str) -> None:
         }""",
         [name, list(content), kind],
     )
+
+
+@contextmanager
+def serving(library: Path) -> Iterator[str]:
+    """A server of a library while the block runs; its URL."""
+    with listening("127.0.0.1", 0) as socket:
+        server = server_of(create_app(library))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]}, daemon=True)
+        thread.start()
+        assert server.ready.wait(30)
+        yield f"http://127.0.0.1:{socket.getsockname()[1]}"
+        server.should_exit = True
+        thread.join(20)
+        assert not thread.is_alive()

@@ -3,9 +3,7 @@
 import os
 import re
 import shutil
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from browsing import (
     picture_cut,
     places,
     plays,
+    serving,
     sound_cut,
     until,
 )
@@ -30,8 +29,6 @@ from talkies.embedding import embed
 from talkies.ingest import ingest
 from talkies.library import Library
 from talkies.training import RunConfig, pretrain
-from talkies.web import create_app
-from talkies.web.server import listening, server_of
 
 pytestmark = pytest.mark.real_data
 
@@ -52,19 +49,6 @@ class Cinema:
 
     def search(self, film: str, at: float, sides: str = "from=video&to=video", more: str = "&floor=false") -> str:
         return f"{self.url}/#/search?film={self.ids[film]}&at={at}&{sides}{more}"
-
-
-@contextmanager
-def serving(library: Path) -> Iterator[str]:
-    with listening("127.0.0.1", 0) as socket:
-        server = server_of(create_app(library))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]}, daemon=True)
-        thread.start()
-        assert server.ready.wait(30)
-        yield f"http://127.0.0.1:{socket.getsockname()[1]}"
-        server.should_exit = True
-        thread.join(20)
-        assert not thread.is_alive()
 
 
 @pytest.fixture(scope="module")
