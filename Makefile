@@ -5,6 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
+# Or each of the many processes that the tests begin would compile the package and all that it imports anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup demo test check format bench soak test-gpu clean
 
 setup: $(READY)
