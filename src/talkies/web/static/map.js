@@ -88,7 +88,9 @@ class MapView {
     this.field.replaceChildren(this.chart.element);
     this.drawLegend(films, hues, params.get("only"));
     const at = numberOf(params, "at");
-    const there = this.points.find((point) => point.film_id === params.get("film") && point.start_seconds <= at && at < point.end_seconds);
+    const away = (point) => Math.abs(middleOf(point) - at); // clips of shots overlap the others
+    const there = this.points.filter((point) => point.film_id === params.get("film") && point.start_seconds <= at && at < point.end_seconds)
+      .sort((one, other) => away(one) - away(other))[0];
     if (there) this.chart.choose(there);
     else this.shown.replaceChildren(h("p", { class: "soft map-hint" }, "Point at the map, or take the arrow keys, and the moment plays here. A click opens it in its film."));
   }
