@@ -24,6 +24,7 @@ EXACT_BELOW = 50_000
 """From so many rows on a set has an index."""
 SIDES: tuple[Modality, Modality] = ("video", "audio")
 _PROBES = 16
+_ALL = 0
 _COMPARED = 96  # rows are compared by their own vectors, or twice as many as are wanted
 _ROWS_A_CODE = 8  # dimensions that one byte of a quantised vector stands for
 _ROWS_A_PARTITION = 256  # or LanceDB does not learn where they lie
@@ -88,17 +89,22 @@ def nearest(
     `where` is a condition on rows in LanceDB's words; `exact` looks at all rows, as does a set without an index; `bare`
     rows come without vectors, which takes half the time.
     """
-    asked = table.search(vector_D, vector_column_name=side).distance_type("cosine").limit(count)
-    asked = (
-        asked.bypass_vector_index()
-        if exact
-        # More parts are looked into until there are enough rows: a condition may leave few in the nearest ones.
-        else asked.minimum_nprobes(_PROBES).maximum_nprobes(0).refine_factor(max(2, -(-_COMPARED // count)))
-    )
-    if where:
-        asked = asked.where(where, prefilter=True)
     columns = [name for name in table.schema.names if not (bare and name in SIDES)]
-    found: pa.Table = asked.select([*columns, "_distance"]).to_arrow()
+
+    def found_in(parts: int) -> pa.Table:
+        asked = table.search(vector_D, vector_column_name=side).distance_type("cosine").limit(count)
+        if exact:
+            asked = asked.bypass_vector_index()
+        else:
+            asked = asked.minimum_nprobes(_PROBES).maximum_nprobes(parts)
+            asked = asked.refine_factor(max(2, -(-_COMPARED // count)))
+        if where:
+            asked = asked.where(where, prefilter=True)
+        return asked.select([*columns, "_distance"]).to_arrow()
+
+    found = found_in(_PROBES)
+    if len(found) < count and not exact:  # a condition may leave few rows in the nearest parts: into all, if need be
+        found = found_in(_ALL)
     rows = IndexRows.of_table(found, in_order=False)
     cosine_B = np.float32(1) - found.column("_distance").to_numpy().astype(np.float32)
     best = np.argsort(-cosine_B, kind="stable")
