@@ -25,7 +25,7 @@ EXACT_BELOW = 50_000
 SIDES: tuple[Modality, Modality] = ("video", "audio")
 _PROBES = 16
 _ALL = 0
-_COMPARED = 96  # rows are compared by their own vectors, or twice as many as are wanted
+_COMPARED = 96  # rows are compared by their own vectors, or six times as many as are wanted
 _ROWS_A_CODE = 8  # dimensions that one byte of a quantised vector stands for
 _ROWS_A_PARTITION = 256  # or LanceDB does not learn where they lie
 _GROWN = 1.5  # times the rows that the index was built of: it is built anew
@@ -97,7 +97,7 @@ def nearest(
             asked = asked.bypass_vector_index()
         else:
             asked = asked.minimum_nprobes(_PROBES).maximum_nprobes(parts)
-            asked = asked.refine_factor(max(2, -(-_COMPARED // count)))
+            asked = asked.refine_factor(max(6, -(-_COMPARED // count)))
         if where:
             asked = asked.where(where, prefilter=True)
         return asked.select([*columns, "_distance"]).to_arrow()
