@@ -21,10 +21,11 @@ import torch
 from machine import write_results
 from talkies.clips import ClipSource, sequential_batches
 from talkies.core import ClipBatch
-from talkies.embedding import embed, load_encoder
-from talkies.embedding.laying import lay
 from talkies.ingest import ingest
 from talkies.library import Library
+from talkies.retrieval.index import embed
+from talkies.retrieval.index.clip_positions import lay
+from talkies.runs import load_encoder
 from talkies.synth import SynthConfig, render_films
 from talkies.training import pretrain, resolve
 

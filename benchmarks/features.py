@@ -23,16 +23,17 @@ import torch
 
 from machine import write_results
 from talkies.clips import ClipSource, film_windows, sequential_batches
-from talkies.embedding import ClipEncoder, encode_all
-from talkies.evaluation import Protocol
 from talkies.evaluation.datasets import READERS, DataSet
-from talkies.evaluation.extract import extract, towers_of
-from talkies.evaluation.features import TowerFeatures
-from talkies.evaluation.look import Look
-from talkies.evaluation.reading import View, read_clip, windows_of
+from talkies.evaluation.transfer import Protocol
+from talkies.evaluation.transfer.clip_spec import Look
+from talkies.evaluation.transfer.extract import extract, towers_of
+from talkies.evaluation.transfer.features import TowerFeatures
+from talkies.evaluation.transfer.reading import View, read_clip, windows_of
 from talkies.ingest import ingest
 from talkies.library import Library
 from talkies.models import ModelConfig, build_model
+from talkies.retrieval.index import encode_all
+from talkies.runs import ClipEncoder
 from talkies.training import resolve
 from talkies.transforms import ClipTransform
 

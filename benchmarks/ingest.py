@@ -151,7 +151,7 @@ def catalogue(folder: Path, runs: int) -> list[str]:
 
 _OPEN = """
 import json, sys, time
-from talkies.core import peak_memory_bytes
+from talkies.runtime import peak_memory_bytes
 from talkies.library import Library
 begun = time.perf_counter()
 films = Library.open(sys.argv[1]).films()

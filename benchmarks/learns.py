@@ -12,7 +12,8 @@ import time
 from pathlib import Path
 
 from machine import write_results
-from talkies.evaluation import Result, evaluate
+from talkies.evaluation import evaluate
+from talkies.evaluation.results import Result
 from talkies.ingest import ingest
 from talkies.synth import SynthConfig, render_films
 from talkies.training import RunConfig, cost, pretrain, resolve

@@ -18,9 +18,10 @@ import numpy as np
 
 from machine import write_results
 from talkies.core import as_film_id
-from talkies.embedding import EmbeddingSet, Example, IndexRows, Moment, Searcher, SearchQuery, VectorIndex
-from talkies.embedding.ann import bring_up_to_date, nearest, state_of
 from talkies.library import FilmRecord, Library, Verdict, write_json
+from talkies.retrieval.index import EmbeddingSet, IndexRows, VectorIndex
+from talkies.retrieval.index.ann import bring_up_to_date, nearest, state_of
+from talkies.retrieval.search import Example, Moment, Searcher, SearchQuery
 
 STAMP, BEST, FILM_CLIPS = "0123456789ab", 10, 2_000
 SMALL = 49_000

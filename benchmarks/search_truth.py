@@ -17,11 +17,12 @@ from PIL import Image
 
 from machine import write_results
 from talkies.core import Span
-from talkies.embedding import Hit, Moment, Searcher, SearchQuery, embed
-from talkies.evaluation.concepts import Truth, concept_of, read_truth
+from talkies.evaluation.film_tasks.concepts import Truth, concept_of, read_truth
 from talkies.ingest import ingest
 from talkies.library import Library
 from talkies.media import FilmWriter, SoundReader, VideoCoding, VideoReader, rgb_of
+from talkies.retrieval.index import embed
+from talkies.retrieval.search import Hit, Moment, Searcher, SearchQuery
 from talkies.study.demo import run_demo
 from talkies.synth import SynthConfig, render_films
 

@@ -27,10 +27,10 @@ import numpy as np
 import psutil
 
 from machine import write_results
-from talkies.embedding import IndexRows, VectorIndex, embed
-from talkies.embedding.ann import bring_up_to_date
 from talkies.ingest import ingest
 from talkies.library import FilmEntry, Library
+from talkies.retrieval.index import IndexRows, VectorIndex, embed
+from talkies.retrieval.index.ann import bring_up_to_date
 from talkies.synth import SynthConfig, render_films
 from talkies.training import pretrain, resolve
 

@@ -14,7 +14,7 @@ from machine import ROOT, hardware, today
 from talkies.study import StudyResults
 from talkies.study.findings import findings_of
 from talkies.study.results import write_results
-from talkies.study.told import Numbers
+from talkies.study.summary import Numbers
 
 BEGIN, END = "<!-- findings: written by benchmarks/study_doc.py -->", "<!-- /findings -->"
 PAGE = ROOT / "docs" / "study.md"

@@ -14,7 +14,9 @@ import tempfile
 from pathlib import Path
 
 from machine import write_results
-from talkies.evaluation import as_text, evaluate, resolve_protocol, table_of
+from talkies.evaluation import evaluate
+from talkies.evaluation.results import as_text, table_of
+from talkies.evaluation.transfer import resolve_protocol
 from talkies.ingest import ingest
 from talkies.synth import SynthConfig, render_films
 from talkies.training import pretrain, resolve

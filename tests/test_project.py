@@ -28,7 +28,7 @@ def test_recipes_and_templates_travel_with_the_package() -> None:
     assert (files("talkies.recipes") / "tiny.yaml").is_file()
     assert (files("talkies.study") / "templates" / "demo.html").is_file()
     assert (files("talkies.ingest") / "templates" / "ingest.html").is_file()
-    assert (files("talkies.core") / "templates" / "page.html").is_file()
+    assert (files("talkies.reporting") / "templates" / "page.html").is_file()
     assert (files("talkies.export") / "templates" / "card.md").is_file()
     assert (files("talkies.web") / "static" / "index.html").is_file()
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from talkies.analysis.advice import COSTS_NOTHING, MOST_CLIPS_PER_FILM, UNTOLD_CLIPS_PER_FILM, WINDOWS_SECONDS
 from talkies.analysis.clusters import DRAWS, ENOUGH, MOST_CLUSTERS
-from talkies.embedding.describe import CLIP_SECONDS, LEAST_CLIPS, MOST_CLIPS
+from talkies.analysis.descriptors.describe_films import CLIP_SECONDS, LEAST_CLIPS, MOST_CLIPS
 
 TEXT = (Path(__file__).parents[2] / "docs" / "analyse.md").read_text(encoding="utf-8")
 

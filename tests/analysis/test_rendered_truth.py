@@ -8,10 +8,10 @@ from rendered import concepts_at, rendered, small
 from sklearn.metrics import adjusted_rand_score
 
 from talkies.analysis import Analysis, analyse
+from talkies.analysis.descriptors.describe_films import DescribedFilm, describe_films, plain_clip
 from talkies.analysis.diversity import effective_number
 from talkies.analysis.measure import marks_told, recurrence_of
 from talkies.analysis.values import FilmAnalysis, MarksTold
-from talkies.embedding.describe import DescribedFilm, describe_films, plain_clip
 from talkies.synth import FilmScript
 
 CONCEPTS = (2, 4, 8)

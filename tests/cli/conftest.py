@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from talkies.cli.main import main
-from talkies.embedding import embed
 from talkies.library import SCHEMA_VERSION, Library
+from talkies.retrieval.index import embed
 from talkies.training import RunConfig, pretrain
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import miniatures as mini
 import pytest
 
-from talkies.evaluation import Result
+from talkies.evaluation.results import Result
 
 SMALL = ("--set", "clips=2", "--set", "c_grid=[0.1]")
 CALL = "evaluate esc50 --run {run} --data {esc50} --allow-missing"

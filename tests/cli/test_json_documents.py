@@ -13,7 +13,7 @@ from typing import Any
 import miniatures as mini
 import pytest
 
-from talkies.core import hash_of_file
+from talkies.runtime import hash_of_file
 
 WRITTEN = (Path(__file__).parents[2] / "docs" / "json.md").read_text(encoding="utf-8")
 SMALL = ("training.steps=2", "sampling.films_per_batch=2", "sampling.clips_per_film=2", "loader.workers=0")

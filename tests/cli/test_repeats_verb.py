@@ -92,7 +92,7 @@ def test_a_wrong_use_is_one_sentence_and_nothing_is_written(
 def test_a_folder_that_may_not_be_written_is_told(
     talkies: Callable[..., Any], workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("talkies.embedding.markers.os.access", lambda *_: False)
+    monkeypatch.setattr("talkies.retrieval.recurrence.markers.os.access", lambda *_: False)
     outcome = talkies("repeats", "--library", workspace / "lib", "--to", tmp_path / "of")
     assert outcome.status == 2
     assert "cannot be made, for the folder around it may not be written; name another with --to" in outcome.err

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from talkies.evaluation import Metric, Result, write_result
+from talkies.evaluation.results import Metric, Result, write_result
 
 
 @pytest.fixture

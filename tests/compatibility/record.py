@@ -85,7 +85,9 @@ def main(folder: Path, output: Path) -> None:
         "search by a moment": json.loads(talkies(*search, *moment)),
         "search by sound": json.loads(talkies(*search, *moment, "--from", "audio", "--to", "video")),
         "search by a file": json.loads(talkies(*search, "--file", str(clip), "--weak")),
-        "retrieval": json.loads(talkies("evaluate", "retrieval", "--run", "old/run", "--data", "old/library", "--json")),
+        "retrieval": json.loads(
+            talkies("evaluate", "retrieval", "--run", "old/run", "--data", "old/library", "--json")
+        ),
         "repeats": json.loads(talkies("repeats", "--library", "old/library", "--json")),
         "losses": [json.loads(line) for line in (resumed / "metrics.jsonl").read_text().splitlines()],
         "encoded file": {

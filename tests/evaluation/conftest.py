@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from talkies.core import ClipRequest, Embeddings, FilmId, Span
-from talkies.embedding import ClipEncoder, Encoded, load_encoder
-from talkies.evaluation.films import EncodedFilm
+from talkies.evaluation.film_tasks.encode_films import EncodedFilm
+from talkies.runs import ClipEncoder, Encoded, load_encoder
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,8 @@ import torch
 
 from talkies.evaluation.datasets import DataSet, Example, Split
 from talkies.evaluation.datasets.dataset import Modality
-from talkies.evaluation.features import Statistics, TowerFeatures
-from talkies.evaluation.look import Look
+from talkies.evaluation.transfer.clip_spec import Look
+from talkies.evaluation.transfer.features import Statistics, TowerFeatures
 from talkies.media import write_wav
 from talkies.models import AUDIO_ENCODERS, VIDEO_ENCODERS
 from talkies.transforms import AudioTransformConfig, TransformConfig, VideoTransformConfig

@@ -9,11 +9,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from talkies.core import Embeddings
-from talkies.embedding import Encoded
-from talkies.evaluation.audit_films import AuditedFilm
-from talkies.evaluation.audit_measure import Bench, measure_marks, measure_model, yardsticks
-from talkies.evaluation.audit_values import AuditedModel, Estimate
-from talkies.evaluation.audit_verdict import verdict_of, words_of
+from talkies.evaluation.audit.films import AuditedFilm
+from talkies.evaluation.audit.measure import Bench, measure_marks, measure_model, yardsticks
+from talkies.evaluation.audit.values import AuditedModel, Estimate
+from talkies.evaluation.audit.verdict import verdict_of, words_of
+from talkies.runs import Encoded
 
 FILMS, CLIPS, DIM, FPS, WINDOW = 8, 30, 32, 16, 16
 

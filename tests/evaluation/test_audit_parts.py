@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from talkies.embedding.film_probe import BLOCKS, block_masks, gap_frames
-from talkies.embedding.marks import loudness_of, palette_of
-from talkies.evaluation.audit_retrieval import retrieve, unit, without_mean
-from talkies.evaluation.audit_table import percent
-from talkies.evaluation.audit_values import Estimate
-from talkies.evaluation.retrieval import RECALLS, ranks_of_positives
+from talkies.analysis.descriptors.film_probe import BLOCKS, block_masks, gap_frames
+from talkies.analysis.descriptors.shortcut_cues import loudness_of, palette_of
+from talkies.evaluation.audit.retrieval import retrieve, unit, without_mean
+from talkies.evaluation.audit.tables import percent
+from talkies.evaluation.audit.values import Estimate
+from talkies.evaluation.film_tasks.retrieval import RECALLS, ranks_of_positives
 
 LAWS = settings(derandomize=True, deadline=None, max_examples=40, database=None)
 SIZES = st.lists(st.integers(2, 9), min_size=2, max_size=4)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from talkies.core import Span, UsageError
-from talkies.evaluation.concepts import (
+from talkies.evaluation.film_tasks.concepts import (
     SPLITS,
     Truth,
     TruthFilm,
@@ -19,7 +19,7 @@ from talkies.evaluation.concepts import (
     probe_concepts,
     read_truth,
 )
-from talkies.evaluation.films import EncodedFilm
+from talkies.evaluation.film_tasks.encode_films import EncodedFilm
 
 MakeFilm = Callable[[str, Tensor, Tensor], EncodedFilm]
 CONCEPTS, FILMS, SHOTS, FPS = 4, 6, 20, 16

@@ -9,11 +9,13 @@ import torch
 from torch.nn import functional
 
 from talkies.core import RunError, UsageError
-from talkies.embedding import load_encoder
-from talkies.evaluation import TASKS, Protocol, Result, evaluate
-from talkies.evaluation.films import encode_films
+from talkies.evaluation import TASKS, evaluate
+from talkies.evaluation.film_tasks.encode_films import encode_films
+from talkies.evaluation.results import Result
+from talkies.evaluation.transfer import Protocol
 from talkies.ingest import ingest
 from talkies.library import Library, Profile
+from talkies.runs import load_encoder
 from talkies.synth import SynthConfig, render_films
 from talkies.training import pretrain, resolve
 

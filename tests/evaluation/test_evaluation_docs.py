@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from talkies.evaluation import PROTOCOLS, TASKS, Protocol, resolve_protocol
+from talkies.evaluation import TASKS
+from talkies.evaluation.transfer import PROTOCOLS, Protocol, resolve_protocol
 
 TEXT = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"`talkies evaluate (\S+) --run RUN --data DIR([^`]*)`", TEXT)

@@ -32,11 +32,11 @@ from little_clips import (
 
 from talkies.core import UsageError, WorkError
 from talkies.evaluation.datasets import DataSet
-from talkies.evaluation.extract import Extracted, extract, extract_all
-from talkies.evaluation.features import Features, TowerFeatures
-from talkies.evaluation.look import Look, square_at
-from talkies.evaluation.protocol import Protocol
-from talkies.evaluation.reading import read_clip
+from talkies.evaluation.transfer.clip_spec import Look, square_at
+from talkies.evaluation.transfer.extract import Extracted, extract, extract_all
+from talkies.evaluation.transfer.features import Features, TowerFeatures
+from talkies.evaluation.transfer.protocol import Protocol
+from talkies.evaluation.transfer.reading import read_clip
 from talkies.transforms import TransformConfig, VideoTransformConfig
 
 FEATURES: dict[str, Callable[[], Features]] = {"tiny": towers, "statistics": statistics}
@@ -88,7 +88,7 @@ def assert_same(one: Extracted, other: Extracted, *, atol: float = 0.0) -> None:
 def test_the_features_of_a_clip_are_those_of_its_windows_one_at_a_time(
     kind: str, at_once: int, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("talkies.evaluation.extract._ENCODED_AT_ONCE", at_once)
+    monkeypatch.setattr("talkies.evaluation.transfer.extract._ENCODED_AT_ONCE", at_once)
     data, features = films(folder), FEATURES[kind]()
     found = extract(data, features, PROTOCOL, None)
     assert sorted(found.rows) == [0, 1, 2, 3, 4]
@@ -129,8 +129,8 @@ def test_processes_read_what_threads_read(folder: Path, tmp_path: Path, monkeypa
     (tmp_path / "clips" / "film-1.avi").write_bytes(b"no film")
     data = films(tmp_path / "clips")
     by_threads = extract(data, towers(), PROTOCOL, None)
-    monkeypatch.setattr("talkies.evaluation.reading._WORTH_PROCESSES", 1)  # so many clips are worth a process
-    monkeypatch.setattr("talkies.evaluation.reading._MOST_READERS", 1)
+    monkeypatch.setattr("talkies.evaluation.transfer.reading._WORTH_PROCESSES", 1)  # so many clips are worth a process
+    monkeypatch.setattr("talkies.evaluation.transfer.reading._MOST_READERS", 1)
     by_processes = extract(data, towers(), PROTOCOL, None)
     assert "film-1.avi" in by_processes.unfit[1]
     assert_same(by_processes, by_threads)
@@ -216,7 +216,7 @@ def no_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*anything: object) -> None:
         raise AssertionError("a clip was decoded again")
 
-    monkeypatch.setattr("talkies.evaluation.reading.read_clip", refuse)
+    monkeypatch.setattr("talkies.evaluation.transfer.reading.read_clip", refuse)
 
 
 def test_a_second_extraction_decodes_nothing_and_gives_the_same(
@@ -304,8 +304,8 @@ def test_a_damaged_store_file_is_computed_again(damage: str, folder: Path, tmp_p
 
 
 def test_many_clips_go_to_many_files(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("talkies.evaluation.store._CLIPS_A_FILE", 2)
-    monkeypatch.setattr("talkies.evaluation.extract._ENCODED_AT_ONCE", 1)
+    monkeypatch.setattr("talkies.evaluation.transfer.feature_cache._CLIPS_A_FILE", 2)
+    monkeypatch.setattr("talkies.evaluation.transfer.extract._ENCODED_AT_ONCE", 1)
     first = extract(films(folder), towers(), PROTOCOL, tmp_path)
     assert len(list(tmp_path.glob("*/*.safetensors"))) == 5
     next(iter(tmp_path.glob("*/*.safetensors"))).unlink()
@@ -327,7 +327,7 @@ def test_a_full_disk_is_named_and_leaves_nothing_half(
         Path(path).write_bytes(b"half")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
-    monkeypatch.setattr("talkies.evaluation.store.save_file", full)
+    monkeypatch.setattr("talkies.evaluation.transfer.feature_cache.save_file", full)
     with pytest.raises(WorkError, match=r"features cannot be kept in .* \(no space left on device\); make room"):
         extract(films(folder, 2), statistics(), PROTOCOL, tmp_path)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

@@ -11,11 +11,11 @@ from little_clips import FPS, RATE_HZ, data_of, noise_sound, statistics, tone, t
 from talkies.core import UsageError
 from talkies.evaluation.datasets import DataSet, Split
 from talkies.evaluation.datasets.dataset import Modality
-from talkies.evaluation.features import TowerFeatures
-from talkies.evaluation.finetune import FineTuner
-from talkies.evaluation.protocol import Protocol, resolve_protocol
-from talkies.evaluation.results import Result
-from talkies.evaluation.transfer import transfer
+from talkies.evaluation.results.result import Result
+from talkies.evaluation.transfer.features import TowerFeatures
+from talkies.evaluation.transfer.finetune import FineTuner
+from talkies.evaluation.transfer.protocol import Protocol, resolve_protocol
+from talkies.evaluation.transfer.transfer import transfer
 from talkies.models import stamp_of
 
 CLASSES, EACH = 3, 6

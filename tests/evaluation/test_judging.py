@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from talkies.evaluation.datasets import DataSet, Example, Split
-from talkies.evaluation.judging import fits_of, measured
-from talkies.evaluation.learners import Learner
-from talkies.evaluation.probes import Scores
-from talkies.evaluation.protocol import Protocol
-from talkies.evaluation.results import Metric, wilson
+from talkies.evaluation.results.result import Metric, wilson
+from talkies.evaluation.transfer.learners import Learner
+from talkies.evaluation.transfer.probes import Scores
+from talkies.evaluation.transfer.protocol import Protocol
+from talkies.evaluation.transfer.scoring import fits_of, measured
 
 CLIPS = 40
 

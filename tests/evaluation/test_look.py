@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from talkies.clips.source import middle_square
-from talkies.evaluation.look import Look, picture_windows, sound_windows, square_at, square_crops, starts_of
+from talkies.evaluation.transfer.clip_spec import (
+    Look,
+    picture_windows,
+    sound_windows,
+    square_at,
+    square_crops,
+    starts_of,
+)
 
 
 @given(st.integers(1, 500), st.integers(1, 100), st.integers(1, 20))

@@ -19,14 +19,14 @@ from sklearn.metrics import average_precision_score
 
 from talkies.clips import clips_of_file, collate
 from talkies.core import FilmId, MediaError, Span, UsageError
-from talkies.embedding import ClipEncoder
-from talkies.evaluation import Result
 from talkies.evaluation.film_tasks import ShotRows, TimedShot, encode_shots, films_in
 from talkies.evaluation.film_tasks.fitting import average_precision
+from talkies.evaluation.film_tasks.matchcut import matchcut, matchcut_metrics, zero_shot
 from talkies.evaluation.film_tasks.matchcut_data import SPLITS, TASKS, ShotPair, read_matchcut
 from talkies.evaluation.film_tasks.shots import clip_starts
-from talkies.evaluation.matchcut import matchcut, matchcut_metrics, zero_shot
+from talkies.evaluation.results import Result
 from talkies.ingest import ingest
+from talkies.runs import ClipEncoder
 
 IDS = ("tt0000003", "tt0000001", "tt0000002")  # for training, validation and test
 Document = list[dict[str, Any]]

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from talkies.evaluation import Metric
+from talkies.evaluation.results import Metric
 
 
 def test_a_metric_is_the_mean_and_the_sample_deviation_of_its_values() -> None:

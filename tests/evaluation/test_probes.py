@@ -13,10 +13,10 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from talkies.core import UsageError
-from talkies.evaluation.probes import Labelled, accuracy, fit_and_score
-from talkies.evaluation.protocol import resolve_protocol
-from talkies.evaluation.results import Metric
-from talkies.evaluation.torch_probe import TorchLinear
+from talkies.evaluation.results.result import Metric
+from talkies.evaluation.transfer.probes import Labelled, accuracy, fit_and_score
+from talkies.evaluation.transfer.protocol import resolve_protocol
+from talkies.evaluation.transfer.torch_probe import TorchLinear
 
 CLASSES = 4
 KINDS = ("linear classifier=svm", "linear classifier=logistic", "linear solver=torch", "knn")

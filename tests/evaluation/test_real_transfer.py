@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from talkies.evaluation import Result, evaluate, resolve_protocol
+from talkies.evaluation import evaluate
+from talkies.evaluation.results import Result
+from talkies.evaluation.transfer import resolve_protocol
 
 pytestmark = [pytest.mark.real_data, pytest.mark.slow]
 SUBJECTS = r"data.group=^(subject\d+)_"

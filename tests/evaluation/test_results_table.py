@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from talkies.core import UsageError, WorkError
-from talkies.evaluation import Metric, Result, as_text, read_results, table_of, write_result
-from talkies.evaluation.results import SCHEMA_VERSION
-from talkies.evaluation.table import HEADINGS, ResultTable
+from talkies.evaluation.results import Metric, Result, as_text, read_results, table_of, write_result
+from talkies.evaluation.results.result import SCHEMA_VERSION
+from talkies.evaluation.results.table import HEADINGS, ResultTable
 
 FORMS = ("text", "markdown", "latex")
 

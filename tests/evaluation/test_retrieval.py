@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from talkies.evaluation.films import EncodedFilm
-from talkies.evaluation.retrieval import RECALLS, ranks_of_positives, retrieval_metrics
+from talkies.evaluation.film_tasks.encode_films import EncodedFilm
+from talkies.evaluation.film_tasks.retrieval import RECALLS, ranks_of_positives, retrieval_metrics
 
 MakeFilm = Callable[[str, Tensor, Tensor], EncodedFilm]
 DIRECTIONS = ("video_to_audio", "audio_to_video")

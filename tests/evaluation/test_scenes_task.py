@@ -15,12 +15,19 @@ from miniatures import edit
 from sklearn.metrics import average_precision_score, f1_score
 
 from talkies.core import ClipShape, MediaError, UsageError
-from talkies.embedding import ClipEncoder
-from talkies.evaluation import Result
 from talkies.evaluation.film_tasks import ShotRows, TimedShot, encode_shots, films_in
+from talkies.evaluation.film_tasks.scenes import (
+    best_threshold,
+    boundary_features,
+    miou,
+    scene_metrics,
+    scenes,
+    zero_shot,
+)
 from talkies.evaluation.film_tasks.scenes_data import FilmScenes, read_scene_lists
-from talkies.evaluation.scenes import best_threshold, boundary_features, miou, scene_metrics, scenes, zero_shot
+from talkies.evaluation.results import Result
 from talkies.ingest import ingest
+from talkies.runs import ClipEncoder
 from talkies.synth import SynthConfig, render_films
 
 IDS = {"train": "tt0000003", "val": "tt0000001", "test": "tt0000002"}

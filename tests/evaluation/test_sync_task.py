@@ -14,11 +14,11 @@ from sklearn.metrics import roc_auc_score
 
 from talkies.clips import ClipSource, collate, film_windows
 from talkies.core import ClipRequest, MediaError, Span, UsageError
-from talkies.embedding import ClipEncoder
-from talkies.evaluation import Result
 from talkies.evaluation.film_tasks import films_in
-from talkies.evaluation.sync import on_grid, scores_at, sync, sync_metrics, sync_scores
+from talkies.evaluation.film_tasks.sync import on_grid, scores_at, sync, sync_metrics, sync_scores
+from talkies.evaluation.results import Result
 from talkies.library import Library
+from talkies.runs import ClipEncoder
 from talkies.synth import SynthConfig, render_films
 
 Rows = npt.NDArray[np.float32]

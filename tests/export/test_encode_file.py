@@ -11,9 +11,9 @@ import pytest
 import talkies
 from talkies.clips import ClipSource, collate, film_windows
 from talkies.core import MediaError, UsageError
-from talkies.embedding import ClipEncoder, load_encoder
 from talkies.library import Library
 from talkies.media import read_short, write_wav
+from talkies.runs import ClipEncoder, load_encoder
 
 
 @pytest.fixture(scope="module")

@@ -16,12 +16,11 @@ from safetensors.torch import load_file, save_file
 import talkies
 from talkies.clips import ClipSource, collate, film_windows
 from talkies.core import RunError, UsageError, WorkError
-from talkies.embedding import ClipEncoder, load_encoder
-from talkies.embedding.artefact import stamp_at
-from talkies.evaluation import Metric, Result, write_result
+from talkies.evaluation.results import Metric, Result, write_result
 from talkies.export import ExportedRun, export_run
 from talkies.library import Library
-from talkies.models import RunFolder
+from talkies.runs import ClipEncoder, RunFolder, load_encoder
+from talkies.runs.exported_model import stamp_at
 
 WRITTEN = ["README.md", "audio.safetensors", "config.json", "model.safetensors", "video.safetensors"]
 

@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from talkies.core import LibraryError, RunError, UsageError, WorkError
-from talkies.embedding import EmbeddingSet, IndexRows, VectorIndex, embed
 from talkies.export import export_run, export_vectors
 from talkies.library import Library
+from talkies.retrieval.index import EmbeddingSet, IndexRows, VectorIndex, embed
 from talkies.training import RunConfig, pretrain
 
 

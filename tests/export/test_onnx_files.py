@@ -17,8 +17,6 @@ from torch import Tensor, nn
 
 from talkies.clips import ClipConfig, ClipSource, clips_of_file, collate, film_windows
 from talkies.core import ClipBatch, ClipShape, UsageError, WorkError, as_film_id
-from talkies.embedding import ClipEncoder, load_encoder
-from talkies.embedding.artefact import Artefact
 from talkies.export import ExportedRun, export_run
 from talkies.export.onnx_files import MatrixLogMel, MatrixPictures, check_onnx, write_onnx
 from talkies.export.run import clip_shapes
@@ -27,6 +25,8 @@ from talkies.models import Encoder, ModelConfig, TwoTower
 from talkies.models.r2plus1d import R2Plus1D18
 from talkies.models.resnet import ResNet18
 from talkies.models.vit import AudioTransformer, VideoTransformer
+from talkies.runs import ClipEncoder, load_encoder
+from talkies.runs.exported_model import Artefact
 from talkies.transforms import AudioTransformConfig, LogMel, TransformConfig, VideoTransform, VideoTransformConfig
 
 CLOSE = 1e-6  # of embeddings, whose length is one

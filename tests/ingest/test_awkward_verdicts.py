@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from talkies.core import Isolated
 from talkies.ingest import IMPORTANCE, Ingested, IngestReport, ingest
 from talkies.library import Profile, Verdict
+from talkies.runtime import Isolated
 
 pytestmark = [pytest.mark.real_data, pytest.mark.slow]
 

@@ -8,9 +8,10 @@ from typing import Any
 import fsspec
 import pytest
 
-from talkies.core import Isolated, LibraryError, UsageError, hash_of_file
+from talkies.core import LibraryError, UsageError
 from talkies.ingest import ingest
 from talkies.library import Library, Profile
+from talkies.runtime import Isolated, hash_of_file
 
 MEMORY = fsspec.filesystem("memory")
 

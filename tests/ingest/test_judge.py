@@ -14,7 +14,7 @@ from talkies.ingest.config import Thresholds
 from talkies.ingest.judge import in_order, judged, verdict_of
 from talkies.library import Measures, Reason, Verdict
 from talkies.media import AudioTrack, MediaInfo, VideoTrack
-from talkies.media.census import TrackTimes
+from talkies.media.packet_stats import TrackTimes
 
 FPS = 16
 WRITTEN = (Path(__file__).parents[2] / "docs" / "verdicts.md").read_text(encoding="utf-8")

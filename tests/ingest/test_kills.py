@@ -39,7 +39,7 @@ def workers() -> list[psutil.Process]:
     found = []
     for child in psutil.Process().children():
         with suppress(psutil.Error):  # it has just ended
-            found += [child] if "talkies.core.isolated" in child.cmdline() else []
+            found += [child] if "talkies.runtime.isolated" in child.cmdline() else []
     return found
 
 

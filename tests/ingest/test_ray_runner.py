@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from talkies.core import UsageError
-from talkies.embedding import EmbedRunner, VectorIndex, embed
 from talkies.ingest import ingest
 from talkies.library import Library
+from talkies.retrieval.index import EmbedRunner, VectorIndex, embed
 
 ray = pytest.importorskip("ray")
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]  # Ray's own warnings are not ours

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from talkies.core import ConfigError, Isolated
+from talkies.core import ConfigError
 from talkies.ingest import IngestConfig, Ingested, IngestReport, configured, ingest
 from talkies.library import FilmRecord, Library, Reason, Verdict
+from talkies.runtime import Isolated
 
 Ingest = Callable[..., Ingested]
 

@@ -8,11 +8,12 @@ from pathlib import Path
 import av
 import pytest
 
-from talkies.core import UsageError, hash_of_file
+from talkies.core import UsageError
 from talkies.ingest import Failed, Ingested, IngestReport, Progress, ingest
 from talkies.ingest.config import Thresholds
 from talkies.library import FilmRecord, Profile, Verdict
 from talkies.media import MediaInfo
+from talkies.runtime import hash_of_file
 
 EXPECTED = {
     "a film.mp4": ("accepted", []),

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from killed_on_the_way import CHANGES, NEW, OLD, put
 
-from talkies.core import FilmId, remove_abandoned, replace_atomically
+from talkies.core import FilmId
 from talkies.library import FilmEntry, Library
 from talkies.library.staging import locked, staging_folder, sweep
+from talkies.runtime import remove_abandoned, replace_atomically
 
 OTHER = FilmId("c" * 16)
 

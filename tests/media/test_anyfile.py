@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from talkies.core import Grid, MediaError
-from talkies.media.anyfile import ShownFile, read_shown
+from talkies.media.query_file import ShownFile, read_shown
 
 SIDE = 64
 

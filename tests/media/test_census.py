@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from talkies.media.census import TrackCensus, TrackTimes
+from talkies.media.packet_stats import TrackCensus, TrackTimes
 
 
 @dataclass

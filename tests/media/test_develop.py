@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from talkies.core import Grid, MediaError
 from talkies.media import Conformer, Picture, picture_at_start, probe
-from talkies.media.develop import Developer
+from talkies.media.frames import Developer
 
 ONE = 1 << 16  # in the display matrix of a file
 ORIENTATIONS = [

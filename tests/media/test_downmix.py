@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from talkies.core import Grid
 from talkies.media import Conformer, Sound, probe
-from talkies.media.sound import SoundClock
+from talkies.media.audio_timeline import SoundClock
 
 RATE = 16_000
 GRID = Grid(16, RATE)

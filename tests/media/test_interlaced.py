@@ -13,7 +13,7 @@ from av.video.reformatter import ColorRange
 
 from talkies.core import Grid
 from talkies.media import Conformer, Picture, probe
-from talkies.media.develop import Deinterlacer
+from talkies.media.frames import Deinterlacer
 
 WIDTH, HEIGHT, BAR, STEP = 160, 96, 24, 4  # the bar moves by a step from field to field
 FIRST_LINES = {"tff": 0, "bff": 1}

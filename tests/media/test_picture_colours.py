@@ -15,7 +15,7 @@ from av.video.reformatter import ColorRange, Colorspace
 
 from talkies.core import Grid
 from talkies.media import Conformer, Picture, probe
-from talkies.media.develop import Developer
+from talkies.media.frames import Developer
 
 BT709, UNTOLD, BT601_PAL, BT601_NTSC, SMPTE240, BT2020 = 1, 2, 5, 6, 7, 9
 LUMA_OF = {

@@ -7,7 +7,7 @@ import pytest
 
 from talkies.core import Grid, MediaError
 from talkies.media import read_short, write_wav
-from talkies.media.short import LONGEST_SECONDS
+from talkies.media.decode_file import LONGEST_SECONDS
 
 GRID = Grid(16, 16_000)
 

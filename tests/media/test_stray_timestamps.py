@@ -14,7 +14,7 @@ import pytest
 
 from talkies.core import Grid
 from talkies.media import Conformer, Sound, probe
-from talkies.media.sound import SoundClock
+from talkies.media.audio_timeline import SoundClock
 
 RATE_HZ = 16_000
 GRID = Grid(16, RATE_HZ)

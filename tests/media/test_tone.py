@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from talkies.core import Grid
 from talkies.media import Conformer, Picture, picture_at_start, probe
-from talkies.media.tone import (
+from talkies.media.tone_mapping import (
     PEAK,
     REFERENCE_WHITE,
     ToneMapper,

@@ -11,7 +11,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from talkies.models import AUDIO_ENCODERS, VIDEO_ENCODERS, Encoder, load_encoder_weights
+from talkies.models import AUDIO_ENCODERS, VIDEO_ENCODERS, Encoder
+from talkies.runs import load_encoder_weights
 
 Shapes = dict[str, tuple[int, ...]]
 

@@ -21,7 +21,7 @@ from talkies.cli.main import main
 from talkies.core import UsageError
 from talkies.study import StudyResults, run_study, summary_rows
 from talkies.study.findings import Line, findings_of
-from talkies.study.told import Numbers
+from talkies.study.summary import Numbers
 
 KNOWN = 9  # of fourteen cells
 

@@ -11,10 +11,10 @@ from little_study import little
 
 from talkies.study import StudyResults, read_scale
 from talkies.study.arms import arms_of
-from talkies.study.cells import CellResult, Judged
 from talkies.study.findings import findings_of
 from talkies.study.results import changed, compared, summarised
-from talkies.study.told import Numbers
+from talkies.study.summary import Numbers
+from talkies.study.trials import CellResult, Judged
 
 SCALE = little(ranges={"mark_strengths": [0.0]})
 ARMS = arms_of(SCALE, recorded=False)

@@ -11,11 +11,12 @@ from torch import nn
 
 from talkies.clips import ClipSource, collate, film_windows
 from talkies.core import RunError
-from talkies.embedding import embed, load_encoder
 from talkies.library import Library
-from talkies.models import RunFolder, TwoTower, build_model, stamp_of_weights
+from talkies.models import TwoTower, build_model, stamp_of_weights
+from talkies.retrieval.index import embed
+from talkies.runs import RunFolder, load_encoder
 from talkies.training import PretrainReport, RunConfig, pretrain
-from talkies.training.average import MovingAverage
+from talkies.training.ema import MovingAverage
 from talkies.transforms import ClipTransform
 
 Config = Callable[..., RunConfig]

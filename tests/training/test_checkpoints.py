@@ -13,7 +13,7 @@ from torch import Tensor
 
 from talkies.core import RunError
 from talkies.library import Library
-from talkies.models import RunFolder
+from talkies.runs import RunFolder
 from talkies.training import PretrainReport, RunConfig, pretrain
 from talkies.training.checkpoints import Checkpoints
 from talkies.training.learner import Learner, build_system

@@ -13,7 +13,7 @@ from talkies.core import ConfigError, PlanError
 from talkies.library import Library
 from talkies.training import Cost, RunConfig, cost, pretrain
 from talkies.training.cost import _advised, _sizes
-from talkies.training.probe import Line, StepProbe, Trial
+from talkies.training.profile_step import Line, StepProbe, Trial
 
 Config = Callable[..., RunConfig]
 GIB = 1 << 30

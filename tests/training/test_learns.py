@@ -5,11 +5,13 @@ from pathlib import Path
 import pytest
 
 from search_truth import SIDES, concept_share, first_hits
-from talkies.embedding import Searcher, embed
-from talkies.evaluation import Result, evaluate
-from talkies.evaluation.concepts import read_truth
+from talkies.evaluation import evaluate
+from talkies.evaluation.film_tasks.concepts import read_truth
+from talkies.evaluation.results import Result
 from talkies.ingest import ingest
 from talkies.library import Profile
+from talkies.retrieval.index import embed
+from talkies.retrieval.search import Searcher
 from talkies.synth import SynthConfig, render_films
 from talkies.training import pretrain, resolve
 

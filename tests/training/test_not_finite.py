@@ -12,7 +12,7 @@ from disturbed_training import Disturbance, disturbed
 from talkies.clips import open_for_training
 from talkies.core import WorkError
 from talkies.library import Library
-from talkies.models import RunFolder
+from talkies.runs import RunFolder
 from talkies.training import PretrainReport, RunConfig, pretrain
 from talkies.training.metrics import read_metrics
 from talkies.training.system import System

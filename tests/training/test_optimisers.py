@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from talkies.library import Library
-from talkies.models import RunFolder
+from talkies.runs import RunFolder
 from talkies.training import OptimiserConfig, RunConfig, pretrain
 from talkies.training.lars import Lars
 from talkies.training.metrics import read_metrics

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from talkies.core import ConfigError, LibraryError, PlanError, RunError, UsageError
 from talkies.library import Library
-from talkies.models import Init, RunFolder
+from talkies.runs import Init, RunFolder
 from talkies.training import PretrainReport, RunConfig, pretrain, trackers
 
 training = sys.modules["talkies.training.pretrain"]

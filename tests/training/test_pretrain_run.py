@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 
 from talkies.config import check, read_yaml
 from talkies.library import Library
-from talkies.models import RunFolder, build_model, stamp_of
+from talkies.models import build_model, stamp_of
+from talkies.runs import RunFolder
 from talkies.training import PretrainReport, Progress, RunConfig, pretrain
 from talkies.training.optimiser import learning_rate_at
 

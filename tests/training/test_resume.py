@@ -10,7 +10,7 @@ import pytest
 from talkies.core import LibraryError, RunError
 from talkies.ingest import ingest
 from talkies.library import Library
-from talkies.models import RunFolder
+from talkies.runs import RunFolder
 from talkies.synth import SynthConfig, render_films
 from talkies.training import PretrainReport, Progress, RunConfig, pretrain
 from talkies.training.metrics import read_metrics

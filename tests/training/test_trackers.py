@@ -13,7 +13,7 @@ from disturbed_training import Disturbance, disturbed
 
 from talkies.core import WorkError
 from talkies.library import Library
-from talkies.models import RunFolder
+from talkies.runs import RunFolder
 from talkies.training import RunConfig, pretrain
 from talkies.training.metrics import read_metrics
 from talkies.training.trackers import TRACKERS, Begun

@@ -9,7 +9,7 @@ from several_processes import free_port, run_all, run_one, talkies, torchrun
 
 from talkies.config import to_yaml
 from talkies.library import Library
-from talkies.models import RunFolder
+from talkies.runs import RunFolder
 from talkies.training import RunConfig
 from talkies.training.metrics import read_metrics
 

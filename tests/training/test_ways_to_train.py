@@ -9,7 +9,7 @@ import torch
 from disturbed_training import Disturbance, disturbed
 
 from talkies.library import Library
-from talkies.models import RunFolder
+from talkies.runs import RunFolder
 from talkies.training import PretrainReport, RunConfig, devices, pretrain
 from talkies.training.metrics import read_metrics
 

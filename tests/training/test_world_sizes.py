@@ -18,7 +18,7 @@ from several_processes import SCRIPT, run_one
 from talkies.clips import open_for_training
 from talkies.config import to_yaml
 from talkies.library import Library
-from talkies.models import RunFolder
+from talkies.runs import RunFolder
 from talkies.training import RunConfig
 from talkies.training.metrics import read_metrics
 

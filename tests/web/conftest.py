@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from asking import Client, Served
 
-from talkies.core import ProcessLimits
-from talkies.embedding import Example, Searcher, VectorIndex, embed
 from talkies.ingest import ingest
 from talkies.library import Library
+from talkies.retrieval.index import VectorIndex, embed
+from talkies.retrieval.search import Example, Searcher
+from talkies.runtime import ProcessLimits
 from talkies.web import create_app
 from talkies.web.server import listening, server_of
 

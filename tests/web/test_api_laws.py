@@ -17,9 +17,9 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
-from talkies.core import ProcessLimits
-from talkies.embedding import Example, Searcher
 from talkies.library import Library
+from talkies.retrieval.search import Example, Searcher
+from talkies.runtime import ProcessLimits
 from talkies.web import create_app
 
 pytestmark = [pytest.mark.xdist_group("web"), pytest.mark.slow]

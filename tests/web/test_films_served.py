@@ -12,9 +12,9 @@ import pytest
 from asking import Client, sentence
 from PIL import Image
 
-from talkies.embedding import VectorIndex, embed
 from talkies.library import FilmEntry, Library
 from talkies.media import SoundReader, VideoReader, rgb_of
+from talkies.retrieval.index import VectorIndex, embed
 from talkies.training import RunConfig, pretrain
 
 pytestmark = pytest.mark.xdist_group("web")

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from asking import Client, Served, sentence
 
-from talkies.core import ProcessLimits
+from talkies.runtime import ProcessLimits
 from talkies.web import uploads
 
 pytestmark = [pytest.mark.xdist_group("web"), pytest.mark.usefixtures("temporary")]
@@ -188,8 +188,8 @@ def test_a_name_is_shown_and_nothing_else(
 
 
 def test_an_upload_that_stands_still_is_given_up(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("talkies.web.received._STALL_SECONDS", 0.3)
-    monkeypatch.setattr("talkies.web.received._DRAIN_SECONDS", 0.1)
+    monkeypatch.setattr("talkies.web.multipart._STALL_SECONDS", 0.3)
+    monkeypatch.setattr("talkies.web.multipart._DRAIN_SECONDS", 0.1)
     with connected(served) as connection:
         connection.sendall(head(served, "Content-Length: 100000") + part(content=bytes(1000)))
         told = answered(connection)
@@ -220,7 +220,7 @@ def test_a_file_at_which_the_decoder_breaks_costs_a_sentence(
     client: Client, monkeypatch: pytest.MonkeyPatch, decoder: str
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
-    monkeypatch.setattr("talkies.embedding.example.read_shown", getattr(hostile_decoders, decoder))
+    monkeypatch.setattr("talkies.retrieval.search.example.read_shown", getattr(hostile_decoders, decoder))
     limits = ProcessLimits(stall_seconds=2 if decoder == "hang" else 30, total_seconds=30, memory_bytes=400_000_000)
     monkeypatch.setattr(uploads, "_LIMITS", limits)
     words = {"crash": "the decoder crashed (SIGSEGV)", "hang": "made no progress", "eat": "of memory; the limit is"}

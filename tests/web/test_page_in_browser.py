@@ -25,9 +25,9 @@ from browsing import (
 )
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from talkies.embedding import embed
 from talkies.ingest import ingest
 from talkies.library import Library
+from talkies.retrieval.index import embed
 from talkies.training import RunConfig, pretrain
 
 pytestmark = pytest.mark.real_data

@@ -7,8 +7,8 @@ from threading import Barrier, Thread
 import pytest
 from asking import Client, sentence
 
-from talkies.embedding import Moment, Searcher, SearchQuery
 from talkies.library import FilmEntry, Library
+from talkies.retrieval.search import Moment, Searcher, SearchQuery
 from talkies.web.cache import Kept
 
 pytestmark = pytest.mark.xdist_group("web")

@@ -21,8 +21,8 @@ from asking import Served
 
 from talkies.cli.main import main
 from talkies.core import UsageError
-from talkies.embedding import embed
 from talkies.library import Library
+from talkies.retrieval.index import embed
 from talkies.web import serve
 from talkies.web.server import is_local, listening, url_of
 
@@ -169,7 +169,7 @@ def test_a_library_is_read_while_another_process_embeds_it(
     copy = Library.open(shutil.copytree(library.root, tmp_path / "lib"))
     film = copy.usable_films()[0].film_id
     client = client_of(copy)
-    imports = "import sys; from pathlib import Path; from talkies.embedding import embed"
+    imports = "import sys; from pathlib import Path; from talkies.retrieval.index import embed"
     program = f"{imports}; embed(sys.argv[1], Path(sys.argv[2]), 0.25)"
     command = [sys.executable, "-c", program, str(copy.root), str(run)]
     seen: set[tuple[int, int]] = set()

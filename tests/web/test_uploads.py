@@ -12,8 +12,8 @@ import pytest
 from asking import Client, Served, sentence
 from PIL import Image
 
-from talkies.embedding import VectorIndex
 from talkies.library import Library
+from talkies.retrieval.index import VectorIndex
 from talkies.web import uploads
 
 pytestmark = [pytest.mark.xdist_group("web"), pytest.mark.usefixtures("temporary")]

@@ -6,13 +6,14 @@ from typing import Any
 
 from talkies.analysis.advice import advise
 from talkies.analysis.clusters import DRAWS, ENOUGH, MOST_CLUSTERS
+from talkies.analysis.descriptors.describe_films import LEAST_CLIPS, MOST_CLIPS, NEVER_DRAWN, describe_films, plain_clip
+from talkies.analysis.descriptors.film_probe import BLOCKS, LONGEST_GAP_SECONDS, C
 from talkies.analysis.measure import MOST_PROBED, MOST_TOGETHER, analyse_films, marks_told
 from talkies.analysis.values import Analysis
-from talkies.core import UsageError, is_remote
-from talkies.embedding import ClipEncoder, load_encoder
-from talkies.embedding.describe import LEAST_CLIPS, MOST_CLIPS, NEVER_DRAWN, describe_films, plain_clip
-from talkies.embedding.film_probe import BLOCKS, LONGEST_GAP_SECONDS, C
+from talkies.core import UsageError
 from talkies.library import Library
+from talkies.runs import ClipEncoder, load_encoder
+from talkies.runtime import is_remote
 
 NUMBERS = "analysis.json"
 

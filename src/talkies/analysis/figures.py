@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from talkies.analysis.values import Analysis, FilmAnalysis, FilmView, MarksTold
-from talkies.core.pages import figure_uri, plain_axes
+from talkies.reporting.pages import figure_uri, plain_axes
 
 _PICTURE, _SOUND, _MARK, _CHANCE = "#0072B2", "#D55E00", "#333333", "#777777"  # told apart by the colour-blind
 _STYLE: dict[Any, Any] = {"font.size": 12, "svg.hashsalt": "talkies"}  # the salt: the same bytes every time

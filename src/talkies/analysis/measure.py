@@ -10,7 +10,10 @@ import numpy.typing as npt
 
 from talkies.analysis.advice import WINDOWS_SECONDS
 from talkies.analysis.clusters import Clusters, clusters_of
+from talkies.analysis.descriptors.describe_films import VIEWS, DescribedFilm
+from talkies.analysis.descriptors.film_probe import film_accuracies
 from talkies.analysis.diversity import cosines, effective_number, vendi
+from talkies.analysis.metric import Metric
 from talkies.analysis.recurrence import (
     distance_edges,
     returning_share,
@@ -32,9 +35,6 @@ from talkies.analysis.values import (
     Told,
     WindowShare,
 )
-from talkies.embedding.describe import VIEWS, DescribedFilm
-from talkies.embedding.film_probe import film_accuracies
-from talkies.embedding.metric import Metric
 
 PLOT_CELLS = 80
 MOST_TOGETHER = 600

@@ -11,8 +11,8 @@ from talkies.analysis.figures import (
 )
 from talkies.analysis.values import Advice, Analysis, Diversity, FilmAnalysis, FilmView
 from talkies.core import WorkError, cause_of, plural
-from talkies.core.pages import rendered
 from talkies.library.staging import flush, replace_folder, staging_folder
+from talkies.reporting.pages import rendered
 
 NUMBERS, INDEX = "analysis.json", "index.html"
 

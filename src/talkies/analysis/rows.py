@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from talkies.embedding.describe import DescribedFilm
+from talkies.analysis.descriptors.describe_films import DescribedFilm
 
 Floats = npt.NDArray[np.float64]
 

@@ -8,7 +8,7 @@ import typer
 from talkies.cli.output import Json, LibraryFolder, RunOption, print_json, print_table, print_text, progress_bars, say
 
 if TYPE_CHECKING:
-    from talkies.evaluation.audit_values import Audit
+    from talkies.evaluation.audit.values import Audit
 
 
 def register(app: typer.Typer) -> None:
@@ -28,8 +28,8 @@ def audit(
 ) -> None:
     """Ask whether a model merely recognises films, or tells what happens in them: a page, with its numbers beside."""
     from talkies.cli.documents import audit_document
-    from talkies.evaluation.audit import audit as examine
-    from talkies.evaluation.audit import report_path, write_audit
+    from talkies.evaluation.audit.audit import audit as examine
+    from talkies.evaluation.audit.audit import report_path, write_audit
 
     path = report_path(run, to)
     with progress_bars() as bars:
@@ -49,7 +49,7 @@ def audit(
 
 
 def _print(found: "Audit") -> None:
-    from talkies.evaluation.audit_table import sections
+    from talkies.evaluation.audit.tables import sections
 
     print_text(found.words)
     numbers = ("untrained", "trained", "chance")

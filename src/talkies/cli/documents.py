@@ -12,12 +12,13 @@ if TYPE_CHECKING:  # each verb shows one document, and should not wait for the r
 
     from talkies.analysis import Analysis
     from talkies.clips import Examination
-    from talkies.embedding import EmbedReport, SearchResult
-    from talkies.embedding.repeats import LibraryRepeats
-    from talkies.evaluation import Result
-    from talkies.evaluation.audit_values import Audit
+    from talkies.evaluation.audit.values import Audit
+    from talkies.evaluation.results import Result
     from talkies.export import ExportedRun, ExportedVectors
     from talkies.ingest import Ingested, IngestReport
+    from talkies.retrieval.index import EmbedReport
+    from talkies.retrieval.recurrence.repeats import LibraryRepeats
+    from talkies.retrieval.search import SearchResult
     from talkies.study import StudyResults
     from talkies.synth import RenderReport
     from talkies.training import Cost, PretrainReport
@@ -244,7 +245,7 @@ def search_document(result: SearchResult) -> dict[str, Any]:
 
 def repeats_document(result: LibraryRepeats, files: Sequence[Path]) -> dict[str, Any]:
     """Return the document of `repeats`."""
-    from talkies.embedding.markers import document_of
+    from talkies.retrieval.recurrence.markers import document_of
 
     return {**document_of(result), "files": [str(path) for path in files]}
 

@@ -8,8 +8,8 @@ import typer
 from talkies.cli.output import Json, LibraryFolder, RunOption, print_json, progress_bars, say
 
 if TYPE_CHECKING:
-    from talkies.embedding import EmbedReport
     from talkies.library import FilmEntry
+    from talkies.retrieval.index import EmbedReport
 
 
 class Runner(StrEnum):
@@ -35,8 +35,8 @@ def embed(
 ) -> None:
     """Embed each film of a library that this model has not embedded yet; can be stopped and given again."""
     from talkies.cli.documents import embed_document
-    from talkies.embedding import EmbedRunner
-    from talkies.embedding import embed as encode
+    from talkies.retrieval.index import EmbedRunner
+    from talkies.retrieval.index import embed as encode
 
     with progress_bars() as bars:
         done: list[str] = []

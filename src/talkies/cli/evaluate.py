@@ -31,8 +31,9 @@ def evaluate(
 ) -> None:
     """Measure a run's representation; every number comes with its protocol."""
     from talkies.cli.documents import evaluate_document
-    from talkies.evaluation import check_place, resolve_protocol, write_result
     from talkies.evaluation import evaluate as measure
+    from talkies.evaluation.results import check_place, write_result
+    from talkies.evaluation.transfer import resolve_protocol
 
     resolved = resolve_protocol(protocol or "linear", overrides or ()) if protocol or overrides else None
     check_place(to or run / "results")

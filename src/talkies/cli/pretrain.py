@@ -26,7 +26,7 @@ def pretrain(
     """Pre-train on every accepted film of a library."""
     from talkies.cli.documents import pretrain_document
     from talkies.distributed import rank
-    from talkies.models import parse_init
+    from talkies.runs import parse_init
     from talkies.training import Progress, resolve
     from talkies.training import pretrain as train
 

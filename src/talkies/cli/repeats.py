@@ -9,7 +9,7 @@ import typer
 from talkies.cli.output import Json, LibraryFolder, print_json, print_table, print_text, say
 
 if TYPE_CHECKING:
-    from talkies.embedding.repeats import LibraryRepeats
+    from talkies.retrieval.recurrence.repeats import LibraryRepeats
 
 
 class By(StrEnum):
@@ -51,8 +51,8 @@ def repeats(
     """Find what comes back within and across films: scenes, music, near-duplicate films, cuts that would match."""
     from talkies.cli.documents import repeats_document
     from talkies.core import UsageError
-    from talkies.embedding.markers import FORMATS, check_folder, write_markers
-    from talkies.embedding.repeats import SIDES, RepeatQuery, find_repeats
+    from talkies.retrieval.recurrence.markers import FORMATS, check_folder, write_markers
+    from talkies.retrieval.recurrence.repeats import SIDES, RepeatQuery, find_repeats
 
     if formats and to is None:
         raise UsageError("--format says what is written into a folder; name one with --to")
@@ -77,7 +77,7 @@ _SHOWN = 20
 
 def print_found(result: "LibraryRepeats") -> None:
     """Print a table of each kind of what was found."""
-    from talkies.embedding.markers import tables_of
+    from talkies.retrieval.recurrence.markers import tables_of
 
     tables = tables_of(result)
     for title, columns, rows in tables:

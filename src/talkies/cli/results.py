@@ -20,7 +20,7 @@ def results(
 ) -> None:
     """Show all results of `evaluate` in one table, with what others report and every protocol."""
     from talkies.cli.documents import results_document
-    from talkies.evaluation import as_text, read_results, table_of
+    from talkies.evaluation.results import as_text, read_results, table_of
 
     found = list(read_results(folder))
     if json:

@@ -9,7 +9,7 @@ import typer
 from talkies.cli.output import Json, LibraryFolder, print_json, print_table, say
 
 if TYPE_CHECKING:
-    from talkies.embedding import Moment, SearchResult
+    from talkies.retrieval.search import Moment, SearchResult
 
 
 class Sides(StrEnum):
@@ -61,8 +61,8 @@ def search(
 ) -> None:
     """Find the moments of a library that look or sound like a moment of a film, or like a file."""
     from talkies.cli.documents import search_document
-    from talkies.embedding import SearchQuery
-    from talkies.embedding import search as find
+    from talkies.retrieval.search import SearchQuery
+    from talkies.retrieval.search import search as find
 
     films = tuple(in_ or ())
     query = SearchQuery(
@@ -79,7 +79,7 @@ def search(
 
 def _asked(film: str | None, at: float | None, file: Path | None) -> "Moment | Path":
     from talkies.core import UsageError
-    from talkies.embedding import Moment
+    from talkies.retrieval.search import Moment
 
     if file is not None and film is None and at is None:
         return file

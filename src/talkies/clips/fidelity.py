@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from talkies.clips.source import ClipSource, middle_square
-from talkies.core import Clip, ClipRequest, FilmId, MediaError, SourceError, is_remote
+from talkies.core import Clip, ClipRequest, FilmId, MediaError, SourceError
 from talkies.library import Library
 from talkies.media import MediaInfo, Original
+from talkies.runtime import is_remote
 
 _MOST_LAG_SECONDS = 0.25
 _TELLING = 1.2  # a picture that is a frame off must differ by so much more than the right one

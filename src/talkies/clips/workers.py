@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from talkies.core import TalkiesError, WorkError, end_with
+from talkies.core import TalkiesError, WorkError
+from talkies.runtime import end_with
 
 _Read = TypeVar("_Read")
 

@@ -1,12 +1,11 @@
-"""The values that travel between rooms, exact time, and the one exception tree.
+"""The values that travel between packages, exact time, and the one exception tree.
 
-The values that hold tensors come with their first use, for PyTorch takes seconds and memory that a worker which only
+The values that hold tensors are imported at their first use: PyTorch takes seconds and memory that a worker which only
 decodes, or a verb which only lists, should not spend.
 """
 
 from typing import TYPE_CHECKING
 
-from talkies.core.cluster import on_ray
 from talkies.core.errors import (
     ConfigError,
     LibraryError,
@@ -18,11 +17,8 @@ from talkies.core.errors import (
     UsageError,
     WorkError,
 )
-from talkies.core.files import hash_of_file, remove_abandoned, replace_atomically, write_atomically
 from talkies.core.film_id import FilmId, as_film_id
-from talkies.core.isolation import Isolated, IsolationError, ProcessLimits, Report, peak_memory_bytes
-from talkies.core.parallel import ahead, end_with, in_processes
-from talkies.core.remote import fetched, filesystem, is_remote, list_files
+from talkies.core.modality import MODALITIES, Modality
 from talkies.core.spans import Int64s, SpanTable, film_line
 from talkies.core.time import ClipShape, Grid, Span
 from talkies.core.words import cause_of, nearest, plural, text_of
@@ -31,6 +27,7 @@ if TYPE_CHECKING:
     from talkies.core.values import Clip, ClipBatch, ClipRequest, Embeddings
 
 __all__ = [
+    "MODALITIES",
     "Clip",
     "ClipBatch",
     "ClipRequest",
@@ -40,13 +37,10 @@ __all__ = [
     "FilmId",
     "Grid",
     "Int64s",
-    "Isolated",
-    "IsolationError",
     "LibraryError",
     "MediaError",
+    "Modality",
     "PlanError",
-    "ProcessLimits",
-    "Report",
     "RunError",
     "SourceError",
     "Span",
@@ -54,25 +48,12 @@ __all__ = [
     "TalkiesError",
     "UsageError",
     "WorkError",
-    "ahead",
     "as_film_id",
     "cause_of",
-    "end_with",
-    "fetched",
-    "filesystem",
     "film_line",
-    "hash_of_file",
-    "in_processes",
-    "is_remote",
-    "list_files",
     "nearest",
-    "on_ray",
-    "peak_memory_bytes",
     "plural",
-    "remove_abandoned",
-    "replace_atomically",
     "text_of",
-    "write_atomically",
 ]
 
 

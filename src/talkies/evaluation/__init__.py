@@ -1,12 +1,8 @@
-"""How good a representation is: probes and retrieval, each with its protocol."""
+"""How good a representation is: probes, retrieval and film tasks, each with its protocol."""
 
-from talkies.evaluation.documents import check_place, read_results, write_result
 from talkies.evaluation.evaluate import TASKS, evaluate, evaluate_features
-from talkies.evaluation.features import Features, Statistics, TowerFeatures
-from talkies.evaluation.look import Look
-from talkies.evaluation.protocol import PROTOCOLS, Protocol, resolve_protocol
-from talkies.evaluation.results import Metric, Result
-from talkies.evaluation.table import as_text, table_of
+from talkies.evaluation.results import Metric, Result, as_text, check_place, read_results, table_of, write_result
+from talkies.evaluation.transfer import PROTOCOLS, Features, Look, Protocol, Statistics, TowerFeatures, resolve_protocol
 
 __all__ = [
     "PROTOCOLS",

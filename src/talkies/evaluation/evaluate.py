@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from talkies.core import UsageError, nearest
-from talkies.embedding import ClipEncoder, load_encoder
-from talkies.evaluation.concepts import SPLITS, probe_concepts, read_truth
 from talkies.evaluation.datasets import READERS, DataSet
-from talkies.evaluation.extract import OnClip
-from talkies.evaluation.features import Features, Statistics, TowerFeatures, features_of_run, untrained_of_run
-from talkies.evaluation.films import encode_films
-from talkies.evaluation.matchcut import matchcut
-from talkies.evaluation.protocol import Protocol
-from talkies.evaluation.results import Result
-from talkies.evaluation.retrieval import RECALLS, retrieval_metrics
-from talkies.evaluation.scenes import scenes
-from talkies.evaluation.sync import sync
-from talkies.evaluation.transfer import transfer
+from talkies.evaluation.film_tasks.concepts import SPLITS, probe_concepts, read_truth
+from talkies.evaluation.film_tasks.encode_films import encode_films
+from talkies.evaluation.film_tasks.matchcut import matchcut
+from talkies.evaluation.film_tasks.retrieval import RECALLS, retrieval_metrics
+from talkies.evaluation.film_tasks.scenes import scenes
+from talkies.evaluation.film_tasks.sync import sync
+from talkies.evaluation.results.result import Result
+from talkies.evaluation.transfer.extract import OnClip
+from talkies.evaluation.transfer.features import Features, Statistics, TowerFeatures, features_of_run, untrained_of_run
+from talkies.evaluation.transfer.protocol import Protocol
+from talkies.evaluation.transfer.transfer import transfer
+from talkies.runs import ClipEncoder, load_encoder
 
 _SEED = 0
 _ALIASES = {"kinetics": "kinetics400"}

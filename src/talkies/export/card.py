@@ -9,10 +9,10 @@ from torch import nn
 
 from talkies.config.yaml import format_yaml
 from talkies.core import plural
-from talkies.embedding.artefact import Artefact
-from talkies.evaluation import Result, as_text, table_of
+from talkies.evaluation.results import Result, as_text, table_of
 from talkies.export.onnx_files import INPUTS, TOLERANCE
 from talkies.models import Tower, TwoTower
+from talkies.runs.exported_model import Artefact
 
 CARD = "README.md"
 _FILMS_NAMED = 300

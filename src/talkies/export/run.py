@@ -18,13 +18,14 @@ from safetensors.torch import save_file
 
 from talkies.config import read_yaml
 from talkies.core import RunError, UsageError, nearest
-from talkies.embedding.artefact import DESCRIPTION, PREFIX, WEIGHTS, Artefact, read_artefact
-from talkies.embedding.encoder import ClipEncoder, load_encoder
-from talkies.evaluation import Result, read_results
+from talkies.evaluation.results import Result, read_results
 from talkies.export.card import CARD, card_of
 from talkies.export.folder import check_folder, written_whole
 from talkies.export.onnx_files import check_onnx, write_onnx
-from talkies.models import ModelConfig, RunFolder, RunRecord, Tower, export_weights
+from talkies.models import ModelConfig, Tower
+from talkies.runs import RunFolder, RunRecord, export_weights
+from talkies.runs.clip_encoder import ClipEncoder, load_encoder
+from talkies.runs.exported_model import DESCRIPTION, PREFIX, WEIGHTS, Artefact, read_artefact
 
 RUN_FORMATS = ("safetensors", "onnx", "hub")
 _OWN_FILES = ("video.safetensors", "audio.safetensors", WEIGHTS, "video.onnx", "audio.onnx", CARD, DESCRIPTION)

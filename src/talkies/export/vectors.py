@@ -16,11 +16,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from talkies.core import LibraryError, UsageError, WorkError, as_film_id, cause_of, nearest, replace_atomically
-from talkies.embedding import EmbeddingSet, IndexRows, VectorIndex
-from talkies.embedding.artefact import stamp_at
+from talkies.core import LibraryError, UsageError, WorkError, as_film_id, cause_of, nearest
 from talkies.export.folder import check_folder, written_whole
 from talkies.library import Library
+from talkies.retrieval.index import EmbeddingSet, IndexRows, VectorIndex
+from talkies.runs.exported_model import stamp_at
+from talkies.runtime import replace_atomically
 
 VECTOR_FORMATS = ("parquet", "npy")
 _SET, _PARQUET, _OF_FILES = "set.json", "embeddings.parquet", {".parquet", ".npy", ".npz", ".csv"}

@@ -6,8 +6,8 @@ from typing import Annotated
 from pydantic import Field
 
 from talkies.config import Config, apply_overrides, check
-from talkies.core import ProcessLimits
 from talkies.media import AudioChoice
+from talkies.runtime import ProcessLimits
 
 Seconds = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from talkies.core import MediaError, Report, Span, ahead, peak_memory_bytes
+from talkies.core import MediaError, Span
 from talkies.ingest.config import IngestConfig
 from talkies.ingest.judge import judged
 from talkies.ingest.marks import MarkFinder
@@ -19,6 +19,7 @@ from talkies.ingest.shots import ShotFinder
 from talkies.ingest.strip import Strip, first_picture
 from talkies.library import SHOT, Measures, Profile, Reason, write_marks
 from talkies.media import Conformer, ConformReport, FilmWriter, MediaInfo, Picture, Sound, VideoCoding, probe, write_wav
+from talkies.runtime import Report, ahead, peak_memory_bytes
 
 _AHEAD = 24  # pictures and pieces of sound that decoding may be ahead of encoding
 

@@ -10,23 +10,14 @@ from pathlib import Path
 import av
 from pydantic import JsonValue, ValidationError
 
-from talkies.core import (
-    FilmId,
-    Isolated,
-    IsolationError,
-    SourceError,
-    WorkError,
-    as_film_id,
-    cause_of,
-    hash_of_file,
-    text_of,
-)  # fmt: skip
+from talkies.core import FilmId, SourceError, WorkError, as_film_id, cause_of, text_of  # fmt: skip
 from talkies.ingest.config import IngestConfig
 from talkies.ingest.convert import Converted, ConvertTask, convert
 from talkies.ingest.judge import in_order, judged, rejecting, verdict_of
 from talkies.ingest.source import Source
 from talkies.library import FilmRecord, Library, Reason, Verdict, write_json
 from talkies.media import MediaInfo
+from talkies.runtime import Isolated, IsolationError, hash_of_file  # fmt: skip
 
 _TRIES = 3
 """A worker that somebody else killed says nothing of its film: it is tried again this often."""

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from talkies.core import LibraryError, WorkError, cause_of, write_atomically
+from talkies.core import LibraryError, WorkError, cause_of
 from talkies.ingest.facts import details_of, facts_of, flags_of, info_of, size_in_words
 from talkies.ingest.film import Ingested
 from talkies.library import FilmEntry, Library, Reason, Verdict
+from talkies.runtime import write_atomically
 
 REPORT_NAME = "ingest.html"
 MOST_FILMS = 2000

@@ -9,8 +9,9 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
-from talkies.core import Isolated, SourceError, TalkiesError, WorkError, on_ray
+from talkies.core import SourceError, TalkiesError, WorkError
 from talkies.ingest.film import Failed, FilmTask, Ingested, ingest_film
+from talkies.runtime import Isolated, on_ray
 
 Outcome = Ingested | Failed
 OnProgress = Callable[[FilmTask, float], None]

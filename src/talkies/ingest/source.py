@@ -7,8 +7,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from talkies.core import SourceError, UsageError, cause_of, fetched, hash_of_file, is_remote, list_files, text_of
+from talkies.core import SourceError, UsageError, cause_of, text_of
 from talkies.media import looks_like_media
+from talkies.runtime import fetched, hash_of_file, is_remote, list_files
 
 
 @dataclass(frozen=True, slots=True)

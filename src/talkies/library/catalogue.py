@@ -20,9 +20,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 
-from talkies.core import FilmId, Int64s, LibraryError, Span, as_film_id, replace_atomically
+from talkies.core import FilmId, Int64s, LibraryError, Span, as_film_id
 from talkies.library.mirror import STALE
 from talkies.library.record import SCHEMA_VERSION, FilmRecord, Reason, Verdict
+from talkies.runtime import replace_atomically
 
 SHOT = "shot"
 Marks = Mapping[str, Sequence[Span]]

@@ -16,22 +16,13 @@ from pathlib import Path
 import numpy as np
 
 from talkies.config import Config
-from talkies.core import (
-    FilmId,
-    LibraryError,
-    Span,
-    SpanTable,
-    WorkError,
-    cause_of,
-    is_remote,
-    nearest,
-    remove_abandoned,
-)
+from talkies.core import FilmId, LibraryError, Span, SpanTable, WorkError, cause_of, nearest
 from talkies.library.catalogue import SHOT, Catalogue, Change, FilmEntry, read_marks
 from talkies.library.mirror import Mirror
 from talkies.library.profile import Profile
 from talkies.library.record import SCHEMA_VERSION, FilmRecord, read_json, read_record, write_json
 from talkies.library.staging import flush, locked, replace_folder, staging_folder, sweep
+from talkies.runtime import is_remote, remove_abandoned
 
 _STORED_FILES = ("proxy.mp4", "audio.wav", "shots.parquet", "strip.jpg")
 

@@ -11,7 +11,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from talkies.core import FilmId, filesystem
+from talkies.core import FilmId
+from talkies.runtime import filesystem
 
 _RECORD = "film.json"
 _HEAVY = frozenset({".mp4", ".wav"})  # fetched again only if the size differs

@@ -7,7 +7,8 @@ from typing import Annotated, TypeVar
 from pydantic import BaseModel, Field, JsonValue
 
 from talkies.config import Config, read_document
-from talkies.core import FilmId, LibraryError, as_film_id, write_atomically
+from talkies.core import FilmId, LibraryError, as_film_id
+from talkies.runtime import write_atomically
 
 SCHEMA_VERSION = 2
 """Version of every JSON document and table that a library holds; a reader refuses a newer one."""

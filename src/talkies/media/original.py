@@ -16,12 +16,12 @@ import numpy.typing as npt
 from av.error import FFmpegError
 
 from talkies.core import Grid, MediaError, Span
-from talkies.media.conform import MOST_ASPECT
-from talkies.media.develop import Deinterlacer, Developer
+from talkies.media.audio_timeline import Samples, SoundClock
+from talkies.media.frames import Deinterlacer, Developer
+from talkies.media.missing_pts import UNDATED
 from talkies.media.probe import MediaInfo
-from talkies.media.sound import Samples, SoundClock
+from talkies.media.resample import MOST_ASPECT
 from talkies.media.source import open_media
-from talkies.media.undated import UNDATED
 
 _RUN_UP = Fraction(1)  # seconds: decoders of sound need some packets before what they give can be believed
 _SAME = Fraction(1, 1_000_000)  # seconds: times that are no further apart are one

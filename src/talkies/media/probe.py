@@ -17,7 +17,7 @@ from av.video.reformatter import ColorRange, ColorTrc
 from av.video.stream import VideoStream
 
 from talkies.config import Config
-from talkies.media.census import TrackCensus, TrackTimes
+from talkies.media.packet_stats import TrackCensus, TrackTimes
 from talkies.media.source import open_media, packets_of
 from talkies.media.timeline import Timeline
 from talkies.media.tracks import AudioChoice, best_audio, best_video, is_decodable, moving_pictures

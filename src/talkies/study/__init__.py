@@ -4,7 +4,7 @@ from talkies.study.demo import DEMO_COLUMNS, DemoReport, DemoScale, demo_documen
 from talkies.study.results import StudyResults
 from talkies.study.scale import Scale, read_scale, scale_names
 from talkies.study.study import run_study
-from talkies.study.told import SUMMARY_COLUMNS, summary_rows
+from talkies.study.summary import SUMMARY_COLUMNS, summary_rows
 
 __all__ = [
     "DEMO_COLUMNS",

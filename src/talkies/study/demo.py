@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from talkies.embedding import embed, load_encoder
-from talkies.evaluation import Result, evaluate
+from talkies.evaluation import evaluate
+from talkies.evaluation.results import Result
 from talkies.ingest import Failed, Ingested, ingest
 from talkies.ingest import Progress as IngestProgress
 from talkies.library import read_json, write_json
-from talkies.models import RunFolder
+from talkies.retrieval.index import embed
+from talkies.runs import RunFolder, load_encoder
 from talkies.study.demo_page import write_page
 from talkies.study.demo_search import FoundMoments, find_by, share_of_same_concept
 from talkies.synth import SynthConfig, render_films

@@ -15,9 +15,10 @@ from jinja2 import Environment
 from matplotlib.figure import Figure
 from PIL import Image
 
-from talkies.core import Span, as_film_id, write_atomically
+from talkies.core import Span, as_film_id
 from talkies.library import Library
 from talkies.media import SoundReader, VideoReader, rgb_of
+from talkies.runtime import write_atomically
 from talkies.study.demo_search import FoundMoments
 from talkies.transforms import AudioTransformConfig, LogMel
 

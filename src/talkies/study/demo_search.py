@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from talkies.core import Span
-from talkies.embedding import Hit, Modality, Moment, SearchQuery, SearchResult, search
-from talkies.evaluation.concepts import Truth, TruthShot, concept_of, read_truth
+from talkies.core import Modality, Span
+from talkies.evaluation.film_tasks.concepts import Truth, TruthShot, concept_of, read_truth
 from talkies.library import Library
+from talkies.retrieval.search import Hit, Moment, SearchQuery, SearchResult, search
 
 _BEST = 5
 _LEAST_SHOT_SECONDS = 2.0

@@ -6,11 +6,13 @@ from functools import lru_cache
 from pathlib import Path
 
 from talkies.clips import ClipSource, film_windows, sequential_batches
-from talkies.core import ClipBatch, ClipRequest, ClipShape, WorkError, hash_of_file
-from talkies.embedding import ClipEncoder, encode_all
-from talkies.evaluation.films import EncodedFilm
+from talkies.core import ClipBatch, ClipRequest, ClipShape, WorkError
+from talkies.evaluation.film_tasks.encode_films import EncodedFilm
 from talkies.ingest import ingest
 from talkies.library import Library
+from talkies.retrieval.index import encode_all
+from talkies.runs import ClipEncoder
+from talkies.runtime import hash_of_file
 from talkies.study.arms import Nature
 from talkies.study.scale import Scale
 from talkies.synth import Recordings, render_films

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from talkies.embedding.metric import Metric
+from talkies.analysis.metric import Metric
 from talkies.study.arms import PLAIN
 from talkies.study.results import UNTRAINED, Comparison, StudyResults, Summary, plain_pair
 

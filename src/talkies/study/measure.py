@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from talkies.embedding import ClipEncoder
-from talkies.embedding.film_probe import film_accuracies
-from talkies.evaluation.concepts import Truth, probe_concepts
-from talkies.evaluation.films import EncodedFilm
-from talkies.evaluation.retrieval import retrieval_metrics
+from talkies.analysis.descriptors.film_probe import film_accuracies
+from talkies.evaluation.film_tasks.concepts import Truth, probe_concepts
+from talkies.evaluation.film_tasks.encode_films import EncodedFilm
+from talkies.evaluation.film_tasks.retrieval import retrieval_metrics
+from talkies.runs import ClipEncoder
 
 MEASURES = {
     "concept_video": "concept told from pictures",

@@ -7,13 +7,13 @@ from typing import Any
 
 from markupsafe import Markup
 
-from talkies.core import write_atomically
-from talkies.core.pages import rendered
+from talkies.reporting.pages import rendered
+from talkies.runtime import write_atomically
 from talkies.study.figures import write_figures
 from talkies.study.findings import Line, Sentence, findings_of
 from talkies.study.measure import MEASURES
 from talkies.study.results import UNTRAINED, StudyResults
-from talkies.study.told import Numbers
+from talkies.study.summary import Numbers
 
 _CAPTIONS = {
     "pair": "Dots: seeds; marks and whiskers: mean and 95 % interval over seeds.",

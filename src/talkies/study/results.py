@@ -12,12 +12,12 @@ from typing import Annotated, Any
 from pydantic import Field
 from scipy.stats import ttest_1samp
 
+from talkies.analysis.metric import Metric
 from talkies.config import Config
-from talkies.core import write_atomically
-from talkies.embedding.metric import Metric
+from talkies.runtime import write_atomically
 from talkies.study.arms import PLAIN, Arm
-from talkies.study.cells import CellResult, Judged
 from talkies.study.scale import Scale
+from talkies.study.trials import CellResult, Judged
 
 SCHEMA_VERSION = 1
 UNTRAINED = "untrained"

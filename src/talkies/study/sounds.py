@@ -4,10 +4,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from talkies.core import UsageError
-from talkies.evaluation import Protocol, Statistics
 from talkies.evaluation.datasets import READERS, DataSet, Split
-from talkies.evaluation.features import features_of_run, untrained_of_run
-from talkies.evaluation.transfer import check_complete, transfer
+from talkies.evaluation.transfer import Protocol, Statistics
+from talkies.evaluation.transfer.features import features_of_run, untrained_of_run
+from talkies.evaluation.transfer.transfer import check_complete, transfer
 from talkies.synth import CONCEPTS
 
 _ESC_LISTS = ("meta/esc10.csv", "meta/esc50.csv")

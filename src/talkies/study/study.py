@@ -11,17 +11,18 @@ from pathlib import Path
 
 from talkies.clips import cores
 from talkies.config import Config
-from talkies.core import UsageError, cause_of, in_processes
-from talkies.evaluation.concepts import read_truth
+from talkies.core import UsageError, cause_of
+from talkies.evaluation.film_tasks.concepts import read_truth
 from talkies.library import Library, read_json, write_json
+from talkies.runtime import in_processes
 from talkies.study.arms import Arm, arms_of, natures_of
-from talkies.study.cells import Cell, CellResult, known, run_cell
 from talkies.study.films import FilmsOfNature, make_films
 from talkies.study.measure import chances
 from talkies.study.page import write_report
 from talkies.study.results import StudyResults, changed, compared, summarised, write_results
 from talkies.study.scale import Scale
 from talkies.study.sounds import Sounds
+from talkies.study.trials import Cell, CellResult, known, run_cell
 from talkies.training import resolve
 from talkies.training.devices import check_devices
 

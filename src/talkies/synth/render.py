@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from talkies.core import UsageError, cause_of, in_processes, write_atomically
+from talkies.core import UsageError, cause_of
 from talkies.media import FilmWriter, VideoCoding
+from talkies.runtime import in_processes, write_atomically
 from talkies.synth.concepts import CONCEPTS
 from talkies.synth.picture import Painter
 from talkies.synth.script import FilmScript, Recordings, Shot, SynthConfig, write_script

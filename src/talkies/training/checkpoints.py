@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from talkies.core import RunError
-from talkies.models import Checkpoint, CheckpointState, RunFolder, stamp_of_weights
-from talkies.training.average import MovingAverage
+from talkies.models import stamp_of_weights
+from talkies.runs import Checkpoint, CheckpointState, RunFolder
 from talkies.training.config import TrainingConfig
+from talkies.training.ema import MovingAverage
 from talkies.training.system import System
 from talkies.training.tensors import copy_into, spread_like, whole
 

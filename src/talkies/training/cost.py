@@ -10,10 +10,10 @@ import psutil
 import torch
 
 from talkies.clips import cores, open_for_training, speed_of_workers
-from talkies.core import is_remote
+from talkies.runtime import is_remote
 from talkies.training.config import RunConfig
 from talkies.training.devices import check_devices, device_of, processes_of
-from talkies.training.probe import Line, StepProbe, Trial
+from talkies.training.profile_step import Line, StepProbe, Trial
 
 _LOADING_SHARE = 0.25  # of the time of all trials
 _LOG_BYTES = 2_500  # a line of `metrics.jsonl` and its numbers in TensorBoard

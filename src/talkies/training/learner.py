@@ -9,9 +9,9 @@ from torch import nn
 
 from talkies.models import TwoTower, build_model, fast_on_cpu, keep_freed_memory
 from talkies.objectives import ContrastiveObjective
-from talkies.training.average import MovingAverage
 from talkies.training.config import RunConfig
 from talkies.training.devices import device_of
+from talkies.training.ema import MovingAverage
 from talkies.training.optimiser import build_optimiser
 from talkies.training.step import METHODS, Stepper
 from talkies.training.system import System

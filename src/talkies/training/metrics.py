@@ -6,8 +6,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from talkies.core import write_atomically
-from talkies.models import RunFolder
+from talkies.runs import RunFolder
+from talkies.runtime import write_atomically
 from talkies.training.trackers import TRACKERS, Begun
 
 

@@ -11,8 +11,10 @@ from lightning_fabric import Fabric
 
 from talkies.clips import TrainingClips, loader, open_for_training
 from talkies.config import check, read_yaml, to_yaml
-from talkies.core import ClipRequest, RunError, is_remote, write_atomically
-from talkies.models import Init, LoadedWeights, RunFolder, RunRecord, load_encoder_weights, stamp_of
+from talkies.core import ClipRequest, RunError
+from talkies.models import stamp_of
+from talkies.runs import Init, LoadedWeights, RunFolder, RunRecord, load_encoder_weights
+from talkies.runtime import is_remote, write_atomically
 from talkies.training.checkpoints import Checkpoints
 from talkies.training.config import RunConfig
 from talkies.training.devices import check_devices, make_fabric

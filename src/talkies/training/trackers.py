@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from typing import Any, Protocol
 
 from talkies.core import ConfigError, WorkError
-from talkies.models import RunFolder
+from talkies.runs import RunFolder
 
 _EXTRAS = ("wandb", "mlflow")
 

@@ -11,13 +11,13 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from talkies.library import Library
-from talkies.web.faults import answer_faults
+from talkies.web.errors import answer_faults
 from talkies.web.films import film_routes
 from talkies.web.guard import Guard
 from talkies.web.media import media_routes
 from talkies.web.search import search_routes
+from talkies.web.served_library import Shelf
 from talkies.web.sets import Sets
-from talkies.web.shelf import Shelf
 from talkies.web.uploads import Uploads
 
 UPLOAD_LIMIT_BYTES = 64_000_000

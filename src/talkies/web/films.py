@@ -9,9 +9,13 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from talkies.core import Span
-from talkies.embedding import EmbeddingSet, Searcher
 from talkies.library import SHOT, FilmEntry
-from talkies.web.answers import (
+from talkies.retrieval.index import EmbeddingSet
+from talkies.retrieval.search import Searcher
+from talkies.web.cache import Kept
+from talkies.web.errors import FAULTS
+from talkies.web.pictures import Pictures
+from talkies.web.schemas import (
     FilmAnswer,
     FilmDetailAnswer,
     LibraryAnswer,
@@ -21,11 +25,8 @@ from talkies.web.answers import (
     RecurrenceAnswer,
     RecurringAnswer,
 )
-from talkies.web.cache import Kept
-from talkies.web.faults import FAULTS
-from talkies.web.pictures import Pictures
+from talkies.web.served_library import FilmIdInPath, Shelf
 from talkies.web.sets import Sets
-from talkies.web.shelf import FilmIdInPath, Shelf
 from talkies.web.waveform import peaks_of
 
 Model = Annotated[str | None, Query(max_length=64, description="The stamp of a model; without: the newest")]

@@ -13,8 +13,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from talkies.core import cause_of
-from talkies.web.faults import FAULTS, answer
-from talkies.web.shelf import FilmIdInPath, Shelf
+from talkies.web.errors import FAULTS, answer
+from talkies.web.served_library import FilmIdInPath, Shelf
 
 _PIECE_BYTES = 1 << 18
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")

@@ -12,8 +12,8 @@ from PIL import Image
 from talkies.library import FilmEntry
 from talkies.media import VideoReader, rgb_of
 from talkies.web.cache import Kept
-from talkies.web.faults import RefusedError
-from talkies.web.shelf import Shelf
+from talkies.web.errors import RefusedError
+from talkies.web.served_library import Shelf
 
 STRIP_HEIGHT = 72
 _OPEN_FILMS = 16

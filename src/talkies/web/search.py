@@ -6,8 +6,11 @@ from typing import Annotated, Any, Literal, Self
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from talkies.embedding import Example, Moment, SearchQuery, SearchResult
-from talkies.web.answers import (
+from talkies.retrieval.search import Example, Moment, SearchQuery, SearchResult
+from talkies.web.errors import FAULTS, RefusedError
+from talkies.web.films import Model
+from talkies.web.multipart import FIELD, received
+from talkies.web.schemas import (
     HeatAnswer,
     HitAnswer,
     MapAnswer,
@@ -18,11 +21,8 @@ from talkies.web.answers import (
     Side,
     UploadAnswer,
 )
-from talkies.web.faults import FAULTS, RefusedError
-from talkies.web.films import Model
-from talkies.web.received import FIELD, received
+from talkies.web.served_library import Shelf
 from talkies.web.sets import Sets
-from talkies.web.shelf import Shelf
 from talkies.web.uploads import Uploads
 
 Seconds = Annotated[float, Field(ge=0, le=1e7, allow_inf_nan=False)]

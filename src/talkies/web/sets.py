@@ -1,8 +1,9 @@
 """The models that a library was embedded with, and the search of each."""
 
-from talkies.core import LibraryError
-from talkies.embedding import EmbeddingSet, MapPoint, Modality, Searcher, VectorIndex, map_of
+from talkies.core import LibraryError, Modality
 from talkies.library import Library
+from talkies.retrieval.index import EmbeddingSet, MapPoint, VectorIndex, map_of
+from talkies.retrieval.search import Searcher
 from talkies.web.cache import Kept
 
 _OPEN_SETS, _KEPT_MAPS = 4, 8

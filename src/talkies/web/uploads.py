@@ -12,11 +12,11 @@ from pathlib import Path
 import anyio
 
 from talkies.core import LibraryError, MediaError, WorkError
-from talkies.embedding import Example, Searcher, load_example, save_example
-from talkies.embedding.example import LIMITS
+from talkies.retrieval.search import Example, Searcher, load_example, save_example
+from talkies.retrieval.search.example import LIMITS
 from talkies.web.cache import Kept
-from talkies.web.faults import RefusedError
-from talkies.web.received import Received
+from talkies.web.errors import RefusedError
+from talkies.web.multipart import Received
 from talkies.web.sets import Sets
 
 _MOST_KEPT = 1000

@@ -11,11 +11,11 @@ from test_dataset_readers import BUILD
 
 from talkies.core import UsageError
 from talkies.evaluation.datasets import READERS, DataSet, Published, check_published
-from talkies.evaluation.features import Statistics
-from talkies.evaluation.look import Look
-from talkies.evaluation.protocol import Protocol
-from talkies.evaluation.results import Result
-from talkies.evaluation.transfer import transfer
+from talkies.evaluation.results.result import Result
+from talkies.evaluation.transfer.clip_spec import Look
+from talkies.evaluation.transfer.features import Statistics
+from talkies.evaluation.transfer.protocol import Protocol
+from talkies.evaluation.transfer.transfer import transfer
 from talkies.transforms import AudioTransformConfig
 
 UNLISTED = {"dcase2014", "video-folder", "audio-folder"}  # what is in their folders is what there is

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from talkies.clips import ClipSource, clips_of_file, collate, film_windows, sequential_batches
-from talkies.core import Clip, ClipBatch, ClipRequest, FilmId, MediaError, Span, UsageError, hash_of_file
-from talkies.embedding import ClipEncoder
+from talkies.core import Clip, ClipBatch, ClipRequest, FilmId, MediaError, Span, UsageError
 from talkies.library import FilmEntry, Library
 from talkies.media import MediaInfo, looks_like_film, probe
+from talkies.runs import ClipEncoder
+from talkies.runtime import hash_of_file
 
 OnFilm = Callable[[str, int], None]
 """What is called after each film, with its name and the number of films."""

@@ -16,8 +16,9 @@ from typing import TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from talkies.core import UsageError, cause_of, hash_of_file
+from talkies.core import UsageError, cause_of
 from talkies.evaluation.film_tasks.shots import TimedShot
+from talkies.runtime import hash_of_file
 
 TASKS = ("frame", "motion")
 SPLITS = ("train", "validation", "test")

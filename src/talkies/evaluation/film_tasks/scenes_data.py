@@ -21,8 +21,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from talkies.core import UsageError, cause_of, hash_of_file
+from talkies.core import UsageError, cause_of
 from talkies.evaluation.film_tasks.shots import TimedShot
+from talkies.runtime import hash_of_file
 
 SPLITS = {"train": "train", "validation": "val", "test": "test"}
 """Our names of the splits, and the lists' own."""

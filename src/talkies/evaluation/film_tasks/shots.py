@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from talkies.core import MediaError, Span, UsageError
-from talkies.embedding import ClipEncoder
 from talkies.evaluation.film_tasks.films import Film, FilmFacts
+from talkies.runs import ClipEncoder
 
 CLIPS_PER_SHOT = 3
 CLIPS_OF_A_SHOT = (

@@ -1,0 +1,1 @@
+"""Descriptors of clips: hand-crafted features, shortcut cues, and the film probe."""

@@ -1,0 +1,123 @@
+"""One pass over a library's films: each clip is read once, and encoded by every model that is audited.
+
+Shapes: `B` clips of a batch, `N` clips of a film, `E` features.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from talkies.analysis.descriptors.shortcut_cues import MARKS, MarkReader
+from talkies.clips import ClipSource, film_windows, sequential_batches
+from talkies.core import ClipBatch, ClipRequest, Embeddings, UsageError
+from talkies.library import FilmEntry, Library
+from talkies.runs import ClipEncoder, Encoded
+
+LEAST_CLIPS = 8
+"""A film of fewer clips cannot be cut into blocks with gaps between them."""
+MOST_CLIPS = 120
+"""Of a longer film so many clips are taken, spread evenly from its beginning to its end."""
+MOST_FILMS = 128
+"""Of more films so many are drawn."""
+_BATCH_CLIPS = 32
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedFilm:
+    """A film's clips: at which frame each begins, what each model makes of them, and their marks `[N, E]` by name."""
+
+    film_id: str
+    name: str
+    start_N: npt.NDArray[np.int64]
+    encoded: Mapping[str, Encoded]
+    marks: Mapping[str, Floats]
+
+    def __len__(self) -> int:
+        return len(self.start_N)
+
+
+def films_for_audit(
+    library: Library,
+    encoders: Mapping[str, ClipEncoder],
+    seed: int,
+    on_film: Callable[[str, int], None] | None = None,
+) -> tuple[list[AuditedFilm], list[str]]:
+    """Return the films that are audited, encoded, and the names of those that are too short.
+
+    `on_film` is called after each with its name and their number.
+
+    Raises:
+        UsageError: if the library has another profile than the models, or fewer than two films are long enough.
+        MediaError: if a film cannot be read.
+    """
+    encoder = next(iter(encoders.values()))
+    if library.profile != encoder.profile:
+        raise UsageError(
+            f"{library.location} has another profile ({library.profile}) than the model learnt on "
+            f"({encoder.profile}); name a library of that profile"
+        )
+    asked = {film: _requests(film, encoder) for film in _drawn(library.usable_films(), seed)}
+    chosen = [film for film, requests in asked.items() if len(requests) >= LEAST_CLIPS]
+    if len(chosen) < 2:
+        seconds = LEAST_CLIPS * encoder.shape.window_frames / encoder.profile.fps
+        raise UsageError(
+            f"the audit needs two films of at least {LEAST_CLIPS} clips ({seconds:g} s) each, and {library.location} "
+            f"has {len(chosen)} of {len(asked)} so long; ingest more, or longer ones"
+        )
+    source, marks = ClipSource(library, encoder.shape), MarkReader(library.profile.audio_rate_hz)
+    films, requests = [], [request for film in chosen for request in asked[film]]
+    numbers = {film.id: 0 for film in chosen}
+    batches = sequential_batches(source, requests, numbers, _BATCH_CLIPS, workers=None)
+    of_films = groupby(batches, key=lambda batch: batch.requests[0].film_id)
+    for film in chosen:
+        films.append(_encoded(film, next(of_films)[1], encoders, marks))
+        if on_film:
+            on_film(film.name, len(chosen))
+    source.close()
+    return films, sorted(film.name for film in asked if film not in chosen)
+
+
+def _drawn(films: Sequence[FilmEntry], seed: int) -> list[FilmEntry]:
+    ordered = sorted(films, key=lambda film: film.film_id)
+    if len(ordered) <= MOST_FILMS:
+        return ordered
+    places = np.random.default_rng([seed, 1]).choice(len(ordered), MOST_FILMS, replace=False)
+    return [ordered[place] for place in sorted(places)]
+
+
+def _requests(film: FilmEntry, encoder: ClipEncoder) -> list[ClipRequest]:
+    window = encoder.shape.window_frames
+    stride = max(window, -(-(film.frames - window) // (MOST_CLIPS - 1)))
+    return film_windows(film.id, film.frames, encoder.shape, stride)
+
+
+def _encoded(
+    film: FilmEntry,
+    batches: Iterable[ClipBatch],
+    encoders: Mapping[str, ClipEncoder],
+    marks: MarkReader,
+) -> AuditedFilm:
+    parts: dict[str, list[Encoded]] = {name: [] for name in encoders}
+    read, starts = [], list[int]()
+    for batch in batches:
+        starts.extend(request.window.start_frame for request in batch.requests)
+        read.append(marks.read(batch))
+        for name, encoder in encoders.items():
+            parts[name].append(encoder.encode(batch))
+    start_N = np.array(starts, np.int64)
+    joined = {name: np.concatenate([part[name] for part in read]) for name in MARKS}
+    return AuditedFilm(film.film_id, film.name, start_N, {name: _joined(each) for name, each in parts.items()}, joined)
+
+
+def _joined(parts: Sequence[Encoded]) -> Encoded:
+    names = ("video_BD", "audio_BD", "film_B", "start_B")
+    embeddings = Embeddings(*(torch.cat([getattr(part.embeddings, name) for part in parts]) for name in names))
+    return Encoded(
+        embeddings, torch.cat([part.video_BE for part in parts]), torch.cat([part.audio_BE for part in parts])
+    )

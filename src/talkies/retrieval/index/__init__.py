@@ -1,0 +1,18 @@
+"""Embeddings on disk: the vector index of a library, and the verb that fills it."""
+
+from talkies.retrieval.index.embed import EmbedReport, EmbedRunner, embed, encode_all
+from talkies.retrieval.index.library_map import MapPoint, map_of
+from talkies.retrieval.index.rows import IndexRows
+from talkies.retrieval.index.vector_index import EmbeddingSet, VectorIndex
+
+__all__ = [
+    "EmbedReport",
+    "EmbedRunner",
+    "EmbeddingSet",
+    "IndexRows",
+    "MapPoint",
+    "VectorIndex",
+    "embed",
+    "encode_all",
+    "map_of",
+]

@@ -1,0 +1,94 @@
+"""A row of clips found where it runs through a film, held against a plain loop."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from talkies.retrieval.index import IndexRows
+from talkies.retrieval.search.clip_sequence import MOST_WINDOWS, Passage, passage_scores, window_starts
+
+BOTH = (("video", "video"), ("audio", "audio"))
+
+
+def unit(random: np.random.Generator, *shape: int) -> np.ndarray:
+    rows = random.normal(size=shape)
+    return (rows / np.linalg.norm(rows, axis=-1, keepdims=True)).astype(np.float32)
+
+
+def films(random: np.random.Generator, lengths: list[int], stride: float) -> IndexRows:
+    """Rows of films at a stride, and one clip of a shot in each."""
+    parts = []
+    for number, length in enumerate(lengths):
+        start = np.array([*(stride * np.arange(length)), 0.3])
+        of_shot = np.array([False] * length + [True])
+        name = np.array([f"{number:016x}"] * (length + 1), np.object_)
+        vectors = unit(random, 2, length + 1, 8)
+        parts.append(IndexRows(name, start, start + 1, np.zeros(length + 1, np.int32), of_shot, *vectors))
+    return IndexRows.concatenated(parts)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 999),
+    lengths=st.lists(st.integers(1, 12), min_size=1, max_size=3),
+    windows=st.integers(2, 9),
+    parts=st.sampled_from([1, 2, 4]),
+    stride=st.sampled_from([0.5, 1.0, 0.4, 0.2, 5 / 24, 1.2]),  # some of which no binary fraction is
+)
+def test_scores_are_those_of_a_plain_loop(
+    seed: int, lengths: list[int], windows: int, parts: int, stride: float
+) -> None:
+    random = np.random.default_rng(seed)
+    rows = films(random, lengths, stride)
+    passage = Passage(stride, np.arange(windows) * stride / parts, *unit(random, 2, windows, 8))
+    found = passage_scores(rows, passage, BOTH)
+    place = {
+        (film, round(start / stride)): number
+        for number, (film, start, of_shot) in enumerate(zip(rows.film_B, rows.start_B, rows.of_shot_B, strict=True))
+        if not of_shot
+    }
+    for number in range(len(rows)):
+        best = -np.inf
+        for phase in range(min(parts, windows)):
+            own = list(range(phase, windows, parts))
+            at = round(rows.start_B[number] / stride)
+            there = [place.get((rows.film_B[number], at + step)) for step in range(len(own))]
+            if None not in there and not rows.of_shot_B[number]:
+                pairs = [
+                    (passage.video_WD[w] @ rows.video_BD[n] + passage.audio_WD[w] @ rows.audio_BD[n]) / 2
+                    for w, n in zip(own, there, strict=True)
+                ]
+                best = max(best, float(np.mean(pairs)))
+        assert found[number] == pytest.approx(best, abs=1e-5)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 999), at=st.integers(0, 30), windows=st.integers(2, 8))
+def test_a_passage_of_a_film_is_found_where_it_was_taken(seed: int, at: int, windows: int) -> None:
+    random = np.random.default_rng(seed)
+    rows = films(random, [40, 40], 1.0)
+    taken = slice(41 + at, 41 + at + windows)  # the second film
+    passage = Passage(1.0, np.arange(windows, dtype=np.float64), rows.video_BD[taken], rows.audio_BD[taken])
+    found = passage_scores(rows, passage, BOTH)
+    assert found.argmax() == 41 + at
+    assert found.max() == pytest.approx(1, abs=1e-5)
+
+
+def test_no_passage_runs_over_the_end_of_a_film_or_begins_at_the_clip_of_a_shot() -> None:
+    random = np.random.default_rng(0)
+    rows = films(random, [5, 5], 1.0)
+    passage = Passage(1.0, np.arange(3.0), *unit(random, 2, 3, 8))
+    found = passage_scores(rows, passage, BOTH)
+    assert np.isfinite(found).tolist() == ([True] * 3 + [False] * 3) * 2
+
+
+@settings(max_examples=200, deadline=None)
+@given(frames=st.integers(1, 10_000), window=st.integers(1, 64), stride=st.integers(1, 64))
+def test_windows_lie_inside_the_file_are_few_and_in_step_with_the_stride(frames: int, window: int, stride: int) -> None:
+    starts = window_starts(frames, window, stride)
+    assert 1 <= len(starts) <= MOST_WINDOWS
+    assert starts[0] == 0
+    assert starts[-1] <= max(0, frames - window)
+    apart = np.diff(starts)
+    assert all(step % stride == 0 or stride % step == 0 for step in apart.tolist())

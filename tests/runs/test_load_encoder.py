@@ -1,0 +1,99 @@
+"""A run's encoders: which checkpoint they are of, and when there are none."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from talkies.clips import ClipSource, collate, film_windows
+from talkies.core import RunError
+from talkies.library import Library
+from talkies.runs import RunFolder, load_encoder
+
+
+@pytest.fixture
+def copy_of_run(run: Path, tmp_path: Path) -> Path:
+    """A copy of the run, to be spoilt."""
+    return Path(shutil.copytree(run, tmp_path / "run"))
+
+
+def test_the_newest_checkpoint_is_taken_unless_a_step_is_named(run: Path) -> None:
+    newest, untrained = load_encoder(run), load_encoder(run, 0)
+    assert (newest.step, untrained.step) == (2, 0)
+    assert newest.stamp == RunFolder(run).checkpoint(2).state().stamp
+    assert untrained.stamp == RunFolder(run).checkpoint(0).state().stamp
+    assert newest.stamp != untrained.stamp
+
+
+def test_an_encoder_knows_its_clip_its_profile_and_its_size(run: Path, library: Library) -> None:
+    encoder = load_encoder(run)
+    assert (encoder.shape.frames, encoder.shape.stride, encoder.shape.window_frames) == (8, 2, 16)
+    assert encoder.profile == library.profile
+    assert encoder.dim == 128
+
+
+def test_embeddings_are_unit_rows_and_a_clip_is_the_same_alone_as_in_company(run: Path, library: Library) -> None:
+    encoder, film = load_encoder(run), library.films()[0]
+    requests = film_windows(film.id, film.frames, encoder.shape, 16)[:3]
+    clips = ClipSource(library, encoder.shape).read_all(requests)
+    together = encoder.encode(collate(clips, {film.id: 0}))
+    for name in ("video_BD", "audio_BD"):
+        rows_BD = getattr(together.embeddings, name)
+        assert rows_BD.shape == (3, 128)
+        torch.testing.assert_close(rows_BD.norm(dim=1), torch.ones(3))
+        alone = torch.cat([getattr(encoder.encode(collate([clip], {film.id: 0})).embeddings, name) for clip in clips])
+        torch.testing.assert_close(alone, rows_BD, rtol=0, atol=1e-5)
+    assert together.video_BE.shape[0] == together.audio_BE.shape[0] == 3
+
+
+def test_a_run_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"none does not exist; make a run with: talkies pretrain --run"):
+        load_encoder(tmp_path / "none")
+
+
+def test_a_folder_that_is_no_run_is_told(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"is not a run \(it has no config\.yaml\); make a run with"):
+        load_encoder(tmp_path)
+
+
+def test_a_run_without_a_checkpoint_is_told_how_to_get_one(copy_of_run: Path) -> None:
+    shutil.rmtree(copy_of_run / "checkpoints")
+    with pytest.raises(RunError, match=r"run has no checkpoint; train it: talkies pretrain --run .*run --resume"):
+        load_encoder(copy_of_run)
+
+
+def test_a_step_without_a_checkpoint_is_answered_with_those_there_are(run: Path) -> None:
+    with pytest.raises(RunError, match=r"run has no checkpoint of step 7; there are: 0, 2"):
+        load_encoder(run, 7)
+
+
+def test_weights_that_are_cut_off_are_told_with_the_remedy(copy_of_run: Path) -> None:
+    path = copy_of_run / "checkpoints" / "step-00000002" / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:1000])
+    sentence = r"model\.safetensors is missing or damaged; remove .*step-00000002 to use the one before"
+    with pytest.raises(RunError, match=sentence):
+        load_encoder(copy_of_run)
+    shutil.rmtree(path.parent)
+    assert load_encoder(copy_of_run).step == 0
+
+
+def test_weights_of_another_model_than_the_config_says_are_refused(copy_of_run: Path) -> None:
+    path = copy_of_run / "config.yaml"
+    path.write_text(path.read_text().replace("embedding_dim: 128", "embedding_dim: 64"))
+    with pytest.raises(RunError, match=r"the weights in .*step-00000002 are not of the model in .*config\.yaml"):
+        load_encoder(copy_of_run)
+
+
+def test_a_checkpoint_of_a_newer_version_is_refused(copy_of_run: Path) -> None:
+    path = copy_of_run / "checkpoints" / "step-00000002" / "state.json"
+    path.write_text(path.read_text().replace('"schema_version": 2', '"schema_version": 99'))
+    with pytest.raises(RunError, match=r"is of schema version 99, this talkies reads up to 2; install a newer talkies"):
+        load_encoder(copy_of_run)
+
+
+def test_a_run_of_a_newer_version_is_refused(copy_of_run: Path) -> None:
+    path = copy_of_run / "run.json"
+    path.write_text(path.read_text().replace('"schema_version": 2', '"schema_version": 99'))
+    with pytest.raises(RunError, match=r"run\.json is of schema version 99, this talkies reads up to 2"):
+        load_encoder(copy_of_run)
