@@ -18,7 +18,7 @@ import numpy as np
 
 from machine import write_results
 from talkies.core import Grid, Span
-from talkies.media import Conformer, Sound, SoundReader, probe, write_wav
+from talkies.media import FilmResampler, Sound, SoundReader, probe, write_wav
 
 RATE, FPS, SPAN = 16_000, 16, 32
 HEADER_BYTES = 44
@@ -30,7 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--film", type=Path, required=True)
     film = parser.parse_args().film
-    parts = Conformer(film, probe(film), Grid(FPS, RATE), 128, threads=2)
+    parts = FilmResampler(film, probe(film), Grid(FPS, RATE), 128, threads=2)
     samples = np.concatenate([part.samples_S for part in parts if isinstance(part, Sound)])
     with tempfile.TemporaryDirectory() as folder:
         wav, flac = Path(folder) / "audio.wav", Path(folder) / "audio.flac"

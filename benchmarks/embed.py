@@ -24,7 +24,7 @@ from talkies.core import ClipBatch
 from talkies.ingest import ingest
 from talkies.library import Library
 from talkies.retrieval.index import embed
-from talkies.retrieval.index.clip_positions import lay
+from talkies.retrieval.index.clip_positions import clip_positions
 from talkies.runs import load_encoder
 from talkies.synth import SynthConfig, render_films
 from talkies.training import pretrain, resolve
@@ -73,7 +73,11 @@ def batches_of(library: Library, run: Path) -> list[ClipBatch]:
     """Return the batches that an embedding encodes, read in order in this process."""
     shape, fps = load_encoder(run).shape, library.profile.fps
     films = library.usable_films()
-    requests = [r for film in films for r in lay(film.id, film.frames, library.shots_of(film.id), shape, fps).requests]
+    requests = [
+        r
+        for film in films
+        for r in clip_positions(film.id, film.frames, library.shots_of(film.id), shape, fps).requests
+    ]
     source = ClipSource(library, shape)
     batches = list(sequential_batches(source, requests, {film.id: 0 for film in films}))
     source.close()

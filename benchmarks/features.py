@@ -25,7 +25,7 @@ from machine import write_results
 from talkies.clips import ClipSource, film_windows, sequential_batches
 from talkies.evaluation.datasets import READERS, DataSet
 from talkies.evaluation.transfer import Protocol
-from talkies.evaluation.transfer.clip_spec import Look
+from talkies.evaluation.transfer.clip_spec import ClipSpec
 from talkies.evaluation.transfer.extract import extract, towers_of
 from talkies.evaluation.transfer.features import TowerFeatures
 from talkies.evaluation.transfer.reading import View, read_clip, windows_of
@@ -136,7 +136,7 @@ def tiny() -> TowerFeatures:
     config = resolve("tiny", [])
     model = build_model(ModelConfig.model_validate(config.model.model_dump()))
     clip = config.clip
-    look = Look(clip.frames, clip.fps, 128, config.transforms.video.size, clip.audio_seconds, 16_000)
+    look = ClipSpec(clip.frames, clip.fps, 128, config.transforms.video.size, clip.audio_seconds, 16_000)
     return TowerFeatures("tiny", look, config.transforms, model.video, model.audio)
 
 

@@ -152,17 +152,17 @@ def ours_of(library: Library) -> Take:
 def peer_of(kind: type, path: Path, size: tuple[int, int]) -> Take:
     """Return what reads windows with a peer into one batch, whose memory is used again for the next."""
     peer = kind(path, size)
-    room: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+    space: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
     def take(windows: Sequence[ClipRequest]) -> tuple[torch.Tensor, torch.Tensor]:
         for place, window in enumerate(windows):
             times = [Fraction(number, FPS) for number in SHAPE.picture_of(window.window)]
             clip = peer.clip(Fraction(window.window.start_frame, FPS), times, SECONDS)
-            if len(windows) not in room:
-                room[len(windows)] = tuple(np.zeros((len(windows), *part.shape), part.dtype) for part in clip)
-            for part, made in zip(room[len(windows)], clip, strict=True):
+            if len(windows) not in space:
+                space[len(windows)] = tuple(np.zeros((len(windows), *part.shape), part.dtype) for part in clip)
+            for part, made in zip(space[len(windows)], clip, strict=True):
                 part[place] = made
-        return tuple(torch.from_numpy(part) for part in room[len(windows)])
+        return tuple(torch.from_numpy(part) for part in space[len(windows)])
 
     return take
 

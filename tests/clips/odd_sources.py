@@ -12,7 +12,7 @@ from talkies.core import ClipRequest
 class Odd:
     """Clips of one tiny picture and one sample, which `told` gives."""
 
-    def room(self, *clips: int) -> tuple[np.ndarray, np.ndarray]:
+    def empty_batch(self, *clips: int) -> tuple[np.ndarray, np.ndarray]:
         return np.zeros((*clips, 1, 3, 2), np.uint8), np.zeros((*clips, 1), np.int16)
 
     def read_into(self, requests: tuple[ClipRequest, ...], video: np.ndarray, audio: np.ndarray) -> None:

@@ -9,7 +9,7 @@ import pytest
 from talkies.clips import ClipConfig, ClipSource, clips_of_file, film_windows
 from talkies.core import Clip, ClipShape, FilmId, MediaError
 from talkies.library import Library, Profile
-from talkies.media import Conformer, Sound
+from talkies.media import FilmResampler, Sound
 
 SHAPE = ClipConfig(frames=16, fps=16, audio_seconds=2.0).on(16)
 LONG_PICTURE = ClipConfig(frames=16, fps=8, audio_seconds=0.5).on(16)
@@ -55,15 +55,15 @@ def test_a_file_shorter_than_a_clip_gives_none(films: Path) -> None:
 
 def test_clips_come_while_the_file_is_read_and_not_at_its_end(films: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read = 0
-    real = Conformer.__iter__
+    real = FilmResampler.__iter__
 
-    def counting(self: Conformer):
+    def counting(self: FilmResampler):
         nonlocal read
         for part in real(self):
             read += 1
             yield part
 
-    monkeypatch.setattr(Conformer, "__iter__", counting)
+    monkeypatch.setattr(FilmResampler, "__iter__", counting)
     clips = clips_of_file(films / "film-000.mp4", ANY_FILM, Profile(), SHAPE, 16)
     next(clips)
     first = read
@@ -85,9 +85,9 @@ def test_sound_that_comes_late_stays_at_its_pictures(
 ) -> None:
     """All sound comes after all pictures, as behind a gap; the clips are the same, also where strides skip frames."""
     film, shape = library.find("film-000"), LONG_PICTURE
-    real = Conformer.__iter__
+    real = FilmResampler.__iter__
 
-    def pictures_first(self: Conformer):
+    def pictures_first(self: FilmResampler):
         parts = list(real(self))
         yield from sorted(parts, key=lambda part: isinstance(part, Sound))
 
@@ -95,7 +95,7 @@ def test_sound_that_comes_late_stays_at_its_pictures(
         return list(clips_of_file(Path(film.source), film.id, library.profile, shape, stride))
 
     in_step = clips()
-    monkeypatch.setattr(Conformer, "__iter__", pictures_first)
+    monkeypatch.setattr(FilmResampler, "__iter__", pictures_first)
     late = clips()
     assert [clip.request for clip in late] == [clip.request for clip in in_step]
     assert all(np.array_equal(a.audio_S, b.audio_S) for a, b in zip(late, in_step, strict=True))

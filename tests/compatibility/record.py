@@ -39,8 +39,8 @@ def redraw(file: Path, seed: int) -> str:
     from talkies.models import stamp_of_weights  # of the old commit
 
     with safe_open(file, "pt") as opened:
-        shapes = {name: list(opened.get_tensor(name).shape) for name in opened.keys()}
-        kinds = {name: str(opened.get_tensor(name).dtype) for name in opened.keys()}
+        shapes = {name: list(opened.get_tensor(name).shape) for name in opened.keys()}  # noqa: SIM118
+        kinds = {name: str(opened.get_tensor(name).dtype) for name in opened.keys()}  # noqa: SIM118
     weights = drawn_weights(shapes, kinds, seed)
     save_file(weights, file, {"format": "pt"})
     (file.with_suffix(".shapes.json")).write_text(json.dumps({"seed": seed, "shapes": shapes, "kinds": kinds}))

@@ -6,7 +6,7 @@ import torch
 
 def drawn_weights(shapes: dict[str, list[int]], kinds: dict[str, str], seed: int) -> dict[str, torch.Tensor]:
     """Return a tensor for each name; variances are positive, counters zero."""
-    random = np.random.RandomState(seed)  # noqa: NPY002  # its stream never changes
+    random = np.random.RandomState(seed)  # its stream never changes
     weights = {}
     for name in sorted(shapes):
         shape = tuple(shapes[name])

@@ -12,7 +12,7 @@ from talkies.core import ClipBatch, ClipRequest, FilmId, Span
 from talkies.models import Encoder, TwoTower
 from talkies.objectives import ContrastiveObjective, ObjectiveConfig, WeightPoint
 from talkies.training.step import METHODS, Stepper
-from talkies.training.system import System
+from talkies.training.system import ContrastiveSystem
 from talkies.transforms import Augmentation, ClipTransform, TransformConfig
 
 FILMS = [0, 0, 1, 1, 0, 1, 2, 1]
@@ -86,12 +86,12 @@ class SmallAudio(Encoder):
         return x.mean((2, 3))
 
 
-def system_of(settings: dict[str, Any], *, still: bool = True) -> System:
+def system_of(settings: dict[str, Any], *, still: bool = True) -> ContrastiveSystem:
     """A fresh system, always of the same weights; if `still`, its heads' norms do not hang on the batch."""
     torch.manual_seed(11)
     model = TwoTower(SmallVideo(), SmallAudio(), 6, 16)
     transform = ClipTransform(TransformConfig(**TRANSFORMS), 1600)
-    system = System(transform, model, ContrastiveObjective(ObjectiveConfig(**settings), 1))
+    system = ContrastiveSystem(transform, model, ContrastiveObjective(ObjectiveConfig(**settings), 1))
     for norm in (part for part in system.modules() if still and isinstance(part, nn.BatchNorm1d)):
         norm.running_var.fill_(0.01)
         norm.eval()
@@ -118,7 +118,7 @@ def share_of(rank: int, size: int) -> ClipBatch:
     return batch_of(slice(rank * each, (rank + 1) * each))
 
 
-def stepper_of(fabric: Fabric, system: System, chunk_clips: int | None) -> Stepper:
+def stepper_of(fabric: Fabric, system: ContrastiveSystem, chunk_clips: int | None) -> Stepper:
     """What steps, set up as for training."""
     wrapped = fabric.setup_module(system)
     for method in METHODS:
@@ -126,7 +126,7 @@ def stepper_of(fabric: Fabric, system: System, chunk_clips: int | None) -> Stepp
     return Stepper(fabric, wrapped, system, chunk_clips)
 
 
-def augmentations_of(system: System, batch: ClipBatch, rank: int = 0, size: int = 1) -> list[Augmentation]:
+def augmentations_of(system: ContrastiveSystem, batch: ClipBatch, rank: int = 0, size: int = 1) -> list[Augmentation]:
     """How a rank of so many augments its clips."""
     fabric = SimpleNamespace(global_rank=rank, world_size=size)
     return Stepper(fabric, None, system, None).augmentations(batch, SEED, STEP)  # type: ignore[arg-type]
@@ -141,7 +141,7 @@ def plain_step(settings: dict[str, Any]) -> dict[str, Any]:
     return {"numbers": {"loss": loss, **report}, "gradients": gradients_of(system)}
 
 
-def gradients_of(system: System) -> dict[str, Tensor]:
+def gradients_of(system: ContrastiveSystem) -> dict[str, Tensor]:
     """The gradient of each parameter, whole."""
     found = {name: parameter.grad for name, parameter in system.named_parameters() if parameter.requires_grad}
     return {name: (g.full_tensor() if hasattr(g, "full_tensor") else g).clone() for name, g in found.items()}

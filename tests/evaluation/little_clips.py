@@ -13,27 +13,27 @@ import torch
 
 from talkies.evaluation.datasets import DataSet, Example, Split
 from talkies.evaluation.datasets.dataset import Modality
-from talkies.evaluation.transfer.clip_spec import Look
+from talkies.evaluation.transfer.clip_spec import ClipSpec
 from talkies.evaluation.transfer.features import Statistics, TowerFeatures
 from talkies.media import write_wav
 from talkies.models import AUDIO_ENCODERS, VIDEO_ENCODERS
 from talkies.transforms import AudioTransformConfig, TransformConfig, VideoTransformConfig
 
 RATE_HZ, FPS, SIDE = 8_000, 8, 32
-LOOK = Look(frames=4, fps=FPS, short_side=SIDE, size=SIDE, audio_seconds=0.5, audio_rate_hz=RATE_HZ)
+LOOK = ClipSpec(frames=4, fps=FPS, short_side=SIDE, size=SIDE, audio_seconds=0.5, audio_rate_hz=RATE_HZ)
 AUDIO = AudioTransformConfig(n_fft=256, hop=128, mels=16)
 Pictures = npt.NDArray[np.uint8]
 Samples = npt.NDArray[np.int16]
 
 
-def towers(seed: int = 0, look: Look = LOOK) -> TowerFeatures:
+def towers(seed: int = 0, look: ClipSpec = LOOK) -> TowerFeatures:
     """Two tiny encoders whose weights a seed has drawn."""
     torch.manual_seed(seed)
     transforms = TransformConfig(video=VideoTransformConfig(size=SIDE), audio=AUDIO)
     return TowerFeatures("tiny", look, transforms, VIDEO_ENCODERS["tiny"](), AUDIO_ENCODERS["tiny"]())
 
 
-def statistics(look: Look = LOOK) -> Statistics:
+def statistics(look: ClipSpec = LOOK) -> Statistics:
     return Statistics(look, AUDIO)
 
 

@@ -32,7 +32,7 @@ from little_clips import (
 
 from talkies.core import UsageError, WorkError
 from talkies.evaluation.datasets import DataSet
-from talkies.evaluation.transfer.clip_spec import Look, square_at
+from talkies.evaluation.transfer.clip_spec import ClipSpec, square_at
 from talkies.evaluation.transfer.extract import Extracted, extract, extract_all
 from talkies.evaluation.transfer.features import Features, TowerFeatures
 from talkies.evaluation.transfer.protocol import Protocol
@@ -65,9 +65,9 @@ def by_hand(data: DataSet, number: int, features: Features, clips: int) -> dict[
     assert media.video_NPW is not None
     assert media.audio_S is not None
     frames, samples = features.look.frames, features.look.samples
-    room = max(0, len(media.video_NPW) - frames)
+    space = max(0, len(media.video_NPW) - frames)
     rows: dict[str, list[torch.Tensor]] = {"video": [], "audio": []}
-    for start in np.round(np.linspace(0, room, clips)).astype(int):
+    for start in np.round(np.linspace(0, space, clips)).astype(int):
         pictures = [media.video_NPW[(start + t) % len(media.video_NPW)] for t in range(frames)]
         sound = [media.audio_S[(start * (RATE_HZ // FPS) + s) % len(media.audio_S)] for s in range(samples)]
         rows["video"].append(features.video(torch.from_numpy(np.stack(pictures))[None]))
@@ -159,7 +159,7 @@ def test_pictures_and_sound_of_a_window_are_of_the_same_moment(
     sound = noise_sound(0, 6 * RATE_HZ, level=100)
     sound[second * RATE_HZ :] *= 60
     write_film(tmp_path / "step.avi", pictures, sound)
-    look = Look(frames, FPS, 32, 32, audio_seconds, RATE_HZ)
+    look = ClipSpec(frames, FPS, 32, 32, audio_seconds, RATE_HZ)
     found = extract(data_of(tmp_path, "both", [("step.avi", 0)], 0), statistics(look), Protocol(clips=clips), None)
     bright_V = found.rows[0]["video"][:, 0]
     loud_V = found.rows[0]["audio"][:, : AUDIO.mels].mean(1)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from talkies.clips.source import middle_square
 from talkies.evaluation.transfer.clip_spec import (
-    Look,
+    ClipSpec,
     picture_windows,
     sound_windows,
     square_at,
@@ -19,17 +19,17 @@ from talkies.evaluation.transfer.clip_spec import (
 @given(st.integers(1, 500), st.integers(1, 100), st.integers(1, 20))
 def test_windows_are_even_and_within_the_clip(length: int, window: int, count: int) -> None:
     starts = starts_of(length, window, count)
-    room = max(0, length - window)
+    space = max(0, length - window)
     assert len(starts) == count
     assert starts.min() >= 0
-    assert starts.max() <= room
+    assert starts.max() <= space
     if count > 1:
         assert starts[0] == 0
-        assert starts[-1] == room
+        assert starts[-1] == space
         assert np.ptp(np.diff(starts)) <= 1
-        assert np.abs(starts + starts[::-1] - room).max() <= 1  # alike from either end
+        assert np.abs(starts + starts[::-1] - space).max() <= 1  # alike from either end
     else:
-        assert abs(2 * int(starts[0]) - room) <= 1
+        assert abs(2 * int(starts[0]) - space) <= 1
 
 
 def test_a_short_clip_begins_again() -> None:
@@ -59,6 +59,6 @@ def test_three_crops_are_both_ends_and_the_middle() -> None:
 
 def test_a_look_must_be_positive_and_on_a_grid() -> None:
     with pytest.raises(ValueError, match="must be positive"):
-        Look(0, 16, 128, 112, 2.0, 16_000)
+        ClipSpec(0, 16, 128, 112, 2.0, 16_000)
     with pytest.raises(ValueError, match="multiple of the frame rate"):
-        Look(16, 7, 128, 112, 2.0, 16_000)
+        ClipSpec(16, 7, 128, 112, 2.0, 16_000)

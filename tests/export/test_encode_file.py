@@ -12,7 +12,7 @@ import talkies
 from talkies.clips import ClipSource, collate, film_windows
 from talkies.core import MediaError, UsageError
 from talkies.library import Library
-from talkies.media import read_short, write_wav
+from talkies.media import decode_file, write_wav
 from talkies.runs import ClipEncoder, load_encoder
 
 
@@ -51,7 +51,7 @@ def test_a_file_is_encoded_much_as_the_library_has_it(encoder: ClipEncoder, film
 
 def test_a_file_of_one_side_has_rows_of_that_side(encoder: ClipEncoder, films: Path, tmp_path: Path) -> None:
     film, grid = films / "film-001.mp4", encoder.profile.grid
-    sound = read_short(film, "audio", grid, encoder.profile.short_side).audio_S
+    sound = decode_file(film, "audio", grid, encoder.profile.short_side).audio_S
     assert sound is not None
     write_sound(tmp_path / "sound.wav", sound)
     whole, alone = encoder.encode_file(film), encoder.encode_file(tmp_path / "sound.wav")

@@ -26,7 +26,7 @@ from talkies.models.r2plus1d import R2Plus1D18
 from talkies.models.resnet import ResNet18
 from talkies.models.vit import AudioTransformer, VideoTransformer
 from talkies.runs import ClipEncoder, load_encoder
-from talkies.runs.exported_model import Artefact
+from talkies.runs.exported_model import ExportedModel
 from talkies.transforms import AudioTransformConfig, LogMel, TransformConfig, VideoTransform, VideoTransformConfig
 
 CLOSE = 1e-6  # of embeddings, whose length is one
@@ -221,7 +221,7 @@ def test_the_exporters_warnings_and_logs_stay_with_it(
 
 
 def test_the_shapes_of_a_clips_bytes_follow_from_its_config_and_the_profile() -> None:
-    artefact = Artefact(
+    artefact = ExportedModel(
         stamp="0" * 12,
         step=0,
         clip=ClipConfig(frames=4, fps=8, audio_seconds=0.5),

@@ -7,14 +7,14 @@ import pytest
 from PIL import Image
 
 from talkies.core import Grid, MediaError
-from talkies.media.query_file import ShownFile, read_shown
+from talkies.media.query_file import QueryFile, read_query_file
 
 SIDE = 64
 
 
 def luma_of(path: Path) -> np.ndarray:
     """The picture's luma rows, 16 (black) to 235 (white)."""
-    media = read_shown(ShownFile(path, Grid(16, 16_000), SIDE))
+    media = read_query_file(QueryFile(path, Grid(16, 16_000), SIDE))
     assert media.video_NPW is not None
     return media.video_NPW[0, :SIDE].astype(np.float64)
 

@@ -1,4 +1,4 @@
-"""`TrackCensus`: what the packets of one track say of its times."""
+"""`PacketStats`: what the packets of one track say of its times."""
 
 import struct
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from talkies.media.packet_stats import TrackCensus, TrackTimes
+from talkies.media.packet_stats import PacketStats, TrackTimes
 
 
 @dataclass
@@ -34,8 +34,8 @@ def skipping(samples: int, pts: int = 0) -> Counted:
     return Counted(pts, sidedata={"skip_samples": struct.pack("<IIBB", samples, 0, 0, 0)})
 
 
-def census(packets: list[Counted], lasting: bool = False, gap: float = 2.0) -> TrackCensus:
-    counted = TrackCensus("1/1000", 0.001, gap, lasting)
+def census(packets: list[Counted], lasting: bool = False, gap: float = 2.0) -> PacketStats:
+    counted = PacketStats("1/1000", 0.001, gap, lasting)
     for packet in packets:
         counted.add(packet)  # type: ignore[arg-type]
     return counted

@@ -1,4 +1,4 @@
-"""The pictures of `Conformer`: which source picture each frame of the result shows, and how large it is."""
+"""The pictures of `FilmResampler`: which source picture each frame of the result shows, and how large it is."""
 
 from bisect import bisect_right
 from fractions import Fraction
@@ -13,14 +13,14 @@ import pytest
 from av.video.reformatter import ColorRange, Colorspace
 
 from talkies.core import Grid, MediaError
-from talkies.media import Conformer, FilmWriter, Picture, VideoCoding, probe
+from talkies.media import FilmResampler, FilmWriter, Picture, VideoCoding, probe
 
 GRID = Grid(16, 16_000)
 SECOND_OF_SOUND = np.zeros(16_000, np.int16)
 
 
 def pictures_of(path: Path, short_side: int = 120, grid: Grid = GRID, threads: int = 1) -> list[Picture]:
-    parts = Conformer(path, probe(path), grid, short_side, threads)
+    parts = FilmResampler(path, probe(path), grid, short_side, threads)
     return [part for part in parts if isinstance(part, Picture)]
 
 
@@ -79,7 +79,7 @@ def test_a_picture_is_held_until_the_next_one_comes(tmp_path: Path, coded: Any) 
 def test_a_truncated_film_gives_the_right_pictures_as_far_as_it_goes(tmp_path: Path, coded: Any) -> None:
     path = coded.constant_rate(tmp_path / "film.mp4", 240, 24)
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
-    conformer = Conformer(path, probe(path), GRID, 120)
+    conformer = FilmResampler(path, probe(path), GRID, 120)
     parts = list(conformer)
     numbers = numbers_in([part for part in parts if isinstance(part, Picture)], coded)
     assert 40 < len(numbers) < 140

@@ -1,4 +1,4 @@
-"""The sound of `Conformer`: where each sample of the source lands on the result's grid.
+"""The sound of `FilmResampler`: where each sample of the source lands on the result's grid.
 
 The sources are lossless and already of the result's rate, so that what lands can be compared sample by sample.
 """
@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pytest
 
 from talkies.core import Grid
-from talkies.media import Conformer, Picture, Sound, probe
+from talkies.media import FilmResampler, Picture, Sound, probe
 
 GRID = Grid(16, 16_000)
 FOUR_SECONDS = [Fraction(n, 8) for n in range(32)]  # of pictures
@@ -26,8 +26,8 @@ def silence(seconds: float) -> npt.NDArray[np.int16]:
     return np.zeros(round(seconds * 16_000), np.int16)
 
 
-def conformed(path: Path) -> tuple[Conformer, list[Picture | Sound]]:
-    conformer = Conformer(path, probe(path), GRID, 64)
+def conformed(path: Path) -> tuple[FilmResampler, list[Picture | Sound]]:
+    conformer = FilmResampler(path, probe(path), GRID, 64)
     return conformer, list(conformer)
 
 
@@ -55,7 +55,7 @@ def test_there_are_as_many_samples_as_the_frames_last(tmp_path: Path, coded: Any
 def test_sound_never_runs_ahead_of_its_pictures(films: Path) -> None:
     frames = samples = 0
     film = films / "film-000.mp4"
-    for part in Conformer(film, probe(film), GRID, 64):
+    for part in FilmResampler(film, probe(film), GRID, 64):
         frames += isinstance(part, Picture)
         samples += len(part.samples_S) if isinstance(part, Sound) else 0
         assert samples <= frames * GRID.samples_per_frame

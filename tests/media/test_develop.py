@@ -1,4 +1,4 @@
-"""`Developer`: pictures the right way up, with square pixels, of the size that was asked for."""
+"""`FrameNormaliser`: pictures the right way up, with square pixels, of the size that was asked for."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from talkies.core import Grid, MediaError
-from talkies.media import Conformer, Picture, picture_at_start, probe
-from talkies.media.frames import Developer
+from talkies.media import FilmResampler, Picture, picture_at_start, probe
+from talkies.media.frames import FrameNormaliser
 
 ONE = 1 << 16  # in the display matrix of a file
 ORIENTATIONS = [
@@ -71,7 +71,7 @@ def test_a_picture_comes_out_the_way_that_its_display_matrix_says(
     assert first is not None
     assert mean_error(first, expected) < 3
 
-    parts = Conformer(path, probe(path), Grid(25, 16_000), 48)
+    parts = FilmResampler(path, probe(path), Grid(25, 16_000), 48)
     pictures = [part.bgr_HWC()[..., ::-1] for part in parts if isinstance(part, Picture)]
     assert len(pictures) == 9
     assert max(mean_error(picture, expected) for picture in pictures) < 3
@@ -137,7 +137,7 @@ def test_wide_and_narrow_pixels_become_square(
     path = film.sound(np.zeros((1, 1600), np.int16), codec="aac").write()
     info = probe(path)
     assert info.video is not None
-    shown = next(iter(Conformer(path, info, Grid(25, 16_000), 192)))
+    shown = next(iter(FilmResampler(path, info, Grid(25, 16_000), 192)))
     assert isinstance(shown, Picture)
     assert shown.size == expected
     quarter = np.rot90(gray_corners(*(expected if degrees else expected[::-1])), degrees // 90).astype(np.uint8)
@@ -151,9 +151,9 @@ def test_any_size_gives_an_even_one_of_the_same_shape(width: int, height: int, s
         with pytest.raises(
             MediaError, match=rf"^a picture of {width} × {height} pixels is no film's; one side may be 8 "
         ):
-            Developer(short, Fraction(1), 8).develop(frame)
+            FrameNormaliser(short, Fraction(1), 8).develop(frame)
         return
-    small = Developer(short, Fraction(1), 8).develop(frame)
+    small = FrameNormaliser(short, Fraction(1), 8).develop(frame)
     assert small.width % 2 == small.height % 2 == 0
     assert min(small.width, small.height) == short
     exact = np.array([width, height]) * short / min(width, height)
@@ -165,7 +165,7 @@ def test_any_size_gives_an_even_one_of_the_same_shape(width: int, height: int, s
     [(1000, 50, Fraction(1), "1000 × 50"), (64, 900, Fraction(1), "64 × 900"), (64, 64, Fraction(20), "1280 × 64")],
 )
 def test_a_picture_too_long_for_a_film_is_refused(width: int, height: int, pixel_aspect: Fraction, said: str) -> None:
-    developer = Developer(128, pixel_aspect, 8)
+    developer = FrameNormaliser(128, pixel_aspect, 8)
     sentence = rf"^a picture of {said} pixels is no film's; one side may be 8 times the other at most$"
     with pytest.raises(MediaError, match=sentence) as caught:
         developer.develop(av.VideoFrame(width, height, "yuv420p"))
@@ -173,7 +173,7 @@ def test_a_picture_too_long_for_a_film_is_refused(width: int, height: int, pixel
 
 
 def test_a_film_that_changes_its_size_keeps_the_first(tmp_path: Path) -> None:
-    developer = Developer(48, Fraction(1), 8)
+    developer = FrameNormaliser(48, Fraction(1), 8)
     for size in ((64, 48), (320, 240), (100, 300), (64, 48)):
         frame = av.VideoFrame.from_ndarray(four_corners(*size[::-1]), format="rgb24")
         shown = developer.develop(frame).to_ndarray(format="rgb24").astype(np.uint8)

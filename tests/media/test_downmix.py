@@ -1,4 +1,4 @@
-"""`SoundClock`: channels mixed to one by ITU-R BS.775, and each sample at its time whatever the frames are like."""
+"""`AudioTimeline`: channels mixed to one by ITU-R BS.775, and each sample at its time whatever the frames are like."""
 
 from collections.abc import Iterable
 from fractions import Fraction
@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from talkies.core import Grid
-from talkies.media import Conformer, Sound, probe
-from talkies.media.audio_timeline import SoundClock
+from talkies.media import FilmResampler, Sound, probe
+from talkies.media.audio_timeline import AudioTimeline
 
 RATE = 16_000
 GRID = Grid(16, RATE)
@@ -48,7 +48,7 @@ def sound_frame(
 def heard(
     frames: Iterable[av.AudioFrame], samples: int = 0, origin: Fraction = Fraction(0), end_to_end: bool = False
 ) -> npt.NDArray[np.int16]:
-    clock = SoundClock(GRID, end_to_end)
+    clock = AudioTimeline(GRID, end_to_end)
     clock.origin = origin
     parts = [part for frame in frames for part in clock.push(frame)]
     return np.concatenate([*parts, *clock.flush(samples), np.zeros(0, np.int16)])
@@ -165,7 +165,7 @@ def test_a_rate_that_changes_on_the_way_keeps_the_time() -> None:
 
 
 def test_silence_of_hours_is_given_a_second_at_a_time() -> None:
-    clock = SoundClock(GRID)
+    clock = AudioTimeline(GRID)
     clock.origin = Fraction(0)
     frames = [sound_frame(noise(1, 100), 0), sound_frame(noise(1, 100), 7200)]
     lengths = [len(part) for frame in frames for part in clock.push(frame)] + [len(p) for p in clock.flush(9000 * RATE)]
@@ -178,13 +178,13 @@ def test_silence_of_hours_reaches_the_film_a_second_at_a_time(tmp_path: Path, re
     picture = np.zeros((16, 16, 3), np.uint8)
     film = reel(tmp_path / "film.mkv").pictures([picture] * 400, range(0, 4000, 10), 1, "ffv1")
     path = film.sound(noise(1)).write()
-    lengths = [len(part.samples_S) for part in Conformer(path, probe(path), GRID, 16) if isinstance(part, Sound)]
+    lengths = [len(part.samples_S) for part in FilmResampler(path, probe(path), GRID, 16) if isinstance(part, Sound)]
     assert max(lengths) <= 2 * RATE
     assert sum(lengths) == pytest.approx(4000 * RATE, rel=0.01)
 
 
 def test_before_the_origin_is_known_nothing_is_given_and_nothing_is_lost() -> None:
-    clock, samples = SoundClock(GRID), noise(1)
+    clock, samples = AudioTimeline(GRID), noise(1)
     assert list(clock.push(sound_frame(samples, 2))) == []
     clock.origin = Fraction(2)
     parts = list(clock.push(sound_frame(samples, Fraction(22, 10))))
@@ -219,7 +219,7 @@ def test_a_real_film_in_surround_is_mixed_by_the_standard(real_data: Path) -> No
         first: Any = container.streams.audio[0].start_time or 0
     expected = 32_768 * mixed(np.concatenate(channels, axis=1), ["FL", "FR", "FC", "LFE", "BL", "BR"])
     pieces: list[npt.NDArray[np.int16]] = []
-    for part in Conformer(path, probe(path), Grid(16, 48_000), 64):
+    for part in FilmResampler(path, probe(path), Grid(16, 48_000), 64):
         pieces += [part.samples_S] if isinstance(part, Sound) else []
         if sum(map(len, pieces)) > seconds * 48_000:
             break

@@ -12,7 +12,7 @@ from av.filter import Graph
 from av.video.reformatter import ColorRange
 
 from talkies.core import Grid
-from talkies.media import Conformer, Picture, probe
+from talkies.media import FilmResampler, Picture, probe
 from talkies.media.frames import Deinterlacer
 
 WIDTH, HEIGHT, BAR, STEP = 160, 96, 24, 4  # the bar moves by a step from field to field
@@ -76,7 +76,7 @@ def test_an_interlaced_film_comes_out_whole_and_in_time(tmp_path: Path, reel: An
     info = probe(path)
     assert info.video is not None
     assert info.video.interlaced
-    pictures = [part for part in Conformer(path, info, Grid(25, 16_000), HEIGHT) if isinstance(part, Picture)]
+    pictures = [part for part in FilmResampler(path, info, Grid(25, 16_000), HEIGHT) if isinstance(part, Picture)]
     assert len(pictures) == 14
     for number, picture in enumerate(pictures):
         luma = picture.yuv_PW()[:HEIGHT]

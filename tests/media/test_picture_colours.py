@@ -1,4 +1,4 @@
-"""The colours of `Developer`: whatever a film is coded by, what comes out is BT.601 in the limited range.
+"""The colours of `FrameNormaliser`: whatever a film is coded by, what comes out is BT.601 in the limited range.
 
 What must come out is computed here from the definition of each coding (ISO/IEC 23091-2, section 8.3).
 """
@@ -14,8 +14,8 @@ import pytest
 from av.video.reformatter import ColorRange, Colorspace
 
 from talkies.core import Grid
-from talkies.media import Conformer, Picture, probe
-from talkies.media.frames import Developer
+from talkies.media import FilmResampler, Picture, probe
+from talkies.media.frames import FrameNormaliser
 
 BT709, UNTOLD, BT601_PAL, BT601_NTSC, SMPTE240, BT2020 = 1, 2, 5, 6, 7, 9
 LUMA_OF = {
@@ -56,7 +56,7 @@ def plain_yuv(yuv: tuple[int, int, int], pix_fmt: str, height: int) -> av.VideoF
 
 def developed(frame: av.VideoFrame) -> npt.NDArray[np.float64]:
     """Return the mean luma and chroma codes of a developed frame of one colour."""
-    small = Developer(64, Fraction(1), 20).develop(frame)
+    small = FrameNormaliser(64, Fraction(1), 20).develop(frame)
     assert small.format.name == "yuv420p"
     planes, pixels = small.to_ndarray().reshape(-1), small.width * small.height
     parts = planes[:pixels], planes[pixels : pixels * 5 // 4], planes[pixels * 5 // 4 :]
@@ -155,6 +155,6 @@ def test_the_colours_of_a_whole_film_come_through(
     info = probe(path)
     assert info.video is not None
     assert info.video.full_range == (color_range == ColorRange.JPEG)
-    pictures = [part for part in Conformer(path, info, Grid(25, 16_000), 96) if isinstance(part, Picture)]
+    pictures = [part for part in FilmResampler(path, info, Grid(25, 16_000), 96) if isinstance(part, Picture)]
     shown = pictures[2].bgr_HWC()[..., ::-1][24::48, 32::64].astype(int)
     assert np.abs(shown - colours).max() <= 7

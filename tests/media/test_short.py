@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from talkies.core import Grid, MediaError
-from talkies.media import read_short, write_wav
+from talkies.media import decode_file, write_wav
 from talkies.media.decode_file import LONGEST_SECONDS
 
 GRID = Grid(16, 16_000)
@@ -22,27 +22,27 @@ def tone(tmp_path: Path) -> Path:
 
 
 def test_sound_alone_is_read_sample_by_sample(tone: Path) -> None:
-    media = read_short(tone, "audio", GRID, 128)
+    media = decode_file(tone, "audio", GRID, 128)
     assert media.video_NPW is None
     assert media.audio_S is not None
     np.testing.assert_array_equal(media.audio_S, np.arange(32_000) // 4)
 
 
 def test_a_span_cuts_at_its_samples(tone: Path) -> None:
-    media = read_short(tone, "audio", GRID, 128, (0.5, 1.25))
+    media = decode_file(tone, "audio", GRID, 128, (0.5, 1.25))
     assert media.audio_S is not None
     np.testing.assert_array_equal(media.audio_S, np.arange(8_000, 20_000) // 4)
 
 
 def test_a_span_past_the_end_is_named(tone: Path) -> None:
     with pytest.raises(MediaError, match=r"tone\.wav ends before 3 s, where its clip begins") as fault:
-        read_short(tone, "audio", GRID, 128, (3.0, 4.0))
+        decode_file(tone, "audio", GRID, 128, (3.0, 4.0))
     assert fault.value.code == "empty_span"
 
 
 def test_pictures_alone_are_those_of_both(films: Path) -> None:
     film = next(films.glob("*.mp4"))
-    both, pictures = (read_short(film, parts, GRID, 64, (0.0, 2.0)) for parts in ("both", "video"))  # type: ignore[arg-type]
+    both, pictures = (decode_file(film, parts, GRID, 64, (0.0, 2.0)) for parts in ("both", "video"))  # type: ignore[arg-type]
     assert pictures.audio_S is None
     assert both.audio_S is not None
     assert both.video_NPW is not None
@@ -53,17 +53,17 @@ def test_pictures_alone_are_those_of_both(films: Path) -> None:
 
 def test_what_is_asked_for_must_be_there(tone: Path) -> None:
     with pytest.raises(MediaError, match=r"tone\.wav has no video track"):
-        read_short(tone, "video", GRID, 128)
+        decode_file(tone, "video", GRID, 128)
     with pytest.raises(MediaError, match=r"tone\.wav has no video track"):
-        read_short(tone, "both", GRID, 128)
+        decode_file(tone, "both", GRID, 128)
 
 
 def test_pictures_without_sound_will_do_for_pictures(real_data: Path) -> None:
     mute = real_data / "awkward" / "torchcodec__testsrc2_odd_width_mpeg2.mp4"
     for parts in ("audio", "both"):
         with pytest.raises(MediaError, match="has no audio track"):
-            read_short(mute, parts, GRID, 64)  # type: ignore[arg-type]
-    media = read_short(mute, "video", GRID, 64)
+            decode_file(mute, parts, GRID, 64)  # type: ignore[arg-type]
+    media = decode_file(mute, "video", GRID, 64)
     assert media.audio_S is None
     assert media.video_NPW is not None
     assert len(media.video_NPW) > 1
@@ -74,8 +74,8 @@ def test_a_film_is_no_labelled_clip(tmp_path: Path) -> None:
     with write_wav(long, 8_000) as file:
         file.writeframes(bytes(2 * 8_000 * int(LONGEST_SECONDS + 60)))
     with pytest.raises(MediaError, match=r"long\.wav lasts 6 min, and a labelled clip up to 5; cut it into clips"):
-        read_short(long, "audio", GRID, 128)
-    assert read_short(long, "audio", GRID, 128, (1.0, 2.0)).audio_S is not None
+        decode_file(long, "audio", GRID, 128)
+    assert decode_file(long, "audio", GRID, 128, (1.0, 2.0)).audio_S is not None
 
 
 def test_a_file_with_many_damaged_packets_is_damaged(films: Path, tmp_path: Path) -> None:
@@ -85,4 +85,4 @@ def test_a_file_with_many_damaged_packets_is_damaged(films: Path, tmp_path: Path
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(content)
     with pytest.raises(MediaError, match=r"broken\.mp4"):
-        read_short(broken, "video", GRID, 64)
+        decode_file(broken, "video", GRID, 64)

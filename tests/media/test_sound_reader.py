@@ -83,12 +83,12 @@ def test_a_missing_file_cannot_be_opened(tmp_path: Path) -> None:
 
 
 def test_samples_are_read_into_the_room_for_them(wav: Path) -> None:
-    room = np.zeros(5000, np.int16)
+    space = np.zeros(5000, np.int16)
     with SoundReader(wav) as reader:
-        reader.read_into(Span(7, 10), room[1000:4000])
-    assert np.array_equal(room[1000:4000], WRITTEN_S[7000:10_000])
-    assert not room[:1000].any()
-    assert not room[4000:].any()
+        reader.read_into(Span(7, 10), space[1000:4000])
+    assert np.array_equal(space[1000:4000], WRITTEN_S[7000:10_000])
+    assert not space[:1000].any()
+    assert not space[4000:].any()
 
 
 def test_audio_that_is_cut_while_it_is_open_is_told(wav: Path) -> None:

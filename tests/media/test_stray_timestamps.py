@@ -13,8 +13,8 @@ import numpy.typing as npt
 import pytest
 
 from talkies.core import Grid
-from talkies.media import Conformer, Sound, probe
-from talkies.media.audio_timeline import SoundClock
+from talkies.media import FilmResampler, Sound, probe
+from talkies.media.audio_timeline import AudioTimeline
 
 RATE_HZ = 16_000
 GRID = Grid(16, RATE_HZ)
@@ -27,7 +27,7 @@ def noise(count: int) -> npt.NDArray[np.int16]:
 
 def placed(frames: Iterable[tuple[npt.NDArray[np.int16], Fraction]], samples: int) -> npt.NDArray[np.int16]:
     """Return what a clock makes of frames of sound stamped, to a millisecond, with times."""
-    clock, parts = SoundClock(GRID), []
+    clock, parts = AudioTimeline(GRID), []
     clock.origin = Fraction(0)
     for sound_S, seconds in frames:
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(sound_S[None]), format="s16", layout="mono")
@@ -71,7 +71,7 @@ def test_frames_of_uneven_lengths_whose_ends_are_told_as_their_beginnings_are_on
 @pytest.mark.real_data
 def test_the_vorbis_sound_of_a_real_film_is_one_whole(real_data: Path) -> None:
     path = real_data / "films" / "tears_of_steel_excerpt.webm"
-    conformer = Conformer(path, probe(path), GRID, 16)
+    conformer = FilmResampler(path, probe(path), GRID, 16)
     heard_S = np.concatenate([part.samples_S for part in conformer if isinstance(part, Sound)])
     assert conformer.report.sound_gaps == 0
     late = round(0.003 * RATE_HZ)  # by its first timestamp

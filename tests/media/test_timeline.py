@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from talkies.core import Grid
-from talkies.media import Conformer, Picture, probe
+from talkies.media import FilmResampler, Picture, probe
 from talkies.media.timeline import Timeline
 
 VIDEO, AUDIO, LATE = 0, 1, 2
@@ -211,7 +211,7 @@ def test_joined_transport_streams_play_on(tmp_path: Path, coded: Any) -> None:
     assert info.video is not None
     assert info.video.times.duration_seconds == pytest.approx(11, abs=0.1)
 
-    conformer = Conformer(joined, info, Grid(25, 25_000), 120)
+    conformer = FilmResampler(joined, info, Grid(25, 25_000), 120)
     shown = [coded.number_in(part.yuv_PW()[:120]) for part in conformer if isinstance(part, Picture)]
     expected = [number for _, numbers in parts for number in numbers]
     assert len(shown) == pytest.approx(275, abs=2)

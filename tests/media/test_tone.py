@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from talkies.core import Grid
-from talkies.media import Conformer, Picture, picture_at_start, probe
+from talkies.media import FilmResampler, Picture, picture_at_start, probe
 from talkies.media.tone_mapping import (
     PEAK,
     REFERENCE_WHITE,
@@ -183,7 +183,7 @@ def hdr_film(reel: Any, path: Path, lights: list[float], transfer: ColorTrc) -> 
 def test_a_pq_film_comes_out_with_the_codes_that_its_light_should_have(tmp_path: Path, reel: Any) -> None:
     lights = [0.0, 5.0, 50.0, 100.0, 203.0, 1000.0]
     path = hdr_film(reel, tmp_path / "film.mkv", lights, ColorTrc.SMPTE2084)
-    pictures = [part for part in Conformer(path, probe(path), Grid(25, 16_000), 64) if isinstance(part, Picture)]
+    pictures = [part for part in FilmResampler(path, probe(path), Grid(25, 16_000), 64) if isinstance(part, Picture)]
     assert len(pictures) == 4
     middles = pictures[1].bgr_HWC()[32, 16::32].astype(int)
     expected = [expected_rgb(np.full(3, light)) for light in lights]

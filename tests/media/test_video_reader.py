@@ -122,12 +122,12 @@ def test_frames_are_bit_for_bit_those_of_a_plain_decode(tmp_path: Path, size: tu
 @pytest.mark.parametrize("size", [(228, 128), (128, 228), (128, 128), (130, 128), (34, 32), (32, 86)])
 def test_read_into_a_smaller_array_they_are_cut_in_their_middle(tmp_path: Path, size: tuple[int, int]) -> None:
     path, side = noise(tmp_path / "proxy.mp4", size, 20), min(size)
-    room = np.full((5, side * 3 // 2, side), 7, np.uint8)
+    space = np.full((5, side * 3 // 2, side), 7, np.uint8)
     with VideoReader(path, 16) as reader:
         whole = reader.read(range(20))
-        reader.read_into(range(11, 20, 3), room[1:4])
-    assert np.array_equal(room[1:4], middle_square(whole[11:20:3], size[1]))
-    assert (room[[0, 4]] == 7).all()
+        reader.read_into(range(11, 20, 3), space[1:4])
+    assert np.array_equal(space[1:4], middle_square(whole[11:20:3], size[1]))
+    assert (space[[0, 4]] == 7).all()
 
 
 def test_pictures_smaller_than_the_room_for_them_are_refused(proxy: Path) -> None:

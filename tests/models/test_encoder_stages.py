@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from talkies.models import AUDIO_ENCODERS, VIDEO_ENCODERS, Encoder, still_norms
+from talkies.models import AUDIO_ENCODERS, VIDEO_ENCODERS, Encoder, frozen_batch_norm_statistics
 from talkies.models.tower import Layers
 
 Outcome = tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]
@@ -137,11 +137,11 @@ def test_norms_that_stand_still_learn_nothing_and_then_go_on(momentum: float | N
     other, clips = copy.deepcopy(still), torch.randn(4, 1, 5, 5)
     still(clips), other(clips)
     before = copy.deepcopy(still.state_dict())
-    with still_norms(still):
+    with frozen_batch_norm_statistics(still):
         for _ in range(passes):
             still(clips + 1)
         if nested:
-            with still_norms(still[1]):
+            with frozen_batch_norm_statistics(still[1]):
                 still(clips + 2)
             still(clips + 3)
     torch.testing.assert_close(still.state_dict(), before, rtol=0, atol=0)
@@ -152,13 +152,13 @@ def test_norms_that_stand_still_learn_nothing_and_then_go_on(momentum: float | N
 def test_norms_that_stand_still_normalise_by_the_batch() -> None:
     norm, clips = nn.BatchNorm2d(3).train(), torch.randn(4, 3, 5, 5) * 7 + 2
     expected = copy.deepcopy(norm)(clips)
-    with still_norms(norm):
+    with frozen_batch_norm_statistics(norm):
         assert torch.equal(norm(clips), expected)
 
 
 def test_norms_go_on_after_an_error_within() -> None:
     norm = nn.BatchNorm2d(3, momentum=0.3).train()
-    with pytest.raises(ZeroDivisionError), still_norms(nn.Sequential(norm)):
+    with pytest.raises(ZeroDivisionError), frozen_batch_norm_statistics(nn.Sequential(norm)):
         raise ZeroDivisionError
     norm(torch.randn(4, 3, 5, 5))
     assert (norm.momentum, int(norm.num_batches_tracked or 0)) == (0.3, 1)

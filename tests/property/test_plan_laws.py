@@ -37,15 +37,15 @@ def plans(draw: st.DrawFn, weights: tuple[str, ...] = ("uniform",)) -> BatchPlan
     count = films_per_batch + draw(st.integers(0, 5))
     window, gap, per_shot = draw(st.integers(1, 6)), draw(st.integers(0, 4)), draw(st.booleans())
     runs = st.lists(st.tuples(st.integers(0, 5), st.integers(1, 15)), max_size=4)
-    room = clips * (window + gap + (20 if per_shot else 0))
-    spans = [spans_of(draw(runs), room + draw(st.integers(0, 9))) for _ in range(count)]
+    space = clips * (window + gap + (20 if per_shot else 0))
+    spans = [spans_of(draw(runs), space + draw(st.integers(0, 9))) for _ in range(count)]
     shots = [shots_of(own, draw(st.lists(st.integers(1, 12), max_size=6))) for own in spans]
     ids = [as_film_id(f"{film:016x}") for film in range(count)]
     config = SamplingConfig(
         films_per_batch=films_per_batch,
         clips_per_film=clips,
         least_gap_seconds=gap,
-        widest_window_seconds=draw(st.none() | st.integers(room, 4 * room)),
+        widest_window_seconds=draw(st.none() | st.integers(space, 4 * space)),
         one_clip_per_shot=per_shot,
         film_weights=draw(st.sampled_from(weights)),
         positives_within_seconds=draw(st.sampled_from([0, 7])),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from talkies.retrieval.index import IndexRows
 from talkies.retrieval.search import Moment, SearchQuery
-from talkies.retrieval.search.hit_selection import Chooser
+from talkies.retrieval.search.hit_selection import HitSelector
 
 FILMS = ("a" * 16, "b" * 16, "c" * 16)
 
@@ -77,7 +77,7 @@ def test_hits_are_those_of_a_plain_reference(
     scores = np.random.default_rng(seed).permutation(len(rows)).astype(np.float32) / len(rows)
     asked, shot = (FILMS[0], float(rows.start_B[0]), float(rows.end_B[0])), int(rows.shot_B[0])
     query = SearchQuery(Moment("film", 0.0), "video", "video", count, skip, per, (), span, apart)
-    chosen, done = Chooser(query, FILMS[0], asked[1:], shot, FILMS, None).choose(rows, scores, 0.25)
+    chosen, done = HitSelector(query, FILMS[0], asked[1:], shot, FILMS, None).choose(rows, scores, 0.25)
     assert chosen == reference(rows, scores, query, asked, shot)[: skip + count + 1]
     assert done or len(chosen) <= skip + count
 
@@ -91,7 +91,7 @@ def test_pages_put_together_are_one_long_answer(seed: int, pages: int) -> None:
 
     def places(skip: int, count: int) -> list[int]:
         query = SearchQuery(Moment("film", 0.0), count=count, skip=skip)
-        return Chooser(query, None, (0.0, 0.0), -1, FILMS, None).choose(rows, scores, -1.0)[0][skip : skip + count]
+        return HitSelector(query, None, (0.0, 0.0), -1, FILMS, None).choose(rows, scores, -1.0)[0][skip : skip + count]
 
     assert [place for page in range(pages) for place in places(3 * page, 3)] == places(0, 3 * pages)
 
@@ -100,8 +100,8 @@ def test_films_that_have_left_the_library_and_films_not_asked_for_give_no_hits()
     rows = rows_of([0, 1, 2], [0, 0, 0], [0, 0, 0])
     scores = np.array([0.9, 0.8, 0.7], np.float32)
     query = SearchQuery(Moment("film", 0.0))
-    assert Chooser(query, None, (0, 0), -1, FILMS[1:], None).choose(rows, scores, -1)[0] == [1, 2]
-    assert Chooser(query, None, (0, 0), -1, FILMS, {FILMS[2]}).choose(rows, scores, -1)[0] == [2]
+    assert HitSelector(query, None, (0, 0), -1, FILMS[1:], None).choose(rows, scores, -1)[0] == [1, 2]
+    assert HitSelector(query, None, (0, 0), -1, FILMS, {FILMS[2]}).choose(rows, scores, -1)[0] == [2]
 
 
 def test_of_very_many_rows_the_order_is_that_of_their_scores() -> None:
@@ -110,7 +110,7 @@ def test_of_very_many_rows_the_order_is_that_of_their_scores() -> None:
     rows = rows_of([0] * count, list(range(0, 2 * count, 2)), [0] * count)
     scores = random.permutation(count).astype(np.float32)
     query = SearchQuery(Moment("film", 0.0), count=1000)
-    chosen, _ = Chooser(query, None, (0, 0), -1, FILMS, None).choose(rows, scores, -1)
+    chosen, _ = HitSelector(query, None, (0, 0), -1, FILMS, None).choose(rows, scores, -1)
     assert chosen == np.argsort(-scores)[:1001].tolist()
 
 

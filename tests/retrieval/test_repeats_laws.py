@@ -175,7 +175,7 @@ def test_of_a_clip_that_is_like_everything_only_the_likest_pairs_are_kept() -> N
     random = np.random.default_rng(8)
     rows = again(random, np.repeat(drawn(random, 1), 500, axis=0))
     placed = alike.Placed(rows, np.arange(500))
-    cells = alike.likest_cells(placed, placed, 0.5, 3, 4)
+    cells = alike.top_pairs(placed, placed, 0.5, 3, 4)
     assert np.bincount(cells.first_C).tolist() == [4] * 500
     score = rows @ rows.T
     score[np.abs(np.subtract.outer(np.arange(500), np.arange(500))) < 3] = -2

@@ -24,7 +24,7 @@ from small_films import (
 
 from talkies.core import Span, SpanTable
 from talkies.sampling import BatchPlan
-from talkies.sampling.draw import DrawOneAShot
+from talkies.sampling.draw import OneClipPerShot
 from talkies.sampling.starts import Starts
 
 CUTS = (7, 9, 10, 21, 33, 34)
@@ -161,7 +161,7 @@ windows, gaps = st.integers(1, 4), st.integers(0, 3)
 def counted(spans: list[Span], shots: list[Span], window: int, gap: int, widest: int | None = None) -> int:
     reach = None if widest is None else widest - window
     table = SpanTable.of([[], spans, []])
-    draw = DrawOneAShot(Starts(table, window), window + gap, reach, SpanTable.of([shots] * 3))
+    draw = OneClipPerShot(Starts(table, window), window + gap, reach, SpanTable.of([shots] * 3))
     assert draw.most_F[[0, 2]].tolist() == [0, 0]
     return int(draw.most_F[1])
 
@@ -191,7 +191,7 @@ def test_what_is_drawn_is_what_trying_all_finds_and_every_start_of_it_is_drawn(
     valid = every_choice(spans, clips, window, gap, widest, shots)
     reach = None if widest is None else widest - window
     starts = Starts(SpanTable.of([[], spans]), window)
-    draw = DrawOneAShot(starts, window + gap, reach, SpanTable.of([shots] * 2))
+    draw = OneClipPerShot(starts, window + gap, reach, SpanTable.of([shots] * 2))
     assert (draw.most_F[1] >= clips) == bool(valid)
     if valid:
         drawn = starts.frame(draw.draw(np.random.default_rng(0), np.full(2000, 1), clips))

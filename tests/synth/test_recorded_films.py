@@ -7,7 +7,7 @@ import pytest
 from scipy.io import wavfile
 
 from talkies.core import Grid, UsageError
-from talkies.media import read_short
+from talkies.media import decode_file
 from talkies.synth import SynthConfig, render_films, write_script
 from talkies.synth.sound import compose
 
@@ -50,7 +50,7 @@ def test_a_rendered_film_of_recordings_is_known_again(tmp_path: Path, tones: tup
     config = SHORT.model_copy(update={"seconds": 4.0})
     report = render_films(tmp_path / "films", 1, config, recordings=tones)
     assert render_films(tmp_path / "films", 1, config, recordings=tones).reused == 1
-    assert read_short(report.films[0], "audio", Grid(1, RATE), 0).audio_S is not None
+    assert decode_file(report.films[0], "audio", Grid(1, RATE), 0).audio_S is not None
     with pytest.raises(UsageError, match="not of this script"):
         render_films(tmp_path / "films", 1, config)
 

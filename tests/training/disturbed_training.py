@@ -38,14 +38,14 @@ class Disturbance:
     """What is done to a run.
 
     All processes stop when they ask for the batch of step `stop_at`, so the step before it is not finished. At step
-    `broken_at` the loss of the last process alone is no number. With `still_norms`, batch norms normalise by their
+    `broken_at` the loss of the last process alone is no number. With `frozen_batch_norm_statistics`, batch norms normalise by their
     running statistics, which stay as they begin: then a clip's embedding does not hang on who else is in its process.
     """
 
     batches: Path | None = None
     stop_at: int | None = None
     broken_at: int | None = None
-    still_norms: bool = False
+    frozen_batch_norm_statistics: bool = False
 
     def loader(self, source: Any, plan: Any, steps: range, config: Any, rank: int, ranks: int) -> Iterator[ClipBatch]:
         for step, batch in zip(steps, _load(source, plan, steps, config, rank, ranks), strict=True):
@@ -89,7 +89,7 @@ def disturbed(
         patches.enter_context(patch.object(module, "loader", disturbance.loader))
         if disturbance.broken_at:
             patches.enter_context(patch.object(ContrastiveObjective, "forward", disturbance.objective()))
-        if disturbance.still_norms:
+        if disturbance.frozen_batch_norm_statistics:
             patches.enter_context(patch.object(_BatchNorm, "forward", _still))
         try:
             return talkies.training.pretrain(library, config, run, resume)
@@ -108,7 +108,7 @@ if __name__ == "__main__":
     parser.add_argument("--broken-at", type=int)
     said = parser.parse_args()
     torch.set_num_threads(1)
-    wanted = Disturbance(said.batches, said.stop_at, said.broken_at, said.still_norms)
+    wanted = Disturbance(said.batches, said.stop_at, said.broken_at, said.frozen_batch_norm_statistics)
     try:
         disturbed(said.library, talkies.training.resolve(str(said.recipe)), said.run, wanted, said.resume)
     except TalkiesError as error:

@@ -15,7 +15,7 @@ from talkies.library import Library
 from talkies.runs import RunFolder
 from talkies.training import PretrainReport, RunConfig, pretrain
 from talkies.training.metrics import read_metrics
-from talkies.training.system import System
+from talkies.training.system import ContrastiveSystem
 
 Config = Callable[..., RunConfig]
 TIMED = ("clips_per_second", "times_real_time", "data_wait_share")
@@ -81,9 +81,9 @@ def test_a_gradient_that_is_not_a_number_stops_the_run_before_a_weight_moves(
     library: Library, small: Config, tmp_path: Path, whole_run: PretrainReport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A finite loss may have a gradient that is not: then a step would spoil the weights, and a checkpoint of them."""
-    forward, systems = System.forward, []
+    forward, systems = ContrastiveSystem.forward, []
 
-    def with_broken_gradient(self: System, batch: Any, augmentations: Any, step: int) -> Any:
+    def with_broken_gradient(self: ContrastiveSystem, batch: Any, augmentations: Any, step: int) -> Any:
         systems.append((self, {name: p.detach().clone() for name, p in self.named_parameters()}))
         losses, report = forward(self, batch, augmentations, step)
         zero = torch.zeros((), requires_grad=True) * next(self.parameters()).flatten()[0]
@@ -92,7 +92,7 @@ def test_a_gradient_that_is_not_a_number_stops_the_run_before_a_weight_moves(
 
     config, run = small(*EACH_STEP), tmp_path / "run"
     with monkeypatch.context() as patch:
-        patch.setattr(System, "forward", with_broken_gradient)
+        patch.setattr(ContrastiveSystem, "forward", with_broken_gradient)
         with pytest.raises(WorkError, match="the gradient of step 3 is not a finite number"):
             pretrain(library.root, config, run)
     assert json.loads((run / "not_finite.json").read_text())["what"] == "gradient"

@@ -30,7 +30,7 @@ def losses(run: Path) -> list[float]:
 def still_run(library: Library, small: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six steps in one pass, with batch norms that do not see who else is in the batch; read only."""
     run = tmp_path_factory.mktemp("still") / "run"
-    disturbed(library.root, small(), run, Disturbance(still_norms=True))
+    disturbed(library.root, small(), run, Disturbance(frozen_batch_norm_statistics=True))
     return run
 
 
@@ -39,7 +39,7 @@ def test_chunk_by_chunk_it_learns_the_same_where_norms_see_the_same(
     clips: int, still_run: Path, library: Library, small: Config, tmp_path: Path
 ) -> None:
     config = small(f"training.chunk_clips={clips}")
-    disturbed(library.root, config, tmp_path / "run", Disturbance(still_norms=True))
+    disturbed(library.root, config, tmp_path / "run", Disturbance(frozen_batch_norm_statistics=True))
     assert losses(tmp_path / "run") == pytest.approx(losses(still_run), rel=1e-3)
     first, expected = learnt(tmp_path / "run")[0], learnt(still_run)[0]
     assert first == pytest.approx(expected, rel=1e-4, abs=1e-5)

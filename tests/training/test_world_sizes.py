@@ -49,7 +49,7 @@ def lines_of(run: Path) -> list[dict[str, float]]:
 
 def in_one(library: Library, config: RunConfig, to: Trained, stop_at: int | None = None, resume: bool = False) -> None:
     to.batches.mkdir(exist_ok=True)
-    disturbed(library.root, config, to.run, Disturbance(to.batches, stop_at, still_norms=True), resume)
+    disturbed(library.root, config, to.run, Disturbance(to.batches, stop_at, frozen_batch_norm_statistics=True), resume)
 
 
 def in_two(library: Library, config: RunConfig, to: Trained, *options: str) -> None:

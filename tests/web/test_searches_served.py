@@ -9,7 +9,7 @@ from asking import Client, sentence
 
 from talkies.library import FilmEntry, Library
 from talkies.retrieval.search import Moment, Searcher, SearchQuery
-from talkies.web.cache import Kept
+from talkies.web.cache import LRUCache
 
 pytestmark = pytest.mark.xdist_group("web")
 
@@ -119,7 +119,7 @@ def test_a_library_elsewhere_is_shown_and_played(
 
 
 def test_so_much_is_kept_and_no_more() -> None:
-    kept: Kept[int, bytes] = Kept(10, len)
+    kept: LRUCache[int, bytes] = LRUCache(10, len)
     for number in range(5):
         assert kept.get(number, lambda: b"1234") == b"1234"
     assert len(kept) == 2
@@ -130,7 +130,7 @@ def test_so_much_is_kept_and_no_more() -> None:
 
 
 def test_what_many_want_at_once_is_made_once() -> None:
-    kept: Kept[str, object] = Kept(3)
+    kept: LRUCache[str, object] = LRUCache(3)
     made, seen, together = [], [], Barrier(8)
 
     def make() -> object:

@@ -1,5 +1,6 @@
 """What to try in training, by plain rules on an analysis, as a command that can be given."""
 
+# noqa: D205
 import shlex
 from collections.abc import Sequence
 
@@ -59,7 +60,7 @@ def _told(film: FilmAnalysis) -> list[FilmView]:
 def _same_share(films: Sequence[FilmAnalysis], seconds: float | None = None) -> float | None:
     """Return how often two clips of a film, within a window, are the same thing: the median film's, and of a film the
     mean of what eye and ear say. A picture's negatives are sounds and a sound's are pictures, so each is half of them.
-    """  # noqa: D205
+    """
     shares = []
     for film in films:
         within = [each for view in _told(film) for each in view.recurrence.same_share_within]

@@ -1,5 +1,5 @@
 """How many kinds of clips a film has, chosen from the clips themselves.
-
+  # noqa: D205
 Ward's tree is cut into each number of clusters of a grid. The margin of a cut is how far its mean silhouette (Rousseeuw
 1987) is above the mean of structureless draws cut into as many; these are normal draws with the variances of the clips
 along their principal axes, as in SigClust (Liu et al. 2008). Taken are the fewest clusters that have 95 % of the
@@ -11,9 +11,10 @@ Shapes: `N` clips, `E` numbers, `K` clusters.
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import pdist, squareform
+
+from talkies.core import Float64s, Int64s
 
 DRAWS = 19
 """With the clips themselves there are 20: where there is no structure, theirs is the best cut in one case of 20."""
@@ -22,17 +23,14 @@ ENOUGH = 0.95
 _EACH_UNTIL = 12
 _STEP = 1.15
 
-Floats = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.int64]
-
 
 @dataclass(frozen=True, slots=True)
 class Clusters:
     """Each clip's cluster, numbered in the order in which they come; the mean silhouette of the best cut (into one
     cluster it is no more than chance), and that of draws cut into as many.
-    """  # noqa: D205
+    """
 
-    label_N: Labels
+    label_N: Int64s
     silhouette: float
     silhouette_by_chance: float
 
@@ -42,7 +40,7 @@ class Clusters:
         return int(self.label_N.max()) + 1
 
 
-def clusters_of(row_NE: Floats, seed: int) -> Clusters:
+def clusters_of(row_NE: Float64s, seed: int) -> Clusters:
     """Return the clusters of a film's clips, in the order of time."""
     nothing = np.zeros(len(row_NE), np.int64)
     counts = grid(len(row_NE))
@@ -71,13 +69,13 @@ def grid(clips: int) -> list[int]:
     return [count for count in counts if count <= most]
 
 
-def in_order(label_N: Labels) -> Labels:
+def in_order(label_N: Int64s) -> Int64s:
     """Return labels renumbered from 0 in the order in which they first come."""
     _, first, inverse = np.unique(label_N, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[inverse]
 
 
-def silhouette(distance_NN: Floats, label_N: Labels) -> float:
+def silhouette(distance_NN: Float64s, label_N: Int64s) -> float:
     """Return the mean silhouette of clips in two clusters or more; a clip alone in its cluster counts 0."""
     member_NK = np.eye(int(label_N.max()) + 1)[label_N]
     size_K, rows = member_NK.sum(0), np.arange(len(label_N))
@@ -92,12 +90,12 @@ def silhouette(distance_NN: Floats, label_N: Labels) -> float:
     return float(score_N.mean())
 
 
-def _cut(tree: Floats, count: int) -> Labels:
-    label_N: Labels = fcluster(tree, count, "maxclust").astype(np.int64) - 1
+def _cut(tree: Float64s, count: int) -> Int64s:
+    label_N: Int64s = fcluster(tree, count, "maxclust").astype(np.int64) - 1
     return label_N
 
 
-def _silhouettes(row_NE: Floats, tree: Floats, counts: list[int]) -> Floats:
+def _silhouettes(row_NE: Float64s, tree: Float64s, counts: list[int]) -> Float64s:
     """Return the mean silhouette of each number of clusters; 0 where the tree cannot be cut."""
     distance_NN = squareform(pdist(row_NE))
     cuts = [_cut(tree, count) for count in counts]

@@ -6,9 +6,8 @@ Shapes: `N` clips, `E` numbers.
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from talkies.core import Float64s
 
 _NOTHING = 1e-9
 
@@ -20,16 +19,16 @@ def effective_number(counts: Sequence[int]) -> float:
     return float(np.exp(-(shares * np.log(shares)).sum()))
 
 
-def cosines(row_NE: Floats) -> Floats:
+def cosines(row_NE: Float64s) -> Float64s:
     """Return the cosine of each pair of rows `[N, N]`; rows of nothing are alike, and unlike all others."""
     length_N = np.linalg.norm(row_NE, axis=1)
     empty_N = length_N <= _NOTHING * max(1.0, float(length_N.max()))
     unit_NE = np.where(empty_N[:, None], 0.0, row_NE / np.where(empty_N, 1.0, length_N)[:, None])
-    kernel_NN: Floats = np.clip(unit_NE @ unit_NE.T, -1.0, 1.0) + np.outer(empty_N, empty_N)
+    kernel_NN: Float64s = np.clip(unit_NE @ unit_NE.T, -1.0, 1.0) + np.outer(empty_N, empty_N)
     return kernel_NN
 
 
-def vendi(kernel_NN: Floats) -> float:
+def vendi(kernel_NN: Float64s) -> float:
     """Return the Vendi score (Friedman and Dieng 2023, arXiv:2210.02410) of similarities with ones on the diagonal.
 
     It is the exponential of the von Neumann entropy of kernel/N: n for n clips that have nothing in common, 1 for n

@@ -6,7 +6,6 @@ Shapes: `N` clips of a film, `E` numbers.
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from talkies.analysis.advice import WINDOWS_SECONDS
 from talkies.analysis.clusters import Clusters, clusters_of
@@ -35,6 +34,7 @@ from talkies.analysis.values import (
     Told,
     WindowShare,
 )
+from talkies.core import Float64s, Int64s
 
 PLOT_CELLS = 80
 MOST_TOGETHER = 600
@@ -42,8 +42,6 @@ MOST_TOGETHER = 600
 MOST_PROBED = 120
 """Of a film at most so many clips are probed for its marks, spread evenly."""
 _BRIGHTNESS = slice(0, 10)  # of the palette: mean, deviation and histogram of Y
-
-Floats = npt.NDArray[np.float64]
 
 
 def analyse_films(
@@ -68,7 +66,7 @@ def analyse_films(
     return analysed, together
 
 
-def _view(film: DescribedFilm, row_NE: Floats, clip_seconds: float, fps: int, seed: int) -> FilmView:
+def _view(film: DescribedFilm, row_NE: Float64s, clip_seconds: float, fps: int, seed: int) -> FilmView:
     clusters, kernel_NN, start_N = clusters_of(row_NE, seed), cosines(row_NE), film.start_N / fps
     return FilmView(
         diversity=_diversity(clusters, kernel_NN),
@@ -79,13 +77,13 @@ def _view(film: DescribedFilm, row_NE: Floats, clip_seconds: float, fps: int, se
     )
 
 
-def _together(rows: Sequence[Floats], seed: int) -> Diversity:
+def _together(rows: Sequence[Float64s], seed: int) -> Diversity:
     row_NE = np.concatenate(rows)
     row_NE = row_NE[evenly(len(row_NE), MOST_TOGETHER)]
     return _diversity(clusters_of(row_NE, seed), cosines(row_NE))
 
 
-def _diversity(clusters: Clusters, kernel_NN: Floats) -> Diversity:
+def _diversity(clusters: Clusters, kernel_NN: Float64s) -> Diversity:
     return Diversity(
         clips=len(kernel_NN),
         clusters=clusters.count,
@@ -96,9 +94,7 @@ def _diversity(clusters: Clusters, kernel_NN: Floats) -> Diversity:
     )
 
 
-def recurrence_of(
-    label_N: npt.NDArray[np.int64], start_N: Floats, clip_seconds: float, film_seconds: float
-) -> Recurrence:
+def recurrence_of(label_N: Int64s, start_N: Float64s, clip_seconds: float, film_seconds: float) -> Recurrence:
     """Return how clips of these clusters come back, `start_N` in seconds and in the order of time."""
     found = visits(label_N, start_N, clip_seconds)
     distances = returns(found)

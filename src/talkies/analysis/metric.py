@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 from scipy.stats import t as student
 
 from talkies.config import Config
+from talkies.core import Float64s
 
 CONFIDENCE = 0.95
 
@@ -45,7 +45,7 @@ class Metric(Config):
         return cls(mean=share, sd=math.sqrt(share * (1 - share)), n=trials, low=low, high=high)
 
     @classmethod
-    def of_folds(cls, folds: Sequence[npt.NDArray[np.float64]]) -> "Metric":
+    def of_folds(cls, folds: Sequence[Float64s]) -> "Metric":
         """Return the metric of what each test clip of each fold got (0 to 1): over the folds, or of the only one."""
         if len(folds) == 1:
             return cls.of_share(float(folds[0].sum()), len(folds[0]))

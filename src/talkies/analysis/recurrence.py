@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.int64]
+from talkies.core import Float64s, Int64s
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +31,7 @@ class Pairs:
     share: float | None
 
 
-def visits(label_N: Labels, start_N: Floats, clip_seconds: float) -> list[Visit]:
+def visits(label_N: Int64s, start_N: Float64s, clip_seconds: float) -> list[Visit]:
     """Return the visits of a film, in order."""
     found: list[Visit] = []
     for label, start in zip(label_N.tolist(), start_N.tolist(), strict=True):
@@ -61,13 +59,13 @@ def returning_share(found: Sequence[Visit]) -> float:
     return float(np.mean([clusters.count(cluster) > 1 for cluster in set(clusters)]))
 
 
-def same_share(label_N: Labels) -> float:
+def same_share(label_N: Int64s) -> float:
     """Return the share of the pairs of clips that are of one cluster."""
     counts, clips = np.bincount(label_N), len(label_N)
     return float((counts * (counts - 1)).sum() / (clips * (clips - 1)))
 
 
-def same_share_between(label_N: Labels, start_N: Floats, edges: Sequence[float]) -> list[Pairs]:
+def same_share_between(label_N: Int64s, start_N: Float64s, edges: Sequence[float]) -> list[Pairs]:
     """Return the share of pairs of one cluster by how far apart they begin, between each two neighbouring edges."""
     first, second = np.triu_indices(len(label_N), 1)
     apart = np.abs(start_N[second] - start_N[first])
@@ -89,7 +87,9 @@ def distance_edges(clip_seconds: float, film_seconds: float) -> list[float]:
     return edges
 
 
-def similarity_cells(kernel_NN: Floats, start_N: Floats, film_seconds: float, most: int) -> list[list[float | None]]:
+def similarity_cells(
+    kernel_NN: Float64s, start_N: Float64s, film_seconds: float, most: int
+) -> list[list[float | None]]:
     """Return a recurrence plot: the timeline cut into at most `most` cells, the mean similarity of each two.
 
     Where no clip lies there is nothing.

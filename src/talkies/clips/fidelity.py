@@ -1,5 +1,5 @@
 """Whether clips are what the films show and say at their times: the library's files beside the originals.
-
+  # noqa: D205
 Shapes: `T` frames, `P` rows of a planar picture, `W` columns, `S` samples.
 """
 
@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from talkies.clips.source import ClipSource, middle_square
-from talkies.core import Clip, ClipRequest, FilmId, MediaError, SourceError
+from talkies.core import Clip, ClipRequest, FilmId, Int16s, MediaError, SourceError, UInt8s
 from talkies.library import Library
 from talkies.media import MediaInfo, Original
 from talkies.runtime import is_remote
@@ -26,7 +25,7 @@ _ALIKE = 0.5  # the least correlation of sounds that are the same
 class Fidelity:
     """What one clip showed beside the original: `frames_off` is by how many frames its pictures are off, `lag_seconds`
     how much later its sound is; nothing where that cannot be told, for nothing moves or nothing is heard.
-    """  # noqa: D205
+    """
 
     request: ClipRequest
     frames_off: int | None
@@ -81,7 +80,7 @@ class Originals:
         return Fidelity(request, off, sound_lag_seconds(clip.audio_S, samples, grid.audio_rate_hz))
 
 
-def frames_off(clip_TPW: npt.NDArray[np.uint8], around_TPW: npt.NDArray[np.uint8], place: Sequence[int]) -> int | None:
+def frames_off(clip_TPW: UInt8s, around_TPW: UInt8s, place: Sequence[int]) -> int | None:
     """Return by how many frames (−1, 0, 1) pictures are off, or nothing if they move too little to tell.
 
     `place[t]` is where in `around_TPW` picture *t* belongs.
@@ -96,10 +95,10 @@ def frames_off(clip_TPW: npt.NDArray[np.uint8], around_TPW: npt.NDArray[np.uint8
     return min(differences, key=lambda off: differences[off]) if second > _TELLING * best else None
 
 
-def sound_lag_seconds(heard_S: npt.NDArray[np.int16], original_S: npt.NDArray[np.int16], rate_hz: int) -> float | None:
+def sound_lag_seconds(heard_S: Int16s, original_S: Int16s, rate_hz: int) -> float | None:
     """Return how much later `heard_S` is than `original_S`, by their cross-correlation, or nothing if they are silent
     or too unlike to tell.
-    """  # noqa: D205
+    """
     size, most = 2 * len(heard_S), int(_MOST_LAG_SECONDS * rate_hz)
     heard, original = (np.fft.rfft(samples.astype(np.float64), size) for samples in (heard_S, original_S))
     scale = np.sqrt(np.square(heard_S.astype(np.float64)).sum() * np.square(original_S.astype(np.float64)).sum())

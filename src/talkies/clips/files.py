@@ -5,12 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from talkies.clips.source import middle_square
-from talkies.core import Clip, ClipRequest, ClipShape, FilmId, Span
+from talkies.core import Clip, ClipRequest, ClipShape, FilmId, Int16s, Span, UInt8s
 from talkies.library import Profile
-from talkies.media import Conformer, Picture, probe
+from talkies.media import FilmResampler, Picture, probe
 
 
 def clips_of_file(
@@ -23,7 +22,7 @@ def clips_of_file(
     """
     tail = _Tail(profile.grid.samples_per_frame)
     start = 0
-    for part in Conformer(path, probe(path), profile.grid, profile.short_side):
+    for part in FilmResampler(path, probe(path), profile.grid, profile.short_side):
         if isinstance(part, Picture):
             tail.add_picture(middle_square(part.yuv_PW()[None], part.size[1])[0])
         else:
@@ -41,16 +40,16 @@ class _Tail:
     def __init__(self, samples_per_frame: int) -> None:
         self._samples_per_frame = samples_per_frame
         self._wanted_frame = 0  # nothing before it is kept
-        self._pictures: deque[npt.NDArray[np.uint8]] = deque()
+        self._pictures: deque[UInt8s] = deque()
         self._picture_frame = 0  # the frame of the first picture kept
         self._sound_S = np.zeros(0, np.int16)
         self._sound_sample = 0  # the number of the first sample kept
 
-    def add_picture(self, picture_PW: npt.NDArray[np.uint8]) -> None:
+    def add_picture(self, picture_PW: UInt8s) -> None:
         self._pictures.append(picture_PW)
         self._trim()
 
-    def add_sound(self, samples_S: npt.NDArray[np.int16]) -> None:
+    def add_sound(self, samples_S: Int16s) -> None:
         self._sound_S = np.concatenate([self._sound_S, samples_S])
         self._trim()
 

@@ -1,11 +1,13 @@
 """Load the batches of a plan, in worker processes or in this one."""
 
+# noqa: D205
 import os
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+# noqa: D205
 import numpy as np
 import torch
 from pydantic import Field
@@ -25,7 +27,7 @@ _MOST_WORKERS = 16
 class LoaderConfig(Config):
     """`workers` processes decode (0: this one; auto: one for each core but the one that trains), and each is
     `prefetch` parts of a batch ahead.
-    """  # noqa: D205
+    """
 
     workers: Annotated[int, Field(ge=0, le=256)] | Literal["auto"] = "auto"
     prefetch: Annotated[int, Field(ge=1, le=64)] = 2
@@ -67,14 +69,14 @@ class Part:
 class _Slots:
     """Memory that all processes share, N slots for B clips each, used again and again: to map new memory for each part
     takes as long as a tenth of the decoding.
-    """  # noqa: D205
+    """
 
     video_NBTPW: Tensor
     audio_NBS: Tensor
 
     @classmethod
     def of(cls, source: ClipSource, clips: int, slots: int) -> "_Slots":
-        video, audio = (torch.from_numpy(room) for room in source.room(slots, clips))
+        video, audio = (torch.from_numpy(array) for array in source.empty_batch(slots, clips))
         for tensor in (video, audio):
             tensor.share_memory_()  # type: ignore[no-untyped-call]
         return cls(video, audio)
@@ -115,8 +117,8 @@ def _batch(parts: _Parts, slots: _Slots, read: Iterator[None]) -> ClipBatch:
     """Return the next parts as one batch, in page-locked memory where there is a GPU."""
     pinned = torch.cuda.is_available()
     video_BTPW, audio_BS = (
-        torch.empty((parts.share, *room.shape[2:]), dtype=room.dtype, pin_memory=pinned)
-        for room in (slots.video_NBTPW, slots.audio_NBS)
+        torch.empty((parts.share, *array.shape[2:]), dtype=array.dtype, pin_memory=pinned)
+        for array in (slots.video_NBTPW, slots.audio_NBS)
     )
     requests: list[ClipRequest] = []
     films: list[Int64s] = []

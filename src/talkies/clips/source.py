@@ -6,10 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from talkies.core import Clip, ClipBatch, ClipRequest, ClipShape, FilmId, LibraryError, MediaError
+from talkies.core import Clip, ClipBatch, ClipRequest, ClipShape, FilmId, Int16s, LibraryError, MediaError, UInt8s
 from talkies.library import FilmRecord, Library
 from talkies.media import INGEST_AGAIN, SoundReader, VideoReader
 
@@ -42,7 +41,7 @@ class ClipSource:
         Raises:
             MediaError: if the film's files are missing, damaged, too short, or give another time than asked for.
         """
-        video_TPW, audio_S = self.room()
+        video_TPW, audio_S = self.empty_batch()
         self._read_into(request, video_TPW, audio_S)
         return Clip(request, video_TPW, audio_S)
 
@@ -62,14 +61,12 @@ class ClipSource:
         Raises:
             MediaError: as `read`.
         """
-        video_BTPW, audio_BS = self.room(len(requests))
+        video_BTPW, audio_BS = self.empty_batch(len(requests))
         self.read_into(requests, video_BTPW, audio_BS)
         return _batch(requests, video_BTPW, audio_BS, film_numbers)
 
-    def read_into(
-        self, requests: Sequence[ClipRequest], video_BTPW: npt.NDArray[np.uint8], audio_BS: npt.NDArray[np.int16]
-    ) -> None:
-        """Read the clips of `requests` into arrays that `room` gave, film by film in the order of time.
+    def read_into(self, requests: Sequence[ClipRequest], video_BTPW: UInt8s, audio_BS: Int16s) -> None:
+        """Read the clips of `requests` into arrays that `empty_batch` gave, film by film in the order of time.
 
         Raises:
             MediaError: as `read`.
@@ -87,7 +84,7 @@ class ClipSource:
         for film_id in list(self._open):
             self._close(film_id)
 
-    def room(self, *clips: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int16]]:
+    def empty_batch(self, *clips: int) -> tuple[UInt8s, Int16s]:
         """Return room for the pictures and the sound of one clip, or of so many."""
         profile, shape = self._library.profile, self._shape
         side = profile.short_side
@@ -95,9 +92,7 @@ class ClipSource:
         video = np.empty((*clips, shape.frames, side * 3 // 2, side), np.uint8)
         return video, np.empty((*clips, samples), np.int16)
 
-    def _read_into(
-        self, request: ClipRequest, video_TPW: npt.NDArray[np.uint8], audio_S: npt.NDArray[np.int16]
-    ) -> None:
+    def _read_into(self, request: ClipRequest, video_TPW: UInt8s, audio_S: Int16s) -> None:
         try:
             video, sound = self._readers(request.film_id)
             video.read_into(self._shape.picture_of(request.window), video_TPW)
@@ -144,7 +139,7 @@ def _record_of(library: Library, film_id: FilmId) -> FilmRecord | None:
         return None
 
 
-def middle_square(video_TPW: npt.NDArray[np.uint8], height: int) -> npt.NDArray[np.uint8]:
+def middle_square(video_TPW: UInt8s, height: int) -> UInt8s:
     """Return the middle square `[T, 3/2·Z, Z]` of planar YUV 4:2:0 pictures `[T, P, W]` of that height."""
     frames, _, width = video_TPW.shape
     side = min(height, width)
@@ -169,8 +164,8 @@ def collate(clips: Sequence[Clip], film_numbers: dict[FilmId, int]) -> ClipBatch
 
 def _batch(
     requests: Sequence[ClipRequest],
-    video_BTPW: npt.NDArray[np.uint8],
-    audio_BS: npt.NDArray[np.int16],
+    video_BTPW: UInt8s,
+    audio_BS: Int16s,
     film_numbers: dict[FilmId, int],
 ) -> ClipBatch:
     return ClipBatch(

@@ -6,6 +6,7 @@ decodes, or a verb which only lists, should not spend.
 
 from typing import TYPE_CHECKING
 
+from talkies.core.arrays import Bools, Float32s, Float64s, Int16s, Int32s, Int64s, UInt8s
 from talkies.core.errors import (
     ConfigError,
     LibraryError,
@@ -19,7 +20,7 @@ from talkies.core.errors import (
 )
 from talkies.core.film_id import FilmId, as_film_id
 from talkies.core.modality import MODALITIES, Modality
-from talkies.core.spans import Int64s, SpanTable, film_line
+from talkies.core.spans import SpanTable, film_line
 from talkies.core.time import ClipShape, Grid, Span
 from talkies.core.words import cause_of, nearest, plural, text_of
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MODALITIES",
+    "Bools",
     "Clip",
     "ClipBatch",
     "ClipRequest",
@@ -35,7 +37,11 @@ __all__ = [
     "ConfigError",
     "Embeddings",
     "FilmId",
+    "Float32s",
+    "Float64s",
     "Grid",
+    "Int16s",
+    "Int32s",
     "Int64s",
     "LibraryError",
     "MediaError",
@@ -46,6 +52,7 @@ __all__ = [
     "Span",
     "SpanTable",
     "TalkiesError",
+    "UInt8s",
     "UsageError",
     "WorkError",
     "as_film_id",

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from talkies.core.arrays import Int64s
 from talkies.core.time import Span
 
-Int64s = npt.NDArray[np.int64]
 _FILM_BITS = 40  # a film and a frame of it as one number: a film has fewer than 2^40 frames
 
 

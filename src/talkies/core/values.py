@@ -1,5 +1,5 @@
 """The values that travel: requests, clips, batches and embeddings, frozen and checked when they are made.
-
+  # noqa: D205
 Shapes: `B` clips, `T` frames, `P` rows of a planar YUV 4:2:0 picture (3/2 of its height), `W` columns, `S` samples,
 `D` embedding dimensions.
 """
@@ -8,10 +8,10 @@ from dataclasses import dataclass, fields
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from talkies.core.arrays import Int16s, UInt8s
 from talkies.core.film_id import FilmId
 from talkies.core.time import Span
 
@@ -69,8 +69,8 @@ class Clip(_ShownByShape):
     """
 
     request: ClipRequest
-    video_TPW: npt.NDArray[np.uint8]
-    audio_S: npt.NDArray[np.int16]
+    video_TPW: UInt8s
+    audio_S: Int16s
 
     def __post_init__(self) -> None:
         if self.video_TPW.ndim != 3 or self.video_TPW.dtype != np.uint8:
@@ -133,7 +133,7 @@ class Embeddings(_ShownByShape):
 
     Raises:
         ValueError: if the parts do not agree on B and D.
-    """  # noqa: D205
+    """
 
     video_BD: Tensor
     audio_BD: Tensor

@@ -2,13 +2,21 @@
 
 from talkies.evaluation.evaluate import TASKS, evaluate, evaluate_features
 from talkies.evaluation.results import Metric, Result, as_text, check_place, read_results, table_of, write_result
-from talkies.evaluation.transfer import PROTOCOLS, Features, Look, Protocol, Statistics, TowerFeatures, resolve_protocol
+from talkies.evaluation.transfer import (
+    PROTOCOLS,
+    ClipSpec,
+    Features,
+    Protocol,
+    Statistics,
+    TowerFeatures,
+    resolve_protocol,
+)
 
 __all__ = [
     "PROTOCOLS",
     "TASKS",
+    "ClipSpec",
     "Features",
-    "Look",
     "Metric",
     "Protocol",
     "Result",

@@ -8,22 +8,22 @@ from jinja2 import Environment, PackageLoader
 from torch import nn
 
 from talkies.config.yaml import format_yaml
-from talkies.core import plural
+from talkies.core import Modality, plural
 from talkies.evaluation.results import Result, as_text, table_of
 from talkies.export.onnx_files import INPUTS, TOLERANCE
-from talkies.models import Tower, TwoTower
-from talkies.runs.exported_model import Artefact
+from talkies.models import TwoTower
+from talkies.runs.exported_model import ExportedModel
 
 CARD = "README.md"
 _FILMS_NAMED = 300
-_KINDS: dict[Tower, str] = {"video": "uint8", "audio": "int16"}
+_KINDS: dict[Modality, str] = {"video": "uint8", "audio": "int16"}
 _TAGS = ("talkies", "audio-visual", "self-supervised", "video", "audio", "video-retrieval", "feature-extraction")
 
 
 def card_of(
-    artefact: Artefact,
+    artefact: ExportedModel,
     model: TwoTower,
-    shapes: Mapping[Tower, tuple[int, ...]],
+    shapes: Mapping[Modality, tuple[int, ...]],
     results: Sequence[tuple[Path, Result]],
 ) -> str:
     """Return the card as Markdown; for the hub it begins with the front matter that Hugging Face reads.
@@ -54,7 +54,7 @@ def card_of(
     return text.rstrip() + "\n"
 
 
-def _front_matter(artefact: Artefact) -> dict[str, Any]:
+def _front_matter(artefact: ExportedModel) -> dict[str, Any]:
     formats = [name for name in artefact.formats if name != "hub"]
     return {
         "license": artefact.license,
@@ -69,7 +69,7 @@ def _of_no_place(result: Result) -> Result:
     return result.model_copy(update={"protocol": {**result.protocol, "run": "this model"}})
 
 
-def _recipe(artefact: Artefact) -> dict[str, Any]:
+def _recipe(artefact: ExportedModel) -> dict[str, Any]:
     parts = {name: getattr(artefact, name).model_dump(mode="json") for name in ("clip", "transforms", "model")}
     return {**parts, **artefact.recipe}
 

@@ -16,12 +16,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from talkies.core import UsageError, WorkError
-from talkies.models import Tower, TwoTower
+from talkies.core import Modality, UsageError, WorkError
+from talkies.models import TwoTower
 from talkies.transforms import AudioTransformConfig, LogMel, TransformConfig, VideoTransform, VideoTransformConfig
 from talkies.transforms.video import resize_matrix
 
-INPUTS: dict[Tower, str] = {"video": "video_BTPW", "audio": "audio_BS"}
+INPUTS: dict[Modality, str] = {"video": "video_BTPW", "audio": "audio_BS"}
 OUTPUTS = ("embedding_BD", "features_BE")
 TOLERANCE = 1e-4
 """A file whose outputs differ by more from PyTorch's is not kept: of embeddings so much, of features so much of the
@@ -115,7 +115,7 @@ def write_onnx(
     folder: Path,
     model: TwoTower,
     transforms: TransformConfig,
-    inputs: Mapping[Tower, tuple[int, ...]],
+    inputs: Mapping[Modality, tuple[int, ...]],
     rate_hz: int,
     *,
     facts: Mapping[str, str],
@@ -130,7 +130,7 @@ def write_onnx(
     """
     pictures, sound = VideoTransform(transforms.video), LogMel(transforms.audio, rate_hz)
     in_matrices = MatrixPictures(transforms.video, inputs["video"][-1]), MatrixLogMel(transforms.audio, rate_hz)
-    towers: tuple[tuple[Tower, nn.Module, nn.Module, nn.Module, Callable[[Tensor], Tensor]], ...] = (
+    towers: tuple[tuple[Modality, nn.Module, nn.Module, nn.Module, Callable[[Tensor], Tensor]], ...] = (
         ("video", pictures, in_matrices[0], model.video, model.embed_video),
         ("audio", sound, in_matrices[1], model.audio, model.embed_audio),
     )
@@ -143,7 +143,7 @@ def write_onnx(
     return worst
 
 
-def _exported(module: nn.Module, tower: Tower, shape: tuple[int, ...], facts: Mapping[str, str]) -> bytes:
+def _exported(module: nn.Module, tower: Modality, shape: tuple[int, ...], facts: Mapping[str, str]) -> bytes:
     """Return a module as ONNX."""
     with _quiet():
         program = torch.onnx.export(
@@ -177,7 +177,7 @@ def _strip(proto: Any) -> None:
             part.ClearField("doc_string")
 
 
-def _difference(path: Path, module: nn.Module, tower: Tower, shape: tuple[int, ...]) -> float:
+def _difference(path: Path, module: nn.Module, tower: Modality, shape: tuple[int, ...]) -> float:
     """Return by how much the embeddings of a file differ from a module's at most, on clips of noise.
 
     Raises:
@@ -203,7 +203,7 @@ def _difference(path: Path, module: nn.Module, tower: Tower, shape: tuple[int, .
     return worst
 
 
-def _clips(tower: Tower, count: int, shape: tuple[int, ...]) -> Tensor:
+def _clips(tower: Modality, count: int, shape: tuple[int, ...]) -> Tensor:
     """Return the bytes of so many clips of noise; sound grows from silence to its loudest."""
     generator = torch.Generator().manual_seed(count)
     if tower == "video":

@@ -17,15 +17,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from talkies.config import read_yaml
-from talkies.core import RunError, UsageError, nearest
+from talkies.core import Modality, RunError, UsageError, nearest
 from talkies.evaluation.results import Result, read_results
 from talkies.export.card import CARD, card_of
 from talkies.export.folder import check_folder, written_whole
 from talkies.export.onnx_files import check_onnx, write_onnx
-from talkies.models import ModelConfig, Tower
+from talkies.models import ModelConfig
 from talkies.runs import RunFolder, RunRecord, export_weights
 from talkies.runs.clip_encoder import ClipEncoder, load_encoder
-from talkies.runs.exported_model import DESCRIPTION, PREFIX, WEIGHTS, Artefact, read_artefact
+from talkies.runs.exported_model import DESCRIPTION, PREFIX, WEIGHTS, ExportedModel, read_exported_model
 
 RUN_FORMATS = ("safetensors", "onnx", "hub")
 _OWN_FILES = ("video.safetensors", "audio.safetensors", WEIGHTS, "video.onnx", "audio.onnx", CARD, DESCRIPTION)
@@ -102,7 +102,7 @@ def export_run(
     return ExportedRun(to, written, artefact.formats, encoder.stamp, encoder.step, len(told), difference)
 
 
-def clip_shapes(artefact: Artefact) -> dict[Tower, tuple[int, ...]]:
+def clip_shapes(artefact: ExportedModel) -> dict[Modality, tuple[int, ...]]:
     """Return the shapes of one clip's bytes: pictures `[T, P, W]` and samples `[S]`."""
     profile, shape = artefact.profile, artefact.clip.on(artefact.profile.fps)
     pictures = (shape.frames, profile.short_side * 3 // 2, profile.short_side)
@@ -121,7 +121,7 @@ def _check_formats(formats: Sequence[str]) -> None:
         raise UsageError(f"no format was named; there are: {', '.join(RUN_FORMATS)}")
 
 
-def _checked_before(to: Path, stamp: str) -> Artefact | None:
+def _checked_before(to: Path, stamp: str) -> ExportedModel | None:
     """Return the description of this very model if `to` has it already.
 
     Raises:
@@ -129,7 +129,7 @@ def _checked_before(to: Path, stamp: str) -> Artefact | None:
     """
     if (to / DESCRIPTION).exists():
         try:
-            before = read_artefact(to)
+            before = read_exported_model(to)
         except RunError as error:
             raise UsageError(
                 f"{to} holds a {DESCRIPTION} that no export wrote, or damaged; name a new folder"
@@ -157,12 +157,12 @@ def _stamp_in(path: Path) -> str | None:
 
 
 def _artefact(
-    run: Path, encoder: ClipEncoder, formats: Sequence[str], before: Artefact | None, weights_license: str | None
-) -> Artefact:
+    run: Path, encoder: ClipEncoder, formats: Sequence[str], before: ExportedModel | None, weights_license: str | None
+) -> ExportedModel:
     folder = RunFolder(run)
     values, record = read_yaml(folder.config_path), folder.record()
     own, have = set(formats) | {"safetensors"}, before.formats if before else ()
-    return Artefact(
+    return ExportedModel(
         stamp=encoder.stamp,
         step=encoder.step,
         clip=encoder.clip,

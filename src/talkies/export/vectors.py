@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from talkies.core import LibraryError, UsageError, WorkError, as_film_id, cause_of, nearest
+from talkies.core import Float32s, LibraryError, UsageError, WorkError, as_film_id, cause_of, nearest
 from talkies.export.folder import check_folder, written_whole
 from talkies.library import Library
 from talkies.retrieval.index import EmbeddingSet, IndexRows, VectorIndex
@@ -127,7 +126,7 @@ class _Array:
     def __init__(self, file: IO[bytes]) -> None:
         self._file, self._rows, self._dim = file, 0, 0
 
-    def add(self, rows_BD: npt.NDArray[np.float32]) -> None:
+    def add(self, rows_BD: Float32s) -> None:
         if not self._rows:
             self._dim = rows_BD.shape[1]
             self._head()

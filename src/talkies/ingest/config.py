@@ -1,10 +1,13 @@
 """What an ingest may be told: which sound to take, what makes a film unfit or doubtful, what a film may cost."""
 
+# noqa: D205
 from collections.abc import Iterable
 from typing import Annotated
 
+# noqa: D205
 from pydantic import Field
 
+# noqa: D205
 from talkies.config import Config, apply_overrides, check
 from talkies.media import AudioChoice
 from talkies.runtime import ProcessLimits
@@ -18,7 +21,7 @@ class Thresholds(Config):
     `most_damaged` of the packets of picture or sound not decodable, one side more than `most_aspect` times the other.
     Warned of: sound that begins or ends more than so many seconds after or before the pictures, pictures that end more
     than `missing_seconds` before the container claims, a sound whose peak is at or below `silent_dbfs`.
-    """  # noqa: D205
+    """
 
     shortest_seconds: Seconds = 1.0
     most_damaged: Share = 0.1
@@ -32,7 +35,7 @@ class Thresholds(Config):
 class MarkConfig(Config):
     """The least length of a marked span: all but black picture, a picture that stands still, sound below `silent_dbfs`
     of the thresholds, titles and credits.
-    """  # noqa: D205
+    """
 
     black_seconds: Seconds = 0.5
     still_seconds: Seconds = 2.0
@@ -43,7 +46,7 @@ class MarkConfig(Config):
 class WorkerConfig(Config):
     """What one film may cost: threads that it keeps busy (without: the cores, shared among the workers), seconds
     without progress, seconds in all, megabytes of memory.
-    """  # noqa: D205
+    """
 
     threads: Annotated[int, Field(ge=1, le=64)] | None = None
     stall_seconds: Annotated[float, Field(gt=0)] = 120.0

@@ -8,17 +8,24 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
-from talkies.core import MediaError, Span
+from talkies.core import MediaError, Span, UInt8s
 from talkies.ingest.config import IngestConfig
 from talkies.ingest.judge import judged
 from talkies.ingest.marks import MarkFinder
 from talkies.ingest.shots import ShotFinder
 from talkies.ingest.strip import Strip, first_picture
 from talkies.library import SHOT, Measures, Profile, Reason, write_marks
-from talkies.media import Conformer, ConformReport, FilmWriter, MediaInfo, Picture, Sound, VideoCoding, probe, write_wav
+from talkies.media import (
+    FilmResampler,
+    FilmWriter,
+    MediaInfo,
+    Picture,
+    ResampleReport,
+    Sound,
+    VideoCoding,
+    probe,
+    write_wav,
+)
 from talkies.runtime import Report, ahead, peak_memory_bytes
 
 _AHEAD = 24  # pictures and pieces of sound that decoding may be ahead of encoding
@@ -86,7 +93,7 @@ class _Pass:
     def __init__(self, task: ConvertTask, info: MediaInfo, threads: int, *, sound_end_to_end: bool = False) -> None:
         self._task, self._info, self._threads, self._end_to_end = task, info, threads, sound_end_to_end
         grid, config = task.profile.grid, task.config
-        self._conformer = Conformer(
+        self._conformer = FilmResampler(
             task.source,
             info,
             grid,
@@ -136,7 +143,7 @@ class _Pass:
         self._shots.push(bgr_HWC)
         self._strip.push(picture.index, bgr_HWC)
 
-    def _judged(self, report: ConformReport) -> Converted:
+    def _judged(self, report: ResampleReport) -> Converted:
         shots = self._shots.finish()
         marks: dict[str, list[Span]] = {SHOT: shots, "damaged": report.damaged, **self._marks.finish()}
         write_marks(self._task.folder / "shots.parquet", marks)
@@ -161,6 +168,6 @@ class _Pass:
         return Converted(reasons, self._info, measures, report.frames, self._size, len(shots), peak_memory_bytes())
 
 
-def _luma(picture: Picture) -> npt.NDArray[np.uint8]:
+def _luma(picture: Picture) -> UInt8s:
     """Return the luma plane `[H, W]`."""
     return picture.yuv_PW()[: picture.size[1]]

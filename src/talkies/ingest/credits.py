@@ -4,9 +4,8 @@ Text tells itself by its edges: a picture at night is as dark, but few of its pi
 """
 
 import numpy as np
-import numpy.typing as npt
 
-from talkies.core import Span
+from talkies.core import Span, UInt8s
 
 DARK_LUMA = 40  # of 16 (black) to 235 (white)
 DARK_SHARE = 0.5  # of the picture's pixels
@@ -17,7 +16,7 @@ BREAK_SECONDS = 2.0  # between two cards
 OPENING, CLOSING = 0.1, 0.8  # shares of a film: credits end before the first or begin after the second
 
 
-def shows_text(luma_HW: npt.NDArray[np.uint8]) -> bool:
+def shows_text(luma_HW: UInt8s) -> bool:
     """Return whether a picture `[H, W]` is text on a dark ground."""
     if np.count_nonzero(luma_HW <= DARK_LUMA) < DARK_SHARE * luma_HW.size:
         return False
@@ -34,7 +33,7 @@ class CreditsFinder:
         self._frames = 0
         self._text = False
 
-    def push(self, luma_HW: npt.NDArray[np.uint8] | None) -> None:
+    def push(self, luma_HW: UInt8s | None) -> None:
         """Take the next picture's luma, or nothing if it is the one before, shown on."""
         if luma_HW is not None:
             self._text = shows_text(luma_HW)

@@ -3,9 +3,8 @@
 import math
 
 import numpy as np
-import numpy.typing as npt
 
-from talkies.core import Span
+from talkies.core import Int16s, Span, UInt8s
 from talkies.ingest.config import MarkConfig
 from talkies.ingest.credits import CreditsFinder
 
@@ -54,12 +53,12 @@ class MarkFinder:
         self._credits = CreditsFinder(config.credits_seconds, fps)
         self._samples_per_frame = samples_per_frame
         self._silence = FULL_SCALE * 10 ** (silent_dbfs / 20)
-        self._reference: npt.NDArray[np.int16] | None = None  # the picture that a still run began with
+        self._reference: Int16s | None = None  # the picture that a still run began with
         self._is_black = False
         self._rest = np.zeros(0, np.int16)
         self._peak = 0
 
-    def push_picture(self, luma_HW: npt.NDArray[np.uint8], again: bool) -> None:
+    def push_picture(self, luma_HW: UInt8s, again: bool) -> None:
         """Take the next picture's luma; `again` says that it is the one before, shown on."""
         if again and self._reference is not None:
             self.black.push(self._is_black)
@@ -77,7 +76,7 @@ class MarkFinder:
             self.still.finish()  # a picture that moved on is the first that may stand still
         self.still.push(True)
 
-    def push_sound(self, samples_S: npt.NDArray[np.int16]) -> None:
+    def push_sound(self, samples_S: Int16s) -> None:
         """Take the next samples."""
         samples = np.concatenate([self._rest, samples_S])
         frames = len(samples) // self._samples_per_frame

@@ -1,5 +1,6 @@
 """The verb: sources in, a library with a verdict on each film out."""
 
+# noqa: D205
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -8,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+# noqa: D205
 from talkies.core import UsageError, WorkError, plural
 from talkies.ingest.config import IngestConfig
 from talkies.ingest.film import Failed, FilmTask, Ingested
@@ -23,7 +25,7 @@ RUNNERS = ("local", "ray")
 class IngestReport:
     """What an ingest did: the library, one entry for each source that got a verdict and one for each that did not, in
     the order they were found; files passed over as no media, and the time it took.
-    """  # noqa: D205
+    """
 
     library: Library
     films: tuple[Ingested, ...]
@@ -192,7 +194,7 @@ class _Told:
 def _in_order(found: Found, outcomes: dict[str, Outcome]) -> Iterator[Outcome]:
     """Yield what became of each source; one whose bytes an earlier one has is its duplicate, also where only the work
     itself showed that (of files elsewhere).
-    """  # noqa: D205
+    """
     first: dict[str, Source] = {}
     for film in found.films:
         outcome = outcomes[found.duplicates.get(film.location, film).location]

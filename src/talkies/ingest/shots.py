@@ -2,12 +2,10 @@
 
 from itertools import pairwise
 
-import numpy as np
-import numpy.typing as npt
 from scenedetect.common import FrameTimecode
 from scenedetect.detectors import ContentDetector
 
-from talkies.core import Span
+from talkies.core import Span, UInt8s
 
 SHORTEST_SHOT_SECONDS = 0.5
 
@@ -20,7 +18,7 @@ class ShotFinder:
         self._cuts: set[int] = set()
         self._detector = ContentDetector(min_scene_len=max(1, round(SHORTEST_SHOT_SECONDS * fps)))
 
-    def push(self, bgr_HWC: npt.NDArray[np.uint8]) -> None:
+    def push(self, bgr_HWC: UInt8s) -> None:
         """Take the next picture, uint8 `[H, W, 3]` in blue, green, red."""
         self._note(self._detector.process_frame(self._time(), bgr_HWC))
         self._frames += 1

@@ -1,5 +1,6 @@
 """Where films come from: the files and folders that were named, and what is the same film twice."""
 
+# noqa: D205
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -53,7 +54,7 @@ class Source:
 class Found:
     """What the named sources hold: films in order, each file once; those that have the bytes of an earlier one; and how
     many other files were passed over.
-    """  # noqa: D205
+    """
 
     films: tuple[Source, ...]
     duplicates: dict[str, Source]  # by location, the film that has the same bytes

@@ -5,10 +5,9 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
-from talkies.core import MediaError
+from talkies.core import MediaError, UInt8s
 from talkies.media import MediaInfo, picture_at_start
 
 PICTURES = 5
@@ -21,9 +20,9 @@ class Strip:
 
     def __init__(self, frames: int) -> None:
         self._wanted = sorted({int(frames * (2 * i + 1) / (2 * PICTURES)) for i in range(PICTURES)})
-        self._kept: list[npt.NDArray[np.uint8]] = []
+        self._kept: list[UInt8s] = []
 
-    def push(self, index: int, bgr_HWC: npt.NDArray[np.uint8]) -> None:
+    def push(self, index: int, bgr_HWC: UInt8s) -> None:
         """Take picture number `index` if it is one of those to keep."""
         if index in self._wanted:
             self._kept.append(bgr_HWC[:, :, ::-1])
@@ -44,7 +43,7 @@ def first_picture(source: Path, info: MediaInfo, path: Path, short_side: int) ->
             _write(path, [rgb_HWC])
 
 
-def _write(path: Path, pictures: list[npt.NDArray[np.uint8]]) -> None:
+def _write(path: Path, pictures: list[UInt8s]) -> None:
     images = [Image.fromarray(np.ascontiguousarray(picture)) for picture in pictures]
     small = [image.resize((max(1, round(image.width * _ROWS / image.height)), _ROWS)) for image in images]
     strip = Image.new("RGB", (sum(image.width for image in small), _ROWS))

@@ -1,5 +1,6 @@
 """The proxy profile: what every film of a library is brought to."""
 
+# noqa: D205
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
@@ -11,7 +12,7 @@ from talkies.core import Grid
 class Profile(Config):
     """Proxies at `fps` frames a second with the shorter side at `short_side` pixels and a key frame every `gop` frames;
     training audio in mono at `audio_rate_hz`.
-    """  # noqa: D205
+    """
 
     fps: Annotated[int, Field(ge=1, le=120)] = 16
     short_side: Annotated[int, Field(ge=16, le=2160, multiple_of=4)] = 128

@@ -8,11 +8,10 @@ from typing import Any
 
 import av
 import numpy as np
-import numpy.typing as npt
 from av.audio.resampler import AudioResampler
 from av.error import FFmpegError
 
-from talkies.core import Grid
+from talkies.core import Grid, Int16s
 
 GAP_SECONDS, UNEVEN_GAP_SECONDS = 0.020, 0.060
 """Sound whose timestamp is off by less than this goes on where the last ended; more is a gap or an overlap. With frames
@@ -21,10 +20,8 @@ STRAY_SECONDS, LASTING_SECONDS = 0.004, 1.0
 """Timestamps of even frames that are off by more than the first, always to one side, for longer than the second are
 believed as well: a little sound was lost, or the clock of the sound is not that of the pictures."""
 
-Samples = npt.NDArray[np.int16]
 
-
-class SoundClock:
+class AudioTimeline:
     """Takes decoded frames of sound; gives int16 mono samples, each following the one before without a gap.
 
     Channels are mixed as ITU-R BS.775 says (centre 1, left and right √½, surrounds ½, no LFE), scaled so that nothing
@@ -36,7 +33,7 @@ class SoundClock:
         self._end_to_end = end_to_end
         self._rate = grid.audio_rate_hz
         self._resampler = self._new_resampler()
-        self._runs: deque[tuple[Fraction | None, Samples]] = deque()  # a time where a run begins, none where it goes on
+        self._runs: deque[tuple[Fraction | None, Int16s]] = deque()  # a time where a run begins, none where it goes on
         self._begun: Fraction | None = None  # the time of a run of which nothing has come out of the resampler yet
         self._due: Fraction | None = None  # where the next frame of sound is expected
         self._strays = _Strays()
@@ -53,7 +50,7 @@ class SoundClock:
         """Where the sound taken so far ends, in seconds of the source."""
         return self._due
 
-    def push(self, frame: av.AudioFrame) -> Iterator[Samples]:
+    def push(self, frame: av.AudioFrame) -> Iterator[Int16s]:
         """Take the next frame; yield what can be given."""
         if not _can_be_mixed(frame.layout.name):
             frame = _mixed_by_hand(frame)
@@ -68,7 +65,7 @@ class SoundClock:
         self._keep(self._resampler.resample(frame))
         yield from self._placed()
 
-    def flush(self, samples: int) -> Iterator[Samples]:
+    def flush(self, samples: int) -> Iterator[Int16s]:
         """Yield what is left, with silence up to sample number `samples`."""
         self._keep(self._resampler.resample(None) if self._due is not None else [])
         yield from self._placed()
@@ -88,7 +85,7 @@ class SoundClock:
             self._runs.append((self._begun, part.to_ndarray().reshape(-1).astype(np.int16, copy=False)))
             self._begun = None
 
-    def _placed(self) -> Iterator[Samples]:
+    def _placed(self) -> Iterator[Int16s]:
         if self.origin is None:
             return
         while self._runs:
@@ -104,7 +101,7 @@ class SoundClock:
                 self._given += len(samples) - dropped
                 yield samples[dropped:]
 
-    def _silence(self, count: int) -> Iterator[Samples]:
+    def _silence(self, count: int) -> Iterator[Int16s]:
         self._given += count
         for start in range(0, count, self._rate):  # a second at a time: a gap of hours must not fill the memory
             yield np.zeros(min(self._rate, count - start), np.int16)

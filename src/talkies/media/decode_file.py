@@ -12,14 +12,13 @@ from typing import Any, Literal
 
 import av
 import numpy as np
-import numpy.typing as npt
 from av.audio.fifo import AudioFifo
 from av.error import FFmpegError
 
-from talkies.core import Grid, MediaError, text_of
-from talkies.media.audio_timeline import GAP_SECONDS, STRAY_SECONDS, Samples, SoundClock
+from talkies.core import Grid, Int16s, MediaError, UInt8s, text_of
+from talkies.media.audio_timeline import GAP_SECONDS, STRAY_SECONDS, AudioTimeline
 from talkies.media.probe import MediaInfo, probe
-from talkies.media.resample import Conformer, Picture
+from talkies.media.resample import FilmResampler, Picture
 from talkies.media.source import open_media, packets_of
 
 LONGEST_SECONDS = 300.0
@@ -30,20 +29,20 @@ Parts = Literal["video", "audio", "both"]
 
 
 @dataclass(frozen=True, slots=True)
-class ShortMedia:
+class DecodedFile:
     """Pictures `video_NPW` on a grid's frames, uint8, and sound `audio_S` on its samples, int16: those asked for.
 
     `damaged_packets` could not be decoded as they were.
     """
 
-    video_NPW: npt.NDArray[np.uint8] | None
-    audio_S: Samples | None
+    video_NPW: UInt8s | None
+    audio_S: Int16s | None
     damaged_packets: int
 
 
-def read_short(
+def decode_file(
     path: Path, parts: Parts, grid: Grid, short_side: int, span_seconds: tuple[float, float] | None = None
-) -> ShortMedia:
+) -> DecodedFile:
     """Return what a file holds, on a grid, or what it holds between two moments of it.
 
     Raises:
@@ -67,10 +66,10 @@ def _seconds_of(info: MediaInfo, parts: Parts) -> float:
     return track.times.duration_seconds if track else 0.0
 
 
-def _pictures(path: Path, info: MediaInfo, parts: Parts, grid: Grid, short_side: int) -> ShortMedia:
-    conformer = Conformer(path, info, grid, short_side, pictures_alone=parts == "video")
-    pictures: list[npt.NDArray[np.uint8]] = []
-    sounds: list[Samples] = []
+def _pictures(path: Path, info: MediaInfo, parts: Parts, grid: Grid, short_side: int) -> DecodedFile:
+    conformer = FilmResampler(path, info, grid, short_side, pictures_alone=parts == "video")
+    pictures: list[UInt8s] = []
+    sounds: list[Int16s] = []
     for part in conformer:
         if isinstance(part, Picture):
             pictures.append(pictures[-1] if part.again and pictures else part.yuv_PW())
@@ -80,10 +79,10 @@ def _pictures(path: Path, info: MediaInfo, parts: Parts, grid: Grid, short_side:
     _check_damage(path, "pictures", report.damaged_video_packets, report.video_packets)
     _check_damage(path, "sound", report.damaged_audio_packets, report.audio_packets)
     audio_S = _joined(sounds) if parts == "both" else None
-    return ShortMedia(np.stack(pictures), audio_S, report.damaged_packets)
+    return DecodedFile(np.stack(pictures), audio_S, report.damaged_packets)
 
 
-def _sound_alone(path: Path, info: MediaInfo, grid: Grid, end_seconds: float | None) -> ShortMedia:
+def _sound_alone(path: Path, info: MediaInfo, grid: Grid, end_seconds: float | None) -> DecodedFile:
     """Return the sound from its first sample on."""
     if info.audio is None:
         raise MediaError("no_audio", f"{text_of(path.name)} has no audio track")
@@ -95,13 +94,13 @@ def _sound_alone(path: Path, info: MediaInfo, grid: Grid, end_seconds: float | N
     if not frames:
         raise MediaError("damaged", f"no sound of {text_of(path.name)} can be decoded")
     first = frames[0]
-    clock, pieces = SoundClock(grid), list[Samples]()
+    clock, pieces = AudioTimeline(grid), list[Int16s]()
     stamped = first.pts is not None and first.time_base is not None
     clock.origin = Fraction(first.pts * first.time_base) if stamped else Fraction(0)  # type: ignore[operator]
     for frame in [_joined_frames(frames)] if _is_one_run(frames) else frames:
         pieces.extend(clock.push(frame))
     pieces.extend(clock.flush(0))
-    return ShortMedia(None, _joined(pieces), damage.damaged)
+    return DecodedFile(None, _joined(pieces), damage.damaged)
 
 
 @dataclass(slots=True)
@@ -174,11 +173,11 @@ def _check_damage(path: Path, what: str, damaged: int, packets: int) -> None:
         raise MediaError("damaged", f"{damaged} of {packets} packets of the {what} of {text_of(path.name)} are damaged")
 
 
-def _joined(pieces: list[Samples]) -> Samples:
+def _joined(pieces: list[Int16s]) -> Int16s:
     return np.concatenate(pieces) if pieces else np.zeros(0, np.int16)
 
 
-def _cut(media: ShortMedia, grid: Grid, span_seconds: tuple[float, float], path: Path) -> ShortMedia:
+def _cut(media: DecodedFile, grid: Grid, span_seconds: tuple[float, float], path: Path) -> DecodedFile:
     begin, end = (round(seconds * grid.fps) for seconds in span_seconds)
     video_NPW = None if media.video_NPW is None else media.video_NPW[begin:end]
     audio_S = None
@@ -186,4 +185,4 @@ def _cut(media: ShortMedia, grid: Grid, span_seconds: tuple[float, float], path:
         audio_S = media.audio_S[begin * grid.samples_per_frame : end * grid.samples_per_frame]
     if any(part is not None and len(part) == 0 for part in (video_NPW, audio_S)):
         raise MediaError("empty_span", f"{text_of(path.name)} ends before {span_seconds[0]:g} s, where its clip begins")
-    return ShortMedia(video_NPW, audio_S, media.damaged_packets)
+    return DecodedFile(video_NPW, audio_S, media.damaged_packets)

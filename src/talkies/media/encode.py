@@ -8,11 +8,10 @@ from typing import Any, Self
 
 import av
 import numpy as np
-import numpy.typing as npt
 from av.error import FFmpegError
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
-from talkies.core import WorkError
+from talkies.core import Int16s, UInt8s, WorkError
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +84,7 @@ class FilmWriter:
         self._frames += 1
         self._mux(self._video, frame)
 
-    def write_rgb(self, rgb_HWC: npt.NDArray[np.uint8]) -> None:
+    def write_rgb(self, rgb_HWC: UInt8s) -> None:
         """Append one picture of red, green, blue."""
         frame = av.VideoFrame.from_ndarray(rgb_HWC, format="rgb24")
         self.write_frame(
@@ -94,7 +93,7 @@ class FilmWriter:
             )
         )
 
-    def write_sound(self, samples_S: npt.NDArray[np.int16]) -> None:
+    def write_sound(self, samples_S: Int16s) -> None:
         """Append mono samples."""
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples_S)[None], format="s16", layout="mono")
         frame.sample_rate, frame.pts, frame.time_base = self._rate, self._samples, Fraction(1, self._rate)

@@ -7,12 +7,11 @@ from typing import cast
 
 import av
 import numpy as np
-import numpy.typing as npt
 from av.error import FFmpegError
 from av.filter import Graph
 from av.video.reformatter import ColorRange, Colorspace, ColorTrc, Interpolation, VideoReformatter
 
-from talkies.core import MediaError
+from talkies.core import MediaError, UInt8s
 from talkies.media.source import open_media
 from talkies.media.tone_mapping import ToneMapper, Transfer
 
@@ -27,7 +26,7 @@ _HD_ROWS = 576
 _ANY_ASPECT = 100.0
 
 
-class Developer:
+class FrameNormaliser:
     """Develops the pictures of one film; the first decides the size, and a later change of size is scaled to it.
 
     The shorter side becomes `short_side` pixels; `pixel_aspect` is how much wider than high the source's pixels are,
@@ -103,7 +102,7 @@ class Developer:
         return _even(width * ratio), _even(height * ratio)
 
 
-def picture_at_start(path: Path, track: int, pixel_aspect: Fraction, short_side: int) -> npt.NDArray[np.uint8] | None:
+def picture_at_start(path: Path, track: int, pixel_aspect: Fraction, short_side: int) -> UInt8s | None:
     """Return the first picture of a track that can be decoded, as red, green, blue `[H, W, 3]`, or nothing.
 
     Raises:
@@ -113,7 +112,7 @@ def picture_at_start(path: Path, track: int, pixel_aspect: Fraction, short_side:
         try:
             for frame in container.decode(container.streams[track]):
                 if isinstance(frame, av.VideoFrame):
-                    small = Developer(short_side, pixel_aspect, _ANY_ASPECT).develop(frame)
+                    small = FrameNormaliser(short_side, pixel_aspect, _ANY_ASPECT).develop(frame)
                     return small.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
         except (FFmpegError, IndexError):  # the latter as in `packets_of`
             pass
@@ -206,7 +205,7 @@ _TURNS = _UPRIGHT, _Way(True, False, True), _Way(False, True, True), _Way(True, 
 """By quarters of a turn counter-clockwise, as PyAV tells a rotation."""
 
 
-def _planes(frame: av.VideoFrame) -> list[npt.NDArray[np.uint8]]:
+def _planes(frame: av.VideoFrame) -> list[UInt8s]:
     """Return views of the luma and both chroma planes of a YUV 4:2:0 frame."""
     width, height = frame.width, frame.height
     yuv = frame.to_ndarray().astype(np.uint8, copy=False).reshape(-1)

@@ -12,12 +12,11 @@ from typing import Self
 
 import av
 import numpy as np
-import numpy.typing as npt
 from av.error import FFmpegError
 
-from talkies.core import Grid, MediaError, Span
-from talkies.media.audio_timeline import Samples, SoundClock
-from talkies.media.frames import Deinterlacer, Developer
+from talkies.core import Grid, Int16s, MediaError, Span, UInt8s
+from talkies.media.audio_timeline import AudioTimeline
+from talkies.media.frames import Deinterlacer, FrameNormaliser
 from talkies.media.missing_pts import UNDATED
 from talkies.media.probe import MediaInfo
 from talkies.media.resample import MOST_ASPECT
@@ -40,7 +39,7 @@ class Original:
         self._path, self._grid = path, grid
         self._origin = Fraction(origin_seconds).limit_denominator(1_000_000)
         self._tracks = info.video.index, info.audio.index
-        self._developer = Developer(short_side, Fraction(info.video.pixel_aspect), MOST_ASPECT)
+        self._developer = FrameNormaliser(short_side, Fraction(info.video.pixel_aspect), MOST_ASPECT)
         self._closing = ExitStack()
         self._container = self._closing.enter_context(open_media(path))
         self._container.streams[self._tracks[0]].codec_context.thread_count = 1
@@ -53,17 +52,17 @@ class Original:
     ) -> None:
         self._closing.close()
 
-    def read(self, frames: range, sound: Span) -> tuple[npt.NDArray[np.uint8], Samples]:
+    def read(self, frames: range, sound: Span) -> tuple[UInt8s, Int16s]:
         """Return the pictures `[T, P, W]` that are on screen at `frames` of the grid, and the samples of `sound`.
 
         Raises:
             MediaError: if the file ends before, or cannot be decoded there.
         """
         begin = self._moment(min(frames.start, sound.start_frame)) - _RUN_UP
-        sounds = SoundClock(self._grid)
+        sounds = AudioTimeline(self._grid)
         sounds.origin = self._moment(sound.start_frame)
         samples = len(sound) * self._grid.samples_per_frame
-        shown, heard, count = _Shown([self._moment(frame) for frame in frames], self._developer), list[Samples](), 0
+        shown, heard, count = _Shown([self._moment(frame) for frame in frames], self._developer), list[Int16s](), 0
         try:
             self._container.seek(int(begin * av.time_base), backward=True)
             for frame in self._decoded():
@@ -98,10 +97,10 @@ class Original:
 class _Shown:
     """Collects the picture that is on screen at each of some moments, which are in order."""
 
-    def __init__(self, moments: list[Fraction], developer: Developer) -> None:
+    def __init__(self, moments: list[Fraction], developer: FrameNormaliser) -> None:
         self._moments, self._developer = moments, developer
         self._last: av.VideoFrame | None = None
-        self.pictures: list[npt.NDArray[np.uint8]] = []
+        self.pictures: list[UInt8s] = []
 
     @property
     def complete(self) -> bool:
@@ -123,7 +122,7 @@ class _Shown:
             self._show_until(self._last.pts * self._last.time_base + lasting)
 
     def _show_until(self, moment: Fraction) -> None:
-        picture: npt.NDArray[np.uint8] | None = None
+        picture: UInt8s | None = None
         while self._last is not None and not self.complete and self._moments[len(self.pictures)] < moment - _SAME:
             if picture is None:
                 picture = self._developer.develop(self._last).to_ndarray().astype(np.uint8, copy=False)

@@ -42,7 +42,7 @@ class TrackTimes(Config):
 
 
 @dataclass(slots=True)
-class TrackCensus:
+class PacketStats:
     """Takes a track's packets in decoding order.
 
     A gap is a hole of more than `least_gap_seconds`: for sound (`lasting`) from the end of a packet to the next, for

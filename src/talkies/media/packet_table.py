@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
+
+from talkies.core import Int64s
 
 _MOST_BOXES = 1000  # in one box: what holds more is not a film
 _PICTURE_ENTRY_BYTES = 86  # of a sample description, before the boxes inside it
-_INT64 = npt.NDArray[np.int64]
+_INT64 = Int64s
 
 
 class TableError(Exception):

@@ -17,7 +17,7 @@ from av.video.reformatter import ColorRange, ColorTrc
 from av.video.stream import VideoStream
 
 from talkies.config import Config
-from talkies.media.packet_stats import TrackCensus, TrackTimes
+from talkies.media.packet_stats import PacketStats, TrackTimes
 from talkies.media.source import open_media, packets_of
 from talkies.media.timeline import Timeline
 from talkies.media.tracks import AudioChoice, best_audio, best_video, is_decodable, moving_pictures
@@ -98,7 +98,7 @@ def probe(path: Path, choice: AudioChoice | None = None, on_progress: Callable[[
     """
     with open_media(path) as container:
         counted, timeline, first = _Counted(container), Timeline(), _FirstFrames()
-        tracks = [*moving_pictures(container.streams.video), *container.streams.audio]  # as `Conformer` reads them
+        tracks = [*moving_pictures(container.streams.video), *container.streams.audio]  # as `FilmResampler` reads them
         unreadable_end, told = False, 0
         try:
             for packet in packets_of(container, tracks):
@@ -132,13 +132,13 @@ class _Counted:
     """The census of each track of sound or pictures."""
 
     def __init__(self, container: InputContainer) -> None:
-        self._tracks: dict[int, TrackCensus] = {}
+        self._tracks: dict[int, PacketStats] = {}
         for stream in (*container.streams.video, *container.streams.audio):
             lasting, base = stream.type == "audio", stream.time_base
             gap = SOUND_GAP_SECONDS if lasting else PICTURE_GAP_SECONDS
-            self._tracks[stream.index] = TrackCensus(str(base), float(base or 0), gap, lasting)
+            self._tracks[stream.index] = PacketStats(str(base), float(base or 0), gap, lasting)
 
-    def __getitem__(self, index: int) -> TrackCensus:
+    def __getitem__(self, index: int) -> PacketStats:
         return self._tracks[index]
 
     def add(self, packet: "av.Packet[Any]") -> None:

@@ -10,12 +10,11 @@ from pathlib import Path
 
 import av
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from talkies.core import Grid, MediaError, SourceError, cause_of, text_of
-from talkies.media.decode_file import Parts, ShortMedia, read_short
-from talkies.media.frames import Developer
+from talkies.core import Grid, MediaError, SourceError, UInt8s, cause_of, text_of
+from talkies.media.decode_file import DecodedFile, Parts, decode_file
+from talkies.media.frames import FrameNormaliser
 from talkies.media.probe import probe
 from talkies.media.resample import MOST_ASPECT
 from talkies.runtime import Report
@@ -30,7 +29,7 @@ _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, ArithmeticE
 
 
 @dataclass(frozen=True, slots=True)
-class ShownFile:
+class QueryFile:
     """A file that somebody shows, and what to bring it to."""
 
     path: Path
@@ -38,19 +37,19 @@ class ShownFile:
     short_side: int
 
 
-def read_shown(shown: ShownFile, _: Report | None = None) -> ShortMedia:
+def read_query_file(shown: QueryFile, _: Report | None = None) -> DecodedFile:
     """Return what a picture, a sound or a clip of at most five minutes holds, on a grid; what it lacks is None.
 
     A single picture is one picture of no sound. Of a clip with both, time zero is its first picture.
 
     Raises:
-        MediaError: if it is none of them, is damaged or too large, or as `read_short`.
+        MediaError: if it is none of them, is damaged or too large, or as `decode_file`.
         SourceError: if the system does not let it be read.
     """
     path = shown.path
     picture_PW = _still(path, shown.short_side)
     if picture_PW is not None:
-        return ShortMedia(picture_PW[None], None, 0)
+        return DecodedFile(picture_PW[None], None, 0)
     try:
         info = probe(path)
     except MediaError as error:
@@ -62,15 +61,15 @@ def read_shown(shown: ShownFile, _: Report | None = None) -> ShortMedia:
     if not seen and not heard:
         raise MediaError("nothing_decodes", f"{text_of(path.name)} has no picture or sound to decode; give {ACCEPTED}")
     parts: Parts = "both" if seen and heard else "video" if seen else "audio"
-    media = read_short(path, parts, shown.grid, shown.short_side)
+    media = decode_file(path, parts, shown.grid, shown.short_side)
     there = [part for part in (media.video_NPW, media.audio_S) if part is not None and len(part)]
     if not there:
         raise MediaError("empty", f"{text_of(path.name)} holds no picture and no sound; give {ACCEPTED}")
     sound_S = media.audio_S if media.audio_S is not None and len(media.audio_S) else None
-    return ShortMedia(media.video_NPW, sound_S, media.damaged_packets)
+    return DecodedFile(media.video_NPW, sound_S, media.damaged_packets)
 
 
-def _still(path: Path, short_side: int) -> npt.NDArray[np.uint8] | None:
+def _still(path: Path, short_side: int) -> UInt8s | None:
     """Return a picture `[P, W]` of a file that is a single one, or nothing of another."""
     name = text_of(path.name)
     try:
@@ -93,7 +92,9 @@ def _still(path: Path, short_side: int) -> npt.NDArray[np.uint8] | None:
     except _DAMAGE as error:
         raise MediaError("damaged", f"{name} is a damaged picture; give {ACCEPTED}") from error
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb_HWC), format="rgb24")
-    return Developer(short_side, Fraction(1), MOST_ASPECT).develop(frame).to_ndarray().astype(np.uint8, copy=False)
+    return (
+        FrameNormaliser(short_side, Fraction(1), MOST_ASPECT).develop(frame).to_ndarray().astype(np.uint8, copy=False)
+    )
 
 
 def _in_colour(image: Image.Image, name: str) -> Image.Image:

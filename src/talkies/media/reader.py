@@ -15,7 +15,7 @@ import numpy.typing as npt
 from av.error import FFmpegError
 from av.video.reformatter import ColorRange, Colorspace
 
-from talkies.core import MediaError, Span, cause_of
+from talkies.core import Int16s, MediaError, Span, UInt8s, cause_of
 from talkies.media.packet_table import PacketTable, TableError
 
 INGEST_AGAIN = "; ingest its film again"
@@ -91,7 +91,7 @@ class VideoReader(_OpenFile):
         """The width of the pictures in pixels."""
         return self._table.width
 
-    def read(self, wanted: range) -> npt.NDArray[np.uint8]:
+    def read(self, wanted: range) -> UInt8s:
         """Return the frames of `wanted` (ascending) as uint8 `[T, P, W]`, planar YUV 4:2:0.
 
         Raises:
@@ -101,7 +101,7 @@ class VideoReader(_OpenFile):
         self.read_into(wanted, video_TPW)
         return video_TPW
 
-    def read_into(self, wanted: range, video_TPW: npt.NDArray[np.uint8]) -> None:
+    def read_into(self, wanted: range, video_TPW: UInt8s) -> None:
         """Fill `video_TPW` with the frames of `wanted` (ascending), cut to its size in their middle.
 
         Raises:
@@ -193,7 +193,7 @@ class _MiddleCut:
     A row of a plane is one item to NumPy, which is a quarter faster than to copy a row of bytes.
     """
 
-    def __init__(self, table: PacketTable, video_TPW: npt.NDArray[np.uint8]) -> None:
+    def __init__(self, table: PacketTable, video_TPW: UInt8s) -> None:
         frames, rows, columns = video_TPW.shape
         height = rows * 2 // 3
         self.fits = height <= table.height and columns <= table.width
@@ -245,7 +245,7 @@ class SoundReader(_OpenFile):
     def __len__(self) -> int:
         return self._samples
 
-    def read(self, span: Span, samples_per_frame: int) -> npt.NDArray[np.int16]:
+    def read(self, span: Span, samples_per_frame: int) -> Int16s:
         """Return the int16 samples `[S]` under a span of frames.
 
         Raises:
@@ -255,7 +255,7 @@ class SoundReader(_OpenFile):
         self.read_into(span, samples_S)
         return samples_S
 
-    def read_into(self, span: Span, samples_S: npt.NDArray[np.int16]) -> None:
+    def read_into(self, span: Span, samples_S: Int16s) -> None:
         """Fill `samples_S` with the samples under a span of frames.
 
         Raises:
@@ -277,7 +277,7 @@ def write_wav(path: Path, rate_hz: int) -> wave.Wave_write:
     return file
 
 
-def rgb_of(yuv_PW: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+def rgb_of(yuv_PW: UInt8s) -> UInt8s:
     """Return a planar YUV 4:2:0 picture `[P, W]` (BT.601, limited range) as red, green, blue `[H, W, 3]`."""
     frame = av.VideoFrame.from_ndarray(yuv_PW, format="yuv420p")
     frame.colorspace, frame.color_range = Colorspace.ITU601, ColorRange.MPEG

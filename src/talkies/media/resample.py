@@ -1,5 +1,5 @@
 """Bring any film onto the library's grid, in one pass over the file.
-
+  # noqa: D205
 Time zero is the moment of the first picture. Picture *i* of the result is the source picture that is on screen at
 *i*/fps, whatever the source's frame rate is; sample *j* of the result is the sound at *j*/rate. Both are cut at the
 end of the last picture; where the source has no sound, the result has silence.
@@ -18,14 +18,13 @@ from typing import Any
 
 import av
 import numpy as np
-import numpy.typing as npt
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.reformatter import VideoReformatter
 
-from talkies.core import Grid, MediaError, Span, text_of
-from talkies.media.audio_timeline import Samples, SoundClock
-from talkies.media.frames import Deinterlacer, Developer
+from talkies.core import Grid, Int16s, MediaError, Span, UInt8s, text_of
+from talkies.media.audio_timeline import AudioTimeline
+from talkies.media.frames import Deinterlacer, FrameNormaliser
 from talkies.media.missing_pts import UNDATED, DecodingTimes
 from talkies.media.packet_stats import LONGEST_LAST_PICTURE_SECONDS
 from talkies.media.probe import MediaInfo
@@ -41,7 +40,7 @@ MOST_ASPECT = 8.0
 class Picture:
     """Frame number `index` of the result, scaled, in YUV 4:2:0 (BT.601, limited range); `again` if it shows the same
     source picture as the one before.
-    """  # noqa: D205
+    """
 
     index: int
     frame: av.VideoFrame
@@ -53,11 +52,11 @@ class Picture:
         """Width and height in pixels."""
         return self.frame.width, self.frame.height
 
-    def yuv_PW(self) -> npt.NDArray[np.uint8]:
+    def yuv_PW(self) -> UInt8s:
         """Return the planar picture: luma rows, then the rows of both chroma planes."""
         return self.frame.to_ndarray().astype(np.uint8, copy=False)
 
-    def bgr_HWC(self) -> npt.NDArray[np.uint8]:
+    def bgr_HWC(self) -> UInt8s:
         """Return the picture as blue, green, red, as OpenCV wants it."""
         return (
             self.reformatter.reformat(self.frame, format="bgr24", threads=1).to_ndarray().astype(np.uint8, copy=False)
@@ -68,11 +67,11 @@ class Picture:
 class Sound:
     """The next samples of the result: int16 mono, each following the one before without a gap."""
 
-    samples_S: Samples
+    samples_S: Int16s
 
 
 @dataclass(slots=True)
-class ConformReport:
+class ResampleReport:
     """What the pass met: pictures and samples given, packets seen and damaged, the sound's own start and end.
 
     `origin_seconds` is the time of picture 0 on the source's mended timeline; `damaged` are the spans of frames whose
@@ -105,7 +104,7 @@ class ConformReport:
         return self.damaged_video_packets + self.damaged_audio_packets
 
 
-class Conformer:
+class FilmResampler:
     """One pass over a film: iterate for its `Picture`s and `Sound`s on the grid, then read `report`.
 
     `info` is the film's probe and says which tracks to take; `short_side` is in pixels; `threads` decode the video;
@@ -128,13 +127,13 @@ class Conformer:
         self._path, self._info, self._grid, self._threads = path, info, grid, threads
         self._pictures_alone = pictures_alone
         aspect = Fraction(info.video.pixel_aspect) if info.video else Fraction(1)
-        self._pictures = _PictureClock(grid.fps, Developer(short_side, aspect, most_aspect))
+        self._pictures = _PictureClock(grid.fps, FrameNormaliser(short_side, aspect, most_aspect))
         self._interlaced = Deinterlacer()
-        self._sounds = SoundClock(grid, sound_end_to_end)
-        self._ahead: deque[Samples] = deque()  # sound that waits for its pictures
+        self._sounds = AudioTimeline(grid, sound_end_to_end)
+        self._ahead: deque[Int16s] = deque()  # sound that waits for its pictures
         self._damage: list[tuple[Fraction, Fraction]] = []
         self._undated = DecodingTimes() if info.container in UNDATED else None
-        self.report = ConformReport()
+        self.report = ResampleReport()
 
     def __iter__(self) -> Iterator[Picture | Sound]:
         """Yield pictures in order and sounds in order, interleaved about as the source has them.
@@ -240,7 +239,7 @@ class Conformer:
             yield picture
         yield from self._heard(iter(()))
 
-    def _heard(self, parts: Iterator[Samples]) -> Iterator[Sound]:
+    def _heard(self, parts: Iterator[Int16s]) -> Iterator[Sound]:
         """Pass sound on as far as the pictures reach, in pieces of about a second: what is ahead at the end is cut."""
         for samples in parts:  # one by one: hours of silence must not fill the memory
             self._ahead.append(samples)
@@ -248,16 +247,16 @@ class Conformer:
         yield from self._reached()
 
     def _reached(self) -> Iterator[Sound]:
-        room = self.report.frames * self._grid.samples_per_frame - self.report.samples
-        if not room or (room < self._grid.audio_rate_hz and not self._pictures.finished):
+        missing_samples = self.report.frames * self._grid.samples_per_frame - self.report.samples
+        if not missing_samples or (missing_samples < self._grid.audio_rate_hz and not self._pictures.finished):
             return
-        pieces: list[Samples] = []
-        while self._ahead and room:
+        pieces: list[Int16s] = []
+        while self._ahead and missing_samples:
             samples = self._ahead.popleft()
-            if len(samples) > room:
-                self._ahead.appendleft(samples[room:])
-            pieces.append(samples[:room])
-            room -= len(pieces[-1])
+            if len(samples) > missing_samples:
+                self._ahead.appendleft(samples[missing_samples:])
+            pieces.append(samples[:missing_samples])
+            missing_samples -= len(pieces[-1])
             self.report.samples += len(pieces[-1])
         if pieces:
             yield Sound(np.concatenate(pieces))
@@ -266,7 +265,7 @@ class Conformer:
 class _PictureClock:
     """Gives each tick of a constant rate the picture that is on screen."""
 
-    def __init__(self, fps: int, developer: Developer) -> None:
+    def __init__(self, fps: int, developer: FrameNormaliser) -> None:
         self._fps, self._developer = fps, developer
         self._colourer = VideoReformatter()
         self._shown: av.VideoFrame | None = None

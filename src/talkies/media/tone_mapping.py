@@ -9,6 +9,8 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
+from talkies.core import Float64s, UInt8s
+
 REFERENCE_WHITE = 203.0
 PEAK = 1000.0
 """The brightest light of the source that keeps detail: the mastering peak of most films, and HLG's nominal one."""
@@ -30,7 +32,7 @@ class Transfer(StrEnum):
     HLG = "hlg"
 
 
-def pq_light(code: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def pq_light(code: Float64s) -> Float64s:
     """Return the light in cd/m² of PQ code values in [0, 1] (SMPTE ST 2084, equation 4.1)."""
     power = code ** (1 / 78.84375)
     return np.asarray(
@@ -38,19 +40,19 @@ def pq_light(code: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     )
 
 
-def pq_code(light: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def pq_code(light: Float64s) -> Float64s:
     """Return the PQ code value of light in cd/m² (SMPTE ST 2084, equation 5.1)."""
     power = (np.maximum(light, 0) / 10_000) ** 0.1593017578125
     return np.asarray(((0.8359375 + 18.8515625 * power) / (1 + 18.6875 * power)) ** 78.84375)
 
 
-def hlg_scene_light(code: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def hlg_scene_light(code: Float64s) -> Float64s:
     """Return the scene light in [0, 1] of HLG code values in [0, 1] (BT.2100, table 5)."""
     a, b, c = 0.17883277, 0.28466892, 0.55991073
     return np.where(code <= 0.5, code**2 / 3, (np.exp((code - c) / a) + b) / 12)
 
 
-def rolled_off(light: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def rolled_off(light: Float64s) -> Float64s:
     """Return light of up to `PEAK` brought to at most `REFERENCE_WHITE` (BT.2390, 5.4.1, without black lift)."""
     top = float(pq_code(np.array(PEAK)))
     code = np.minimum(pq_code(light) / top, 1.0)
@@ -74,7 +76,7 @@ class ToneMapper:
         steps = np.linspace(0, PEAK, _CODES)
         self._gain = np.divide(rolled_off(steps), steps, out=np.ones(_CODES), where=steps > 0).astype(np.float32)
 
-    def __call__(self, rgb_HWC: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint8]:
+    def __call__(self, rgb_HWC: npt.NDArray[np.uint16]) -> UInt8s:
         """Return a picture `[H, W, 3]` of 16-bit codes as 8-bit red, green, blue of BT.709."""
         light = self._light[rgb_HWC]
         if self._transfer is Transfer.HLG:  # the display's own gamma, BT.2100 table 5

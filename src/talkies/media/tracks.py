@@ -1,5 +1,6 @@
 """Which of a file's tracks a film is made of."""
 
+# noqa: D205
 from collections.abc import Mapping, Sequence
 from typing import Annotated, TypeVar
 
@@ -22,7 +23,7 @@ AnyStream = TypeVar("AnyStream", AudioStream, VideoStream)
 class AudioChoice(Config):
     """Which sound to take of a film with several: that of a `language` (as the file names it: `eng`, `fra` …), or
     `track` number 1, 2 …; without either the track that the file calls its default.
-    """  # noqa: D205
+    """
 
     language: Annotated[str, Field(min_length=2, max_length=16)] | None = None
     track: Annotated[int, Field(ge=1)] | None = None

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from inspect import signature
-from typing import ClassVar, Literal, cast
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -16,9 +16,9 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
-_GRAPHS = 64  # of all blocks of one class
+from talkies.core import Modality
 
-Tower = Literal["video", "audio"]
+_GRAPHS = 64  # of all blocks of one class
 
 
 class Encoder(nn.Module, ABC):
@@ -28,7 +28,7 @@ class Encoder(nn.Module, ABC):
     (Chen et al. 2016, arXiv:1604.06174): less memory, a third more work, and the same numbers.
     """
 
-    tower: ClassVar[Tower]
+    tower: ClassVar[Modality]
     out_dim: int
     recompute: bool = False
 
@@ -82,7 +82,7 @@ class Encoder(nn.Module, ABC):
             x,
             use_reentrant=False,
             preserve_rng_state=False,
-            context_fn=lambda: (nullcontext(), still_norms(block)),
+            context_fn=lambda: (nullcontext(), frozen_batch_norm_statistics(block)),
         )
         return cast("Tensor", again)
 
@@ -98,7 +98,7 @@ class Layers(nn.Sequential):
 
 
 @contextmanager
-def still_norms(module: nn.Module) -> Iterator[None]:
+def frozen_batch_norm_statistics(module: nn.Module) -> Iterator[None]:
     """Within the block, the batch norms of `module` learn nothing of what passes: for a batch that is run again.
 
     In training they normalise by the batch as ever, and leave their running statistics and their counters alone.

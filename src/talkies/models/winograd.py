@@ -237,7 +237,9 @@ def _library() -> ctypes.CDLL:
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache) as folder:
             made = Path(folder) / library.name
-            told = subprocess.run([compiler, *flags, "-o", str(made), str(source)], capture_output=True)  # noqa: S603  # our own words
+            told = subprocess.run(
+                [compiler, *flags, "-o", str(made), str(source)], capture_output=True
+            )  # our own words
             if told.returncode:
                 raise ConfigError(
                     f"g++ cannot compile {source} ({told.stderr.decode(errors='replace').strip().splitlines()[:1]}); "

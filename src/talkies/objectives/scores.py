@@ -87,9 +87,13 @@ class _Blockwise(torch.autograd.Function):
         return scores
 
     @staticmethod
-    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, Tensor, None, None]:
+    def backward(ctx: Any, *embedding_gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
         query_BD, candidate_ND, lse_within_B, lse_across_B, positives_B = ctx.saved_tensors
-        within_B, across_B, positive_B = slopes[0], slopes[1], slopes[2] / positives_B
+        within_B, across_B, positive_B = (
+            embedding_gradients[0],
+            embedding_gradients[1],
+            embedding_gradients[2] / positives_B,
+        )
         to_query_BD, to_candidate_ND = torch.zeros_like(query_BD), torch.zeros_like(candidate_ND)
         for rows in _blocks(ctx.pairs.shape[0], ctx.block):
             for columns in _blocks(ctx.pairs.shape[1], ctx.block):

@@ -1,5 +1,5 @@
 """A run's two encoders, ready for clips and for files.
-
+  # noqa: D205
 Shapes: `B` clips, `T` frames, `P` rows of planar YUV 4:2:0 pictures, `W` columns, `S` samples, `D` embedding,
 `E` features.
 """
@@ -9,16 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from talkies.clips import ClipConfig
 from talkies.config import check, read_yaml
-from talkies.core import ClipBatch, ClipShape, Embeddings, RunError
+from talkies.core import ClipBatch, ClipShape, Embeddings, Float32s, Float64s, RunError
 from talkies.library import Profile
 from talkies.models import ModelConfig, TwoTower, build_model
-from talkies.runs.exported_model import check_step, is_artefact, read_artefact, read_weights
+from talkies.runs.exported_model import check_step, is_exported_model, read_exported_model, read_weights
 from talkies.runs.file_windows import Windows, windows_of_file
 from talkies.runs.run_folder import RunFolder
 from talkies.transforms import ClipTransform, TransformConfig
@@ -39,12 +38,12 @@ class Encoded:
 class EncodedFile:
     """A media file as embeddings: B clips, each from `start_B` to `end_B` seconds of it, and of each a row of length
     one, `video_BD` and `audio_BD`; a side that the file lacks is None.
-    """  # noqa: D205
+    """
 
-    start_B: npt.NDArray[np.float64]
-    end_B: npt.NDArray[np.float64]
-    video_BD: npt.NDArray[np.float32] | None
-    audio_BD: npt.NDArray[np.float32] | None
+    start_B: Float64s
+    end_B: Float64s
+    video_BD: Float32s | None
+    audio_BD: Float32s | None
 
     def __len__(self) -> int:
         return len(self.start_B)
@@ -131,9 +130,9 @@ def load_encoder(path: str | Path, step: int | None = None) -> ClipEncoder:
 
     Raises:
         RunError: if there is no such run, checkpoint or folder, or it is damaged.
-    """  # noqa: D205
+    """
     path = Path(path)
-    return _of_artefact(path, step) if is_artefact(path) else _of_run(path, step)
+    return _of_artefact(path, step) if is_exported_model(path) else _of_run(path, step)
 
 
 def _of_run(run: Path, step: int | None) -> ClipEncoder:
@@ -152,7 +151,7 @@ def _of_run(run: Path, step: int | None) -> ClipEncoder:
 
 
 def _of_artefact(folder: Path, step: int | None) -> ClipEncoder:
-    artefact = read_artefact(folder)
+    artefact = read_exported_model(folder)
     check_step(folder, artefact, step)
     weights = read_weights(folder, artefact)
     model = _model(artefact.model, weights, f"the weights in {folder} are not of the model in its config.json")

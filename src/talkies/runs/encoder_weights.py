@@ -1,5 +1,5 @@
 """Weights in and out: an encoder begins from a file, and leaves as one.
-
+  # noqa: D205
 Files hold tensors by name. Those of R(2+1)D-18 and ResNet-18 are torchvision's names, so that weights go both ways.
 
 Shapes: `O` channels out, `C` channels in.
@@ -21,13 +21,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from talkies.config import check, read_yaml
-from talkies.core import ConfigError, RunError, WorkError, cause_of, nearest, plural
+from talkies.core import ConfigError, Modality, RunError, WorkError, cause_of, nearest, plural
 from talkies.models.registry import ModelConfig, build_model
-from talkies.models.tower import Encoder, Tower
+from talkies.models.tower import Encoder
 from talkies.runs.run_folder import Checkpoint, RunFolder
 from talkies.runtime import replace_atomically
 
-_TOWERS: tuple[Tower, Tower] = ("video", "audio")
+_TOWERS: tuple[Modality, Modality] = ("video", "audio")
 _AVERAGED, _NEWEST = "ema.safetensors", "model.safetensors"
 _NESTS = ("state_dict", "model_state_dict", "model")
 _NAMED_AT_MOST = 6
@@ -52,9 +52,9 @@ class Init:
 class LoadedWeights:
     """What an encoder took from a file: names of tensors that `matched`, that were `adapted` from three channels to
     one, and that were `left`, for the encoder has no such tensor. `str` says it in a sentence.
-    """  # noqa: D205
+    """
 
-    tower: Tower
+    tower: Modality
     path: Path
     matched: tuple[str, ...]
     adapted: tuple[str, ...]
@@ -228,7 +228,7 @@ def _tensors_among(document: object) -> dict[str, Tensor]:
     return {}
 
 
-def _of_tower(tensors: dict[str, Tensor], tower: Tower) -> dict[str, Tensor]:
+def _of_tower(tensors: dict[str, Tensor], tower: Modality) -> dict[str, Tensor]:
     """Return the tensors of one encoder: of a talkies model those of its tower, of another file all."""
     if not any(name.startswith(tuple(f"model.{name}." for name in _TOWERS)) for name in tensors):
         return tensors

@@ -26,7 +26,7 @@ DESCRIPTION, WEIGHTS, PREFIX = "config.json", "model.safetensors", "model."
 _WHAT = "the description of an exported model"
 
 
-class Artefact(Config):
+class ExportedModel(Config):
     """What `config.json` holds.
 
     `clip`, `profile` and `transforms` say what the encoders are shown, `model` how they are built, and `stamp` which
@@ -52,22 +52,22 @@ class Artefact(Config):
     license: str = "unknown"
 
 
-def is_artefact(folder: Path) -> bool:
+def is_exported_model(folder: Path) -> bool:
     """Return whether a folder holds an exported model."""
     return (folder / DESCRIPTION).is_file() and not RunFolder(folder).exists()
 
 
-def read_artefact(folder: Path) -> Artefact:
+def read_exported_model(folder: Path) -> ExportedModel:
     """Return the description of an exported model.
 
     Raises:
         RunError: if it is damaged, of something else, or of a newer version.
     """
     remedy = "; export the model again, to a new folder: talkies export --run RUN --to DIR"
-    return read_document(folder / DESCRIPTION, Artefact, _WHAT, SCHEMA_VERSION, RunError, remedy)
+    return read_document(folder / DESCRIPTION, ExportedModel, _WHAT, SCHEMA_VERSION, RunError, remedy)
 
 
-def read_weights(folder: Path, artefact: Artefact) -> dict[str, Tensor]:
+def read_weights(folder: Path, artefact: ExportedModel) -> dict[str, Tensor]:
     """Return the tensors of an exported model by name, without the prefix, on the CPU.
 
     Raises:
@@ -94,14 +94,14 @@ def stamp_at(path: Path, step: int | None = None) -> str:
     Raises:
         RunError: if there is no such run, checkpoint or model.
     """
-    if not is_artefact(path):
+    if not is_exported_model(path):
         return RunFolder(path).checkpoint(step).state().stamp
-    artefact = read_artefact(path)
+    artefact = read_exported_model(path)
     check_step(path, artefact, step)
     return artefact.stamp
 
 
-def check_step(folder: Path, artefact: Artefact, step: int | None) -> None:
+def check_step(folder: Path, artefact: ExportedModel, step: int | None) -> None:
     """Do nothing if an exported model is that of `step`, or no step was asked for.
 
     Raises:

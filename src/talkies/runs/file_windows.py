@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Literal, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from talkies.clips import clips_of_file
 from talkies.clips.source import middle_square
-from talkies.core import ClipShape, MediaError, Span, UsageError, as_film_id, text_of
+from talkies.core import ClipShape, Int16s, MediaError, Span, UInt8s, UsageError, as_film_id, text_of
 from talkies.library import Profile
-from talkies.media import probe, read_short
+from talkies.media import decode_file, probe
 
 _NO_FILM = as_film_id("0" * 16)
 
@@ -26,8 +25,8 @@ class Windows:
     """Windows of a file, which begin at its frames `starts`: their pictures and their sound, or one of them."""
 
     starts: tuple[int, ...]
-    video_BTPW: npt.NDArray[np.uint8] | None
-    audio_BS: npt.NDArray[np.int16] | None
+    video_BTPW: UInt8s | None
+    audio_BS: Int16s | None
 
     def __getitem__(self, which: slice) -> Self:
         """Return some of the windows, without a copy."""
@@ -75,7 +74,7 @@ def _of_one_side(
     path: Path, side: Literal["video", "audio"], profile: Profile, shape: ClipShape, stride_frames: int
 ) -> Iterator[Windows]:
     """Yield all windows of a file that has pictures or sound alone, or neither, which its reader tells."""
-    media, samples = read_short(path, side, profile.grid, profile.short_side), profile.grid.samples_per_frame
+    media, samples = decode_file(path, side, profile.grid, profile.short_side), profile.grid.samples_per_frame
     if media.video_NPW is not None:
         square_NPW = middle_square(media.video_NPW, media.video_NPW.shape[1] * 2 // 3)
         spans = _spans(len(square_NPW), shape, stride_frames)

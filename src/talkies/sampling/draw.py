@@ -1,7 +1,7 @@
 """Which clips a film gives: k starts that keep the gap, drawn for many films at once.
-
+  # noqa: D205
 Starts are drawn by their numbers (`Starts`); what is apart in number is apart in frames.
-
+  # noqa: D205
 Shapes: `F` films, `M` films drawn for, `K` clips a film, `U` units of starts.
 """
 
@@ -20,7 +20,7 @@ class ClipDraw(ABC):
 
     With a `reach` the first start that may be taken is drawn, of those from which all clips can be had, and then the
     clips from there on.
-    """  # noqa: D205
+    """
 
     def __init__(self, starts: Starts, apart: int, reach: int | None) -> None:
         self._starts, self._apart, self._reach = starts, apart, reach
@@ -96,7 +96,7 @@ class DrawAnywhere(ClipDraw):
         return begin[near], end[near], film[near]
 
 
-class DrawOneAShot(ClipDraw):
+class OneClipPerShot(ClipDraw):
     """At most one clip a shot: k of a film's units are drawn, each choice equally often, and a start in each.
 
     A unit is what lies from one start to the first that may follow it, so no two clips can be of one unit; units follow
@@ -184,7 +184,7 @@ class DrawOneAShot(ClipDraw):
     def _edges(self, reach: int) -> Int64s:
         """Return the starts at which it changes how those lie that follow: from one to the next of these, the first
         that may follow, and the first that may follow that, stand still or move on with it within their runs.
-        """  # noqa: D205
+        """
         new = np.concatenate([self._shot_S, self._shot_S - self._apart, self._starts.offset_R1])
         edges = [new]
         for _ in range(reach // self._apart):  # what is followed by an edge first there is an edge too

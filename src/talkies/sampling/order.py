@@ -1,5 +1,5 @@
 """Which films a batch takes.
-
+  # noqa: D205
 Shapes: `F` films, `M` films of a batch.
 """
 
@@ -27,13 +27,13 @@ class FilmOrder(ABC):
         """Return the numbers `[M]` of the films of one step."""
 
 
-class EquallyOften(FilmOrder):
+class UniformFilmOrder(FilmOrder):
     """Films are taken in turns, in each every film once in an order of its own: so at any time every film was visited
     equally often within one.
 
     A batch in which one turn ends and the next begins must not take a film twice: the next turn begins with films that
     the batch has not taken yet, in their order, and its other films follow in theirs.
-    """  # noqa: D205
+    """
 
     def __init__(self, films: int, schedule: Schedule, seed: int) -> None:
         super().__init__(films, schedule, seed)
@@ -91,7 +91,7 @@ class ByWeight(FilmOrder):
 
     A block's visits are laid out film by film in a shuffled order and dealt to its batches like cards, so no batch gets
     a film twice. A film whose share is more than one visit a batch is in every batch, and no more than that.
-    """  # noqa: D205
+    """
 
     def __init__(self, weight_F: Int64s, schedule: Schedule, seed: int) -> None:
         super().__init__(len(weight_F), schedule, seed)

@@ -1,9 +1,9 @@
 """The plan of batches: M films × k clips, within-film sampling after *On Negative Sampling for Audio-Visual Contrastive
 Learning from Movies* (arXiv:2205.00073).
-
+  # noqa: D205
 Which films a batch takes is the matter of a `FilmOrder`, which of a film's clips that of a `ClipDraw`. Both draw from
 streams that are found by (seed, step) alone, so any batch can be had at any time, by any rank.
-"""  # noqa: D205
+"""
 
 from collections.abc import Sequence
 from hashlib import blake2b
@@ -13,9 +13,9 @@ import numpy as np
 
 from talkies.core import Int64s, PlanError, plural
 from talkies.sampling.config import SamplingConfig
-from talkies.sampling.draw import ClipDraw, DrawAnywhere, DrawOneAShot
+from talkies.sampling.draw import ClipDraw, DrawAnywhere, OneClipPerShot
 from talkies.sampling.films import FilmSpans
-from talkies.sampling.order import ByWeight, EquallyOften, FilmOrder
+from talkies.sampling.order import ByWeight, FilmOrder, UniformFilmOrder
 from talkies.sampling.requests import BatchRequests
 from talkies.sampling.schedule import Schedule
 from talkies.sampling.starts import Starts
@@ -104,12 +104,12 @@ class BatchPlan:
             return DrawAnywhere(self._starts, self._apart, self._reach)
         if self.films.shots is None:
             raise ValueError("one clip a shot needs the shots of the films")
-        return DrawOneAShot(self._starts, self._apart, self._reach, self.films.shots)
+        return OneClipPerShot(self._starts, self._apart, self._reach, self.films.shots)
 
     def _order_of(self, config: SamplingConfig) -> FilmOrder:
         if config.film_weights == "duration":
             return ByWeight(self._starts.count_F, self._schedule, self.seed)
-        return EquallyOften(len(self.films), self._schedule, self.seed)
+        return UniformFilmOrder(len(self.films), self._schedule, self.seed)
 
     def _reach_of(self, config: SamplingConfig) -> int | None:
         """Return how far the last start of a film's clips may lie behind the first."""

@@ -9,13 +9,12 @@ from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from jinja2 import Environment
 from matplotlib.figure import Figure
 from PIL import Image
 
-from talkies.core import Span, as_film_id
+from talkies.core import Span, UInt8s, as_film_id
 from talkies.library import Library
 from talkies.media import SoundReader, VideoReader, rgb_of
 from talkies.runtime import write_atomically
@@ -127,7 +126,7 @@ def _curves(metrics: Sequence[Mapping[str, float]]) -> str:
     return f"data:image/svg+xml;base64,{base64.b64encode(data.getvalue()).decode()}"
 
 
-def _png(rgb_HWC: npt.NDArray[np.uint8]) -> str:
+def _png(rgb_HWC: UInt8s) -> str:
     data = io.BytesIO()
     Image.fromarray(rgb_HWC).save(data, format="PNG", optimize=True)
     return f"data:image/png;base64,{base64.b64encode(data.getvalue()).decode()}"

@@ -1,5 +1,5 @@
 """How much a study does: its films, the model, the arms' ranges, how many seeds; complete configs, by name or by file.
-
+  # noqa: D205
 `small`, `medium` and `gpu` lie beside this file; a YAML file of one's own is taken as well.
 """
 
@@ -46,7 +46,7 @@ class Scale(Config):
 
     `judged_at` are shares of the steps at which a model is measured. `set` changes the recipe. `side_by_side` arms
     train at a time, each with its share of the cores; as many as there are cores if that is not said.
-    """  # noqa: D205
+    """
 
     name: str
     films: Several

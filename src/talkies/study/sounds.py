@@ -1,5 +1,6 @@
 """Recordings in a study: some make the films' sound, the others test what the sound's encoder learnt from it."""
 
+# noqa: D205
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -61,7 +62,7 @@ def measure_sounds(sounds: Sounds, run: Path, step: int) -> dict[str, float]:
 
     Raises:
         UsageError: if a sound cannot be used, or one lies on both sides.
-    """  # noqa: D205
+    """
     protocol = Protocol(baselines=True)
     trained = features_of_run(run, step, protocol, "trained")
     untrained = untrained_of_run(run, protocol)

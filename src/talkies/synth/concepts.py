@@ -10,9 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from talkies.core import Float64s, Int64s
 
 SLOW_HZ, FAST_HZ = 1.1, 2.7
 _FAST_PITCH = 1.5
@@ -40,7 +39,7 @@ class Concept:
     name: str
     rate_hz: float
     motion: Callable[[float, int], Pose]
-    voice: Callable[[Floats, Floats, "Voice"], Floats]
+    voice: Callable[[Float64s, Float64s, "Voice"], Float64s]
     pitch: float
 
 
@@ -49,8 +48,8 @@ class Voice:
     """What a sound may use besides time: the pitch factor, the event number of each sample, and white noise."""
 
     pitch: float
-    event_N: npt.NDArray[np.int64]
-    noise_N: Floats
+    event_N: Int64s
+    noise_N: Float64s
 
 
 def _scatter(event: int) -> tuple[float, float]:
@@ -91,58 +90,58 @@ def _split(phase: float, _: int) -> Pose:
     return Pose(apart=abs(np.sin(np.pi * phase)))
 
 
-def _thump(since_N: Floats, _: Floats, voice: Voice) -> Floats:
-    sound_N: Floats = np.sin(2 * np.pi * voice.pitch * (50 * since_N + 8 * (1 - np.exp(-20 * since_N)))) * np.exp(
+def _thump(since_N: Float64s, _: Float64s, voice: Voice) -> Float64s:
+    sound_N: Float64s = np.sin(2 * np.pi * voice.pitch * (50 * since_N + 8 * (1 - np.exp(-20 * since_N)))) * np.exp(
         -9 * since_N
     )
     return sound_N
 
 
-def _whoosh(_: Floats, phase_N: Floats, voice: Voice) -> Floats:
+def _whoosh(_: Float64s, phase_N: Float64s, voice: Voice) -> Float64s:
     smooth = np.convolve(voice.noise_N, np.ones(12) / 4, mode="same")
-    sound_N: Floats = smooth * (0.5 + 0.5 * np.cos(2 * np.pi * phase_N)) ** 2
+    sound_N: Float64s = smooth * (0.5 + 0.5 * np.cos(2 * np.pi * phase_N)) ** 2
     return sound_N
 
 
-def _siren(_: Floats, phase_N: Floats, voice: Voice) -> Floats:
+def _siren(_: Float64s, phase_N: Float64s, voice: Voice) -> Float64s:
     # The phase of a tone whose frequency swings once each period is a sine of the phase: no integration needed.
     cycles = (voice.event_N + phase_N) * (200 if voice.pitch == 1 else 130)
-    sound_N: Floats = 0.5 * np.sin(2 * np.pi * (voice.pitch * 2 * cycles + 18 * np.sin(2 * np.pi * phase_N)))
+    sound_N: Float64s = 0.5 * np.sin(2 * np.pi * (voice.pitch * 2 * cycles + 18 * np.sin(2 * np.pi * phase_N)))
     return sound_N
 
 
-def _bell(since_N: Floats, _: Floats, voice: Voice) -> Floats:
+def _bell(since_N: Float64s, _: Float64s, voice: Voice) -> Float64s:
     partials = sum(np.sin(2 * np.pi * voice.pitch * 880 * ratio * since_N) / ratio for ratio in (1.0, 2.76, 5.4))
-    sound_N: Floats = 0.6 * partials * np.exp(-5 * since_N)
+    sound_N: Float64s = 0.6 * partials * np.exp(-5 * since_N)
     return sound_N
 
 
-def _clap(since_N: Floats, _: Floats, voice: Voice) -> Floats:
-    sound_N: Floats = voice.noise_N * np.exp(-28 * since_N)
+def _clap(since_N: Float64s, _: Float64s, voice: Voice) -> Float64s:
+    sound_N: Float64s = voice.noise_N * np.exp(-28 * since_N)
     return sound_N
 
 
-def _growl(since_N: Floats, _: Floats, voice: Voice) -> Floats:
+def _growl(since_N: Float64s, _: Float64s, voice: Voice) -> Float64s:
     saw = 2 * ((voice.pitch * 95 * since_N) % 1) - 1
-    sound_N: Floats = saw * np.exp(-4 * since_N) * (0.6 + 0.4 * np.sin(2 * np.pi * 24 * since_N))
+    sound_N: Float64s = saw * np.exp(-4 * since_N) * (0.6 + 0.4 * np.sin(2 * np.pi * 24 * since_N))
     return sound_N
 
 
-def _blip(since_N: Floats, _: Floats, voice: Voice) -> Floats:
+def _blip(since_N: Float64s, _: Float64s, voice: Voice) -> Float64s:
     step = (voice.event_N * 5) % 8
-    sound_N: Floats = (
+    sound_N: Float64s = (
         0.7 * np.sign(np.sin(2 * np.pi * voice.pitch * 900 * 2 ** (step / 12) * since_N)) * np.exp(-12 * since_N)
     )
     return sound_N
 
 
-def _chirp(since_N: Floats, _: Floats, voice: Voice) -> Floats:
+def _chirp(since_N: Float64s, _: Float64s, voice: Voice) -> Float64s:
     inside = np.minimum(since_N, 0.3)
-    sound_N: Floats = 0.8 * np.sin(2 * np.pi * voice.pitch * (300 * inside + 2500 * inside**2)) * (since_N < 0.3)
+    sound_N: Float64s = 0.8 * np.sin(2 * np.pi * voice.pitch * (300 * inside + 2500 * inside**2)) * (since_N < 0.3)
     return sound_N
 
 
-_KINDS: tuple[tuple[str, Callable[[float, int], Pose], Callable[[Floats, Floats, Voice], Floats]], ...] = (
+_KINDS: tuple[tuple[str, Callable[[float, int], Pose], Callable[[Float64s, Float64s, Voice], Float64s]], ...] = (
     ("bounce-thump", _bounce, _thump),
     ("sway-whoosh", _sway, _whoosh),
     ("orbit-siren", _orbit, _siren),

@@ -7,19 +7,18 @@ import colorsys
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from talkies.core import Float32s, UInt8s
 from talkies.synth.concepts import CONCEPTS, Pose
 from talkies.synth.script import SATURATIONS, SHAPES, FilmScript, Shot
 
-Image = npt.NDArray[np.float32]
 _GRAINS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class _Character:
     shape: str
-    colour: Image
+    colour: Float32s
     radius: float
 
 
@@ -35,7 +34,7 @@ class Painter:
         noise = random.normal(0, 1.5 + 1.5 * config.mark_strength, (_GRAINS, config.height, config.width, 1))
         self._grain = noise.astype(np.float32)
 
-    def paint(self, frame: int, shot: Shot) -> npt.NDArray[np.uint8]:
+    def paint(self, frame: int, shot: Shot) -> UInt8s:
         """Return picture number `frame`, which lies in `shot`, as uint8 `[H, W, 3]`."""
         beats = (frame / self._script.config.fps - shot.first_event_seconds) / shot.period_seconds
         event = int(np.floor(beats))
@@ -52,7 +51,7 @@ class Painter:
         image += self._grain[frame % _GRAINS]
         return np.clip(image, 0, 255).astype(np.uint8)
 
-    def _stamp(self, image: Image, character: _Character, pose: Pose, x: float, y: float) -> None:
+    def _stamp(self, image: Float32s, character: _Character, pose: Pose, x: float, y: float) -> None:
         radius = character.radius * pose.size
         reach = 1.5 * radius + 2
         top, bottom = max(0, int(y - reach)), min(self._height, int(y + reach) + 1)
@@ -68,7 +67,7 @@ class Painter:
         patch = image[top:bottom, left:right]
         patch += cover * (colour - patch)
 
-    def _place(self, random: np.random.Generator) -> Image:
+    def _place(self, random: np.random.Generator) -> Float32s:
         marks, strength = self._script.marks, self._script.config.mark_strength
         rows, columns = np.mgrid[: self._height, : self._width].astype(np.float32)
         direction, waves = random.uniform(0, 2 * np.pi), random.uniform(0.5, 2.0)
@@ -84,7 +83,7 @@ class Painter:
         colour = self._palette(random, value=0.95, turn=0.45)
         return _Character(SHAPES[random.integers(len(SHAPES))], 0.35 * colour + 0.65 * 200, radius)
 
-    def _palette(self, random: np.random.Generator, value: float, turn: float = 0.0) -> Image:
+    def _palette(self, random: np.random.Generator, value: float, turn: float = 0.0) -> Float32s:
         marks, strength = self._script.marks, self._script.config.mark_strength
         away = (1 - strength) * random.uniform(-0.5, 0.5) + random.uniform(-0.04, 0.04)
         saturation = strength * marks.saturation + (1 - strength) * self._saturations.uniform(*SATURATIONS)
@@ -92,7 +91,7 @@ class Painter:
         return np.array(colour, np.float32) * 255
 
 
-def _shape(shape: str, u: Image, v: Image) -> Image:
+def _shape(shape: str, u: Float32s, v: Float32s) -> Float32s:
     """Return about how far, in radii, each point lies outside a shape of radius one (negative: inside)."""
     a, b = np.abs(u), np.abs(v)
     match shape:

@@ -7,10 +7,9 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from talkies.core import Grid
-from talkies.media import read_short
+from talkies.core import Float64s, Grid, Int16s
+from talkies.media import decode_file
 from talkies.synth.concepts import CONCEPTS, Voice
 from talkies.synth.script import FilmScript, Shot
 
@@ -20,10 +19,8 @@ _ROOM_LEVEL = 0.004
 _FADE_SECONDS = 0.01
 _RECORDING_RMS = 0.3
 
-Floats = npt.NDArray[np.float64]
 
-
-def compose(script: FilmScript) -> npt.NDArray[np.int16]:
+def compose(script: FilmScript) -> Int16s:
     """Return the whole sound of a film, int16 mono, as long as its pictures."""
     rate = script.config.audio_rate_hz
     random = np.random.default_rng([script.seed, 4])
@@ -38,7 +35,7 @@ def compose(script: FilmScript) -> npt.NDArray[np.int16]:
     return (np.clip(mix, -1, 1) * 32767).astype(np.int16)
 
 
-def _events(shot: Shot, seconds_N: Floats, random: np.random.Generator) -> Floats:
+def _events(shot: Shot, seconds_N: Float64s, random: np.random.Generator) -> Float64s:
     beats = (seconds_N - shot.first_event_seconds) / shot.period_seconds
     event = np.floor(beats)
     phase = beats - event
@@ -47,13 +44,13 @@ def _events(shot: Shot, seconds_N: Floats, random: np.random.Generator) -> Float
     return concept.voice(phase * shot.period_seconds, phase, voice)
 
 
-def _faded(seconds_N: Floats) -> Floats:
+def _faded(seconds_N: Float64s) -> Float64s:
     """Return the level of a shot's sound: none at its end, so that the cut does not click."""
-    level_N: Floats = np.clip((seconds_N[-1] - seconds_N) / _FADE_SECONDS, 0, 1)
+    level_N: Float64s = np.clip((seconds_N[-1] - seconds_N) / _FADE_SECONDS, 0, 1)
     return level_N
 
 
-def _played(shot: Shot, rate_hz: int, count: int) -> Floats:
+def _played(shot: Shot, rate_hz: int, count: int) -> Float64s:
     """Return a shot's recording, as loud as any other, from where the shot takes it up."""
     recording_N = _recording(str(shot.recording), rate_hz)
     at = int(shot.recording_at * len(recording_N))
@@ -61,17 +58,17 @@ def _played(shot: Shot, rate_hz: int, count: int) -> Floats:
 
 
 @lru_cache(maxsize=256)
-def _recording(path: str, rate_hz: int) -> Floats:
+def _recording(path: str, rate_hz: int) -> Float64s:
     """Return the sound of a file with a root mean square of `_RECORDING_RMS`, its peaks cut."""
-    samples_N = read_short(Path(path), "audio", Grid(1, rate_hz), 0).audio_S
+    samples_N = decode_file(Path(path), "audio", Grid(1, rate_hz), 0).audio_S
     assert samples_N is not None, "sound was asked for"
     sound_N = samples_N / 32768
     loudness = float(np.sqrt(np.mean(sound_N**2)))
-    level_N: Floats = np.clip(sound_N * (_RECORDING_RMS / max(loudness, 1e-4)), -1.5, 1.5)
+    level_N: Float64s = np.clip(sound_N * (_RECORDING_RMS / max(loudness, 1e-4)), -1.5, 1.5)
     return level_N
 
 
-def _theme(script: FilmScript, count: int) -> Floats:
+def _theme(script: FilmScript, count: int) -> Float64s:
     """Return the film's theme: its chord, broken over its beat, the same all through."""
     marks, rate = script.marks, script.config.audio_rate_hz
     seconds = np.arange(count) / rate

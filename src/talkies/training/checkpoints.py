@@ -11,7 +11,7 @@ from talkies.models import stamp_of_weights
 from talkies.runs import Checkpoint, CheckpointState, RunFolder
 from talkies.training.config import TrainingConfig
 from talkies.training.ema import MovingAverage
-from talkies.training.system import System
+from talkies.training.system import ContrastiveSystem
 from talkies.training.tensors import copy_into, spread_like, whole
 
 _KEPT = ("model.", "objective.")  # the transform has nothing that learns
@@ -23,7 +23,7 @@ class Checkpoints:
     def __init__(
         self,
         folder: RunFolder,
-        system: System,
+        system: ContrastiveSystem,
         optimiser: torch.optim.Optimizer,
         average: MovingAverage | None,
         training: TrainingConfig,

@@ -1,5 +1,6 @@
 """The verb: what a run would take on this machine, from two minutes of trials, and what to change if it is much."""
 
+# noqa: D205
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -140,7 +141,7 @@ def _processes(config: RunConfig) -> int:
 def _sizes(share: int, chunk: int | None) -> list[int]:
     """Return how many clips to try: twice as many each time, up to a share; where there are chunks, two of them and
     then three, for each chunk more takes alike.
-    """  # noqa: D205
+    """
     if chunk is not None and chunk < share:
         return sorted({min(2 * chunk, share), min(3 * chunk, share)})
     return [*takewhile(lambda size: size < share, (_FIRST << power for power in count())), share]

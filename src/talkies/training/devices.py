@@ -15,7 +15,7 @@ from torch.distributed.fsdp import fully_shard
 
 from talkies.core import ConfigError
 from talkies.training.config import RunConfig, TrainingConfig
-from talkies.training.system import System
+from talkies.training.system import ContrastiveSystem
 
 _TORCHRUN = "TORCHELASTIC_RUN_ID"  # is set where `torchrun` has begun this process
 
@@ -107,7 +107,7 @@ def make_fabric(training: TrainingConfig) -> Fabric:
     )
 
 
-def spread(system: System, mesh: DeviceMesh) -> System:
+def spread(system: ContrastiveSystem, mesh: DeviceMesh) -> ContrastiveSystem:
     """Return the system with its parameters spread over the ranks of a mesh (FSDP), block by block."""
     mesh = mesh["data_parallel"]
     for parameter in system.parameters():  # it takes no others, such as the channels-last weights of convolutions

@@ -14,11 +14,11 @@ from talkies.training.devices import device_of
 from talkies.training.ema import MovingAverage
 from talkies.training.optimiser import build_optimiser
 from talkies.training.step import METHODS, Stepper
-from talkies.training.system import System
+from talkies.training.system import ContrastiveSystem
 from talkies.transforms import ClipTransform
 
 
-def build_system(config: RunConfig, fps: int, rate_hz: int) -> System:
+def build_system(config: RunConfig, fps: int, rate_hz: int) -> ContrastiveSystem:
     """Return the system with fresh weights, which follow from the seed, on the CPU.
 
     `fps` and `rate_hz` are the library's: frames of its grid and samples of its sound a second.
@@ -34,7 +34,7 @@ def build_system(config: RunConfig, fps: int, rate_hz: int) -> System:
     if config.training.cpu_convolutions == "winograd" and device_of(config.training) == "cpu":
         fast_on_cpu(model)
         keep_freed_memory()
-    return System(
+    return ContrastiveSystem(
         ClipTransform(config.transforms, rate_hz),
         model,
         ContrastiveObjective(config.objective, fps),
@@ -46,7 +46,7 @@ def build_system(config: RunConfig, fps: int, rate_hz: int) -> System:
 class Learner:
     """What the loop steps with, and what a checkpoint holds."""
 
-    def __init__(self, fabric: Fabric, system: System, config: RunConfig) -> None:
+    def __init__(self, fabric: Fabric, system: ContrastiveSystem, config: RunConfig) -> None:
         training = config.training
         torch.set_float32_matmul_precision("high" if training.precision == "tf32" else "highest")
         torch.backends.cudnn.allow_tf32 = training.precision == "tf32"

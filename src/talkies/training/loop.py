@@ -1,11 +1,13 @@
 """The loop: batches in, steps, log lines and checkpoints out. It never names a modality."""
 
+# noqa: D205
 import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+# noqa: D205
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.wrappers import _FabricOptimizer
@@ -22,7 +24,7 @@ class Hooks:
     """What the loop calls: `on_log` with a line of numbers, `on_learnt` and then `on_step` with the number of steps
     done, `on_checkpoint` with that and the mean numbers since the one before, and `on_not_finite` with what was not a
     finite number (the loss, or the gradient), the number of the step and its films, for the sentence to stop with.
-    """  # noqa: D205
+    """
 
     on_log: Callable[[dict[str, float]], None]
     on_learnt: Callable[[int], None]
@@ -112,7 +114,7 @@ class _Means:
 class _Clock:
     """Clips a second, how much faster than the films would play that is, and which share of the time was spent waiting
     for data, since the last reading.
-    """  # noqa: D205
+    """
 
     def __init__(self, clip_seconds: float, device: torch.device) -> None:
         self.clips = 0

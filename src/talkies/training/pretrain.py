@@ -1,5 +1,6 @@
 """The verb: a library and a recipe in, a run out."""
 
+# noqa: D205
 import json
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -7,6 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+# noqa: D205
 from lightning_fabric import Fabric
 
 from talkies.clips import TrainingClips, loader, open_for_training
@@ -21,7 +23,7 @@ from talkies.training.devices import check_devices, make_fabric
 from talkies.training.learner import Learner, build_system
 from talkies.training.loop import Hooks, run_loop
 from talkies.training.metrics import MetricsLog
-from talkies.training.system import System
+from talkies.training.system import ContrastiveSystem
 from talkies.training.trackers import check_trackers
 
 _MAY_CHANGE = {
@@ -34,7 +36,7 @@ _MAY_CHANGE = {
 class PretrainReport:
     """What a pre-training came to: its folder, steps done, the stamp of the weights, the last line that was logged, the
     films that were left out, too short for their clips, and the step of the best checkpoint.
-    """  # noqa: D205
+    """
 
     run: Path
     steps: int
@@ -48,7 +50,7 @@ class PretrainReport:
 class Progress:
     """What the caller wants to see: each step done, each line logged, and before the first step which weights were
     loaded and which films were left out.
-    """  # noqa: D205
+    """
 
     on_step: Callable[[int], None] = lambda _: None
     on_log: Callable[[dict[str, float]], None] = lambda _: None
@@ -203,12 +205,14 @@ def _check_unchanged(config: RunConfig, folder: RunFolder) -> None:
                 )
 
 
-def _loaded(system: System, init: Init) -> tuple[LoadedWeights, ...]:
+def _loaded(system: ContrastiveSystem, init: Init) -> tuple[LoadedWeights, ...]:
     given = ((system.model.video, init.video), (system.model.audio, init.audio))
     return tuple(load_encoder_weights(encoder, path) for encoder, path in given if path)
 
 
-def _record(library: str | Path, clips: TrainingClips, system: System, loaded: tuple[LoadedWeights, ...]) -> RunRecord:
+def _record(
+    library: str | Path, clips: TrainingClips, system: ContrastiveSystem, loaded: tuple[LoadedWeights, ...]
+) -> RunRecord:
     tools = {"talkies": version("talkies"), **{name: version(name) for name in ("torch", "av", "lightning-fabric")}}
     stamps = {"video": stamp_of(system.model.video), "audio": stamp_of(system.model.audio)}
     return RunRecord(

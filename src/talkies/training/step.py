@@ -11,11 +11,11 @@ from torch.distributed.fsdp import FSDPModule, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor
 
 from talkies.core import ClipBatch
-from talkies.models import still_norms
-from talkies.training.system import Numbers, System, joined
+from talkies.models import frozen_batch_norm_statistics
+from talkies.training.system import ContrastiveSystem, Scalars, joined
 from talkies.transforms import Augmentation
 
-METHODS = ("encode", "slopes", "pulled")  # of `System`, beside its forward; a wrapper has to know them
+METHODS = ("encode", "slopes", "pulled")  # of `ContrastiveSystem`, beside its forward; a wrapper has to know them
 
 
 class Stepper:
@@ -26,7 +26,9 @@ class Stepper:
     is that of the one-pass step, with one difference: batch norms see chunks.
     """
 
-    def __init__(self, fabric: Fabric, wrapped: _FabricModule, system: System, chunk_clips: int | None) -> None:
+    def __init__(
+        self, fabric: Fabric, wrapped: _FabricModule, system: ContrastiveSystem, chunk_clips: int | None
+    ) -> None:
         self._fabric, self._wrapped, self._system, self._chunk_clips = fabric, wrapped, system, chunk_clips
         if isinstance(system, FSDPModule):  # spread in place: there is no wrapper to know them
             for method in METHODS:
@@ -44,7 +46,7 @@ class Stepper:
         views = self._system.objective.config.views
         return [transform.draw(len(batch) * ranks, samples, generator)[mine] for _ in range(views)]
 
-    def backward(self, batch: ClipBatch, augmentations: Sequence[Augmentation], step: int) -> Numbers:
+    def backward(self, batch: ClipBatch, augmentations: Sequence[Augmentation], step: int) -> Scalars:
         """Add the gradients of a step to those of the weights, and return its numbers, `loss` among them."""
         # Where parameters are spread over ranks, the forward has but a copy of this one to bound.
         self._system.objective.bound_temperature()
@@ -58,16 +60,18 @@ class Stepper:
 
     def _in_two_passes(
         self, batch: ClipBatch, augmentations: Sequence[Augmentation], step: int, clips: int
-    ) -> tuple[Numbers, Numbers]:
+    ) -> tuple[Scalars, Scalars]:
         chunks = even_chunks(len(batch), clips)
-        with torch.no_grad(), still_norms(self._system.model):
+        with torch.no_grad(), frozen_batch_norm_statistics(self._system.model):
             parts = [self._wrapped.encode(batch[chunk], [a[chunk] for a in augmentations]) for chunk in chunks]
-            losses, report, slopes = self._wrapped.slopes(joined(parts), step)
+            losses, report, embedding_gradients = self._wrapped.embedding_gradients(joined(parts), step)
         for chunk in chunks:
             is_last = chunk is chunks[-1]
             with self._fabric.no_backward_sync(self._wrapped, enabled=not is_last):
                 cut = [augmentation[chunk] for augmentation in augmentations]
-                self._fabric.backward(self._wrapped.pulled(batch[chunk], cut, slopes.of(chunk, is_last)))
+                self._fabric.backward(
+                    self._wrapped.surrogate_loss(batch[chunk], cut, embedding_gradients.of(chunk, is_last))
+                )
         return losses, report
 
     def gradient_norm(self) -> Tensor:

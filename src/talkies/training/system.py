@@ -48,10 +48,10 @@ class Slopes(NamedTuple):
         return Slopes(video, audio, self.log_temperature if is_last else None)
 
 
-Numbers = dict[str, Tensor]
+Scalars = dict[str, Tensor]
 
 
-class System(nn.Module):
+class ContrastiveSystem(nn.Module):
     """Transform, model and objective as one module, so that one wrapper (DDP, FSDP) holds them all.
 
     Its forward is a whole step's loss. The other three are that loss in parts, for batches too large to encode at
@@ -74,7 +74,7 @@ class System(nn.Module):
             model.video.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
             model.audio.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def forward(self, batch: ClipBatch, augmentations: Sequence[Augmentation], step: int) -> tuple[Numbers, Numbers]:
+    def forward(self, batch: ClipBatch, augmentations: Sequence[Augmentation], step: int) -> tuple[Scalars, Scalars]:
         """Return the losses of a batch, augmented once for each view, and its report."""
         return self._judged(self.encode(batch, augmentations), step)
 
@@ -82,7 +82,7 @@ class System(nn.Module):
         """Return what the model makes of a batch, once for each view."""
         return tuple(self._view(batch, augmentation) for augmentation in augmentations)
 
-    def slopes(self, views: Sequence[View], step: int) -> tuple[Numbers, Numbers, Slopes]:
+    def embedding_gradients(self, views: Sequence[View], step: int) -> tuple[Scalars, Scalars, Slopes]:
         """Return a step's losses and report, as `forward` does, and the gradient of its loss to these embeddings."""
         video, audio = (
             tuple(part_BD.detach().requires_grad_() for part_BD in parts)
@@ -101,16 +101,21 @@ class System(nn.Module):
         count = len(views)
         return losses, report, Slopes(found[:count], found[count : 2 * count], found[-1] if learns else None)
 
-    def pulled(self, batch: ClipBatch, augmentations: Sequence[Augmentation], slopes: Slopes) -> Tensor:
+    def surrogate_loss(
+        self, batch: ClipBatch, augmentations: Sequence[Augmentation], embedding_gradients: Slopes
+    ) -> Tensor:
         """Return a number whose gradient to the weights is what this chunk adds to the loss's."""
         views = self.encode(batch, augmentations)
         parts = (*(view.video_BD for view in views), *(view.audio_BD for view in views))
-        numbers = [(part * slope).sum() for part, slope in zip(parts, slopes.video + slopes.audio, strict=True)]
-        if slopes.log_temperature is not None:
-            numbers.append((self.objective.log_temperature * slopes.log_temperature).sum())
+        numbers = [
+            (part * slope).sum()
+            for part, slope in zip(parts, embedding_gradients.video + embedding_gradients.audio, strict=True)
+        ]
+        if embedding_gradients.log_temperature is not None:
+            numbers.append((self.objective.log_temperature * embedding_gradients.log_temperature).sum())
         return torch.stack(numbers).sum()
 
-    def _judged(self, views: Sequence[View], step: int) -> tuple[Numbers, Numbers]:
+    def _judged(self, views: Sequence[View], step: int) -> tuple[Scalars, Scalars]:
         output = self.objective([view.embeddings for view in views], step)
         norms = {"norm_video": views[0].norm_video_B.mean(), "norm_audio": views[0].norm_audio_B.mean()}
         return output.losses, output.report | norms

@@ -14,7 +14,7 @@ def _one(_: object) -> int:
     return 1
 
 
-class Kept(Generic[Key, Value]):
+class LRUCache(Generic[Key, Value]):
     """Values by key, together at most `most` of `weight` (by default: so many); safe for threads.
 
     Several threads that want the same value at once wait for one of them to make it.

@@ -12,7 +12,7 @@ from talkies.core import Span
 from talkies.library import SHOT, FilmEntry
 from talkies.retrieval.index import EmbeddingSet
 from talkies.retrieval.search import Searcher
-from talkies.web.cache import Kept
+from talkies.web.cache import LRUCache
 from talkies.web.errors import FAULTS
 from talkies.web.pictures import Pictures
 from talkies.web.schemas import (
@@ -43,8 +43,8 @@ class Timelines:
 
     def __init__(self, shelf: Shelf, sets: Sets) -> None:
         self._shelf, self._sets = shelf, sets
-        self._peaks: Kept[tuple[str, int], list[float]] = Kept(_KEPT_FILMS)
-        self._recurrences: Kept[tuple[str, str, int], RecurrenceAnswer] = Kept(_KEPT_FILMS)
+        self._peaks: LRUCache[tuple[str, int], list[float]] = LRUCache(_KEPT_FILMS)
+        self._recurrences: LRUCache[tuple[str, str, int], RecurrenceAnswer] = LRUCache(_KEPT_FILMS)
 
     def of(self, film: FilmEntry, stamp: str | None) -> FilmDetailAnswer:
         """Return a film with its timeline."""

@@ -5,13 +5,12 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
+from talkies.core import UInt8s
 from talkies.library import FilmEntry
 from talkies.media import VideoReader, rgb_of
-from talkies.web.cache import Kept
+from talkies.web.cache import LRUCache
 from talkies.web.errors import RefusedError
 from talkies.web.served_library import Shelf
 
@@ -36,8 +35,8 @@ class Pictures:
 
     def __init__(self, shelf: Shelf) -> None:
         self._shelf, self._fps = shelf, shelf.library.profile.fps
-        self._films: Kept[tuple[str, tuple[int, ...]], _OpenFilm] = Kept(_OPEN_FILMS)
-        self._made: Kept[tuple[str, tuple[int, ...], str], bytes] = Kept(_KEPT_BYTES, len)
+        self._films: LRUCache[tuple[str, tuple[int, ...]], _OpenFilm] = LRUCache(_OPEN_FILMS)
+        self._made: LRUCache[tuple[str, tuple[int, ...], str], bytes] = LRUCache(_KEPT_BYTES, len)
 
     def frame(self, film: FilmEntry, at_seconds: float) -> bytes:
         """Return the picture that is seen at a moment.
@@ -88,7 +87,7 @@ def _open(path: Path, fps: int, state: tuple[int, ...]) -> _OpenFilm:
     return _OpenFilm(VideoReader(path, fps), threading.Lock(), state)
 
 
-def _picture(film: _OpenFilm, number: int) -> npt.NDArray[np.uint8]:
+def _picture(film: _OpenFilm, number: int) -> UInt8s:
     with film.turn:
         yuv_PW = film.reader.read(range(number, number + 1))[0]
     return rgb_of(yuv_PW)

@@ -4,7 +4,7 @@ from talkies.core import LibraryError, Modality
 from talkies.library import Library
 from talkies.retrieval.index import EmbeddingSet, MapPoint, VectorIndex, map_of
 from talkies.retrieval.search import Searcher
-from talkies.web.cache import Kept
+from talkies.web.cache import LRUCache
 
 _OPEN_SETS, _KEPT_MAPS = 4, 8
 
@@ -14,9 +14,9 @@ class Sets:
 
     def __init__(self, library: Library) -> None:
         self.library, self.index = library, VectorIndex(library)
-        self._searchers: Kept[tuple[str, int], Searcher] = Kept(_OPEN_SETS)
-        self._maps: Kept[tuple[str, Modality, int], list[MapPoint]] = Kept(_KEPT_MAPS)
-        self._films: Kept[tuple[str, int], set[str]] = Kept(_OPEN_SETS)
+        self._searchers: LRUCache[tuple[str, int], Searcher] = LRUCache(_OPEN_SETS)
+        self._maps: LRUCache[tuple[str, Modality, int], list[MapPoint]] = LRUCache(_KEPT_MAPS)
+        self._films: LRUCache[tuple[str, int], set[str]] = LRUCache(_OPEN_SETS)
 
     def all(self) -> list[EmbeddingSet]:
         """Return the sets that can be searched, the newest first."""

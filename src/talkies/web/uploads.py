@@ -14,7 +14,7 @@ import anyio
 from talkies.core import LibraryError, MediaError, WorkError
 from talkies.retrieval.search import Example, Searcher, load_example, save_example
 from talkies.retrieval.search.example import LIMITS
-from talkies.web.cache import Kept
+from talkies.web.cache import LRUCache
 from talkies.web.errors import RefusedError
 from talkies.web.multipart import Received
 from talkies.web.sets import Sets
@@ -30,7 +30,7 @@ class Uploads:
 
     def __init__(self, sets: Sets) -> None:
         self._sets, self._folder = sets, sets.index.folder / "uploads"
-        self._kept: Kept[tuple[str, str], Example] = Kept(_MOST_KEPT)
+        self._kept: LRUCache[tuple[str, str], Example] = LRUCache(_MOST_KEPT)
         self._turns, self._coming = anyio.CapacityLimiter(_AT_ONCE), 0
 
     @contextmanager

@@ -12,7 +12,7 @@ from test_dataset_readers import BUILD
 from talkies.core import UsageError
 from talkies.evaluation.datasets import READERS, DataSet, Published, check_published
 from talkies.evaluation.results.result import Result
-from talkies.evaluation.transfer.clip_spec import Look
+from talkies.evaluation.transfer.clip_spec import ClipSpec
 from talkies.evaluation.transfer.features import Statistics
 from talkies.evaluation.transfer.protocol import Protocol
 from talkies.evaluation.transfer.transfer import transfer
@@ -53,7 +53,7 @@ def copy(whole: Callable[[str], Path], tmp_path: Path) -> Callable[[str], DataSe
 
 def measure(data: DataSet, *, allow_missing: bool = False) -> Result:
     """Measure plain statistics on a miniature, which has fewer clips than its publishers say."""
-    look = Look(frames=4, fps=8, short_side=64, size=64, audio_seconds=0.5, audio_rate_hz=8_000)
+    look = ClipSpec(frames=4, fps=8, short_side=64, size=64, audio_seconds=0.5, audio_rate_hz=8_000)
     statistics = Statistics(look, AudioTransformConfig(n_fft=256, hop=128, mels=16))
     return transfer(replace(data, published=None), [statistics], QUICK, allow_missing=allow_missing)
 
@@ -136,7 +136,7 @@ def test_what_is_learnt_from_is_not_tested_on(kind: str, copy: Callable[[str], D
     first, other = data.examples[train].path, data.examples[test].path
     with pytest.raises(UsageError, match=f"learns from what it tests on: {first} and {other} are of the same source"):
         measure(data)
-    look = Look(4, 8, 64, 64, 0.5, 8_000)
+    look = ClipSpec(4, 8, 64, 64, 0.5, 8_000)
     statistics = Statistics(look, AudioTransformConfig(n_fft=256, hop=128, mels=16))
     dropping = Protocol(clips=2, c_grid=(0.1,), drop_overlap=True)
     result = transfer(replace(data, published=None), [statistics], dropping)

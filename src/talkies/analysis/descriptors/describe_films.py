@@ -1,5 +1,5 @@
 """One pass over a library's films: each clip is read once, described (by hand or by a run), and its marks are taken.
-
+  # noqa: D205
 Shapes: `N` clips of a film, `E` numbers.
 """
 
@@ -7,12 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from talkies.analysis.descriptors.handcrafted import Blocks, HandcraftedReader
-from talkies.analysis.descriptors.shortcut_cues import MARKS, MarkReader
+from talkies.analysis.descriptors.shortcut_cues import MARKS, CueReader
 from talkies.clips import ClipConfig, ClipSource, sequential_batches
-from talkies.core import ClipBatch, ClipRequest, ClipShape, Span, UsageError
+from talkies.core import ClipBatch, ClipRequest, ClipShape, Float32s, Int64s, Span, UsageError
 from talkies.library import FilmEntry, Library
 from talkies.runs.clip_encoder import ClipEncoder
 from talkies.runtime import ahead
@@ -28,22 +27,20 @@ _FPS = 8
 _BATCH_CLIPS = 32
 _BATCHES_AHEAD = 2
 
-Floats = npt.NDArray[np.float32]
-
 
 @dataclass(frozen=True, slots=True)
 class DescribedFilm:
     """A film's clips: at which frame each begins, the blocks `[N, E]` that describe its pictures and its sound, and its
     marks `[N, E]` by name. `across_cuts`: the film's shots are so short that clips do not keep to them.
-    """  # noqa: D205
+    """
 
     film_id: str
     name: str
     seconds: float
-    start_N: npt.NDArray[np.int64]
+    start_N: Int64s
     across_cuts: bool
     views: Mapping[str, Blocks]
-    marks: Mapping[str, Floats]
+    marks: Mapping[str, Float32s]
 
     def __len__(self) -> int:
         return len(self.start_N)
@@ -122,7 +119,7 @@ class _Reader:
 
     def __init__(self, library: Library, encoder: ClipEncoder | None) -> None:
         self._encoder, rate_hz = encoder, library.profile.audio_rate_hz
-        self._by_hand, self._marks = HandcraftedReader(rate_hz), MarkReader(rate_hz)
+        self._by_hand, self._marks = HandcraftedReader(rate_hz), CueReader(rate_hz)
 
     def film(
         self, film: FilmEntry, requests: list[ClipRequest], across_cuts: bool, source: ClipSource

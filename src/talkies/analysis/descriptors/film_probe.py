@@ -6,22 +6,18 @@ Shapes: `N` clips, `E` features.
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+
+from talkies.core import Bools, Float32s, Int64s
 
 BLOCKS = 4
 LONGEST_GAP_SECONDS = 10.0
 C = 1.0
 
-Floats = npt.NDArray[np.float32]
-Mask = npt.NDArray[np.bool_]
 
-
-def film_accuracies(
-    rows: Sequence[Floats], starts: Sequence[npt.NDArray[np.int64]], window_frames: int, fps: int
-) -> list[float]:
+def film_accuracies(rows: Sequence[Float32s], starts: Sequence[Int64s], window_frames: int, fps: int) -> list[float]:
     """Return for each film the share of its clips whose film is told, from `rows` `[N, E]` of each film.
 
     Each film is cut into `BLOCKS` blocks of time. One block of every film is tested at a time, and the classifier is
@@ -37,14 +33,14 @@ def film_accuracies(
     return [float(right_N[film_N == film].mean()) for film in range(len(rows))]
 
 
-def _folds(starts: Sequence[npt.NDArray[np.int64]], window_frames: int, fps: int) -> Iterator[tuple[Mask, Mask]]:
+def _folds(starts: Sequence[Int64s], window_frames: int, fps: int) -> Iterator[tuple[Bools, Bools]]:
     """Yield for each block the clips that are tested and those that are fitted, of all films one after the other."""
     for block in range(BLOCKS):
         parts = [block_masks(start_N, block, window_frames, fps) for start_N in starts]
         yield np.concatenate([test for test, _ in parts]), np.concatenate([fit for _, fit in parts])
 
 
-def block_masks(start_N: npt.NDArray[np.int64], block: int, window_frames: int, fps: int) -> tuple[Mask, Mask]:
+def block_masks(start_N: Int64s, block: int, window_frames: int, fps: int) -> tuple[Bools, Bools]:
     """Return which clips of a film are in a block of time, and which are far enough from it to be fitted on."""
     test_N = np.arange(len(start_N)) * BLOCKS // len(start_N) == block
     tested = start_N[test_N]
@@ -54,7 +50,7 @@ def block_masks(start_N: npt.NDArray[np.int64], block: int, window_frames: int, 
     return test_N, before | after
 
 
-def gap_frames(start_N: npt.NDArray[np.int64], window_frames: int, fps: int) -> int:
+def gap_frames(start_N: Int64s, window_frames: int, fps: int) -> int:
     """Return how far from a tested block fitted clips stay: a third of a block, up to 10 s, at least a clip."""
     length = int(start_N[-1]) + window_frames - int(start_N[0])
     return max(window_frames, min(round(LONGEST_GAP_SECONDS * fps), length // (3 * BLOCKS)))

@@ -1,23 +1,21 @@
 """What a clip looks and sounds like without any model: colours in their places, motion, and the spectrum's levels.
-
+  # noqa: D205
 Shapes: `B` clips, `T` frames, `P` rows of a planar YUV 4:2:0 picture, `W` columns, `S` samples, `F` mel bins,
 `L` frames of the spectrogram, `E` numbers.
 """
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from talkies.core import ClipBatch
+from talkies.core import ClipBatch, Float32s
 from talkies.transforms import AudioTransformConfig, LogMel
 
 _CELLS = 4  # a side
 _MELS = 64
 
-Floats = npt.NDArray[np.float32]
-Blocks = tuple[Floats, ...]
+Blocks = tuple[Float32s, ...]
 """Groups of numbers `[N, E]` of the same clips, each on a scale of its own."""
 
 
@@ -55,7 +53,7 @@ def layout_of(video_BTPW: Tensor) -> Tensor:
 def motion_of(video_BTPW: Tensor) -> Tensor:
     """Return how much Y changes from picture to picture: mean and deviation over time, and the mean of each cell, as
     log(1 + levels).
-    """  # noqa: D205
+    """
     height = video_BTPW.shape[2] * 2 // 3
     luma = video_BTPW[:, :, :height].float()
     if luma.shape[1] < 2:

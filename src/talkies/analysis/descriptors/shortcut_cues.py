@@ -3,12 +3,10 @@
 Shapes: `B` clips, `T` frames, `P` rows of a planar YUV 4:2:0 picture, `W` columns, `S` samples, `E` numbers.
 """
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from talkies.core import ClipBatch
+from talkies.core import ClipBatch, Float32s
 from talkies.transforms import AudioTransformConfig, LogMel
 
 MARKS = ("palette", "loudness", "spectrum")
@@ -17,10 +15,8 @@ _FRAMES_A_SECOND = 10
 _FULL_SCALE = 32768.0
 _QUIETEST = 1e-5  # -100 dB
 
-Floats = npt.NDArray[np.float32]
 
-
-class MarkReader:
+class CueReader:
     """Reads the marks of clips whose sound has `rate_hz` samples a second."""
 
     def __init__(self, rate_hz: int) -> None:
@@ -28,7 +24,7 @@ class MarkReader:
         self._log_mel = LogMel(AudioTransformConfig(mels=64), rate_hz)
 
     @torch.inference_mode()
-    def read(self, batch: ClipBatch) -> dict[str, Floats]:
+    def read(self, batch: ClipBatch) -> dict[str, Float32s]:
         """Return each clip's marks `[B, E]` by their names."""
         found = {
             "palette": palette_of(batch.video_BTPW),

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from itertools import groupby
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from talkies.analysis.descriptors.shortcut_cues import MARKS, MarkReader
+from talkies.analysis.descriptors.shortcut_cues import MARKS, CueReader
 from talkies.clips import ClipSource, film_windows, sequential_batches
-from talkies.core import ClipBatch, ClipRequest, Embeddings, UsageError
+from talkies.core import ClipBatch, ClipRequest, Embeddings, Float32s, Int64s, UsageError
 from talkies.library import FilmEntry, Library
 from talkies.runs import ClipEncoder, Encoded
 
@@ -25,8 +24,6 @@ MOST_FILMS = 128
 """Of more films so many are drawn."""
 _BATCH_CLIPS = 32
 
-Floats = npt.NDArray[np.float32]
-
 
 @dataclass(frozen=True, slots=True)
 class AuditedFilm:
@@ -34,9 +31,9 @@ class AuditedFilm:
 
     film_id: str
     name: str
-    start_N: npt.NDArray[np.int64]
+    start_N: Int64s
     encoded: Mapping[str, Encoded]
-    marks: Mapping[str, Floats]
+    marks: Mapping[str, Float32s]
 
     def __len__(self) -> int:
         return len(self.start_N)
@@ -70,7 +67,7 @@ def films_for_audit(
             f"the audit needs two films of at least {LEAST_CLIPS} clips ({seconds:g} s) each, and {library.location} "
             f"has {len(chosen)} of {len(asked)} so long; ingest more, or longer ones"
         )
-    source, marks = ClipSource(library, encoder.shape), MarkReader(library.profile.audio_rate_hz)
+    source, marks = ClipSource(library, encoder.shape), CueReader(library.profile.audio_rate_hz)
     films, requests = [], [request for film in chosen for request in asked[film]]
     numbers = {film.id: 0 for film in chosen}
     batches = sequential_batches(source, requests, numbers, _BATCH_CLIPS, workers=None)
@@ -101,7 +98,7 @@ def _encoded(
     film: FilmEntry,
     batches: Iterable[ClipBatch],
     encoders: Mapping[str, ClipEncoder],
-    marks: MarkReader,
+    marks: CueReader,
 ) -> AuditedFilm:
     parts: dict[str, list[Encoded]] = {name: [] for name in encoders}
     read, starts = [], list[int]()

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from math import log
 
 import numpy as np
-import numpy.typing as npt
 from torch import Tensor
 
 from talkies.analysis.descriptors.film_probe import film_accuracies
+from talkies.core import Float32s, Float64s, Int64s
 from talkies.evaluation.audit.films import AuditedFilm
 from talkies.evaluation.audit.retrieval import (
     FilmRetrieval,
@@ -36,7 +36,6 @@ from talkies.runs import Encoded
 
 RESAMPLES = 2000
 
-Floats = npt.NDArray[np.float64]
 _FEATURES: Mapping[str, Callable[[Encoded], Tensor]] = {
     "video_features": lambda encoded: encoded.video_BE,
     "audio_features": lambda encoded: encoded.audio_BE,
@@ -64,7 +63,7 @@ class Bench:
         """How many clips each film has."""
         return [len(film) for film in self.films]
 
-    def probe(self, rows: Sequence[npt.NDArray[np.float32]]) -> Estimate:
+    def probe(self, rows: Sequence[Float32s]) -> Estimate:
         """Return how well each film's rows `[N, E]` tell the film."""
         accuracies = film_accuracies(rows, [film.start_N for film in self.films], self.window_frames, self.fps)
         return Estimate.over_films(accuracies, sum(self.sizes))
@@ -124,7 +123,7 @@ def _directions(both_ways: BothWays, what: str, clips: int) -> Directions:
     return Directions(video_to_audio=forth, audio_to_video=back, both=both)
 
 
-def _recalls(rows_FK: Floats, clips: int) -> Recalls:
+def _recalls(rows_FK: Float64s, clips: int) -> Recalls:
     return Recalls(
         **{f"recall_at_{k}": Estimate.over_films(rows_FK[:, at].tolist(), clips) for at, k in enumerate(RECALLS)}
     )
@@ -172,22 +171,22 @@ def _right_within(film: FilmRetrieval) -> float:
     return float(film.within_K[0])
 
 
-def _with_draws(values_F: Floats, drawn_RF: npt.NDArray[np.int64]) -> Floats:
+def _with_draws(values_F: Float64s, drawn_RF: Int64s) -> Float64s:
     """Return the mean of the films' values, and behind it that of each resample."""
     return np.concatenate([[values_F.mean()], values_F[drawn_RF].mean(1)])
 
 
-def _logs(values: Floats) -> Floats:
+def _logs(values: Float64s) -> Float64s:
     return np.log(values, where=values > 0, out=np.full_like(values, np.nan))
 
 
-def _share(part: Floats, whole: Floats) -> Floats:
+def _share(part: Float64s, whole: Float64s) -> Float64s:
     """Return the part of the whole within [0, 1], and nothing where there is no whole."""
     share = np.divide(part, whole, where=whole > 0, out=np.full_like(part, np.nan))
     return np.clip(share, 0, 1)
 
 
-def _estimate(values: Floats) -> Estimate:
+def _estimate(values: Float64s) -> Estimate:
     """Return the first value, with the middle 95 % of the others that there are around it."""
     drawn = values[1:][np.isfinite(values[1:])]
     low, high = np.percentile(drawn, [2.5, 97.5]) if len(drawn) else (values[0], values[0])

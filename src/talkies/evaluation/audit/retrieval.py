@@ -7,14 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from talkies.core import Float64s
 from talkies.evaluation.film_tasks.retrieval import RECALLS, ranks_of_positives
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +22,9 @@ class FilmRetrieval:
     `shuffled_K` is the control's recall: its mean over all ways to give a clip the sound of another clip of the film.
     """
 
-    across_K: Floats
-    within_K: Floats
-    shuffled_K: Floats
+    across_K: Float64s
+    within_K: Float64s
+    shuffled_K: Float64s
     right_clip: float
     right_film: float
 
@@ -62,7 +60,7 @@ def _ranks(scores_nN: Tensor, wanted_nn: Tensor) -> Tensor:
     return scores_nN.shape[1] - not_above + (not_above - below - 1) / 2
 
 
-def _recalls(ranks: Tensor) -> Floats:
+def _recalls(ranks: Tensor) -> Float64s:
     return np.array([(ranks < k).double().mean().item() for k in RECALLS])
 
 

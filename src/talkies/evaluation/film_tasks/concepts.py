@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel, ValidationError
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from talkies.core import Span, UsageError
+from talkies.core import Float32s, Int64s, Span, UsageError
 from talkies.evaluation.film_tasks.encode_films import EncodedFilm
 from talkies.evaluation.results.result import Metric
 
@@ -88,7 +87,7 @@ def probe_concepts(films: Sequence[EncodedFilm], truth: Truth, fps: int, seed: i
     return {name: Metric.of(values) for name, values in accuracies.items()}
 
 
-def _labels(film: EncodedFilm, shots: Mapping[str, Sequence[TruthShot]], fps: int) -> npt.NDArray[np.int64]:
+def _labels(film: EncodedFilm, shots: Mapping[str, Sequence[TruthShot]], fps: int) -> Int64s:
     if film.name not in shots:
         raise UsageError(
             f"truth.json says nothing of {film.name}; take it out of the folder, or render the folder anew"
@@ -98,24 +97,24 @@ def _labels(film: EncodedFilm, shots: Mapping[str, Sequence[TruthShot]], fps: in
 
 
 def _gather(
-    films: Sequence[EncodedFilm], labels: Sequence[npt.NDArray[np.int64]], chosen: npt.NDArray[np.int64], tower: str
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    films: Sequence[EncodedFilm], labels: Sequence[Int64s], chosen: Int64s, tower: str
+) -> tuple[Float32s, Int64s]:
     """Return features `[N, E]` and labels `[N]` of the clips without a cut."""
     features_NE = np.concatenate([_features(films[film], tower) for film in chosen])
     labels_N = np.concatenate([labels[film] for film in chosen])
     return features_NE[labels_N >= 0], labels_N[labels_N >= 0]
 
 
-def _features(film: EncodedFilm, tower: str) -> npt.NDArray[np.float32]:
+def _features(film: EncodedFilm, tower: str) -> Float32s:
     encoded = film.encoded
     return (encoded.video_BE if tower == "video" else encoded.audio_BE).numpy()
 
 
 def _probe(
-    fit_NE: npt.NDArray[np.float32],
-    fit_N: npt.NDArray[np.int64],
-    test_NE: npt.NDArray[np.float32],
-    test_N: npt.NDArray[np.int64],
+    fit_NE: Float32s,
+    fit_N: Int64s,
+    test_NE: Float32s,
+    test_N: Int64s,
 ) -> float:
     if len(np.unique(fit_N)) < 2 or not len(test_N):
         raise UsageError("the films hold too few whole shots for a probe; render longer films, or more of them")

@@ -8,19 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score
 from sklearn.preprocessing import StandardScaler
 
-from talkies.core import UsageError
+from talkies.core import Bools, Float32s, Float64s, UsageError
 
 STRENGTHS = (0.001, 0.01, 0.1, 1.0)
 CLASSIFIER = f"logistic regression (L2, C of {list(STRENGTHS)}) on features standardised by the train films"
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
-
-Scores = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +26,7 @@ class Fitted:
     form: str
     strength: float
     validation_average_precision: float
-    scores: Mapping[str, Scores]
+    scores: Mapping[str, Float64s]
 
     def setting(self) -> dict[str, Any]:
         """Return what the protocol says of it."""
@@ -41,12 +37,12 @@ class Fitted:
         }
 
 
-def average_precision(labels_N: Labels, scores_N: Scores) -> float:
+def average_precision(labels_N: Bools, scores_N: Float64s) -> float:
     """Return the average precision (the sum of precision times step in recall), equal scores taken together."""
     return float(average_precision_score(labels_N, scores_N))
 
 
-def check_labels(labels: Mapping[str, Labels], what: str) -> None:
+def check_labels(labels: Mapping[str, Bools], what: str) -> None:
     """Check that each split has both kinds.
 
     Raises:
@@ -61,9 +57,9 @@ def check_labels(labels: Mapping[str, Labels], what: str) -> None:
 
 
 def fit_on_validation(
-    features: Callable[[str, str], npt.NDArray[np.float32]],
+    features: Callable[[str, str], Float32s],
     forms: Sequence[str],
-    labels: Mapping[str, Labels],
+    labels: Mapping[str, Bools],
     strengths: Sequence[float] = STRENGTHS,
 ) -> Fitted:
     """Return the classifier that ranks the validation examples best; of equal ones the first.

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from talkies.core import Bools, Float32s, Float64s
 from talkies.evaluation.film_tasks.films import OnFilm, chosen_films, films_by_imdb_id, judged, protocol_of
 from talkies.evaluation.film_tasks.fitting import CLASSIFIER, average_precision, check_labels, fit_on_validation
 from talkies.evaluation.film_tasks.matchcut_data import (
@@ -23,20 +23,12 @@ from talkies.evaluation.film_tasks.matchcut_data import (
     hashes_of_matchcut,
     read_matchcut,
 )
-from talkies.evaluation.film_tasks.shots import (
-    CLIPS_OF_A_SHOT,
-    TIES,
-    Rows,
-    ShotRows,
-    check_shots,
-    cosines,
-    encode_shots,
-)
+from talkies.evaluation.film_tasks.shots import CLIPS_OF_A_SHOT, TIES, ShotRows, check_shots, cosines, encode_shots
 from talkies.evaluation.results.result import Metric, Result
 from talkies.runs import ClipEncoder
 
 TOWERS = ("video", "audio", "both")
-_FORMS: dict[str, Callable[[Rows, Rows], Rows]] = {
+_FORMS: dict[str, Callable[[Float32s, Float32s], Float32s]] = {
     "mean": lambda one, other: (one + other) * np.float32(0.5),
     "concat": lambda one, other: np.concatenate([one, other], axis=1),
     "abs_diff": lambda one, other: np.abs(one - other),
@@ -130,7 +122,7 @@ def matchcut_metrics(
     return metrics, chance, chosen
 
 
-def zero_shot(encoded: FilmShots, pairs: Sequence[ShotPair], towers: str) -> npt.NDArray[np.float64]:
+def zero_shot(encoded: FilmShots, pairs: Sequence[ShotPair], towers: str) -> Float64s:
     """Return the cosine of each pair's shots, `[N]`: of the video's or audio's embeddings, or the mean of both."""
     if towers == "both":
         return (zero_shot(encoded, pairs, "video") + zero_shot(encoded, pairs, "audio")) / 2
@@ -138,14 +130,18 @@ def zero_shot(encoded: FilmShots, pairs: Sequence[ShotPair], towers: str) -> npt
     return cosines(one, other)
 
 
-def _features(encoded: FilmShots, pairs: Mapping[str, Sequence[ShotPair]], towers: str) -> Callable[[str, str], Rows]:
-    def features(form: str, split: str) -> Rows:
+def _features(
+    encoded: FilmShots, pairs: Mapping[str, Sequence[ShotPair]], towers: str
+) -> Callable[[str, str], Float32s]:
+    def features(form: str, split: str) -> Float32s:
         return _FORMS[form](*_sides(encoded, pairs[split], lambda rows: rows.features(towers)))
 
     return features
 
 
-def _sides(encoded: FilmShots, pairs: Sequence[ShotPair], part: Callable[[ShotRows], Rows]) -> tuple[Rows, Rows]:
+def _sides(
+    encoded: FilmShots, pairs: Sequence[ShotPair], part: Callable[[ShotRows], Float32s]
+) -> tuple[Float32s, Float32s]:
     """Return what `part` gives of the pairs' first shots and of their second ones."""
     arrays = {imdb_id: part(rows) for imdb_id, (_, rows) in encoded.items()}
     row_of = {imdb_id: numbers for imdb_id, (numbers, _) in encoded.items()}
@@ -154,7 +150,7 @@ def _sides(encoded: FilmShots, pairs: Sequence[ShotPair], part: Callable[[ShotRo
     return np.stack(first), np.stack(second)
 
 
-def _labels(pairs: Sequence[ShotPair]) -> npt.NDArray[np.bool_]:
+def _labels(pairs: Sequence[ShotPair]) -> Bools:
     return np.array([pair.matches for pair in pairs], np.bool_)
 
 

@@ -12,29 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.metrics import f1_score, precision_recall_curve
 
-from talkies.core import UsageError
+from talkies.core import Bools, Float32s, Float64s, Int64s, UsageError
 from talkies.evaluation.film_tasks.films import FilmFacts, OnFilm, chosen_films, films_by_imdb_id, judged, protocol_of
-from talkies.evaluation.film_tasks.fitting import (
-    CLASSIFIER,
-    Labels,
-    Scores,
-    average_precision,
-    check_labels,
-    fit_on_validation,
-)
+from talkies.evaluation.film_tasks.fitting import CLASSIFIER, average_precision, check_labels, fit_on_validation
 from talkies.evaluation.film_tasks.scenes_data import SHOTS, FilmScenes, read_scene_lists
-from talkies.evaluation.film_tasks.shots import (
-    CLIPS_OF_A_SHOT,
-    TIES,
-    Rows,
-    ShotRows,
-    check_shots,
-    cosines,
-    encode_shots,
-)
+from talkies.evaluation.film_tasks.shots import CLIPS_OF_A_SHOT, TIES, ShotRows, check_shots, cosines, encode_shots
 from talkies.evaluation.results.result import Metric, Result
 from talkies.runs import ClipEncoder
 
@@ -118,7 +102,7 @@ def scene_metrics(
     return metrics, chance, chosen
 
 
-def zero_shot(rows: ShotRows, towers: str) -> Scores:
+def zero_shot(rows: ShotRows, towers: str) -> Float64s:
     """Return how unlike the shots beside each boundary are, `[B]`."""
     if towers == "both":
         return (zero_shot(rows, "video") + zero_shot(rows, "audio")) / 2
@@ -126,7 +110,7 @@ def zero_shot(rows: ShotRows, towers: str) -> Scores:
     return 1 - cosines(rows_SD[:-1], rows_SD[1:])
 
 
-def boundary_features(rows_SE: Rows, form: str) -> Rows:
+def boundary_features(rows_SE: Float32s, form: str) -> Float32s:
     """Return the features of each boundary's neighbourhood, `[B, F]`; see `FORMS`."""
     boundaries = np.arange(len(rows_SE) - 1)[:, None]
     around = boundaries + np.arange(1 - SHOTS_A_SIDE, SHOTS_A_SIDE + 1)
@@ -135,18 +119,18 @@ def boundary_features(rows_SE: Rows, form: str) -> Rows:
         return np.reshape(shots_BKE, (len(boundaries), -1))
     before_BE, after_BE = shots_BKE[:, SHOTS_A_SIDE - 1], shots_BKE[:, SHOTS_A_SIDE]
     sides_BE = shots_BKE[:, :SHOTS_A_SIDE].mean(axis=1) - shots_BKE[:, SHOTS_A_SIDE:].mean(axis=1)
-    features_BF: Rows = np.concatenate([np.abs(before_BE - after_BE), np.abs(sides_BE)], axis=1)
+    features_BF: Float32s = np.concatenate([np.abs(before_BE - after_BE), np.abs(sides_BE)], axis=1)
     return features_BF
 
 
-def best_threshold(labels_N: Labels, scores_N: Scores) -> float:
+def best_threshold(labels_N: Bools, scores_N: Float64s) -> float:
     """Return the lowest score that counts as an end of a scene, for the best F1; of equals the lowest."""
     precisions, recalls, thresholds = precision_recall_curve(labels_N, scores_N)
     products, sums = precisions * recalls, np.maximum(precisions + recalls, np.finfo(np.float64).tiny)
     return float(thresholds[np.argmax((products / sums)[:-1])])
 
 
-def miou(frames_S2: npt.NDArray[np.int64], true_B: Labels, found_B: Labels) -> float:
+def miou(frames_S2: Int64s, true_B: Bools, found_B: Bools) -> float:
     """Return the mean of two means: true scenes' best overlap with found ones (over their union), and the reverse.
 
     A film in which no end of a scene was found counts 0.
@@ -162,7 +146,7 @@ def miou(frames_S2: npt.NDArray[np.int64], true_B: Labels, found_B: Labels) -> f
     return float((overlap.max(axis=1).mean() + overlap.max(axis=0).mean()) / 2)
 
 
-def _scenes_of(frames_S2: npt.NDArray[np.int64], boundary_B: Labels) -> npt.NDArray[np.int64]:
+def _scenes_of(frames_S2: Int64s, boundary_B: Bools) -> Int64s:
     """Return the scenes' half-open spans of frames, `[C, 2]`; the film's end ends a scene."""
     last = np.append(np.flatnonzero(boundary_B), len(frames_S2) - 1)
     first = np.append(0, last[:-1] + 1)
@@ -170,7 +154,7 @@ def _scenes_of(frames_S2: npt.NDArray[np.int64], boundary_B: Labels) -> npt.NDAr
 
 
 def _measured(
-    truth: Sequence[FilmScenes], scores: Sequence[Scores], threshold: float
+    truth: Sequence[FilmScenes], scores: Sequence[Float64s], threshold: float
 ) -> tuple[dict[str, Metric], dict[str, float]]:
     """Return the metrics of the test films, and their chance levels (no score, one answer for all)."""
     joined, labels = np.concatenate(scores), np.concatenate([film.boundary_B for film in truth])
@@ -196,14 +180,14 @@ def _measured(
     return metrics, chance
 
 
-def _features(encoded: Mapping[str, ShotRows], splits: FilmsOfSplit, towers: str) -> Callable[[str, str], Rows]:
-    def features(form: str, split: str) -> Rows:
+def _features(encoded: Mapping[str, ShotRows], splits: FilmsOfSplit, towers: str) -> Callable[[str, str], Float32s]:
+    def features(form: str, split: str) -> Float32s:
         return np.concatenate([boundary_features(encoded[i].features(towers), form) for i in splits[split]])
 
     return features
 
 
-def _joined(truth: Mapping[str, FilmScenes], imdb_ids: Sequence[str]) -> Labels:
+def _joined(truth: Mapping[str, FilmScenes], imdb_ids: Sequence[str]) -> Bools:
     return np.concatenate([np.zeros(0, np.bool_), *(truth[imdb_id].boundary_B for imdb_id in imdb_ids)])
 
 

@@ -19,9 +19,8 @@ from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from talkies.core import UsageError, cause_of
+from talkies.core import Bools, Int64s, UsageError, cause_of
 from talkies.evaluation.film_tasks.shots import TimedShot
 from talkies.runtime import hash_of_file
 
@@ -39,8 +38,8 @@ class FilmScenes:
     The last shot has no boundary: B = S - 1.
     """
 
-    frames_S2: npt.NDArray[np.int64]
-    boundary_B: npt.NDArray[np.bool_]
+    frames_S2: Int64s
+    boundary_B: Bools
 
     def shots(self, fps: float) -> list[TimedShot]:
         """Return the shots in seconds: from the beginning of the first frame to the end of the last."""

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from talkies.core import MediaError, Span, UsageError
+from talkies.core import Float32s, Float64s, MediaError, Span, UsageError
 from talkies.evaluation.film_tasks.films import Film, FilmFacts
 from talkies.runs import ClipEncoder
 
@@ -24,8 +23,6 @@ END_SLACK_SECONDS = 0.5
 TIES = 6
 """Cosines are equal that agree to so many decimals: far more than the model's arithmetic can tell apart."""
 _SMALL = 1e-6  # seconds: lists are written with as many digits
-
-Rows = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +55,12 @@ class TimedShot:
 class ShotRows:
     """A film's shots: unit embeddings `video_SD` and `audio_SD`, features `video_SE` and `audio_SE`, float32."""
 
-    video_SD: Rows
-    audio_SD: Rows
-    video_SE: Rows
-    audio_SE: Rows
+    video_SD: Float32s
+    audio_SD: Float32s
+    video_SE: Float32s
+    audio_SE: Float32s
 
-    def features(self, towers: str) -> Rows:
+    def features(self, towers: str) -> Float32s:
         """Return the features of `video`, `audio`, or of `both` side by side."""
         if towers == "both":
             return np.concatenate([self.video_SE, self.audio_SE], axis=1)
@@ -107,7 +104,7 @@ def encode_shots(encoder: ClipEncoder, film: Film, shots: Sequence[TimedShot]) -
     window, fps = encoder.shape.window_frames, encoder.profile.fps
     spans = [shot.on(fps) for shot in shots]
     starts = [clip_starts(span, window) for span in spans]
-    rows: dict[int, tuple[Rows, ...]] = {}
+    rows: dict[int, tuple[Float32s, ...]] = {}
     for batch in film.at({start for some in starts for start in some}):
         encoded = encoder.encode(batch)
         parts = (encoded.embeddings.video_BD, encoded.embeddings.audio_BD, encoded.video_BE, encoded.audio_BE)
@@ -131,14 +128,14 @@ def encode_shots(encoder: ClipEncoder, film: Film, shots: Sequence[TimedShot]) -
     return ShotRows(_unit(video_SD), _unit(audio_SD), video_SE, audio_SE)
 
 
-def cosines(one_SD: Rows, other_SD: Rows) -> npt.NDArray[np.float64]:
+def cosines(one_SD: Float32s, other_SD: Float32s) -> Float64s:
     """Return the cosine of each row with the row beside it, to `TIES` decimals."""
     products_SD = np.multiply(_unit(one_SD), _unit(other_SD), dtype=np.float64)
-    cosine_S: npt.NDArray[np.float64] = np.round(products_SD.sum(axis=1), TIES)
+    cosine_S: Float64s = np.round(products_SD.sum(axis=1), TIES)
     return cosine_S
 
 
-def _unit(rows_SD: Rows) -> Rows:
+def _unit(rows_SD: Float32s) -> Float32s:
     lengths_S1 = np.linalg.norm(rows_SD, axis=1, keepdims=True)
-    unit_SD: Rows = (rows_SD / np.maximum(lengths_S1, np.finfo(np.float32).tiny)).astype(np.float32)
+    unit_SD: Float32s = (rows_SD / np.maximum(lengths_S1, np.finfo(np.float32).tiny)).astype(np.float32)
     return unit_SD

@@ -1,5 +1,5 @@
 """Is this the sound of this very moment? Each picture against sounds of the same film, shifted in time.
-
+  # noqa: D205
 A film is encoded once on a fine stride with both towers, and rows are paired by time; windows lie on the grid and
 shifts are whole strides, so a shifted sound is encoded exactly as that moment's own.
 
@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from sklearn.metrics import roc_auc_score
 
-from talkies.core import UsageError
+from talkies.core import Float32s, Float64s, UsageError
 from talkies.evaluation.film_tasks.films import Film, OnFilm, films_in, protocol_of
 from talkies.evaluation.film_tasks.shots import TIES, cosines
 from talkies.evaluation.results.result import Metric, Result
@@ -27,15 +26,12 @@ from talkies.runs import ClipEncoder
 
 SHIFTS_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
 
-Rows = npt.NDArray[np.float32]
-Scores = npt.NDArray[np.float64]
-
 
 @dataclass(frozen=True, slots=True)
 class SyncScores:
     """What one film comes to: accuracy of two alternatives by shift (in rows), area under the curve of all shifts,
     and accuracy of finding the offset among 0 and the first 1, 2, … shifts, both ways; less what it is too short for.
-    """  # noqa: D205
+    """
 
     two_alternative: dict[int, float]
     auc: float | None
@@ -101,7 +97,7 @@ def on_grid(shifts_seconds: Sequence[float], fps: int) -> tuple[int, list[int]]:
     return stride_frames, shifts
 
 
-def scores_at(video_ND: Rows, audio_ND: Rows, offset: int) -> Scores:
+def scores_at(video_ND: Float32s, audio_ND: Float32s, offset: int) -> Float64s:
     """Return each picture's cosine with the sound `offset` rows later, `[N]`; nan where the film has none."""
     count = len(video_ND)
     scores_N = np.full(count, np.nan)
@@ -111,7 +107,7 @@ def scores_at(video_ND: Rows, audio_ND: Rows, offset: int) -> Scores:
     return scores_N
 
 
-def sync_scores(video_ND: Rows, audio_ND: Rows, shifts: Sequence[int]) -> SyncScores:
+def sync_scores(video_ND: Float32s, audio_ND: Float32s, shifts: Sequence[int]) -> SyncScores:
     """Return what a film's rows come to for `shifts` in rows, in rising order."""
     true_N = scores_at(video_ND, audio_ND, 0)
     shifted = {shift: [scores_at(video_ND, audio_ND, sign * shift) for sign in (1, -1)] for shift in shifts}
@@ -161,7 +157,7 @@ def sync_metrics(
     return metrics, chance, {"offsets_seconds": offsets, "shifts_left_out_seconds": left_out}
 
 
-def _offset_accuracy(true_N: Scores, others_KN: npt.NDArray[np.float64]) -> float | None:
+def _offset_accuracy(true_N: Float64s, others_KN: Float64s) -> float | None:
     """Return how often the true sound scores highest (ties share the point), over rows that have all offsets."""
     whole_N = ~np.isnan(others_KN).any(axis=0)
     if not whole_N.any():
@@ -171,7 +167,7 @@ def _offset_accuracy(true_N: Scores, others_KN: npt.NDArray[np.float64]) -> floa
     return float(((others_KN <= own_N).all(axis=0) / (1 + equals_N)).mean())
 
 
-def _auc(true_N: Scores, shifted: Sequence[Scores]) -> float | None:
+def _auc(true_N: Float64s, shifted: Sequence[Float64s]) -> float | None:
     """Return the area under the curve of true pairs against all shifted ones, for rows that have a shifted one."""
     others = np.stack(shifted)
     own_N = true_N[~np.isnan(others).all(axis=0)]
@@ -182,7 +178,7 @@ def _auc(true_N: Scores, shifted: Sequence[Scores]) -> float | None:
     return float(roc_auc_score(labels, np.concatenate([own_N, negatives])))
 
 
-def _rows_of(encoder: ClipEncoder, film: Film, stride_frames: int) -> tuple[Rows, Rows]:
+def _rows_of(encoder: ClipEncoder, film: Film, stride_frames: int) -> tuple[Float32s, Float32s]:
     """Return a film's embeddings, one row each stride; none if it is shorter than a clip."""
     video: list[torch.Tensor] = [torch.zeros(0, encoder.dim)]
     audio: list[torch.Tensor] = [torch.zeros(0, encoder.dim)]

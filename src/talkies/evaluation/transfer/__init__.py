@@ -1,13 +1,13 @@
 """Transfer to labelled data sets: features, probes, fine-tuning, each with its protocol."""
 
-from talkies.evaluation.transfer.clip_spec import Look
+from talkies.evaluation.transfer.clip_spec import ClipSpec
 from talkies.evaluation.transfer.features import Features, Statistics, TowerFeatures
 from talkies.evaluation.transfer.protocol import PROTOCOLS, Protocol, resolve_protocol
 
 __all__ = [
     "PROTOCOLS",
+    "ClipSpec",
     "Features",
-    "Look",
     "Protocol",
     "Statistics",
     "TowerFeatures",

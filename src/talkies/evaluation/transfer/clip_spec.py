@@ -7,16 +7,12 @@ square, `S` samples.
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from talkies.core import Grid
-
-Pictures = npt.NDArray[np.uint8]
-Samples = npt.NDArray[np.int16]
+from talkies.core import Grid, Int16s, Int64s, UInt8s
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ClipSpec:
     """`frames` pictures at `fps`, the shorter side of `short_side` pixels, resized to `size`; `audio_seconds` of sound.
 
     Raises:
@@ -51,31 +47,31 @@ class Look:
         return max(self.frames / self.fps, self.audio_seconds)
 
 
-def starts_of(length: int, window: int, count: int) -> npt.NDArray[np.int64]:
+def starts_of(length: int, window: int, count: int) -> Int64s:
     """Return where `count` windows begin: evenly from the first to the last that fits, one alone in the middle."""
-    room = max(0, length - window)
+    slack = max(0, length - window)
     share_V = np.array([0.5]) if count == 1 else np.linspace(0, 1, count)
-    return np.round(share_V * room).astype(np.int64)
+    return np.round(share_V * slack).astype(np.int64)
 
 
-def picture_windows(video_NPW: Pictures, starts_V: npt.NDArray[np.int64], frames: int) -> Pictures:
+def picture_windows(video_NPW: UInt8s, starts_V: Int64s, frames: int) -> UInt8s:
     """Return windows `[V, T, P, W]`; a clip that is shorter than a window begins again."""
     index_VT = (starts_V[:, None] + np.arange(frames)) % len(video_NPW)
     return np.take(video_NPW, index_VT, axis=0)
 
 
-def sound_windows(audio_S: Samples, starts_V: npt.NDArray[np.int64], samples: int) -> Samples:
+def sound_windows(audio_S: Int16s, starts_V: Int64s, samples: int) -> Int16s:
     """Return windows `[V, S]`; a clip that is shorter than a window begins again."""
     return np.take(audio_S, (starts_V[:, None] + np.arange(samples)) % len(audio_S))
 
 
-def square_crops(video_VTPW: Pictures, crops: int) -> Pictures:
+def square_crops(video_VTPW: UInt8s, crops: int) -> UInt8s:
     """Return `[V, R, T, P, Z]`: the middle square, or the squares at both ends of the long side and the middle."""
     places = [0.5] if crops == 1 else [0.0, 0.5, 1.0]
     return np.stack([square_at(video_VTPW, place) for place in places], axis=1)
 
 
-def square_at(video_VTPW: Pictures, place: float) -> Pictures:
+def square_at(video_VTPW: UInt8s, place: float) -> UInt8s:
     """Return the square `[V, T, P, Z]` at a place along the long side: 0 is one end, 1 the other."""
     rows, width = video_VTPW.shape[-2:]
     height = rows * 2 // 3

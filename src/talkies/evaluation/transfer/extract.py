@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from talkies.core import Modality
 from talkies.evaluation.datasets import DataSet
 from talkies.evaluation.transfer.feature_cache import FeatureStore
 from talkies.evaluation.transfer.features import Features
 from talkies.evaluation.transfer.protocol import Protocol
 from talkies.evaluation.transfer.reading import Read, Reading, View, Windows
-from talkies.models import Tower
 
 OnClip = Callable[[str, int], None]
 _ENCODED_AT_ONCE = 64
@@ -29,12 +29,12 @@ _VERSION = 1  # of how clips are read and shown
 class Extracted:
     """Features of each tower by example, `[V, E]`; `unfit` says of those that have none why, `hashes` tells files."""
 
-    rows: dict[int, dict[Tower, Tensor]] = field(default_factory=dict)
+    rows: dict[int, dict[Modality, Tensor]] = field(default_factory=dict)
     unfit: dict[int, str] = field(default_factory=dict)
     hashes: dict[int, str] = field(default_factory=dict)
 
 
-def towers_of(data: DataSet) -> tuple[Tower, ...]:
+def towers_of(data: DataSet) -> tuple[Modality, ...]:
     """Return the towers that a data set speaks to."""
     return ("video", "audio") if data.modality == "both" else (data.modality,)
 
@@ -91,7 +91,7 @@ class _Encoding:
     """Encodes the windows of several clips at once with one kind of features."""
 
     def __init__(
-        self, features: Features, towers: Sequence[Tower], protocol: Protocol, store_root: Path | None
+        self, features: Features, towers: Sequence[Modality], protocol: Protocol, store_root: Path | None
     ) -> None:
         features.check(towers)
         self.towers, self.view = towers, View(features.look, protocol.clips, protocol.crops)
@@ -152,7 +152,7 @@ class _Encoding:
         self._waiting, self._shown = [], 0
 
 
-def _key(features: Features, view: View, towers: Sequence[Tower]) -> str:
+def _key(features: Features, view: View, towers: Sequence[Modality]) -> str:
     tools = [version(tool) for tool in ("av", "torch")]
     told = f"{features.stamp} {view} {sorted(towers)} {tools} {_VERSION}"
     return hashlib.blake2b(told.encode(), digest_size=8).hexdigest()

@@ -1,5 +1,5 @@
 """What turns windows of clips into features: a run's towers, encoders of one's own, or plain statistics.
-
+  # noqa: D205
 Shapes: `B` windows, `T` frames, `P` rows of planar YUV 4:2:0 (3/2 of the side `Z`), `S` samples, `E` features.
 """
 
@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from talkies.config import Config
-from talkies.core import RunError, UsageError
-from talkies.evaluation.transfer.clip_spec import Look
+from talkies.core import Modality, RunError, UsageError
+from talkies.evaluation.transfer.clip_spec import ClipSpec
 from talkies.evaluation.transfer.protocol import Protocol
 from talkies.models import Encoder
-from talkies.models.tower import Tower, stamp_of
+from talkies.models.tower import stamp_of
 from talkies.runs import load_encoder
 from talkies.transforms import AudioTransformConfig, LogMel, TransformConfig, VideoTransform, VideoTransformConfig
 
@@ -24,15 +24,15 @@ from talkies.transforms import AudioTransformConfig, LogMel, TransformConfig, Vi
 class Features(ABC):
     """Frozen features of windows; `stamp` tells all that they depend on, `look` says what they are shown."""
 
-    def __init__(self, name: str, stamp: str, look: Look) -> None:
+    def __init__(self, name: str, stamp: str, look: ClipSpec) -> None:
         self.name, self.stamp, self.look = name, stamp, look
 
     @property
     @abstractmethod
-    def towers(self) -> frozenset[Tower]:
+    def towers(self) -> frozenset[Modality]:
         """Which of pictures and sound there are features of."""
 
-    def check(self, towers: Collection[Tower]) -> None:
+    def check(self, towers: Collection[Modality]) -> None:
         """Do nothing if there are features of these towers.
 
         Raises:
@@ -56,7 +56,7 @@ class TowerFeatures(Features):
     def __init__(
         self,
         name: str,
-        look: Look,
+        look: ClipSpec,
         transforms: TransformConfig,
         video: Encoder | None = None,
         audio: Encoder | None = None,
@@ -77,16 +77,16 @@ class TowerFeatures(Features):
             if encoder is not None:
                 encoder.eval().to(self._device)
 
-    def check(self, towers: Collection[Tower]) -> None:
+    def check(self, towers: Collection[Modality]) -> None:
         """Do nothing if the video encoder, where it is wanted, takes what it would be shown."""
         super().check(towers)
         if "video" in towers and self.video_encoder is not None:
             self.video_encoder.check_input((self.look.frames, self.look.size, self.look.size))
 
     @property
-    def towers(self) -> frozenset[Tower]:
+    def towers(self) -> frozenset[Modality]:
         """Which encoders there are."""
-        encoders: dict[Tower, Encoder | None] = {"video": self.video_encoder, "audio": self.audio_encoder}
+        encoders: dict[Modality, Encoder | None] = {"video": self.video_encoder, "audio": self.audio_encoder}
         return frozenset(tower for tower, encoder in encoders.items() if encoder)
 
     @torch.inference_mode()
@@ -109,14 +109,14 @@ class TowerFeatures(Features):
 class Statistics(Features):
     """No learning at all: of sound the mean and standard deviation of each log-mel band over time; of pictures those of
     luma and both chromas, and how far each changes from frame to frame.
-    """  # noqa: D205
+    """
 
-    def __init__(self, look: Look, audio: AudioTransformConfig) -> None:
+    def __init__(self, look: ClipSpec, audio: AudioTransformConfig) -> None:
         super().__init__("statistics", stamp_of_parts("statistics-1", audio), look)
         self._sound = LogMel(audio, look.audio_rate_hz)
 
     @property
-    def towers(self) -> frozenset[Tower]:
+    def towers(self) -> frozenset[Modality]:
         """Both."""
         return frozenset({"video", "audio"})
 
@@ -152,7 +152,7 @@ def features_of_run(run: Path, step: int | None, protocol: Protocol, name: str) 
     wanted = protocol.size or size
     look = look_of(
         protocol,
-        Look(
+        ClipSpec(
             clip.frames, clip.fps, round(profile.short_side * wanted / size / 2) * 2, wanted, clip.audio_seconds,
             profile.audio_rate_hz,
         ),
@@ -168,14 +168,14 @@ def untrained_of_run(run: Path, protocol: Protocol) -> TowerFeatures | None:
         return None
 
 
-def look_of(protocol: Protocol, own: Look) -> Look:
+def look_of(protocol: Protocol, own: ClipSpec) -> ClipSpec:
     """Return what is shown under a protocol; what it leaves open is as the encoder's own.
 
     Raises:
         UsageError: if the sound's rate is no multiple of the frames a second.
     """
     try:
-        return Look(
+        return ClipSpec(
             protocol.frames or own.frames,
             protocol.fps or own.fps,
             own.short_side,

@@ -13,16 +13,15 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from torch.nn.utils import clip_grad_norm_
 
-from talkies.core import UsageError
+from talkies.core import Float64s, Int16s, Int64s, Modality, UInt8s, UsageError
 from talkies.evaluation.datasets import DataSet, Split
-from talkies.evaluation.transfer.clip_spec import Pictures, Samples, picture_windows, sound_windows, square_at
+from talkies.evaluation.transfer.clip_spec import picture_windows, sound_windows, square_at
 from talkies.evaluation.transfer.features import Features, TowerFeatures
 from talkies.evaluation.transfer.learners import Learner
 from talkies.evaluation.transfer.probes import Scores
 from talkies.evaluation.transfer.protocol import Protocol
 from talkies.evaluation.transfer.reading import View, in_threads
 from talkies.evaluation.transfer.whole_clips import WholeClips
-from talkies.models import Tower
 from talkies.training.optimiser import build_optimiser, learning_rate_at, set_learning_rate
 from talkies.training.step import even_chunks
 from talkies.transforms import LogMel, VideoTransform
@@ -33,7 +32,7 @@ _AT_ONCE = 32
 class Classifier(nn.Module):
     """An encoder, dropout, and one linear layer; its input is prepared as the encoder's own is."""
 
-    def __init__(self, features: TowerFeatures, tower: Tower, classes: int, dropout: float) -> None:
+    def __init__(self, features: TowerFeatures, tower: Modality, classes: int, dropout: float) -> None:
         super().__init__()
         encoder = features.video_encoder if tower == "video" else features.audio_encoder
         if encoder is None:
@@ -70,7 +69,7 @@ class FineTuner(Learner):
             raise UsageError(f"{features.name} has no weights to fine-tune; give encoders")
         features.check((data.modality,))
         self._data, self._features, self._protocol = data, features, protocol
-        self._tower: Tower = data.modality
+        self._tower: Modality = data.modality
         view = View(features.look, protocol.clips, protocol.crops)
         self.clips = clips or WholeClips(data, self._tower, view, int(protocol.finetune.memory_gb * 1e9))
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -90,7 +89,7 @@ class FineTuner(Learner):
         tested = [self._scores(model, shown) for _, shown in in_threads(self.clips.windows, split.test)]
         return Scores(np.stack(tested), {"last_training_loss": loss})
 
-    def _learn(self, model: Classifier, train: npt.NDArray[np.int64], seed: int) -> float:
+    def _learn(self, model: Classifier, train: Int64s, seed: int) -> float:
         """Return the mean loss of the last epoch."""
         options = self._protocol.finetune
         optimiser = build_optimiser(model, options.optimiser)
@@ -126,16 +125,16 @@ class FineTuner(Learner):
         look, media = self._features.look, self.clips.media(number)
         if media.video_NPW is not None:
             start_V = np.array([int(when * max(1, len(media.video_NPW) - look.frames + 1))])
-            square: Pictures = square_at(picture_windows(media.video_NPW, start_V, look.frames), where)[0]
+            square: UInt8s = square_at(picture_windows(media.video_NPW, start_V, look.frames), where)[0]
             return square
         if media.audio_S is None:
             raise ValueError("neither pictures nor sound were read")
         start_V = np.array([int(when * max(1, len(media.audio_S) - look.samples + 1))])
-        heard: Samples = sound_windows(media.audio_S, start_V, look.samples)[0]
+        heard: Int16s = sound_windows(media.audio_S, start_V, look.samples)[0]
         return heard
 
     @torch.inference_mode()
-    def _scores(self, model: Classifier, shown: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
+    def _scores(self, model: Classifier, shown: npt.NDArray[np.generic]) -> Float64s:
         """Return the probabilities `[V, K]` of a clip's windows, the mean over crops."""
         flat = torch.from_numpy(shown.reshape(-1, *shown.shape[2:]))
         scores = torch.cat([model(part.to(self._device)) for part in torch.split(flat, _AT_ONCE)])

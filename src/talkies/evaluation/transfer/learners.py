@@ -7,12 +7,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from talkies.core import Int64s
 from talkies.evaluation.datasets import DataSet, Split
 from talkies.evaluation.transfer.extract import Extracted, towers_of
-from talkies.evaluation.transfer.probes import Labelled, Labels, Scores, fit_and_score
+from talkies.evaluation.transfer.probes import Labelled, Scores, fit_and_score
 from talkies.evaluation.transfer.protocol import Protocol
 
 
@@ -44,7 +44,7 @@ class Probe(Learner):
         return Labelled(torch.stack(rows).numpy(), labels_of(self._data, numbers), groups, folds)
 
 
-def labels_of(data: DataSet, numbers: Sequence[int]) -> Labels:
+def labels_of(data: DataSet, numbers: Sequence[int]) -> Int64s:
     """Return the labels `[N]` of examples, or `[N, K]` of 0 and 1 where there may be several."""
     examples = [data.examples[number] for number in numbers]
     if not data.multi_label:
@@ -55,7 +55,7 @@ def labels_of(data: DataSet, numbers: Sequence[int]) -> Labels:
     return label_NK
 
 
-def folds_of(numbers: Sequence[int], splits: Sequence[Split]) -> npt.NDArray[np.int64] | None:
+def folds_of(numbers: Sequence[int], splits: Sequence[Split]) -> Int64s | None:
     """Return which published fold each example is of, if the splits are folds: each example tested exactly once."""
     fold = {number: index for index, split in enumerate(splits) for number in split.test}
     tested = sum(len(split.test) for split in splits)

@@ -23,13 +23,11 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import Normalizer, StandardScaler
 from sklearn.svm import LinearSVC
 
-from talkies.core import UsageError
+from talkies.core import Float32s, Float64s, Int64s, UsageError
 from talkies.evaluation.transfer.protocol import Protocol
 from talkies.evaluation.transfer.torch_probe import TorchLinear
 
-Rows = npt.NDArray[np.float32]
-Labels = npt.NDArray[np.int64]
-_Fold = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+_Fold = tuple[Int64s, Int64s]
 _TORCH_ROWS = 20_000
 _FITTING_BYTES = 4e9
 
@@ -41,15 +39,15 @@ class Labelled:
     `fold_N` are the published folds, where there are some, for choosing among settings.
     """
 
-    rows_NVE: Rows
-    label_N: Labels
+    rows_NVE: Float32s
+    label_N: Int64s
     group_N: npt.NDArray[Any]
-    fold_N: npt.NDArray[np.int64] | None = None
+    fold_N: Int64s | None = None
 
     def __len__(self) -> int:
         return len(self.rows_NVE)
 
-    def by_window(self) -> tuple[Rows, Labels, npt.NDArray[Any]]:
+    def by_window(self) -> tuple[Float32s, Int64s, npt.NDArray[Any]]:
         """Return rows `[X, E]`, labels and groups, one for each window."""
         windows = self.rows_NVE.shape[1]
         each = np.repeat(np.arange(len(self)), windows)
@@ -60,7 +58,7 @@ class Labelled:
 class Scores:
     """A score for each window and class `[N, V, K]` of the test clips; `chosen` is the setting that was taken."""
 
-    scores_NVK: npt.NDArray[np.float64]
+    scores_NVK: Float64s
     chosen: dict[str, float]
 
 
@@ -83,7 +81,7 @@ def fit_and_score(
     return Scores(scores_XK.reshape(len(test), -1, classes), chosen)
 
 
-def accuracy(scores_NVK: npt.NDArray[np.float64], label_N: Labels, best: int = 1) -> dict[str, npt.NDArray[np.float64]]:
+def accuracy(scores_NVK: Float64s, label_N: Int64s, best: int = 1) -> dict[str, Float64s]:
     """Return of each clip whether its class is among the `best` by its windows' mean, and in which share of them.
 
     Equal scores count for the class as the mean over all orders would: nothing is won by the order of classes.
@@ -94,10 +92,10 @@ def accuracy(scores_NVK: npt.NDArray[np.float64], label_N: Labels, best: int = 1
     }
 
 
-def _among(scores: npt.NDArray[np.float64], labels: Labels, best: int) -> npt.NDArray[np.float64]:
+def _among(scores: Float64s, labels: Int64s, best: int) -> Float64s:
     own = np.take_along_axis(scores, np.broadcast_to(labels, scores.shape[:-1])[..., None], -1)
     above, equal = (scores > own).sum(-1), (scores == own).sum(-1)
-    share: npt.NDArray[np.float64] = np.clip((best - above) / equal, 0, 1)
+    share: Float64s = np.clip((best - above) / equal, 0, 1)
     return share
 
 
@@ -196,12 +194,12 @@ def _chosen(
         return estimator.set_params(**{key: best}).fit(rows_XE, label_X), {name: best}
 
 
-def _fits_at_once(rows_XE: Rows) -> int:
+def _fits_at_once(rows_XE: Float32s) -> int:
     """Return how many fits have room beside each other: each takes the rows in double precision."""
     return max(1, min(cpu_count() or 1, int(_FITTING_BYTES // (2 * rows_XE.nbytes + 1))))
 
 
-def _scores(fitted: Pipeline, rows_XE: Rows, label_X: Labels, classes: int) -> npt.NDArray[np.float64]:
+def _scores(fitted: Pipeline, rows_XE: Float32s, label_X: Int64s, classes: int) -> Float64s:
     """Return scores `[X, K]` in the order of all classes."""
     told = fitted.decision_function(rows_XE) if hasattr(fitted, "decision_function") else fitted.predict_proba(rows_XE)
     told_XK = np.asarray(told, np.float64)

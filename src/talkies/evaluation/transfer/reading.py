@@ -14,19 +14,10 @@ import numpy.typing as npt
 from torch.utils.data import Dataset
 
 from talkies.clips import cores, read_by_workers
-from talkies.core import MediaError, SourceError, cause_of
+from talkies.core import Int16s, Int64s, MediaError, Modality, SourceError, UInt8s, cause_of
 from talkies.evaluation.datasets import DataSet
-from talkies.evaluation.transfer.clip_spec import (
-    Look,
-    Pictures,
-    Samples,
-    picture_windows,
-    sound_windows,
-    square_crops,
-    starts_of,
-)
-from talkies.media import ShortMedia, read_short
-from talkies.models import Tower
+from talkies.evaluation.transfer.clip_spec import ClipSpec, picture_windows, sound_windows, square_crops, starts_of
+from talkies.media import DecodedFile, decode_file
 from talkies.runtime import hash_of_file
 
 _MOST_READERS = 16
@@ -38,7 +29,7 @@ _Read = TypeVar("_Read")
 class View:
     """What is shown of each clip: so many windows in so many crops."""
 
-    look: Look
+    look: ClipSpec
     clips: int
     crops: int
 
@@ -47,10 +38,10 @@ class View:
 class Windows:
     """What is shown of one clip: square pictures `[V, R, T, P, Z]`, sound `[V, S]`, or both of the same moments."""
 
-    pictures: Pictures | None
-    sound: Samples | None
+    pictures: UInt8s | None
+    sound: Int16s | None
 
-    def of(self, tower: Tower) -> npt.NDArray[np.generic]:
+    def of(self, tower: Modality) -> npt.NDArray[np.generic]:
         """Return the input of one tower, `[V, R, …]`; of sound there is one crop."""
         part = self.pictures if tower == "video" else self.sound
         if part is None:
@@ -72,7 +63,7 @@ def name_of_clip(data: DataSet, number: int) -> str:
     return name if span is None else f"{name}-{span[0]:g}-{span[1]:g}"
 
 
-def read_clip(data: DataSet, number: int, towers: Sequence[Tower], look: Look) -> ShortMedia:
+def read_clip(data: DataSet, number: int, towers: Sequence[Modality], look: ClipSpec) -> DecodedFile:
     """Return an example's pictures, sound or both.
 
     Raises:
@@ -80,13 +71,13 @@ def read_clip(data: DataSet, number: int, towers: Sequence[Tower], look: Look) -
     """
     path = data.path_of(number)
     parts = "both" if len(towers) == 2 else towers[0]
-    media = read_short(path, parts, look.grid, look.short_side, data.examples[number].span_seconds)
+    media = decode_file(path, parts, look.grid, look.short_side, data.examples[number].span_seconds)
     if media.audio_S is not None and not len(media.audio_S):
         raise MediaError("no_audio", f"{path.name} has no sound")
     return media
 
 
-def windows_of(media: ShortMedia, view: View) -> Windows:
+def windows_of(media: DecodedFile, view: View) -> Windows:
     """Return what is shown of a clip: of pictures and sound together the same moments."""
     look, pictures, sound = view.look, media.video_NPW, media.audio_S
     step = look.grid.samples_per_frame
@@ -105,7 +96,7 @@ def windows_of(media: ShortMedia, view: View) -> Windows:
     return Windows(None, sound_windows(sound, starts_of(len(sound), look.samples, view.clips), look.samples))
 
 
-def _shown(video_NPW: Pictures, starts_V: npt.NDArray[np.int64], view: View) -> Pictures:
+def _shown(video_NPW: UInt8s, starts_V: Int64s, view: View) -> UInt8s:
     return square_crops(picture_windows(video_NPW, starts_V, view.look.frames), view.crops)
 
 
@@ -122,7 +113,7 @@ class Reading(Dataset[Read]):
     """The clips `numbers` of a data set as an encoder is shown them; of those in `known` only the name is read."""
 
     def __init__(
-        self, data: DataSet, numbers: Sequence[int], towers: Sequence[Tower], view: View, known: frozenset[str]
+        self, data: DataSet, numbers: Sequence[int], towers: Sequence[Modality], view: View, known: frozenset[str]
     ) -> None:
         self._data, self._numbers, self._towers, self._view, self._known = data, numbers, towers, view, known
 

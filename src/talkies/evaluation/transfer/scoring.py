@@ -7,17 +7,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.metrics import average_precision_score
 
+from talkies.core import Float64s, Int64s
 from talkies.evaluation.datasets import DataSet, Split
 from talkies.evaluation.results.result import Metric
 from talkies.evaluation.transfer.extract import towers_of
 from talkies.evaluation.transfer.learners import Learner, labels_of
-from talkies.evaluation.transfer.probes import Labels, Scores, accuracy
+from talkies.evaluation.transfer.probes import Scores, accuracy
 from talkies.evaluation.transfer.protocol import Protocol
-
-Each = npt.NDArray[np.float64]
 
 
 def measures_of(data: DataSet) -> dict[str, str]:
@@ -41,9 +39,9 @@ def measured(
     metrics: dict[str, Metric] = {}
     chosen: dict[str, list[Any]] = {}
     for name, prefix in measures_of(data).items():
-        folds: dict[str, list[Each]] = {}
+        folds: dict[str, list[Float64s]] = {}
         for split in splits:
-            by_seed: dict[str, list[Each]] = {}
+            by_seed: dict[str, list[Float64s]] = {}
             for seed in protocol.seeds:
                 scores = learner.scores(name, split, seed)
                 for metric, each in _judged(data, scores, labels_of(data, split.test)).items():
@@ -61,7 +59,7 @@ def measured(
     return metrics, chosen
 
 
-def _judged(data: DataSet, scores: Scores, label_N: Labels) -> dict[str, npt.NDArray[np.float64]]:
+def _judged(data: DataSet, scores: Scores, label_N: Int64s) -> dict[str, Float64s]:
     """Return what each test clip got; of a data set with several labels a clip, one number over all: mAP."""
     if data.multi_label:
         means_NK = scores.scores_NVK.mean(1)

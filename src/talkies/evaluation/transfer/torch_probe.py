@@ -12,6 +12,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
+from talkies.core import Float64s
+
 
 class TorchLinear(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """½‖w‖² + C · loss, over all rows at once and in float64.
@@ -45,9 +47,9 @@ class TorchLinear(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.coef_, self.intercept_ = weight_EK.detach().T.cpu().numpy(), bias_K.detach().cpu().numpy()
         return self
 
-    def decision_function(self, rows_XE: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    def decision_function(self, rows_XE: npt.ArrayLike) -> Float64s:
         """Return scores `[X, K]`."""
-        scores_XK: npt.NDArray[np.float64] = np.asarray(rows_XE, np.float64) @ self.coef_.T + self.intercept_
+        scores_XK: Float64s = np.asarray(rows_XE, np.float64) @ self.coef_.T + self.intercept_
         return scores_XK
 
     def predict(self, rows_XE: npt.ArrayLike) -> npt.NDArray[Any]:

@@ -10,12 +10,11 @@ import warnings
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 from pydantic import Field
 
 from talkies.config import Config, read_document
-from talkies.core import LibraryError, Modality
+from talkies.core import Float32s, LibraryError, Modality
 from talkies.library import write_json
 from talkies.retrieval.index.rows import IndexRows
 from talkies.retrieval.index.vector_index import VectorIndex
@@ -30,8 +29,6 @@ _ROWS_A_CODE = 8  # dimensions that one byte of a quantised vector stands for
 _ROWS_A_PARTITION = 256  # or LanceDB does not learn where they lie
 _GROWN = 1.5  # times the rows that the index was built of: it is built anew
 _ASKED, _BEST = 100, 10
-
-Floats = npt.NDArray[np.float32]
 
 
 class IndexState(Config):
@@ -76,14 +73,14 @@ def bring_up_to_date(index: VectorIndex, stamp: str, exact_below: int = EXACT_BE
 
 def nearest(
     table: Any,
-    vector_D: Floats,
+    vector_D: Float32s,
     side: Modality,
     count: int,
     where: str = "",
     *,
     exact: bool = False,
     bare: bool = False,
-) -> tuple[IndexRows, Floats]:
+) -> tuple[IndexRows, Float32s]:
     """Return the `count` rows whose vectors of one side are nearest to `vector_D`, and their cosines, best first.
 
     `where` is a condition on rows in LanceDB's words; `exact` looks at all rows, as does a set without an index; `bare`
@@ -138,7 +135,7 @@ def _build_films(table: Any) -> None:
     table.create_index("film_id", config=BTree(), replace=True)
 
 
-def _recall(table: Any, vectors_BD: Floats, side: Modality) -> float:
+def _recall(table: Any, vectors_BD: Float32s, side: Modality) -> float:
     """Return the mean share of the truly ten best rows that the index finds."""
     shares = []
     for vector_D in vectors_BD:

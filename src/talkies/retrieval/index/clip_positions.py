@@ -4,24 +4,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from talkies.clips import film_windows
-from talkies.core import ClipRequest, ClipShape, Embeddings, FilmId, Span
+from talkies.core import Bools, ClipRequest, ClipShape, Embeddings, FilmId, Int32s, Int64s, Span
 from talkies.retrieval.index.rows import IndexRows
 
 
 @dataclass(frozen=True, slots=True)
-class LaidClips:
+class ClipPositions:
     """A film's clips as they are read, each once and in the order of time, and the rows that they become.
 
     Row *b* is clip `clip_B[b]`; a clip at the stride that is also in the middle of its shot becomes two rows.
     """
 
     requests: tuple[ClipRequest, ...]
-    clip_B: npt.NDArray[np.int64]
-    shot_B: npt.NDArray[np.int32]
-    of_shot_B: npt.NDArray[np.bool_]
+    clip_B: Int64s
+    shot_B: Int32s
+    of_shot_B: Bools
 
     def rows(self, embeddings: Embeddings, fps: int) -> IndexRows:
         """Return the rows of the clips, encoded in the order of `requests`."""
@@ -38,7 +37,9 @@ class LaidClips:
         )
 
 
-def lay(film_id: FilmId, frames: int, shots: Sequence[Span], shape: ClipShape, stride_frames: int) -> LaidClips:
+def clip_positions(
+    film_id: FilmId, frames: int, shots: Sequence[Span], shape: ClipShape, stride_frames: int
+) -> ClipPositions:
     """Return the clips of a film of `frames` frames; none where it is shorter than one.
 
     The clip of a shot has its middle in the middle of the shot, as far as it does not reach over an end of the film.
@@ -51,7 +52,7 @@ def lay(film_id: FilmId, frames: int, shots: Sequence[Span], shape: ClipShape, s
     starts = np.unique(np.array([*at_stride, *of_shots], np.int64))
     row_start_B = np.array([*at_stride, *of_shots], np.int64)
     shot_B = np.concatenate([shots_at([start + window // 2 for start in at_stride], shots), np.arange(len(of_shots))])
-    return LaidClips(
+    return ClipPositions(
         tuple(ClipRequest(film_id, Span(int(start), int(start) + window)) for start in starts),
         np.searchsorted(starts, row_start_B),
         shot_B.astype(np.int32),
@@ -59,7 +60,7 @@ def lay(film_id: FilmId, frames: int, shots: Sequence[Span], shape: ClipShape, s
     )
 
 
-def shots_at(frames: Sequence[int], shots: Sequence[Span]) -> npt.NDArray[np.int32]:
+def shots_at(frames: Sequence[int], shots: Sequence[Span]) -> Int32s:
     """Return the number of the shot that holds each frame, -1 where none does; `shots` are in order."""
     starts = np.array([shot.start_frame for shot in shots], np.int64)
     ends = np.array([shot.end_frame for shot in shots], np.int64)

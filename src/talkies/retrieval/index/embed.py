@@ -1,5 +1,6 @@
 """The verb: embed every film of a library that this model has not embedded yet."""
 
+# noqa: D205
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
@@ -15,7 +16,7 @@ from talkies.clips import ClipSource, sequential_batches
 from talkies.core import ClipBatch, Embeddings, FilmId, LibraryError, UsageError
 from talkies.library import FilmEntry, Library
 from talkies.retrieval.index.ann import bring_up_to_date
-from talkies.retrieval.index.clip_positions import LaidClips, lay
+from talkies.retrieval.index.clip_positions import ClipPositions, clip_positions
 from talkies.retrieval.index.rows import IndexRows
 from talkies.retrieval.index.vector_index import EmbeddingSet, VectorIndex
 from talkies.runs.clip_encoder import ClipEncoder, Encoded, load_encoder
@@ -33,7 +34,7 @@ OnClips = Callable[[int, int], None]
 class EmbedReport:
     """What an embedding did: the set, films and rows added, films that were there, films shorter than one clip, films
     taken out for the library has them no more, how long the films added last, and how long it took.
-    """  # noqa: D205
+    """
 
     entry: EmbeddingSet
     films: int
@@ -156,15 +157,15 @@ def _set_of(encoder: ClipEncoder, library: Library, stride_seconds: float) -> Em
     )
 
 
-def _laid(library: Library, film: FilmEntry, encoder: ClipEncoder, entry: EmbeddingSet) -> LaidClips:
+def _laid(library: Library, film: FilmEntry, encoder: ClipEncoder, entry: EmbeddingSet) -> ClipPositions:
     stride_frames = round(entry.stride_seconds * library.profile.fps)
-    return lay(film.id, film.frames, library.shots_of(film.id), encoder.shape, stride_frames)
+    return clip_positions(film.id, film.frames, library.shots_of(film.id), encoder.shape, stride_frames)
 
 
 def _encoded(
     library: Library,
     encoder: ClipEncoder,
-    laid: Mapping[str, LaidClips],
+    laid: Mapping[str, ClipPositions],
     runner: EmbedRunner,
     on_clips: OnClips | None,
 ) -> Iterator[tuple[str, IndexRows]]:
@@ -202,7 +203,7 @@ class _FilmTask:
     run: Path
     step: int
     film_id: str
-    clips: LaidClips
+    clips: ClipPositions
 
 
 def _embed_film(task: _FilmTask) -> IndexRows:

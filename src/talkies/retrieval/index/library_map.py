@@ -8,11 +8,10 @@ import warnings
 from contextlib import suppress
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import ValidationError
 
 from talkies.config import Config
-from talkies.core import Modality
+from talkies.core import Float32s, Float64s, Modality
 from talkies.library import Library, write_json
 from talkies.retrieval.index.ann import sample
 from talkies.retrieval.index.rows import IndexRows
@@ -62,7 +61,7 @@ def map_of(library: Library, stamp: str, side: Modality) -> list[MapPoint]:
     return list(known.points)
 
 
-def _points(rows: IndexRows, vectors_BD: npt.NDArray[np.float32]) -> list[MapPoint]:
+def _points(rows: IndexRows, vectors_BD: Float32s) -> list[MapPoint]:
     place_B2 = plane_of(vectors_BD).round(4)
     return [
         MapPoint(film_id=str(film), start_seconds=start, end_seconds=end, x=x, y=y)
@@ -72,7 +71,7 @@ def _points(rows: IndexRows, vectors_BD: npt.NDArray[np.float32]) -> list[MapPoi
     ]
 
 
-def plane_of(vectors_BD: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+def plane_of(vectors_BD: Float32s) -> Float64s:
     """Return places `[B, 2]` from 0 to 1."""
     if len(vectors_BD) < 2:
         return np.full((len(vectors_BD), 2), 0.5)
@@ -91,5 +90,5 @@ def plane_of(vectors_BD: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
             tsne = TSNE(2, perplexity=perplexity, init=start_B2.astype(np.float32), metric="cosine", random_state=0)
             place_B2 = tsne.fit_transform(vectors_BD).astype(np.float64)
     low_2, high_2 = place_B2.min(0), place_B2.max(0)
-    scaled_B2: npt.NDArray[np.float64] = (place_B2 - low_2) / np.maximum(high_2 - low_2, 1e-12)
+    scaled_B2: Float64s = (place_B2 - low_2) / np.maximum(high_2 - low_2, 1e-12)
     return scaled_B2

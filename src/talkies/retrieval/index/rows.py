@@ -1,5 +1,5 @@
 """Rows of a set of embeddings: clips of films, each with its time, its shot and both towers' vectors.
-
+  # noqa: D205
 Shapes: `B` clips, `D` embedding.
 """
 
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-Floats = npt.NDArray[np.float32]
+from talkies.core import Bools, Float32s, Float64s, Int32s, Int64s
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -22,15 +22,15 @@ class IndexRows:
 
     Raises:
         ValueError: if the parts do not agree on B and D.
-    """  # noqa: D205
+    """
 
     film_B: npt.NDArray[np.object_]
-    start_B: npt.NDArray[np.float64]
-    end_B: npt.NDArray[np.float64]
-    shot_B: npt.NDArray[np.int32]
-    of_shot_B: npt.NDArray[np.bool_]
-    video_BD: Floats
-    audio_BD: Floats
+    start_B: Float64s
+    end_B: Float64s
+    shot_B: Int32s
+    of_shot_B: Bools
+    video_BD: Float32s
+    audio_BD: Float32s
 
     def __post_init__(self) -> None:
         if len({len(getattr(self, field.name)) for field in fields(self)}) != 1:
@@ -49,7 +49,7 @@ class IndexRows:
         return type(self)(*(getattr(self, field.name)[which] for field in fields(self)))
 
     @property
-    def middle_B(self) -> npt.NDArray[np.float64]:
+    def middle_B(self) -> Float64s:
         """The middle of each clip, in seconds."""
         return (self.start_B + self.end_B) / 2
 
@@ -76,7 +76,7 @@ class IndexRows:
         again_B &= rows.of_shot_B[1:] == rows.of_shot_B[:-1]
         return rows[np.concatenate([np.ones(min(1, len(rows)), np.bool_), ~again_B])]
 
-    def _order(self) -> npt.NDArray[np.int64]:
+    def _order(self) -> Int64s:
         return np.lexsort((self.of_shot_B, self.start_B, self.film_B.astype(str)))
 
     def to_table(self) -> pa.Table:
@@ -107,17 +107,17 @@ def schema_of(dim: int) -> pa.Schema:
     )
 
 
-def _vectors_in(table: pa.Table, side: str) -> Floats:
+def _vectors_in(table: pa.Table, side: str) -> Float32s:
     return vectors_of(table.column(side)) if side in table.column_names else np.zeros((len(table), 0), np.float32)
 
 
-def vectors_of(column: pa.ChunkedArray) -> Floats:
+def vectors_of(column: pa.ChunkedArray) -> Float32s:
     """Return a column of vectors as `[B, D]`."""
     joined = column.combine_chunks()
-    rows: Floats = joined.flatten().to_numpy(zero_copy_only=False).reshape(len(joined), column.type.list_size)
+    rows: Float32s = joined.flatten().to_numpy(zero_copy_only=False).reshape(len(joined), column.type.list_size)
     return rows
 
 
-def _vectors(rows_BD: Floats) -> pa.Array:
+def _vectors(rows_BD: Float32s) -> pa.Array:
     values = pa.array(np.ascontiguousarray(rows_BD, np.float32).reshape(-1))
     return pa.FixedSizeListArray.from_arrays(values, rows_BD.shape[1])

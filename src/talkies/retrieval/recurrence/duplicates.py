@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from talkies.core import Modality
+from talkies.core import Float32s, Int64s, Modality
 from talkies.retrieval.recurrence.families import Place
 from talkies.retrieval.recurrence.passages import Levels, Run
-from talkies.retrieval.recurrence.similarity import Floats, Numbers, Sequences, scores_of
+from talkies.retrieval.recurrence.similarity import Sequences, scores_of
 
 LEAST_SHARE = 0.5
 """Of the shorter film's clips, found in the other at one offset: then the two are near-duplicates."""
@@ -100,7 +100,7 @@ def _duplicate(side: Modality, found: Sequences, runs: Sequence[Run], levels: Le
     return duplicate, shift
 
 
-def _line(found: Sequences, first: int, second: int, shift: int) -> tuple[Numbers, Floats]:
+def _line(found: Sequences, first: int, second: int, shift: int) -> tuple[Int64s, Float32s]:
     """Return the places of a film's clips that have another film's clip at a shift, and how alike the two are."""
     own = np.flatnonzero(found.film_N == first)
     other = found.row_at(found.place_N[own] + shift)
@@ -108,7 +108,7 @@ def _line(found: Sequences, first: int, second: int, shift: int) -> tuple[Number
     return found.place_N[own[there]], scores_of(found.rows_ND, found.rows_ND, own[there], other[there])
 
 
-def _shared(found: Sequences, first: int, second: int, shift: int, levels: Levels) -> tuple[Numbers, Floats]:
+def _shared(found: Sequences, first: int, second: int, shift: int, levels: Levels) -> tuple[Int64s, Float32s]:
     """Return the places of a film's clips that are found in another film at a shift or beside it, and their scores.
 
     Alone a clip may be as like another by chance; as many in a row as a run has at least (one missing now and then)

@@ -8,17 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from talkies.core import Float32s
 from talkies.retrieval.index.rows import IndexRows
 from talkies.retrieval.recurrence.families import Passage, Place
-from talkies.retrieval.recurrence.similarity import (
-    FilmMarks,
-    Floats,
-    Placed,
-    Sequences,
-    lies_in,
-    likest_cells,
-    scores_of,
-)
+from talkies.retrieval.recurrence.similarity import FilmMarks, Placed, Sequences, lies_in, scores_of, top_pairs
 
 _SAME_PICTURE = 0.75
 """A cut is between pictures less alike than so many of the neighbouring clips inside shots: else it is one picture."""
@@ -48,7 +41,7 @@ class _Edges:
 
     places: tuple[Place, ...]
     shots: tuple[int, ...]
-    rows_SD: Floats
+    rows_SD: Float32s
 
 
 def match_cuts(
@@ -62,7 +55,7 @@ def match_cuts(
     ends, beginnings = _edges(rows, found, marks)
     most = _same_picture(rows, found)
     number_S = np.arange(len(ends.shots))
-    cells = likest_cells(Placed(ends.rows_SD, number_S), Placed(beginnings.rows_SD, number_S), least, 1, _PARTNERS)
+    cells = top_pairs(Placed(ends.rows_SD, number_S), Placed(beginnings.rows_SD, number_S), least, 1, _PARTNERS)
     ended, begun = set[int](), set[int]()
     for cell in np.lexsort((cells.second_C, cells.first_C, -cells.score_C)):
         one, other, score = int(cells.first_C[cell]), int(cells.second_C[cell]), float(cells.score_C[cell])

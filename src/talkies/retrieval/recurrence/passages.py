@@ -1,5 +1,5 @@
 """Passages that come back: runs along the diagonals of what two films' clips have in common.
-
+  # noqa: D205
                  film B →                  A passage that comes back is a line: clip after clip is like the other
         . . . . . . . . . .                passage's clip after clip. What is sustained, a drone or a picture that
         . . . . o . . . . .                stands still, is a field and no line: it is as much like its return out of
@@ -17,20 +17,18 @@ from dataclasses import dataclass
 from math import ceil, log
 
 import numpy as np
-import numpy.typing as npt
 
+from talkies.core import Float32s, Float64s, Int64s
 from talkies.retrieval.recurrence.similarity import (
     FALSE_RUNS,
     MOST_PARTNERS,
     Cells,
-    Floats,
-    Numbers,
     Placed,
     Sequences,
     chance_level,
-    likest_cells,
     random_pairs,
     scores_of,
+    top_pairs,
 )
 
 LEAST_CLIPS = 3
@@ -46,7 +44,7 @@ _SAME_LINE = 0.5  # of two runs of neighbouring lines: what they share of the sh
 class Run:
     """Rows `[first, first + length)` in places, alike row by row to those `shift` places later; `score` is their mean
     cosine, `lag` by what part of a stride the best shift is more.
-    """  # noqa: D205
+    """
 
     first_place: int
     length: int
@@ -67,7 +65,7 @@ class Levels:
     cell: float
     length_L: tuple[int, ...]
     run_L: tuple[float, ...]
-    score_C: Floats
+    score_C: Float32s
     going_on: float
     log_pairs: float
     apart_places: int
@@ -112,7 +110,7 @@ def levels_of(found: Sequences, least_seconds: float) -> Levels:
 
 
 def _run_levels(
-    found: Sequences, pairs: tuple[Numbers, Numbers], least_clips: int, chance: float
+    found: Sequences, pairs: tuple[Int64s, Int64s], least_clips: int, chance: float
 ) -> tuple[tuple[int, ...], tuple[float, ...]]:
     """Return lengths of runs, and for each the mean score that runs at random places have with so small a chance."""
     place_C, other_C = (found.place_N[row_C] for row_C in pairs)
@@ -137,7 +135,7 @@ def find_runs(found: Sequences, levels: Levels) -> list[Run]:
     if len(found) < 2 * levels.least_clips:
         return []
     side = Placed(found.rows_ND, found.place_N)
-    cells = likest_cells(side, side, levels.cell, levels.apart_places, MOST_PARTNERS)
+    cells = top_pairs(side, side, levels.cell, levels.apart_places, MOST_PARTNERS)
     drawn = _without_neighbours(_lines(found, cells, levels))
     runs = [run for candidate in drawn if (run := _looked_at(found, candidate, levels)) is not None]
     return sorted(_without_neighbours(runs), key=lambda run: (run.first_place, run.shift))
@@ -248,7 +246,7 @@ def _mean_at(found: Sequences, run: Run, by: int) -> float:
     return float(scores_of(found.rows_ND, found.rows_ND, left_L[there_L], right_L[there_L]).mean())
 
 
-def _peak(score_3: npt.NDArray[np.float64]) -> float:
+def _peak(score_3: Float64s) -> float:
     """Return where between its neighbours the middle score's peak lies, in strides (a parabola through the three)."""
     before, here, after = score_3
     bend = before - 2 * here + after

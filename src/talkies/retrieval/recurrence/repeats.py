@@ -1,5 +1,5 @@
 """The verb: what comes back in a library by sound and by picture, which films are the same, and which cuts would match.
-
+  # noqa: D205
 Everything is compared with everything, in blocks: of N clips, N² cosines are computed and at most 32 a clip are kept.
 """
 
@@ -51,7 +51,7 @@ class RepeatQuery:
 class SideRepeats:
     """What one side shows: how many clips were compared and how many left out, the score of a clip from which on it was
     looked at, and the families of passages, those that take most time first.
-    """  # noqa: D205
+    """
 
     clips: int
     left_out: int

@@ -11,7 +11,7 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
-from talkies.core import Modality
+from talkies.core import Float32s, Float64s, Int64s, Modality
 from talkies.retrieval.index.rows import IndexRows
 from talkies.retrieval.recurrence.families import Place
 
@@ -25,8 +25,6 @@ _SAMPLE = 20_000
 _RIDGE = 0.01
 _RIDGE_OF_FEW = 0.1
 
-Floats = npt.NDArray[np.float32]
-Numbers = npt.NDArray[np.int64]
 Spans = Sequence[tuple[float, float]]
 """Half-open, in seconds."""
 LEFT_OUT: Mapping[Modality, tuple[str, ...]] = {
@@ -57,11 +55,11 @@ class Whitening:
     cosine of two moments that differ is near zero (Jégou and Chum 2012). Equal rows stay equal.
     """
 
-    mean_D: Floats
-    turn_DD: Floats
+    mean_D: Float32s
+    turn_DD: Float32s
 
     @classmethod
-    def of(cls, rows_ND: Floats) -> "Whitening":
+    def of(cls, rows_ND: Float32s) -> "Whitening":
         """Return the whitening of these rows."""
         dim = rows_ND.shape[1]
         mean_D = np.asarray(rows_ND.sum(axis=0, dtype=np.float64) / max(1, len(rows_ND)))
@@ -75,9 +73,9 @@ class Whitening:
         turn_DD = direction_DD / np.sqrt(np.clip(value_D, 0, None) + ridge)
         return cls(mean_D.astype(np.float32), turn_DD.astype(np.float32))
 
-    def __call__(self, rows_ND: Floats) -> Floats:
+    def __call__(self, rows_ND: Float32s) -> Float32s:
         """Return the rows whitened, unit rows again."""
-        white_ND: Floats = ((rows_ND - self.mean_D) @ self.turn_DD).astype(np.float32, copy=False)
+        white_ND: Float32s = ((rows_ND - self.mean_D) @ self.turn_DD).astype(np.float32, copy=False)
         white_ND /= np.maximum(np.linalg.norm(white_ND, axis=1, keepdims=True), 1e-9)
         return white_ND
 
@@ -92,14 +90,14 @@ class Sequences:
     """
 
     film_ids: tuple[str, ...]
-    index_N: Numbers
-    film_N: Numbers
-    start_N: npt.NDArray[np.float64]
-    end_N: npt.NDArray[np.float64]
-    place_N: Numbers
-    begin_F: Numbers
-    row_P: Numbers
-    rows_ND: Floats
+    index_N: Int64s
+    film_N: Int64s
+    start_N: Float64s
+    end_N: Float64s
+    place_N: Int64s
+    begin_F: Int64s
+    row_P: Int64s
+    rows_ND: Float32s
     whitening: Whitening
     stride_seconds: float
     clip_seconds: float
@@ -112,10 +110,10 @@ class Sequences:
         """So many strides later a clip overlaps another no more."""
         return ceil(self.clip_seconds / self.stride_seconds - 1e-9)
 
-    def row_at(self, place_P: Numbers) -> Numbers:
+    def row_at(self, place_P: Int64s) -> Int64s:
         """Return the row at each place, -1 where there is none."""
         inside_P = (place_P >= 0) & (place_P < len(self.row_P))
-        row_P: Numbers = np.where(inside_P, self.row_P[np.clip(place_P, 0, len(self.row_P) - 1)], -1)
+        row_P: Int64s = np.where(inside_P, self.row_P[np.clip(place_P, 0, len(self.row_P) - 1)], -1)
         return row_P
 
     def film_at(self, place: int) -> int:
@@ -134,9 +132,9 @@ class Sequences:
 class Cells:
     """Pairs of rows, `first_C` before `second_C`, and how alike they are."""
 
-    first_C: Numbers
-    second_C: Numbers
-    score_C: Floats
+    first_C: Int64s
+    second_C: Int64s
+    score_C: Float32s
 
 
 def sequences(
@@ -181,7 +179,7 @@ def sequences(
     )
 
 
-def vectors_of(rows: IndexRows, side: Modality) -> Floats:
+def vectors_of(rows: IndexRows, side: Modality) -> Float32s:
     """Return one side's vectors."""
     return rows.video_BD if side == "video" else rows.audio_BD
 
@@ -204,7 +202,7 @@ def chance_level(score_C: npt.NDArray[np.floating], quantile: float, chance: flo
     return float(np.tanh(middle + NormalDist().inv_cdf(1 - max(chance, 1e-15)) * spread))
 
 
-def random_pairs(found: Sequences, apart_places: int) -> tuple[Numbers, Numbers]:
+def random_pairs(found: Sequences, apart_places: int) -> tuple[Int64s, Int64s]:
     """Return rows drawn at random, and as many others at least so many places away; the same for the same library."""
     random = np.random.default_rng(0)
     first_C, second_C = random.integers(0, max(len(found), 1), (2, min(_SAMPLE, len(found) ** 2)))
@@ -212,7 +210,7 @@ def random_pairs(found: Sequences, apart_places: int) -> tuple[Numbers, Numbers]
     return first_C[far_C], second_C[far_C]
 
 
-def scores_of(left_ND: Floats, right_ND: Floats, first_C: Numbers, second_C: Numbers) -> Floats:
+def scores_of(left_ND: Float32s, right_ND: Float32s, first_C: Int64s, second_C: Int64s) -> Float32s:
     """Return the cosines of pairs of unit rows, in blocks."""
     size = 16 * BLOCK
     parts = [
@@ -226,8 +224,8 @@ def scores_of(left_ND: Floats, right_ND: Floats, first_C: Numbers, second_C: Num
 class Placed:
     """Unit rows and their places."""
 
-    rows_ND: Floats
-    place_N: Numbers
+    rows_ND: Float32s
+    place_N: Int64s
 
     def __len__(self) -> int:
         return len(self.place_N)
@@ -237,7 +235,7 @@ class Placed:
         return Placed(self.rows_ND[at : at + BLOCK], self.place_N[at : at + BLOCK])
 
 
-def likest_cells(left: Placed, right: Placed, least: float, apart_places: int, most: int) -> Cells:
+def top_pairs(left: Placed, right: Placed, least: float, apart_places: int, most: int) -> Cells:
     """Return the pairs of a left and a right row that score `least` or more, of each left row at most `most`.
 
     Pairs whose places lie nearer than `apart_places` are left out. Of the matrix a block at a time is there.

@@ -1,5 +1,5 @@
 """A file that lasts longer than a clip, as a row of clips, found where the same row runs through a film.
-
+  # noqa: D205
 The mean of a file's clips tells what it is like; their order in time tells where it is from. The clips of a film lie at
 a stride, those of a file at a part of it, for the file may begin between two clips of the film:
 
@@ -15,10 +15,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from talkies.core import Modality
-from talkies.retrieval.index.rows import Floats, IndexRows
+from talkies.core import Float32s, Float64s, Int64s, Modality
+from talkies.retrieval.index.rows import IndexRows
 
 MOST_WINDOWS = 16
 _FINEST = 4
@@ -32,15 +31,15 @@ Pairs = Sequence[tuple[Modality, Modality]]
 class Passage:
     """Windows of a file at `start_W` seconds, as the rows of a film are laid `stride_seconds` apart; the vectors of a
     side that the file lacks are None.
-    """  # noqa: D205
+    """
 
     stride_seconds: float
-    start_W: npt.NDArray[np.float64]
-    video_WD: Floats | None
-    audio_WD: Floats | None
+    start_W: Float64s
+    video_WD: Float32s | None
+    audio_WD: Float32s | None
 
 
-def window_starts(frames: int, window: int, stride: int) -> npt.NDArray[np.int64]:
+def window_starts(frames: int, window: int, stride: int) -> Int64s:
     """Return where windows of so many frames begin in a file of `frames`, for rows each `stride` frames.
 
     As near to each other as a quarter of the stride, where that are not too many; of a long file some strides apart.
@@ -53,7 +52,7 @@ def window_starts(frames: int, window: int, stride: int) -> npt.NDArray[np.int64
     return np.arange(0, last + 1, apart)
 
 
-def passage_scores(rows: IndexRows, passage: Passage, pairs: Pairs) -> Floats:
+def passage_scores(rows: IndexRows, passage: Passage, pairs: Pairs) -> Float32s:
     """Return for each row how alike the passage is to the film from there on, the mean over its windows; else −inf.
 
     A passage does not begin at a clip of a shot, nor where the film ends before it.
@@ -71,10 +70,10 @@ def passage_scores(rows: IndexRows, passage: Passage, pairs: Pairs) -> Floats:
     return best_B
 
 
-def _scores(rows: IndexRows, passage: Passage, pairs: Pairs) -> Floats:
+def _scores(rows: IndexRows, passage: Passage, pairs: Pairs) -> Float32s:
     mine = {"video": passage.video_WD, "audio": passage.audio_WD}
     theirs = {"video": rows.video_BD, "audio": rows.audio_BD}
-    score_WB: Floats = np.zeros((len(passage.start_W), len(rows)), np.float32)
+    score_WB: Float32s = np.zeros((len(passage.start_W), len(rows)), np.float32)
     for one, other in pairs:
         vectors_WD = mine[one]
         assert vectors_WD is not None, "the sides that a file lacks are not asked with"
@@ -82,7 +81,7 @@ def _scores(rows: IndexRows, passage: Passage, pairs: Pairs) -> Floats:
     return score_WB
 
 
-def _of_phase(rows: IndexRows, passage: Passage, score_WB: Floats, windows: Sequence[int]) -> Floats:
+def _of_phase(rows: IndexRows, passage: Passage, score_WB: Float32s, windows: Sequence[int]) -> Float32s:
     """Return the mean score of windows that are whole strides apart, from each row on."""
     total_B, whole_B = np.zeros(len(rows), np.float32), np.ones(len(rows), np.bool_)
     for window in windows:
@@ -94,5 +93,5 @@ def _of_phase(rows: IndexRows, passage: Passage, score_WB: Floats, windows: Sequ
         later = rows.start_B[there:] - rows.start_B[:kept]
         whole_B[:kept] &= (rows.film_B[there:] == rows.film_B[:kept]) & (np.abs(later - seconds) < _EXACT_SECONDS)
         whole_B[kept:] = False
-    mean_B: Floats = np.where(whole_B, total_B / np.float32(len(windows)), np.float32(-np.inf)).astype(np.float32)
+    mean_B: Float32s = np.where(whole_B, total_B / np.float32(len(windows)), np.float32(-np.inf)).astype(np.float32)
     return mean_B

@@ -1,5 +1,5 @@
 """What a file looks and sounds like to a model: a picture, a sound or a clip, decoded in a process of its own.
-
+  # noqa: D205
 Shapes: `B` windows, `N` pictures, `T` frames, `P` rows of planar YUV 4:2:0 pictures, `W` columns, `S` samples,
 `D` embedding.
 """
@@ -8,16 +8,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from talkies.clips import middle_square
-from talkies.core import ClipBatch, ClipRequest, ClipShape, Grid, LibraryError, Span, as_film_id, text_of
-from talkies.media import ShortMedia, ShownFile, read_shown
+from talkies.core import (
+    ClipBatch,
+    ClipRequest,
+    ClipShape,
+    Float32s,
+    Grid,
+    Int16s,
+    Int64s,
+    LibraryError,
+    Span,
+    UInt8s,
+    as_film_id,
+    text_of,
+)
+from talkies.media import DecodedFile, QueryFile, read_query_file
 from talkies.retrieval.search.clip_sequence import Passage, window_starts
-from talkies.retrieval.search.query import Example, Vector
+from talkies.retrieval.search.query import Example
 from talkies.runs.clip_encoder import ClipEncoder
 from talkies.runtime import Isolated, ProcessLimits, replace_atomically
 
@@ -29,12 +41,12 @@ _NO_FILM = as_film_id("0" * 16)
 class FileWindows:
     """Windows of a file, each as long as a clip, from frame `start_B` on: pictures `[B, T, P, W]`, sound `[B, S]`, what
     it has of both.
-    """  # noqa: D205
+    """
 
     seconds: float
-    start_B: npt.NDArray[np.int64]
-    video_BTPW: npt.NDArray[np.uint8] | None
-    audio_BS: npt.NDArray[np.int16] | None
+    start_B: Int64s
+    video_BTPW: UInt8s | None
+    audio_BS: Int16s | None
 
 
 def example_of(
@@ -54,7 +66,7 @@ def example_of(
     """
     stride_frames = max(1, round(stride_seconds * encoder.profile.fps))
     with Isolated(limits) as isolated:
-        media = isolated.call(read_shown, ShownFile(path, encoder.profile.grid, encoder.profile.short_side))
+        media = isolated.call(read_query_file, QueryFile(path, encoder.profile.grid, encoder.profile.short_side))
     windows = windows_of(media, encoder.profile.grid, encoder.shape, stride_frames)
     return encode_windows(windows, encoder, stride_frames, name or text_of(path.name))
 
@@ -78,7 +90,7 @@ def encode_windows(windows: FileWindows, encoder: ClipEncoder, stride_frames: in
     return Example(name, windows.seconds, encoder.stamp, video_D, audio_D, passage if count > 1 else None)
 
 
-def windows_of(media: ShortMedia, grid: Grid, shape: ClipShape, stride_frames: int) -> FileWindows:
+def windows_of(media: DecodedFile, grid: Grid, shape: ClipShape, stride_frames: int) -> FileWindows:
     """Return the windows of a file's pictures and sound.
 
     A file that is shorter than a clip begins again at its end; a single picture stands still.
@@ -138,7 +150,7 @@ def load_example(path: Path) -> Example:
         raise LibraryError(f"{path.name} is no file's example, or is damaged; give the file again") from error
 
 
-def _mean(rows_BD: Vector) -> Vector:
+def _mean(rows_BD: Float32s) -> Float32s:
     mean_D = rows_BD.mean(0)
-    unit_D: Vector = (mean_D / max(float(np.linalg.norm(mean_D)), 1e-12)).astype(np.float32)
+    unit_D: Float32s = (mean_D / max(float(np.linalg.norm(mean_D)), 1e-12)).astype(np.float32)
     return unit_D

@@ -1,12 +1,13 @@
 """Which of the rows that score best are hits: apart from the query and from each other, one a moment, shot or film."""
 
+# noqa: D205
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from talkies.core import Bools, Float32s
 from talkies.retrieval.index.rows import IndexRows
 from talkies.retrieval.search.query import SearchQuery
 
@@ -15,10 +16,10 @@ _FIRST = 512
 
 
 @dataclass(frozen=True, slots=True)
-class Chooser:
+class HitSelector:
     """Chooses hits in `films` for a query, which was asked with the clip at `asked_seconds` of `asked_film`, if of any,
     in its shot `asked_shot` (-1 where that is not known); with `only`, hits in these films alone.
-    """  # noqa: D205
+    """
 
     query: SearchQuery
     asked_film: str | None
@@ -27,7 +28,7 @@ class Chooser:
     films: Collection[str]
     only: Collection[str] | None
 
-    def choose(self, rows: IndexRows, score_B: npt.NDArray[np.float32], least: float) -> tuple[list[int], bool]:
+    def choose(self, rows: IndexRows, score_B: Float32s, least: float) -> tuple[list[int], bool]:
         """Return places of hits, best first, at most one more than are wanted; and whether no other rows can add to it.
 
         They cannot when there are enough, or when the rows went below the `least` score.
@@ -52,7 +53,7 @@ class Chooser:
                     return found, True
         return found, False
 
-    def _allowed(self, rows: IndexRows) -> npt.NDArray[np.bool_]:
+    def _allowed(self, rows: IndexRows) -> Bools:
         """Return which rows may be hits, as far as each is looked at alone."""
         allowed_B = np.ones(len(rows), np.bool_)
         if self.only is not None:
@@ -75,7 +76,7 @@ class Chooser:
         return film_id, self.query.per == "film"
 
 
-def _best_first(score_B: npt.NDArray[np.float32]) -> Iterator[int]:
+def _best_first(score_B: Float32s) -> Iterator[int]:
     """Yield places by their scores; all are put in order only if the first ones are not enough."""
     if len(score_B) > 4 * _FIRST:
         part = np.argpartition(-score_B, _FIRST)

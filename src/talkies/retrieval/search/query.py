@@ -1,5 +1,5 @@
 """What a search is asked and what it answers.
-
+  # noqa: D205
 Shapes: `D` embedding.
 """
 
@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from talkies.core import Modality, UsageError
+from talkies.core import Float32s, Modality, UsageError
 from talkies.retrieval.search.clip_sequence import Passage
 
 Side = Literal["video", "audio", "both"]
 Per = Literal["moment", "shot", "film"]
-Vector = npt.NDArray[np.float32]
 MOST_HITS = 1000
 SIDE_WORDS: Mapping[Side, str] = {"video": "picture", "audio": "sound", "both": "picture and sound"}
 
@@ -39,14 +37,14 @@ class Example:
     name: str
     seconds: float
     stamp: str
-    video_D: Vector | None
-    audio_D: Vector | None
+    video_D: Float32s | None
+    audio_D: Float32s | None
     passage: Passage | None = None
 
     @property
     def sides(self) -> tuple[Modality, ...]:
         """The sides that it has."""
-        both: tuple[tuple[Modality, Vector | None], ...] = (("video", self.video_D), ("audio", self.audio_D))
+        both: tuple[tuple[Modality, Float32s | None], ...] = (("video", self.video_D), ("audio", self.audio_D))
         return tuple(side for side, vector in both if vector is not None)
 
 
@@ -91,7 +89,7 @@ class SearchQuery:
 class Hit:
     """One answer: a film's span in seconds, how alike it is (a cosine, or the mean of two), and the number of the shot
     that its middle is in.
-    """  # noqa: D205
+    """
 
     film_id: str
     source: str
@@ -163,9 +161,11 @@ def _pairs(from_: Side, to: Side) -> tuple[tuple[Modality, Modality], ...]:
     return tuple((one, other) for one in froms for other in tos)
 
 
-def weights(vectors: Mapping[Modality, Vector], pairs: tuple[tuple[Modality, Modality], ...]) -> dict[Modality, Vector]:
+def weights(
+    vectors: Mapping[Modality, Float32s], pairs: tuple[tuple[Modality, Modality], ...]
+) -> dict[Modality, Float32s]:
     """Return a vector for each side of the rows: the score is the sum of a row's products with them."""
-    sums: dict[Modality, Vector] = {}
+    sums: dict[Modality, Float32s] = {}
     for one, other in pairs:
         part = vectors[one] / np.float32(len(pairs))
         sums[other] = sums[other] + part if other in sums else part

@@ -14,11 +14,10 @@ from collections.abc import Mapping
 from statistics import NormalDist
 
 import numpy as np
-import numpy.typing as npt
 
-from talkies.core import Modality
+from talkies.core import Bools, Float32s, Modality
 from talkies.retrieval.index.rows import IndexRows
-from talkies.retrieval.search.query import Vector, weights
+from talkies.retrieval.search.query import weights
 
 NO_FLOOR = -1.0
 SAMPLE = 1_500
@@ -27,7 +26,6 @@ _ONE_SPREAD_BELOW = 0.15866  # of a normal distribution lies below its mean less
 _RARE = 0.99
 
 Pairs = tuple[tuple[Modality, Modality], ...]
-Floats = npt.NDArray[np.float32]
 
 
 class Floors:
@@ -40,7 +38,7 @@ class Floors:
         self._sample, self._rows, self._apart_seconds = sample, rows, 4 * clip_seconds
         self._known: dict[Pairs, float] = {}
 
-    def of(self, vectors: Mapping[Modality, Vector], pairs: Pairs) -> float:
+    def of(self, vectors: Mapping[Modality, Float32s], pairs: Pairs) -> float:
         """Return the floor of a query's scores."""
         general = self.of_random_pairs(pairs)
         if general == NO_FLOOR:
@@ -51,32 +49,32 @@ class Floors:
         """Return the floor that holds for every query."""
         if pairs not in self._known:
             sides = {"video": self._sample.video_BD, "audio": self._sample.audio_BD}
-            score_BB: Floats = np.mean([sides[one] @ sides[other].T for one, other in pairs], axis=0)
+            score_BB: Float32s = np.mean([sides[one] @ sides[other].T for one, other in pairs], axis=0)
             random = score_BB[_random_pairs(self._sample, self._apart_seconds)]
             self._known[pairs] = chance_level(random, self._rows) if len(random) >= _LEAST_PAIRS else NO_FLOOR
         return self._known[pairs]
 
 
-def chance_level(score: Floats, rows: int) -> float:
+def chance_level(score: Float32s, rows: int) -> float:
     """Return the score that one of so many rows reaches by chance, from scores that are mostly those of chance."""
     low, middle, rare = np.quantile(score, (_ONE_SPREAD_BELOW, 0.5, _RARE)).tolist()
     expected = middle + NormalDist().inv_cdf(1 - 1 / max(2, rows)) * (middle - low)
     return float(min(expected, (1 + rare) / 2))
 
 
-def scores(rows: IndexRows, weight: Mapping[Modality, Vector]) -> Floats:
+def scores(rows: IndexRows, weight: Mapping[Modality, Float32s]) -> Float32s:
     """Return the scores of rows by the weights of a query (see `weights`)."""
     sides = {"video": rows.video_BD, "audio": rows.audio_BD}
     parts = [sides[side] @ vector for side, vector in weight.items()]
-    total: Floats = parts[0] if len(parts) == 1 else parts[0] + parts[1]
+    total: Float32s = parts[0] if len(parts) == 1 else parts[0] + parts[1]
     return total
 
 
-def _random_pairs(rows: IndexRows, apart_seconds: float) -> npt.NDArray[np.bool_]:
+def _random_pairs(rows: IndexRows, apart_seconds: float) -> Bools:
     """Return which pairs `[B, B]` of rows are of different films; of a single film, which are far apart."""
     _, film_B = np.unique(rows.film_B.astype(str), return_inverse=True)
-    different_BB: npt.NDArray[np.bool_] = film_B[:, None] != film_B[None]
+    different_BB: Bools = film_B[:, None] != film_B[None]
     if different_BB.any():
         return different_BB
-    far: npt.NDArray[np.bool_] = np.abs(rows.start_B[:, None] - rows.start_B[None]) >= apart_seconds
+    far: Bools = np.abs(rows.start_B[:, None] - rows.start_B[None]) >= apart_seconds
     return far

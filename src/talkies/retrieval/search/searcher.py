@@ -11,17 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from talkies.core import LibraryError, Modality, RunError, UsageError
+from talkies.core import Float32s, LibraryError, Modality, RunError, UsageError
 from talkies.library import FilmEntry, Library
 from talkies.retrieval.index.ann import EXACT_BELOW, IndexState, nearest, sample, state_of
 from talkies.retrieval.index.rows import IndexRows
 from talkies.retrieval.index.vector_index import EmbeddingSet, VectorIndex, of_films
 from talkies.retrieval.search.clip_sequence import Passage, passage_scores
 from talkies.retrieval.search.example import LIMITS, example_of
-from talkies.retrieval.search.hit_selection import Chooser
-from talkies.retrieval.search.query import Example, Hit, Moment, SearchQuery, SearchResult, Vector, sides_used, weights
+from talkies.retrieval.search.hit_selection import HitSelector
+from talkies.retrieval.search.query import Example, Hit, Moment, SearchQuery, SearchResult, sides_used, weights
 from talkies.retrieval.search.score_threshold import SAMPLE, Floors, Pairs, scores
 from talkies.runs.clip_encoder import ClipEncoder, load_encoder
 from talkies.runtime import ProcessLimits
@@ -31,8 +30,6 @@ _BLOCK = 64
 _PASSAGES = 24
 _ORDER_TELLS = np.float32(0.05)
 _SAME_SECONDS = 1e-6
-
-Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +47,7 @@ class _Held:
 class _Asked:
     """A query's vectors, which of them is compared with what, and where it comes from."""
 
-    vectors: Mapping[Modality, Vector]
+    vectors: Mapping[Modality, Float32s]
     pairs: Pairs
     passage: Passage | None
     source: str
@@ -60,11 +57,11 @@ class _Asked:
     shot: int = -1
 
     @property
-    def weight(self) -> Mapping[Modality, Vector]:
+    def weight(self) -> Mapping[Modality, Float32s]:
         """What a row's vectors are multiplied with."""
         return weights(self.vectors, self.pairs)
 
-    def score(self, rows: IndexRows) -> Floats:
+    def score(self, rows: IndexRows) -> Float32s:
         """Return how alike rows are: to the query on the mean or, from there on, from window to window.
 
         The mean counts a little less, for a clip beside the very passage may be as near to it.
@@ -72,7 +69,7 @@ class _Asked:
         score_B = scores(rows, self.weight)
         if self.passage is None:
             return score_B
-        better_B: Floats = np.maximum(score_B - _ORDER_TELLS, passage_scores(rows, self.passage, self.pairs))
+        better_B: Float32s = np.maximum(score_B - _ORDER_TELLS, passage_scores(rows, self.passage, self.pairs))
         return better_B
 
 
@@ -128,7 +125,7 @@ class Searcher:
         floor = held.floors.of(asked.vectors, asked.pairs)
         only = {self._usable(name).film_id for name in query.films}
         span_seconds = asked.start_seconds, asked.end_seconds
-        chooser = Chooser(query, asked.film_id, span_seconds, asked.shot, films, only or None)
+        chooser = HitSelector(query, asked.film_id, span_seconds, asked.shot, films, only or None)
         least = floor if query.floor else -np.inf
         for rows, score_B, whole in self._candidates(held, asked, query, only):
             places, done = chooser.choose(rows, score_B, least)
@@ -219,7 +216,7 @@ class Searcher:
         if isinstance(shown, Example):
             self._check_model(shown)
             both = (("video", shown.video_D), ("audio", shown.audio_D))
-            vectors: dict[Modality, Vector] = {side: vector for side, vector in both if vector is not None}  # type: ignore[misc]
+            vectors: dict[Modality, Float32s] = {side: vector for side, vector in both if vector is not None}  # type: ignore[misc]
             same = shown.passage and abs(shown.passage.stride_seconds - self.entry.stride_seconds) < _SAME_SECONDS
             return _Asked(vectors, pairs, shown.passage if same else None, shown.name, None, 0.0, shown.seconds)
         film, at = self._usable(shown.film), shown.at_seconds
@@ -266,7 +263,7 @@ class Searcher:
 
     def _candidates(
         self, held: _Held, asked: _Asked, query: SearchQuery, films: set[str]
-    ) -> Iterator[tuple[IndexRows, Floats, bool]]:
+    ) -> Iterator[tuple[IndexRows, Float32s, bool]]:
         """Yield ever more rows with their scores, and whether these are all; the first are mostly enough."""
         if held.rows is not None:
             yield held.rows, asked.score(held.rows), True

@@ -1,0 +1,12 @@
+"""NumPy array types by the type of their elements; shapes are in the names of variables (`video_BD`)."""
+
+import numpy as np
+import numpy.typing as npt
+
+Float32s = npt.NDArray[np.float32]
+Float64s = npt.NDArray[np.float64]
+Int16s = npt.NDArray[np.int16]
+Int32s = npt.NDArray[np.int32]
+Int64s = npt.NDArray[np.int64]
+UInt8s = npt.NDArray[np.uint8]
+Bools = npt.NDArray[np.bool_]
