@@ -1,5 +1,5 @@
 """How many kinds of clips a film has, chosen from the clips themselves.
-  # noqa: D205
+
 Ward's tree is cut into each number of clusters of a grid. The margin of a cut is how far its mean silhouette (Rousseeuw
 1987) is above the mean of structureless draws cut into as many; these are normal draws with the variances of the clips
 along their principal axes, as in SigClust (Liu et al. 2008). Taken are the fewest clusters that have 95 % of the

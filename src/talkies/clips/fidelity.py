@@ -1,5 +1,5 @@
 """Whether clips are what the films show and say at their times: the library's files beside the originals.
-  # noqa: D205
+
 Shapes: `T` frames, `P` rows of a planar picture, `W` columns, `S` samples.
 """
 

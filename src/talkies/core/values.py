@@ -1,5 +1,5 @@
 """The values that travel: requests, clips, batches and embeddings, frozen and checked when they are made.
-  # noqa: D205
+
 Shapes: `B` clips, `T` frames, `P` rows of a planar YUV 4:2:0 picture (3/2 of its height), `W` columns, `S` samples,
 `D` embedding dimensions.
 """

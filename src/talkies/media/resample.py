@@ -1,5 +1,5 @@
 """Bring any film onto the library's grid, in one pass over the file.
-  # noqa: D205
+
 Time zero is the moment of the first picture. Picture *i* of the result is the source picture that is on screen at
 *i*/fps, whatever the source's frame rate is; sample *j* of the result is the sound at *j*/rate. Both are cut at the
 end of the last picture; where the source has no sound, the result has silence.

@@ -1,5 +1,5 @@
 """A run's two encoders, ready for clips and for files.
-  # noqa: D205
+
 Shapes: `B` clips, `T` frames, `P` rows of planar YUV 4:2:0 pictures, `W` columns, `S` samples, `D` embedding,
 `E` features.
 """

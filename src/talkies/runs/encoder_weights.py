@@ -1,5 +1,5 @@
 """Weights in and out: an encoder begins from a file, and leaves as one.
-  # noqa: D205
+
 Files hold tensors by name. Those of R(2+1)D-18 and ResNet-18 are torchvision's names, so that weights go both ways.
 
 Shapes: `O` channels out, `C` channels in.

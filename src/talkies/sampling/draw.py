@@ -1,7 +1,7 @@
 """Which clips a film gives: k starts that keep the gap, drawn for many films at once.
-  # noqa: D205
+
 Starts are drawn by their numbers (`Starts`); what is apart in number is apart in frames.
-  # noqa: D205
+
 Shapes: `F` films, `M` films drawn for, `K` clips a film, `U` units of starts.
 """
 

@@ -1,5 +1,5 @@
 """Which films a batch takes.
-  # noqa: D205
+
 Shapes: `F` films, `M` films of a batch.
 """
 

@@ -1,6 +1,6 @@
 """The plan of batches: M films × k clips, within-film sampling after *On Negative Sampling for Audio-Visual Contrastive
 Learning from Movies* (arXiv:2205.00073).
-  # noqa: D205
+
 Which films a batch takes is the matter of a `FilmOrder`, which of a film's clips that of a `ClipDraw`. Both draw from
 streams that are found by (seed, step) alone, so any batch can be had at any time, by any rank.
 """

@@ -1,5 +1,5 @@
 """How much a study does: its films, the model, the arms' ranges, how many seeds; complete configs, by name or by file.
-  # noqa: D205
+
 `small`, `medium` and `gpu` lie beside this file; a YAML file of one's own is taken as well.
 """
 

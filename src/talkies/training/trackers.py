@@ -40,7 +40,7 @@ class Tracker(Protocol):
     def write(self, step: int, numbers: Mapping[str, float]) -> None:
         """Keep the numbers of a step."""
 
-    def close(self, failed: bool) -> None:  # noqa: ARG002
+    def close(self, failed: bool) -> None:
         """Keep no more; the run is done, or has `failed`."""
 
 
@@ -55,7 +55,7 @@ class _TensorBoard:
         for name, value in numbers.items():
             self._board.add_scalar(name, value, step)
 
-    def close(self, failed: bool) -> None:
+    def close(self, failed: bool) -> None:  # noqa: ARG002
         self._board.close()
 
 

@@ -1,5 +1,5 @@
 """One pass over a library's films: each clip is read once, described (by hand or by a run), and its marks are taken.
-  # noqa: D205
+
 Shapes: `N` clips of a film, `E` numbers.
 """
 

@@ -1,5 +1,5 @@
 """What a clip looks and sounds like without any model: colours in their places, motion, and the spectrum's levels.
-  # noqa: D205
+
 Shapes: `B` clips, `T` frames, `P` rows of a planar YUV 4:2:0 picture, `W` columns, `S` samples, `F` mel bins,
 `L` frames of the spectrogram, `E` numbers.
 """

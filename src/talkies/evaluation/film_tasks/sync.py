@@ -1,5 +1,5 @@
 """Is this the sound of this very moment? Each picture against sounds of the same film, shifted in time.
-  # noqa: D205
+
 A film is encoded once on a fine stride with both towers, and rows are paired by time; windows lie on the grid and
 shifts are whole strides, so a shifted sound is encoded exactly as that moment's own.
 

@@ -1,5 +1,5 @@
 """What turns windows of clips into features: a run's towers, encoders of one's own, or plain statistics.
-  # noqa: D205
+
 Shapes: `B` windows, `T` frames, `P` rows of planar YUV 4:2:0 (3/2 of the side `Z`), `S` samples, `E` features.
 """
 

@@ -1,5 +1,5 @@
 """Rows of a set of embeddings: clips of films, each with its time, its shot and both towers' vectors.
-  # noqa: D205
+
 Shapes: `B` clips, `D` embedding.
 """
 

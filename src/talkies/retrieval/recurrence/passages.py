@@ -1,5 +1,5 @@
 """Passages that come back: runs along the diagonals of what two films' clips have in common.
-  # noqa: D205
+
                  film B →                  A passage that comes back is a line: clip after clip is like the other
         . . . . . . . . . .                passage's clip after clip. What is sustained, a drone or a picture that
         . . . . o . . . . .                stands still, is a field and no line: it is as much like its return out of

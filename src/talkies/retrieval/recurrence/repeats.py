@@ -1,5 +1,5 @@
 """The verb: what comes back in a library by sound and by picture, which films are the same, and which cuts would match.
-  # noqa: D205
+
 Everything is compared with everything, in blocks: of N clips, N² cosines are computed and at most 32 a clip are kept.
 """
 

@@ -1,5 +1,5 @@
 """A file that lasts longer than a clip, as a row of clips, found where the same row runs through a film.
-  # noqa: D205
+
 The mean of a file's clips tells what it is like; their order in time tells where it is from. The clips of a film lie at
 a stride, those of a file at a part of it, for the file may begin between two clips of the film:
 

@@ -1,5 +1,5 @@
 """What a file looks and sounds like to a model: a picture, a sound or a clip, decoded in a process of its own.
-  # noqa: D205
+
 Shapes: `B` windows, `N` pictures, `T` frames, `P` rows of planar YUV 4:2:0 pictures, `W` columns, `S` samples,
 `D` embedding.
 """

@@ -1,5 +1,5 @@
 """What a search is asked and what it answers.
-  # noqa: D205
+
 Shapes: `D` embedding.
 """
 
