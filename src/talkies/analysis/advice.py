@@ -1,6 +1,5 @@
 """What to try in training, by plain rules on an analysis, as a command that can be given."""
 
-# noqa: D205
 import shlex
 from collections.abc import Sequence
 

@@ -1,13 +1,12 @@
 """Load the batches of a plan, in worker processes or in this one."""
 
-# noqa: D205
 import os
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-# noqa: D205
+
 import numpy as np
 import torch
 from pydantic import Field

@@ -1,13 +1,12 @@
 """What an ingest may be told: which sound to take, what makes a film unfit or doubtful, what a film may cost."""
 
-# noqa: D205
 from collections.abc import Iterable
 from typing import Annotated
 
-# noqa: D205
+
 from pydantic import Field
 
-# noqa: D205
+
 from talkies.config import Config, apply_overrides, check
 from talkies.media import AudioChoice
 from talkies.runtime import ProcessLimits

@@ -1,6 +1,5 @@
 """The verb: sources in, a library with a verdict on each film out."""
 
-# noqa: D205
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -9,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-# noqa: D205
+
 from talkies.core import UsageError, WorkError, plural
 from talkies.ingest.config import IngestConfig
 from talkies.ingest.film import Failed, FilmTask, Ingested

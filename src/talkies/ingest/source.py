@@ -1,6 +1,5 @@
 """Where films come from: the files and folders that were named, and what is the same film twice."""
 
-# noqa: D205
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence

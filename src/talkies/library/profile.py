@@ -1,6 +1,5 @@
 """The proxy profile: what every film of a library is brought to."""
 
-# noqa: D205
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator

@@ -1,6 +1,5 @@
 """Which of a file's tracks a film is made of."""
 
-# noqa: D205
 from collections.abc import Mapping, Sequence
 from typing import Annotated, TypeVar
 

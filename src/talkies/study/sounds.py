@@ -1,6 +1,5 @@
 """Recordings in a study: some make the films' sound, the others test what the sound's encoder learnt from it."""
 
-# noqa: D205
 from dataclasses import dataclass, replace
 from pathlib import Path
 

@@ -1,6 +1,5 @@
 """The verb: what a run would take on this machine, from two minutes of trials, and what to change if it is much."""
 
-# noqa: D205
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace

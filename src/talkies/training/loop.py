@@ -1,13 +1,12 @@
 """The loop: batches in, steps, log lines and checkpoints out. It never names a modality."""
 
-# noqa: D205
 import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-# noqa: D205
+
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.wrappers import _FabricOptimizer

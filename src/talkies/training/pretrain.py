@@ -1,6 +1,5 @@
 """The verb: a library and a recipe in, a run out."""
 
-# noqa: D205
 import json
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -8,7 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-# noqa: D205
+
 from lightning_fabric import Fabric
 
 from talkies.clips import TrainingClips, loader, open_for_training

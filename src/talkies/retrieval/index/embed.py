@@ -1,6 +1,5 @@
 """The verb: embed every film of a library that this model has not embedded yet."""
 
-# noqa: D205
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing

@@ -1,6 +1,5 @@
 """Which of the rows that score best are hits: apart from the query and from each other, one a moment, shot or film."""
 
-# noqa: D205
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
