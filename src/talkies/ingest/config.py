@@ -3,9 +3,7 @@
 from collections.abc import Iterable
 from typing import Annotated
 
-
 from pydantic import Field
-
 
 from talkies.config import Config, apply_overrides, check
 from talkies.media import AudioChoice

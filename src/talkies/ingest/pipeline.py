@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-
 from talkies.core import UsageError, WorkError, plural
 from talkies.ingest.config import IngestConfig
 from talkies.ingest.film import Failed, FilmTask, Ingested

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-
 from lightning_fabric import Fabric
 
 from talkies.clips import TrainingClips, loader, open_for_training
