@@ -19,7 +19,7 @@ from talkies.core.errors import (
     WorkError,
 )
 from talkies.core.film_id import FilmId, as_film_id
-from talkies.core.modality import MODALITIES, Modality
+from talkies.core.modality import MODALITIES, Modality, ModalityChoice
 from talkies.core.spans import SpanTable, film_line
 from talkies.core.time import ClipShape, Grid, Span
 from talkies.core.words import cause_of, nearest, plural, text_of
@@ -46,6 +46,7 @@ __all__ = [
     "LibraryError",
     "MediaError",
     "Modality",
+    "ModalityChoice",
     "PlanError",
     "RunError",
     "SourceError",
