@@ -1,9 +1,12 @@
 """Standalone HTML pages, figures and numbers, in one style for every report."""
 
-from talkies.reporting.pages import figure_uri, plain_axes, rendered
+from talkies.reporting.numbers import format_clock, format_percent
+from talkies.reporting.pages import encode_figure, style_axes, render_page
 
 __all__ = [
-    "figure_uri",
-    "plain_axes",
-    "rendered",
+    "encode_figure",
+    "format_clock",
+    "format_percent",
+    "style_axes",
+    "render_page",
 ]
