@@ -32,7 +32,7 @@ from talkies.clips import ClipConfig, ClipSource, LoaderConfig, SamplingConfig, 
 from talkies.core import ClipRequest, FilmId, Span
 from talkies.ingest import ingest
 from talkies.library import Library, write_json
-from talkies.media import rgb_of
+from talkies.media import yuv_to_rgb
 from turns import Reader, Take, Turns, processor_seconds
 
 PARTS = ("speed", "workers", "memory", "opening")
@@ -156,7 +156,7 @@ def peer_of(kind: type, path: Path, size: tuple[int, int]) -> Take:
 
     def take(windows: Sequence[ClipRequest]) -> tuple[torch.Tensor, torch.Tensor]:
         for place, window in enumerate(windows):
-            times = [Fraction(number, FPS) for number in SHAPE.picture_of(window.window)]
+            times = [Fraction(number, FPS) for number in SHAPE.select_video_frames(window.window)]
             clip = peer.clip(Fraction(window.window.start_frame, FPS), times, SECONDS)
             if len(windows) not in space:
                 space[len(windows)] = tuple(np.zeros((len(windows), *part.shape), part.dtype) for part in clip)
@@ -180,7 +180,7 @@ def bare_of(path: Path) -> Take:
 
     def take(windows: Sequence[ClipRequest]) -> None:
         for window in windows:
-            wanted = SHAPE.picture_of(window.window)
+            wanted = SHAPE.select_video_frames(window.window)
             for number in range(max(key for key in keys if key <= wanted.start), wanted.stop):
                 decoder.decode(packets[number])
 
@@ -197,7 +197,7 @@ def difference_of(reader: Reader, library: Library) -> str:
     differences, likeness = [], 0.0
     for theirs, their_sound, window in zip(video, audio, windows, strict=True):
         clip = source.read(window)
-        mine = np.stack([rgb_of(picture) for picture in clip.video_TPW]).astype(int)
+        mine = np.stack([yuv_to_rgb(picture) for picture in clip.video_TPW]).astype(int)
         differences.append(np.abs(mine - theirs.numpy()[:, top : top + side, left : left + side]).mean())
         likeness = likeness + likeness_by_lag(clip.audio_S, their_sound.numpy())
     difference, best = float(np.mean(differences)), int(np.argmax(likeness)) - MOST_LAG
@@ -305,7 +305,7 @@ def many_of(library: Library, folder: Path) -> Library:
     assert record is not None
     for number in range(MANY):
         copy = FilmId(f"{number:016x}")
-        with many.committing(copy) as made:
+        with many.commit_film(copy) as made:
             for path in library.film_folder(film_id).iterdir():
                 if path.name != "film.json":
                     (made / path.name).symlink_to(path.resolve())
@@ -348,7 +348,7 @@ def write_needed(path: Path, windows: Sequence[ClipRequest], target: Path) -> No
         keys = [number for number, packet in enumerate(packets) if packet.is_keyframe]
         track, count, begins = made.add_stream_from_template(stream), 0, set(keys)
         for window in windows:
-            wanted = SHAPE.picture_of(window.window)
+            wanted = SHAPE.select_video_frames(window.window)
             for number in range(max(key for key in keys if key <= wanted.start), wanted.stop):
                 packet = av.Packet(bytes(packets[number]))
                 packet.stream, packet.time_base, packet.is_keyframe = track, stream.time_base, number in begins

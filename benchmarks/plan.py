@@ -55,8 +55,8 @@ def films_of(count: int, with_shots: bool) -> FilmSpans:
     frames_F = random.integers(20 * 60 * FPS, 120 * 60 * FPS, count)
     film_R = np.repeat(np.arange(count), random.integers(0, 2 * MARKED_SPANS, count))
     start_R = (random.random(len(film_R)) * frames_F[film_R]).astype(np.int64)
-    marked = SpanTable.of_rows(count, film_R, start_R, start_R + random.integers(FPS, 10 * FPS, len(film_R)))
-    whole = SpanTable.between(np.zeros(count, np.int64), frames_F)
+    marked = SpanTable.from_rows(count, film_R, start_R, start_R + random.integers(FPS, 10 * FPS, len(film_R)))
+    whole = SpanTable.from_bounds(np.zeros(count, np.int64), frames_F)
     shots = None
     if with_shots:
         cut_FS = np.sort(random.random((count, SHOTS)) * frames_F[:, None], axis=1).astype(np.int64)
@@ -64,9 +64,9 @@ def films_of(count: int, with_shots: bool) -> FilmSpans:
         rows = np.concatenate([cut_FS[:, 1:], frames_F[:, None]], axis=1)
         kept = (rows > cut_FS).reshape(-1)
         film = np.repeat(np.arange(count), SHOTS)[kept]
-        shots = SpanTable.of_rows(count, film, cut_FS.reshape(-1)[kept], rows.reshape(-1)[kept])
+        shots = SpanTable.from_rows(count, film, cut_FS.reshape(-1)[kept], rows.reshape(-1)[kept])
     ids = tuple(FilmId(f"{number:016x}") for number in range(count))
-    return FilmSpans(ids, whole.without(marked), ids, shots)
+    return FilmSpans(ids, whole.subtract(marked), ids, shots)
 
 
 def times(count: int, steps: int) -> str:

@@ -17,7 +17,7 @@ import faiss
 import numpy as np
 
 from machine import write_results
-from talkies.core import as_film_id
+from talkies.core import parse_film_id
 from talkies.library import FilmRecord, Library, Verdict, write_json
 from talkies.retrieval.index import EmbeddingSet, IndexRows, VectorIndex
 from talkies.retrieval.index.ann import bring_up_to_date, nearest, state_of
@@ -60,7 +60,7 @@ def library_of(folder: Path, rows: int, dims: int) -> Library:
             index.begin(entry)
             for number in range(-(-rows // FILM_CLIPS)):
                 clips = min(FILM_CLIPS, rows - number * FILM_CLIPS)
-                film_id = as_film_id(f"{number:016x}")
+                film_id = parse_film_id(f"{number:016x}")
                 add_film(library, film_id, clips)
                 sides = (film_vectors(clips, concepts_CD, random) for _ in range(2))
                 index.add(STAMP, rows_of(film_id, clips, *sides))
@@ -104,7 +104,7 @@ def add_film(library: Library, film_id: str, clips: int) -> None:
         duration_seconds=float(clips),
         frames=clips * library.profile.fps,
     )
-    folder = library.film_folder(as_film_id(film_id))
+    folder = library.film_folder(parse_film_id(film_id))
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "film.json", record)
 

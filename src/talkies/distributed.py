@@ -39,7 +39,7 @@ def gather_rows(rows_BD: Tensor) -> Tensor:
     return gathered_ND
 
 
-def mean_over_ranks(report: Mapping[str, float]) -> dict[str, float]:
+def average_over_ranks(report: Mapping[str, float]) -> dict[str, float]:
     """Return the mean of each number over all ranks."""
     if not _is_on():
         return dict(report)

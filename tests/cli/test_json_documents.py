@@ -13,7 +13,7 @@ from typing import Any
 import miniatures as mini
 import pytest
 
-from talkies.runtime import hash_of_file
+from talkies.runtime import hash_file
 
 WRITTEN = (Path(__file__).parents[2] / "docs" / "json.md").read_text(encoding="utf-8")
 SMALL = ("training.steps=2", "sampling.films_per_batch=2", "sampling.clips_per_film=2", "loader.workers=0")
@@ -124,7 +124,7 @@ def test_ingest_names_the_source_that_a_duplicate_is_of(
 def test_ingest_tells_what_failed_beside_what_did_not(
     talkies: Callable[..., Any], workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = hash_of_file
+    real = hash_file
 
     def refuse(path: Path, length: int = 16) -> str:
         if path.name == "letter.mp4":

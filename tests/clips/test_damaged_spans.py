@@ -7,7 +7,7 @@ import pytest
 
 from talkies.clips import ClipConfig, SamplingConfig, TrainingClips, open_for_training
 from talkies.core import FilmId, PlanError, Span
-from talkies.library import SHOT, FilmRecord, Library, Reason, Verdict, write_json, write_marks
+from talkies.library import SHOT, FilmRecord, Library, Reason, Verdict, write_json, write_annotations
 
 FRAMES = 960
 CLIP = ClipConfig(frames=16, fps=16, audio_seconds=2.0)
@@ -41,8 +41,8 @@ def make(tmp_path: Path) -> Make:
                 frames=FRAMES,
                 shots=len(marks.get(SHOT, ())),
             )
-            with library.committing(FilmId(film_id)) as folder:
-                write_marks(folder / "shots.parquet", marks)
+            with library.commit_film(FilmId(film_id)) as folder:
+                write_annotations(folder / "shots.parquet", marks)
                 write_json(folder / "film.json", record)
         if listed:
             library.update_catalogue()
@@ -58,7 +58,7 @@ def opened(library: Library, films_per_batch: int = 2, clips_per_film: int = 2, 
 
 def eligible(clips: TrainingClips) -> list[list[Span]]:
     spans = clips.plan.films.spans
-    return [spans.of_film(film) for film in range(len(spans))]
+    return [spans.list_spans(film) for film in range(len(spans))]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_nothing_marked_or_skipped_is_ever_drawn_and_all_else_is(make: Make) -> 
     drawn = [request for step in range(600) for request in plan.batch(step)]
     never = [Span(0, 80), Span(800, FRAMES), *(span for kind in MARKS if kind != SHOT for span in MARKS[kind])]
     for request in drawn:
-        assert not any(span.overlaps(request.window) or span.overlaps(request.sound_window) for span in never)
+        assert not any(span.overlaps(request.window) or span.overlaps(request.audio_window) for span in never)
     seen = {frame for r in drawn for frame in range(r.window.start_frame, r.window.end_frame)}
     assert seen == {
         frame for span in (Span(80, 200), Span(300, 500), Span(501, 800)) for frame in range(960) if frame in span
@@ -113,7 +113,7 @@ def test_nothing_marked_or_skipped_is_ever_drawn_and_all_else_is(make: Make) -> 
 def test_with_one_clip_a_shot_the_shots_are_the_librarys(make: Make) -> None:
     plan = opened(make(MARKS), 2, 3, one_clip_per_shot=True).plan
     assert plan.films.shots is not None
-    assert [plan.films.shots.of_film(film) for film in range(2)] == [MARKS[SHOT]] * 2
+    assert [plan.films.shots.list_spans(film) for film in range(2)] == [MARKS[SHOT]] * 2
     for step in range(100):
         clips = [request.window.start_frame + 16 for request in plan.batch(step)]
         for middles in (clips[:3], clips[3:]):

@@ -49,14 +49,14 @@ def flash_seconds(clip: Clip) -> float:
     side = clip.video_TPW.shape[2]
     bright_T = clip.video_TPW[:, :side].mean(axis=(1, 2)) > 128
     assert bright_T.any()
-    return SHAPE.picture_of(clip.request.window)[int(bright_T.argmax())] / FPS
+    return SHAPE.select_video_frames(clip.request.window)[int(bright_T.argmax())] / FPS
 
 
 def beep_seconds(clip: Clip) -> float:
     """Return when the first loud sample of a clip is heard, in the film's time."""
     loud_S = np.abs(clip.audio_S.astype(int)) > 1000  # the beep reaches 16 000; before it there is AAC's faint echo
     assert loud_S.any()
-    return SHAPE.sound_of(clip.request.window).start_frame / FPS + int(loud_S.argmax()) / RATE_HZ
+    return SHAPE.select_audio_span(clip.request.window).start_frame / FPS + int(loud_S.argmax()) / RATE_HZ
 
 
 def offsets_of(clips: list[Clip]) -> list[float]:

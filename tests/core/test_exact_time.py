@@ -30,12 +30,12 @@ def test_a_grid_with_a_rate_that_is_not_positive_is_refused(fps: int, rate_hz: i
 def test_a_frame_is_on_screen_from_its_own_beginning_until_just_before_the_next(fps: int) -> None:
     grid = Grid(fps, 48_000)
     for frame in [*range(200), 107_892, 1_000_003]:
-        assert grid.frame_at_seconds(grid.seconds_of_frame(frame)) == frame
-        assert grid.frame_at_seconds(grid.seconds_of_frame(frame + 1) - 1e-6) == frame
+        assert grid.seconds_to_frame(grid.frame_to_seconds(frame)) == frame
+        assert grid.seconds_to_frame(grid.frame_to_seconds(frame + 1) - 1e-6) == frame
 
 
 def test_frames_are_at_their_number_over_the_frame_rate() -> None:
-    assert Grid(16, 16_000).seconds_of_frame(24) == 1.5
+    assert Grid(16, 16_000).frame_to_seconds(24) == 1.5
 
 
 def test_a_span_holds_its_first_frame_and_not_its_end() -> None:
@@ -69,10 +69,10 @@ def test_the_gap_between_spans_counts_the_frames_of_neither() -> None:
 
 def test_a_span_holds_itself_and_what_lies_inside_but_nothing_that_sticks_out() -> None:
     span = Span(2, 8)
-    assert span.holds(span)
-    assert span.holds(Span(2, 3))
-    assert not span.holds(Span(1, 4))
-    assert not span.holds(Span(7, 9))
+    assert span.covers(span)
+    assert span.covers(Span(2, 3))
+    assert not span.covers(Span(1, 4))
+    assert not span.covers(Span(7, 9))
 
 
 def test_spans_sort_by_their_beginning_and_then_their_end() -> None:
@@ -82,15 +82,15 @@ def test_spans_sort_by_their_beginning_and_then_their_end() -> None:
 def test_short_pictures_lie_in_the_middle_of_a_window_as_long_as_the_sound() -> None:
     shape, window = PICTURES_SHORTER_THAN_SOUND, Span(100, 132)
     assert shape.window_frames == 32
-    assert shape.picture_of(window) == range(108, 124)
-    assert shape.sound_of(window) == window
+    assert shape.select_video_frames(window) == range(108, 124)
+    assert shape.select_audio_span(window) == window
 
 
 def test_short_sound_lies_in_the_middle_of_a_window_as_long_as_the_pictures() -> None:
     shape, window = PICTURES_LONGER_THAN_SOUND, Span(100, 132)
     assert shape.window_frames == 32
-    assert list(shape.picture_of(window)) == [100, 104, 108, 112, 116, 120, 124, 128]
-    assert shape.sound_of(window) == Span(108, 124)
+    assert list(shape.select_video_frames(window)) == [100, 104, 108, 112, 116, 120, 124, 128]
+    assert shape.select_audio_span(window) == Span(108, 124)
 
 
 @pytest.mark.parametrize("counts", [(0, 1, 1), (1, 0, 1), (1, 1, 0), (1, 1, -2)])

@@ -2,12 +2,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from talkies.core import as_film_id
+from talkies.core import parse_film_id
 
 
 @given(st.integers(0, 2**64 - 1))
 def test_sixteen_hexadecimal_digits_are_a_film_id(number: int) -> None:
-    assert as_film_id(f"{number:016x}") == f"{number:016x}"
+    assert parse_film_id(f"{number:016x}") == f"{number:016x}"
 
 
 @pytest.mark.parametrize(
@@ -16,4 +16,4 @@ def test_sixteen_hexadecimal_digits_are_a_film_id(number: int) -> None:
 )
 def test_anything_else_is_none(text: str) -> None:
     with pytest.raises(ValueError, match=r"^a film id is sixteen hexadecimal digits, got "):
-        as_film_id(text)
+        parse_film_id(text)

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import torch
 
-from talkies.core import Clip, ClipBatch, ClipRequest, Embeddings, Span, as_film_id
+from talkies.core import Clip, ClipBatch, ClipRequest, Embeddings, Span, parse_film_id
 
-FILM = as_film_id("0123456789abcdef")
+FILM = parse_film_id("0123456789abcdef")
 REQUEST = ClipRequest(FILM, Span(0, 32))
 PICTURES = np.zeros((4, 6, 4), np.uint8)
 SAMPLES = np.zeros(100, np.int16)
@@ -19,17 +19,17 @@ def batch_of(clips: int) -> ClipBatch:
 
 
 def test_sixteen_hexadecimal_digits_are_a_film_id() -> None:
-    assert as_film_id("0123456789abcdef") == "0123456789abcdef"
+    assert parse_film_id("0123456789abcdef") == "0123456789abcdef"
 
 
 @pytest.mark.parametrize("text", ["", "0123456789abcde", "0123456789abcdef0", "0123456789ABCDEF", "0123456789abcdeg"])
 def test_any_other_text_is_no_film_id(text: str) -> None:
     with pytest.raises(ValueError, match=re.escape(f"a film id is sixteen hexadecimal digits, got {text!r}")):
-        as_film_id(text)
+        parse_film_id(text)
 
 
 def test_requests_sort_by_film_and_then_by_time() -> None:
-    other = as_film_id("f" * 16)
+    other = parse_film_id("f" * 16)
     early, late = ClipRequest(FILM, Span(0, 2)), ClipRequest(FILM, Span(5, 7))
     assert sorted([ClipRequest(other, Span(0, 2)), late, early]) == [early, late, ClipRequest(other, Span(0, 2))]
 

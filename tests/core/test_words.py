@@ -1,29 +1,29 @@
 from pathlib import Path
 
-from talkies.core import cause_of, nearest, plural, text_of
+from talkies.core import describe_os_error, suggest_nearest, format_count, format_path
 
 
 def test_a_slip_of_the_fingers_is_answered_with_the_nearest_name() -> None:
-    assert nearest("stps", ["seed", "steps", "keep"]) == " (did you mean 'steps'?)"
+    assert suggest_nearest("stps", ["seed", "steps", "keep"]) == " (did you mean 'steps'?)"
 
 
 def test_a_word_near_to_none_gets_no_answer() -> None:
-    assert nearest("xyz", ["seed", "steps"]) == ""
+    assert suggest_nearest("xyz", ["seed", "steps"]) == ""
 
 
 def test_one_is_singular_and_every_other_count_plural() -> None:
-    assert [plural(count, "film") for count in (0, 1, 2)] == ["0 films", "1 film", "2 films"]
+    assert [format_count(count, "film") for count in (0, 1, 2)] == ["0 films", "1 film", "2 films"]
 
 
 def test_the_cause_of_a_refusal_is_in_the_systems_own_words() -> None:
-    assert cause_of(OSError(28, "No space left on device")) == "no space left on device"
+    assert describe_os_error(OSError(28, "No space left on device")) == "no space left on device"
 
 
 def test_a_refusal_without_a_number_is_told_by_its_text_or_else_its_kind() -> None:
-    assert cause_of(OSError("Cable unplugged")) == "cable unplugged"
-    assert cause_of(TimeoutError()) == "timeouterror"
+    assert describe_os_error(OSError("Cable unplugged")) == "cable unplugged"
+    assert describe_os_error(TimeoutError()) == "timeouterror"
 
 
 def test_a_path_is_text_that_can_be_written_even_if_its_bytes_are_none() -> None:
-    assert text_of("/films/Ä \N{SNOWMAN}.mp4") == "/films/Ä \N{SNOWMAN}.mp4"
-    assert text_of(Path("/films/caf\udce9.mp4")) == "/films/caf\N{REPLACEMENT CHARACTER}.mp4"
+    assert format_path("/films/Ä \N{SNOWMAN}.mp4") == "/films/Ä \N{SNOWMAN}.mp4"
+    assert format_path(Path("/films/caf\udce9.mp4")) == "/films/caf\N{REPLACEMENT CHARACTER}.mp4"

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from talkies.core import Embeddings, WorkError
-from talkies.distributed import gather_rows, mean_over_ranks, rank, world_size
+from talkies.distributed import gather_rows, average_over_ranks, rank, world_size
 from talkies.objectives import ContrastiveObjective, ObjectiveConfig, WeightPoint
 
 WHOLE_FILMS = [0, 0, 1, 1, 2, 2, 3, 3]
@@ -118,6 +118,6 @@ def main(number: int, size: int, folder: Path) -> None:
     results["uneven"] = uneven_case()
     results["together"] = {name: objective_case(*case) for name, case in CASES.items()}
     results["gather"] = gather_case()
-    results["mean"] = mean_over_ranks({"b": 3.0 * rank(), "a": 0.1})
+    results["mean"] = average_over_ranks({"b": 3.0 * rank(), "a": 0.1})
     results["place"] = rank(), world_size()
     torch.save(results, folder / f"{number}_of_{size}.pt")

@@ -7,7 +7,7 @@ import torch
 from one_rank import CASES
 from ranks import close, run_ranks
 
-from talkies.distributed import gather_rows, mean_over_ranks, rank, world_size
+from talkies.distributed import gather_rows, average_over_ranks, rank, world_size
 
 pytestmark = pytest.mark.xdist_group("ranks")
 
@@ -101,4 +101,4 @@ def test_one_process_is_rank_zero_of_one() -> None:
 def test_one_process_gathers_its_own_rows_and_reports_its_own_numbers() -> None:
     rows = torch.randn(3, 2)
     assert gather_rows(rows) is rows
-    assert mean_over_ranks({"a": 0.1, "b": 3.0}) == {"a": 0.1, "b": 3.0}
+    assert average_over_ranks({"a": 0.1, "b": 3.0}) == {"a": 0.1, "b": 3.0}

@@ -151,11 +151,11 @@ def test_clips_lie_inside_their_shot_apart_and_in_its_middle(start: int, frames:
     starts = clip_starts(shot, window, most)
     assert len(starts) == min(most, max(1, frames // window))
     if frames >= window:
-        assert all(shot.holds(Span(first, first + window)) for first in starts)
+        assert all(shot.covers(Span(first, first + window)) for first in starts)
         assert all(second - first >= window for first, second in pairwise(starts))
         assert abs((starts[0] - start) - (shot.end_frame - window - starts[-1])) <= 1
     else:
-        assert Span(starts[0], starts[0] + window).holds(shot)
+        assert Span(starts[0], starts[0] + window).covers(shot)
         assert starts[0] in {0, (2 * start + frames - window) // 2}
 
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from talkies.clips import ClipConfig, ClipSource, clips_of_file, collate, film_windows
-from talkies.core import ClipBatch, ClipShape, UsageError, WorkError, as_film_id
+from talkies.core import ClipBatch, ClipShape, UsageError, WorkError, parse_film_id
 from talkies.export import ExportedRun, export_run
 from talkies.export.onnx_files import MatrixLogMel, MatrixPictures, check_onnx, write_onnx
 from talkies.export.run import clip_shapes
@@ -85,7 +85,7 @@ def test_clips_of_films_give_what_pytorch_gives(sessions: tuple[Session, Session
 def test_clips_of_a_real_film_give_what_pytorch_gives(
     sessions: tuple[Session, Session], run: Path, real_data: Path
 ) -> None:
-    encoder, film_id = load_encoder(run), as_film_id("0" * 16)
+    encoder, film_id = load_encoder(run), parse_film_id("0" * 16)
     path = min((real_data / "films").glob("*.mp4"), key=lambda path: path.stat().st_size)
     clips = []
     for clip in clips_of_file(path, film_id, encoder.profile, encoder.shape, 24):

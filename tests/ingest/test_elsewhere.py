@@ -11,7 +11,7 @@ import pytest
 from talkies.core import LibraryError, UsageError
 from talkies.ingest import ingest
 from talkies.library import Library, Profile
-from talkies.runtime import Isolated, hash_of_file
+from talkies.runtime import Isolated, hash_file
 
 MEMORY = fsspec.filesystem("memory")
 
@@ -56,8 +56,8 @@ def test_films_elsewhere_get_their_verdicts_and_leave_no_copy(
         (f"{archive}/broken.mp4", "rejected", ["unreadable"], False),
         (f"{archive}/deep/a.mkv", "accepted with warnings", ["duplicate"], True),
     ]
-    assert report.passed_over == 1
-    assert report.films[0].record.film_id == hash_of_file(film)
+    assert report.skipped_files == 1
+    assert report.films[0].record.film_id == hash_file(film)
     assert report.films[1].reasons[0].text.startswith("broken.mp4 is not media that FFmpeg can read (")
     assert list((tmp_path / "temporary").iterdir()) == []
     assert [found.reused for found in ingest([archive], tmp_path / "lib").films] == [True, True, True]
@@ -145,16 +145,16 @@ def test_what_is_asked_of_a_library_elsewhere_is_fetched_even_if_nothing_of_it_i
     assert (
         library.proxy_path(found.id).stat().st_size + library.audio_path(found.id).stat().st_size < found.stored_bytes
     )
-    assert library.is_whole(found.id)
+    assert library.is_complete(found.id)
 
 
 def test_a_film_elsewhere_that_lost_a_file_is_repaired(archive: str) -> None:
     library = ingest([archive], "memory://library").library
     (found,) = library.usable_films()
     MEMORY.rm_file(f"/library/films/{found.id}/audio.wav")
-    assert not library.is_whole(found.id)
+    assert not library.is_complete(found.id)
     assert [film.reused for film in ingest([archive], "memory://library").films] == [False, True, True]
-    assert library.is_whole(found.id)
+    assert library.is_complete(found.id)
 
 
 def test_a_place_elsewhere_that_holds_something_else_is_no_library(archive: str) -> None:

@@ -9,11 +9,11 @@ import av
 import pytest
 
 from talkies.core import UsageError
-from talkies.ingest import Failed, Ingested, IngestReport, Progress, ingest
+from talkies.ingest import FailedFilm, IngestedFilm, IngestReport, Progress, ingest
 from talkies.ingest.config import Thresholds
 from talkies.library import FilmRecord, Profile, Verdict
 from talkies.media import MediaInfo
-from talkies.runtime import hash_of_file
+from talkies.runtime import hash_file
 
 EXPECTED = {
     "a film.mp4": ("accepted", []),
@@ -40,7 +40,7 @@ def test_the_report_keeps_the_order_in_which_films_were_found(mixed_report: Inge
     names = [film.source.name for film in mixed_report.films]
     assert names == ["a film.mp4", "blink.mkv", "another.MP4", "letter.mp4", "mute.mkv", "void.mp4"]
     assert not any(film.reused for film in mixed_report.films)
-    assert (mixed_report.failures, mixed_report.passed_over) == ((), 1)  # truth.json
+    assert (mixed_report.failures, mixed_report.skipped_files) == ((), 1)  # truth.json
 
 
 def test_reasons_are_sentences(mixed_report: IngestReport) -> None:
@@ -54,7 +54,7 @@ def test_reasons_are_sentences(mixed_report: IngestReport) -> None:
 def test_a_film_is_known_by_its_bytes(mixed_report: IngestReport) -> None:
     for film in mixed_report.films:
         path = Path(film.source.location)
-        assert film.record.film_id == hash_of_file(path)
+        assert film.record.film_id == hash_file(path)
         assert film.record.source == str(path)
         assert film.record.source_bytes == film.source.size == path.stat().st_size
 
@@ -154,9 +154,9 @@ def test_on_progress_is_told_how_far_the_work_is_and_what_became_of_each_film(tm
     sizes = [write_film(tmp_path / f"{name}.mkv", 1.5, seed=ord(name)).stat().st_size for name in "ab"]
     (tmp_path / "c.mkv").touch()
     seen: list[tuple[int, int, int, int, float]] = []
-    outcomes: list[Ingested | Failed] = []
+    outcomes: list[IngestedFilm | FailedFilm] = []
 
-    def note(progress: Progress, outcome: Ingested | Failed | None) -> None:
+    def note(progress: Progress, outcome: IngestedFilm | FailedFilm | None) -> None:
         if outcome is not None:
             outcomes.append(outcome)
             told = progress.films, progress.films_done, progress.bytes, progress.bytes_done, progress.film_seconds

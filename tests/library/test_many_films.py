@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from talkies.core import FilmId, Span, as_film_id
-from talkies.library import SHOT, FilmEntry, FilmRecord, Library, Verdict, write_json, write_marks
+from talkies.core import FilmId, Span, parse_film_id
+from talkies.library import SHOT, FilmEntry, FilmRecord, Library, Verdict, write_json, write_annotations
 from talkies.library.catalogue import Catalogue, Change
 
 MARKS = {SHOT: [Span(0, 64), Span(64, 160)], "silent": [Span(3, 40)]}
 
 
 def film_id_of(number: int) -> FilmId:
-    return as_film_id(f"{number * 0x9E3779B97F4A7C15 % 2**64:016x}")  # spread over all ids
+    return parse_film_id(f"{number * 0x9E3779B97F4A7C15 % 2**64:016x}")  # spread over all ids
 
 
 def record_of(number: int) -> FilmRecord:
@@ -33,7 +33,7 @@ def test_a_thousand_films_are_listed_found_and_kept_up_to_date(tmp_path: Path) -
     for number in range(1000):
         folder = library.film_folder(film_id_of(number))
         folder.mkdir()
-        write_marks(folder / "shots.parquet", MARKS)
+        write_annotations(folder / "shots.parquet", MARKS)
         write_json(folder / "film.json", record_of(number))
     library.update_catalogue()
     films = library.films()

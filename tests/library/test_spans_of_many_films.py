@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from talkies.core import FilmId, LibraryError, Span
-from talkies.library import SHOT, FilmEntry, FilmRecord, Library, write_marks
+from talkies.library import SHOT, FilmEntry, FilmRecord, Library, write_annotations
 
 ALPHA, BETA = FilmId("a" * 16), FilmId("ab" * 8)
 SHOTS = [Span(0, 64), Span(64, 160)]
@@ -20,13 +20,13 @@ def usable(library: Library) -> list[FilmEntry]:
 
 def told(library: Library, films: list[FilmEntry], *kinds: str) -> list[list[Span]]:
     table = library.spans(films, set(kinds))
-    return [table.of_film(number) for number in range(len(table))]
+    return [table.list_spans(number) for number in range(len(table))]
 
 
 def commit_with(library: Library, commit: Commit, film_id: str, **marks: list[Span]) -> None:
     """Commit a film and give it other marks than it comes with."""
     commit(library, film_id)
-    write_marks(library.film_folder(FilmId(film_id)) / "shots.parquet", marks)
+    write_annotations(library.film_folder(FilmId(film_id)) / "shots.parquet", marks)
 
 
 def forbid_folders(library: Library) -> None:

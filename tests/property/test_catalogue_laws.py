@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from talkies.core import Span, as_film_id
-from talkies.library import SHOT, FilmEntry, FilmRecord, Library, Reason, Verdict, read_record, write_json, write_marks
+from talkies.core import Span, parse_film_id
+from talkies.library import SHOT, FilmEntry, FilmRecord, Library, Reason, Verdict, read_record, write_json, write_annotations
 
-IDS = [as_film_id(f"{number:016x}") for number in (0, 1, 7, 2**32, 2**63, 2**64 - 1)]
+IDS = [parse_film_id(f"{number:016x}") for number in (0, 1, 7, 2**32, 2**63, 2**64 - 1)]
 NAMES = ["a.mp4", "Ä \N{SNOWMAN}.mkv", 'quo"te, comma.avi', "line\nbreak.mov"]
 
 spans = st.lists(st.integers(0, 200), unique=True, max_size=6).map(
@@ -54,8 +54,8 @@ def record_of(film_id: str, film: Mapping[str, object]) -> FilmRecord:
 
 
 def commit(library: Library, film_id: str, film: Mapping[str, object]) -> None:
-    with library.committing(as_film_id(film_id)) as folder:
-        write_marks(folder / "shots.parquet", film["marks"])  # type: ignore[arg-type]
+    with library.commit_film(parse_film_id(film_id)) as folder:
+        write_annotations(folder / "shots.parquet", film["marks"])  # type: ignore[arg-type]
         write_json(folder / "film.json", record_of(film_id, film))
 
 
@@ -65,12 +65,12 @@ def take(library: Library, step: tuple[str, str, object]) -> None:
             commit(library, film_id, film)  # type: ignore[arg-type]
         case "judge anew", film_id, film:
             # Marks stay as they are; a rejected film's are in no table, so the verdict may not cross that line.
-            old = library.record_of(as_film_id(film_id))
+            old = library.record_of(parse_film_id(film_id))
             new = record_of(film_id, film)  # type: ignore[arg-type]
             if old is not None and old.usable == new.usable:
                 library.replace_record(new)
         case "remove", film_id, _:
-            library.remove(as_film_id(film_id))
+            library.remove(parse_film_id(film_id))
         case "update", _, _:
             library.update_catalogue()
         case "lose a table", _, name:

@@ -6,7 +6,7 @@ from itertools import chain, groupby, pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from talkies.core import ClipRequest, Span, as_film_id
+from talkies.core import ClipRequest, Span, parse_film_id
 from talkies.sampling import BatchPlan, FilmSpans, SamplingConfig
 
 STEPS = range(15)
@@ -40,7 +40,7 @@ def plans(draw: st.DrawFn, weights: tuple[str, ...] = ("uniform",)) -> BatchPlan
     space = clips * (window + gap + (20 if per_shot else 0))
     spans = [spans_of(draw(runs), space + draw(st.integers(0, 9))) for _ in range(count)]
     shots = [shots_of(own, draw(st.lists(st.integers(1, 12), max_size=6))) for own in spans]
-    ids = [as_film_id(f"{film:016x}") for film in range(count)]
+    ids = [parse_film_id(f"{film:016x}") for film in range(count)]
     config = SamplingConfig(
         films_per_batch=films_per_batch,
         clips_per_film=clips,
@@ -95,7 +95,7 @@ def test_clips_of_a_film_lie_within_the_widest_window(plan: BatchPlan) -> None:
 def test_where_that_is_asked_no_two_clips_of_a_film_have_their_middles_in_one_shot(plan: BatchPlan) -> None:
     assert plan.films.shots is not None
     for clips in groups_of(plan) if plan.config.one_clip_per_shot else ():
-        shots = plan.films.shots.of_film(int(clips[0].film_id, 16))
+        shots = plan.films.shots.list_spans(int(clips[0].film_id, 16))
         middles = [clip.window.start_frame + plan.window_frames // 2 for clip in clips]
         assert max(Counter(next(s for s in shots if middle in s) for middle in middles).values()) == 1
 
@@ -103,18 +103,18 @@ def test_where_that_is_asked_no_two_clips_of_a_film_have_their_middles_in_one_sh
 @given(any_plan)
 def test_every_window_and_every_sound_is_whole_and_inside_one_eligible_span(plan: BatchPlan) -> None:
     for request in chain.from_iterable(groups_of(plan)):
-        spans = plan.films.spans.of_film(int(request.film_id, 16))
+        spans = plan.films.spans.list_spans(int(request.film_id, 16))
         assert len(request.window) == plan.window_frames
-        assert any(span.holds(request.window) for span in spans)
-        assert any(span.holds(request.sound_window) for span in spans)
-        assert abs(request.sound_shift_frames) <= plan.config.positives_within_seconds
+        assert any(span.covers(request.window) for span in spans)
+        assert any(span.covers(request.audio_window) for span in spans)
+        assert abs(request.audio_shift_frames) <= plan.config.positives_within_seconds
 
 
 @given(plans())
 def test_after_every_step_all_films_were_visited_equally_often_within_one(plan: BatchPlan) -> None:
     visits = Counter(dict.fromkeys(range(len(plan.films)), 0))
     for step in range(40):
-        visits.update(plan.films_of(step).tolist())
+        visits.update(plan.select_films(step).tolist())
         assert max(visits.values()) - min(visits.values()) <= 1
 
 
@@ -137,7 +137,7 @@ def test_ranks_share_a_batch_whatever_their_number(plan: BatchPlan, world: int) 
 
 @given(st.integers(0, 2**40), st.integers(0, 2**40))
 def test_two_seeds_give_two_sequences_of_batches(one: int, other: int) -> None:
-    table = FilmSpans.of({as_film_id(f"{film:016x}"): [Span(0, 100_000)] for film in range(20)})
+    table = FilmSpans.of({parse_film_id(f"{film:016x}"): [Span(0, 100_000)] for film in range(20)})
     config = SamplingConfig(films_per_batch=8, clips_per_film=2)
     first, second = (BatchPlan(table, config, 4, fps=1, seed=seed) for seed in (one, other))
     same = [list(first.batch(step)) == list(second.batch(step)) for step in range(3)]

@@ -30,7 +30,7 @@ def test_the_gap_is_zero_exactly_where_spans_touch_or_overlap(one: Span, other: 
 
 @given(spans, spans)
 def test_a_span_holds_another_exactly_when_it_has_all_its_frames(one: Span, other: Span) -> None:
-    assert one.holds(other) == all(frame in one for frame in range(other.start_frame, other.end_frame))
+    assert one.covers(other) == all(frame in one for frame in range(other.start_frame, other.end_frame))
 
 
 @given(spans)
@@ -41,11 +41,11 @@ def test_a_span_has_as_many_frames_as_its_length(span: Span) -> None:
 @given(shapes, st.integers(0, 500))
 def test_picture_and_sound_lie_inside_the_window_and_share_its_middle(shape: ClipShape, start: int) -> None:
     window = Span(start, start + shape.window_frames)
-    pictures, sound = shape.picture_of(window), shape.sound_of(window)
+    pictures, sound = shape.select_video_frames(window), shape.select_audio_span(window)
     covered = Span(pictures[0], pictures[-1] + shape.stride)
     assert window in (covered, sound)
     for part in (covered, sound):
-        assert window.holds(part)
+        assert window.covers(part)
         before, after = part.start_frame - window.start_frame, window.end_frame - part.end_frame
         assert after - before in (0, 1)
 
@@ -53,16 +53,16 @@ def test_picture_and_sound_lie_inside_the_window_and_share_its_middle(shape: Cli
 @given(shapes, st.integers(0, 500))
 def test_a_clip_has_all_its_pictures_at_its_stride_and_all_its_sound(shape: ClipShape, start: int) -> None:
     window = Span(start, start + shape.window_frames)
-    pictures = shape.picture_of(window)
+    pictures = shape.select_video_frames(window)
     assert len(pictures) == shape.frames
     assert all(later - earlier == shape.stride for earlier, later in pairwise(pictures))
-    assert len(shape.sound_of(window)) == shape.audio_frames
+    assert len(shape.select_audio_span(window)) == shape.audio_frames
 
 
 @given(fps=st.integers(1, 120), frame=st.integers(0, 10_000_000))
 def test_a_frame_is_on_screen_at_its_own_time(fps: int, frame: int) -> None:
     grid = Grid(fps, fps * 100)
-    assert grid.frame_at_seconds(grid.seconds_of_frame(frame)) == frame
+    assert grid.seconds_to_frame(grid.frame_to_seconds(frame)) == frame
 
 
 @given(fps=st.integers(1, 240), per_frame=st.integers(1, 4000))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from talkies.core import MediaError
-from talkies.runtime import ahead
+from talkies.runtime import prefetch
 
 
 class Counted:
@@ -35,7 +35,7 @@ def settled(source: Counted) -> int:
 
 @given(st.lists(st.integers()), st.integers(1, 5))
 def test_everything_comes_in_order_and_once(items: list[int], depth: int) -> None:
-    with ahead(items, depth) as taken:
+    with prefetch(items, depth) as taken:
         assert list(taken) == items
         assert list(taken) == []
 
@@ -43,7 +43,7 @@ def test_everything_comes_in_order_and_once(items: list[int], depth: int) -> Non
 @pytest.mark.parametrize("depth", [1, 3, 8])
 def test_it_runs_ahead_so_far_and_no_further(depth: int) -> None:
     source = Counted()
-    with ahead(source, depth) as taken:
+    with prefetch(source, depth) as taken:
         assert settled(source) == depth + 1  # one more is in its hand
         assert next(taken) == 1
         assert settled(source) == depth + 2
@@ -53,7 +53,7 @@ def test_the_work_is_done_in_another_thread() -> None:
     def name() -> Iterator[str]:
         yield threading.current_thread().name
 
-    with ahead(name(), 1) as taken:
+    with prefetch(name(), 1) as taken:
         assert next(taken) != threading.current_thread().name
 
 
@@ -64,7 +64,7 @@ def test_what_the_work_raises_is_raised_where_its_items_are_wanted_and_after_tho
         yield 2
         raise fault
 
-    with ahead(failing(), 8) as taken:
+    with prefetch(failing(), 8) as taken:
         assert [next(taken), next(taken)] == [1, 2]
         with pytest.raises(type(fault)) as raised:
             next(taken)
@@ -76,7 +76,7 @@ def test_who_leaves_early_ends_the_work(leave: str) -> None:
     source, before = Counted(), threading.active_count()
 
     def look() -> None:
-        with ahead(source, 2) as taken:
+        with prefetch(source, 2) as taken:
             if leave != "at once":
                 next(taken)
             if leave == "by an exception":
@@ -99,5 +99,5 @@ def test_an_error_that_nobody_came_for_is_no_error() -> None:
         yield 1
         raise ValueError("unseen")
 
-    with ahead(failing(), 4) as taken:
+    with prefetch(failing(), 4) as taken:
         assert next(taken) == 1

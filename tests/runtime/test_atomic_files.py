@@ -3,26 +3,26 @@ from pathlib import Path
 
 import pytest
 
-from talkies.runtime import hash_of_file, replace_atomically, write_atomically
+from talkies.runtime import hash_file, replace_atomically, write_atomically
 
 
 def test_the_hash_of_a_file_begins_the_blake2b_256_digest_of_its_bytes(tmp_path: Path) -> None:
     content = bytes(range(256)) * 3
     (tmp_path / "film").write_bytes(content)
     digest = hashlib.blake2b(content, digest_size=32).hexdigest()
-    assert hash_of_file(tmp_path / "film") == digest[:16]
-    assert hash_of_file(tmp_path / "film", length=64) == digest
+    assert hash_file(tmp_path / "film") == digest[:16]
+    assert hash_file(tmp_path / "film", length=64) == digest
 
 
 def test_the_hash_covers_files_of_many_chunks(tmp_path: Path) -> None:
     content = bytes(1 << 20) + b"a" * (1 << 20) + b"the end"
     (tmp_path / "film").write_bytes(content)
-    assert hash_of_file(tmp_path / "film", 64) == hashlib.blake2b(content, digest_size=32).hexdigest()
+    assert hash_file(tmp_path / "film", 64) == hashlib.blake2b(content, digest_size=32).hexdigest()
 
 
 def test_the_hash_of_an_empty_file_is_known(tmp_path: Path) -> None:
     (tmp_path / "film").touch()
-    assert hash_of_file(tmp_path / "film") == "0e5751c026e543b2"
+    assert hash_file(tmp_path / "film") == "0e5751c026e543b2"
 
 
 def test_text_replaces_the_old_file_and_leaves_nothing_beside_it(tmp_path: Path) -> None:

@@ -10,12 +10,12 @@ import psutil
 import pytest
 
 from talkies.core import UsageError, WorkError
-from talkies.runtime import in_processes
+from talkies.runtime import map_in_processes
 
 
 def test_one_worker_works_in_order_in_this_process() -> None:
-    assert list(in_processes(math.factorial, [3, 1, 2], workers=1)) == [(3, 6), (1, 1), (2, 2)]
-    assert list(in_processes(operator.call, [os.getpid], workers=1)) == [(os.getpid, os.getpid())]
+    assert list(map_in_processes(math.factorial, [3, 1, 2], workers=1)) == [(3, 6), (1, 1), (2, 2)]
+    assert list(map_in_processes(operator.call, [os.getpid], workers=1)) == [(os.getpid, os.getpid())]
 
 
 def test_workers_end_when_the_process_that_they_work_for_is_killed(tmp_path: Path) -> None:
@@ -38,38 +38,38 @@ def test_workers_end_when_the_process_that_they_work_for_is_killed(tmp_path: Pat
 
 
 def test_a_single_item_is_not_worth_a_process() -> None:
-    assert list(in_processes(operator.call, [os.getpid], workers=4)) == [(os.getpid, os.getpid())]
+    assert list(map_in_processes(operator.call, [os.getpid], workers=4)) == [(os.getpid, os.getpid())]
 
 
 def test_no_items_give_no_results() -> None:
-    assert list(in_processes(math.factorial, [], workers=2)) == []
+    assert list(map_in_processes(math.factorial, [], workers=2)) == []
 
 
 def test_one_worker_begins_an_item_when_it_is_asked_for() -> None:
-    results = in_processes(math.factorial, [2, -1], workers=1)
+    results = map_in_processes(math.factorial, [2, -1], workers=1)
     assert next(results) == (2, 2)
     with pytest.raises(ValueError, match="not defined for negative values"):
         next(results)
 
 
 def test_two_workers_work_in_processes_of_their_own() -> None:
-    pids = dict(in_processes(operator.call, [os.getpid, os.getppid], workers=2))
+    pids = dict(map_in_processes(operator.call, [os.getpid, os.getppid], workers=2))
     assert pids[os.getpid] != os.getpid()
     assert pids[os.getppid] == os.getpid()
 
 
 def test_what_a_worker_raises_is_raised_here() -> None:
     with pytest.raises(ValueError, match="not defined for negative values"):
-        list(in_processes(math.factorial, [2, -1], workers=2))
+        list(map_in_processes(math.factorial, [2, -1], workers=2))
 
 
 def test_a_worker_that_dies_is_told_in_one_sentence() -> None:
     sentence = r"a worker process died \(out of memory, or killed\); run the same command again to go on"
     with pytest.raises(WorkError, match=sentence):
-        list(in_processes(os._exit, [1, 1], workers=2))
+        list(map_in_processes(os._exit, [1, 1], workers=2))
 
 
 @pytest.mark.parametrize("workers", [0, -1])
 def test_fewer_than_one_worker_is_refused(workers: int) -> None:
     with pytest.raises(UsageError, match=f"there must be at least one worker, got {workers}"):
-        list(in_processes(math.factorial, [1, 2], workers))
+        list(map_in_processes(math.factorial, [1, 2], workers))

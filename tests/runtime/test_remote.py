@@ -8,7 +8,7 @@ import fsspec
 import pytest
 
 from talkies.core import UsageError
-from talkies.runtime import fetched, filesystem, is_remote, list_files
+from talkies.runtime import download, open_filesystem, is_remote, list_files
 
 FILES = {"a.mp4": b"one", "deep/er/b.mkv": b"three", "notes.txt": b"", ".hidden.mp4": b"x", "deep/.git/c.mp4": b"x"}
 
@@ -49,7 +49,7 @@ def test_what_is_not_there_has_no_files(url: str) -> None:
 
 def test_the_urls_that_are_listed_can_be_fetched(url: str) -> None:
     for listed, size in list_files(url).items():
-        with fetched(listed) as path:
+        with download(listed) as path:
             assert (path.name, path.stat().st_size) == (listed.rpartition("/")[2], size)
             assert path.read_bytes() == FILES[listed.removeprefix(url + "/")]
 
@@ -58,7 +58,7 @@ def test_so_can_those_of_this_machine(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"film")
     (listed,) = list_files(f"file://{tmp_path}")
     assert listed == f"file://{tmp_path}/a.mp4"
-    with fetched(listed) as path:
+    with download(listed) as path:
         assert (path.read_bytes(), path != tmp_path / "a.mp4") == (b"film", True)
 
 
@@ -69,7 +69,7 @@ def test_the_copy_is_removed_at_the_end_whatever_happens(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
     def look() -> None:
-        with fetched(f"{url}/a.mp4") as path:
+        with download(f"{url}/a.mp4") as path:
             assert path.is_relative_to(tmp_path)
             if fault:
                 raise fault
@@ -86,7 +86,7 @@ def test_what_is_gone_when_it_is_fetched_is_an_os_error_and_leaves_nothing(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    with pytest.raises(FileNotFoundError), fetched(f"{url}/gone.mp4"):
+    with pytest.raises(FileNotFoundError), download(f"{url}/gone.mp4"):
         pass
     assert list(tmp_path.iterdir()) == []
 
@@ -94,7 +94,7 @@ def test_what_is_gone_when_it_is_fetched_is_an_os_error_and_leaves_nothing(
 def test_a_kind_of_url_that_nobody_knows_is_refused() -> None:
     sentence = r"^carrier-pigeon://coop/a\.mp4 cannot be reached \(.+\); name a path, or a URL that fsspec knows$"
     with pytest.raises(UsageError, match=sentence):
-        filesystem("carrier-pigeon://coop/a.mp4")
+        open_filesystem("carrier-pigeon://coop/a.mp4")
 
 
 def test_a_kind_of_url_whose_package_is_missing_is_refused_with_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,4 +103,4 @@ def test_a_kind_of_url_whose_package_is_missing_is_refused_with_its_name(monkeyp
 
     monkeypatch.setattr(fsspec.core, "url_to_fs", missing)
     with pytest.raises(UsageError, match=r"^s3://bucket/films cannot be reached \(Install s3fs to access S3\); name a"):
-        filesystem("s3://bucket/films")
+        open_filesystem("s3://bucket/films")

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import combinations, groupby, pairwise
 
-from talkies.core import ClipRequest, Span, as_film_id
+from talkies.core import ClipRequest, Span, parse_film_id
 from talkies.sampling import BatchPlan, FilmSpans, SamplingConfig
 
 Spans = Sequence[Span]
@@ -12,7 +12,7 @@ Spans = Sequence[Span]
 
 def films(*spans: Spans, shots: Sequence[Spans] | None = None) -> FilmSpans:
     """Films called film-0, film-1, … that have these spans."""
-    ids = [as_film_id(f"{number:016x}") for number in range(len(spans))]
+    ids = [parse_film_id(f"{number:016x}") for number in range(len(spans))]
     names = {film: f"film-{int(film, 16)}" for film in ids}
     return FilmSpans.of(
         dict(zip(ids, spans, strict=True)), names, dict(zip(ids, shots, strict=True)) if shots is not None else None
@@ -69,7 +69,7 @@ def every_start(spans: Spans, window: int) -> list[int]:
     """Every frame at which a whole window lies inside one span."""
     ends = max((span.end_frame for span in spans), default=0)
     windows = [Span(start, start + window) for start in range(ends)]
-    return [here.start_frame for here in windows if any(span.holds(here) for span in spans)]
+    return [here.start_frame for here in windows if any(span.covers(here) for span in spans)]
 
 
 def shot_of(shots: Spans, start: int, window: int) -> int:

@@ -3,7 +3,7 @@ import re
 import pytest
 from small_films import alike, by_film, films, plan_of, shots_between
 
-from talkies.core import PlanError, Span, as_film_id
+from talkies.core import PlanError, Span, parse_film_id
 from talkies.sampling import BatchPlan, SamplingConfig, within_film_share
 
 ALL_AT_ONCE: dict[str, object] = {
@@ -34,7 +34,7 @@ def test_a_fresh_plan_goes_on_as_the_old_one_would_have_with_every_option_at_onc
 
 def test_options_that_concern_the_clips_leave_the_order_of_the_films_alone() -> None:
     one, other = eventful(), eventful(one_clip_per_shot=False, widest_window_seconds=None, positives_within_seconds=0)
-    assert all(one.films_of(step).tolist() == other.films_of(step).tolist() for step in range(12))
+    assert all(one.select_films(step).tolist() == other.select_films(step).tolist() for step in range(12))
     assert list(one.batch(0)) != list(other.batch(0))
 
 
@@ -42,12 +42,12 @@ def test_a_plan_tells_what_it_is() -> None:
     plan = eventful(seed=12)
     assert repr(plan) == "BatchPlan(11 films, 8 clips a batch, seed 12)"
     assert (plan.seed, plan.window_frames, plan.config.films_per_batch, plan.left_out) == (12, 4, 4, ())
-    assert [len(plan.films_of(step)) for step in (0, 4, 9)] == [4, 2, 8]
+    assert [len(plan.select_films(step)) for step in (0, 4, 9)] == [4, 2, 8]
 
 
 def test_another_seed_gives_other_films_and_other_clips() -> None:
     plans = [plan_of(alike(30, 100_000), 10, 2, seed=seed) for seed in range(20)]
-    assert len({tuple(plan.films_of(0).tolist()) for plan in plans}) == 20
+    assert len({tuple(plan.select_films(0).tolist()) for plan in plans}) == 20
     assert len({tuple(request.window for request in plan.batch(0)) for plan in plans}) == 20
 
 
@@ -128,12 +128,12 @@ def test_short_films_are_left_out_where_that_is_asked_and_no_others(weights: str
     plan = plan_of(table, 2, 2, short_films="leave_out", film_weights=weights)
     assert plan.left_out == ("film-2", "film-3")
     assert plan.films.names == ("film-0", "film-1", "film-4")
-    assert {r.film_id for s in range(30) for r in plan.batch(s)} == {as_film_id(f"{n:016x}") for n in (0, 1, 4)}
+    assert {r.film_id for s in range(30) for r in plan.batch(s)} == {parse_film_id(f"{n:016x}") for n in (0, 1, 4)}
     for step in range(30):
         for clips in by_film(plan.batch(step)):
-            spans = table.spans.of_film(int(clips[0].film_id, 16))
+            spans = table.spans.list_spans(int(clips[0].film_id, 16))
             assert len(clips) == 2
-            assert all(any(span.holds(clip.window) for span in spans) for clip in clips)
+            assert all(any(span.covers(clip.window) for span in spans) for clip in clips)
     of_shots = plan_of(table, 1, 2, short_films="leave_out", film_weights=weights, one_clip_per_shot=True)
     assert of_shots.left_out == ("film-0", "film-2", "film-3", "film-4")
 
@@ -188,4 +188,4 @@ def test_each_recipe_draws_the_share_of_within_film_negatives_that_it_promises(
     own = sum(one.film_id == other.film_id for one in clips for other in clips if one is not other)
     assert own / (12 * 11) == pytest.approx(share)
     assert within_film_share(*films_clips) == pytest.approx(share)
-    assert any(clip.sound_shift_frames for clip in clips) == (config.positives_within_seconds > 0)
+    assert any(clip.audio_shift_frames for clip in clips) == (config.positives_within_seconds > 0)

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_films import alike, plan_of
 
-from talkies.core import ClipRequest, Span, as_film_id
+from talkies.core import ClipRequest, Span, parse_film_id
 from talkies.sampling import BatchRequests
 
-IDS = tuple(as_film_id(f"{number:016x}") for number in range(30))
+IDS = tuple(parse_film_id(f"{number:016x}") for number in range(30))
 
 
 def requests(clips_of_films: list[int]) -> BatchRequests:
@@ -28,7 +28,7 @@ def test_requests_are_made_of_film_window_and_shift() -> None:
         ClipRequest(IDS[film], Span(7 * place, 7 * place + 5), place % 3)
         for place, film in enumerate((0, 0, 0, 2, 4, 4, 4))
     ]
-    assert type(SEVEN[1].window.start_frame) is type(SEVEN[1].sound_shift_frames) is int
+    assert type(SEVEN[1].window.start_frame) is type(SEVEN[1].audio_shift_frames) is int
 
 
 def test_a_batch_is_a_sequence() -> None:

@@ -23,7 +23,7 @@ def sized(lengths: list[int], films_per_batch: int, clips: int = 1, **sampling: 
 def test_at_any_time_every_film_was_visited_equally_often_within_one(film_count: int, per_batch: int) -> None:
     plan, visits = plan_of(alike(film_count), per_batch, 2), Counter(dict.fromkeys(range(film_count), 0))
     for step in range(max(60, 3 * film_count // per_batch)):
-        taken = plan.films_of(step).tolist()
+        taken = plan.select_films(step).tolist()
         assert len(set(taken)) == len(taken) == per_batch
         visits.update(taken)
         assert max(visits.values()) - min(visits.values()) <= 1
@@ -33,31 +33,31 @@ def test_at_any_time_every_film_was_visited_equally_often_within_one(film_count:
 def test_films_of_a_late_step_are_those_that_going_on_gives(film_count: int, per_batch: int) -> None:
     table, sampling = alike(film_count), {"seed": 8}
     whole = plan_of(table, per_batch, 2, **sampling)
-    going_on = [whole.films_of(step).tolist() for step in range(400)]
+    going_on = [whole.select_films(step).tolist() for step in range(400)]
     for step in (0, 1, 77, 190, 399):
         fresh = plan_of(table, per_batch, 2, **sampling)
-        assert fresh.films_of(step).tolist() == going_on[step]
-        assert fresh.films_of(step - 1 if step else 399).tolist() == going_on[step - 1]
+        assert fresh.select_films(step).tolist() == going_on[step]
+        assert fresh.select_films(step - 1 if step else 399).tolist() == going_on[step - 1]
 
 
 @pytest.mark.parametrize(("film_count", "per_batch"), [(5, 3), (7, 4), (31, 30), (100_000, 16)])
 def test_a_batch_of_a_very_late_step_is_found(film_count: int, per_batch: int) -> None:
     late = 10**6 if film_count > 100 else 10**5
-    taken = plan_of(alike(film_count), per_batch, 2).films_of(late)
+    taken = plan_of(alike(film_count), per_batch, 2).select_films(late)
     assert len(set(taken.tolist())) == per_batch
     assert set(taken.tolist()) <= set(range(film_count))
 
 
 def test_each_turn_visits_every_film_once_and_the_next_comes_in_another_order() -> None:
     plan = plan_of(alike(12), 3, 1)
-    turns = [[film for step in range(begin, begin + 4) for film in plan.films_of(step)] for begin in range(0, 80, 4)]
+    turns = [[film for step in range(begin, begin + 4) for film in plan.select_films(step)] for begin in range(0, 80, 4)]
     assert all(sorted(turn) == list(range(12)) for turn in turns)
     assert len(set(map(tuple, turns))) == 20
 
 
 def test_the_first_turn_comes_in_every_order_equally_often() -> None:
     orders = Counter(
-        tuple(film for step in range(2) for film in plan_of(alike(4), 2, 1, seed=seed).films_of(step))
+        tuple(film for step in range(2) for film in plan_of(alike(4), 2, 1, seed=seed).select_films(step))
         for seed in range(1200)
     )
     assert set(orders) == set(permutations(range(4)))
@@ -66,14 +66,14 @@ def test_the_first_turn_comes_in_every_order_equally_often() -> None:
 
 @pytest.mark.parametrize("step", [1, 2, 7])
 def test_any_films_can_meet_in_a_batch_also_where_two_turns_meet(step: int) -> None:
-    batches = Counter(tuple(sorted(plan_of(alike(5), 3, 1, seed=seed).films_of(step).tolist())) for seed in range(1000))
+    batches = Counter(tuple(sorted(plan_of(alike(5), 3, 1, seed=seed).select_films(step).tolist())) for seed in range(1000))
     assert set(batches) == set(combinations(range(5), 3))
     assert chi_square(list(batches.values())) < seldom_above(10)
 
 
 def test_the_order_of_films_does_not_depend_on_how_many_clips_they_give() -> None:
     one, other = plan_of(alike(20, 99), 4, 2), plan_of(alike(20, 99), 4, 6)
-    assert all(one.films_of(step).tolist() == other.films_of(step).tolist() for step in range(30))
+    assert all(one.select_films(step).tolist() == other.select_films(step).tolist() for step in range(30))
 
 
 # In proportion to what is eligible.
@@ -91,7 +91,7 @@ def shares(lengths: list[int], films_per_batch: int) -> list[float]:
 
 
 def visits(plan: BatchPlan, steps: range) -> list[int]:
-    counts = Counter(film for step in steps for film in plan.films_of(step).tolist())
+    counts = Counter(film for step in steps for film in plan.select_films(step).tolist())
     return [counts[film] for film in range(len(plan.films))]
 
 
@@ -119,9 +119,9 @@ def test_in_each_block_every_film_is_visited_as_often_as_its_share_within_one(
 def test_weighted_batches_are_of_distinct_films_and_found_in_any_order(drawn: tuple[list[int], int, int]) -> None:
     lengths, per_batch, seed = drawn
     plan, fresh = (sized(lengths, per_batch, film_weights="duration", seed=seed) for _ in range(2))
-    batches = [plan.films_of(step).tolist() for step in range(20)]
+    batches = [plan.select_films(step).tolist() for step in range(20)]
     assert all(len(set(taken)) == per_batch == len(taken) for taken in batches)
-    assert [fresh.films_of(step).tolist() for step in reversed(range(20))] == batches[::-1]
+    assert [fresh.select_films(step).tolist() for step in reversed(range(20))] == batches[::-1]
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_in_the_long_run_visits_are_in_proportion_to_what_is_eligible(lengths: l
 def test_a_film_with_more_than_one_visit_a_batch_is_in_every_batch_and_only_once() -> None:
     plan = sized([500, 1, 30, 1, 30, 1, 1], 3, film_weights="duration")
     for step in range(50):
-        taken = plan.films_of(step).tolist()
+        taken = plan.select_films(step).tolist()
         assert taken.count(0) == 1
     rest = visits(plan, range(3200))
     assert rest[2] == pytest.approx(3200 * 2 * 30 / 64, abs=3)
@@ -152,24 +152,24 @@ def test_what_counts_is_what_is_eligible_and_not_how_long_a_film_is() -> None:
 
 def test_weighted_films_meet_in_other_batches_from_block_to_block() -> None:
     plan = sized([10] * 8, 2, film_weights="duration")
-    blocks = [tuple(tuple(plan.films_of(step).tolist()) for step in range(at, at + 4)) for at in range(0, 80, 4)]
+    blocks = [tuple(tuple(plan.select_films(step).tolist()) for step in range(at, at + 4)) for at in range(0, 80, 4)]
     assert len(set(blocks)) == 20
     assert {tuple(sorted(batch)) for block in blocks for batch in block} == set(combinations(range(8), 2))
 
 
 def test_another_seed_weighs_the_same_and_draws_otherwise() -> None:
     one, other = (sized([30, 20, 10, 5, 5], 2, film_weights="duration", seed=seed) for seed in (1, 2))
-    assert [one.films_of(step).tolist() for step in range(9)] != [other.films_of(step).tolist() for step in range(9)]
+    assert [one.select_films(step).tolist() for step in range(9)] != [other.select_films(step).tolist() for step in range(9)]
     assert visits(one, range(3000)) == pytest.approx(visits(other, range(3000)), abs=5)
 
 
 def test_as_many_films_as_a_batch_takes_are_all_in_every_batch() -> None:
     for weights in ("uniform", "duration"):
         plan = sized([90, 2, 1], 3, film_weights=weights)
-        assert all(sorted(plan.films_of(step).tolist()) == [0, 1, 2] for step in range(20))
+        assert all(sorted(plan.select_films(step).tolist()) == [0, 1, 2] for step in range(20))
 
 
 def test_films_that_follow_each_other_in_a_turn_are_not_neighbours_by_number() -> None:
     plan = plan_of(alike(1000), 10, 1)
-    taken = [film for step in range(100) for film in plan.films_of(step).tolist()]
+    taken = [film for step in range(100) for film in plan.select_films(step).tolist()]
     assert sum(later - earlier == 1 for earlier, later in pairwise(taken)) < 10

@@ -3,10 +3,10 @@ import re
 import numpy as np
 import pytest
 
-from talkies.core import Span, SpanTable, as_film_id
+from talkies.core import Span, SpanTable, parse_film_id
 from talkies.sampling import FilmSpans
 
-A, B, C = as_film_id("a" * 16), as_film_id("b" * 16), as_film_id("c" * 16)
+A, B, C = parse_film_id("a" * 16), parse_film_id("b" * 16), parse_film_id("c" * 16)
 
 
 def test_films_come_in_the_order_of_their_ids() -> None:
@@ -14,9 +14,9 @@ def test_films_come_in_the_order_of_their_ids() -> None:
         {B: [Span(0, 5)], A: [Span(2, 9), Span(9, 12)]}, shots={A: [Span(0, 12)], B: [Span(0, 3), Span(3, 5)]}
     )
     assert films.film_ids == (A, B)
-    assert [films.spans.of_film(film) for film in range(2)] == [[Span(2, 9), Span(9, 12)], [Span(0, 5)]]
+    assert [films.spans.list_spans(film) for film in range(2)] == [[Span(2, 9), Span(9, 12)], [Span(0, 5)]]
     assert films.shots is not None
-    assert [films.shots.of_film(film) for film in range(2)] == [[Span(0, 12)], [Span(0, 3), Span(3, 5)]]
+    assert [films.shots.list_spans(film) for film in range(2)] == [[Span(0, 12)], [Span(0, 3), Span(3, 5)]]
     assert len(films) == 2
 
 
@@ -27,13 +27,13 @@ def test_a_film_without_a_name_is_called_by_its_id() -> None:
 def test_some_films_alone_keep_what_is_theirs() -> None:
     spans = {A: [Span(0, 5)], B: [], C: [Span(2, 9), Span(9, 12)]}
     films = FilmSpans.of(spans, {C: "metropolis"}, {film: [Span(0, 20)] for film in spans})
-    kept = films.only(np.array([0, 2]))
+    kept = films.take(np.array([0, 2]))
     assert (kept.film_ids, kept.names) == ((A, C), (A, "metropolis"))
-    assert [kept.spans.of_film(film) for film in range(2)] == [spans[A], spans[C]]
+    assert [kept.spans.list_spans(film) for film in range(2)] == [spans[A], spans[C]]
     assert kept.shots is not None
     assert len(kept.shots) == 2
-    assert len(films.only(np.arange(0))) == 0
-    assert FilmSpans.of(spans).only(np.array([1])).shots is None
+    assert len(films.take(np.arange(0))) == 0
+    assert FilmSpans.of(spans).take(np.array([1])).shots is None
 
 
 @pytest.mark.parametrize(

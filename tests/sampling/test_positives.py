@@ -55,14 +55,14 @@ def test_the_sound_is_of_the_clips_own_film() -> None:
     for step in range(100):
         for request in plan.batch(step):
             film = table.film_ids.index(request.film_id)
-            assert Span(100 * film, 100 * film + 10).holds(request.sound_window)
-            assert request.sound_shift_frames != 0
+            assert Span(100 * film, 100 * film + 10).covers(request.audio_window)
+            assert request.audio_shift_frames != 0
 
 
 def test_the_distance_is_told_in_seconds() -> None:
     config = SamplingConfig.within_film_positives(2, within_seconds=1.5)
     plan = BatchPlan(films(*[[Span(0, 1000)]] * 2), config, 32, fps=16, seed=0)
-    drawn = [request.sound_shift_frames for step in range(1000) for request in plan.batch(step)]
+    drawn = [request.audio_shift_frames for step in range(1000) for request in plan.batch(step)]
     assert (min(drawn), max(drawn), 0 in drawn) == (-24, 24, False)
 
 
@@ -78,7 +78,7 @@ def test_with_one_clip_a_shot_the_sound_may_be_of_another_shot() -> None:
     table = films([Span(0, 20)], shots=[shots])
     plan = plan_of(table, 1, 2, one_clip_per_shot=True, positives_within_seconds=6)
     drawn = {
-        (r.window.start_frame + 2 >= 10, r.sound_window.start_frame + 2 >= 10)
+        (r.window.start_frame + 2 >= 10, r.audio_window.start_frame + 2 >= 10)
         for s in range(200)
         for r in plan.batch(s)
     }

@@ -36,7 +36,7 @@ def test_from_the_step_told_films_give_the_clips_told_and_a_batch_is_as_large_as
         assert plan.clips_per_film(step) == clips_at(step)
         assert [len(group) for group in groups] == [clips_at(step)] * (12 // clips_at(step))
         assert len({group[0].film_id for group in groups}) == len(groups)
-        assert len(plan.films_of(step)) == len(groups)
+        assert len(plan.select_films(step)) == len(groups)
 
 
 stages = st.lists(
@@ -52,12 +52,12 @@ def test_films_are_visited_equally_often_through_all_stages_and_found_from_anywh
     plan = plan_of(table, 4, 3, seed=seed, schedule=schedule)
     visits, taken = Counter(dict.fromkeys(range(film_count), 0)), []
     for step in range(61):
-        taken.append(plan.films_of(step).tolist())
+        taken.append(plan.select_films(step).tolist())
         assert len(set(taken[step])) == len(taken[step])
         visits.update(taken[step])
         assert max(visits.values()) - min(visits.values()) <= 1
     fresh = plan_of(table, 4, 3, seed=seed, schedule=schedule)
-    assert [fresh.films_of(step).tolist() for step in asked] == [taken[step] for step in asked]
+    assert [fresh.select_films(step).tolist() for step in asked] == [taken[step] for step in asked]
 
 
 def test_before_its_first_stage_a_schedule_changes_nothing() -> None:

@@ -37,7 +37,7 @@ def planned(library: Library, config: RunConfig, step: int) -> list[dict[str, An
             "film": request.film_id,
             "start_frame": request.window.start_frame,
             "end_frame": request.window.end_frame,
-            "sound_shift_frames": request.sound_shift_frames,
+            "sound_shift_frames": request.audio_shift_frames,
         }
         for request in plan.batch(step - 1)
     ]

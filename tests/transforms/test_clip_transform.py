@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from talkies.core import ClipBatch, ClipRequest, Span, as_film_id
+from talkies.core import ClipBatch, ClipRequest, Span, parse_film_id
 from talkies.transforms import (
     AudioTransformConfig,
     ClipTransform,
@@ -16,7 +16,7 @@ CONFIG = TransformConfig(video=VideoTransformConfig(size=24), audio=AudioTransfo
 
 @pytest.fixture
 def batch() -> ClipBatch:
-    requests = tuple(ClipRequest(as_film_id("a" * 16), Span(start, start + 16)) for start in (0, 20))
+    requests = tuple(ClipRequest(parse_film_id("a" * 16), Span(start, start + 16)) for start in (0, 20))
     pictures = torch.randint(0, 256, (2, 4, 48, 32), dtype=torch.uint8)
     samples = torch.randint(-3000, 3000, (2, 8000), dtype=torch.int16)
     return ClipBatch(requests, pictures, samples, torch.zeros(2, dtype=torch.int64))

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from talkies.analysis.values import Analysis, FilmAnalysis, FilmView, MarksTold
-from talkies.reporting.pages import figure_uri, plain_axes
+from talkies.reporting.pages import encode_figure, style_axes
 
 _PICTURE, _SOUND, _MARK, _CHANCE = "#0072B2", "#D55E00", "#333333", "#777777"  # told apart by the colour-blind
 _STYLE: dict[Any, Any] = {"font.size": 12, "svg.hashsalt": "talkies"}  # the salt: the same bytes every time
@@ -42,8 +42,8 @@ def recurrence_figure(film: FilmAnalysis, view: FilmView) -> str:
         strip.set(xlabel=f"time ({unit})", ylabel="cluster", xlim=(0, seconds))
         strip.set_ylim(-0.7, max(view.labels) + 0.7)
         strip.yaxis.set_major_locator(MaxNLocator(4, integer=True))
-        plain_axes(strip, "y")
-        return figure_uri(figure)
+        style_axes(strip, "y")
+        return encode_figure(figure)
 
 
 def distance_figure(film: FilmAnalysis) -> str:
@@ -61,9 +61,9 @@ def distance_figure(film: FilmAnalysis) -> str:
         axes.plot([], [], ":", color=_MARK, label="all pairs of the film")
         axes.set(xlabel="distance of two clips (s)", ylabel="pairs of one cluster (%)", xscale="log", ylim=(0, 102))
         axes.xaxis.set_major_formatter("{x:g}")
-        plain_axes(axes, "y")
+        style_axes(axes, "y")
         figure.legend(loc="outside lower center", frameon=False, ncols=3, columnspacing=1.2)
-        return figure_uri(figure)
+        return encode_figure(figure)
 
 
 def shares_figure(film: FilmAnalysis) -> str:
@@ -77,9 +77,9 @@ def shares_figure(film: FilmAnalysis) -> str:
             axes.plot(range(1, len(counts) + 1), 100 * counts, f"-{mark}", color=colour, markersize=5, label=words)
         axes.set(xlabel="cluster, the largest first", ylabel="clips (%)", ylim=(0, None))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        plain_axes(axes, "y")
+        style_axes(axes, "y")
         figure.legend(loc="outside lower center", frameon=False, ncols=2)
-        return figure_uri(figure)
+        return encode_figure(figure)
 
 
 def diversity_figure(found: Analysis) -> str:
@@ -99,11 +99,11 @@ def diversity_figure(found: Analysis) -> str:
                 axes.plot(values, np.arange(len(rows)) + shift, mark, color=colour, markersize=7, label=words)
             axes.set(xlabel=title, yticks=range(len(rows)), yticklabels=names, xlim=(0, None))
             axes.axhline(len(rows) - 1.5, color=_CHANCE, linewidth=1)
-            plain_axes(axes, "x")
+            style_axes(axes, "x")
         panels[0].invert_yaxis()
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", frameon=False, ncols=2)
-        return figure_uri(figure)
+        return encode_figure(figure)
 
 
 def _diversity(found: Analysis, film: FilmAnalysis | None, view: str) -> Any:
@@ -124,9 +124,9 @@ def marks_figure(marks: MarksTold) -> str:
         words = [each for _, each in names]
         axes.set(xlabel="clips whose film is told (%)", xlim=(-2, 103), yticks=range(len(words)), yticklabels=words)
         axes.invert_yaxis()
-        plain_axes(axes, "x")
+        style_axes(axes, "x")
         figure.legend(loc="outside lower center", frameon=False)
-        return figure_uri(figure)
+        return encode_figure(figure)
 
 
 def _unit(seconds: float) -> tuple[float, str]:

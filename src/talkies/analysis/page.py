@@ -10,9 +10,9 @@ from talkies.analysis.figures import (
     shares_figure,
 )
 from talkies.analysis.values import Advice, Analysis, Diversity, FilmAnalysis, FilmView
-from talkies.core import WorkError, cause_of, plural
-from talkies.library.staging import flush, replace_folder, staging_folder
-from talkies.reporting.pages import rendered
+from talkies.core import WorkError, describe_os_error, format_count
+from talkies.library.staging import flush, replace_folder, create_staging_folder
+from talkies.reporting.pages import render_page
 
 NUMBERS, INDEX = "analysis.json", "index.html"
 
@@ -27,7 +27,7 @@ def write_analysis(found: Analysis, place: Path) -> Path:
     """
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        with staging_folder(place.parent, place.name) as staging:
+        with create_staging_folder(place.parent, place.name) as staging:
             made = staging / "made"
             (made / "films").mkdir(parents=True)
             (made / NUMBERS).write_text(found.model_dump_json(indent=1), encoding="utf-8")
@@ -37,13 +37,13 @@ def write_analysis(found: Analysis, place: Path) -> Path:
             flush(*(path for path in made.rglob("*") if path.is_file()), made)
             replace_folder(staging, made, place)
     except OSError as error:
-        raise WorkError(f"{place} cannot be written ({cause_of(error)}); name another folder with --out") from error
+        raise WorkError(f"{place} cannot be written ({describe_os_error(error)}); name another folder with --out") from error
     return place / INDEX
 
 
 def library_page(found: Analysis) -> str:
     """Return the page of the library: the same bytes for the same analysis."""
-    return rendered(
+    return render_page(
         "talkies.analysis",
         "library.html",
         found=found,
@@ -59,7 +59,7 @@ def library_page(found: Analysis) -> str:
 
 def film_page(found: Analysis, film: FilmAnalysis) -> str:
     """Return the page of one film."""
-    return rendered(
+    return render_page(
         "talkies.analysis",
         "film.html",
         found=found,
@@ -77,7 +77,7 @@ def words_of(advice: Advice) -> str:
     seconds, weight = advice.widest_window_seconds, advice.cross_film_weight
     span = "from anywhere in the film" if seconds is None else f"all within {seconds:g} s"
     rest = "" if weight is None else f", and a weight of {weight:g} for other films"
-    return f"{plural(advice.films_per_batch, 'film')} × {advice.clips_per_film} clips in a batch, {span}{rest}."
+    return f"{format_count(advice.films_per_batch, 'film')} × {advice.clips_per_film} clips in a batch, {span}{rest}."
 
 
 def _rows(film: FilmAnalysis) -> list[tuple[str, tuple[str, str]]]:

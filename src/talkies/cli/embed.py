@@ -56,11 +56,11 @@ def embed(
 
 
 def _say(report: "EmbedReport") -> None:
-    from talkies.core import plural
+    from talkies.core import format_count
 
-    added = f"{plural(report.clips, 'clip')} of {plural(report.films, 'film')}"
+    added = f"{format_count(report.clips, 'clip')} of {format_count(report.films, 'film')}"
     speed = f" at {report.times_real_time:.0f} × real time" if report.films else ""
     short = f"; shorter than one clip: {', '.join(report.too_short)}" if report.too_short else ""
-    gone = f"; {plural(report.removed, 'film')} taken out that the library has no more" if report.removed else ""
-    there = f"{plural(report.reused, 'film')} there already"
+    gone = f"; {format_count(report.removed, 'film')} taken out that the library has no more" if report.removed else ""
+    there = f"{format_count(report.reused, 'film')} there already"
     say(f"{added} embedded with model {report.entry.stamp}{speed}, {there}{short}{gone}")

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from talkies.cli.output import Json, print_json, say
-from talkies.core import UsageError, plural
+from talkies.core import UsageError, format_count
 
 _FORMATS = "Of a run: safetensors (what is written always), onnx, hub; repeatable. Of a library: parquet, npy."
 
@@ -41,12 +41,12 @@ def export(
             raise UsageError("embeddings are written in one --format, without --step, --results and --license")
         vectors = export_vectors(library, to, formats[0] if formats else "parquet", run)
         files, document = vectors.files, vectors_document(vectors)
-        told = f"{plural(vectors.clips, 'clip')} of {plural(vectors.films, 'film')}, of model {vectors.entry.stamp}"
+        told = f"{format_count(vectors.clips, 'clip')} of {format_count(vectors.films, 'film')}, of model {vectors.entry.stamp}"
     elif run is not None:
         chosen = formats or ("safetensors",)
         exported = export_run(run, to, chosen, step, results=results, weights_license=weights_license)
         files, document = exported.files, export_document(exported)
-        told = f"model {exported.stamp}, with {plural(exported.results, 'result')} in its card"
+        told = f"model {exported.stamp}, with {format_count(exported.results, 'result')} in its card"
     else:
         raise UsageError("there is nothing to export; name a run with --run, or a library with --library")
     if json:

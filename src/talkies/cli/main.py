@@ -2,7 +2,7 @@
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -25,7 +25,7 @@ from talkies.cli import (
     serve,
     study,
 )  # fmt: skip
-from talkies.core import TalkiesError, cause_of
+from talkies.core import TalkiesError, describe_os_error
 
 app = typer.Typer(
     name="talkies",
@@ -73,16 +73,25 @@ def main() -> None:
         _leave(str(error), error.exit_status)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        _leave(f"{where}{cause_of(error)}", 1)
-    except Exception as error:  # the last line: a fault of ours must not hide behind a page of traceback
+        _leave(f"{where}{describe_os_error(error)}", 1)
+    except Exception as error:  # the last line: a bug of ours must not end in a page of traceback
         if os.environ.get("TALKIES_TRACEBACK"):
             raise
-        _leave(f"a fault in talkies: {type(error).__name__}: {error}; TALKIES_TRACEBACK=1 shows where", 1)
+        _report_unexpected(error)
     if status == _INTERRUPTED:
         _leave("stopped; what was finished is kept: give the command again to go on (pretrain with --resume)", status)
     sys.exit(status if isinstance(status, int) else 0)
 
 
-def _leave(sentence: str, status: int) -> None:
+def _report_unexpected(error: Exception) -> NoReturn:
+    """Exit with the extra that installs a missing package, or else with a request to report a bug."""
+    sentence = explain_missing_package(error) if isinstance(error, ModuleNotFoundError) else None
+    if sentence:
+        _leave(sentence, 2)
+    bug = f"{type(error).__name__}: {error}"
+    _leave(f"bug in talkies: {bug}; please report it; TALKIES_TRACEBACK=1 shows where", 1)
+
+
+def _leave(sentence: str, status: int) -> NoReturn:
     print(f"talkies: {' '.join(sentence.split())}", file=sys.stderr)
     sys.exit(status)

@@ -24,7 +24,7 @@ def render(
     """Render synthetic films with known truth (truth.json beside them)."""
     from talkies.cli.documents import render_document
     from talkies.config import check
-    from talkies.core import plural
+    from talkies.core import format_count
     from talkies.synth import SynthConfig, render_films
 
     config = check(SynthConfig, {"seconds": seconds}, "render")
@@ -39,4 +39,4 @@ def render(
     if json:
         print_json(render_document(report))
     else:
-        say(f"{plural(len(report.films), 'film')} in {folder} ({report.reused} there already), truth in truth.json")
+        say(f"{format_count(len(report.films), 'film')} in {folder} ({report.reused} there already), truth in truth.json")

@@ -13,7 +13,7 @@ from talkies.clips.source import ClipSource
 from talkies.clips.speed import PartsOfClip, WorkersSpeed, parts_of_clip, speed_of_originals, speed_of_workers
 from talkies.clips.training import open_for_training
 from talkies.clips.workers import cores
-from talkies.core import ClipRequest, PlanError, UsageError, WorkError, plural
+from talkies.core import ClipRequest, PlanError, UsageError, WorkError, format_count
 from talkies.library import FilmEntry, Library
 from talkies.sampling import BatchPlan, SamplingConfig
 
@@ -102,7 +102,7 @@ class Examination:
         """What comparing clips with their originals showed, in words."""
         pictures = [f.frames_off for f in self.fidelity if f.frames_off is not None]
         lags = [abs(f.lag_seconds) for f in self.fidelity if f.lag_seconds is not None]
-        times = f"Every frame of {plural(len(self.fidelity), 'clip')} was of the time it was asked for"
+        times = f"Every frame of {format_count(len(self.fidelity), 'clip')} was of the time it was asked for"
         beside = f"beside the originals {pictures.count(0)} of {len(pictures)} show the right pictures"
         return (
             f"{times}; {beside}, and the sound is at most {1000 * max(lags, default=0):.1f} ms off ({len(lags)} clips)."
@@ -121,7 +121,7 @@ class Examination:
         """
         if self.broken:
             film = self.broken[0]
-            more = f" (and {plural(len(self.broken) - 1, 'more film')})" if len(self.broken) > 1 else ""
+            more = f" (and {format_count(len(self.broken) - 1, 'more film')})" if len(self.broken) > 1 else ""
             raise WorkError(
                 f"{film.name} is not whole in {self.library.location}{more}; repair it with: "
                 f"talkies ingest {film.source} --library {self.library.location}"
@@ -156,7 +156,7 @@ def examine(
     opened, other_load = Library.open(library), os.getloadavg()[0]
     on_part("whether every film is whole")
     films = opened.usable_films()
-    broken = tuple(film for film in films if not opened.is_whole(film.id))
+    broken = tuple(film for film in films if not opened.is_complete(film.id))
     whole = [film.film_id for film in films if film not in broken]
     if not whole:
         raise WorkError(
@@ -174,7 +174,7 @@ def examine(
     source.close()
     speeds = []
     for workers in _counts(most_workers or cores()):
-        on_part(plural(workers, "worker"))
+        on_part(format_count(workers, "worker"))
         speeds.append(speed_of_workers(source, plan, workers, _SECONDS))
     return Examination(
         opened, len(films), clip, cores(), tuple(speeds), parts, original, tuple(fidelity), broken, step, other_load
@@ -209,7 +209,9 @@ def _warnings(found: Examination) -> list[str]:
             f"the device would wait {found.starving_share:.0%} of the time"
         )
     if found.best.workers > found.cores:
-        warnings.append(f"{found.best.workers} workers on {plural(found.cores, 'core')} take them from the training")
+        warnings.append(
+            f"{found.best.workers} workers on {format_count(found.cores, 'core')} take them from the training"
+        )
     if found.other_load > found.cores / 2:
         warnings.append(f"other work kept {found.other_load:.1f} cores busy when this began: the figures are low")
     shared = Path(_SHARED)
@@ -217,7 +219,7 @@ def _warnings(found: Examination) -> list[str]:
     need = found.advised.workers * 3 * 32 * found.clip.frames * side * side * _PICTURE_BYTES
     if shared.is_dir() and (free := shutil.disk_usage(shared).free) < need:
         warnings.append(
-            f"{_SHARED} has {free / 1e6:.0f} MB free and {plural(found.advised.workers, 'worker')} may fill "
+            f"{_SHARED} has {free / 1e6:.0f} MB free and {format_count(found.advised.workers, 'worker')} may fill "
             f"{need / 1e6:.0f} MB: give the container more (docker run --shm-size)"
         )
     if not any(f.frames_off is not None for f in found.fidelity):

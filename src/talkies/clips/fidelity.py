@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from talkies.clips.source import ClipSource, middle_square
-from talkies.core import Clip, ClipRequest, FilmId, Int16s, MediaError, SourceError, UInt8s
+from talkies.clips.source import ClipSource
+from talkies.core import Clip, ClipRequest, FilmId, Int16s, MediaError, SourceError, UInt8s, crop_middle_square
 from talkies.library import Library
-from talkies.media import MediaInfo, Original
+from talkies.media import MediaInfo, OriginalReader
 from talkies.runtime import is_remote
 
 _MOST_LAG_SECONDS = 0.25
@@ -38,7 +38,7 @@ class Originals:
     def __init__(self, library: Library, source: ClipSource) -> None:
         self._library, self._source = library, source
 
-    def open(self, film_id: FilmId) -> Original:
+    def open(self, film_id: FilmId) -> OriginalReader:
         """Return a film's source file, open.
 
         Raises:
@@ -51,13 +51,17 @@ class Originals:
             raise MediaError("missing", f"{record.source} is not there any more as it was ingested")
         profile = self._library.profile
         info = MediaInfo.model_validate_json(json.dumps(record.probe))
-        return Original(Path(record.source), info, record.measures.origin_seconds, profile.grid, profile.short_side)
+        return OriginalReader(
+            Path(record.source), info, record.measures.origin_seconds, profile.grid, profile.short_side
+        )
 
-    def clip(self, original: Original, request: ClipRequest) -> Clip:
+    def clip(self, original: OriginalReader, request: ClipRequest) -> Clip:
         """Return a clip as it is read from the original."""
         shape = self._source.shape
-        pictures, samples = original.read(shape.picture_of(request.window), shape.sound_of(request.sound_window))
-        return Clip(request, middle_square(pictures, pictures.shape[1] * 2 // 3), samples)
+        pictures, samples = original.read(
+            shape.select_video_frames(request.window), shape.select_audio_span(request.audio_window)
+        )
+        return Clip(request, crop_middle_square(pictures), samples)
 
     def fidelity(self, requests: Sequence[ClipRequest]) -> list[Fidelity]:
         """Return what clips are beside the originals; those whose original cannot be used are left out."""
@@ -70,12 +74,12 @@ class Originals:
                 continue
         return found
 
-    def _compared(self, original: Original, request: ClipRequest) -> Fidelity:
+    def _compared(self, original: OriginalReader, request: ClipRequest) -> Fidelity:
         clip, grid = self._source.read(request), self._library.profile.grid
-        frames = self._source.shape.picture_of(request.window)
+        frames = self._source.shape.select_video_frames(request.window)
         around = range(max(0, frames.start - 1), frames[-1] + 2)  # a picture more at both ends
-        pictures, samples = original.read(around, self._source.shape.sound_of(request.window))
-        square = middle_square(pictures, pictures.shape[1] * 2 // 3)
+        pictures, samples = original.read(around, self._source.shape.select_audio_span(request.window))
+        square = crop_middle_square(pictures)
         off = frames_off(clip.video_TPW, square, [frame - around.start for frame in frames])
         return Fidelity(request, off, sound_lag_seconds(clip.audio_S, samples, grid.audio_rate_hz))
 

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from talkies.clips.source import middle_square
-from talkies.core import Clip, ClipRequest, ClipShape, FilmId, Int16s, Span, UInt8s
+from talkies.core import Clip, ClipRequest, ClipShape, FilmId, Int16s, Span, UInt8s, crop_middle_square
 from talkies.library import Profile
-from talkies.media import FilmResampler, Picture, probe
+from talkies.media import FilmResampler, ResampledFrame, probe
 
 
 def clips_of_file(
@@ -23,8 +22,8 @@ def clips_of_file(
     tail = _Tail(profile.grid.samples_per_frame)
     start = 0
     for part in FilmResampler(path, probe(path), profile.grid, profile.short_side):
-        if isinstance(part, Picture):
-            tail.add_picture(middle_square(part.yuv_PW()[None], part.size[1])[0])
+        if isinstance(part, ResampledFrame):
+            tail.add_picture(crop_middle_square(part.to_yuv()))
         else:
             tail.add_sound(part.samples_S)
         while tail.has(start + shape.window_frames):
@@ -59,8 +58,8 @@ class _Tail:
         return pictures_end >= end_frame and sound_end >= end_frame * self._samples_per_frame
 
     def clip(self, request: ClipRequest, shape: ClipShape) -> Clip:
-        pictures = [self._pictures[frame - self._picture_frame] for frame in shape.picture_of(request.window)]
-        sound = shape.sound_of(request.window)
+        pictures = [self._pictures[frame - self._picture_frame] for frame in shape.select_video_frames(request.window)]
+        sound = shape.select_audio_span(request.window)
         bounds = (
             frame * self._samples_per_frame - self._sound_sample for frame in (sound.start_frame, sound.end_frame)
         )

@@ -8,9 +8,20 @@ from typing import Any
 import numpy as np
 import torch
 
-from talkies.core import Clip, ClipBatch, ClipRequest, ClipShape, FilmId, Int16s, LibraryError, MediaError, UInt8s
+from talkies.core import (
+    Clip,
+    ClipBatch,
+    ClipRequest,
+    ClipShape,
+    FilmId,
+    Int16s,
+    LibraryError,
+    MediaError,
+    UInt8s,
+    yuv_rows,
+)
 from talkies.library import FilmRecord, Library
-from talkies.media import INGEST_AGAIN, SoundReader, VideoReader
+from talkies.media import INGEST_AGAIN, AudioReader, VideoReader
 
 MOST_OPEN_FILMS = 8
 
@@ -24,7 +35,7 @@ class ClipSource:
 
     def __init__(self, library: Library, shape: ClipShape) -> None:
         self._library, self._shape = library, shape
-        self._open: OrderedDict[FilmId, tuple[VideoReader, SoundReader]] = OrderedDict()
+        self._open: OrderedDict[FilmId, tuple[VideoReader, AudioReader]] = OrderedDict()
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what another process is given: not the films that are open here."""
@@ -89,26 +100,26 @@ class ClipSource:
         profile, shape = self._library.profile, self._shape
         side = profile.short_side
         samples = shape.audio_frames * profile.grid.samples_per_frame
-        video = np.empty((*clips, shape.frames, side * 3 // 2, side), np.uint8)
+        video = np.empty((*clips, shape.frames, yuv_rows(side), side), np.uint8)
         return video, np.empty((*clips, samples), np.int16)
 
     def _read_into(self, request: ClipRequest, video_TPW: UInt8s, audio_S: Int16s) -> None:
         try:
             video, sound = self._readers(request.film_id)
-            video.read_into(self._shape.picture_of(request.window), video_TPW)
-            sound.read_into(self._shape.sound_of(request.sound_window), audio_S)
+            video.read_into(self._shape.select_video_frames(request.window), video_TPW)
+            sound.read_into(self._shape.select_audio_span(request.audio_window), audio_S)
         except MediaError as error:
             self._close(request.film_id)  # so that it is opened anew when it is repaired
             raise MediaError(error.code, self._sentence(request, error)) from error
 
-    def _readers(self, film_id: FilmId) -> tuple[VideoReader, SoundReader]:
+    def _readers(self, film_id: FilmId) -> tuple[VideoReader, AudioReader]:
         if film_id in self._open:
             self._open.move_to_end(film_id)
             return self._open[film_id]
         while len(self._open) >= MOST_OPEN_FILMS:
             self._close(next(iter(self._open)))
         video = VideoReader(self._library.proxy_path(film_id), self._library.profile.fps)
-        self._open[film_id] = video, SoundReader(self._library.audio_path(film_id))
+        self._open[film_id] = video, AudioReader(self._library.audio_path(film_id))
         return self._open[film_id]
 
     def _close(self, film_id: FilmId) -> None:
@@ -122,8 +133,8 @@ class ClipSource:
         record = _record_of(library, film_id)
         if record is None:
             return f"film {film_id}: {fault}; ingest its source again into {library.location}"
-        end = max(request.window.end_frame, request.sound_window.end_frame)
-        whole = library.is_whole(film_id)
+        end = max(request.window.end_frame, request.audio_window.end_frame)
+        whole = library.is_complete(film_id)
         if error.code == "truncated" and whole and end > record.frames:
             return f"{record.name} ends at {record.frames / fps} s, and a clip that ends at {end / fps} s was asked for"
         command = shlex.join(["talkies", "ingest", record.source, "--library", library.location])
@@ -137,19 +148,6 @@ def _record_of(library: Library, film_id: FilmId) -> FilmRecord | None:
         return library.record_of(film_id)
     except LibraryError:  # damaged as well
         return None
-
-
-def middle_square(video_TPW: UInt8s, height: int) -> UInt8s:
-    """Return the middle square `[T, 3/2·Z, Z]` of planar YUV 4:2:0 pictures `[T, P, W]` of that height."""
-    frames, _, width = video_TPW.shape
-    side = min(height, width)
-    if height == width:
-        return video_TPW
-    top, left = (height - side) // 4 * 2, (width - side) // 4 * 2  # even, for chroma has half the pixels
-    luma = video_TPW[:, :height][:, top : top + side, left : left + side]
-    chroma = video_TPW[:, height:].reshape(frames, 2, height // 2, width // 2)
-    chroma = chroma[:, :, top // 2 : (top + side) // 2, left // 2 : (left + side) // 2]
-    return np.concatenate([luma, chroma.reshape(frames, side // 2, side)], axis=1)
 
 
 def collate(clips: Sequence[Clip], film_numbers: dict[FilmId, int]) -> ClipBatch:

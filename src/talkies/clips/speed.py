@@ -11,9 +11,9 @@ import numpy as np
 from talkies.clips.fidelity import Originals
 from talkies.clips.loader import LoaderConfig, loader
 from talkies.clips.source import ClipSource
-from talkies.core import ClipRequest, MediaError, SourceError
+from talkies.core import ClipRequest, MediaError, SourceError, yuv_rows
 from talkies.library import Library
-from talkies.media import SoundReader, VideoReader
+from talkies.media import AudioReader, VideoReader
 from talkies.sampling import BatchPlan
 
 _FAR = 1_000_000  # steps: more than anybody waits for
@@ -67,17 +67,17 @@ def parts_of_clip(library: Library, source: ClipSource, requests: Sequence[ClipR
     shape, grid = source.shape, library.profile.grid
     clock, busy, queued = _Clock(), time.thread_time(), _queued_seconds()
     side = library.profile.short_side
-    video = np.empty((shape.frames, side * 3 // 2, side), np.uint8)
+    video = np.empty((shape.frames, yuv_rows(side), side), np.uint8)
     audio = np.empty(shape.audio_frames * grid.samples_per_frame, np.int16)
     for film_id in dict.fromkeys(request.film_id for request in requests):
         with clock.counting("opening"):
             pictures = VideoReader(library.proxy_path(film_id), grid.fps)
-            sound = SoundReader(library.audio_path(film_id))
+            sound = AudioReader(library.audio_path(film_id))
         for request in (r for r in requests if r.film_id == film_id):
             with clock.counting("pictures"):
-                pictures.read_into(shape.picture_of(request.window), video)
+                pictures.read_into(shape.select_video_frames(request.window), video)
             with clock.counting("sound"):
-                sound.read_into(shape.sound_of(request.sound_window), audio)
+                sound.read_into(shape.select_audio_span(request.audio_window), audio)
         pictures.close()
     busy, queued, parts = time.thread_time() - busy, _queued_seconds() - queued, clock.seconds
     each = {f"{name}_seconds": parts[name] / len(requests) for name in ("opening", "pictures", "sound")}

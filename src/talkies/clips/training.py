@@ -8,7 +8,7 @@ import numpy as np
 
 from talkies.clips.config import ClipConfig
 from talkies.clips.source import ClipSource
-from talkies.core import FilmId, LibraryError, SpanTable, plural
+from talkies.core import FilmId, LibraryError, SpanTable, format_count
 from talkies.library import SHOT, FilmEntry, Library, Profile
 from talkies.sampling import BatchPlan, FilmSpans, SamplingConfig
 
@@ -53,8 +53,8 @@ def _eligible(library: Library, films: Sequence[FilmEntry], sampling: SamplingCo
     fps = library.profile.fps
     first, last = (round(seconds * fps) for seconds in (sampling.skip_first_seconds, sampling.skip_last_seconds))
     frames_F = np.array([film.frames for film in films], np.int64)
-    whole = SpanTable.between(np.full_like(frames_F, first), frames_F - last)
-    return whole.without(library.spans(films, {*sampling.exclude, "damaged"}))
+    whole = SpanTable.from_bounds(np.full_like(frames_F, first), frames_F - last)
+    return whole.subtract(library.spans(films, {*sampling.exclude, "damaged"}))
 
 
 def _only(films: Sequence[FilmEntry], film_ids: Sequence[str], library: str | Path) -> list[FilmEntry]:
@@ -62,6 +62,6 @@ def _only(films: Sequence[FilmEntry], film_ids: Sequence[str], library: str | Pa
     gone = [FilmId(film_id) for film_id in film_ids if film_id not in by_id]
     if gone:
         raise LibraryError(
-            f"{library} lacks {plural(len(gone), 'film')} of this run, {gone[0]} first; ingest what was taken out again"
+            f"{library} lacks {format_count(len(gone), 'film')} of this run, {gone[0]} first; ingest what was taken out again"
         )
     return [by_id[film_id] for film_id in film_ids]

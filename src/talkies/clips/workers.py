@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from talkies.core import TalkiesError, WorkError
-from talkies.runtime import end_with
+from talkies.runtime import exit_when_process_ends
 
 _Read = TypeVar("_Read")
 
@@ -87,4 +87,4 @@ def _begin_worker(reading_for: int, _: int) -> None:
     PyTorch's workers look whether their parent is there, but theirs is the fork server, which waits for them.
     """
     torch.set_num_threads(1)
-    end_with(reading_for)
+    exit_when_process_ends(reading_for)

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from talkies.core import TalkiesError, cause_of
+from talkies.core import TalkiesError, describe_os_error
 
 Document = TypeVar("Document", bound=BaseModel)
 
@@ -25,7 +25,7 @@ def read_document(
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise fault(f"{path} cannot be read as {what} ({cause_of(error)}){remedy}") from error
+        raise fault(f"{path} cannot be read as {what} ({describe_os_error(error)}){remedy}") from error
     version = _version_in(data)
     if version is not None and version > newest:
         raise fault(

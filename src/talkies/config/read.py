@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from talkies.config.base import Config
 from talkies.config.yaml import format_yaml, parse_yaml
-from talkies.core import ConfigError, cause_of, nearest
+from talkies.core import ConfigError, describe_os_error, suggest_nearest
 
 C = TypeVar("C", bound=Config)
 
@@ -55,7 +55,7 @@ def apply_overrides(values: Mapping[str, Any], overrides: Iterable[str], kind: t
         if not equals:
             raise ConfigError(f"an override is key=value, got '{override}'")
         if key not in known:
-            hint = nearest(key, known) or f", known keys are {', '.join(known)}"
+            hint = suggest_nearest(key, known) or f", known keys are {', '.join(known)}"
             raise ConfigError(f"unknown key '{key}' in --set{hint}")
         try:
             value = parse_yaml(text)
@@ -112,7 +112,7 @@ def _sentence(error: ValidationError, kind: type[BaseModel]) -> str:
         case "extra_forbidden":
             known = known_keys(kind)
             parents = {name.rpartition(".")[0] for name in known} - {""}
-            return f"unknown key '{key}'{nearest(key, {*known, *parents})}"
+            return f"unknown key '{key}'{suggest_nearest(key, {*known, *parents})}"
         case "missing":
             return f"the key '{key}' is missing"
         case "value_error":
@@ -123,4 +123,4 @@ def _sentence(error: ValidationError, kind: type[BaseModel]) -> str:
 
 
 def _reason(error: OSError | UnicodeDecodeError) -> str:
-    return cause_of(error) if isinstance(error, OSError) else "it is not UTF-8 text"
+    return describe_os_error(error) if isinstance(error, OSError) else "it is not UTF-8 text"

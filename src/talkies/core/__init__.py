@@ -18,11 +18,20 @@ from talkies.core.errors import (
     UsageError,
     WorkError,
 )
-from talkies.core.film_id import FilmId, as_film_id
+from talkies.core.film_id import FilmId, parse_film_id
 from talkies.core.modality import MODALITIES, Modality, ModalityChoice
 from talkies.core.spans import SpanTable, film_line
 from talkies.core.time import ClipShape, Grid, Span
-from talkies.core.words import cause_of, nearest, plural, text_of
+from talkies.core.words import describe_os_error, format_count, format_path, suggest_nearest
+from talkies.core.yuv import (
+    crop_middle_square,
+    crop_square,
+    join_planes,
+    middle_offset,
+    picture_height,
+    split_planes,
+    yuv_rows,
+)
 
 if TYPE_CHECKING:
     from talkies.core.values import Clip, ClipBatch, ClipRequest, Embeddings
@@ -56,12 +65,19 @@ __all__ = [
     "UInt8s",
     "UsageError",
     "WorkError",
-    "as_film_id",
-    "cause_of",
+    "crop_middle_square",
+    "crop_square",
+    "describe_os_error",
     "film_line",
-    "nearest",
-    "plural",
-    "text_of",
+    "format_count",
+    "format_path",
+    "join_planes",
+    "middle_offset",
+    "parse_film_id",
+    "picture_height",
+    "split_planes",
+    "suggest_nearest",
+    "yuv_rows",
 ]
 
 

@@ -9,7 +9,7 @@ FilmId = NewType("FilmId", str)
 _FILM_ID = re.compile(r"[0-9a-f]{16}")
 
 
-def as_film_id(text: str) -> FilmId:
+def parse_film_id(text: str) -> FilmId:
     """Return `text` as a film id.
 
     Raises:

@@ -54,14 +54,14 @@ class SpanTable:
         return cls(offset_F1, bounds_R2[:, 0].copy(), bounds_R2[:, 1].copy())
 
     @classmethod
-    def between(cls, start_F: Int64s, end_F: Int64s) -> "SpanTable":
+    def from_bounds(cls, start_F: Int64s, end_F: Int64s) -> "SpanTable":
         """Return the table of one span a film; a film whose end is not after its start has none."""
         some_F = end_F > start_F
         offset_F1 = np.concatenate([[0], np.cumsum(some_F)]).astype(np.int64)
         return cls(offset_F1, start_F[some_F].astype(np.int64), end_F[some_F].astype(np.int64))
 
     @classmethod
-    def of_rows(cls, films: int, film_R: Int64s, start_R: Int64s, end_R: Int64s) -> "SpanTable":
+    def from_rows(cls, films: int, film_R: Int64s, start_R: Int64s, end_R: Int64s) -> "SpanTable":
         """Return the table of `films` films whose spans come in any order and may overlap: joined where they do."""
         order = np.lexsort((start_R, film_R))
         base = film_line(film_R[order])
@@ -84,19 +84,19 @@ class SpanTable:
         total_R1 = np.concatenate([[0], np.cumsum(self.end_R - self.start_R)])
         return np.diff(total_R1[self.offset_F1]).astype(np.int64)
 
-    def of_film(self, film: int) -> list[Span]:
+    def list_spans(self, film: int) -> list[Span]:
         """Return the spans of one film."""
         rows = slice(int(self.offset_F1[film]), int(self.offset_F1[film + 1]))
         return [Span(int(s), int(e)) for s, e in zip(self.start_R[rows], self.end_R[rows], strict=True)]
 
-    def only(self, film_X: Int64s) -> "SpanTable":
+    def take(self, film_X: Int64s) -> "SpanTable":
         """Return the table of these films alone, in that order."""
         count_X = np.diff(self.offset_F1)[film_X]
         offset_X1 = np.concatenate([[0], np.cumsum(count_X)]).astype(np.int64)
         rows = np.repeat(self.offset_F1[film_X] - offset_X1[:-1], count_X) + np.arange(offset_X1[-1])
         return SpanTable(offset_X1, self.start_R[rows], self.end_R[rows])
 
-    def without(self, other: "SpanTable") -> "SpanTable":
+    def subtract(self, other: "SpanTable") -> "SpanTable":
         """Return what of these spans lies outside of all spans of `other`, a table of the same films."""
         points = [film_line(t.film_R) + edge for t in (self, other) for edge in (t.start_R, t.end_R)]
         sizes = [len(part) for part in points]

@@ -35,11 +35,11 @@ class Grid:
         """How many audio samples one frame lasts."""
         return self.audio_rate_hz // self.fps
 
-    def seconds_of_frame(self, frame: int) -> float:
+    def frame_to_seconds(self, frame: int) -> float:
         """Return the time at which `frame` begins, in seconds."""
         return frame / self.fps
 
-    def frame_at_seconds(self, seconds: float) -> int:
+    def seconds_to_frame(self, seconds: float) -> int:
         """Return the frame on screen at a time in seconds (a time within 1 ns of a frame's start is that frame's)."""
         return int(seconds * self.fps + 1e-9 * self.fps)
 
@@ -65,7 +65,7 @@ class Span:
     def __contains__(self, frame: int) -> bool:
         return self.start_frame <= frame < self.end_frame
 
-    def holds(self, other: "Span") -> bool:
+    def covers(self, other: "Span") -> bool:
         """Return whether every frame of `other` is in this span."""
         return self.start_frame <= other.start_frame and other.end_frame <= self.end_frame
 
@@ -102,21 +102,21 @@ class ClipShape:
             raise ValueError(f"a clip's counts must be positive, got {self}")
 
     @property
-    def picture_frames(self) -> int:
+    def video_frames(self) -> int:
         """How many frames of the grid the picture covers."""
         return self.frames * self.stride
 
     @property
     def window_frames(self) -> int:
         """How many frames of the grid the clip covers."""
-        return max(self.picture_frames, self.audio_frames)
+        return max(self.video_frames, self.audio_frames)
 
-    def picture_of(self, window: Span) -> range:
+    def select_video_frames(self, window: Span) -> range:
         """Return the frame numbers of a window's pictures."""
-        start = window.start_frame + (self.window_frames - self.picture_frames) // 2
-        return range(start, start + self.picture_frames, self.stride)
+        start = window.start_frame + (self.window_frames - self.video_frames) // 2
+        return range(start, start + self.video_frames, self.stride)
 
-    def sound_of(self, window: Span) -> Span:
+    def select_audio_span(self, window: Span) -> Span:
         """Return the span of frames of a window's sound."""
         start = window.start_frame + (self.window_frames - self.audio_frames) // 2
         return Span(start, start + self.audio_frames)

@@ -39,7 +39,7 @@ class _ShownByShape:
 class ClipRequest:
     """One clip that is wanted: which film, and which window of frames on the library's grid.
 
-    With a `sound_shift_frames` its sound is that of another moment, so many frames after its pictures (or before).
+    With a `audio_shift_frames` its sound is that of another moment, so many frames after its pictures (or before).
 
     Raises:
         ValueError: if the sound would begin before the film.
@@ -47,16 +47,16 @@ class ClipRequest:
 
     film_id: FilmId
     window: Span
-    sound_shift_frames: int = 0
+    audio_shift_frames: int = 0
 
     def __post_init__(self) -> None:
-        if self.window.start_frame + self.sound_shift_frames < 0:
-            raise ValueError(f"the sound of {self.window} cannot be that of {self.sound_shift_frames} frames later")
+        if self.window.start_frame + self.audio_shift_frames < 0:
+            raise ValueError(f"the sound of {self.window} cannot be that of {self.audio_shift_frames} frames later")
 
     @property
-    def sound_window(self) -> Span:
+    def audio_window(self) -> Span:
         """The window that the sound is of."""
-        shift = self.sound_shift_frames
+        shift = self.audio_shift_frames
         return Span(self.window.start_frame + shift, self.window.end_frame + shift)
 
 

@@ -5,22 +5,22 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
+def suggest_nearest(word: str, known: Iterable[str]) -> str:
     """Return `" (did you mean 'x'?)"` for the nearest of `known`, or an empty string if none is near."""
     found = get_close_matches(word, sorted(known), n=1, cutoff=0.5)
     return f" (did you mean '{found[0]}'?)" if found else ""
 
 
-def cause_of(error: OSError) -> str:
+def describe_os_error(error: OSError) -> str:
     """Return why the system refused, in its own words: `no space left on device`."""
     return (error.strerror or str(error) or type(error).__name__).lower()
 
 
-def plural(count: int, noun: str) -> str:
-    """Return the count with its noun: `plural(1, "film")` is `1 film`, `plural(2, "film")` is `2 films`."""
+def format_count(count: int, noun: str) -> str:
+    """Return the count with its noun: `format_count(1, "film")` is `1 film`, `format_count(2, "film")` is `2 films`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def text_of(path: str | os.PathLike[str]) -> str:
+def format_path(path: str | os.PathLike[str]) -> str:
     """Return a path as text that can be written; bytes in it that are no UTF-8 become question marks."""
     return os.fsencode(path).decode("utf-8", "replace")

@@ -8,7 +8,7 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
-from talkies.core import UsageError, nearest
+from talkies.core import UsageError, suggest_nearest
 from talkies.evaluation.datasets import READERS, DataSet
 from talkies.evaluation.film_tasks.concepts import SPLITS, probe_concepts, read_truth
 from talkies.evaluation.film_tasks.encode_films import encode_films
@@ -64,7 +64,7 @@ def evaluate(
         result = result.model_copy(update={"protocol": {"run": str(run), **_checkpoint(run, step)} | result.protocol})
     else:
         tasks = (*READERS, *FILM_TASKS)
-        raise UsageError(f"no task '{task}'{nearest(task, tasks)}; there are: {', '.join(tasks)}")
+        raise UsageError(f"no task '{task}'{suggest_nearest(task, tasks)}; there are: {', '.join(tasks)}")
     tools = {tool: version(tool) for tool in _TOOLS}
     return result.model_copy(update={"tools": tools, "wall_seconds": round(time.monotonic() - began, 3)})
 
@@ -88,7 +88,7 @@ def evaluate_features(
     """
     task = _ALIASES.get(task, task)
     if task not in READERS:
-        raise UsageError(f"no data set '{task}'{nearest(task, READERS)}; there are: {', '.join(READERS)}")
+        raise UsageError(f"no data set '{task}'{suggest_nearest(task, READERS)}; there are: {', '.join(READERS)}")
     protocol = protocol or Protocol()
     read = _read(task, data, protocol)
     return transfer(read, arms, protocol, store=store, allow_missing=allow_missing, on_clip=on_clip)

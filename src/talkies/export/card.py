@@ -8,7 +8,7 @@ from jinja2 import Environment, PackageLoader
 from torch import nn
 
 from talkies.config.yaml import format_yaml
-from talkies.core import Modality, plural
+from talkies.core import Modality, format_count
 from talkies.evaluation.results import Result, as_text, table_of
 from talkies.export.onnx_files import INPUTS, TOLERANCE
 from talkies.models import TwoTower
@@ -37,7 +37,7 @@ def card_of(
     text = environment.get_template("card.md").render(
         artefact=artefact,
         front=format_yaml(_front_matter(artefact)) if "hub" in artefact.formats else "",
-        films=plural(len(artefact.films), "film"),
+        films=format_count(len(artefact.films), "film"),
         most_films=_FILMS_NAMED,
         sizes={"video": _size(model.video), "audio": _size(model.audio)},
         dims={"video": model.video.out_dim, "audio": model.audio.out_dim},

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from talkies.core import UsageError, WorkError, cause_of
+from talkies.core import UsageError, WorkError, describe_os_error
 
 
 def check_folder(to: Path) -> None:
@@ -50,7 +50,7 @@ def written_whole(to: Path, last: str) -> Iterator[Path]:
         else:
             partial.rename(to)
     except (OSError, SafetensorError) as error:
-        cause = cause_of(error) if isinstance(error, OSError) else str(error)
+        cause = describe_os_error(error) if isinstance(error, OSError) else str(error)
         raise WorkError(f"{to} cannot be written ({cause}); name a folder with room that you may write") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)

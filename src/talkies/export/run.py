@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from talkies.config import read_yaml
-from talkies.core import Modality, RunError, UsageError, nearest
+from talkies.core import Modality, RunError, UsageError, suggest_nearest, yuv_rows
 from talkies.evaluation.results import Result, read_results
 from talkies.export.card import CARD, card_of
 from talkies.export.folder import check_folder, written_whole
@@ -105,7 +105,7 @@ def export_run(
 def clip_shapes(artefact: ExportedModel) -> dict[Modality, tuple[int, ...]]:
     """Return the shapes of one clip's bytes: pictures `[T, P, W]` and samples `[S]`."""
     profile, shape = artefact.profile, artefact.clip.on(artefact.profile.fps)
-    pictures = (shape.frames, profile.short_side * 3 // 2, profile.short_side)
+    pictures = (shape.frames, yuv_rows(profile.short_side), profile.short_side)
     return {"video": pictures, "audio": (shape.audio_frames * profile.grid.samples_per_frame,)}
 
 
@@ -114,7 +114,7 @@ def _check_formats(formats: Sequence[str]) -> None:
         if name not in RUN_FORMATS:
             known = ", ".join(RUN_FORMATS)
             raise UsageError(
-                f"a run has no format '{name}'{nearest(name, RUN_FORMATS)}; there are: {known} (embeddings have "
+                f"a run has no format '{name}'{suggest_nearest(name, RUN_FORMATS)}; there are: {known} (embeddings have "
                 "others: name their library with --library)"
             )
     if not formats:

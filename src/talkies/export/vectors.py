@@ -15,7 +15,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from talkies.core import Float32s, LibraryError, UsageError, WorkError, as_film_id, cause_of, nearest
+from talkies.core import (
+    Float32s,
+    LibraryError,
+    UsageError,
+    WorkError,
+    describe_os_error,
+    parse_film_id,
+    suggest_nearest,
+)
 from talkies.export.folder import check_folder, written_whole
 from talkies.library import Library
 from talkies.retrieval.index import EmbeddingSet, IndexRows, VectorIndex
@@ -53,7 +61,9 @@ def export_vectors(library: str | Path, to: Path, format: str, run: Path | None 
     """
     if format not in VECTOR_FORMATS:
         known = ", ".join(VECTOR_FORMATS)
-        raise UsageError(f"embeddings have no format '{format}'{nearest(format, VECTOR_FORMATS)}; there are: {known}")
+        raise UsageError(
+            f"embeddings have no format '{format}'{suggest_nearest(format, VECTOR_FORMATS)}; there are: {known}"
+        )
     opened = Library.open(library)
     index = VectorIndex(opened)
     entry = index.choose(stamp_at(run) if run else None)
@@ -73,7 +83,7 @@ def _films(library: Library, index: VectorIndex, stamp: str) -> Iterator[tuple[s
     """
     sources = {film.film_id: film.name for film in library.films()}
     for film_id in sorted(index.films_in(stamp)):
-        rows = index.rows(stamp, as_film_id(film_id))
+        rows = index.rows(stamp, parse_film_id(film_id))
         if len(rows):  # else another process has taken it out meanwhile
             yield sources.get(film_id, ""), rows
 
@@ -91,7 +101,7 @@ def _as_parquet(library: Library, index: VectorIndex, entry: EmbeddingSet, to: P
                 clips, films = clips + len(rows), films + 1
             _check_some(clips, library)
     except OSError as error:
-        raise WorkError(f"{to} cannot be written ({cause_of(error)}); name another place with --to") from error
+        raise WorkError(f"{to} cannot be written ({describe_os_error(error)}); name another place with --to") from error
     return ExportedVectors((to,), "parquet", entry, clips, films)
 
 

@@ -11,22 +11,22 @@ from pathlib import Path
 from talkies.core import MediaError, Span, UInt8s
 from talkies.ingest.config import IngestConfig
 from talkies.ingest.judge import judged
-from talkies.ingest.marks import MarkFinder
+from talkies.ingest.annotations import AnnotationFinder
 from talkies.ingest.shots import ShotFinder
 from talkies.ingest.strip import Strip, first_picture
-from talkies.library import SHOT, Measures, Profile, Reason, write_marks
+from talkies.library import SHOT, Measures, Profile, Reason, write_annotations
 from talkies.media import (
     FilmResampler,
     FilmWriter,
     MediaInfo,
-    Picture,
+    ResampledFrame,
     ResampleReport,
-    Sound,
-    VideoCoding,
+    ResampledAudio,
+    X264Settings,
     probe,
-    write_wav,
+    open_wav_writer,
 )
-from talkies.runtime import Report, ahead, peak_memory_bytes
+from talkies.runtime import ProgressCallback, prefetch, peak_memory_bytes
 
 _AHEAD = 24  # pictures and pieces of sound that decoding may be ahead of encoding
 
@@ -60,7 +60,7 @@ class Converted:
         return any(reason.rejects for reason in self.reasons)
 
 
-def convert(task: ConvertTask, report: Report) -> Converted:
+def convert(task: ConvertTask, report: ProgressCallback) -> Converted:
     """Probe, judge and convert a film; `report` is told the seconds of film done so far.
 
     Raises:
@@ -80,8 +80,8 @@ def convert(task: ConvertTask, report: Report) -> Converted:
         converted = first.run(report)
         # What a decoder makes of damage depends on its threads; a verdict must not.
         threads = 1 if first.met.damaged_packets else task.threads
-        if threads != task.threads or first.met.sound_clock_is_broken:
-            converted = _Pass(task, info, threads, sound_end_to_end=first.met.sound_clock_is_broken).run(report)
+        if threads != task.threads or first.met.audio_timestamps_are_broken:
+            converted = _Pass(task, info, threads, sound_end_to_end=first.met.audio_timestamps_are_broken).run(report)
     except MediaError as error:
         return Converted((Reason(code=error.code, text=str(error), rejects=True), *reasons), info)
     return converted
@@ -99,75 +99,75 @@ class _Pass:
             grid,
             task.profile.short_side,
             threads,
-            most_aspect=config.judge.most_aspect,
-            sound_end_to_end=sound_end_to_end,
+            max_aspect_ratio=config.judge.most_aspect,
+            ignore_audio_timestamps=sound_end_to_end,
         )
         self.met = self._conformer.report
         self._shots = ShotFinder(grid.fps)
-        self._marks = MarkFinder(config.mark, config.judge.silent_dbfs, grid.fps, grid.samples_per_frame)
+        self._marks = AnnotationFinder(config.mark, config.judge.silent_dbfs, grid.fps, grid.samples_per_frame)
         seconds = info.video.times.duration_seconds if info.video else 0.0
         self._strip = Strip(round(seconds * grid.fps))
         self._writer: FilmWriter | None = None
         self._size = (0, 0)
 
-    def run(self, report: Report) -> Converted:
+    def run(self, report: ProgressCallback) -> Converted:
         task, profile = self._task, self._task.profile
         with ExitStack() as files:
-            wav = files.enter_context(write_wav(task.folder / "audio.wav", profile.audio_rate_hz))
-            parts: Iterator[Picture | Sound] = iter(self._conformer)
+            wav = files.enter_context(open_wav_writer(task.folder / "audio.wav", profile.audio_rate_hz))
+            parts: Iterator[ResampledFrame | ResampledAudio] = iter(self._conformer)
             if self._threads > 1:
-                parts = files.enter_context(ahead(parts, _AHEAD))
+                parts = files.enter_context(prefetch(parts, _AHEAD))
             for part in parts:
-                if isinstance(part, Picture):
+                if isinstance(part, ResampledFrame):
                     self._take_picture(part, files)
                     report(part.index / profile.fps)
                 else:
                     report(self.met.frames / profile.fps)
                     assert self._writer is not None, "sound comes after its picture"
                     wav.writeframes(part.samples_S.astype("<i2").tobytes())
-                    self._writer.write_sound(part.samples_S)
+                    self._writer.write_audio(part.samples_S)
                     self._marks.push_sound(part.samples_S)
         self._strip.save(task.folder / "strip.jpg")
         return self._judged(self.met)
 
-    def _take_picture(self, picture: Picture, files: ExitStack) -> None:
+    def _take_picture(self, picture: ResampledFrame, files: ExitStack) -> None:
         if self._writer is None:
             profile, self._size = self._task.profile, picture.size
-            coding = VideoCoding(gop=profile.gop)
+            coding = X264Settings(gop=profile.gop)
             path = self._task.folder / "proxy.mp4"
             writer = FilmWriter(path, picture.size, profile.fps, profile.audio_rate_hz, coding)
             self._writer = files.enter_context(writer)
         self._writer.write_frame(picture.frame)
-        self._marks.push_picture(_luma(picture), picture.again)
-        bgr_HWC = picture.bgr_HWC()
+        self._marks.push_picture(_luma(picture), picture.repeated)
+        bgr_HWC = picture.to_bgr()
         self._shots.push(bgr_HWC)
         self._strip.push(picture.index, bgr_HWC)
 
     def _judged(self, report: ResampleReport) -> Converted:
         shots = self._shots.finish()
-        marks: dict[str, list[Span]] = {SHOT: shots, "damaged": report.damaged, **self._marks.finish()}
-        write_marks(self._task.folder / "shots.parquet", marks)
+        marks: dict[str, list[Span]] = {SHOT: shots, "damaged": report.damaged_spans, **self._marks.finish()}
+        write_annotations(self._task.folder / "shots.parquet", marks)
         measures = Measures(
             video_packets=report.video_packets,
             audio_packets=report.audio_packets,
             damaged_video_packets=report.damaged_video_packets,
             damaged_audio_packets=report.damaged_audio_packets,
             origin_seconds=report.origin_seconds,
-            sound_start_seconds=report.sound_start_seconds,
-            sound_end_seconds=report.sound_end_seconds,
-            sound_gaps=report.sound_gaps,
+            sound_start_seconds=report.audio_start_seconds,
+            sound_end_seconds=report.audio_end_seconds,
+            sound_gaps=report.audio_gaps,
             sound_laid_end_to_end=self._end_to_end,
             peak_dbfs=self._marks.peak_dbfs,
             black_frames=self._marks.black.frames,
             still_frames=self._marks.still.frames,
             silent_frames=self._marks.silent.frames,
-            damaged_frames=sum(len(span) for span in report.damaged),
+            damaged_frames=sum(len(span) for span in report.damaged_spans),
         )
         fps = self._task.profile.fps
         reasons = judged(self._info, self._task.config.judge, measures, report.frames, fps)
         return Converted(reasons, self._info, measures, report.frames, self._size, len(shots), peak_memory_bytes())
 
 
-def _luma(picture: Picture) -> UInt8s:
+def _luma(picture: ResampledFrame) -> UInt8s:
     """Return the luma plane `[H, W]`."""
-    return picture.yuv_PW()[: picture.size[1]]
+    return picture.to_yuv()[: picture.size[1]]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from pydantic import ValidationError
 
-from talkies.core import plural
+from talkies.core import format_count
 from talkies.library import FilmEntry, FilmRecord, Measures
 from talkies.media import AudioTrack, MediaInfo, VideoTrack
 
@@ -36,7 +36,7 @@ def _lengths(film: FilmEntry, info: MediaInfo | None) -> Iterator[str]:
     if seconds > 0:
         yield _clock(seconds)
     if film.usable:
-        yield plural(film.shots, "shot")
+        yield format_count(film.shots, "shot")
 
 
 def _codecs(info: MediaInfo) -> Iterator[str]:
@@ -91,7 +91,7 @@ def details_of(record: FilmRecord, info: MediaInfo | None) -> Details:
         yield from _measured(record.measures, record.frames)
     if record.usable:
         size = f"{record.width} × {record.height}"
-        yield "Proxy", f"{size}, {plural(record.frames, 'frame')}, {record.duration_seconds:.4f} s"
+        yield "Proxy", f"{size}, {format_count(record.frames, 'frame')}, {record.duration_seconds:.4f} s"
     if record.tools:
         yield "Judged by", ", ".join(f"{name} {version}" for name, version in sorted(record.tools.items()))
 
@@ -99,7 +99,7 @@ def details_of(record: FilmRecord, info: MediaInfo | None) -> Details:
 def _container(info: MediaInfo) -> str:
     parts = [info.container]
     parts += [f"claims {info.claimed_seconds:.2f} s"] if info.claimed_seconds else []
-    parts += [plural(info.video_tracks, "picture track")] if info.video_tracks > 1 else []
+    parts += [format_count(info.video_tracks, "picture track")] if info.video_tracks > 1 else []
     parts += ["with cover art"] if info.cover_art else []
     parts += ["cannot be read to its end"] if info.unreadable_end else []
     return ", ".join(parts)
@@ -127,7 +127,7 @@ def _sound(track: AudioTrack, tracks: int) -> str:
     """Return a sound in words; FFmpeg says `2 channels` as the layout where it knows none."""
     parts = [track.codec or "unknown codec"]
     parts += [f"{track.rate_hz} Hz"] if track.rate_hz else []
-    parts += [track.layout or plural(track.channels, "channel")] if track.channels else []
+    parts += [track.layout or format_count(track.channels, "channel")] if track.channels else []
     told = track.language and track.language != "und"
     parts += [f"language {track.language}" if told else "language not told"]
     parts += [f"track {track.number} of {tracks}"] if tracks > 1 else []
@@ -145,9 +145,9 @@ def _times(info: MediaInfo) -> Details:
     if spans:
         yield "By its packets", ", ".join(spans)
     cut = [
-        f"{plural(times.discarded_packets, 'packet')} of {name}" for name, times in tracks if times.discarded_packets
+        f"{format_count(times.discarded_packets, 'packet')} of {name}" for name, times in tracks if times.discarded_packets
     ]
-    cut += [plural(times.skipped_samples, "sample") for _, times in tracks if times.skipped_samples]
+    cut += [format_count(times.skipped_samples, "sample") for _, times in tracks if times.skipped_samples]
     if cut:
         yield "Told to skip", ", ".join(cut)
     if gaps := [f"{t.gaps} of {name}, up to {t.longest_gap_seconds:.2f} s" for name, t in tracks if t.gaps]:
@@ -165,7 +165,7 @@ def _measured(measures: Measures, frames: int) -> Details:
         yield "First picture", f"at {measures.origin_seconds:.3f} s of the source"
     start, end = measures.sound_start_seconds, measures.sound_end_seconds
     if start is not None and end is not None:
-        gaps = f", {plural(measures.sound_gaps, 'gap')}" if measures.sound_gaps else ""
+        gaps = f", {format_count(measures.sound_gaps, 'gap')}" if measures.sound_gaps else ""
         yield "Sound in the film", f"{start:.3f} to {end:.3f} s{gaps}".replace("-", "−")
     damaged = f"{measures.damaged_video_packets} of {measures.video_packets} of picture"
     yield "Damaged packets", f"{damaged}, {measures.damaged_audio_packets} of {measures.audio_packets} of sound"

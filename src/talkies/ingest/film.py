@@ -10,14 +10,14 @@ from pathlib import Path
 import av
 from pydantic import JsonValue, ValidationError
 
-from talkies.core import FilmId, SourceError, WorkError, as_film_id, cause_of, text_of  # fmt: skip
+from talkies.core import FilmId, SourceError, WorkError, parse_film_id, describe_os_error, format_path  # fmt: skip
 from talkies.ingest.config import IngestConfig
 from talkies.ingest.convert import Converted, ConvertTask, convert
 from talkies.ingest.judge import in_order, judged, rejecting, verdict_of
 from talkies.ingest.source import Source
 from talkies.library import FilmRecord, Library, Reason, Verdict, write_json
 from talkies.media import MediaInfo
-from talkies.runtime import Isolated, IsolationError, hash_of_file  # fmt: skip
+from talkies.runtime import Isolated, IsolationError, hash_file  # fmt: skip
 
 _TRIES = 3
 """A worker that somebody else killed says nothing of its film: it is tried again this often."""
@@ -36,7 +36,7 @@ class FilmTask:
 
 
 @dataclass(frozen=True, slots=True)
-class Ingested:
+class IngestedFilm:
     """What became of one source: its film's record, whether the library had it already, and what it took."""
 
     source: Source
@@ -60,14 +60,14 @@ class Ingested:
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class FailedFilm:
     """A source that got no verdict, for the work itself failed, and why."""
 
     source: Source
     sentence: str
 
 
-def ingest_film(task: FilmTask, isolated: Isolated, on_progress: Callable[[float], None] | None = None) -> Ingested:
+def ingest_film(task: FilmTask, isolated: Isolated, on_progress: Callable[[float], None] | None = None) -> IngestedFilm:
     """Hash, judge and convert one film, and commit it (or the record of its rejection) to the library.
 
     `on_progress` is told the seconds of film done so far.
@@ -80,11 +80,11 @@ def ingest_film(task: FilmTask, isolated: Isolated, on_progress: Callable[[float
     with task.source.local() as path:
         before = _stamp(path)
         film_id = _hash(path)
-        known = library.record_of(film_id) if library.is_whole(film_id) else None
+        known = library.record_of(film_id) if library.is_complete(film_id) else None
         if known and (record := _still_true(known, task.config, library)):
-            return Ingested(task.source, record, reused=True)
+            return IngestedFilm(task.source, record, reused=True)
         try:
-            with library.committing(film_id) as folder:
+            with library.commit_film(film_id) as folder:
                 converted = _converted(task, path, library, folder, isolated, on_progress)
                 if _stamp(path) != before:
                     raise SourceError(
@@ -95,8 +95,8 @@ def ingest_film(task: FilmTask, isolated: Isolated, on_progress: Callable[[float
                 record = _record(task, film_id, before[0], library, converted, folder)
                 write_json(folder / "film.json", record)
         except OSError as error:
-            raise WorkError(f"{task.source.name} could not be ingested: {cause_of(error)}") from error
-    return Ingested(task.source, record, reused=False, peak_memory_bytes=converted.peak_memory_bytes)
+            raise WorkError(f"{task.source.name} could not be ingested: {describe_os_error(error)}") from error
+    return IngestedFilm(task.source, record, reused=False, peak_memory_bytes=converted.peak_memory_bytes)
 
 
 def _converted(
@@ -162,7 +162,7 @@ def _record(
         source_bytes=source_bytes,
         verdict=verdict_of(converted.reasons),
         reasons=converted.reasons,
-        duration_seconds=library.profile.grid.seconds_of_frame(converted.frames) if usable else 0.0,
+        duration_seconds=library.profile.grid.frame_to_seconds(converted.frames) if usable else 0.0,
         frames=converted.frames if usable else 0,
         width=converted.size[0] if usable else 0,
         height=converted.size[1] if usable else 0,
@@ -186,15 +186,15 @@ def _stamp(path: Path) -> tuple[int, int, int]:
     try:
         status = path.stat()
     except OSError as error:
-        raise SourceError(f"{text_of(path.name)} cannot be read any more ({cause_of(error)})") from error
+        raise SourceError(f"{format_path(path.name)} cannot be read any more ({describe_os_error(error)})") from error
     return status.st_size, status.st_mtime_ns, status.st_ino
 
 
 def _hash(path: Path) -> FilmId:
     try:
-        return as_film_id(hash_of_file(path))
+        return parse_film_id(hash_file(path))
     except OSError as error:
-        raise SourceError(f"{text_of(path.name)} cannot be read ({cause_of(error)})") from error
+        raise SourceError(f"{format_path(path.name)} cannot be read ({describe_os_error(error)})") from error
 
 
 def _settings(config: IngestConfig) -> dict[str, JsonValue]:

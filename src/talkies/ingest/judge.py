@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
-from talkies.core import plural
+from talkies.core import format_count
 from talkies.ingest.config import Thresholds
 from talkies.library import Measures, Reason, Verdict
 from talkies.media import AudioTrack, MediaInfo, VideoTrack
@@ -106,7 +106,7 @@ def _times(info: MediaInfo, seconds: float, thresholds: Thresholds) -> Iterator[
         yield rejecting("too_short", text)
     if info.jumps:
         text = (
-            f"its clock jumps {plural(len(info.jumps), 'time')}, first at {info.jumps[0][0]:.2f} s; time goes on there"
+            f"its clock jumps {format_count(len(info.jumps), 'time')}, first at {info.jumps[0][0]:.2f} s; time goes on there"
         )
         yield Reason(code="time_jumps", text=text)
     claimed = info.video.claimed_seconds or info.claimed_seconds or 0.0
@@ -117,7 +117,7 @@ def _times(info: MediaInfo, seconds: float, thresholds: Thresholds) -> Iterator[
         yield Reason(code="truncated", text=f"the file cannot be read on after {seconds:.2f} s of picture")
     if info.video.times.gaps:
         longest = info.video.times.longest_gap_seconds
-        text = f"pictures stay away {plural(info.video.times.gaps, 'time')}, for up to {longest:.2f} s"
+        text = f"pictures stay away {format_count(info.video.times.gaps, 'time')}, for up to {longest:.2f} s"
         yield Reason(code="picture_gaps", text=text)
 
 

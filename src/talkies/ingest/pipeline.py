@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from talkies.core import UsageError, WorkError, plural
+from talkies.core import UsageError, WorkError, format_count
 from talkies.ingest.config import IngestConfig
-from talkies.ingest.film import Failed, FilmTask, Ingested
+from talkies.ingest.film import FailedFilm, FilmTask, IngestedFilm
 from talkies.ingest.report import REPORT_NAME, write_report
 from talkies.ingest.runners import Outcome, run_locally, run_on_ray, threads_for
 from talkies.ingest.source import Found, Source, discover
@@ -26,9 +26,9 @@ class IngestReport:
     """
 
     library: Library
-    films: tuple[Ingested, ...]
-    failures: tuple[Failed, ...]
-    passed_over: int
+    films: tuple[IngestedFilm, ...]
+    failures: tuple[FailedFilm, ...]
+    skipped_files: int
     seconds: float
 
     @property
@@ -43,13 +43,13 @@ class IngestReport:
         told = ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in Verdict if verdicts[verdict])
         had = sum(film.reused and film.duplicate_of is None for film in self.films)
         new = self.new_film_seconds
-        lines = [f"{plural(len(self.films) + len(self.failures), 'film')}: {told or 'no verdict on any'}"]
+        lines = [f"{format_count(len(self.films) + len(self.failures), 'film')}: {told or 'no verdict on any'}"]
         if self.failures:
             lines[0] += f", {len(self.failures)} failed"
         if had:
             lines.append(f"{had} of them the library had already")
-        if self.passed_over:
-            lines.append(f"{plural(self.passed_over, 'other file')} passed over")
+        if self.skipped_files:
+            lines.append(f"{format_count(self.skipped_files, 'other file')} passed over")
         if new:
             rate = new / self.seconds
             lines.append(f"{_clock(new)} of film taken in {_clock(self.seconds)}, {rate:.1f} × real time")
@@ -64,7 +64,7 @@ class IngestReport:
             UsageError: naming the reason of the first, if every film was rejected.
         """
         if self.failures:
-            more = f" (and {plural(len(self.failures) - 1, 'more film')} failed)" if len(self.failures) > 1 else ""
+            more = f" (and {format_count(len(self.failures) - 1, 'more film')} failed)" if len(self.failures) > 1 else ""
             raise WorkError(f"{self.failures[0].sentence}{more}; give the command again to go on")
         if not any(film.record.usable for film in self.films):
             first = self.films[0]
@@ -84,19 +84,19 @@ class Progress:
     bytes_done: int = 0
     film_seconds: float = 0.0
     begun: float = field(default_factory=time.monotonic)
-    in_work: dict[str, float] = field(default_factory=dict)  # by location, seconds done
+    active: dict[str, float] = field(default_factory=dict)  # by location, seconds done
 
     @property
     def note(self) -> str:
         """Hours of film so far, how many times real time, the time left by the bytes still to read, what is in work."""
         elapsed = time.monotonic() - self.begun
-        film_seconds = self.film_seconds + sum(self.in_work.copy().values())
+        film_seconds = self.film_seconds + sum(self.active.copy().values())
         parts = [f"{_clock(film_seconds)} of film"]
         if elapsed > 1 and film_seconds:
             parts.append(f"{film_seconds / elapsed:.1f} × real time")
         if self.bytes_done and self.films_done < self.films:
             parts.append(f"{_clock(elapsed * (self.bytes / self.bytes_done - 1))} left")
-        return ", ".join([*parts, *(name.rpartition("/")[2] for name in list(self.in_work)[:2])])
+        return ", ".join([*parts, *(name.rpartition("/")[2] for name in list(self.active)[:2])])
 
 
 def ingest(
@@ -148,9 +148,9 @@ def ingest(
             opened.update_catalogue()
     report = IngestReport(
         opened,
-        tuple(outcome for outcome in everything if isinstance(outcome, Ingested)),
-        tuple(outcome for outcome in everything if isinstance(outcome, Failed)),
-        found.passed_over,
+        tuple(outcome for outcome in everything if isinstance(outcome, IngestedFilm)),
+        tuple(outcome for outcome in everything if isinstance(outcome, FailedFilm)),
+        found.skipped_files,
         time.monotonic() - begun,
     )
     write_report(opened, report.films)
@@ -172,15 +172,15 @@ class _Told:
         self._on_progress = on_progress
 
     def working(self, task: FilmTask, seconds: float) -> None:
-        self._progress.in_work[task.source.location] = seconds
+        self._progress.active[task.source.location] = seconds
         self._tell(None)
 
     def done(self, task: FilmTask, outcome: Outcome) -> None:
         progress = self._progress
-        progress.in_work.pop(task.source.location, None)
+        progress.active.pop(task.source.location, None)
         progress.films_done += 1
         progress.bytes_done += task.source.size
-        if isinstance(outcome, Ingested) and not outcome.reused:
+        if isinstance(outcome, IngestedFilm) and not outcome.reused:
             progress.film_seconds += outcome.record.duration_seconds
         self._tell(outcome)
 
@@ -196,7 +196,7 @@ def _in_order(found: Found, outcomes: dict[str, Outcome]) -> Iterator[Outcome]:
     first: dict[str, Source] = {}
     for film in found.films:
         outcome = outcomes[found.duplicates.get(film.location, film).location]
-        if isinstance(outcome, Failed):
+        if isinstance(outcome, FailedFilm):
             yield replace(outcome, source=film)
         elif (earlier := first.setdefault(outcome.record.film_id, film)) is film:
             yield outcome
@@ -206,7 +206,7 @@ def _in_order(found: Found, outcomes: dict[str, Outcome]) -> Iterator[Outcome]:
 
 def _forget_mended(library: Library, outcomes: Sequence[Outcome]) -> None:
     """Take out the records of rejected films whose very source, mended, has just been seen to be another film."""
-    now = {o.source.text: o.record.film_id for o in outcomes if isinstance(o, Ingested)}
+    now = {o.source.text: o.record.film_id for o in outcomes if isinstance(o, IngestedFilm)}
     seen = set(now.values())
     for film in library.films():
         if not film.usable and film.source in now and film.film_id not in seen:

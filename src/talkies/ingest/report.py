@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from talkies.core import LibraryError, WorkError, cause_of
+from talkies.core import LibraryError, WorkError, describe_os_error
 from talkies.ingest.facts import details_of, facts_of, flags_of, info_of, size_in_words
-from talkies.ingest.film import Ingested
+from talkies.ingest.film import IngestedFilm
 from talkies.library import FilmEntry, Library, Reason, Verdict
 from talkies.runtime import write_atomically
 
@@ -62,7 +62,7 @@ class Duplicate:
     film_id: str
 
 
-def write_report(library: Library, films: Sequence[Ingested]) -> Path:
+def write_report(library: Library, films: Sequence[IngestedFilm]) -> Path:
     """Write the audit of `library` into its folder and return its path; `films` are those of the ingest just done.
 
     If the library lies elsewhere, the page is sent there.
@@ -79,13 +79,13 @@ def write_report(library: Library, films: Sequence[Ingested]) -> Path:
         library.publish(REPORT_NAME)
     except OSError as error:
         raise WorkError(
-            f"{library.location}/{REPORT_NAME} cannot be written ({cause_of(error)}); "
+            f"{library.location}/{REPORT_NAME} cannot be written ({describe_os_error(error)}); "
             "the films are in the library, only its audit is not"
         ) from error
     return path
 
 
-def _page(library: Library, films: Sequence[Ingested]) -> str:
+def _page(library: Library, films: Sequence[IngestedFilm]) -> str:
     from jinja2 import Environment  # a worker that converts films needs no templates
 
     entries = sorted(library.films(), key=lambda film: (_ORDER.index(Verdict(film.verdict)), film.source, film.film_id))
@@ -135,7 +135,7 @@ def _groups(library: Library, entries: Sequence[FilmEntry], shown: Sequence[Film
     ]
 
 
-def _duplicates(films: Sequence[Ingested]) -> list[Duplicate]:
+def _duplicates(films: Sequence[IngestedFilm]) -> list[Duplicate]:
     return [
         Duplicate(film.source.text, film.duplicate_of.text, film.record.film_id)
         for film in films

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
 from talkies.core import SourceError, TalkiesError, WorkError
-from talkies.ingest.film import Failed, FilmTask, Ingested, ingest_film
-from talkies.runtime import Isolated, on_ray
+from talkies.ingest.film import FailedFilm, FilmTask, IngestedFilm, ingest_film
+from talkies.runtime import Isolated, map_on_ray
 
-Outcome = Ingested | Failed
+Outcome = IngestedFilm | FailedFilm
 OnProgress = Callable[[FilmTask, float], None]
 """Told a film and the seconds of it that are done, now and then."""
 
@@ -84,7 +84,7 @@ def _outcome(task: FilmTask, isolated: Isolated, on_progress: OnProgress) -> Out
     try:
         return ingest_film(task, isolated, lambda seconds: on_progress(task, seconds))
     except SourceError as error:
-        return Failed(task.source, str(error))
+        return FailedFilm(task.source, str(error))
     except TalkiesError as error:
         return error
     except Exception as error:  # noqa: BLE001  # a thread must not end without a word
@@ -102,7 +102,7 @@ def run_on_ray(
         UsageError: if Ray is not installed, or there is no cluster at `address`.
         WorkError: if the library cannot be written, or the cluster fails.
     """
-    for task, outcome in on_ray(ray_task, tasks, workers, address, tasks[0].threads):
+    for task, outcome in map_on_ray(ray_task, tasks, workers, address, tasks[0].threads):
         if isinstance(outcome, TalkiesError):
             raise outcome
         on_progress(task, 0.0)

@@ -7,9 +7,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from talkies.core import SourceError, UsageError, cause_of, text_of
-from talkies.media import looks_like_media
-from talkies.runtime import fetched, hash_of_file, is_remote, list_files
+from talkies.core import SourceError, UsageError, describe_os_error, format_path
+from talkies.media import has_media_suffix
+from talkies.runtime import download, hash_file, is_remote, list_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Source:
     @property
     def text(self) -> str:
         """The location as text; bytes of a path that are no UTF-8 become question marks."""
-        return text_of(self.location)
+        return format_path(self.location)
 
     @property
     def name(self) -> str:
@@ -41,11 +41,11 @@ class Source:
             return
         with ExitStack() as stack:  # what goes wrong with the copy is not the fetching's fault
             try:
-                path = stack.enter_context(fetched(self.location))
+                path = stack.enter_context(download(self.location))
             except FileNotFoundError as error:
                 raise SourceError(f"{self.text} is not there any more") from error
             except OSError as error:
-                raise SourceError(f"{self.text} cannot be fetched ({cause_of(error)})") from error
+                raise SourceError(f"{self.text} cannot be fetched ({describe_os_error(error)})") from error
             yield path
 
 
@@ -57,7 +57,7 @@ class Found:
 
     films: tuple[Source, ...]
     duplicates: dict[str, Source]  # by location, the film that has the same bytes
-    passed_over: int
+    skipped_files: int
 
 
 def discover(sources: Sequence[str | Path]) -> Found:
@@ -69,17 +69,17 @@ def discover(sources: Sequence[str | Path]) -> Found:
         UsageError: if a source does not exist, or a folder holds no film.
     """
     films: dict[str, Source] = {}  # by the real file, so that a link to a film is not another film
-    passed_over = 0
+    skipped_files = 0
     for source in map(str, sources):
         here, others = _remote(source) if is_remote(source) else _local(Path(source))
         if not here:
             raise UsageError(f"{source} holds no film; name a film file, or a folder with films in it")
-        passed_over += others
+        skipped_files += others
         for film in here:
             real = film.location if is_remote(film.location) else str(Path(film.location).resolve())
             films.setdefault(real, film)
     ordered = tuple(films.values())
-    return Found(ordered, _duplicates(ordered), passed_over)
+    return Found(ordered, _duplicates(ordered), skipped_files)
 
 
 def _local(source: Path) -> tuple[list[Source], int]:
@@ -88,11 +88,11 @@ def _local(source: Path) -> tuple[list[Source], int]:
             return [_of(source)], 0
         if source.is_dir():
             files = sorted(_files_in(source))
-            films = [path for path in files if looks_like_media(path.name)]
+            films = [path for path in files if has_media_suffix(path.name)]
             return [_of(path) for path in films], len(files) - len(films)
     except OSError as error:
         where = error.filename or source
-        raise UsageError(f"{where} cannot be searched ({cause_of(error)}); name a folder that you may read") from error
+        raise UsageError(f"{where} cannot be searched ({describe_os_error(error)}); name a folder that you may read") from error
     raise UsageError(f"{source} does not exist; name a film file, or a folder with films in it")
 
 
@@ -100,7 +100,7 @@ def _remote(source: str) -> tuple[list[Source], int]:
     files = sorted(list_files(source).items())
     if not files:
         raise UsageError(f"{source} does not exist; name a film file, or a folder with films in it")
-    films = [Source(url, size) for url, size in files if url == source or looks_like_media(url)]
+    films = [Source(url, size) for url, size in files if url == source or has_media_suffix(url)]
     return films, len(files) - len(films)
 
 
@@ -129,7 +129,7 @@ def _duplicates(films: Sequence[Source]) -> dict[str, Source]:
     for film in films:
         if sizes[film.size] > 1 and not is_remote(film.location):
             try:
-                key = film.size, hash_of_file(Path(film.location))
+                key = film.size, hash_file(Path(film.location))
             except OSError:  # it will say so itself when its turn comes
                 continue
             if first.setdefault(key, film) is not film:

@@ -20,13 +20,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 
-from talkies.core import FilmId, Int64s, LibraryError, Span, as_film_id
+from talkies.core import FilmId, Int64s, LibraryError, Span, parse_film_id
 from talkies.library.mirror import STALE
 from talkies.library.record import SCHEMA_VERSION, FilmRecord, Reason, Verdict
 from talkies.runtime import replace_atomically
 
 SHOT = "shot"
-Marks = Mapping[str, Sequence[Span]]
+Annotations = Mapping[str, Sequence[Span]]
 """Spans of one film by kind: `shot`, `black`, `silent`, `still`, `credits`, `damaged`."""
 
 _SPAN = [("start_frame", pa.int64()), ("end_frame", pa.int64())]
@@ -75,7 +75,7 @@ class FilmEntry:
     @property
     def id(self) -> FilmId:
         """The film's id."""
-        return as_film_id(self.film_id)
+        return parse_film_id(self.film_id)
 
     @property
     def usable(self) -> bool:
@@ -98,7 +98,7 @@ class Change:
     """A film that the catalogue does not hold as it is: its row and its spans."""
 
     entry: FilmEntry
-    marks: Marks
+    marks: Annotations
 
 
 class Catalogue:
@@ -160,7 +160,7 @@ class Catalogue:
         for film_id in stale:
             (self._folder / f"{STALE}{film_id}").unlink(missing_ok=True)
 
-    def is_whole(self) -> bool:
+    def is_complete(self) -> bool:
         """Return whether all tables are there."""
         return all(self._read(n, s) is not None for n, s in (("films", _FILMS), ("shots", _SHOTS), ("spans", _SPANS)))
 
@@ -188,14 +188,14 @@ class Catalogue:
             return None
 
 
-def write_marks(path: Path, marks: Marks) -> None:
+def write_annotations(path: Path, marks: Annotations) -> None:
     """Write one film's shots and marked spans."""
     rows = [(kind, s.start_frame, s.end_frame) for kind in sorted(marks) for s in marks[kind]]
     columns = [pa.array(c, f.type) for c, f in zip(_columns(rows, 3), _FILM_SPANS, strict=True)]
     _write_table(path, pa.Table.from_arrays(columns, schema=_FILM_SPANS))
 
 
-def read_marks(path: Path) -> dict[str, list[Span]]:
+def read_annotations(path: Path) -> dict[str, list[Span]]:
     """Return one film's spans by kind, each in order.
 
     Raises:

@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from talkies.config import Config
-from talkies.core import FilmId, LibraryError, Span, SpanTable, WorkError, cause_of, nearest
-from talkies.library.catalogue import SHOT, Catalogue, Change, FilmEntry, read_marks
+from talkies.core import FilmId, LibraryError, Span, SpanTable, WorkError, describe_os_error, suggest_nearest
+from talkies.library.catalogue import SHOT, Catalogue, Change, FilmEntry, read_annotations
 from talkies.library.mirror import Mirror
 from talkies.library.profile import Profile
 from talkies.library.record import SCHEMA_VERSION, FilmRecord, read_json, read_record, write_json
-from talkies.library.staging import flush, locked, replace_folder, staging_folder, sweep
+from talkies.library.staging import flush, hold_lock, replace_folder, create_staging_folder, sweep
 from talkies.runtime import is_remote, remove_abandoned
 
 _STORED_FILES = ("proxy.mp4", "audio.wav", "shots.parquet", "strip.jpg")
@@ -95,7 +95,7 @@ class Library:
                 mirror.send("library.json")
         except OSError as error:
             raise LibraryError(
-                f"{root} cannot be made a library ({cause_of(error)}); name a folder you may write"
+                f"{root} cannot be made a library ({describe_os_error(error)}); name a folder you may write"
             ) from error
         return library
 
@@ -152,33 +152,33 @@ class Library:
             raise LibraryError(f"{self.root} holds no accepted film; see: talkies films --library {self.root}")
         return usable
 
-    def marks_of(self, film_id: FilmId) -> dict[str, list[Span]]:
+    def annotations_of(self, film_id: FilmId) -> dict[str, list[Span]]:
         """Return a film's spans by kind (`shot`, `black`, `silent`, `still`, `credits`, `damaged`), each in order."""
-        return read_marks(self.film_file(film_id, "shots.parquet"))
+        return read_annotations(self.film_file(film_id, "shots.parquet"))
 
     def spans(self, films: Sequence[FilmEntry], kinds: Collection[str]) -> SpanTable:
-        """Return the spans of these kinds (see `marks_of`) of many films, those of one film joined where they overlap.
+        """Return the spans of these kinds (see `annotations_of`) of many films, those of one film joined where they overlap.
 
         Those of films that a whole catalogue holds come from its tables; only for others a file is opened.
         """
         number = {film.film_id: i for i, film in enumerate(films)}
-        whole = self._catalogue.is_whole()
+        whole = self._catalogue.is_complete()
         known = number.keys() & {row.film_id for row in self._catalogue.films()} if whole else set()
         rest = [
             (number[film.film_id], span.start_frame, span.end_frame)
             for film in films
             if film.film_id not in known
-            for kind, spans in self.marks_of(film.id).items()
+            for kind, spans in self.annotations_of(film.id).items()
             if kind in kinds
             for span in spans
         ]
         listed_R3 = self._catalogue.spans(kinds, {i: n for i, n in number.items() if i in known})
         rows_R3 = np.concatenate([listed_R3, np.array(rest, np.int64).reshape(-1, 3)])
-        return SpanTable.of_rows(len(films), *rows_R3.T)
+        return SpanTable.from_rows(len(films), *rows_R3.T)
 
     def shots_of(self, film_id: FilmId) -> list[Span]:
         """Return a film's shots in order."""
-        return self.marks_of(film_id).get(SHOT, [])
+        return self.annotations_of(film_id).get(SHOT, [])
 
     def find(self, name: str) -> FilmEntry:
         """Return the film whose id, unique beginning of an id, or source file name is `name`.
@@ -197,22 +197,22 @@ class Library:
             if match:
                 ids = ", ".join(film.film_id for film in match)
                 raise LibraryError(f"'{name}' names {len(match)} films of {self.root}; name one by its id: {ids}")
-        hint = nearest(name, [film.name for film in films])
+        hint = suggest_nearest(name, [film.name for film in films])
         raise LibraryError(f"no film '{name}' in {self.root}{hint}; see: talkies films --library {self.root}")
 
     @contextmanager
-    def committing(self, film_id: FilmId) -> Iterator[Path]:
+    def commit_film(self, film_id: FilmId) -> Iterator[Path]:
         """Yield a folder to put a film's files in; at the end it becomes the film's folder in one step.
 
         If the block raises, nothing is left of it. A film that is there already is replaced.
         """
-        with staging_folder(self._films, film_id) as folder:
+        with create_staging_folder(self._films, film_id) as folder:
             made = folder / "film"
             made.mkdir()
             yield made
             flush(*made.iterdir(), made)
             target = self.film_folder(film_id)
-            with locked(self._films / ".lock"):
+            with hold_lock(self._films / ".lock"):
                 if self._mirror.exists(f"films/{film_id}") if self._mirror else target.exists():
                     self._mark_stale(film_id)
                 replace_folder(folder, made, target)
@@ -222,7 +222,7 @@ class Library:
 
     def replace_record(self, record: FilmRecord) -> None:
         """Write a film's record anew, its other files as they are."""
-        with staging_folder(self._films, record.id) as folder, locked(self._films / ".lock"):
+        with create_staging_folder(self._films, record.id) as folder, hold_lock(self._films / ".lock"):
             self._mark_stale(record.id)
             write_json(folder / "film.json", record)
             (folder / "film.json").replace(self.film_file(record.id, "film.json"))
@@ -231,14 +231,14 @@ class Library:
 
     def remove(self, film_id: FilmId) -> None:
         """Take a film out of the library."""
-        with staging_folder(self._films, film_id) as folder, locked(self._films / ".lock"):
+        with create_staging_folder(self._films, film_id) as folder, hold_lock(self._films / ".lock"):
             self._mark_stale(film_id)  # the same film may come again before the tables are written
             if self.film_folder(film_id).exists():
                 self.film_folder(film_id).rename(folder / "gone")
             if self._mirror:
                 self._mirror.remove_film(film_id)
 
-    def is_whole(self, film_id: FilmId) -> bool:
+    def is_complete(self, film_id: FilmId) -> bool:
         """Return whether the library holds a film's record, and all the bytes that it speaks of."""
         try:
             record = self.record_of(film_id)
@@ -259,15 +259,15 @@ class Library:
         """
         try:
             self._films.mkdir(exist_ok=True)  # `create` may have been killed before it was made
-            with locked(self._films / ".lock"):
+            with hold_lock(self._films / ".lock"):
                 sweep(self._films)
             for folder in (self.root, self.root / "catalogue"):
                 remove_abandoned(folder)
-            with staging_folder(self._films, "check"):
+            with create_staging_folder(self._films, "check"):
                 pass
         except OSError as error:
             raise LibraryError(
-                f"{self.root} cannot be written ({cause_of(error)}); ingest into a library that you may write"
+                f"{self.root} cannot be written ({describe_os_error(error)}); ingest into a library that you may write"
             ) from error
 
     def update_catalogue(self) -> None:
@@ -279,10 +279,10 @@ class Library:
         try:
             self._catalogue.lock.parent.mkdir(exist_ok=True)
             # The lock of the films too: none may be replaced while its row is written.
-            with locked(self._catalogue.lock), locked(self._films / ".lock"):
+            with hold_lock(self._catalogue.lock), hold_lock(self._films / ".lock"):
                 self._update_catalogue()
         except OSError as error:
-            cause = os.strerror(error.errno).lower() if error.errno else cause_of(error)
+            cause = os.strerror(error.errno).lower() if error.errno else describe_os_error(error)
             raise WorkError(
                 f"{self.root / 'catalogue'} cannot be written ({cause}); the films are in the library, only its tables "
                 "are behind: give the command again"
@@ -292,7 +292,7 @@ class Library:
         if self._mirror:
             self._mirror.fetch_catalogue()
         here = self._film_ids()
-        whole = self._catalogue.is_whole()
+        whole = self._catalogue.is_complete()
         known = {row.film_id for row in self._catalogue.films()} if whole else set()
         changes = [self._change(film_id) for film_id in here if film_id not in known]
         if not whole or changes or known != set(here) or self._catalogue.stale():
@@ -313,7 +313,7 @@ class Library:
     def _change(self, film_id: FilmId) -> Change:
         record = self._record(film_id)
         try:
-            marks = self.marks_of(film_id) if record.usable else {}
+            marks = self.annotations_of(film_id) if record.usable else {}
         except LibraryError:  # who asks for them is told; other films' rows do not suffer
             marks = {}
         return Change(FilmEntry.of(record), marks)

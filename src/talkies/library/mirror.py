@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from talkies.core import FilmId
-from talkies.runtime import filesystem
+from talkies.runtime import open_filesystem
 
 _RECORD = "film.json"
 _HEAVY = frozenset({".mp4", ".wav"})  # fetched again only if the size differs
@@ -30,7 +30,7 @@ class Mirror:
             UsageError: if fsspec does not know the URL's kind, or lacks the package for it.
         """
         self.url = url.rstrip("/")
-        self._system, self._path = filesystem(self.url)
+        self._system, self._path = open_filesystem(self.url)
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         self.folder = cache / "talkies" / hashlib.blake2b(self.url.encode(), digest_size=8).hexdigest()
         (self.folder / "films").mkdir(parents=True, exist_ok=True)

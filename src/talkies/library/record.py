@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 from pydantic import BaseModel, Field, JsonValue
 
 from talkies.config import Config, read_document
-from talkies.core import FilmId, LibraryError, as_film_id
+from talkies.core import FilmId, LibraryError, parse_film_id
 from talkies.runtime import write_atomically
 
 SCHEMA_VERSION = 2
@@ -81,7 +81,7 @@ class FilmRecord(Config):
     @property
     def id(self) -> FilmId:
         """The film's id."""
-        return as_film_id(self.film_id)
+        return parse_film_id(self.film_id)
 
     @property
     def usable(self) -> bool:

@@ -15,10 +15,10 @@ import numpy as np
 from av.audio.fifo import AudioFifo
 from av.error import FFmpegError
 
-from talkies.core import Grid, Int16s, MediaError, UInt8s, text_of
+from talkies.core import Grid, Int16s, MediaError, UInt8s, format_path
 from talkies.media.audio_timeline import GAP_SECONDS, STRAY_SECONDS, AudioTimeline
 from talkies.media.probe import MediaInfo, probe
-from talkies.media.resample import FilmResampler, Picture
+from talkies.media.resample import FilmResampler, ResampledFrame
 from talkies.media.source import open_media, packets_of
 
 LONGEST_SECONDS = 300.0
@@ -54,7 +54,7 @@ def decode_file(
     if min(lasting, end or lasting) > LONGEST_SECONDS:
         raise MediaError(
             "too_long",
-            f"{text_of(path.name)} lasts {lasting / 60:.0f} min, and a labelled clip up to {LONGEST_SECONDS / 60:.0f}; "
+            f"{format_path(path.name)} lasts {lasting / 60:.0f} min, and a labelled clip up to {LONGEST_SECONDS / 60:.0f}; "
             f"cut it into clips",
         )
     media = _sound_alone(path, info, grid, end) if parts == "audio" else _pictures(path, info, parts, grid, short_side)
@@ -71,8 +71,8 @@ def _pictures(path: Path, info: MediaInfo, parts: Parts, grid: Grid, short_side:
     pictures: list[UInt8s] = []
     sounds: list[Int16s] = []
     for part in conformer:
-        if isinstance(part, Picture):
-            pictures.append(pictures[-1] if part.again and pictures else part.yuv_PW())
+        if isinstance(part, ResampledFrame):
+            pictures.append(pictures[-1] if part.again and pictures else part.to_yuv())
         else:
             sounds.append(part.samples_S)
     report = conformer.report
@@ -85,14 +85,14 @@ def _pictures(path: Path, info: MediaInfo, parts: Parts, grid: Grid, short_side:
 def _sound_alone(path: Path, info: MediaInfo, grid: Grid, end_seconds: float | None) -> DecodedFile:
     """Return the sound from its first sample on."""
     if info.audio is None:
-        raise MediaError("no_audio", f"{text_of(path.name)} has no audio track")
+        raise MediaError("no_audio", f"{format_path(path.name)} has no audio track")
     if info.audio.codec is None:
-        raise MediaError("no_decoder", f"FFmpeg has no decoder for the sound of {text_of(path.name)}; convert it first")
+        raise MediaError("no_decoder", f"FFmpeg has no decoder for the sound of {format_path(path.name)}; convert it first")
     damage = _Damage()
     frames = list(_frames_of(path, info.audio.index, damage, end_seconds))
     _check_damage(path, "sound", damage.damaged, damage.packets)
     if not frames:
-        raise MediaError("damaged", f"no sound of {text_of(path.name)} can be decoded")
+        raise MediaError("damaged", f"no sound of {format_path(path.name)} can be decoded")
     first = frames[0]
     clock, pieces = AudioTimeline(grid), list[Int16s]()
     stamped = first.pts is not None and first.time_base is not None
@@ -170,7 +170,7 @@ def _joined_frames(frames: Sequence[av.AudioFrame]) -> av.AudioFrame:
 
 def _check_damage(path: Path, what: str, damaged: int, packets: int) -> None:
     if damaged > _MOST_DAMAGED * packets:
-        raise MediaError("damaged", f"{damaged} of {packets} packets of the {what} of {text_of(path.name)} are damaged")
+        raise MediaError("damaged", f"{damaged} of {packets} packets of the {what} of {format_path(path.name)} are damaged")
 
 
 def _joined(pieces: list[Int16s]) -> Int16s:
@@ -184,5 +184,5 @@ def _cut(media: DecodedFile, grid: Grid, span_seconds: tuple[float, float], path
     if media.audio_S is not None:
         audio_S = media.audio_S[begin * grid.samples_per_frame : end * grid.samples_per_frame]
     if any(part is not None and len(part) == 0 for part in (video_NPW, audio_S)):
-        raise MediaError("empty_span", f"{text_of(path.name)} ends before {span_seconds[0]:g} s, where its clip begins")
+        raise MediaError("empty_span", f"{format_path(path.name)} ends before {span_seconds[0]:g} s, where its clip begins")
     return DecodedFile(video_NPW, audio_S, media.damaged_packets)

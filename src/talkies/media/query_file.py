@@ -12,12 +12,12 @@ import av
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from talkies.core import Grid, MediaError, SourceError, UInt8s, cause_of, text_of
+from talkies.core import Grid, MediaError, SourceError, UInt8s, describe_os_error, format_path
 from talkies.media.decode_file import DecodedFile, Parts, decode_file
 from talkies.media.frames import FrameNormaliser
 from talkies.media.probe import probe
 from talkies.media.resample import MOST_ASPECT
-from talkies.runtime import Report
+from talkies.runtime import ProgressCallback
 
 ACCEPTED = "a picture (JPEG, PNG, WebP, GIF, BMP, TIFF), a sound or a clip that FFmpeg reads"
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
@@ -37,7 +37,7 @@ class QueryFile:
     short_side: int
 
 
-def read_query_file(shown: QueryFile, _: Report | None = None) -> DecodedFile:
+def read_query_file(shown: QueryFile, _: ProgressCallback | None = None) -> DecodedFile:
     """Return what a picture, a sound or a clip of at most five minutes holds, on a grid; what it lacks is None.
 
     A single picture is one picture of no sound. Of a clip with both, time zero is its first picture.
@@ -55,28 +55,28 @@ def read_query_file(shown: QueryFile, _: Report | None = None) -> DecodedFile:
     except MediaError as error:
         raise MediaError(error.code, f"{error}; give {ACCEPTED}") from error
     if info.container in _WORDS:
-        raise MediaError("no_media", f"{text_of(path.name)} is a text; give {ACCEPTED}")
+        raise MediaError("no_media", f"{format_path(path.name)} is a text; give {ACCEPTED}")
     seen = info.video is not None and info.video.decodes
     heard = info.audio is not None and info.audio.decodes
     if not seen and not heard:
-        raise MediaError("nothing_decodes", f"{text_of(path.name)} has no picture or sound to decode; give {ACCEPTED}")
+        raise MediaError("nothing_decodes", f"{format_path(path.name)} has no picture or sound to decode; give {ACCEPTED}")
     parts: Parts = "both" if seen and heard else "video" if seen else "audio"
     media = decode_file(path, parts, shown.grid, shown.short_side)
     there = [part for part in (media.video_NPW, media.audio_S) if part is not None and len(part)]
     if not there:
-        raise MediaError("empty", f"{text_of(path.name)} holds no picture and no sound; give {ACCEPTED}")
+        raise MediaError("empty", f"{format_path(path.name)} holds no picture and no sound; give {ACCEPTED}")
     sound_S = media.audio_S if media.audio_S is not None and len(media.audio_S) else None
     return DecodedFile(media.video_NPW, sound_S, media.damaged_packets)
 
 
 def _still(path: Path, short_side: int) -> UInt8s | None:
     """Return a picture `[P, W]` of a file that is a single one, or nothing of another."""
-    name = text_of(path.name)
+    name = format_path(path.name)
     try:
         with path.open("rb") as file:
             start = file.read(16)
     except OSError as error:
-        raise SourceError(f"{name} cannot be read ({cause_of(error)}); give {ACCEPTED}") from error
+        raise SourceError(f"{name} cannot be read ({describe_os_error(error)}); give {ACCEPTED}") from error
     if not start:
         raise MediaError("empty", f"{name} is empty; give {ACCEPTED}")
     try:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from av.error import FFmpegError
 from av.video.reformatter import ColorRange, Colorspace
 
-from talkies.core import Int16s, MediaError, Span, UInt8s, cause_of
+from talkies.core import Int16s, MediaError, Span, UInt8s, describe_os_error
 from talkies.media.packet_table import PacketTable, TableError
 
 INGEST_AGAIN = "; ingest its film again"
@@ -33,7 +33,7 @@ class _OpenFile:
             self._file: io.FileIO = path.open("rb", buffering=0)
         except OSError as error:
             raise MediaError(
-                "unreadable", f"{path} cannot be opened as {what} ({cause_of(error)}){INGEST_AGAIN}"
+                "unreadable", f"{path} cannot be opened as {what} ({describe_os_error(error)}){INGEST_AGAIN}"
             ) from error
         self.close = weakref.finalize(self, self._file.close)
 
@@ -50,7 +50,7 @@ class _OpenFile:
         try:
             return os.pread(self._file.fileno(), count, offset)
         except OSError as error:
-            raise MediaError("unreadable", f"{self._path} cannot be read ({cause_of(error)}){INGEST_AGAIN}") from error
+            raise MediaError("unreadable", f"{self._path} cannot be read ({describe_os_error(error)}){INGEST_AGAIN}") from error
 
 
 class VideoReader(_OpenFile):
@@ -220,7 +220,7 @@ def _rows(plane: Any, corner: tuple[int, int], like_TH: npt.NDArray[np.void]) ->
     return np.ndarray(like_TH.shape[1:], like_TH.dtype, plane, top * line + left, (line,))
 
 
-class SoundReader(_OpenFile):
+class AudioReader(_OpenFile):
     """Open training audio: reads any run of samples without reading the rest."""
 
     def __init__(self, path: Path) -> None:
@@ -268,7 +268,7 @@ class SoundReader(_OpenFile):
         samples_S[:] = np.frombuffer(content, "<i2")
 
 
-def write_wav(path: Path, rate_hz: int) -> wave.Wave_write:
+def open_wav_writer(path: Path, rate_hz: int) -> wave.Wave_write:
     """Return an open 16-bit mono WAV file to which `writeframes` appends little-endian samples."""
     file = wave.open(str(path), "wb")  # noqa: SIM115
     file.setnchannels(1)
@@ -277,7 +277,7 @@ def write_wav(path: Path, rate_hz: int) -> wave.Wave_write:
     return file
 
 
-def rgb_of(yuv_PW: UInt8s) -> UInt8s:
+def yuv_to_rgb(yuv_PW: UInt8s) -> UInt8s:
     """Return a planar YUV 4:2:0 picture `[P, W]` (BT.601, limited range) as red, green, blue `[H, W, 3]`."""
     frame = av.VideoFrame.from_ndarray(yuv_PW, format="yuv420p")
     frame.colorspace, frame.color_range = Colorspace.ITU601, ColorRange.MPEG

@@ -22,7 +22,7 @@ from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.reformatter import VideoReformatter
 
-from talkies.core import Grid, Int16s, MediaError, Span, UInt8s, text_of
+from talkies.core import Grid, Int16s, MediaError, Span, UInt8s, format_path
 from talkies.media.audio_timeline import AudioTimeline
 from talkies.media.frames import Deinterlacer, FrameNormaliser
 from talkies.media.missing_pts import UNDATED, DecodingTimes
@@ -37,7 +37,7 @@ MOST_ASPECT = 8.0
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class ResampledFrame:
     """Frame number `index` of the result, scaled, in YUV 4:2:0 (BT.601, limited range); `again` if it shows the same
     source picture as the one before.
     """
@@ -64,7 +64,7 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
-class Sound:
+class ResampledAudio:
     """The next samples of the result: int16 mono, each following the one before without a gap."""
 
     samples_S: Int16s
@@ -105,11 +105,11 @@ class ResampleReport:
 
 
 class FilmResampler:
-    """One pass over a film: iterate for its `Picture`s and `Sound`s on the grid, then read `report`.
+    """One pass over a film: iterate for its `ResampledFrame`s and `ResampledAudio`s on the grid, then read `report`.
 
     `info` is the film's probe and says which tracks to take; `short_side` is in pixels; `threads` decode the video;
     one side of a picture may be `most_aspect` times the other; `sound_end_to_end` lays sound end to end from its first
-    time on, for files in which its other times are broken. With `pictures_alone` nothing but `Picture`s come.
+    time on, for files in which its other times are broken. With `pictures_alone` nothing but `ResampledFrame`s come.
     """
 
     def __init__(
@@ -135,7 +135,7 @@ class FilmResampler:
         self._undated = DecodingTimes() if info.container in UNDATED else None
         self.report = ResampleReport()
 
-    def __iter__(self) -> Iterator[Picture | Sound]:
+    def __iter__(self) -> Iterator[ResampledFrame | ResampledAudio]:
         """Yield pictures in order and sounds in order, interleaved about as the source has them.
 
         Raises:
@@ -145,7 +145,7 @@ class FilmResampler:
         if self._info.video is None or (audio is None and not self._pictures_alone):
             missing = "video" if self._info.video is None else "audio"
             wanted = "" if self._pictures_alone else "; talkies needs both"
-            raise MediaError(f"no_{missing}", f"{text_of(self._path.name)} has no {missing} track{wanted}")
+            raise MediaError(f"no_{missing}", f"{format_path(self._path.name)} has no {missing} track{wanted}")
         with open_media(self._path) as container:
             for frame in self._decoded(container, self._info.video.index, audio):
                 if isinstance(frame, av.VideoFrame):
@@ -158,9 +158,9 @@ class FilmResampler:
             yield from self._shown(whole)
         yield from self._finished()
 
-    def _finished(self) -> Iterator[Picture | Sound]:
+    def _finished(self) -> Iterator[ResampledFrame | ResampledAudio]:
         if self._pictures.origin is None:
-            raise MediaError("undecodable_video", f"no picture of {text_of(self._path.name)} can be decoded")
+            raise MediaError("undecodable_video", f"no picture of {format_path(self._path.name)} can be decoded")
         yield from self._given(self._pictures.flush())
         if not self._pictures_alone:
             yield from self._heard(self._sounds.flush(self.report.frames * self._grid.samples_per_frame))
@@ -228,25 +228,25 @@ class FilmResampler:
             begin = pts * base
             _merge(self._damage, begin, begin + max((duration or 0) * base, Fraction(1, self._grid.fps)))
 
-    def _shown(self, frame: av.VideoFrame) -> Iterator[Picture | Sound]:
+    def _shown(self, frame: av.VideoFrame) -> Iterator[ResampledFrame | ResampledAudio]:
         yield from self._given(self._pictures.push(frame))
         if self._sounds.origin is None:
             self._sounds.origin = self._pictures.origin
 
-    def _given(self, pictures: Iterator[Picture]) -> Iterator[Picture | Sound]:
+    def _given(self, pictures: Iterator[ResampledFrame]) -> Iterator[ResampledFrame | ResampledAudio]:
         for picture in pictures:
             self.report.frames += 1
             yield picture
         yield from self._heard(iter(()))
 
-    def _heard(self, parts: Iterator[Int16s]) -> Iterator[Sound]:
+    def _heard(self, parts: Iterator[Int16s]) -> Iterator[ResampledAudio]:
         """Pass sound on as far as the pictures reach, in pieces of about a second: what is ahead at the end is cut."""
         for samples in parts:  # one by one: hours of silence must not fill the memory
             self._ahead.append(samples)
             yield from self._reached()
         yield from self._reached()
 
-    def _reached(self) -> Iterator[Sound]:
+    def _reached(self) -> Iterator[ResampledAudio]:
         missing_samples = self.report.frames * self._grid.samples_per_frame - self.report.samples
         if not missing_samples or (missing_samples < self._grid.audio_rate_hz and not self._pictures.finished):
             return
@@ -259,7 +259,7 @@ class FilmResampler:
             missing_samples -= len(pieces[-1])
             self.report.samples += len(pieces[-1])
         if pieces:
-            yield Sound(np.concatenate(pieces))
+            yield ResampledAudio(np.concatenate(pieces))
 
 
 class _PictureClock:
@@ -275,7 +275,7 @@ class _PictureClock:
         self.origin: Fraction | None = None
         self.finished = False
 
-    def push(self, frame: av.VideoFrame) -> Iterator[Picture]:
+    def push(self, frame: av.VideoFrame) -> Iterator[ResampledFrame]:
         stamped = frame.pts is not None and frame.time_base is not None
         begin = Fraction(frame.pts * frame.time_base) if stamped else self._end  # type: ignore[operator]
         if self.origin is None:
@@ -289,18 +289,18 @@ class _PictureClock:
         least = self._step or duration or Fraction(1, self._fps)
         self._end = begin + max(least, min(duration, Fraction(LONGEST_LAST_PICTURE_SECONDS)))
 
-    def flush(self) -> Iterator[Picture]:
+    def flush(self) -> Iterator[ResampledFrame]:
         yield from self._until(self._end)
         self.finished = True
 
-    def _until(self, moment: Fraction) -> Iterator[Picture]:
+    def _until(self, moment: Fraction) -> Iterator[ResampledFrame]:
         if self._shown is None or self.origin is None:
             return
         due, small = math.ceil((moment - self.origin) * self._fps), None
         while self._next < due:
             again = small is not None
             small = small or self._developer.develop(self._shown)
-            yield Picture(self._next, small, again, self._colourer)
+            yield ResampledFrame(self._next, small, again, self._colourer)
             self._next += 1
 
 

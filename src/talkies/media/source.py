@@ -11,7 +11,7 @@ from av.container import InputContainer
 from av.error import FFmpegError
 from av.stream import Stream
 
-from talkies.core import MediaError, SourceError, cause_of, text_of
+from talkies.core import MediaError, SourceError, describe_os_error, format_path
 
 av.logging.set_level(None)  # FFmpeg's own chatter does not belong on our user's terminal
 
@@ -36,18 +36,18 @@ def open_media(path: Path) -> Iterator[InputContainer]:
         SourceError: if the system does not let it be read.
     """
     if not path.is_file():
-        raise MediaError("missing", f"{text_of(path)} is not a file; name a film, or a folder of films")
+        raise MediaError("missing", f"{format_path(path)} is not a file; name a film, or a folder of films")
     try:
         if path.stat().st_size == 0:
-            raise MediaError("empty", f"{text_of(path.name)} is empty (0 bytes)")
+            raise MediaError("empty", f"{format_path(path.name)} is empty (0 bytes)")
         # Without its protocol, a name such as `Part 1: the sea.mp4` would be taken for an address.
         container = av.open(f"file:{path}", metadata_errors="ignore", options=_OPTIONS)
     except (FFmpegError, ValueError, OSError) as error:
         if isinstance(error, OSError) and error.errno in _REFUSALS:
-            raise SourceError(f"{text_of(path.name)} cannot be read ({cause_of(error)})") from error
+            raise SourceError(f"{format_path(path.name)} cannot be read ({describe_os_error(error)})") from error
         raise MediaError(
             "unreadable",
-            f"{text_of(path.name)} is not media that FFmpeg can read ({_words(error)}); name a film file",
+            f"{format_path(path.name)} is not media that FFmpeg can read ({_words(error)}); name a film file",
         ) from error
     with container:
         yield container

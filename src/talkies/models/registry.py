@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 from talkies.config import Config
-from talkies.core import nearest
+from talkies.core import suggest_nearest
 from talkies.models.r2plus1d import R2Plus1D18
 from talkies.models.resnet import ResNet18
 from talkies.models.tiny import TinyAudio, TinyVideo
@@ -55,5 +55,5 @@ def build_model(config: ModelConfig) -> TwoTower:
 
 def _known(name: str, known: Mapping[str, object], what: str) -> str:
     if name not in known:
-        raise ValueError(f"no {what} encoder '{name}'{nearest(name, known)}; there are: {', '.join(known)}")
+        raise ValueError(f"no {what} encoder '{name}'{suggest_nearest(name, known)}; there are: {', '.join(known)}")
     return name

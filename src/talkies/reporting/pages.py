@@ -12,21 +12,21 @@ if TYPE_CHECKING:  # who draws has imported it
     from matplotlib.figure import Figure
 
 
-def rendered(package: str, template: str, **values: object) -> str:
+def render_page(package: str, template: str, **values: object) -> str:
     """Return a page from a room's `templates`, which extends `page.html`: the same bytes for the same values."""
     loader = ChoiceLoader([PackageLoader(package), PackageLoader("talkies.reporting")])
     environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     return environment.get_template(template).render(version=version("talkies"), **values)
 
 
-def figure_uri(figure: "Figure") -> str:
+def encode_figure(figure: "Figure") -> str:
     """Return a figure as the data URI of an SVG, without a date in it."""
     data = io.BytesIO()
     figure.savefig(data, format="svg", metadata={"Date": None})
     return f"data:image/svg+xml;base64,{base64.b64encode(data.getvalue()).decode()}"
 
 
-def plain_axes(axes: "Axes", grid: Literal["x", "y"]) -> None:
+def style_axes(axes: "Axes", grid: Literal["x", "y"]) -> None:
     """Leave of a panel's frame what is needed, and draw a pale grid across one axis."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis=grid, alpha=0.25)

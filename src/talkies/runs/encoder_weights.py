@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from talkies.config import check, read_yaml
-from talkies.core import ConfigError, Modality, RunError, WorkError, cause_of, nearest, plural
+from talkies.core import ConfigError, Modality, RunError, WorkError, describe_os_error, format_count, suggest_nearest
 from talkies.models.registry import ModelConfig, build_model
 from talkies.models.tower import Encoder
 from talkies.runs.run_folder import Checkpoint, RunFolder
@@ -61,7 +61,7 @@ class LoadedWeights:
     left: tuple[str, ...]
 
     def __str__(self) -> str:
-        sentence = f"{self.tower}: {plural(len(self.matched), 'tensor')} of {self.path} matched"
+        sentence = f"{self.tower}: {format_count(len(self.matched), 'tensor')} of {self.path} matched"
         if self.adapted:
             sentence += f", {_some(self.adapted)} adapted (3 channels to 1)"
         return sentence + (f", left: {_some(self.left)}" if self.left else "")
@@ -89,7 +89,7 @@ def parse_init(text: str) -> Init:
     paths = dict(zip(parts[::2], (part.strip() for part in parts[1::2]), strict=True))
     if not re.match(r"\s*(video|audio)=", text):
         tower = text.partition("=")[0].strip()
-        raise ConfigError(f"weights to begin from got '{text}'{nearest(tower, _TOWERS)}; {accepted}")
+        raise ConfigError(f"weights to begin from got '{text}'{suggest_nearest(tower, _TOWERS)}; {accepted}")
     for tower in _TOWERS:
         if parts[::2].count(tower) > 1:
             raise ConfigError(f"weights to begin from got '{text}', which names {tower} twice; {accepted}")
@@ -160,7 +160,7 @@ def _write(path: Path, encoder: Encoder, facts: dict[str, str]) -> None:
         with replace_atomically(path) as temporary:
             save_file(encoder.state_dict(), temporary, metadata)
     except (OSError, SafetensorError) as error:
-        cause = cause_of(error) if isinstance(error, OSError) else str(error)
+        cause = describe_os_error(error) if isinstance(error, OSError) else str(error)
         raise WorkError(f"{path} cannot be written ({cause}); name a folder with room that you may write") from error
 
 
@@ -175,7 +175,7 @@ def _file_at(path: Path) -> Path:
             return _weights_of(Checkpoint(path))
         fault = "is a folder without weights" if path.exists() else "does not exist"
     except OSError as error:
-        fault = f"cannot be read ({cause_of(error)})"
+        fault = f"cannot be read ({describe_os_error(error)})"
     raise ConfigError(f"{path} to begin from {fault}; name {_ACCEPTED}")
 
 
@@ -244,7 +244,7 @@ def _check_complete(encoder: Encoder, own: Mapping[str, Tensor], offered: Mappin
     lacking = tuple(name for name in own if name not in offered and not name.endswith(".num_batches_tracked"))
     if lacking:
         raise ConfigError(
-            f"{file} lacks {plural(len(lacking), 'tensor')} of {what}: {_some(lacking)}; name weights of that encoder"
+            f"{file} lacks {format_count(len(lacking), 'tensor')} of {what}: {_some(lacking)}; name weights of that encoder"
         )
 
 

@@ -12,12 +12,11 @@ from typing import Literal, Self
 import numpy as np
 
 from talkies.clips import clips_of_file
-from talkies.clips.source import middle_square
-from talkies.core import ClipShape, Int16s, MediaError, Span, UInt8s, UsageError, as_film_id, text_of
+from talkies.core import ClipShape, Int16s, MediaError, Span, UInt8s, UsageError, format_path, parse_film_id
 from talkies.library import Profile
 from talkies.media import decode_file, probe
 
-_NO_FILM = as_film_id("0" * 16)
+_NO_FILM = parse_film_id("0" * 16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ def windows_of_file(
     if none:
         seconds = shape.window_frames / profile.fps
         raise MediaError(
-            "too_short", f"{text_of(path.name)} is shorter than a clip ({seconds:g} s); name a longer file"
+            "too_short", f"{format_path(path.name)} is shorter than a clip ({seconds:g} s); name a longer file"
         )
 
 
@@ -76,13 +75,13 @@ def _of_one_side(
     """Yield all windows of a file that has pictures or sound alone, or neither, which its reader tells."""
     media, samples = decode_file(path, side, profile.grid, profile.short_side), profile.grid.samples_per_frame
     if media.video_NPW is not None:
-        square_NPW = middle_square(media.video_NPW, media.video_NPW.shape[1] * 2 // 3)
+        square_NPW = crop_middle_square(media.video_NPW)
         spans = _spans(len(square_NPW), shape, stride_frames)
-        picture_BT = np.array([shape.picture_of(span) for span in spans], np.int64).reshape(-1, shape.frames)
+        picture_BT = np.array([shape.select_video_frames(span) for span in spans], np.int64).reshape(-1, shape.frames)
         yield Windows(tuple(span.start_frame for span in spans), square_NPW[picture_BT], None)
     if media.audio_S is not None:
         spans = _spans(len(media.audio_S) // samples, shape, stride_frames)
-        begin_B = np.array([shape.sound_of(span).start_frame * samples for span in spans], np.int64)
+        begin_B = np.array([shape.select_audio_span(span).start_frame * samples for span in spans], np.int64)
         sample_BS = begin_B[:, None] + np.arange(shape.audio_frames * samples)
         yield Windows(tuple(span.start_frame for span in spans), None, media.audio_S[sample_BS])
 

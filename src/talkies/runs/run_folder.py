@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from talkies.config import Config, read_document
-from talkies.core import RunError, WorkError, cause_of
+from talkies.core import RunError, WorkError, describe_os_error
 from talkies.runtime import write_atomically
 
 SCHEMA_VERSION = 2  # 2: the optimiser's state by the names of the weights
@@ -126,7 +126,7 @@ class RunFolder:
             write_atomically(self.config_path, config_yaml)
         except OSError as error:
             raise RunError(
-                f"{self.root} cannot be made a run's folder ({cause_of(error)}); name one you may write"
+                f"{self.root} cannot be made a run's folder ({describe_os_error(error)}); name one you may write"
             ) from error
 
     def record(self) -> RunRecord:

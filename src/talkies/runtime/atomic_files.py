@@ -11,7 +11,7 @@ _CHUNK_BYTES = 1 << 20
 _TEMPORARY = ".tmp"
 
 
-def hash_of_file(path: Path, length: int = 16) -> str:
+def hash_file(path: Path, length: int = 16) -> str:
     """Return the first `length` hexadecimal digits of the BLAKE2b-256 digest of a file's bytes, read in chunks."""
     digest = hashlib.blake2b(digest_size=32)
     with path.open("rb") as file:

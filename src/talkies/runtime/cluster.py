@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from talkies.core.errors import TalkiesError, UsageError, WorkError
-from talkies.core.words import cause_of
+from talkies.core.words import describe_os_error
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -15,7 +15,7 @@ _KNOCK_SECONDS = 5.0
 _RETRIES = 3
 
 
-def on_ray(
+def map_on_ray(
     function: Callable[[Item], Result], items: Sequence[Item], workers: int, address: str | None = None, cores: int = 1
 ) -> Iterator[tuple[Item, Result]]:
     """Yield `(item, function(item))` as each is done, in any order, `workers` at a time of `cores` cores each.
@@ -94,5 +94,5 @@ def _knock(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS).close()
     except OSError as error:
         raise UsageError(
-            f"no Ray cluster answers at {address} ({cause_of(error)}); start one with: ray start --head"
+            f"no Ray cluster answers at {address} ({describe_os_error(error)}); start one with: ray start --head"
         ) from error

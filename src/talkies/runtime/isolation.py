@@ -29,7 +29,7 @@ from talkies.core.errors import WorkError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-Report = Callable[[float], None]
+ProgressCallback = Callable[[float], None]
 
 _POLL_SECONDS = 0.1
 _STDERR = 2
@@ -77,7 +77,7 @@ class Isolated:
         self._closed.set()
         self._end()
 
-    def call(self, function: Callable[[Item, Report], Result], item: Item, on_progress: Report | None = None) -> Result:
+    def call(self, function: Callable[[Item, ProgressCallback], Result], item: Item, on_progress: ProgressCallback | None = None) -> Result:
         """Return `function(item, report)`, run in the isolated process; both must be importable and picklable there.
 
         Raises:
@@ -92,7 +92,7 @@ class Isolated:
         except (EOFError, ConnectionError) as error:
             raise self._death() from error
 
-    def _awaited(self, connection: "Connection[Any, Any]", on_progress: Report | None) -> Any:
+    def _awaited(self, connection: "Connection[Any, Any]", on_progress: ProgressCallback | None) -> Any:
         begun = heard = time.monotonic()
         while True:
             if connection.poll(_POLL_SECONDS):
@@ -106,7 +106,7 @@ class Isolated:
                     self._tell(on_progress, value)
             self._check(begun, heard)
 
-    def _tell(self, on_progress: Report, value: float) -> None:
+    def _tell(self, on_progress: ProgressCallback, value: float) -> None:
         """Tell a caller's own callback; what it raises is the caller's fault, and must not be taken for the work's."""
         try:
             on_progress(value)

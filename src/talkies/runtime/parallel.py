@@ -20,7 +20,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def in_processes(
+def map_in_processes(
     function: Callable[[Item], Result], items: Sequence[Item], workers: int
 ) -> Iterator[tuple[Item, Result]]:
     """Yield `(item, function(item))` as each is done, in any order; one worker works in this very process.
@@ -40,7 +40,7 @@ def in_processes(
     # Workers are spawned, not forked: FFmpeg's and PyTorch's threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(
-        min(workers, len(items)), mp_context=context, initializer=end_with, initargs=(os.getpid(),)
+        min(workers, len(items)), mp_context=context, initializer=exit_when_process_ends, initargs=(os.getpid(),)
     )
     with pool:
         futures = {pool.submit(function, item): item for item in items}
@@ -55,7 +55,7 @@ def in_processes(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def end_with(process: int) -> None:
+def exit_when_process_ends(process: int) -> None:
     """Let this process end, from now on, as soon as `process` is gone, even if that was killed."""
 
     def watch() -> None:
@@ -75,7 +75,7 @@ def _lives(process: int) -> bool:
 
 
 @contextmanager
-def ahead(items: Iterable[Item], depth: int) -> Iterator[Iterator[Item]]:
+def prefetch(items: Iterable[Item], depth: int) -> Iterator[Iterator[Item]]:
     """Yield an iterator over `items` that a thread runs up to `depth` items ahead; what it raises is raised here.
 
     The thread has ended when the block is left, however it is left.

@@ -17,7 +17,7 @@ def is_remote(location: str | Path) -> bool:
     return "://" in str(location)
 
 
-def filesystem(url: str) -> tuple[Any, str]:
+def open_filesystem(url: str) -> tuple[Any, str]:
     """Return the file system of a URL, and the path in it.
 
     Raises:
@@ -32,7 +32,7 @@ def filesystem(url: str) -> tuple[Any, str]:
 
 def list_files(url: str) -> dict[str, int]:
     """Return the sizes in bytes of a file, or of all files in a folder all through, by URL, without hidden ones."""
-    system, path = filesystem(url)
+    system, path = open_filesystem(url)
     scheme = url.partition("://")[0]
     if not system.exists(path):
         return {}
@@ -46,13 +46,13 @@ def list_files(url: str) -> dict[str, int]:
 
 
 @contextmanager
-def fetched(url: str) -> Iterator[Path]:
+def download(url: str) -> Iterator[Path]:
     """Yield a copy of a remote file on this machine, under its own name; it is removed at the end.
 
     Raises:
         OSError: if it is not there, or cannot be fetched.
     """
-    system, path = filesystem(url)
+    system, path = open_filesystem(url)
     folder = Path(tempfile.mkdtemp(prefix="talkies-"))
     try:
         local = folder / path.rpartition("/")[2]

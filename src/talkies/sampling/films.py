@@ -50,8 +50,8 @@ class FilmSpans:
     def __len__(self) -> int:
         return len(self.film_ids)
 
-    def only(self, kept_F: Int64s) -> "FilmSpans":
+    def take(self, kept_F: Int64s) -> "FilmSpans":
         """Return these films alone."""
         kept = np.asarray(kept_F)
         ids, names = (tuple(values[film] for film in kept) for values in (self.film_ids, self.names))
-        return FilmSpans(ids, self.spans.only(kept), names, self.shots.only(kept) if self.shots else None)
+        return FilmSpans(ids, self.spans.take(kept), names, self.shots.take(kept) if self.shots else None)

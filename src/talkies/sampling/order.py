@@ -23,7 +23,7 @@ class FilmOrder(ABC):
         self._films, self._schedule, self._seed = films, schedule, seed
 
     @abstractmethod
-    def films_of(self, step: int) -> Int64s:
+    def select_films(self, step: int) -> Int64s:
         """Return the numbers `[M]` of the films of one step."""
 
 
@@ -39,7 +39,7 @@ class UniformFilmOrder(FilmOrder):
         super().__init__(films, schedule, seed)
         self._known: dict[int, Int64s] = {}  # the last two turns
 
-    def films_of(self, step: int) -> Int64s:
+    def select_films(self, step: int) -> Int64s:
         """Return the numbers `[M]` of the films of one step."""
         shape = self._schedule.at(step)
         turn, place = divmod(shape.place_of(step), self._films)
@@ -98,7 +98,7 @@ class ByWeight(FilmOrder):
         self._line = {shape: _line_of(weight_F, shape.films) for shape in schedule.shapes}
         self._known: tuple[tuple[Shape, int], Int64s] | None = None  # the last block
 
-    def films_of(self, step: int) -> Int64s:
+    def select_films(self, step: int) -> Int64s:
         """Return the numbers `[M]` of the films of one step."""
         shape = self._schedule.at(step)
         steps = -(-self._films // shape.films)

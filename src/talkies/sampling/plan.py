@@ -11,7 +11,7 @@ from math import ceil
 
 import numpy as np
 
-from talkies.core import Int64s, PlanError, plural
+from talkies.core import Int64s, PlanError, format_count
 from talkies.sampling.config import SamplingConfig
 from talkies.sampling.draw import ClipDraw, DrawAnywhere, OneClipPerShot
 from talkies.sampling.films import FilmSpans
@@ -53,7 +53,7 @@ class BatchPlan:
             if config.short_films == "refuse":
                 raise PlanError(self._too_short(np.flatnonzero(short_F), most_F))
             self.left_out = tuple(films.names[film] for film in np.flatnonzero(short_F))
-            self.films = films.only(np.flatnonzero(~short_F))
+            self.films = films.take(np.flatnonzero(~short_F))
             self._refuse_too_few()
             self._prepare()
         self._order = self._order_of(config)
@@ -72,7 +72,7 @@ class BatchPlan:
 
     def batch(self, step: int) -> BatchRequests:
         """Return the M × k requests of one step: film by film, each film's clips in the order of time."""
-        clips, film_M = self.clips_per_film(step), self.films_of(step)
+        clips, film_M = self.clips_per_film(step), self.select_films(step)
         random = generator(self.seed, Stream.CLIPS, step)
         number_MK = self._draw.draw(random, film_M, clips)
         film_N, number_N = np.repeat(film_M, clips), number_MK.reshape(-1)
@@ -82,9 +82,9 @@ class BatchPlan:
             shift_N = self._starts.frame(self._sounds(random, film_N, number_N, start_N), film_N) - start_N
         return BatchRequests(self.films.film_ids, film_N, start_N, shift_N, self.window_frames)
 
-    def films_of(self, step: int) -> Int64s:
+    def select_films(self, step: int) -> Int64s:
         """Return the numbers `[M]` of the films of one step."""
-        return self._order.films_of(step)
+        return self._order.select_films(step)
 
     @property
     def most_clips_per_film(self) -> int:
@@ -119,7 +119,7 @@ class BatchPlan:
         need = (self._schedule.most_clips - 1) * self._apart
         if reach < need:
             raise PlanError(
-                f"{plural(self._schedule.most_clips, 'clip')} with their gaps take "
+                f"{format_count(self._schedule.most_clips, 'clip')} with their gaps take "
                 f"{(need + self.window_frames) / self._fps:g} s, and sampling.widest_window_seconds is "
                 f"{config.widest_window_seconds:g}; make it longer, or the clips fewer or their gap smaller"
             )
@@ -141,10 +141,10 @@ class BatchPlan:
     def _refuse_too_few(self) -> None:
         if len(self.films) >= self._schedule.most_films:
             return
-        left = f" ({plural(len(self.left_out), 'film')} too short for its clips left out)" if self.left_out else ""
+        left = f" ({format_count(len(self.left_out), 'film')} too short for its clips left out)" if self.left_out else ""
         remedy = f", or set sampling.films_per_batch to at most {len(self.films)}" if len(self.films) else ""
         raise PlanError(
-            f"a batch takes {plural(self._schedule.most_films, 'film')} and the library has {len(self.films)}{left}; "
+            f"a batch takes {format_count(self._schedule.most_films, 'film')} and the library has {len(self.films)}{left}; "
             f"ingest more films{remedy}"
         )
 
@@ -154,6 +154,6 @@ class BatchPlan:
         more = f" and {len(short) - _MOST_NAMED} more" if len(short) > _MOST_NAMED else ""
         remedy = f"set sampling.clips_per_film to at most {least}, or " if least > 1 else ""
         return (
-            f"{plural(len(short), 'film')} cannot give {plural(clips, 'clip')} a batch: {named}{more}; {remedy}"
+            f"{format_count(len(short), 'film')} cannot give {format_count(clips, 'clip')} a batch: {named}{more}; {remedy}"
             f"shorten the clips or the gap, or leave such films out with sampling.short_films=leave_out"
         )

@@ -14,9 +14,9 @@ from jinja2 import Environment
 from matplotlib.figure import Figure
 from PIL import Image
 
-from talkies.core import Span, UInt8s, as_film_id
+from talkies.core import Span, UInt8s, parse_film_id
 from talkies.library import Library
-from talkies.media import SoundReader, VideoReader, rgb_of
+from talkies.media import AudioReader, VideoReader, yuv_to_rgb
 from talkies.runtime import write_atomically
 from talkies.study.demo_search import FoundMoments
 from talkies.transforms import AudioTransformConfig, LogMel
@@ -87,18 +87,18 @@ def _shown(library: Library, how: str, found: FoundMoments) -> dict[str, object]
 
 def _strip(library: Library, film_id: str, start_seconds: float, end_seconds: float) -> str:
     """Return frames of a span, side by side."""
-    profile, film = library.profile, as_film_id(film_id)
+    profile, film = library.profile, parse_film_id(film_id)
     start, end = (round(seconds * profile.fps) for seconds in (start_seconds, end_seconds))
     with VideoReader(library.proxy_path(film), profile.fps) as reader:
         pictures = reader.read(range(start, end, max(1, (end - start) // _STRIP_FRAMES)))[:_STRIP_FRAMES]
-    return _png(np.concatenate([rgb_of(picture) for picture in pictures], axis=1))
+    return _png(np.concatenate([yuv_to_rgb(picture) for picture in pictures], axis=1))
 
 
 def _spectrogram(library: Library, film_id: str, start_seconds: float, end_seconds: float) -> str:
     """Return the log-mel of a span, low notes below."""
     grid = library.profile.grid
     span = Span(round(start_seconds * grid.fps), round(end_seconds * grid.fps))
-    samples_S = SoundReader(library.audio_path(as_film_id(film_id))).read(span, grid.samples_per_frame)
+    samples_S = AudioReader(library.audio_path(parse_film_id(film_id))).read(span, grid.samples_per_frame)
     log_mel = LogMel(AudioTransformConfig(mels=64), grid.audio_rate_hz)
     level_FL = log_mel(torch.from_numpy(samples_S)[None])[0, 0].flip(0).numpy()
     shade = np.clip((level_FL + 2.0) / 5.0, 0, 1)

@@ -12,7 +12,7 @@ from talkies.ingest import ingest
 from talkies.library import Library
 from talkies.retrieval.index import encode_all
 from talkies.runs import ClipEncoder
-from talkies.runtime import hash_of_file
+from talkies.runtime import hash_file
 from talkies.study.arms import Nature
 from talkies.study.scale import Scale
 from talkies.synth import Recordings, render_films
@@ -56,7 +56,7 @@ class FilmsOfNature:
     @property
     def fingerprint(self) -> str:
         """What tells these films from any others: the hashes of their scripts."""
-        return " ".join(hash_of_file(side / "truth.json") for side in (self.folder / "seen", self.unseen))
+        return " ".join(hash_file(side / "truth.json") for side in (self.folder / "seen", self.unseen))
 
 
 def make_films(

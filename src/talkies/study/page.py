@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from talkies.reporting.pages import rendered
+from talkies.reporting.pages import render_page
 from talkies.runtime import write_atomically
 from talkies.study.figures import write_figures
 from talkies.study.findings import Line, Sentence, findings_of
@@ -52,7 +52,7 @@ def write_report(out: Path, results: StudyResults) -> Path:
     page = out / "report.html"
     write_atomically(
         page,
-        rendered(
+        render_page(
             "talkies.study",
             "study.html",
             results=results,

@@ -9,7 +9,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from talkies.config import Config, check, read_yaml
-from talkies.core import ConfigError, nearest
+from talkies.core import ConfigError, suggest_nearest
 from talkies.library import Profile
 from talkies.synth import CONCEPTS, SynthConfig
 
@@ -127,7 +127,7 @@ def read_scale(name: str, pair_seeds: int | None = None) -> Scale:
     else:
         known = scale_names()
         raise ConfigError(
-            f"no scale '{name}'{nearest(name, known)}; there are: {', '.join(known)}, or name a YAML file"
+            f"no scale '{name}'{suggest_nearest(name, known)}; there are: {', '.join(known)}, or name a YAML file"
         )
     values = read_yaml(path)
     if pair_seeds is not None:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from talkies.clips import cores
 from talkies.config import Config
-from talkies.core import UsageError, cause_of
+from talkies.core import UsageError, describe_os_error
 from talkies.evaluation.film_tasks.concepts import read_truth
 from talkies.library import Library, read_json, write_json
-from talkies.runtime import in_processes
+from talkies.runtime import map_in_processes
 from talkies.study.arms import Arm, arms_of, natures_of
 from talkies.study.films import FilmsOfNature, make_films
 from talkies.study.measure import chances
@@ -126,7 +126,7 @@ def _cells(
     done = {cell.name: result for cell in cells if (result := known(cell))}
     tell("train and measure", len(done), len(cells), "")
     waiting = [cell for cell in cells if cell.name not in done]
-    for cell, result in in_processes(run_cell, waiting, min(workers, max(1, len(waiting)))):
+    for cell, result in map_in_processes(run_cell, waiting, min(workers, max(1, len(waiting)))):
         done[cell.name] = result
         tell("train and measure", len(done), len(cells), cell.name)
     return [done[cell.name] for cell in cells]
@@ -162,7 +162,7 @@ def _folder(out: Path, asked: Asked, resume: bool) -> Iterator[None]:
         (out / "cells").mkdir(exist_ok=True)
         lock = (out / "study.lock").open("w")
     except OSError as error:
-        raise UsageError(f"{out} cannot be made a folder ({cause_of(error)}); name another") from error
+        raise UsageError(f"{out} cannot be made a folder ({describe_os_error(error)}); name another") from error
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -5,16 +5,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from talkies.core import UsageError, cause_of
-from talkies.media import FilmWriter, VideoCoding
-from talkies.runtime import in_processes, write_atomically
+from talkies.core import UsageError, describe_os_error
+from talkies.media import FilmWriter, X264Settings
+from talkies.runtime import map_in_processes, write_atomically
 from talkies.synth.concepts import CONCEPTS
-from talkies.synth.picture import Painter
-from talkies.synth.script import FilmScript, Recordings, Shot, SynthConfig, write_script
-from talkies.synth.sound import compose
+from talkies.synth.painter import Painter
+from talkies.synth.script import FilmScript, Recordings, Shot, SynthConfig, generate_script
+from talkies.synth.soundtrack import compose_soundtrack
 
 TRUTH_VERSION = 1
-_CODING = VideoCoding(
+_CODING = X264Settings(
     gop=48, crf=22, preset="superfast", b_frames=2, tune=None
 )  # an ordinary film: long GOP, B-frames, an edit list
 
@@ -43,7 +43,7 @@ def render_films(
     the concepts sound like them. `workers` processes render; `on_film` is called after each film.
 
     Raises:
-        UsageError: if `films` is not positive, the folder holds films of another script, or as `write_script`.
+        UsageError: if `films` is not positive, the folder holds films of another script, or as `generate_script`.
         MediaError: if a recording cannot be read.
     """
     if films < 1:
@@ -51,12 +51,12 @@ def render_films(
     if workers < 1:
         raise UsageError(f"there must be at least one worker, got {workers}")
     numbers = range(films)
-    scripts = [write_script(f"film-{number:03d}", seed * 100_003 + number, config, recordings) for number in numbers]
+    scripts = [generate_script(f"film-{number:03d}", seed * 100_003 + number, config, recordings) for number in numbers]
     known = _known_scripts(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"{folder} cannot be made a folder ({cause_of(error)}); name another") from error
+        raise UsageError(f"{folder} cannot be made a folder ({describe_os_error(error)}); name another") from error
     paths = {script.name: folder / f"{script.name}.mp4" for script in scripts}
     there = {script.name for script in scripts if paths[script.name].exists()}
     for script in scripts:
@@ -67,7 +67,7 @@ def render_films(
     missing = [(script, folder) for script in scripts if script.name not in there]
     if missing:  # the truth first: a film whose rendering is killed is then known, and is not taken for somebody's own
         write_atomically(folder / "truth.json", _truth(known | {script.name: script for script, _ in missing}))
-    for (script, _), _ in in_processes(_render_into, missing, workers):
+    for (script, _), _ in map_in_processes(_render_into, missing, workers):
         if on_film:
             on_film(paths[script.name])
     return RenderReport(folder, tuple(paths.values()), reused=len(there))
@@ -86,12 +86,12 @@ def _render_into(work: tuple[FilmScript, Path]) -> None:
 def render_film(path: Path, script: FilmScript) -> None:
     """Render one film: H.264 pictures and AAC sound in an MP4 file."""
     config = script.config
-    sound, painter, written = compose(script), Painter(script), 0
+    sound, painter, written = compose_soundtrack(script), Painter(script), 0
     with FilmWriter(path, (config.width, config.height), config.fps, config.audio_rate_hz, _CODING) as writer:
         for frame, shot in _frames(script):
             writer.write_rgb(painter.paint(frame, shot))
             end = round((frame + 1) * config.audio_rate_hz / config.fps)
-            writer.write_sound(sound[written:end])
+            writer.write_audio(sound[written:end])
             written = end
 
 

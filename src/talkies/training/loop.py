@@ -11,9 +11,9 @@ from lightning_fabric import Fabric
 from lightning_fabric.wrappers import _FabricOptimizer
 
 from talkies.core import ClipBatch, WorkError
-from talkies.distributed import mean_over_ranks
+from talkies.distributed import average_over_ranks
 from talkies.training.config import RunConfig
-from talkies.training.optimiser import learning_rate_at, set_learning_rate
+from talkies.training.optimiser import compute_learning_rate, set_learning_rate
 from talkies.training.step import Stepper
 
 
@@ -51,14 +51,14 @@ def run_loop(
     for step in steps:
         assert batch is not None
         done, clips = step + 1, len(batch) * fabric.world_size
-        rate = learning_rate_at(step, training.steps, config.optimiser)
+        rate = compute_learning_rate(step, training.steps, config.optimiser)
         set_learning_rate(optimiser, rate)
         optimiser.zero_grad()
         numbers = stepper.backward(batch, stepper.augmentations(batch, training.seed, step), step)
         numbers["gradient_norm"] = stepper.gradient_norm()
         # A GPU is still at work on this step while the next batch is fetched: only reading a number waits for it.
         batch = _next(batches, fabric, clock) if done < steps.stop else None
-        read = mean_over_ranks(_read(numbers))
+        read = average_over_ranks(_read(numbers))
         for what in ("loss", "gradient_norm"):
             if not math.isfinite(read[what]):
                 raise WorkError(hooks.on_not_finite(what.partition("_")[0], done))

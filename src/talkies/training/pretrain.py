@@ -12,7 +12,7 @@ from lightning_fabric import Fabric
 from talkies.clips import TrainingClips, loader, open_for_training
 from talkies.config import check, read_yaml, to_yaml
 from talkies.core import ClipRequest, RunError
-from talkies.models import stamp_of
+from talkies.models import compute_model_stamp
 from talkies.runs import Init, LoadedWeights, RunFolder, RunRecord, load_encoder_weights
 from talkies.runtime import is_remote, write_atomically
 from talkies.training.checkpoints import Checkpoints
@@ -175,7 +175,7 @@ def _not_finite(folder: RunFolder, batch: Sequence[ClipRequest], what: str, step
             "film": request.film_id,
             "start_frame": request.window.start_frame,
             "end_frame": request.window.end_frame,
-            "sound_shift_frames": request.sound_shift_frames,
+            "sound_shift_frames": request.audio_shift_frames,
         }
         for request in batch
     ]
@@ -212,7 +212,7 @@ def _record(
     library: str | Path, clips: TrainingClips, system: ContrastiveSystem, loaded: tuple[LoadedWeights, ...]
 ) -> RunRecord:
     tools = {"talkies": version("talkies"), **{name: version(name) for name in ("torch", "av", "lightning-fabric")}}
-    stamps = {"video": stamp_of(system.model.video), "audio": stamp_of(system.model.audio)}
+    stamps = {"video": compute_model_stamp(system.model.video), "audio": compute_model_stamp(system.model.audio)}
     return RunRecord(
         library=str(library if is_remote(library) else Path(library).absolute()),
         profile=clips.profile.model_dump(),

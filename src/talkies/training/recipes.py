@@ -5,7 +5,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 from talkies.config import apply_overrides, check, read_yaml
-from talkies.core import ConfigError, nearest
+from talkies.core import ConfigError, suggest_nearest
 from talkies.training.config import RunConfig
 
 _SUFFIXES = (".yaml", ".yml")
@@ -32,7 +32,7 @@ def resolve(recipe: str, overrides: Sequence[str] = ()) -> RunConfig:
     else:
         known = recipe_names()
         raise ConfigError(
-            f"no recipe '{recipe}'{nearest(recipe, known)}; there are: {', '.join(known)}, or name a YAML file"
+            f"no recipe '{recipe}'{suggest_nearest(recipe, known)}; there are: {', '.join(known)}, or name a YAML file"
         )
     check(RunConfig, values, f"recipe {recipe}")
     return check(RunConfig, apply_overrides(values, overrides, RunConfig), "--set" if overrides else f"recipe {recipe}")

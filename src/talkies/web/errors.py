@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from talkies.core import LibraryError, MediaError, RunError, TalkiesError, UsageError, cause_of
+from talkies.core import LibraryError, MediaError, RunError, TalkiesError, UsageError, describe_os_error
 
 _LONGEST_SHOWN = 80  # characters of a wrong value
 _STATUSES: tuple[tuple[type[TalkiesError], int], ...] = (
@@ -91,7 +91,7 @@ async def _http(request: Request, error: Exception) -> Response:
 
 async def _system(_: Request, error: Exception) -> Response:
     assert isinstance(error, OSError)
-    return answer(503, f"a file of the library cannot be read ({cause_of(error)}); look after its disk and try again")
+    return answer(503, f"a file of the library cannot be read ({describe_os_error(error)}); look after its disk and try again")
 
 
 def sentence_of(found: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from talkies.core import cause_of
+from talkies.core import describe_os_error
 from talkies.web.errors import FAULTS, answer
 from talkies.web.served_library import FilmIdInPath, Shelf
 
@@ -61,7 +61,7 @@ class Played(Response):
         try:
             descriptor = await anyio.to_thread.run_sync(_opened, self._path)
         except OSError as error:
-            sentence = f"{self._path.parent.name} cannot be played ({cause_of(error)}); ingest its film again"
+            sentence = f"{self._path.parent.name} cannot be played ({describe_os_error(error)}); ingest its film again"
             await answer(404, sentence)(scope, receive, send)
             return
         try:

@@ -20,7 +20,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect
 
-from talkies.core import cause_of, text_of
+from talkies.core import describe_os_error, format_path
 from talkies.web.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ async def _written(request: Request, boundary: bytes, folder: Path, limit_bytes:
             raise RefusedError(422, f"{part.name} is empty; send a picture, a sound or a clip")
         path = (folder / "part").rename(folder / _file_name(part.name))
     except OSError as error:
-        raise RefusedError(413, f"the upload cannot be kept while it is read ({cause_of(error)}); make room") from error
+        raise RefusedError(413, f"the upload cannot be kept while it is read ({describe_os_error(error)}); make room") from error
     return Received(path, part.name, part.digest.hexdigest()[:16])
 
 
@@ -181,7 +181,7 @@ class _OneFile:
 
 def _shown(name: bytes) -> str:
     """Return a file's name as a person may read it: without folders, without what cannot be seen."""
-    last = re.split(r"[/\\]", text_of(name.decode("utf-8", "replace")))[-1]
+    last = re.split(r"[/\\]", format_path(name.decode("utf-8", "replace")))[-1]
     return "".join(letter for letter in last if letter.isprintable())[:_LONGEST_NAME] or "upload"
 
 

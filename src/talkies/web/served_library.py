@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import Path as PathParameter
 
-from talkies.core import FilmId, as_film_id
+from talkies.core import FilmId, parse_film_id
 from talkies.library import FilmEntry, Library
 from talkies.web.errors import RefusedError
 
@@ -51,6 +51,6 @@ class Shelf:
 
     def _id(self, name: str) -> FilmId:
         try:
-            return as_film_id(name)
+            return parse_film_id(name)
         except ValueError as error:
             raise RefusedError(404, str(error)) from error

@@ -12,7 +12,7 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
-from talkies.core import LibraryError, UsageError, cause_of
+from talkies.core import LibraryError, UsageError, describe_os_error
 from talkies.web.app import UPLOAD_LIMIT_BYTES, create_app
 
 HOST, PORT = "127.0.0.1", 8017
@@ -110,7 +110,7 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         opened = socket.socket(family, kind, protocol)
     except (OSError, UnicodeError) as error:
-        why = cause_of(error) if isinstance(error, OSError) else "it is no name of a host"
+        why = describe_os_error(error) if isinstance(error, OSError) else "it is no name of a host"
         raise UsageError(f"{host} cannot be listened at ({why}); name an address of this machine") from error
     with opened:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -119,7 +119,7 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
             opened.listen(_BACKLOG)
         except OSError as error:
             raise UsageError(
-                f"port {port} of {host} cannot be had ({cause_of(error)}); name another one with --port (0: any)"
+                f"port {port} of {host} cannot be had ({describe_os_error(error)}); name another one with --port (0: any)"
             ) from error
         opened.setblocking(False)
         yield opened

@@ -14,7 +14,7 @@ from talkies.clips import ClipConfig, ClipSource, sequential_batches
 from talkies.core import ClipBatch, ClipRequest, ClipShape, Float32s, Int64s, Span, UsageError
 from talkies.library import FilmEntry, Library
 from talkies.runs.clip_encoder import ClipEncoder
-from talkies.runtime import ahead
+from talkies.runtime import prefetch
 
 VIEWS = ("picture", "sound")
 LEAST_CLIPS = 8
@@ -96,7 +96,7 @@ def clips_of(film: FilmEntry, library: Library, shape: ClipShape) -> tuple[list[
     still or credits, for nothing of it is learnt from.
     """
     window = shape.window_frames
-    marks = library.marks_of(film.id)
+    marks = library.annotations_of(film.id)
     barred = [span for kind in (*NEVER_DRAWN, "damaged") for span in marks.get(kind, [])]
     whole = Span(0, film.frames)
     anywhere = _free(whole, window, barred)
@@ -125,7 +125,7 @@ class _Reader:
         self, film: FilmEntry, requests: list[ClipRequest], across_cuts: bool, source: ClipSource
     ) -> DescribedFilm:
         views, marks = [], []
-        with ahead(sequential_batches(source, requests, {film.id: 0}, _BATCH_CLIPS), _BATCHES_AHEAD) as batches:
+        with prefetch(sequential_batches(source, requests, {film.id: 0}, _BATCH_CLIPS), _BATCHES_AHEAD) as batches:
             for batch in batches:
                 views.append(self._views(batch))
                 marks.append(self._marks.read(batch))

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from talkies.analysis.descriptors.film_probe import BLOCKS, LONGEST_GAP_SECONDS, C
-from talkies.core import UsageError, WorkError, cause_of
+from talkies.core import UsageError, WorkError, describe_os_error
 from talkies.evaluation.audit.films import LEAST_CLIPS, MOST_CLIPS, MOST_FILMS, AuditedFilm, films_for_audit
 from talkies.evaluation.audit.measure import RESAMPLES, Bench, measure_marks, measure_model, yardsticks
 from talkies.evaluation.audit.page import page_of
@@ -118,5 +118,5 @@ def write_audit(found: Audit, path: Path) -> Path:
         write_atomically(numbers, found.model_dump_json(indent=1))
         write_atomically(path, page)
     except OSError as error:
-        raise WorkError(f"{path} cannot be written ({cause_of(error)}); name another with --to") from error
+        raise WorkError(f"{path} cannot be written ({describe_os_error(error)}); name another with --to") from error
     return numbers

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from talkies.evaluation.audit.values import Audit, AuditedModel, Directions, Estimate, Recalls
 from talkies.evaluation.film_tasks.retrieval import RECALLS
-from talkies.reporting.pages import figure_uri, plain_axes
+from talkies.reporting.pages import encode_figure, style_axes
 
 _UNTRAINED, _TRAINED, _MARK, _FILM, _MOMENT = (
     "#E69F00",
@@ -44,9 +44,9 @@ def probe_figure(found: Audit) -> str:
         names = [words for words, _ in _PROBES] + list(_MARKS)
         axes.set(xlabel="clips whose film is told (%)", xlim=(-2, 103), yticks=range(len(names)), yticklabels=names)
         axes.invert_yaxis()
-        plain_axes(axes, "x")
+        style_axes(axes, "x")
         figure.legend(loc="outside lower center", frameon=False, ncols=2)
-        return figure_uri(figure)
+        return encode_figure(figure)
 
 
 def retrieval_figure(found: Audit) -> str:
@@ -70,13 +70,13 @@ def retrieval_figure(found: Audit) -> str:
                 axes.plot(_places(), pure, ":", color=_FILM, linewidth=2, label="knows the film alone")
             axes.set_title(title, fontsize=11)
             axes.set(xticks=_places(), xticklabels=RECALLS, ylim=(0, 102))
-            plain_axes(axes, "y")
+            style_axes(axes, "y")
         for axes in grid[1]:
             axes.set_xlabel("best k candidates")
         figure.supylabel("right one among them (%)", fontsize=11)
         handles, labels = grid[1, 1].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", frameon=False, ncols=2)
-        return figure_uri(figure)
+        return encode_figure(figure)
 
 
 def lift_figure(found: Audit) -> str:
@@ -99,9 +99,9 @@ def lift_figure(found: Audit) -> str:
         axes.axvline(0, color=_MARK, linewidth=1)
         axes.set(xlabel="log of times chance (nats)", yticks=range(len(rows)), yticklabels=[name for name, *_ in rows])
         axes.margins(x=0.12)
-        plain_axes(axes, "x")
+        style_axes(axes, "x")
         figure.legend(loc="outside lower center", frameon=False, ncols=2)
-        return figure_uri(figure)
+        return encode_figure(figure)
 
 
 def _models(found: Audit) -> tuple[tuple[AuditedModel, str, str, str, float], ...]:

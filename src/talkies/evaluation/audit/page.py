@@ -10,12 +10,12 @@ from talkies.evaluation.audit.verdict import (
     RELIANCE_AT,
     TITLES,
 )
-from talkies.reporting.pages import rendered
+from talkies.reporting.pages import render_page
 
 
 def page_of(found: Audit) -> str:
     """Return the page: the same bytes for the same audit."""
-    return rendered(
+    return render_page(
         "talkies.evaluation.audit",
         "audit.html",
         found=found,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from talkies.core import UsageError, cause_of, plural
+from talkies.core import UsageError, describe_os_error, format_count
 
 Modality = Literal["video", "audio", "both"]
 
@@ -153,7 +153,7 @@ def check_published(data: DataSet) -> None:
         )
     if data.published.examples is not None and len(data.examples) != data.published.examples:
         raise UsageError(
-            f"{data.root / where} names {plural(len(data.examples), 'clip')}, and {data.name} has "
+            f"{data.root / where} names {format_count(len(data.examples), 'clip')}, and {data.name} has "
             f"{data.published.examples}; it is of another version: take the publishers' own"
         )
 
@@ -167,4 +167,4 @@ def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise UsageError(f"{path} cannot be read ({cause_of(error)})") from error
+        raise UsageError(f"{path} cannot be read ({describe_os_error(error)})") from error

@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from talkies.core import UsageError, plural
+from talkies.core import UsageError, format_count
 from talkies.evaluation.datasets.dataset import DataSet, Example, Modality, Split, leave_one_out, numbered
 from talkies.evaluation.datasets.lists import files_below
-from talkies.media import looks_like_film, looks_like_media
+from talkies.media import has_film_suffix, has_media_suffix
 
 SIDES = ("train", "test", "val")
 USUAL_FOLDS = 5
@@ -109,7 +109,7 @@ def _sides(root: Path) -> tuple[str, ...]:
 
 def _files(root: Path, side: str, modality: Modality) -> dict[str, list[str]]:
     """Return each class's media, from the root."""
-    wanted = looks_like_film if modality == "video" else looks_like_media
+    wanted = has_film_suffix if modality == "video" else has_media_suffix
     stray = [path.name for path in sorted((root / side).iterdir()) if path.is_file() and wanted(path.name)]
     if stray:
         raise UsageError(f"{root / side / stray[0]} lies in no class's folder; move it into one")
@@ -168,14 +168,14 @@ def _split(root: Path, examples: Sequence[Example], folding: Folding) -> tuple[S
     labels = [example.labels[0] for example in examples]
     least = min(Counter(label for label, _ in set(zip(labels, sources, strict=True))).values())
     if not 2 <= folds <= least:
-        has = plural(least, "file" if folding.group is None else "group")
+        has = format_count(least, "file" if folding.group is None else "group")
         raise UsageError(
-            f"{root}: {plural(folds, 'fold')} cannot be made, for one class has but {has}; ask for at least 2 and at "
+            f"{root}: {format_count(folds, 'fold')} cannot be made, for one class has but {has}; ask for at least 2 and at "
             f"most {max(least, 2)}"
         )
     splits = leave_one_out([f"fold {fold + 1}" for fold in _fold_of(labels, sources, folding)])
     if len(splits) < folds:
-        raise UsageError(f"{root}: the groups are too unequal for {plural(folds, 'fold')}; ask for fewer")
+        raise UsageError(f"{root}: the groups are too unequal for {format_count(folds, 'fold')}; ask for fewer")
     return splits
 
 

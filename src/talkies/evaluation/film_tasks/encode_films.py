@@ -8,10 +8,10 @@ from pathlib import Path
 from talkies.clips import ClipSource, clips_of_file, collate, film_windows, sequential_batches
 from talkies.core import Clip, ClipBatch, ClipRequest, FilmId, UsageError
 from talkies.library import Library
-from talkies.media import looks_like_film
+from talkies.media import has_film_suffix
 from talkies.retrieval.index import encode_all
 from talkies.runs import ClipEncoder, Encoded
-from talkies.runtime import hash_of_file
+from talkies.runtime import hash_file
 
 _BATCH_CLIPS = 64
 
@@ -67,11 +67,11 @@ def _of_library(encoder: ClipEncoder, data: Path, stride_frames: int) -> Iterato
 
 
 def _of_folder(encoder: ClipEncoder, data: Path, stride_frames: int) -> Iterator[tuple[EncodedFilm | None, int]]:
-    paths = sorted(path for path in data.iterdir() if looks_like_film(path.name) and not path.name.startswith("."))
+    paths = sorted(path for path in data.iterdir() if has_film_suffix(path.name) and not path.name.startswith("."))
     if not paths:
         raise UsageError(f"{data} holds no film; name a folder of films, or a library")
     for path in paths:
-        film_id = FilmId(hash_of_file(path))
+        film_id = FilmId(hash_file(path))
         clips = clips_of_file(path, film_id, encoder.profile, encoder.shape, stride_frames)
         yield _encoded(encoder, path.name, _batches(clips, film_id)), len(paths)
 

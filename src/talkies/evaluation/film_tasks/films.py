@@ -15,9 +15,9 @@ from typing import Any
 from talkies.clips import ClipSource, clips_of_file, collate, film_windows, sequential_batches
 from talkies.core import Clip, ClipBatch, ClipRequest, FilmId, MediaError, Span, UsageError
 from talkies.library import FilmEntry, Library
-from talkies.media import MediaInfo, looks_like_film, probe
+from talkies.media import MediaInfo, has_film_suffix, probe
 from talkies.runs import ClipEncoder
-from talkies.runtime import hash_of_file
+from talkies.runtime import hash_file
 
 OnFilm = Callable[[str, int], None]
 """What is called after each film, with its name and the number of films."""
@@ -75,12 +75,12 @@ class _FolderFilm(Film):
         return facts
 
     def every(self, stride_frames: int) -> Iterator[ClipBatch]:
-        film_id = FilmId(hash_of_file(self._path))
+        film_id = FilmId(hash_file(self._path))
         clips = clips_of_file(self._path, film_id, self.profile, self.shape, stride_frames)
         yield from _batched(clips, film_id)
 
     def at(self, starts: Iterable[int]) -> Iterator[ClipBatch]:
-        film_id = FilmId(hash_of_file(self._path))
+        film_id = FilmId(hash_file(self._path))
         clips = clips_of_file(self._path, film_id, self.profile, self.shape, stride_frames=1)
         yield from _batched(_only(clips, set(starts)), film_id)
 
@@ -133,7 +133,7 @@ def films_in(data: Path, encoder: ClipEncoder) -> list[Film]:
         source = ClipSource(library, encoder.shape)
         films.extend(_LibraryFilm(library, entry, source, encoder) for entry in library.films())
     else:
-        paths = (path for path in data.iterdir() if looks_like_film(path.name) and not path.name.startswith("."))
+        paths = (path for path in data.iterdir() if has_film_suffix(path.name) and not path.name.startswith("."))
         films.extend(_FolderFilm(path, encoder) for path in paths)
     if not films:
         raise UsageError(f"{data} holds no film; name a folder of films, or a library")

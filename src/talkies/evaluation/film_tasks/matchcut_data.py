@@ -16,9 +16,9 @@ from typing import TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from talkies.core import UsageError, cause_of
+from talkies.core import UsageError, describe_os_error
 from talkies.evaluation.film_tasks.shots import TimedShot
-from talkies.runtime import hash_of_file
+from talkies.runtime import hash_file
 
 TASKS = ("frame", "motion")
 SPLITS = ("train", "validation", "test")
@@ -92,7 +92,7 @@ def read_matchcut(data: Path) -> MatchCutLists:
 def hashes_of_matchcut(data: Path) -> dict[str, str]:
     """Return a hash of each list by its bytes."""
     names = [*(f"{split}.txt" for split in SPLITS), RANGES, *(f"dataset-{task}.json" for task in TASKS), _DRAWN]
-    return {f"data/{name}": hash_of_file(data / "data" / name) for name in names}
+    return {f"data/{name}": hash_file(data / "data" / name) for name in names}
 
 
 def _pair(record: _Record, matches: bool) -> ShotPair:
@@ -165,5 +165,5 @@ def _text_of(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        cause = cause_of(error) if isinstance(error, OSError) else "not text"
+        cause = describe_os_error(error) if isinstance(error, OSError) else "not text"
         raise UsageError(f"{path} cannot be read ({cause}); {_ANEW}") from error

@@ -20,9 +20,9 @@ from pathlib import Path
 
 import numpy as np
 
-from talkies.core import Bools, Int64s, UsageError, cause_of
+from talkies.core import Bools, Int64s, UsageError, describe_os_error
 from talkies.evaluation.film_tasks.shots import TimedShot
-from talkies.runtime import hash_of_file
+from talkies.runtime import hash_file
 
 SPLITS = {"train": "train", "validation": "val", "test": "test"}
 """Our names of the splits, and the lists' own."""
@@ -67,9 +67,9 @@ class SceneLists:
     def hashes(self) -> dict[str, str]:
         """Return a hash of the list of splits, of all labels and of all shots, by the bytes of their files."""
         ids = sorted(imdb_id for ids in self.splits.values() for imdb_id in ids)
-        found = {SPLIT_FILE.as_posix(): hash_of_file(self.data / SPLIT_FILE)}
+        found = {SPLIT_FILE.as_posix(): hash_file(self.data / SPLIT_FILE)}
         for folder in (LABELS, SHOTS):
-            parts = [hash_of_file(self.data / folder / f"{imdb_id}.txt") for imdb_id in ids]
+            parts = [hash_file(self.data / folder / f"{imdb_id}.txt") for imdb_id in ids]
             found[folder.as_posix()] = blake2b("".join(parts).encode(), digest_size=8).hexdigest()
         return found
 
@@ -143,5 +143,5 @@ def _text_of(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        cause = cause_of(error) if isinstance(error, OSError) else "not text"
+        cause = describe_os_error(error) if isinstance(error, OSError) else "not text"
         raise UsageError(f"{path} cannot be read ({cause}); {_ANEW}") from error

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from talkies.config import read_document
-from talkies.core import UsageError, WorkError, cause_of
+from talkies.core import UsageError, WorkError, describe_os_error
 from talkies.evaluation.results.result import SCHEMA_VERSION, Result
 from talkies.runtime import write_atomically
 
@@ -27,7 +27,7 @@ def write_result(result: Result, to: Path) -> Path:
         to.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(to, result.model_dump_json(indent=1) + "\n")
     except OSError as error:
-        raise WorkError(f"{to} cannot be written ({cause_of(error)}); name another place with --to") from error
+        raise WorkError(f"{to} cannot be written ({describe_os_error(error)}); name another place with --to") from error
     return to
 
 

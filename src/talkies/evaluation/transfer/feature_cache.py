@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from talkies.core import WorkError, cause_of
+from talkies.core import WorkError, describe_os_error
 from talkies.runtime import replace_atomically
 
 _CLIPS_A_FILE = 256
@@ -69,7 +69,7 @@ class FeatureStore:
             with replace_atomically(path) as temporary:
                 save_file(self._new, temporary)
         except (OSError, SafetensorError) as error:
-            cause = cause_of(error) if isinstance(error, OSError) else str(error)
+            cause = describe_os_error(error) if isinstance(error, OSError) else str(error)
             raise WorkError(
                 f"features cannot be kept in {self._folder} ({cause}); make room and run it again"
             ) from error

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from talkies.core import UsageError, plural
+from talkies.core import UsageError, format_count
 from talkies.evaluation.datasets import DataSet, Split
 
 
@@ -24,7 +24,7 @@ def checked_splits(data: DataSet, hashes: Mapping[int, str], drop: bool) -> tupl
                 first, other = next(iter(shared.items()))
                 raise UsageError(
                     f"{split.name} of {data.name} learns from what it tests on: {data.examples[first].path} and "
-                    f"{data.examples[other].path} are of the same source ({plural(len(shared), 'such clip')}); mend "
+                    f"{data.examples[other].path} are of the same source ({format_count(len(shared), 'such clip')}); mend "
                     f"the split, or leave them out of training with --set drop_overlap=true"
                 )
             keep.append(tuple(number for number in numbers if number not in shared))

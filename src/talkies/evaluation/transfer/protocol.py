@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from talkies.config import Config, apply_overrides, check
-from talkies.core import UsageError, nearest
+from talkies.core import UsageError, suggest_nearest
 from talkies.training import OptimiserConfig
 
 Count = Annotated[int, Field(ge=1, le=1000)]
@@ -96,5 +96,5 @@ def resolve_protocol(name: str, overrides: Iterable[str] = ()) -> Protocol:
         UsageError: if there is no such protocol, key or value.
     """
     if name not in PROTOCOLS:
-        raise UsageError(f"no protocol '{name}'{nearest(name, PROTOCOLS)}; there are: {', '.join(PROTOCOLS)}")
+        raise UsageError(f"no protocol '{name}'{suggest_nearest(name, PROTOCOLS)}; there are: {', '.join(PROTOCOLS)}")
     return check(Protocol, apply_overrides(PROTOCOLS[name], overrides, Protocol), f"protocol {name}")

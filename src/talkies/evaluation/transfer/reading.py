@@ -14,11 +14,11 @@ import numpy.typing as npt
 from torch.utils.data import Dataset
 
 from talkies.clips import cores, read_by_workers
-from talkies.core import Int16s, Int64s, MediaError, Modality, SourceError, UInt8s, cause_of
+from talkies.core import Int16s, Int64s, MediaError, Modality, SourceError, UInt8s, describe_os_error
 from talkies.evaluation.datasets import DataSet
 from talkies.evaluation.transfer.clip_spec import ClipSpec, picture_windows, sound_windows, square_crops, starts_of
 from talkies.media import DecodedFile, decode_file
-from talkies.runtime import hash_of_file
+from talkies.runtime import hash_file
 
 _MOST_READERS = 16
 _WORTH_PROCESSES = 250  # clips that take several times as long to read as processes take to begin
@@ -57,9 +57,9 @@ def name_of_clip(data: DataSet, number: int) -> str:
     """
     path, span = data.path_of(number), data.examples[number].span_seconds
     try:
-        name = hash_of_file(path, 32)
+        name = hash_file(path, 32)
     except OSError as error:
-        raise SourceError(f"{path} cannot be read ({cause_of(error)}); see to its permissions") from error
+        raise SourceError(f"{path} cannot be read ({describe_os_error(error)}); see to its permissions") from error
     return name if span is None else f"{name}-{span[0]:g}-{span[1]:g}"
 
 

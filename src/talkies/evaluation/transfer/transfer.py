@@ -8,7 +8,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from talkies.core import UsageError, plural
+from talkies.core import UsageError, format_count
 from talkies.evaluation.datasets import DataSet, Split, check_published
 from talkies.evaluation.results.result import Metric, Result
 from talkies.evaluation.transfer.extract import Extracted, OnClip, extract_all, towers_of
@@ -38,13 +38,13 @@ def check_complete(data: DataSet, unfit: dict[int, str], allow_missing: bool) ->
     if absent:
         first_absent = data.examples[min(data.absent)].path
         raise UsageError(
-            f"{data.root} lacks {absent} of the {plural(listed, 'clip')} of {data.name}, {first_absent} first; fetch "
+            f"{data.root} lacks {absent} of the {format_count(listed, 'clip')} of {data.name}, {first_absent} first; fetch "
             f"what is missing, or give --allow-missing to go on without"
         )
     if unfit:
         number = min(unfit)
         raise UsageError(
-            f"{len(unfit)} of the {plural(listed, 'clip')} of {data.name} cannot be used, {data.examples[number].path} "
+            f"{len(unfit)} of the {format_count(listed, 'clip')} of {data.name} cannot be used, {data.examples[number].path} "
             f"first: {unfit[number]}; fetch them again, or give --allow-missing to go on without"
         )
 

@@ -19,7 +19,7 @@ from talkies.retrieval.index.clip_positions import ClipPositions, clip_positions
 from talkies.retrieval.index.rows import IndexRows
 from talkies.retrieval.index.vector_index import EmbeddingSet, VectorIndex
 from talkies.runs.clip_encoder import ClipEncoder, Encoded, load_encoder
-from talkies.runtime import ahead, on_ray
+from talkies.runtime import prefetch, map_on_ray
 
 STRIDE_SECONDS = 1.0
 _BATCHES_AHEAD = 2
@@ -127,7 +127,7 @@ def encode_all(
 ) -> Encoded:
     """Return what the encoders make of all batches, as one; a thread reads while they work."""
     parts = []
-    with ahead(batches, _BATCHES_AHEAD) as coming:
+    with prefetch(batches, _BATCHES_AHEAD) as coming:
         for batch in coming:
             parts.append(encoder.encode(batch))
             if on_batch:
@@ -181,7 +181,7 @@ def _encoded(
         tasks = [
             _FilmTask(library.location, encoder.run, encoder.step, film_id, clips) for film_id, clips in laid.items()
         ]
-        for task, rows in on_ray(_embed_film, tasks, runner.workers, runner.address):
+        for task, rows in map_on_ray(_embed_film, tasks, runner.workers, runner.address):
             count(len(task.clips.requests))
             yield task.film_id, rows
         return

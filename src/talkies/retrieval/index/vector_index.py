@@ -20,7 +20,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from talkies.config import Config, read_document
-from talkies.core import FilmId, LibraryError, WorkError, as_film_id
+from talkies.core import FilmId, LibraryError, WorkError, parse_film_id
 from talkies.library import Library, write_json
 from talkies.library.staging import try_lock
 from talkies.retrieval.index.rows import IndexRows, schema_of
@@ -196,7 +196,7 @@ class VectorIndex:
 
 def of_films(films: Collection[str]) -> str:
     """Return the condition that a row is of one of these films, as LanceDB reads it."""
-    return f"film_id IN ({', '.join(repr(str(as_film_id(film_id))) for film_id in films)})"
+    return f"film_id IN ({', '.join(repr(str(parse_film_id(film_id))) for film_id in films)})"
 
 
 def _table_name(stamp: str) -> str:

@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from talkies.core import LibraryError, UsageError, WorkError, as_film_id, cause_of
-from talkies.library.staging import flush, replace_folder, staging_folder
+from talkies.core import LibraryError, UsageError, WorkError, parse_film_id, describe_os_error
+from talkies.library.staging import flush, replace_folder, create_staging_folder
 from talkies.retrieval.recurrence.duplicates import Duplicate
 from talkies.retrieval.recurrence.edl import SIGN, Marker, SourceTimeline, lists_of
 from talkies.retrieval.recurrence.families import Family, Place
@@ -210,7 +210,7 @@ def edit_lists_of(result: LibraryRepeats) -> dict[str, str]:
 def _timelines(result: LibraryRepeats) -> dict[str, SourceTimeline]:
     timelines = {}
     for film_id in result.found.films:
-        record = result.library.record_of(as_film_id(film_id))
+        record = result.library.record_of(parse_film_id(film_id))
         if record is None:
             raise LibraryError(
                 f"the film {film_id} has left {result.library.location} meanwhile; give the command again"
@@ -303,7 +303,7 @@ def write_markers(result: LibraryRepeats, place: Path, formats: Collection[Marke
     if "edl" in formats:
         files |= edit_lists_of(result)
     try:
-        with staging_folder(place.parent, place.name) as staging:
+        with create_staging_folder(place.parent, place.name) as staging:
             made = staging / "made"
             made.mkdir()
             for name, text in files.items():
@@ -311,5 +311,5 @@ def write_markers(result: LibraryRepeats, place: Path, formats: Collection[Marke
             flush(*made.iterdir(), made)
             replace_folder(staging, made, place)
     except OSError as error:
-        raise WorkError(f"{place} cannot be written ({cause_of(error)}); name another folder with --to") from error
+        raise WorkError(f"{place} cannot be written ({describe_os_error(error)}); name another folder with --to") from error
     return [place / name for name in files]

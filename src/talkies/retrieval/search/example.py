@@ -12,7 +12,6 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from talkies.clips import middle_square
 from talkies.core import (
     ClipBatch,
     ClipRequest,
@@ -24,8 +23,10 @@ from talkies.core import (
     LibraryError,
     Span,
     UInt8s,
-    as_film_id,
-    text_of,
+    crop_middle_square,
+    format_path,
+    parse_film_id,
+    yuv_rows,
 )
 from talkies.media import DecodedFile, QueryFile, read_query_file
 from talkies.retrieval.search.clip_sequence import Passage, window_starts
@@ -34,7 +35,7 @@ from talkies.runs.clip_encoder import ClipEncoder
 from talkies.runtime import Isolated, ProcessLimits, replace_atomically
 
 LIMITS = ProcessLimits(stall_seconds=30.0, total_seconds=60.0, memory_bytes=1_500_000_000)
-_NO_FILM = as_film_id("0" * 16)
+_NO_FILM = parse_film_id("0" * 16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def example_of(
     with Isolated(limits) as isolated:
         media = isolated.call(read_query_file, QueryFile(path, encoder.profile.grid, encoder.profile.short_side))
     windows = windows_of(media, encoder.profile.grid, encoder.shape, stride_frames)
-    return encode_windows(windows, encoder, stride_frames, name or text_of(path.name))
+    return encode_windows(windows, encoder, stride_frames, name or format_path(path.name))
 
 
 def encode_windows(windows: FileWindows, encoder: ClipEncoder, stride_frames: int, name: str) -> Example:
@@ -76,7 +77,7 @@ def encode_windows(windows: FileWindows, encoder: ClipEncoder, stride_frames: in
     profile, shape, count = encoder.profile, encoder.shape, len(windows.start_B)
     video_BTPW, audio_BS = windows.video_BTPW, windows.audio_BS
     if video_BTPW is None:
-        video_BTPW = np.zeros((count, shape.frames, profile.short_side * 3 // 2, profile.short_side), np.uint8)
+        video_BTPW = np.zeros((count, shape.frames, yuv_rows(profile.short_side), profile.short_side), np.uint8)
     if audio_BS is None:
         audio_BS = np.zeros((count, shape.audio_frames * profile.grid.samples_per_frame), np.int16)
     request = ClipRequest(_NO_FILM, Span(0, shape.window_frames))
@@ -104,11 +105,13 @@ def windows_of(media: DecodedFile, grid: Grid, shape: ClipShape, stride_frames: 
     start_B = window_starts(min(lengths), window, stride_frames)
     video = audio = None
     if media.video_NPW is not None:
-        picture_BT = np.array([list(shape.picture_of(Span(start, start + window))) for start in start_B.tolist()])
-        square_NPW = middle_square(media.video_NPW, media.video_NPW.shape[1] * 2 // 3)
+        picture_BT = np.array(
+            [list(shape.select_video_frames(Span(start, start + window))) for start in start_B.tolist()]
+        )
+        square_NPW = crop_middle_square(media.video_NPW)
         video = square_NPW[picture_BT % len(square_NPW)]
     if media.audio_S is not None:
-        offset = shape.sound_of(Span(0, window)).start_frame
+        offset = shape.select_audio_span(Span(0, window)).start_frame
         sound_BS = (start_B[:, None] + offset) * samples + np.arange(shape.audio_frames * samples)
         audio = media.audio_S[sound_BS % len(media.audio_S)]
     return FileWindows(max(lengths) / grid.fps, start_B, video, audio)
