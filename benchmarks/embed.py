@@ -43,7 +43,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         render_films(folder / "films", wanted.films, SynthConfig(seconds=wanted.seconds), seed=5, workers=2)
-        library = ingest([folder / "films"], folder / "lib", 2).library
+        library = ingest([folder / "films"], folder / "lib", workers=2).library
         run = wanted.run or pretrain(library.root, resolve("tiny", ["training.steps=1"]), folder / "run").run
         turns = [turn(library, run) for _ in range(wanted.turns)]
         write_results(

@@ -21,7 +21,7 @@ import av
 
 from machine import write_results
 from talkies.core import FilmId, Span
-from talkies.library import SHOT, FilmRecord, Library, Verdict, write_marks
+from talkies.library import SHOT, FilmRecord, Library, Verdict, write_annotations
 from talkies.synth import render_sync_film
 
 PARTS = ("speed", "scaling", "memory", "catalogue")
@@ -170,7 +170,7 @@ def opening(root: Path) -> dict[str, float]:
 def add_films(library: Library, numbers: range) -> None:
     """Put synthetic films of an hour and a half and 20 shots into a library, without the care of a commit."""
     marks = library.root / "marks.parquet"
-    write_marks(marks, {SHOT: [Span(i * 4320, (i + 1) * 4320) for i in range(20)]})
+    write_annotations(marks, {SHOT: [Span(i * 4320, (i + 1) * 4320) for i in range(20)]})
     for number in numbers:
         film_id = FilmId(f"{number * 0x9E3779B97F4A7C15 % 2**64:016x}")
         made = library.film_folder(film_id)

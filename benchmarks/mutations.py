@@ -14,7 +14,7 @@ import av
 
 from talkies.core import Span
 from talkies.library import FilmEntry, Library
-from talkies.media import SoundReader, VideoReader
+from talkies.media import AudioReader, VideoReader
 
 _SECONDS = Fraction(5, 2)
 _LONGEST_SECONDS = 60  # for films of three seconds
@@ -246,9 +246,9 @@ def _faults_of(library: Library, film: FilmEntry) -> list[str]:
     try:
         with VideoReader(library.proxy_path(film.id), profile.fps) as video:
             shape = video.read(range(film.frames)).shape
-        sound = SoundReader(library.audio_path(film.id))
+        sound = AudioReader(library.audio_path(film.id))
         samples = len(sound.read(whole, profile.grid.samples_per_frame))
-        marks = library.marks_of(film.id)
+        marks = library.annotations_of(film.id)
     except Exception as error:  # noqa: BLE001  # each is a fault to be listed
         return [f"{film.name}: {type(error).__name__}: {error}"]
     expected = (film.frames, film.height * 3 // 2, film.width)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from talkies.core import Span
-from talkies.library import Library, write_marks
+from talkies.library import Library, write_annotations
 
 SETTINGS = (
     "training.steps=6", "training.checkpoint_every=1", "sampling.films_per_batch=3", "sampling.clips_per_film=2",
@@ -54,7 +54,7 @@ def test_a_run_does_not_go_on_when_its_films_are_marked_otherwise(
     assert talkies(*call).status == 0
     opened = Library.open(library)
     film = opened.films()[0]
-    write_marks(opened.film_folder(film.id) / "shots.parquet", {**opened.marks_of(film.id), "black": [Span(0, 8)]})
+    write_annotations(opened.film_folder(film.id) / "shots.parquet", {**opened.annotations_of(film.id), "black": [Span(0, 8)]})
     shutil.rmtree(library / "catalogue")  # it is made of the films' folders
     refused = talkies(*call, "--resume", "--set", "training.steps=8")
     assert refused.status == 2

@@ -6,7 +6,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from talkies.ingest import Ingested
+from talkies.ingest import IngestedFilm
 from talkies.ingest.report import write_report
 from talkies.library import FilmRecord, Library, Measures, Reason, Verdict, write_json
 
@@ -57,11 +57,11 @@ class Shelf:
         lasting = {} if rejected else {"duration_seconds": 10.0, "frames": 160, "shots": 2, "width": 160, "height": 128}
         known = {"source_bytes": 1234, "verdict": verdict, "reasons": reasons, "probe": probed()} | lasting | fields
         record = FilmRecord(film_id=f"{next(self._numbers):016x}", source=source, **known)
-        with self.library.committing(record.id) as folder:
+        with self.library.commit_film(record.id) as folder:
             write_json(folder / "film.json", record)
         return record
 
-    def page(self, films: tuple[Ingested, ...] = ()) -> "Page":
+    def page(self, films: tuple[IngestedFilm, ...] = ()) -> "Page":
         return Page(write_report(self.library, films))
 
 

@@ -9,9 +9,9 @@ import pytest
 from av.stream import Disposition
 
 from talkies.core import Span, UsageError
-from talkies.ingest import IngestReport, configured, ingest
+from talkies.ingest import IngestReport, build_config, ingest
 from talkies.library import Profile, Verdict
-from talkies.media import SoundReader
+from talkies.media import AudioReader
 
 HERTZ = {"eng": 440, "fra": 880, None: 1760}
 """The tone of each track, in the order of the tracks; the French one is the default, the last does not say."""
@@ -54,13 +54,13 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def hertz_of(report: IngestReport) -> int:
     """The frequency of a film's training audio, which is a tone."""
     record = report.films[0].record
-    reader = SoundReader(report.library.audio_path(record.id))
+    reader = AudioReader(report.library.audio_path(record.id))
     spectrum = np.abs(np.fft.rfft(reader.read(Span(0, record.frames), 1000).astype(float)[:16_000]))
     return int(spectrum.argmax())
 
 
 def taken(film: Path, root: Path, language: str | None = None, track: int | None = None) -> IngestReport:
-    return ingest([film], root, profile=Profile(short_side=48), config=configured((), language, track))
+    return ingest([film], root, profile=Profile(short_side=48), config=build_config((), language, track))
 
 
 def test_without_a_wish_the_default_of_the_film_is_taken(film: Path, tmp_path: Path) -> None:

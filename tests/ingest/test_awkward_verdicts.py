@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from talkies.ingest import IMPORTANCE, Ingested, IngestReport, ingest
+from talkies.ingest import IMPORTANCE, IngestedFilm, IngestReport, ingest
 from talkies.library import Profile, Verdict
 from talkies.runtime import Isolated
 
@@ -28,7 +28,7 @@ def report(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> IngestR
 
 
 @pytest.fixture(scope="module")
-def taken(report: IngestReport) -> dict[str, Ingested]:
+def taken(report: IngestReport) -> dict[str, IngestedFilm]:
     """What became of each file, by its name."""
     return {film.source.name: film for film in report.films}
 
@@ -46,14 +46,14 @@ def test_the_table_holds_every_file_and_only_verdicts_and_codes_that_there_are(r
 
 def test_every_file_gets_its_verdict_and_none_is_left_without_one(report: IngestReport) -> None:
     assert [film.source.name for film in report.films] == sorted(ROWS)
-    assert (report.failures, report.passed_over) == ((), 1)
+    assert (report.failures, report.skipped_files) == ((), 1)
     assert {film.source.name: str(film.verdict) for film in report.films} == {
         name: row["verdict"] for name, row in ROWS.items()
     }
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_an_awkward_file_has_the_reasons_that_the_table_holds(taken: dict[str, Ingested], name: str) -> None:
+def test_an_awkward_file_has_the_reasons_that_the_table_holds(taken: dict[str, IngestedFilm], name: str) -> None:
     row = ROWS[name]
     codes = [reason.code for reason in taken[name].reasons]
     assert (codes[0] if codes else "") == row["main_reason"], row["note"]
@@ -63,7 +63,7 @@ def test_an_awkward_file_has_the_reasons_that_the_table_holds(taken: dict[str, I
 
 @pytest.mark.parametrize("name", USABLE)
 def test_an_awkward_film_that_can_be_used_is_as_long_and_as_wide_as_it_is_shown(
-    taken: dict[str, Ingested], name: str
+    taken: dict[str, IngestedFilm], name: str
 ) -> None:
     row, record = ROWS[name], taken[name].record
     assert record.duration_seconds == pytest.approx(float(row["seconds"]), abs=0.1)
@@ -72,14 +72,14 @@ def test_an_awkward_film_that_can_be_used_is_as_long_and_as_wide_as_it_is_shown(
     assert record.width == pytest.approx(width, abs=1.01)
 
 
-def test_of_the_same_bytes_under_several_names_the_first_by_name_is_the_film(taken: dict[str, Ingested]) -> None:
+def test_of_the_same_bytes_under_several_names_the_first_by_name_is_the_film(taken: dict[str, IngestedFilm]) -> None:
     duplicates = {name: film.duplicate_of.name for name, film in taken.items() if film.duplicate_of}
     assert duplicates.keys() == {name for name, row in ROWS.items() if "duplicate" in row["reasons"].split()}
     assert all(first < name and taken[first].record == taken[name].record for name, first in duplicates.items())
 
 
 def test_the_library_holds_each_content_once_and_only_what_can_be_used_as_a_film(
-    report: IngestReport, taken: dict[str, Ingested]
+    report: IngestReport, taken: dict[str, IngestedFilm]
 ) -> None:
     library = report.library
     assert [film.film_id for film in library.films()] == sorted({film.record.film_id for film in taken.values()})

@@ -37,7 +37,7 @@ def paths(found: Found) -> list[Path]:
 def test_a_folder_is_searched_all_through_and_hidden_files_are_passed_over(folder: Path) -> None:
     found = discover([folder])
     assert paths(found) == [folder / "a.MKV", folder / "b.mp4", folder / "deep" / "er" / "c.webm"]
-    assert found.passed_over == 2  # the notes, and a file without a suffix; hidden ones are not even counted
+    assert found.skipped_files == 2  # the notes, and a file without a suffix; hidden ones are not even counted
 
 
 def test_a_film_is_told_by_its_place_its_name_and_its_size(folder: Path) -> None:
@@ -58,7 +58,7 @@ def test_papers_pictures_and_unfinished_downloads_are_passed_over(tmp_path: Path
     (tmp_path / name).write_bytes(b"x")
     (tmp_path / "film.mp4").write_bytes(b"x")
     found = discover([tmp_path])
-    assert (paths(found), found.passed_over) == ([tmp_path / "film.mp4"], 1)
+    assert (paths(found), found.skipped_files) == ([tmp_path / "film.mp4"], 1)
 
 
 def test_a_file_that_is_named_is_taken_whatever_it_is_called(folder: Path) -> None:
@@ -137,7 +137,7 @@ def test_a_library_among_the_sources_is_no_source(tmp_path: Path) -> None:
     for path in (tmp_path / "a.mp4", tmp_path / "lib" / "films" / "0123" / "proxy.mp4"):
         path.write_bytes(b"film")
     found = discover([tmp_path])
-    assert (paths(found), found.passed_over) == ([tmp_path / "a.mp4"], 0)
+    assert (paths(found), found.skipped_files) == ([tmp_path / "a.mp4"], 0)
     assert paths(discover([tmp_path / "lib" / "films"])) == [tmp_path / "lib" / "films" / "0123" / "proxy.mp4"]
 
 

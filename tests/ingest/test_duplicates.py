@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from talkies.ingest import Ingested, ingest
+from talkies.ingest import IngestedFilm, ingest
 from talkies.library import Library, Verdict
 
 Contents = Callable[[Path], dict[str, bytes]]
@@ -20,7 +20,7 @@ def film(tmp_path_factory: pytest.TempPathFactory, write_film) -> Path:
     return write_film(tmp_path_factory.mktemp("one") / "film.mkv", 1.5)
 
 
-def told(film: Ingested) -> tuple[str, str, list[str], bool, str | None]:
+def told(film: IngestedFilm) -> tuple[str, str, list[str], bool, str | None]:
     first = film.duplicate_of.name if film.duplicate_of else None
     return film.source.name, str(film.verdict), [reason.code for reason in film.reasons], film.reused, first
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from talkies.core import LibraryError, TalkiesError, UsageError, WorkError
-from talkies.ingest import Failed, Ingested, Progress, ingest
+from talkies.ingest import FailedFilm, IngestedFilm, Progress, ingest
 from talkies.library import Library, Profile
 
 Mount = Callable[[str], Path]
@@ -48,7 +48,7 @@ def mount(tmp_path: Path) -> Iterator[Mount]:
 
 
 def test_a_source_that_vanishes_half_way_costs_no_other_film(tmp_path: Path, two_films: list[Path]) -> None:
-    def take_the_second_away(_: Progress, outcome: Ingested | Failed | None) -> None:
+    def take_the_second_away(_: Progress, outcome: IngestedFilm | FailedFilm | None) -> None:
         if outcome is not None:
             two_films[1].unlink(missing_ok=True)
 
@@ -67,7 +67,7 @@ def test_a_source_that_vanishes_half_way_costs_no_other_film(tmp_path: Path, two
 def test_of_several_sources_that_failed_the_first_is_named_and_the_rest_counted(tmp_path: Path, write_film) -> None:
     films = [write_film(tmp_path / f"{name}.mkv", 1.2, seed=ord(name)) for name in "abcd"]
 
-    def take_all_others_away(_: Progress, outcome: Ingested | Failed | None) -> None:
+    def take_all_others_away(_: Progress, outcome: IngestedFilm | FailedFilm | None) -> None:
         if outcome is not None:
             for film in films[1:]:
                 film.unlink(missing_ok=True)
@@ -98,7 +98,7 @@ def test_a_source_without_permission_costs_no_other_film(tmp_path: Path, two_fil
 def test_a_source_that_grows_while_it_is_read_gets_no_verdict_until_it_is_complete(
     tmp_path: Path, two_films: list[Path]
 ) -> None:
-    def append(_: Progress, outcome: Ingested | Failed | None) -> None:
+    def append(_: Progress, outcome: IngestedFilm | FailedFilm | None) -> None:
         if outcome is None:  # a report from the midst of the work on the first film
             with two_films[0].open("ab") as file:
                 file.write(b"more of it is on its way")
@@ -122,7 +122,7 @@ def test_a_full_disk_leaves_no_partial_film(two_films: list[Path], mount: Mount,
         ingest(two_films, root)
     library = Library.open(root)
     assert films_in(root) == [film.film_id for film in library.films()]
-    assert all(library.is_whole(film.id) for film in library.films())
+    assert all(library.is_complete(film.id) for film in library.films())
 
 
 def test_when_there_is_room_again_the_same_command_goes_on(two_films: list[Path], mount: Mount) -> None:

@@ -12,7 +12,7 @@ from audit_page import AUDIO, MEASURES, MUTE, SHORT, SILENT, TIMES, VIDEO, Page,
 
 import talkies.ingest.report as report
 from talkies.core import FilmId, WorkError
-from talkies.ingest import Ingested, IngestReport, ingest
+from talkies.ingest import IngestedFilm, IngestReport, ingest
 from talkies.ingest.report import REPORT_NAME, write_report
 from talkies.ingest.source import Source
 from talkies.library import Library, Reason
@@ -148,7 +148,7 @@ def test_the_page_needs_nothing_but_the_library(mixed_page: Page) -> None:
 def test_duplicates_of_an_ingest_are_told_beside_the_film_they_repeat(shelf: Shelf) -> None:
     record = shelf.add("/films/first.mp4", SILENT)
     first, again = Source("/films/first.mp4", 1234), Source("/films/caf\udce9 <b>.mp4", 1234)
-    films = Ingested(first, record, reused=False), Ingested(again, record, reused=True, duplicate_of=first)
+    films = IngestedFilm(first, record, reused=False), IngestedFilm(again, record, reused=True, duplicate_of=first)
     page = shelf.page(films)
     begin = page.words.index("same bytes as")
     assert page.words[begin + 1 :] == ["/films/caf� <b>.mp4", "/films/first.mp4"]
@@ -182,7 +182,7 @@ def test_of_a_library_elsewhere_the_page_lies_there_and_fetches_no_film(
 
 def test_without_duplicates_there_is_no_table_of_them(shelf: Shelf) -> None:
     record = shelf.add()
-    page = shelf.page((Ingested(Source("/films/a.mp4", 1234), record, reused=True),))
+    page = shelf.page((IngestedFilm(Source("/films/a.mp4", 1234), record, reused=True),))
     assert "same bytes as" not in page.words
     assert "last ingest" not in page.text
 
@@ -231,7 +231,7 @@ def test_of_too_many_duplicates_the_first_are_told_and_all_are_counted(
     shelf.add("/films/a.mp4", MUTE)
     record = shelf.add("/films/b.mp4")
     first = Source("/films/b.mp4", 1234)
-    page = shelf.page(tuple(Ingested(Source(f"/{n}.mp4", 9), record, True, duplicate_of=first) for n in "123"))
+    page = shelf.page(tuple(IngestedFilm(Source(f"/{n}.mp4", 9), record, True, duplicate_of=first) for n in "123"))
     assert page.text.endswith("Duplicates 1 of 3 files of the last ingest file same bytes as /1.mp4 /films/b.mp4")
     assert not [known for _, known in page.elements if known.get("href") == f"#film-{record.film_id}"]
 

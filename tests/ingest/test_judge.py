@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from talkies.ingest import IMPORTANCE, IngestConfig
 from talkies.ingest.config import Thresholds
-from talkies.ingest.judge import in_order, judged, verdict_of
+from talkies.ingest.judge import sort_reasons, judge_film, decide_verdict
 from talkies.library import Measures, Reason, Verdict
 from talkies.media import AudioTrack, MediaInfo, VideoTrack
 from talkies.media.packet_stats import TrackTimes
@@ -70,12 +70,12 @@ def codes(reasons: tuple[Reason, ...]) -> list[str]:
 
 
 def judged_after(frames: int = 160, info_: MediaInfo | None = None, **changes: Any) -> tuple[Reason, ...]:
-    return judged(info_ or info(), Thresholds(), measures(**changes), frames, FPS)
+    return judge_film(info_ or info(), Thresholds(), measures(**changes), frames, FPS)
 
 
 def test_a_good_film_has_no_reason_against_it_before_it_is_decoded_or_after() -> None:
-    assert judged(info(), Thresholds()) == judged_after() == ()
-    assert verdict_of(()) is Verdict.ACCEPTED
+    assert judge_film(info(), Thresholds()) == judged_after() == ()
+    assert decide_verdict(()) is Verdict.ACCEPTED
 
 
 PACKETS: Mapping[str, tuple[dict[str, Any], dict[str, Any], str]] = {
@@ -189,9 +189,9 @@ MEASURED: Mapping[str, tuple[dict[str, Any], dict[str, Any], str]] = {
 @pytest.mark.parametrize("code", PACKETS)
 def test_what_packets_tell_is_a_reason_just_beyond_its_threshold_and_none_just_before(code: str) -> None:
     beyond, before, sentence = PACKETS[code]
-    (reason,) = judged(info(**beyond), Thresholds())
+    (reason,) = judge_film(info(**beyond), Thresholds())
     assert (reason.code, reason.text, reason.rejects) == (code, sentence, verdict_written(code) == "rejected")
-    assert judged(info(**before), Thresholds()) == ()
+    assert judge_film(info(**before), Thresholds()) == ()
 
 
 @pytest.mark.parametrize("code", MEASURED)
@@ -218,35 +218,35 @@ def test_a_sound_without_one_sample_that_is_not_zero_is_silent() -> None:
 @pytest.mark.parametrize("aspect", [(100, 801, "1"), (1, 1, "801/100"), (1, 1, "100/801")])
 def test_a_shape_is_that_of_the_shown_picture_whichever_side_is_the_long_one(aspect: tuple[int, int, str]) -> None:
     width, height, pixels = aspect
-    assert codes(judged(info(video=video(width=width, height=height, pixel_aspect=pixels)), Thresholds())) == [
+    assert codes(judge_film(info(video=video(width=width, height=height, pixel_aspect=pixels)), Thresholds())) == [
         "bad_shape"
     ]
     wide = info(video=video(width=1440, height=1080, pixel_aspect="4/3"))
-    assert judged(wide, Thresholds()) == ()
+    assert judge_film(wide, Thresholds()) == ()
 
 
 def test_a_sound_that_was_chosen_and_is_not_there_is_told_with_those_that_are() -> None:
     tracks = (audio(language="eng"), audio(number=2, index=2), audio(number=3, index=3, language="deu"))
-    (reason,) = judged(info(audio=None, audio_tracks=tracks), Thresholds())
+    (reason,) = judge_film(info(audio=None, audio_tracks=tracks), Thresholds())
     have = "1 (eng), 2 (language not told), 3 (deu)"
     assert (reason.code, reason.rejects) == ("no_audio", True)
     assert reason.text == f"it does not have the sound that was chosen; its tracks are {have}"
 
 
 def test_a_file_that_breaks_off_is_truncated_whatever_it_claims() -> None:
-    (reason,) = judged(info(unreadable_end=True), Thresholds())
+    (reason,) = judge_film(info(unreadable_end=True), Thresholds())
     assert (reason.code, reason.text) == ("truncated", "the file cannot be read on after 10.00 s of picture")
-    assert codes(judged(info(unreadable_end=True, video=video(claimed_seconds=70.0)), Thresholds())) == ["truncated"]
+    assert codes(judge_film(info(unreadable_end=True, video=video(claimed_seconds=70.0)), Thresholds())) == ["truncated"]
 
 
 def test_where_the_clock_jumps_nothing_can_be_said_of_what_the_container_claims() -> None:
     jumping = info(jumps=((4.0, 700.0),), video=video(claimed_seconds=700.0))
-    assert codes(judged(jumping, Thresholds())) == ["time_jumps"]
+    assert codes(judge_film(jumping, Thresholds())) == ["time_jumps"]
 
 
 def test_where_the_track_claims_nothing_the_container_is_asked() -> None:
-    assert codes(judged(info(claimed_seconds=12.01, video=video(claimed_seconds=None)), Thresholds())) == ["truncated"]
-    assert judged(info(claimed_seconds=99.0), Thresholds()) == ()  # its subtitles may run on, the pictures do not
+    assert codes(judge_film(info(claimed_seconds=12.01, video=video(claimed_seconds=None)), Thresholds())) == ["truncated"]
+    assert judge_film(info(claimed_seconds=99.0), Thresholds()) == ()  # its subtitles may run on, the pictures do not
 
 
 def test_all_reasons_are_told_at_once_the_one_that_matters_most_first() -> None:
@@ -265,8 +265,8 @@ def test_all_reasons_are_told_at_once_the_one_that_matters_most_first() -> None:
         "encrypted", "unknown_audio_codec", "damaged", "bad_shape", "too_short", "truncated", "damaged_packets",
         "bad_sound_clock", "short_audio", "late_audio", "silent_audio", "black_video", "still_video", "picture_gaps",
     ]  # fmt: skip
-    assert verdict_of(found) is Verdict.REJECTED
-    assert verdict_of(found[5:]) is Verdict.WARNED
+    assert decide_verdict(found) is Verdict.REJECTED
+    assert decide_verdict(found[5:]) is Verdict.WARNED
 
 
 @pytest.mark.parametrize(
@@ -282,21 +282,21 @@ def test_all_reasons_are_told_at_once_the_one_that_matters_most_first() -> None:
 )
 def test_every_threshold_is_that_of_the_config(name: str, value: float, changes: dict[str, Any]) -> None:
     film = info(claimed_seconds=None, video=video(claimed_seconds=None))
-    before = codes(judged(film, Thresholds(), measures(**changes), 160, FPS))
-    after = codes(judged(film, Thresholds(**{name: value}), measures(**changes), 160, FPS))
+    before = codes(judge_film(film, Thresholds(), measures(**changes), 160, FPS))
+    after = codes(judge_film(film, Thresholds(**{name: value}), measures(**changes), 160, FPS))
     assert before != after
     assert len(after) == 1
 
 
 def test_a_threshold_of_what_may_be_missing_is_that_of_the_config() -> None:
     film = info(video=video(claimed_seconds=15.0))
-    assert codes(judged(film, Thresholds(missing_seconds=4.9))) == ["truncated"]
-    assert judged(film, Thresholds(missing_seconds=5.0)) == ()
+    assert codes(judge_film(film, Thresholds(missing_seconds=4.9))) == ["truncated"]
+    assert judge_film(film, Thresholds(missing_seconds=5.0)) == ()
 
 
 @given(st.lists(st.sampled_from(IMPORTANCE)))
 def test_whatever_the_order_in_which_reasons_are_found_they_are_told_in_one(found: list[str]) -> None:
-    reasons = in_order(Reason(code=code, text=code) for code in found)
+    reasons = sort_reasons(Reason(code=code, text=code) for code in found)
     assert codes(reasons) == sorted(found, key=IMPORTANCE.index)
 
 

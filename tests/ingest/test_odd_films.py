@@ -7,15 +7,15 @@ import numpy as np
 
 from talkies.ingest import ingest
 from talkies.library import Verdict
-from talkies.media import FilmWriter, VideoCoding
+from talkies.media import FilmWriter, X264Settings
 
 
 def write_shape(path: Path, size: tuple[int, int]) -> None:
     width, height = size
-    with FilmWriter(path, size, 16, 16_000, VideoCoding(gop=16)) as writer:
+    with FilmWriter(path, size, 16, 16_000, X264Settings(gop=16)) as writer:
         for frame in range(32):
             writer.write_rgb(np.full((height, width, 3), 4 * frame, np.uint8))
-            writer.write_sound(np.full(1000, frame, np.int16))
+            writer.write_audio(np.full(1000, frame, np.int16))
 
 
 def test_a_picture_of_an_absurd_shape_is_rejected_and_stops_nobody(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from talkies.core import Span
 from talkies.ingest import IngestReport, ingest
 from talkies.library import Profile, Verdict
-from talkies.media import SoundReader
+from talkies.media import AudioReader
 
 pytestmark = pytest.mark.real_data
 
@@ -38,7 +38,7 @@ def test_a_real_film_is_accepted_at_its_own_length(
 @pytest.mark.parametrize("number", [0, 1])
 def test_the_sound_of_a_real_film_is_there_from_end_to_end(report: IngestReport, number: int) -> None:
     record = report.films[number].record
-    sound = SoundReader(report.library.audio_path(record.id))
+    sound = AudioReader(report.library.audio_path(record.id))
     assert len(sound) == record.frames * 1000
     assert np.abs(sound.read(Span(0, record.frames), 1000).astype(int)).max() > 3000
 

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from talkies.core import ConfigError
-from talkies.ingest import IngestConfig, Ingested, IngestReport, configured, ingest
+from talkies.ingest import IngestConfig, IngestedFilm, IngestReport, build_config, ingest
 from talkies.library import FilmRecord, Library, Reason, Verdict
 from talkies.runtime import Isolated
 
-Ingest = Callable[..., Ingested]
+Ingest = Callable[..., IngestedFilm]
 
 
-def codes(film: Ingested) -> list[str]:
+def codes(film: IngestedFilm) -> list[str]:
     return [reason.code for reason in film.reasons]
 
 
@@ -59,11 +59,11 @@ def times_of(root: Path, film: FilmRecord) -> dict[str, int]:
 
 
 def test_what_is_not_told_is_the_default() -> None:
-    assert configured() == IngestConfig()
+    assert build_config() == IngestConfig()
 
 
 def test_overrides_set_single_values() -> None:
-    config = configured(["judge.shortest_seconds=0.2", "mark.still_seconds=5", "worker.memory_mb=512"])
+    config = build_config(["judge.shortest_seconds=0.2", "mark.still_seconds=5", "worker.memory_mb=512"])
     assert (config.judge.shortest_seconds, config.mark.still_seconds, config.worker.memory_mb) == (0.2, 5.0, 512)
     assert config.judge.most_damaged == IngestConfig().judge.most_damaged
     assert config.worker.limits.memory_bytes == 512_000_000
@@ -72,7 +72,7 @@ def test_overrides_set_single_values() -> None:
 def test_for_an_unknown_key_the_nearest_is_offered() -> None:
     sentence = r"^unknown key 'judge\.shortest_second' in --set \(did you mean 'judge\.shortest_seconds'\?\)$"
     with pytest.raises(ConfigError, match=sentence):
-        configured(["judge.shortest_second=0.2"])
+        build_config(["judge.shortest_second=0.2"])
 
 
 @pytest.mark.parametrize(
@@ -96,18 +96,18 @@ def test_for_an_unknown_key_the_nearest_is_offered() -> None:
 )
 def test_a_value_that_does_not_fit_is_told_with_its_key(override: str, sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
-        configured([override])
+        build_config([override])
 
 
 @pytest.mark.parametrize("language", ["no", "on", "eng", "12", "null", "pt-BR"])
 def test_a_language_is_taken_by_its_letters_whatever_they_mean_elsewhere(language: str) -> None:
-    assert configured(["audio.track=2"], language).audio.model_dump() == {"language": language, "track": 2}
+    assert build_config(["audio.track=2"], language).audio.model_dump() == {"language": language, "track": 2}
 
 
 @pytest.mark.parametrize(("language", "track"), [("", None), (None, 0)])
 def test_a_choice_that_can_be_none_is_refused(language: str | None, track: int | None) -> None:
     with pytest.raises(ConfigError, match=r"^ingest: 'audio\.(language|track)' got "):
-        configured((), language, track)
+        build_config((), language, track)
 
 
 def test_with_the_same_settings_a_film_costs_a_hash_and_none_of_its_files_is_touched(
@@ -124,7 +124,7 @@ def test_with_the_same_settings_a_film_costs_a_hash_and_none_of_its_files_is_tou
 def test_what_a_worker_may_cost_is_none_of_these_settings(
     late_film: Path, root: Path, without_decoding: Callable[..., IngestReport]
 ) -> None:
-    config = configured(["worker.memory_mb=1000", "worker.threads=1"])
+    config = build_config(["worker.memory_mb=1000", "worker.threads=1"])
     assert without_decoding([late_film], root, config=config).films[0].reused
 
 
@@ -133,7 +133,7 @@ def test_by_other_thresholds_a_film_is_judged_anew_without_being_decoded(
 ) -> None:
     library = Library.open(root)
     before = times_of(root, library.record_of(library.films()[0].id))  # type: ignore[arg-type]
-    film = without_decoding([late_film], root, config=configured(["judge.late_sound_seconds=0.25"])).films[0]
+    film = without_decoding([late_film], root, config=build_config(["judge.late_sound_seconds=0.25"])).films[0]
     assert (film.reused, film.verdict, codes(film)) == (True, Verdict.WARNED, ["late_audio"])
     after = times_of(root, film.record)
     assert [name for name in before if before[name] != after[name]] == ["film.json"]
@@ -147,17 +147,17 @@ def test_by_other_thresholds_a_film_is_judged_anew_without_being_decoded(
 
 
 def test_a_film_that_other_thresholds_reject_gives_its_files_back(late_film: Path, root: Path) -> None:
-    film = ingest([late_film], root, config=configured(["judge.shortest_seconds=5"])).films[0]
+    film = ingest([late_film], root, config=build_config(["judge.shortest_seconds=5"])).films[0]
     assert (film.reused, film.verdict, codes(film)) == (False, Verdict.REJECTED, ["too_short"])
     assert sorted(times_of(root, film.record)) == ["film.json", "strip.jpg"]
     library = Library.open(root)
-    assert ([row.verdict for row in library.films()], library.is_whole(film.record.id)) == (["rejected"], True)
+    assert ([row.verdict for row in library.films()], library.is_complete(film.record.id)) == (["rejected"], True)
 
 
 def test_a_film_that_other_thresholds_accept_is_taken(
     late_film: Path, tmp_path: Path, without_decoding: Callable[..., IngestReport]
 ) -> None:
-    strict = configured(["judge.shortest_seconds=5"])
+    strict = build_config(["judge.shortest_seconds=5"])
     assert ingest([late_film], tmp_path / "lib", config=strict).films[0].verdict is Verdict.REJECTED
     assert without_decoding([late_film], tmp_path / "lib", config=strict).films[0].reused
     film = ingest([late_film], tmp_path / "lib").films[0]
@@ -172,12 +172,12 @@ def test_where_other_settings_change_the_marks_the_film_is_decoded_again(
 ) -> None:
     library = Library.open(root)
     film_id = library.films()[0].id
-    assert kind not in library.marks_of(film_id)
-    film = ingest([late_film], root, config=configured([override])).films[0]
+    assert kind not in library.annotations_of(film_id)
+    film = ingest([late_film], root, config=build_config([override])).films[0]
     assert not film.reused
-    fresh = ingest([late_film], root.with_name("fresh"), config=configured([override])).library
-    assert library.marks_of(film_id) == fresh.marks_of(film_id)
-    assert kind in library.marks_of(film_id)
+    fresh = ingest([late_film], root.with_name("fresh"), config=build_config([override])).library
+    assert library.annotations_of(film_id) == fresh.annotations_of(film_id)
+    assert kind in library.annotations_of(film_id)
     assert film.record == fresh.record_of(film_id)
 
 

@@ -20,7 +20,7 @@ from numbered_films import TICK, NumberedFilm, Recipe, beep_at, read_pictures, r
 from talkies.core import Span
 from talkies.ingest import ingest
 from talkies.library import FilmRecord, Profile
-from talkies.media import SoundReader, VideoReader
+from talkies.media import AudioReader, VideoReader
 
 pytestmark = pytest.mark.slow
 
@@ -123,7 +123,7 @@ def taken(name: str, tmp_path_factory: pytest.TempPathFactory) -> Taken:
     assert record.usable, record.reasons
     proxy = library.proxy_path(record.id)
     numbers_T, flashes_T = read_proxy(proxy, record.frames)
-    sound = SoundReader(library.audio_path(record.id))
+    sound = AudioReader(library.audio_path(record.id))
     return Taken(film, record, numbers_T, flashes_T, sound.read(Span(0, record.frames), RATE_HZ // 16), proxy)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from talkies.core import FilmId, Span
-from talkies.library import SHOT, FilmRecord, Library, Reason, Verdict, write_json, write_marks
+from talkies.library import SHOT, FilmRecord, Library, Reason, Verdict, write_json, write_annotations
 
 Commit = Callable[..., FilmRecord]
 MARKS = {
@@ -33,9 +33,9 @@ def commit_film(
         frames=160 if usable else 0,
         shots=2 if usable else 0,
     )
-    with library.committing(FilmId(film_id)) as folder:
+    with library.commit_film(FilmId(film_id)) as folder:
         if usable:
-            write_marks(folder / "shots.parquet", MARKS)
+            write_annotations(folder / "shots.parquet", MARKS)
         stored_bytes = sum(path.stat().st_size for path in folder.iterdir())
         record = record.model_copy(update={"stored_bytes": stored_bytes})
         write_json(folder / "film.json", record)

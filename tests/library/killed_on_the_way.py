@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from talkies.core import FilmId, Span
-from talkies.library import SHOT, FilmRecord, Library, Verdict, write_json, write_marks
+from talkies.library import SHOT, FilmRecord, Library, Verdict, write_json, write_annotations
 
 OLD, NEW = FilmId("a" * 16), FilmId("b" * 16)
 _TOUCHES = frozenset({"os.mkdir", "os.rename", "os.remove", "os.rmdir"})
@@ -25,9 +25,9 @@ def put(library: Library, film_id: FilmId, source: str) -> None:
     record = FilmRecord(
         film_id=film_id, source=source, source_bytes=1, verdict=Verdict.ACCEPTED, duration_seconds=5, frames=80, shots=1
     )
-    with library.committing(film_id) as folder:
+    with library.commit_film(film_id) as folder:
         (folder / "proxy.mp4").write_bytes(source.encode() * 99)
-        write_marks(folder / "shots.parquet", {SHOT: [Span(0, 80)], "black": [Span(0, len(source))]})
+        write_annotations(folder / "shots.parquet", {SHOT: [Span(0, 80)], "black": [Span(0, len(source))]})
         size = sum(file.stat().st_size for file in folder.iterdir())
         write_json(folder / "film.json", record.model_copy(update={"stored_bytes": size}))
     library.update_catalogue()

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from talkies.core import FilmId, LibraryError, Span
-from talkies.library import SCHEMA_VERSION, SHOT, FilmEntry, FilmRecord, Library, Verdict, read_record, write_marks
-from talkies.library.catalogue import read_marks
+from talkies.library import SCHEMA_VERSION, SHOT, FilmEntry, FilmRecord, Library, Verdict, read_record, write_annotations
+from talkies.library.catalogue import read_annotations
 
 ALPHA, BETA, GAMMA = FilmId("a" * 16), FilmId("ab" * 8), FilmId("c" * 16)
 TABLES = ("films", "shots", "spans")
@@ -59,7 +59,7 @@ def test_after_an_ingest_the_tables_equal_the_film_folders(library: Library) -> 
     shots = [
         (film.film_id, shot.start_frame, shot.end_frame)
         for film in records_in_folders(library)
-        for shot in read_marks(library.film_folder(film.id) / "shots.parquet")[SHOT]
+        for shot in read_annotations(library.film_folder(film.id) / "shots.parquet")[SHOT]
     ]
     assert len(shots) >= 3
     assert [tuple(row.values()) for row in table(library, "shots")] == shots
@@ -240,14 +240,14 @@ def test_a_library_without_usable_films_has_empty_tables(empty_library: Library,
 
 def test_marks_come_back_as_they_were_written(tmp_path: Path) -> None:
     marks = {SHOT: [Span(0, 7), Span(7, 40), Span(40, 41)], "silent": [Span(3, 9)], "black": [Span(0, 2), Span(5, 7)]}
-    write_marks(tmp_path / "shots.parquet", {**marks, "still": []})
-    assert read_marks(tmp_path / "shots.parquet") == marks
+    write_annotations(tmp_path / "shots.parquet", {**marks, "still": []})
+    assert read_annotations(tmp_path / "shots.parquet") == marks
 
 
 def test_the_marks_of_a_film_are_asked_of_its_library(three_films: Library) -> None:
     assert three_films.shots_of(ALPHA) == [Span(0, 64), Span(64, 160)]
-    assert three_films.marks_of(ALPHA)["silent"] == [Span(8, 24), Span(100, 160)]
-    assert three_films.marks_of(ALPHA).keys() == {SHOT, *(kind for kind, _, _ in SPANS)}
+    assert three_films.annotations_of(ALPHA)["silent"] == [Span(8, 24), Span(100, 160)]
+    assert three_films.annotations_of(ALPHA).keys() == {SHOT, *(kind for kind, _, _ in SPANS)}
 
 
 @pytest.mark.parametrize("garbage", [None, b"", b"not a table"])

@@ -27,7 +27,7 @@ def test_a_committed_film_is_there_with_all_its_files_and_nothing_else(empty_lib
 
 
 def test_until_the_end_nobody_sees_a_part_of_it(empty_library: Library) -> None:
-    with empty_library.committing(FILM) as folder:
+    with empty_library.commit_film(FILM) as folder:
         (folder / "proxy.mp4").write_bytes(b"half a film")
         assert empty_library.films() == []
         assert empty_library.record_of(FILM) is None
@@ -45,7 +45,7 @@ def test_every_file_is_flushed_to_the_disk_before_the_folder_takes_its_name_and_
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    with empty_library.committing(FILM) as folder:
+    with empty_library.commit_film(FILM) as folder:
         for name in ("proxy.mp4", "audio.wav", "film.json"):
             (folder / name).write_bytes(b"of a film")
     files = list(empty_library.film_folder(FILM).iterdir())
@@ -56,7 +56,7 @@ def test_every_file_is_flushed_to_the_disk_before_the_folder_takes_its_name_and_
 
 def test_an_exception_inside_leaves_nothing(empty_library: Library) -> None:
     def fail() -> None:
-        with empty_library.committing(FILM) as folder:
+        with empty_library.commit_film(FILM) as folder:
             (folder / "proxy.mp4").write_bytes(b"half a film")
             raise KeyError("a fault half-way")
 
@@ -74,7 +74,7 @@ def test_a_film_that_is_there_already_is_replaced(empty_library: Library, commit
 
 def test_of_two_commits_at_once_the_one_that_ends_last_stays_whole(empty_library: Library, commit) -> None:
     other = Library.open(empty_library.root)
-    with empty_library.committing(FILM) as folder:
+    with empty_library.commit_film(FILM) as folder:
         (folder / "proxy.mp4").write_bytes(b"of the last one alone")
         commit(other, FILM, "/films/first.mp4")
         assert other.record_of(FILM) is not None
@@ -97,7 +97,7 @@ def test_a_fault_of_the_disk_at_the_last_step_is_not_hidden(
 HOLDS_A_COMMIT = """
 import os, sys, time
 from talkies.library import Library
-with Library.open(sys.argv[1]).committing("0" * 16) as folder:
+with Library.open(sys.argv[1]).commit_film("0" * 16) as folder:
     (folder / "proxy.mp4").write_bytes(b"half a film")
     print(folder, flush=True)
     time.sleep(600)
@@ -184,9 +184,9 @@ def test_a_film_that_is_taken_out_leaves_nothing(empty_library: Library, commit)
 @pytest.mark.parametrize("name", ["film.json", "shots.parquet"])
 def test_a_film_that_lost_a_file_is_not_whole(empty_library: Library, commit, name: str) -> None:
     commit(empty_library, FILM)
-    assert empty_library.is_whole(FILM)
+    assert empty_library.is_complete(FILM)
     (empty_library.film_folder(FILM) / name).unlink()
-    assert not empty_library.is_whole(FILM)
+    assert not empty_library.is_complete(FILM)
 
 
 def test_a_record_comes_back_as_it_was_written(library: Library, tmp_path: Path) -> None:

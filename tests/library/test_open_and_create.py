@@ -43,7 +43,7 @@ def test_what_a_killed_attempt_left_is_no_hindrance(tmp_path: Path) -> None:
     (tmp_path / "films").rmdir()  # killed just before it was made
     library = Library.create(tmp_path)
     library.sweep()
-    with library.committing(FilmId("0" * 16)) as folder:
+    with library.commit_film(FilmId("0" * 16)) as folder:
         (folder / "film.json").write_text("a film")
     assert (library.film_folder(FilmId("0" * 16)) / "film.json").is_file()
 

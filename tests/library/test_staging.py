@@ -12,7 +12,7 @@ from killed_on_the_way import CHANGES, NEW, OLD, put
 
 from talkies.core import FilmId
 from talkies.library import FilmEntry, Library
-from talkies.library.staging import locked, staging_folder, sweep
+from talkies.library.staging import hold_lock, create_staging_folder, sweep
 from talkies.runtime import remove_abandoned, replace_atomically
 
 OTHER = FilmId("c" * 16)
@@ -98,7 +98,7 @@ def test_killed_at_any_touch_a_change_is_done_or_undone_and_nothing_of_it_is_lef
     for root in killed:
         library = mend(root)
         assert contents(root) in (before, after), root.name
-        assert all(library.is_whole(film.id) for film in library.films())
+        assert all(library.is_complete(film.id) for film in library.films())
         outcomes.append(contents(root) == after)
     assert outcomes == sorted(outcomes)  # undone up to some touch, done from there on
     assert set(outcomes) == {False, True}
@@ -138,7 +138,7 @@ def stage_and_sweep(folder: Path) -> int:
     """Stage folders and sweep, again and again; return how often a folder in the making was lost."""
     lost = 0
     for number in range(150):
-        with staging_folder(folder, "film") as staged, locked(folder / ".lock"):
+        with create_staging_folder(folder, "film") as staged, hold_lock(folder / ".lock"):
             (staged / "part").write_text(str(number))
             sweep(folder)
             lost += not (staged / "part").is_file()

@@ -10,7 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from talkies.core import Span, parse_film_id
-from talkies.library import SHOT, FilmEntry, FilmRecord, Library, Reason, Verdict, read_record, write_json, write_annotations
+from talkies.library import (
+    SHOT,
+    FilmEntry,
+    FilmRecord,
+    Library,
+    Reason,
+    Verdict,
+    read_record,
+    write_annotations,
+    write_json,
+)
 
 IDS = [parse_film_id(f"{number:016x}") for number in (0, 1, 7, 2**32, 2**63, 2**64 - 1)]
 NAMES = ["a.mp4", "Ä \N{SNOWMAN}.mkv", 'quo"te, comma.avi', "line\nbreak.mov"]

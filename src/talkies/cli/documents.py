@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # each verb shows one document, and should not wait for the r
     from talkies.evaluation.audit.values import Audit
     from talkies.evaluation.results import Result
     from talkies.export import ExportedRun, ExportedVectors
-    from talkies.ingest import Ingested, IngestReport
+    from talkies.ingest import IngestedFilm, IngestReport
     from talkies.retrieval.index import EmbedReport
     from talkies.retrieval.recurrence.repeats import LibraryRepeats
     from talkies.retrieval.search import SearchResult
@@ -50,12 +50,12 @@ def ingest_document(report: IngestReport) -> dict[str, Any]:
     return {
         "films": [_ingested(film) for film in report.films],
         "failures": [{"source": f.source.text, "message": f.sentence} for f in report.failures],
-        "passed_over": report.passed_over,
+        "passed_over": report.skipped_files,
         "seconds": report.seconds,
     }
 
 
-def _ingested(film: Ingested) -> dict[str, Any]:
+def _ingested(film: IngestedFilm) -> dict[str, Any]:
     return {
         **film_document(FilmEntry.of(film.record)),
         "source": film.source.text,

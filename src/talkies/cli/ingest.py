@@ -7,7 +7,7 @@ import typer
 from talkies.cli.output import Json, LibraryFolder, Sets, print_json, progress_bars
 
 if TYPE_CHECKING:
-    from talkies.ingest import Failed, Ingested, Progress
+    from talkies.ingest import FailedFilm, IngestedFilm, Progress
 
 
 def register(app: typer.Typer) -> None:
@@ -31,16 +31,24 @@ def ingest(
     """Take films (files, or folders searched all through) into a library: probe, judge, convert, commit."""
     from talkies.cli.documents import ingest_document
     from talkies.cli.films import print_ingested
-    from talkies.ingest import configured
+    from talkies.ingest import build_config
     from talkies.ingest import ingest as take
 
-    config = configured(sets or (), audio_language, audio_track)
+    config = build_config(sets or (), audio_language, audio_track)
     with progress_bars() as bars:
 
-        def on_progress(progress: "Progress", _outcome: "Ingested | Failed | None") -> None:
+        def on_progress(progress: "Progress", _outcome: "IngestedFilm | FailedFilm | None") -> None:
             bars.update("films ingested", progress.films_done, progress.films, progress.note)
 
-        report = take(sources, library, workers, None, config, runner, address, on_progress)
+        report = take(
+            sources,
+            library,
+            workers=workers,
+            config=config,
+            runner=runner,
+            address=address,
+            on_progress=on_progress,
+        )
     if json:
         print_json(ingest_document(report))
     else:

@@ -29,7 +29,7 @@ class Thresholds(Config):
     silent_dbfs: Annotated[float, Field(le=0)] = -60.0
 
 
-class MarkConfig(Config):
+class AnnotationConfig(Config):
     """The least length of a marked span: all but black picture, a picture that stands still, sound below `silent_dbfs`
     of the thresholds, titles and credits.
     """
@@ -61,11 +61,11 @@ class IngestConfig(Config):
 
     audio: AudioChoice = AudioChoice()
     judge: Thresholds = Thresholds()
-    mark: MarkConfig = MarkConfig()
+    mark: AnnotationConfig = AnnotationConfig()
     worker: WorkerConfig = WorkerConfig()
 
 
-def configured(overrides: Iterable[str] = (), language: str | None = None, track: int | None = None) -> IngestConfig:
+def build_config(overrides: Iterable[str] = (), language: str | None = None, track: int | None = None) -> IngestConfig:
     """Return the config with `key=value` overrides, and the sound to take by its language or its number.
 
     Raises:

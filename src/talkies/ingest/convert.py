@@ -10,7 +10,7 @@ from pathlib import Path
 
 from talkies.core import MediaError, Span, UInt8s
 from talkies.ingest.config import IngestConfig
-from talkies.ingest.judge import judged
+from talkies.ingest.judge import judge_film
 from talkies.ingest.annotations import AnnotationFinder
 from talkies.ingest.shots import ShotFinder
 from talkies.ingest.strip import Strip, first_picture
@@ -71,7 +71,7 @@ def convert(task: ConvertTask, report: ProgressCallback) -> Converted:
         info = probe(task.source, task.config.audio, lambda: report(0.0))
     except MediaError as error:
         return Converted((Reason(code=error.code, text=str(error), rejects=True),))
-    reasons = judged(info, task.config.judge)
+    reasons = judge_film(info, task.config.judge)
     if any(reason.rejects for reason in reasons):
         first_picture(task.source, info, task.folder / "strip.jpg", task.profile.short_side)
         return Converted(reasons, info, peak_memory_bytes=peak_memory_bytes())
@@ -164,7 +164,7 @@ class _Pass:
             damaged_frames=sum(len(span) for span in report.damaged_spans),
         )
         fps = self._task.profile.fps
-        reasons = judged(self._info, self._task.config.judge, measures, report.frames, fps)
+        reasons = judge_film(self._info, self._task.config.judge, measures, report.frames, fps)
         return Converted(reasons, self._info, measures, report.frames, self._size, len(shots), peak_memory_bytes())
 
 

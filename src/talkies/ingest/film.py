@@ -13,7 +13,7 @@ from pydantic import JsonValue, ValidationError
 from talkies.core import FilmId, SourceError, WorkError, parse_film_id, describe_os_error, format_path  # fmt: skip
 from talkies.ingest.config import IngestConfig
 from talkies.ingest.convert import Converted, ConvertTask, convert
-from talkies.ingest.judge import in_order, judged, rejecting, verdict_of
+from talkies.ingest.judge import sort_reasons, judge_film, make_rejection, decide_verdict
 from talkies.ingest.source import Source
 from talkies.library import FilmRecord, Library, Reason, Verdict, write_json
 from talkies.media import MediaInfo
@@ -51,12 +51,12 @@ class IngestedFilm:
         if self.duplicate_of is None:
             return self.record.reasons
         text = f"it has the same bytes as {self.duplicate_of.name}"
-        return in_order((*self.record.reasons, Reason(code="duplicate", text=text)))
+        return sort_reasons((*self.record.reasons, Reason(code="duplicate", text=text)))
 
     @property
     def verdict(self) -> Verdict:
         """The verdict on this source."""
-        return verdict_of(self.reasons)
+        return decide_verdict(self.reasons)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +111,14 @@ def _converted(
             return isolated.call(convert, work, on_progress)
         except IsolationError as error:
             if error.code in {"timed_out", "out_of_memory"} or (error.code == "crashed" and attempt > 0):
-                return Converted((rejecting(error.code, str(error)),))
+                return Converted((make_rejection(error.code, str(error)),))
             fault = error
         except MemoryError:
-            return Converted((rejecting("out_of_memory", "decoding asked for more memory than there is"),))
+            return Converted((make_rejection("out_of_memory", "decoding asked for more memory than there is"),))
         except (WorkError, OSError):
             raise
         except Exception as error:  # noqa: BLE001  # whatever a decoder makes of a broken file is the file's own
-            return Converted((rejecting("crashed", f"decoding failed ({type(error).__name__}: {error})"),))
+            return Converted((make_rejection("crashed", f"decoding failed ({type(error).__name__}: {error})"),))
     raise SourceError(f"{task.source.name} could not be ingested: {fault}, {_TRIES} times; is there enough memory?")
 
 
@@ -133,8 +133,8 @@ def _still_true(known: FilmRecord, config: IngestConfig, library: Library) -> Fi
     if not _decoded_alike(known, config):
         return None
     info = MediaInfo.model_validate_json(json.dumps(known.probe))
-    reasons = judged(info, config.judge, known.measures, known.frames, library.profile.fps)
-    update = {"reasons": reasons, "verdict": verdict_of(reasons), "settings": settings}
+    reasons = judge_film(info, config.judge, known.measures, known.frames, library.profile.fps)
+    update = {"reasons": reasons, "verdict": decide_verdict(reasons), "settings": settings}
     record = known.model_copy(update=update)
     if not record.usable:  # its proxy has to go: ingested as a new one
         return None
@@ -160,7 +160,7 @@ def _record(
         film_id=film_id,
         source=task.source.text,
         source_bytes=source_bytes,
-        verdict=verdict_of(converted.reasons),
+        verdict=decide_verdict(converted.reasons),
         reasons=converted.reasons,
         duration_seconds=library.profile.grid.frame_to_seconds(converted.frames) if usable else 0.0,
         frames=converted.frames if usable else 0,

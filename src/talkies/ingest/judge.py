@@ -17,14 +17,14 @@ IMPORTANCE = (
 """Every code of a reason, the one that matters most first."""
 
 
-def verdict_of(reasons: tuple[Reason, ...]) -> Verdict:
+def decide_verdict(reasons: tuple[Reason, ...]) -> Verdict:
     """Return the verdict that reasons come to."""
     if any(reason.rejects for reason in reasons):
         return Verdict.REJECTED
     return Verdict.WARNED if reasons else Verdict.ACCEPTED
 
 
-def judged(
+def judge_film(
     info: MediaInfo, thresholds: Thresholds, measures: Measures | None = None, frames: int = 0, fps: int = 1
 ) -> tuple[Reason, ...]:
     """Return all reasons against a film, the one that matters most first.
@@ -39,15 +39,15 @@ def judged(
         found += [*_decoding(measures, thresholds), *_content(measures, frames, thresholds)]
         found += _sound_times(measures, seconds, thresholds)
     found += _times(info, seconds, thresholds)
-    return in_order(found)
+    return sort_reasons(found)
 
 
-def in_order(reasons: Iterable[Reason]) -> tuple[Reason, ...]:
+def sort_reasons(reasons: Iterable[Reason]) -> tuple[Reason, ...]:
     """Return reasons with the one that matters most first."""
     return tuple(sorted(reasons, key=lambda reason: IMPORTANCE.index(reason.code)))
 
 
-def rejecting(code: str, text: str) -> Reason:
+def make_rejection(code: str, text: str) -> Reason:
     """Return a reason that rejects."""
     return Reason(code=code, text=text, rejects=True)
 
@@ -55,30 +55,30 @@ def rejecting(code: str, text: str) -> Reason:
 def _tracks(info: MediaInfo) -> Iterator[Reason]:
     if info.video is None:
         if info.cover_art:
-            yield rejecting("cover_art", "the only picture is cover art; talkies needs a film")
+            yield make_rejection("cover_art", "the only picture is cover art; talkies needs a film")
         else:
-            yield rejecting("no_video", "it has no video track; talkies needs picture and sound")
+            yield make_rejection("no_video", "it has no video track; talkies needs picture and sound")
     else:
         yield from _track("video", info.video)
     if info.audio is None:
         if info.audio_tracks:
             have = ", ".join(f"{track.number} ({track.language or 'language not told'})" for track in info.audio_tracks)
-            yield rejecting("no_audio", f"it does not have the sound that was chosen; its tracks are {have}")
+            yield make_rejection("no_audio", f"it does not have the sound that was chosen; its tracks are {have}")
         else:
-            yield rejecting("no_audio", "it has no audio track; talkies needs picture and sound")
+            yield make_rejection("no_audio", "it has no audio track; talkies needs picture and sound")
     else:
         yield from _track("audio", info.audio)
 
 
 def _track(kind: str, track: VideoTrack | AudioTrack) -> Iterator[Reason]:
     if not track.times.packets:
-        yield rejecting(f"empty_{kind}", f"its {kind} track is declared but holds nothing")
+        yield make_rejection(f"empty_{kind}", f"its {kind} track is declared but holds nothing")
     elif _is_encrypted(track):
-        yield rejecting("encrypted", f"its {kind} track is encrypted; ingest a decrypted copy")
+        yield make_rejection("encrypted", f"its {kind} track is encrypted; ingest a decrypted copy")
     elif track.codec is None:
-        yield rejecting(f"unknown_{kind}_codec", f"FFmpeg has no decoder for its {kind} track")
+        yield make_rejection(f"unknown_{kind}_codec", f"FFmpeg has no decoder for its {kind} track")
     elif not track.decodes:
-        yield rejecting(f"undecodable_{kind}", f"nothing of its {kind} track can be decoded")
+        yield make_rejection(f"undecodable_{kind}", f"nothing of its {kind} track can be decoded")
 
 
 def _is_encrypted(track: VideoTrack | AudioTrack) -> bool:
@@ -95,7 +95,7 @@ def _shape(info: MediaInfo, thresholds: Thresholds) -> Iterator[Reason]:
             f"a picture of {width:.0f} × {height:.0f} pixels is no film's; "
             f"one side may be {thresholds.most_aspect:g} times the other at most"
         )
-        yield rejecting("bad_shape", text)
+        yield make_rejection("bad_shape", text)
 
 
 def _times(info: MediaInfo, seconds: float, thresholds: Thresholds) -> Iterator[Reason]:
@@ -103,7 +103,7 @@ def _times(info: MediaInfo, seconds: float, thresholds: Thresholds) -> Iterator[
         return
     if info.video.times.start_seconds is not None and seconds < thresholds.shortest_seconds - 1e-6:
         text = f"its pictures last {seconds:.2f} s; a film lasts at least {thresholds.shortest_seconds:g} s"
-        yield rejecting("too_short", text)
+        yield make_rejection("too_short", text)
     if info.jumps:
         text = (
             f"its clock jumps {format_count(len(info.jumps), 'time')}, first at {info.jumps[0][0]:.2f} s; time goes on there"
@@ -128,11 +128,11 @@ def _decoding(measures: Measures, thresholds: Thresholds) -> Iterator[Reason]:
     ):
         text = f"{damaged} of {packets} {kind} packets could not be decoded as they were"
         if damaged > thresholds.most_damaged * packets:
-            yield rejecting("damaged", f"{text}; at most {thresholds.most_damaged:.0%} may be")
+            yield make_rejection("damaged", f"{text}; at most {thresholds.most_damaged:.0%} may be")
         elif damaged:
             yield Reason(code="damaged_packets", text=text)
     if measures.sound_end_seconds is None:
-        yield rejecting("undecodable_audio", "nothing of its audio track can be decoded")
+        yield make_rejection("undecodable_audio", "nothing of its audio track can be decoded")
     elif measures.sound_laid_end_to_end:
         text = "the times of its sound are far too short for it; it is laid end to end, and may be out of step"
         yield Reason(code="bad_sound_clock", text=text)

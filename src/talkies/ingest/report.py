@@ -76,7 +76,7 @@ def write_report(library: Library, films: Sequence[IngestedFilm]) -> Path:
         page = _page(library, films)
         if not (path.is_file() and path.read_text(encoding="utf-8", errors="replace") == page):
             write_atomically(path, page)  # an ingest that found nothing new changes nothing
-        library.publish(REPORT_NAME)
+        library.upload_file(REPORT_NAME)
     except OSError as error:
         raise WorkError(
             f"{library.location}/{REPORT_NAME} cannot be written ({describe_os_error(error)}); "
@@ -144,7 +144,7 @@ def _duplicates(films: Sequence[IngestedFilm]) -> list[Duplicate]:
 
 
 def _shown(library: Library, film: FilmEntry) -> ShownFilm:
-    links = {what: f"films/{film.film_id}/{name}" for what, name in _FILES.items() if library.holds(film.id, name)}
+    links = {what: f"films/{film.film_id}/{name}" for what, name in _FILES.items() if library.has_file(film.id, name)}
     try:
         record = library.record_of(film.id)
     except LibraryError:

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from talkies.core import MediaError, UInt8s
-from talkies.media import MediaInfo, picture_at_start
+from talkies.media import MediaInfo, read_first_picture
 
 PICTURES = 5
 _ROWS = 72
@@ -38,7 +38,7 @@ def first_picture(source: Path, info: MediaInfo, path: Path, short_side: int) ->
     if info.video is None or not info.video.decodes:
         return
     with suppress(MediaError):
-        rgb_HWC = picture_at_start(source, info.video.index, Fraction(info.video.pixel_aspect), short_side)
+        rgb_HWC = read_first_picture(source, info.video.index, Fraction(info.video.pixel_aspect), short_side)
         if rgb_HWC is not None:
             _write(path, [rgb_HWC])
 

@@ -1,6 +1,6 @@
 """The library on disk: its profile, its films, their atomic commit, and its catalogue."""
 
-from talkies.library.catalogue import SHOT, FilmEntry, Marks, write_marks
+from talkies.library.catalogue import SHOT, FilmEntry, Annotations, write_annotations
 from talkies.library.library import Library
 from talkies.library.profile import Profile
 from talkies.library.record import (
@@ -20,7 +20,7 @@ __all__ = [
     "FilmEntry",
     "FilmRecord",
     "Library",
-    "Marks",
+    "Annotations",
     "Measures",
     "Profile",
     "Reason",
@@ -28,5 +28,5 @@ __all__ = [
     "read_json",
     "read_record",
     "write_json",
-    "write_marks",
+    "write_annotations",
 ]

@@ -107,7 +107,7 @@ class Library:
         """Return the path of one of a film's files, fetched if the library lies elsewhere; it may be missing."""
         return self._mirror.fetch(f"films/{film_id}/{name}") if self._mirror else self.film_folder(film_id) / name
 
-    def holds(self, film_id: FilmId, name: str) -> bool:
+    def has_file(self, film_id: FilmId, name: str) -> bool:
         """Return whether the library has one of a film's files, without fetching it."""
         if self._mirror:
             return self._mirror.size_of_film(film_id, (name,)) > 0
@@ -300,7 +300,7 @@ class Library:
             if self._mirror:
                 self._mirror.send_catalogue()
 
-    def publish(self, name: str) -> None:
+    def upload_file(self, name: str) -> None:
         """Send a file that was written into the library's folder to where the library lies."""
         if self._mirror:
             self._mirror.send(name)

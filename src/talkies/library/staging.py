@@ -15,7 +15,7 @@ _BEFORE = "before-"
 
 
 @contextmanager
-def staging_folder(parent: Path, name: str) -> Iterator[Path]:
+def create_staging_folder(parent: Path, name: str) -> Iterator[Path]:
     """Yield a new folder in `parent`, called after `name`, that no `sweep` removes while this block runs.
 
     What is still there at the end is removed.
@@ -76,7 +76,7 @@ def try_lock(file: BinaryIO) -> bool:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def hold_lock(path: Path) -> Iterator[None]:
     """Wait until no other process is in such a block with the same `path`, a file that is made if need be."""
     with path.open("ab") as opened:
         fcntl.flock(opened, fcntl.LOCK_EX)

@@ -7,7 +7,7 @@ from typing import Any
 
 from talkies.evaluation import evaluate
 from talkies.evaluation.results import Result
-from talkies.ingest import Failed, Ingested, ingest
+from talkies.ingest import FailedFilm, IngestedFilm, ingest
 from talkies.ingest import Progress as IngestProgress
 from talkies.library import read_json, write_json
 from talkies.retrieval.index import embed
@@ -129,7 +129,7 @@ def _render(folder: Path, films: int, scale: DemoScale, seed: int, tell: OnProgr
 def _ingest(films: Path, library: Path, scale: DemoScale, tell: OnProgress) -> Path:
     counter = _counter(f"ingest {films.name}", tell)
 
-    def on_progress(progress: IngestProgress, outcome: Ingested | Failed | None) -> None:
+    def on_progress(progress: IngestProgress, outcome: IngestedFilm | FailedFilm | None) -> None:
         if outcome is not None:
             counter(outcome, progress.films)
 

@@ -52,7 +52,7 @@ class Timelines:
         embedded = entry is not None and film.film_id in self._sets.films_in(entry)
         plain = film_answer(film, {film.film_id} if embedded else ())
         fps = self._shelf.library.profile.fps
-        marks = self._shelf.library.marks_of(film.id) if film.usable else {}
+        marks = self._shelf.library.annotations_of(film.id) if film.usable else {}
         spans = {kind: [_seconds(span, fps) for span in some] for kind, some in marks.items()}
         return FilmDetailAnswer(
             **dict(plain),

@@ -9,7 +9,7 @@ from PIL import Image
 
 from talkies.core import UInt8s
 from talkies.library import FilmEntry
-from talkies.media import VideoReader, rgb_of
+from talkies.media import VideoReader, yuv_to_rgb
 from talkies.web.cache import LRUCache
 from talkies.web.errors import RefusedError
 from talkies.web.served_library import Shelf
@@ -65,7 +65,7 @@ class Pictures:
             MediaError: if it cannot be decoded.
         """
         if not film.usable:
-            if not self._shelf.library.holds(film.id, "strip.jpg"):
+            if not self._shelf.library.has_file(film.id, "strip.jpg"):
                 self._check_usable(film)
             return self._shelf.file(film.film_id, "strip.jpg").read_bytes()
         opened = self._opened(film)
@@ -90,7 +90,7 @@ def _open(path: Path, fps: int, state: tuple[int, ...]) -> _OpenFilm:
 def _picture(film: _OpenFilm, number: int) -> UInt8s:
     with film.turn:
         yuv_PW = film.reader.read(range(number, number + 1))[0]
-    return rgb_of(yuv_PW)
+    return yuv_to_rgb(yuv_PW)
 
 
 def _strip(film: _OpenFilm, count: int) -> Image.Image:

@@ -144,6 +144,6 @@ def _marks(library: Library, film: FilmEntry) -> FilmMarks:
     fps = library.profile.fps
     spans = {
         kind: [(span.start_frame / fps, span.end_frame / fps) for span in some]
-        for kind, some in library.marks_of(film.id).items()
+        for kind, some in library.annotations_of(film.id).items()
     }
     return FilmMarks(film.film_id, film.name, spans)

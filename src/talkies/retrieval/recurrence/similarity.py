@@ -36,7 +36,7 @@ LEFT_OUT: Mapping[Modality, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class FilmMarks:
-    """A film, and what is marked in it: spans by kind, as `Library.marks_of` names them."""
+    """A film, and what is marked in it: spans by kind, as `Library.annotations_of` names them."""
 
     film_id: str
     name: str

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from talkies.core import Span
-from talkies.ingest import IngestReport, configured, ingest
-from talkies.ingest.config import MarkConfig
-from talkies.ingest.marks import MarkFinder, Runs
-from talkies.library import SHOT, Marks, Profile
+from talkies.ingest import IngestReport, build_config, ingest
+from talkies.ingest.config import AnnotationConfig
+from talkies.ingest.annotations import AnnotationFinder, Runs
+from talkies.library import SHOT, Annotations, Profile
 
 FPS, SIZE = 16, (64, 48)
 PICTURES = [
@@ -78,8 +78,8 @@ def report(film: Path, tmp_path_factory: pytest.TempPathFactory) -> IngestReport
     return ingest([film], tmp_path_factory.mktemp("marked") / "lib", profile=Profile(short_side=48))
 
 
-def marks(report: IngestReport) -> Marks:
-    return report.library.marks_of(report.films[0].record.id)
+def marks(report: IngestReport) -> Annotations:
+    return report.library.annotations_of(report.films[0].record.id)
 
 
 def test_what_is_black_for_half_a_second_is_marked_and_what_is_for_a_frame_less_is_not(report: IngestReport) -> None:
@@ -109,7 +109,7 @@ def test_the_record_counts_the_marked_frames_and_an_undamaged_film_has_no_other_
 
 
 def test_the_lengths_are_those_of_the_config(film: Path, tmp_path: Path) -> None:
-    config = configured(["mark.black_seconds=0.4375", "mark.still_seconds=1.9375", "mark.silent_seconds=0.9375"])
+    config = build_config(["mark.black_seconds=0.4375", "mark.still_seconds=1.9375", "mark.silent_seconds=0.9375"])
     found = marks(ingest([film], tmp_path / "lib", profile=Profile(short_side=48), config=config))
     assert found["black"] == spans_of("black")
     assert found["still"] == [*spans_of("still"), spans_of("black")[2]]
@@ -131,8 +131,8 @@ def test_runs_are_the_longest_stretches_that_last_long_enough(holds: list[bool],
     assert runs.frames == sum(len(span) for span in expected)
 
 
-def finder(samples_per_frame: int = 10) -> MarkFinder:
-    return MarkFinder(MarkConfig(black_seconds=0, still_seconds=0.125, silent_seconds=0), -60.0, FPS, samples_per_frame)
+def finder(samples_per_frame: int = 10) -> AnnotationFinder:
+    return AnnotationFinder(AnnotationConfig(black_seconds=0, still_seconds=0.125, silent_seconds=0), -60.0, FPS, samples_per_frame)
 
 
 @given(st.lists(st.sampled_from([0, 32, -32, 33, -33, -32768]), max_size=60), st.lists(st.integers(0, 25), max_size=9))
@@ -178,7 +178,7 @@ def test_a_picture_stands_still_if_it_differs_by_no_more_than_a_codecs_noise(sec
 
 
 def test_a_slow_fade_is_no_still_picture_however_little_one_differs_from_the_next() -> None:
-    found = MarkFinder(MarkConfig(still_seconds=1.0), -60.0, FPS, 10)
+    found = AnnotationFinder(AnnotationConfig(still_seconds=1.0), -60.0, FPS, 10)
     for number in range(200):
         found.push_picture(luma(50 + 0.1 * number), again=False)
     assert found.finish()["still"] == []

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from talkies.core import Int16s, Span, UInt8s
-from talkies.ingest.config import MarkConfig
+from talkies.ingest.config import AnnotationConfig
 from talkies.ingest.credits import CreditsFinder
 
 BLACK_LUMA = 32  # of 16 (black) to 235 (white)
@@ -42,10 +42,10 @@ class Runs:
         return sum(len(span) for span in self.spans)
 
 
-class MarkFinder:
+class AnnotationFinder:
     """Takes a film's pictures and sound as they come; `black`, `still` and `silent` hold the runs found so far."""
 
-    def __init__(self, config: MarkConfig, silent_dbfs: float, fps: int, samples_per_frame: int) -> None:
+    def __init__(self, config: AnnotationConfig, silent_dbfs: float, fps: int, samples_per_frame: int) -> None:
         self.black, self.still, self.silent = (
             Runs(round(seconds * fps))
             for seconds in (config.black_seconds, config.still_seconds, config.silent_seconds)
