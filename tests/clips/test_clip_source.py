@@ -15,10 +15,10 @@ import pytest
 import torch
 
 from talkies.clips import ClipConfig, ClipSource, collate, film_windows, sequential_batches
-from talkies.clips.source import MOST_OPEN_FILMS, middle_square
-from talkies.core import ClipRequest, MediaError, Span
+from talkies.clips.source import MOST_OPEN_FILMS
+from talkies.core import ClipRequest, MediaError, Span, crop_middle_square
 from talkies.library import Library
-from talkies.media import SoundReader, VideoReader
+from talkies.media import AudioReader, VideoReader
 
 SHAPE = ClipConfig(frames=8, fps=8, audio_seconds=1.5).on(16)  # 16 frames of picture amid 24 of sound
 
@@ -51,8 +51,8 @@ def test_a_clip_is_the_middle_of_its_windows_pictures_and_its_sound(library: Lib
     clip = ClipSource(library, SHAPE).read(ClipRequest(film.id, Span(50, 74)))
     with VideoReader(library.proxy_path(film.id), 16) as reader:
         pictures = reader.read(range(192))
-    sound = SoundReader(library.audio_path(film.id)).read(Span(0, 192), 1000)
-    assert np.array_equal(clip.video_TPW, middle_square(pictures[54:70:2], 128))
+    sound = AudioReader(library.audio_path(film.id)).read(Span(0, 192), 1000)
+    assert np.array_equal(clip.video_TPW, crop_middle_square(pictures[54:70:2]))
     assert np.array_equal(clip.audio_S, sound[50_000:74_000])
     assert (clip.video_TPW.shape, clip.audio_S.shape) == ((8, 192, 128), (24_000,))
 

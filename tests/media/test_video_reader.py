@@ -12,9 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from talkies.clips.source import middle_square
-from talkies.core import MediaError
-from talkies.media import FilmWriter, VideoCoding, VideoReader, rgb_of
+from talkies.core import MediaError, crop_middle_square
+from talkies.media import FilmWriter, X264Settings, VideoReader, yuv_to_rgb
 
 FRAMES = 75  # no multiple of the GOP: the last one is cut short
 
@@ -40,10 +39,10 @@ def film(path: Path, pictures: Iterable[npt.NDArray[np.uint8]], fps: int = 16, g
     """Write pictures and silence as ingest writes a proxy."""
     pictures = list(pictures)
     height, width, _ = pictures[0].shape
-    with FilmWriter(path, (width, height), fps, 16_000, VideoCoding(gop=gop)) as writer:
+    with FilmWriter(path, (width, height), fps, 16_000, X264Settings(gop=gop)) as writer:
         for picture in pictures:
             writer.write_rgb(picture)
-            writer.write_sound(np.zeros(16_000 // fps, np.int16))
+            writer.write_audio(np.zeros(16_000 // fps, np.int16))
     return path
 
 
@@ -126,7 +125,7 @@ def test_read_into_a_smaller_array_they_are_cut_in_their_middle(tmp_path: Path, 
     with VideoReader(path, 16) as reader:
         whole = reader.read(range(20))
         reader.read_into(range(11, 20, 3), space[1:4])
-    assert np.array_equal(space[1:4], middle_square(whole[11:20:3], size[1]))
+    assert np.array_equal(space[1:4], crop_middle_square(whole[11:20:3]))
     assert (space[[0, 4]] == 7).all()
 
 
@@ -380,11 +379,11 @@ def test_without_its_beginning_a_proxy_cannot_be_opened(tmp_path: Path, proxy: P
 def test_a_picture_that_is_read_has_the_colours_that_were_written(tmp_path: Path) -> None:
     path, colours = tmp_path / "proxy.mp4", np.full((32, 48, 3), (30, 60, 220), np.uint8)
     colours[:, 24:] = (210, 120, 20)
-    with FilmWriter(path, (48, 32), 16, 16_000, VideoCoding(gop=16, crf=8)) as writer:
+    with FilmWriter(path, (48, 32), 16, 16_000, X264Settings(gop=16, crf=8)) as writer:
         for _ in range(4):
             writer.write_rgb(colours)
     with VideoReader(path, 16) as reader:
-        shown = rgb_of(reader.read(range(2, 3))[0])
+        shown = yuv_to_rgb(reader.read(range(2, 3))[0])
     assert (shown.shape, shown.dtype) == ((32, 48, 3), np.uint8)
     away_from_the_edge = np.r_[:20, 28:48]
     assert np.abs(shown.astype(int) - colours)[:, away_from_the_edge].max() <= 6

@@ -4,7 +4,7 @@ from talkies.clips.config import ClipConfig
 from talkies.clips.doctor import Examination, Step, examine
 from talkies.clips.files import clips_of_file
 from talkies.clips.loader import LoaderConfig, loader
-from talkies.clips.source import ClipSource, collate, middle_square
+from talkies.clips.source import ClipSource, collate
 from talkies.clips.speed import WorkersSpeed, speed_of_workers
 from talkies.clips.training import TrainingClips, open_for_training
 from talkies.clips.windows import film_windows, sequential_batches
@@ -28,7 +28,6 @@ __all__ = [
     "examine",
     "film_windows",
     "loader",
-    "middle_square",
     "open_for_training",
     "read_by_workers",
     "sequential_batches",

@@ -12,7 +12,7 @@ from typing import Literal, Self
 import numpy as np
 
 from talkies.clips import clips_of_file
-from talkies.core import ClipShape, Int16s, MediaError, Span, UInt8s, UsageError, format_path, parse_film_id
+from talkies.core import ClipShape, Int16s, MediaError, Span, UInt8s, UsageError, crop_middle_square, format_path, parse_film_id
 from talkies.library import Profile
 from talkies.media import decode_file, probe
 

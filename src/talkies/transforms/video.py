@@ -12,6 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from talkies.config import Config
+from talkies.core import split_planes
 from talkies.transforms.colour import ColourJitter, yuv_to_rgb
 
 _MEAN, _SD = 0.45, 0.225  # of natural video, as the field's 3-D networks are fed
@@ -63,15 +64,12 @@ class VideoTransform(nn.Module):
 
     def prepare(self, video_BTPW: Tensor, augmentation: "VideoAugmentation | None" = None) -> Tensor:
         """Return the model's input: augmented as was drawn, or whole."""
-        batch, frames, rows, width = video_BTPW.shape
-        height = rows * 2 // 3
-        crops, jitter = Crops.none(batch), None
+        crops, jitter = Crops.none(len(video_BTPW)), None
         if augmentation:
             crops, jitter = augmentation.crops, augmentation.jitter
-        luma = video_BTPW[:, :, :height].float()
-        chroma = video_BTPW[:, :, height:].reshape(batch, frames * 2, height // 2, width // 2).float()
-        y_BTHW = self._resized(luma, crops)
-        uv_BTHW = self._resized(chroma, crops)
+        luma, chroma = split_planes(video_BTPW)
+        y_BTHW = self._resized(luma.float(), crops)
+        uv_BTHW = self._resized(chroma.flatten(1, 2).float(), crops)
         return self.coloured(torch.stack((y_BTHW, uv_BTHW[:, 0::2], uv_BTHW[:, 1::2]), dim=1), jitter)
 
     def coloured(self, yuv: Tensor, jitter: ColourJitter | None = None) -> Tensor:

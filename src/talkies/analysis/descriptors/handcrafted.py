@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from talkies.core import ClipBatch, Float32s
+from talkies.core import ClipBatch, Float32s, split_planes
 from talkies.transforms import AudioTransformConfig, LogMel
 
 _CELLS = 4  # a side
@@ -42,20 +42,16 @@ def _blocks(parts: tuple[Tensor, ...]) -> Blocks:
 
 def layout_of(video_BTPW: Tensor) -> Tensor:
     """Return the mean Y, U and V of a clip's pictures in each of 4 × 4 cells."""
-    clips, _, rows, width = video_BTPW.shape
-    height = rows * 2 // 3
-    mean_BPW = video_BTPW.float().mean(1)
-    luma = functional.adaptive_avg_pool2d(mean_BPW[:, None, :height], _CELLS)
-    chroma = mean_BPW[:, height:].reshape(clips, 2, height // 2, width // 2)
-    return torch.cat([luma, functional.adaptive_avg_pool2d(chroma, _CELLS)], 1).flatten(1)
+    luma, chroma = split_planes(video_BTPW.float().mean(1))
+    planes = functional.adaptive_avg_pool2d(luma[:, None], _CELLS), functional.adaptive_avg_pool2d(chroma, _CELLS)
+    return torch.cat(planes, 1).flatten(1)
 
 
 def motion_of(video_BTPW: Tensor) -> Tensor:
     """Return how much Y changes from picture to picture: mean and deviation over time, and the mean of each cell, as
     log(1 + levels).
     """
-    height = video_BTPW.shape[2] * 2 // 3
-    luma = video_BTPW[:, :, :height].float()
+    luma = split_planes(video_BTPW)[0].float()
     if luma.shape[1] < 2:
         return luma.new_zeros(len(luma), 2 + _CELLS**2)
     cells_BTCC = functional.adaptive_avg_pool2d((luma[:, 1:] - luma[:, :-1]).abs(), _CELLS)

@@ -6,7 +6,7 @@ Shapes: `B` clips, `T` frames, `P` rows of a planar YUV 4:2:0 picture, `W` colum
 import torch
 from torch import Tensor
 
-from talkies.core import ClipBatch, Float32s
+from talkies.core import ClipBatch, Float32s, split_planes
 from talkies.transforms import AudioTransformConfig, LogMel
 
 MARKS = ("palette", "loudness", "spectrum")
@@ -36,11 +36,8 @@ class CueReader:
 
 def palette_of(video_BTPW: Tensor) -> Tensor:
     """Return mean and deviation of Y, U and V over a clip's pictures, and a histogram of each in `_BINS` bins."""
-    clips, _, rows, width = video_BTPW.shape
-    height = rows * 2 // 3
-    luma_BN = video_BTPW[:, :, :height].reshape(clips, -1)
-    chroma = video_BTPW[:, :, height:].reshape(clips, -1, 2, height * width // 4)
-    planes = (luma_BN, chroma[:, :, 0].reshape(clips, -1), chroma[:, :, 1].reshape(clips, -1))
+    luma, chroma = split_planes(video_BTPW)
+    planes = (luma.flatten(1), chroma[:, :, 0].flatten(1), chroma[:, :, 1].flatten(1))
     return torch.cat([_plane(plane_BN) for plane_BN in planes], dim=1)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from talkies.core import Grid, Int16s, Int64s, UInt8s
+from talkies.core import Grid, Int16s, Int64s, UInt8s, crop_square, picture_height
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,37 +47,34 @@ class ClipSpec:
         return max(self.frames / self.fps, self.audio_seconds)
 
 
-def starts_of(length: int, window: int, count: int) -> Int64s:
+def spread_window_starts(length: int, window: int, count: int) -> Int64s:
     """Return where `count` windows begin: evenly from the first to the last that fits, one alone in the middle."""
     slack = max(0, length - window)
     share_V = np.array([0.5]) if count == 1 else np.linspace(0, 1, count)
     return np.round(share_V * slack).astype(np.int64)
 
 
-def picture_windows(video_NPW: UInt8s, starts_V: Int64s, frames: int) -> UInt8s:
+def cut_video_windows(video_NPW: UInt8s, starts_V: Int64s, frames: int) -> UInt8s:
     """Return windows `[V, T, P, W]`; a clip that is shorter than a window begins again."""
     index_VT = (starts_V[:, None] + np.arange(frames)) % len(video_NPW)
     return np.take(video_NPW, index_VT, axis=0)
 
 
-def sound_windows(audio_S: Int16s, starts_V: Int64s, samples: int) -> Int16s:
+def cut_audio_windows(audio_S: Int16s, starts_V: Int64s, samples: int) -> Int16s:
     """Return windows `[V, S]`; a clip that is shorter than a window begins again."""
     return np.take(audio_S, (starts_V[:, None] + np.arange(samples)) % len(audio_S))
 
 
-def square_crops(video_VTPW: UInt8s, crops: int) -> UInt8s:
+def cut_square_crops(video_VTPW: UInt8s, crops: int) -> UInt8s:
     """Return `[V, R, T, P, Z]`: the middle square, or the squares at both ends of the long side and the middle."""
     places = [0.5] if crops == 1 else [0.0, 0.5, 1.0]
-    return np.stack([square_at(video_VTPW, place) for place in places], axis=1)
+    return np.stack([crop_square_at(video_VTPW, place) for place in places], axis=1)
 
 
-def square_at(video_VTPW: UInt8s, place: float) -> UInt8s:
+def crop_square_at(video_VTPW: UInt8s, place: float) -> UInt8s:
     """Return the square `[V, T, P, Z]` at a place along the long side: 0 is one end, 1 the other."""
     rows, width = video_VTPW.shape[-2:]
-    height = rows * 2 // 3
+    height = picture_height(rows)
     side = min(height, width)
     top, left = (int((extent - side) * place) // 2 * 2 for extent in (height, width))  # chroma has half the pixels
-    luma = video_VTPW[..., top : top + side, left : left + side]
-    chroma = video_VTPW[..., height:, :].reshape(*video_VTPW.shape[:-2], 2, height // 2, width // 2)
-    chroma = chroma[..., top // 2 : (top + side) // 2, left // 2 : (left + side) // 2]
-    return np.concatenate([luma, chroma.reshape(*video_VTPW.shape[:-2], side // 2, side)], axis=-2)
+    return crop_square(video_VTPW, top, left, side)

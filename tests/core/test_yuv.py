@@ -1,10 +1,11 @@
-"""The middle square of planar pictures, against cutting each plane by itself."""
+"""The planar YUV 4:2:0 layout: planes and squares, against cutting each plane by itself."""
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+import torch
 
-from talkies.clips.source import middle_square
+from talkies.core import crop_middle_square, join_planes, picture_height, split_planes, yuv_rows
 
 SIZES = [(32, 48), (48, 32), (32, 34), (34, 32), (32, 42), (46, 32), (36, 58), (128, 228), (228, 128), (2, 10)]
 Plane = npt.NDArray[np.uint8]
@@ -30,7 +31,7 @@ def test_each_plane_is_cut_in_its_middle(height: int, width: int) -> None:
         pictures.append(packed(luma, blue, red))
         half = [cut(plane, top // 2, left // 2, side // 2) for plane in (blue, red)]
         expected.append(packed(cut(luma, top, left, side), *half))
-    result = middle_square(np.stack(pictures), height)
+    result = crop_middle_square(np.stack(pictures))
     assert result.shape == (2, side * 3 // 2, side)
     assert np.array_equal(result, np.stack(expected))
 
@@ -41,11 +42,29 @@ def test_what_is_left_over_is_equal_on_both_sides_within_a_chroma_pixel(height: 
     flat = np.zeros((height // 2, width // 2), np.uint8)
     side = min(height, width)
     for position in (rows, columns):
-        kept = middle_square(packed(position.astype(np.uint8), flat, flat)[None], height)[0, :side]
+        kept = crop_middle_square(packed(position.astype(np.uint8), flat, flat)[None])[0, :side]
         before, after = int(kept.min()), int(position.max() - kept.max())
         assert 0 <= after - before <= 2
 
 
 def test_a_square_stays_whole() -> None:
     picture = np.random.default_rng(0).integers(0, 256, (3, 48, 32)).astype(np.uint8)
-    assert np.array_equal(middle_square(picture, 32), picture)
+    assert np.array_equal(crop_middle_square(picture), picture)
+
+
+@pytest.mark.parametrize("height", [2, 32, 46, 128])
+def test_rows_and_height_are_inverse(height: int) -> None:
+    assert yuv_rows(height) == height + height // 2
+    assert picture_height(yuv_rows(height)) == height
+
+
+def test_planes_of_a_batch_are_those_of_each_picture_for_arrays_and_tensors() -> None:
+    pictures = np.random.default_rng(1).integers(0, 256, (2, 3, yuv_rows(32), 48)).astype(np.uint8)
+    luma, chroma = split_planes(pictures)
+    assert (luma.shape, chroma.shape) == ((2, 3, 32, 48), (2, 3, 2, 16, 24))
+    assert np.array_equal(join_planes(luma, chroma), pictures)
+    flat = pictures[1, 2].reshape(-1)
+    assert np.array_equal(chroma[1, 2, 1].reshape(-1), flat[32 * 48 + 16 * 24 :])
+    tensors = split_planes(torch.from_numpy(pictures))
+    assert np.array_equal(tensors[0].numpy(), luma)
+    assert np.array_equal(tensors[1].numpy(), chroma)
