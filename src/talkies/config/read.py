@@ -1,4 +1,4 @@
-"""Read a config from YAML, override single values by dotted keys, and check it: one plain sentence for each fault."""
+"""Read a config from YAML, override single values by dotted keys, and check it: one plain sentence for each error."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from talkies.config.base import Config
+from talkies.config.renamed import find_section, refuse_both, update_key, update_keys
 from talkies.config.yaml import format_yaml, parse_yaml
 from talkies.core import ConfigError, describe_os_error, suggest_nearest
 
@@ -14,14 +15,14 @@ C = TypeVar("C", bound=Config)
 
 
 def known_keys(kind: type[BaseModel], prefix: str = "") -> list[str]:
-    """Return the dotted keys of every single value of a config class, in order."""
+    """Return the dotted keys of every single value of a config class, in order; former keys are not among them."""
     keys: list[str] = []
-    for name, field in kind.model_fields.items():
-        inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            keys += known_keys(inner, f"{prefix}{name}.")
-        else:
+    for name in kind.model_fields:
+        section = find_section(kind, name)
+        if section is None:
             keys.append(prefix + name)
+        else:
+            keys += known_keys(section, f"{prefix}{name}.")
     return keys
 
 
@@ -29,12 +30,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """Return the mapping that a YAML file holds.
 
     Raises:
-        ConfigError: if the file cannot be read, is not YAML, or is no mapping.
+        ConfigError: if the file cannot be read, is not YAML, or does not hold a mapping.
     """
     try:
         document = parse_yaml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read as a config: {_reason(error)}") from error
+        raise ConfigError(f"{path} cannot be read as a config: {_describe_read_error(error)}") from error
     except ValueError as error:
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(document, dict):
@@ -43,44 +44,54 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def apply_overrides(values: Mapping[str, Any], overrides: Iterable[str], kind: type[BaseModel]) -> dict[str, Any]:
-    """Return a copy of `values` in which each override `a.b=value` (the value read as YAML) is set.
+    """Return a copy of `values` in which each override `a.b=value` (the value is read as YAML) is set.
+
+    Former keys are updated in `values` and in the overrides. Only those of the overrides are warned about here:
+    `check` does it for `values`, whose origin it knows.
+
+    Args:
+        values: the config's values, as read from a file; a section is a mapping.
+        overrides: lines `key=value`; a later one wins.
+        kind: the config class that `values` belong to.
 
     Raises:
         ConfigError: if an override is not `key=value`, or `kind` has no such key (the nearest is named).
     """
-    known = known_keys(kind)
-    result = _copied(values)
+    result = update_keys(kind, _copy_sections(values), "--set", warn=False)
+    used: dict[str, str] = {}  # present name -> the name that an override used
     for override in overrides:
-        key, equals, text = override.partition("=")
+        written, equals, text = override.partition("=")
         if not equals:
             raise ConfigError(f"an override is key=value, got '{override}'")
-        if key not in known:
-            hint = suggest_nearest(key, known) or f", known keys are {', '.join(known)}"
-            raise ConfigError(f"unknown key '{key}' in --set{hint}")
-        try:
-            value = parse_yaml(text)
-        except ValueError as error:
-            raise ConfigError(f"the value of --set {key} cannot be read, got '{text}'") from error
-        *parents, last = key.split(".")
-        inner = result
-        for parent in parents:
-            inner = inner.setdefault(parent, {})
-            if not isinstance(inner, dict):
-                raise ConfigError(f"'{parent}' must hold a mapping of keys to values, got {inner!r}")
-        inner[last] = value
+
+        key = update_key(kind, written, "--set")
+        if key is None:
+            continue
+        if used.setdefault(key, written) != written:
+            former = written if written != key else used[key]
+            refuse_both(former, key, "--set")
+
+        _check_known(key, kind)
+        _set_value(result, key, _parse_value(key, text))
     return result
 
 
 def check(kind: type[C], values: Mapping[str, Any], where: str) -> C:
-    """Return `values` as a checked config of `kind`; `where` names their origin in the sentence of a fault.
+    """Return `values` as a checked config.
+
+    Args:
+        kind: the config class; its former keys are still accepted, with a warning.
+        values: keys and values as read from YAML; a section is a mapping.
+        where: the origin of `values`, named in errors and warnings: `recipe old.yaml`.
 
     Raises:
-        ConfigError: naming the first key at fault, what it got, and what is accepted.
+        ConfigError: naming the first wrong key, what it got, and what is accepted.
     """
+    present = update_keys(kind, values, where)
     try:
-        return kind.model_validate(_lists_as_tuples(kind, values))
+        return kind.model_validate(_lists_to_tuples(kind, present))
     except ValidationError as error:
-        raise ConfigError(f"{where}: {_sentence(error, kind)}") from error
+        raise ConfigError(f"{where}: {_describe_first_error(error, kind)}") from error
 
 
 def to_yaml(config: BaseModel) -> str:
@@ -88,31 +99,61 @@ def to_yaml(config: BaseModel) -> str:
     return format_yaml(config.model_dump(mode="json"))
 
 
-def _copied(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: _copied(value) if isinstance(value, Mapping) else value for key, value in values.items()}
+def _check_known(key: str, kind: type[BaseModel]) -> None:
+    """Check that a config class has a dotted key.
+
+    Raises:
+        ConfigError: if it has not; the nearest known key is named.
+    """
+    known = known_keys(kind)
+    if key not in known:
+        hint = suggest_nearest(key, known) or f", known keys are {', '.join(known)}"
+        raise ConfigError(f"unknown key '{key}' in --set{hint}")
 
 
-def _lists_as_tuples(kind: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `values` with YAML lists as tuples, which strict fields want."""
+def _parse_value(key: str, text: str) -> Any:
+    try:
+        return parse_yaml(text)
+    except ValueError as error:
+        raise ConfigError(f"the value of --set {key} cannot be read, got '{text}'") from error
+
+
+def _set_value(values: dict[str, Any], key: str, value: Any) -> None:
+    """Set a dotted key in nested mappings, in place."""
+    *parents, last = key.split(".")
+    section = values
+    for parent in parents:
+        section = section.setdefault(parent, {})
+        if not isinstance(section, dict):
+            raise ConfigError(f"'{parent}' must hold a mapping of keys to values, got {section!r}")
+    section[last] = value
+
+
+def _copy_sections(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _copy_sections(value) if isinstance(value, Mapping) else value for key, value in values.items()}
+
+
+def _lists_to_tuples(kind: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `values` with YAML lists as tuples, as strict fields require."""
     result: dict[str, Any] = {}
     for key, value in values.items():
-        field = kind.model_fields.get(key)
-        inner = field.annotation if field else None
-        if isinstance(value, Mapping) and isinstance(inner, type) and issubclass(inner, BaseModel):
-            result[key] = _lists_as_tuples(inner, value)
+        section = find_section(kind, key)
+        if section is not None and isinstance(value, Mapping):
+            result[key] = _lists_to_tuples(section, value)
         else:
             result[key] = tuple(value) if isinstance(value, list) else value
     return result
 
 
-def _sentence(error: ValidationError, kind: type[BaseModel]) -> str:
+def _describe_first_error(error: ValidationError, kind: type[BaseModel]) -> str:
+    """Return the first of pydantic's errors as one sentence."""
     first = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in first["loc"])
     match first["type"]:
         case "extra_forbidden":
             known = known_keys(kind)
-            parents = {name.rpartition(".")[0] for name in known} - {""}
-            return f"unknown key '{key}'{suggest_nearest(key, {*known, *parents})}"
+            sections = {name.rpartition(".")[0] for name in known} - {""}
+            return f"unknown key '{key}'{suggest_nearest(key, {*known, *sections})}"
         case "missing":
             return f"the key '{key}' is missing"
         case "value_error":
@@ -122,5 +163,5 @@ def _sentence(error: ValidationError, kind: type[BaseModel]) -> str:
             return f"'{key}' got {first['input']!r}: {expected}"
 
 
-def _reason(error: OSError | UnicodeDecodeError) -> str:
+def _describe_read_error(error: OSError | UnicodeDecodeError) -> str:
     return describe_os_error(error) if isinstance(error, OSError) else "it is not UTF-8 text"
