@@ -1,14 +1,15 @@
-# talkies: `make demo` shows the whole road, `make test` proves it. Both need Debian's python3, python3-venv and make alone.
+# talkies: `make demo` walks the whole road, `make test` proves it. Both need only Debian's python3, python3-venv and make.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PARALLEL := --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
-# Or each of the many processes that the tests begin would compile the package and all that it imports anew.
+# Otherwise each of the many processes that the tests start would compile the package and all its imports again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo test check format bench soak test-gpu clean
+.PHONY: setup demo quick test check format docs wheel-check bench soak test-gpu clean
 
 setup: $(READY)
 
@@ -20,21 +21,31 @@ $(READY): pyproject.toml constraints.txt
 demo: setup
 	$(BIN)/talkies demo --workspace demo
 
+# Under three minutes on two cores: no killed processes, no browser, no real films, no launched ranks.
+quick: setup
+	$(BIN)/pytest $(PARALLEL) -m 'not slow and not kills and not browser and not real_data and not ranks'
+
 test: setup
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/pytest $(PARALLEL)
 
 check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest --quiet tests/test_layers.py tests/test_shape.py
+	$(BIN)/pytest --quiet tests/test_layers.py tests/test_shape.py tests/test_language.py
 
 format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+wheel-check: setup
+	.ci/wheel
+
 bench: setup
-	$(BIN)/python benchmarks/road.py
+	$(BIN)/python benchmarks/end_to_end.py
 
 soak: setup
 	$(BIN)/python benchmarks/soak.py
@@ -44,4 +55,4 @@ test-gpu: setup
 	$(BIN)/pytest -m gpu
 
 clean:
-	rm -rf $(VENV) demo .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) demo build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis

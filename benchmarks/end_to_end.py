@@ -1,8 +1,8 @@
-"""Walk the whole road once and write down how long each part took and what was learnt.
+"""Run the demo once and record how long each part took and what was learnt.
 
-    python benchmarks/road.py [--films FOLDER] [--readme]
+    python benchmarks/end_to_end.py [--films FOLDER] [--readme]
 
-Writes `benchmarks/results/road_<hardware>_<date>.md`; with `--readme` also the numbers in README.md. `--films` is a
+Writes `benchmarks/results/end_to_end_<hardware>_<date>.md`; with `--readme` also the numbers in README.md. `--films` is a
 folder of real films to time the ingest with.
 """
 
@@ -46,7 +46,7 @@ def main() -> None:
             *(ingest_lines(wanted.films, Path(folder) / "real") if wanted.films else []),
         ]
     table = quality_table(document)
-    write_results("road", "The whole road", [*sections, "", table])
+    write_results("end_to_end", "The demo from end to end", [*sections, "", table])
     if wanted.readme:
         write_readme(table, seconds)
 
@@ -103,7 +103,7 @@ def write_readme(table: str, seconds: float) -> None:
     """Put the numbers into README.md, between its marks."""
     path = ROOT / "README.md"
     note = f"`make demo`, {seconds:.0f} s on {hardware()}, {today()}."
-    block = f"<!-- numbers: written by benchmarks/road.py -->\n{table}\n\n{note}\n<!-- /numbers -->"
+    block = f"<!-- numbers: written by benchmarks/end_to_end.py -->\n{table}\n\n{note}\n<!-- /numbers -->"
     text = path.read_text(encoding="utf-8")
     path.write_text(re.sub(r"<!-- numbers.*?/numbers -->", lambda _: block, text, flags=re.S), encoding="utf-8")
 
