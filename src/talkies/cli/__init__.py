@@ -1,1 +1,1 @@
-"""The command line: one file a verb; the only room that prints, exits and catches."""
+"""The command line: one file for each verb. Only this package prints, exits and catches unexpected errors."""

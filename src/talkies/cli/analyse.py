@@ -17,24 +17,24 @@ def analyse(
     library: LibraryFolder,
     run: Annotated[Path | None, typer.Option("--run", help="A run whose encoders describe the clips.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="A folder.", show_default="LIB or RUN/analysis")] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of what is drawn.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the random draws.")] = 0,
     json: Json = False,
 ) -> None:
-    """Say what films are like (diversity, recurrence, marks) and what to try in training: a page of each."""
+    """Describe films (diversity, recurrence, shortcut cues) and suggest training settings; a page for each film."""
     from talkies.analysis import place_of, words_of, write_analysis
     from talkies.analysis.analyse import analyse as examine
     from talkies.cli.documents import analyse_document
 
-    place, done = place_of(library, run, out), list[str]()
+    folder, done = place_of(library, run, out), list[str]()
     with progress_bars() as bars:
 
         def on_film(name: str, total: int) -> None:
             done.append(name)
             bars.update("films described", len(done), total, name)
 
-        found = examine(library, run, seed, on_film)
-    index = write_analysis(found, place)
+        analysis = examine(library, run, seed, on_film)
+    index = write_analysis(analysis, folder)
     if json:
-        return print_json(analyse_document(found))
-    print_text("\n".join([words_of(found.advice), *found.advice.reasons, found.advice.command]))
+        return print_json(analyse_document(analysis))
+    print_text("\n".join([words_of(analysis.advice), *analysis.advice.reasons, analysis.advice.command]))
     return say(f"The pages: {index}")

@@ -19,17 +19,18 @@ def register(app: typer.Typer) -> None:
 def audit(
     run: RunOption,
     library: LibraryFolder,
+    *,
     step: Annotated[int | None, typer.Option("--step", help="A checkpoint's step.")] = None,
     to: Annotated[
         Path | None, typer.Option("--to", help="The report, an HTML file.", show_default="RUN/audit.html")
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of what is drawn: films, resamples.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the random draws: films and resamples.")] = 0,
     json: Json = False,
 ) -> None:
-    """Ask whether a model merely recognises films, or tells what happens in them: a page, with its numbers beside."""
+    """Check whether a model merely recognises films or tells their moments apart; writes a page and its numbers."""
     from talkies.cli.documents import audit_document
-    from talkies.evaluation.audit.audit import audit as examine
-    from talkies.evaluation.audit.audit import report_path, write_audit
+    from talkies.evaluation.audit import audit as run_audit
+    from talkies.evaluation.audit import report_path, write_audit
 
     path = report_path(run, to)
     with progress_bars() as bars:
@@ -39,20 +40,20 @@ def audit(
             done.append(name)
             bars.update("films encoded", len(done), total, name)
 
-        found = examine(run, library, step, seed, on_film)
-    write_audit(found, path)
+        report = run_audit(run, library, step, seed, on_film)
+    write_audit(report, path)
     if json:
-        print_json(audit_document(found))
+        print_json(audit_document(report))
         return
-    _print(found)
+    _print_audit(report)
     say(f"The report: {path}")
 
 
-def _print(found: "Audit") -> None:
+def _print_audit(report: "Audit") -> None:
     from talkies.evaluation.audit.tables import sections
 
-    print_text(found.words)
+    print_text(report.words)
     numbers = ("untrained", "trained", "chance")
-    for section in sections(found):
+    for section in sections(report):
         rows = [(row.what, row.untrained, row.trained, row.chance) for row in section.rows]
         print_table(section.title, ("what", *numbers), rows, numbers)

@@ -14,10 +14,10 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    workspace: Annotated[Path, typer.Option("--workspace", help="Where everything goes.")] = Path("demo"),
+    workspace: Annotated[Path, typer.Option("--workspace", help="Folder for all outputs.")] = Path("demo"),
     json: Json = False,
 ) -> None:
-    """Walk the whole road on synthetic films: render, ingest, pre-train, evaluate, embed, search, report."""
+    """Run every step on synthetic films: render, ingest, pre-train, evaluate, embed, search, report."""
     from talkies.study import DEMO_COLUMNS, demo_document, demo_rows, run_demo
 
     with progress_bars() as bars:

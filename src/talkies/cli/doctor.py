@@ -9,8 +9,8 @@ from talkies.cli.output import Json, LibraryFolder, Sets, print_json, print_tabl
 if TYPE_CHECKING:
     from talkies.clips import Examination
 
-_STEP = "How long a training step lasts where its clips are ready."
-_RECIPE = "Take the clip, and the clips of a step, from this recipe (a name, or a YAML file)."
+_STEP = "How long a training step takes once its clips are ready."
+_RECIPE = "The recipe that sets the clip and the clips of a step: a name or a YAML file."
 
 
 def register(app: typer.Typer) -> None:
@@ -20,28 +20,29 @@ def register(app: typer.Typer) -> None:
 
 def doctor(
     library: LibraryFolder,
+    *,
     workers: Annotated[int | None, typer.Option("--workers", help="The most worker processes to measure.")] = None,
     step_seconds: Annotated[float | None, typer.Option("--step-seconds", min=1e-6, help=_STEP)] = None,
     recipe: Annotated[str, typer.Option("--recipe", help=_RECIPE)] = "r2plus1d18",
     sets: Sets = None,
     json: Json = False,
 ) -> None:
-    """Measure on this machine how fast clips are read, whether they are right, and what would hold training up."""
+    """Measure how fast this machine reads clips, check that they are right, and name what would slow training down."""
     from talkies.cli.documents import doctor_document
     from talkies.clips import Step, examine
     from talkies.training import resolve
 
     config = resolve(recipe, sets or ())
     step = Step(config.sampling.batch_clips, step_seconds) if step_seconds else None
-    found = examine(library, config.clip, workers, step, lambda part: say(f"measuring {part}"))
+    examination = examine(library, config.clip, workers, step, lambda part: say(f"measuring {part}"))
     if json:
-        print_json(doctor_document(found))
+        print_json(doctor_document(examination))
     else:
-        _print(found)
-    found.check()
+        _print_examination(examination)
+    examination.check()
 
 
-def _print(found: "Examination") -> None:
+def _print_examination(found: "Examination") -> None:
     first, original, parts = found.speeds[0].clips_per_second, found.original, found.parts
     rows = [
         (str(s.workers), f"{rate:.0f}", f"{rate / first:.2f}", f"{rate / original:.0f}" if original else "-")
@@ -55,7 +56,7 @@ def _print(found: "Examination") -> None:
         f"sound {1000 * parts.sound_seconds:.1f}, its share of opening the film {1000 * parts.opening_seconds:.1f}."
     )
     print_text(found.right)
-    print_text(f"What takes longest: {found.bottleneck}.")
-    print_text(f"Advised on {found.cores} cores: --set loader.workers={found.advised.workers}")
+    print_text(f"The slowest part: {found.bottleneck}.")
+    print_text(f"Recommended for {found.cores} cores: --set loader.workers={found.advised.workers}")
     for warning in found.warnings:
         print_text(f"Warning: {warning}.")

@@ -1,4 +1,4 @@
-"""The JSON documents of the verbs, as docs/json.md describes them."""
+"""The JSON documents that the verbs print with --json; docs/json.md describes them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from talkies.library import FilmEntry
 
-if TYPE_CHECKING:  # each verb shows one document, and should not wait for the rooms of all the others
+if TYPE_CHECKING:  # each verb prints one document and need not import the packages of all others
     from collections.abc import Sequence
     from pathlib import Path
 
@@ -49,7 +49,7 @@ def ingest_document(report: IngestReport) -> dict[str, Any]:
     """Return the document of `ingest`."""
     return {
         "films": [_ingested(film) for film in report.films],
-        "failures": [{"source": f.source.text, "message": f.sentence} for f in report.failures],
+        "failures": [{"source": f.source.text, "message": f.message} for f in report.failures],
         "passed_over": report.skipped_files,
         "seconds": report.seconds,
     }

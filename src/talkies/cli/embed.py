@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Runner(StrEnum):
-    """Who encodes."""
+    """Where films are encoded."""
 
     LOCAL = "local"
     RAY = "ray"
@@ -27,13 +27,14 @@ def register(app: typer.Typer) -> None:
 def embed(
     library: LibraryFolder,
     run: RunOption,
-    stride: Annotated[float, typer.Option("--stride", metavar="SECONDS", help="From clip to clip.")] = 1.0,
+    *,
+    stride: Annotated[float, typer.Option("--stride", metavar="SECONDS", help="Time from one clip to the next.")] = 1.0,
     runner: Annotated[Runner, typer.Option("--runner", help="local, or ray for a cluster.")] = Runner.LOCAL,
-    workers: Annotated[int, typer.Option("--workers", help="Films at a time on a cluster.")] = 2,
+    workers: Annotated[int, typer.Option("--workers", help="Films embedded at once on a cluster.")] = 2,
     address: Annotated[str | None, typer.Option("--address", help="The Ray cluster's address.")] = None,
     json: Json = False,
 ) -> None:
-    """Embed each film of a library that this model has not embedded yet; can be stopped and given again."""
+    """Embed the films of a library that this model has not embedded yet; can be stopped and run again."""
     from talkies.cli.documents import embed_document
     from talkies.retrieval.index import EmbedRunner
     from talkies.retrieval.index import embed as encode
@@ -52,15 +53,17 @@ def embed(
     if json:
         print_json(embed_document(report))
     else:
-        _say(report)
+        _print_report(report)
 
 
-def _say(report: "EmbedReport") -> None:
+def _print_report(report: "EmbedReport") -> None:
     from talkies.core import format_count
 
     added = f"{format_count(report.clips, 'clip')} of {format_count(report.films, 'film')}"
     speed = f" at {report.times_real_time:.0f} × real time" if report.films else ""
     short = f"; shorter than one clip: {', '.join(report.too_short)}" if report.too_short else ""
-    gone = f"; {format_count(report.removed, 'film')} taken out that the library has no more" if report.removed else ""
-    there = f"{format_count(report.reused, 'film')} there already"
+    gone = (
+        f"; {format_count(report.removed, 'film')} removed that are no longer in the library" if report.removed else ""
+    )
+    there = f"{format_count(report.reused, 'film')} already embedded"
     say(f"{added} embedded with model {report.entry.stamp}{speed}, {there}{short}{gone}")

@@ -21,22 +21,25 @@ def register(app: typer.Typer) -> None:
 def evaluate(
     task: Annotated[str, typer.Argument(metavar="TASK", help=_TASKS, show_default=False)],
     run: RunOption,
-    data: Annotated[Path, typer.Option("--data", help="The data set, films, or a library.", show_default=False)],
-    protocol: Annotated[str | None, typer.Option("--protocol", help="linear, knn, finetune and more.")] = None,
+    data: Annotated[
+        Path, typer.Option("--data", help="The folder of the data set or films, or a library.", show_default=False)
+    ],
+    *,
+    protocol: Annotated[str | None, typer.Option("--protocol", help="How to measure: linear, knn, finetune …")] = None,
     overrides: Sets = None,
     step: Annotated[int | None, typer.Option("--step", help="A checkpoint's step; 0 is the untrained model.")] = None,
-    allow_missing: Annotated[bool, typer.Option("--allow-missing", help="Go on without clips that lack.")] = False,
-    to: Annotated[Path | None, typer.Option("--to", help="Where the result goes. [default: RUN/results]")] = None,
+    allow_missing: Annotated[bool, typer.Option("--allow-missing", help="Measure without the missing clips.")] = False,
+    to: Annotated[Path | None, typer.Option("--to", help="Folder for the result. [default: RUN/results]")] = None,
     json: Json = False,
 ) -> None:
-    """Measure a run's representation; every number comes with its protocol."""
+    """Measure how good a run's representation is; every number comes with its protocol."""
     from talkies.cli.documents import evaluate_document
     from talkies.evaluation import evaluate as measure
-    from talkies.evaluation.results import check_place, write_result
+    from talkies.evaluation.results import check_writable, write_result
     from talkies.evaluation.transfer import resolve_protocol
 
     resolved = resolve_protocol(protocol or "linear", overrides or ()) if protocol or overrides else None
-    check_place(to or run / "results")
+    check_writable(to or run / "results")
     with progress_bars() as bars:
         done: dict[str, int] = {}
 
@@ -53,14 +56,20 @@ def evaluate(
     chance = result.protocol.get("chance", {})
     for name, metrics in {"run": result.metrics, **result.baselines}.items():
         rows = [
-            (key, f"{m.mean:.3f}", _interval(m.low, m.high), str(m.n), f"{chance[key]:.3f}" if key in chance else "")
+            (
+                key,
+                f"{m.mean:.3f}",
+                _format_interval(m.low, m.high),
+                str(m.n),
+                f"{chance[key]:.3f}" if key in chance else "",
+            )
             for key, m in metrics.items()
         ]
         what = f"{run}, step {result.protocol['checkpoint_step']}" if name == "run" else name
         print_table(f"{task} of {what}", ("metric", "mean", "95 %", "n", "chance"), rows)
     protocol_rows = [(key, str(value)) for key, value in result.protocol.items() if key != "chance"]
-    print_table(f"Protocol (all of it in {written})", ("what", "how"), protocol_rows)
+    print_table(f"Protocol (in full in {written})", ("what", "how"), protocol_rows)
 
 
-def _interval(low: float | None, high: float | None) -> str:
+def _format_interval(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f"{low:.3f} to {high:.3f}"

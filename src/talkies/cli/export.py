@@ -8,7 +8,7 @@ import typer
 from talkies.cli.output import Json, print_json, say
 from talkies.core import UsageError, format_count
 
-_FORMATS = "Of a run: safetensors (what is written always), onnx, hub; repeatable. Of a library: parquet, npy."
+_FORMATS = "For a run: safetensors (always written), onnx, hub; repeatable. For a library: parquet, npy."
 
 
 def register(app: typer.Typer) -> None:
@@ -18,21 +18,25 @@ def register(app: typer.Typer) -> None:
 
 def export(
     to: Annotated[Path, typer.Option("--to", help="The folder (or the .parquet file) to write.", show_default=False)],
+    *,
     run: Annotated[
-        Path | None, typer.Option("--run", "--run-folder", help="The run; with --library, that which embedded.")
+        Path | None, typer.Option("--run", "--run-folder", help="The run; with --library, the run that embedded it.")
     ] = None,
     library: Annotated[str | None, typer.Option("--library", help="Write this library's embeddings instead.")] = None,
     formats: Annotated[list[str] | None, typer.Option("--format", help=_FORMATS, show_default=False)] = None,
-    step: Annotated[int | None, typer.Option("--step", help="The checkpoint; without it the newest.")] = None,
+    step: Annotated[
+        int | None, typer.Option("--step", help="The step of the checkpoint; the newest by default.")
+    ] = None,
     results: Annotated[
-        Path | None, typer.Option("--results", help="Where results for the card lie. [default: the run's folder]")
+        Path | None,
+        typer.Option("--results", help="Folder of the results for the model card. [default: the run's folder]"),
     ] = None,
     weights_license: Annotated[
-        str | None, typer.Option("--license", help="The licence of the weights, by its name on Hugging Face.")
+        str | None, typer.Option("--license", help="The licence of the weights, as Hugging Face names it.")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Write a run's model as a folder that stands alone, or a library's embeddings as a table."""
+    """Export a run's model as a self-contained folder, or a library's embeddings as a table."""
     from talkies.cli.documents import export_document, vectors_document
     from talkies.export import export_run, export_vectors
 
@@ -41,15 +45,16 @@ def export(
             raise UsageError("embeddings are written in one --format, without --step, --results and --license")
         vectors = export_vectors(library, to, formats[0] if formats else "parquet", run)
         files, document = vectors.files, vectors_document(vectors)
-        told = f"{format_count(vectors.clips, 'clip')} of {format_count(vectors.films, 'film')}, of model {vectors.entry.stamp}"
+        counts = f"{format_count(vectors.clips, 'clip')} of {format_count(vectors.films, 'film')}"
+        summary = f"{counts}, of model {vectors.entry.stamp}"
     elif run is not None:
         chosen = formats or ("safetensors",)
         exported = export_run(run, to, chosen, step, results=results, weights_license=weights_license)
         files, document = exported.files, export_document(exported)
-        told = f"model {exported.stamp}, with {format_count(exported.results, 'result')} in its card"
+        summary = f"model {exported.stamp}, with {format_count(exported.results, 'result')} in its card"
     else:
         raise UsageError("there is nothing to export; name a run with --run, or a library with --library")
     if json:
         print_json(document)
     else:
-        say(f"{', '.join(path.name for path in files)} in {files[0].parent}: {told}")
+        say(f"{', '.join(path.name for path in files)} in {files[0].parent}: {summary}")

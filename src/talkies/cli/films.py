@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
 
 
 def films(library: LibraryFolder, json: Json = False) -> None:
-    """Show what a library holds: verdict, reasons, duration, shots, size."""
+    """List the films of a library: verdict, reasons, duration, shots, size."""
     from talkies.cli.documents import films_document
     from talkies.library import Library
 
@@ -31,14 +31,16 @@ def films(library: LibraryFolder, json: Json = False) -> None:
 
 def print_films(title: str, films: "Sequence[FilmEntry]") -> None:
     """Print films as a table."""
-    print_table(title, _COLUMNS, [_row(film, film.name, str(film.verdict), film.reasons) for film in films], _NUMBERS)
+    print_table(
+        title, _COLUMNS, [_format_row(film, film.name, str(film.verdict), film.reasons) for film in films], _NUMBERS
+    )
 
 
 def print_ingested(title: str, report: "IngestReport") -> None:
-    """Print what an ingest did: a row for each source, what could not be done, and a summary."""
+    """Print the outcome of an ingest: a row for each source, the failures, and a summary."""
     from talkies.library import FilmEntry
 
-    rows = [_row(FilmEntry.of(f.record), f.source.name, str(f.verdict), f.reasons) for f in report.films]
+    rows = [_format_row(FilmEntry.of(f.record), f.source.name, str(f.verdict), f.reasons) for f in report.films]
     print_table(title, _COLUMNS, rows, _NUMBERS)
     for failure in report.failures:
         say(f"no verdict: {failure.sentence}")
@@ -49,7 +51,7 @@ _COLUMNS = ("film", "source", "verdict", "duration", "shots", "size", "reasons")
 _NUMBERS = ("duration", "shots", "size")
 
 
-def _row(film: "FilmEntry", name: str, verdict: str, reasons: "Sequence[Reason]") -> tuple[str, ...]:
+def _format_row(film: "FilmEntry", name: str, verdict: str, reasons: "Sequence[Reason]") -> tuple[str, ...]:
     return (
         film.film_id,
         name,

@@ -20,15 +20,18 @@ def ingest(
         list[str], typer.Argument(metavar="SOURCE...", help="Films or folders of films; paths or URLs.")
     ],
     library: LibraryFolder,
-    workers: Annotated[int, typer.Option("--workers", help="Films that are converted at a time.")] = 1,
-    audio_language: Annotated[str | None, typer.Option("--audio-language", help="Sound to take: eng, fra …")] = None,
-    audio_track: Annotated[int | None, typer.Option("--audio-track", help="Sound to take: 1, 2 …")] = None,
+    *,
+    workers: Annotated[int, typer.Option("--workers", help="Films converted at once.")] = 1,
+    audio_language: Annotated[
+        str | None, typer.Option("--audio-language", help="Audio language to use: eng, fra …")
+    ] = None,
+    audio_track: Annotated[int | None, typer.Option("--audio-track", help="Audio track to use: 1, 2 …")] = None,
     runner: Annotated[str, typer.Option("--runner", help="local, or ray for a cluster.")] = "local",
     address: Annotated[str | None, typer.Option("--address", help="The Ray cluster's address.")] = None,
     sets: Sets = None,
     json: Json = False,
 ) -> None:
-    """Take films (files, or folders searched all through) into a library: probe, judge, convert, commit."""
+    """Add films (files, or folders searched recursively) to a library: probe, judge, convert, commit."""
     from talkies.cli.documents import ingest_document
     from talkies.cli.films import print_ingested
     from talkies.ingest import build_config

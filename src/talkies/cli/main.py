@@ -26,6 +26,7 @@ from talkies.cli import (
     study,
 )  # fmt: skip
 from talkies.core import TalkiesError, describe_os_error
+from talkies.core.extras import explain_missing_package
 
 app = typer.Typer(
     name="talkies",
@@ -37,7 +38,7 @@ for verb in (*_FIRST, evaluate, results, audit, study, embed, search, repeats, s
     verb.register(app)
 
 
-_INTERRUPTED = 130  # as a shell calls it
+_INTERRUPTED = 130  # the status that a shell gives a program stopped by Ctrl-C
 
 
 def _version(wanted: bool) -> None:
@@ -61,7 +62,7 @@ def talkies(
 
 
 def main() -> None:
-    """Run the command line and exit: 0 done, 1 the work failed, 2 a wrong argument or an unusable input."""
+    """Run the command line and exit with 0 (done), 1 (the work failed) or 2 (a wrong argument or an unusable input)."""
     try:
         status = app(standalone_mode=False)
     except typer.TyperException as error:
@@ -79,7 +80,7 @@ def main() -> None:
             raise
         _report_unexpected(error)
     if status == _INTERRUPTED:
-        _leave("stopped; what was finished is kept: give the command again to go on (pretrain with --resume)", status)
+        _leave("stopped; finished work is kept: run the command again to continue (pretrain with --resume)", status)
     sys.exit(status if isinstance(status, int) else 0)
 
 

@@ -1,4 +1,4 @@
-"""What verbs have in common: the JSON option, tables on stdout, progress and messages on stderr."""
+"""Output shared by all verbs: the JSON option, tables on stdout, progress bars and messages on stderr."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ from rich.progress import (
 from rich.table import Column, Table
 from rich.text import Text
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else there.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
 
 LibraryFolder = Annotated[str, typer.Option("--library", help="The library's folder, or its URL.", show_default=False)]
 Sets = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set one value.")]
@@ -30,7 +30,7 @@ messages = Console(stderr=True, highlight=False, emoji=False)
 
 
 def print_json(document: dict[str, Any]) -> None:
-    """Print the one document of a verb."""
+    """Print the JSON document of a verb."""
     print(json.dumps(document, indent=2, ensure_ascii=False))
 
 
@@ -40,9 +40,9 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     for column in columns:
         table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
     for row in rows:
-        table.add_row(*map(Text, row))  # no markup: a film may be called so
+        table.add_row(*map(Text, row))  # no markup: a file name may contain brackets
     console = Console(highlight=False, emoji=False)
-    if not console.is_terminal:  # a file or a pipe is as wide as it takes
+    if not console.is_terminal:  # in a file or a pipe, lines are never folded
         console = Console(highlight=False, emoji=False, width=160)
     console.print(title, markup=False, soft_wrap=True, style="italic")
     console.print(table)
@@ -59,18 +59,18 @@ def say(sentence: str) -> None:
 
 
 class Bars:
-    """Progress bars by name; each begins when its total is first told, and nothing is shown before the first."""
+    """Progress bars by name; a bar appears when its total is first known."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress, self._tasks = progress, dict[str, TaskID]()
 
     @property
-    def begun(self) -> bool:
+    def visible(self) -> bool:
         """Whether any bar is shown."""
         return bool(self._tasks)
 
     def update(self, name: str, done: int, total: int, note: str = "") -> None:
-        """Show that `done` of `total` are done, with a note behind."""
+        """Show that `done` of `total` are done, followed by a note."""
         self._progress.start()
         if name not in self._tasks:
             self._tasks[name] = self._progress.add_task(name, total=total, note="")
@@ -92,5 +92,5 @@ def progress_bars() -> Iterator[Bars]:
     try:
         yield bars
     finally:
-        if bars.begun:
+        if bars.visible:
             progress.stop()

@@ -6,7 +6,7 @@ import typer
 
 from talkies.cli.output import Json, LibraryFolder, RunOption, Sets, print_json, progress_bars, say
 
-_INIT = "Weights that the encoders begin with: safetensors or PyTorch files (torchvision's too), or runs."
+_INIT = "Initial weights of the encoders: safetensors or PyTorch files (torchvision's too), or runs."
 
 
 def register(app: typer.Typer) -> None:
@@ -18,9 +18,10 @@ def pretrain(
     library: LibraryFolder,
     recipe: Annotated[str, typer.Option("--recipe", help="A recipe's name, or a YAML file.", show_default=False)],
     run: RunOption,
+    *,
     overrides: Sets = None,
     init: Annotated[str | None, typer.Option("--init", metavar="video=PATH,audio=PATH", help=_INIT)] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run from its newest checkpoint.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run from its newest checkpoint.")] = False,
     json: Json = False,
 ) -> None:
     """Pre-train on every accepted film of a library."""
@@ -43,11 +44,11 @@ def pretrain(
             bars.update("steps", done, config.training.steps, note)
 
         def on_left_out(names: tuple[str, ...]) -> None:
-            say(f"left out, too short for their clips: {', '.join(names)}")
+            say(f"left out because they are too short for their clips: {', '.join(names)}")
 
         hooks = Progress(on_step, on_log, on_left_out, lambda weights: say(str(weights)))
         report = train(library, config, run, resume, hooks, init=parse_init(init) if init else None)
-    if rank():  # the first process says it for all
+    if rank():  # only the first process reports
         return
     if json:
         print_json(pretrain_document(report))

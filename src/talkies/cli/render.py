@@ -14,14 +14,15 @@ def register(app: typer.Typer) -> None:
 
 
 def render(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the films go.", show_default=False)],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for the films.", show_default=False)],
+    *,
     films: Annotated[int, typer.Option("--films", help="How many films.")] = 8,
     seconds: Annotated[float, typer.Option("--seconds", help="How long each film is.")] = 60.0,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Other seeds, other films.")] = 0,
-    workers: Annotated[int, typer.Option("--workers", help="Processes that render.")] = 2,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the films.")] = 0,
+    workers: Annotated[int, typer.Option("--workers", help="Films rendered at once.")] = 2,
     json: Json = False,
 ) -> None:
-    """Render synthetic films with known truth (truth.json beside them)."""
+    """Render synthetic films whose content is known; truth.json describes it."""
     from talkies.cli.documents import render_document
     from talkies.config import check
     from talkies.core import format_count
@@ -39,4 +40,5 @@ def render(
     if json:
         print_json(render_document(report))
     else:
-        say(f"{format_count(len(report.films), 'film')} in {folder} ({report.reused} there already), truth in truth.json")
+        films_in = f"{format_count(len(report.films), 'film')} in {folder}"
+        say(f"{films_in} ({report.reused} already there), truth in truth.json")

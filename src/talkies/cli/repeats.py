@@ -29,7 +29,7 @@ class Format(StrEnum):
 
 
 Formats = Annotated[
-    list[Format] | None, typer.Option("--format", help="What to write; can be repeated.", show_default="all three")
+    list[Format] | None, typer.Option("--format", help="A format to write; can be repeated.", show_default="all three")
 ]
 
 
@@ -40,22 +40,25 @@ def register(app: typer.Typer) -> None:
 
 def repeats(
     library: LibraryFolder,
-    run: Annotated[Path | None, typer.Option("--run", help="The run that embedded, if there are several.")] = None,
+    *,
+    run: Annotated[
+        Path | None, typer.Option("--run", help="The run whose embeddings to use, if there are several.")
+    ] = None,
     side: Annotated[By, typer.Option("--side", help="Compare pictures, sounds or both.")] = By.BOTH,
-    least: Annotated[float, typer.Option("--least", metavar="SECONDS", help="Length of a passage at least.")] = 4.0,
-    match_cuts: Annotated[int, typer.Option("--match-cuts", metavar="N", help="At most so many candidates.")] = 50,
-    to: Annotated[Path | None, typer.Option("--to", metavar="DIR", help="Write what is found into a folder.")] = None,
+    least: Annotated[float, typer.Option("--least", metavar="SECONDS", help="Shortest passage to report.")] = 4.0,
+    match_cuts: Annotated[int, typer.Option("--match-cuts", metavar="N", help="Most candidates to report.")] = 50,
+    to: Annotated[Path | None, typer.Option("--to", metavar="DIR", help="Write the results to this folder.")] = None,
     formats: Formats = None,
     json: Json = False,
 ) -> None:
-    """Find what comes back within and across films: scenes, music, near-duplicate films, cuts that would match."""
+    """Find what recurs within and across films: scenes, music, near-duplicate films, possible match cuts."""
     from talkies.cli.documents import repeats_document
     from talkies.core import UsageError
     from talkies.retrieval.recurrence.markers import FORMATS, check_folder, write_markers
     from talkies.retrieval.recurrence.repeats import SIDES, RepeatQuery, find_repeats
 
     if formats and to is None:
-        raise UsageError("--format says what is written into a folder; name one with --to")
+        raise UsageError("--format needs a folder to write to; name one with --to")
     sides = tuple(each for each in SIDES if side in (By.BOTH, each))
     query = RepeatQuery(sides, least, match_cuts)
     if to:
@@ -67,23 +70,23 @@ def repeats(
         return
     print_found(result)
     if result.not_embedded:
-        say(f"not embedded, and not looked at: {', '.join(result.not_embedded)}; see: talkies embed --help")
+        say(f"not embedded, so not searched: {', '.join(result.not_embedded)}; see: talkies embed --help")
     if to:
         say(f"{len(files)} files written to {to}")
 
 
-_SHOWN = 20
+_MOST_ROWS = 20
 
 
 def print_found(result: "LibraryRepeats") -> None:
-    """Print a table of each kind of what was found."""
+    """Print a table for each kind of repeat."""
     from talkies.retrieval.recurrence.markers import tables_of
 
     tables = tables_of(result)
     for title, columns, rows in tables:
-        more = f" (the first {_SHOWN} of {len(rows)}; --to or --json gives all)" if len(rows) > _SHOWN else ""
+        more = f" (the first {_MOST_ROWS} of {len(rows)}; --to or --json gives all)" if len(rows) > _MOST_ROWS else ""
         print_table(
-            f"{title}{more}", columns, rows[:_SHOWN], numbers=("", "length", "of it", "of that", "later", "score")
+            f"{title}{more}", columns, rows[:_MOST_ROWS], numbers=("", "length", "of it", "of that", "later", "score")
         )
     if not tables:
-        print_text("Nothing comes back.")
+        print_text("Nothing recurs.")

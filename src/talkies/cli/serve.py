@@ -11,8 +11,8 @@ from talkies.cli.output import Json, LibraryFolder, print_json, print_text, say
 
 _LEAVING_SECONDS = 1.0
 
-Host = Annotated[str, typer.Option("--host", help="Whose requests are taken: this machine's alone, or an address's.")]
-Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="Where; 0 is any that is free.")]
+Host = Annotated[str, typer.Option("--host", help="Address to listen on; the default serves only this machine.")]
+Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 picks a free one.")]
 Limit = Annotated[int, typer.Option("--upload-limit-mb", min=1, max=10_000, help="The largest file to search by.")]
 
 
@@ -24,10 +24,10 @@ def register(app: typer.Typer) -> None:
 def serve(
     library: LibraryFolder, host: Host = "127.0.0.1", port: Port = 8017, upload_limit_mb: Limit = 64, json: Json = False
 ) -> None:
-    """Show a library as a page in the browser: films, timelines, search by picture and by sound."""
+    """Serve a library as a web page: films, timelines, search by picture and by sound."""
     from talkies.cli.documents import serve_document
     from talkies.web import is_local
-    from talkies.web import serve as show
+    from talkies.web import serve as run_server
 
     local = is_local(host)
 
@@ -38,14 +38,14 @@ def serve(
             print_text(f"{library} is shown at {url} until Ctrl-C")
         sys.stdout.flush()
         if not local:
-            say(f"anybody who reaches {host} over the network can watch and search these films, without a password")
+            say(f"anyone who reaches {host} over the network can watch and search these films without a password")
 
-    show(library, host, port, upload_limit_mb * 1_000_000, on_ready)
-    _leave()
+    run_server(library, host, port, upload_limit_mb * 1_000_000, on_ready)
+    _end_process()
 
 
-def _leave() -> None:
-    """End the process at once where a thread still works on an answer that nobody waits for any more."""
+def _end_process() -> None:
+    """End the process at once if a thread still works on an answer that nobody waits for."""
     others = [thread for thread in threading.enumerate() if thread.name.startswith("AnyIO worker")]
     for thread in others:
         thread.join(_LEAVING_SECONDS / len(others))

@@ -14,17 +14,22 @@ def register(app: typer.Typer) -> None:
 
 
 def study(
-    out: Annotated[Path, typer.Option("--out", help="A new folder: films, results, figures, report.")],
+    out: Annotated[Path, typer.Option("--out", help="A new folder for films, results, figures and report.")],
+    *,
     scale: Annotated[str, typer.Option("--scale", help="small, medium, gpu, or a YAML file.")] = "small",
-    seeds: Annotated[int | None, typer.Option("--seeds", help="Of the compared pair; 2 or more.", min=2)] = None,
-    sounds: Annotated[
-        Path | None, typer.Option("--sounds", help="Labelled recordings, for films of real sound.")
+    seeds: Annotated[
+        int | None, typer.Option("--seeds", help="Seeds of the two compared arms; 2 or more.", min=2)
     ] = None,
-    workers: Annotated[int | None, typer.Option("--workers", help="Processes; one a core.", min=1)] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the study in the folder.")] = False,
+    sounds: Annotated[
+        Path | None, typer.Option("--sounds", help="Folder of labelled recordings, for films with real sound.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", help="Processes; by default one for each core.", min=1)
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the study in the folder.")] = False,
     json: Json = False,
 ) -> None:
-    """What negatives of the same film do: films, arms and seeds to one report."""
+    """Measure what negatives from the same film do: films, arms and seeds, in one report."""
     from talkies.cli.documents import study_document
     from talkies.study import SUMMARY_COLUMNS, read_scale, run_study, summary_rows
 
