@@ -160,5 +160,5 @@ def test_ingest_ends_with_a_summary_and_says_where_its_audit_is(
     outcome = talkies("ingest", workspace / "films", workspace / "letter.mp4", "--library", lib, "--workers", 2)
     assert outcome.status == 0
     assert [line for line in outcome.out.splitlines() if line.startswith("4 films: 3 accepted, 1 rejected")]
-    assert outcome.out.splitlines()[-1] == f"the audit, film by film: {lib / 'ingest.html'}"
+    assert outcome.out.splitlines()[-1] == f"the report on every film: {lib / 'ingest.html'}"
     assert (lib / "ingest.html").is_file()

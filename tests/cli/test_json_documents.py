@@ -131,14 +131,14 @@ def test_ingest_tells_what_failed_beside_what_did_not(
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
         return real(path, length)
 
-    monkeypatch.setattr("talkies.ingest.film.hash_of_file", refuse)
+    monkeypatch.setattr("talkies.ingest.film.hash_file", refuse)
     sources = (workspace / "letter.mp4", workspace / "films" / "film-001.mp4")
     outcome = talkies("ingest", *sources, "--library", tmp_path / "lib", "--json")
     document = checked(outcome, "ingest", status=1)
     sentence = "letter.mp4 cannot be read (permission denied)"
     assert document["failures"] == [{"source": str(sources[0]), "message": sentence}]
     assert [film["verdict"] for film in document["films"]] == ["accepted"]
-    assert outcome.err.splitlines()[-1] == f"talkies: {sentence}; give the command again to go on"
+    assert outcome.err.splitlines()[-1] == f"talkies: {sentence}; run the command again to continue"
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]])
@@ -177,7 +177,7 @@ def test_an_ingest_of_which_nothing_can_be_used_still_gives_its_document(
     outcome = talkies("ingest", workspace / "letter.mp4", "--library", tmp_path / "lib", "--json")
     document = checked(outcome, "ingest", status=2)
     assert document["films"][0]["reasons"] == ["unreadable"]
-    assert outcome.err.splitlines()[-1].startswith("talkies: no film could be taken: letter.mp4 ")
+    assert outcome.err.splitlines()[-1].startswith("talkies: no film could be ingested: letter.mp4 ")
 
 
 def test_doctor(talkies: Callable[..., Any], workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,7 +36,7 @@ WRONG_ARGUMENTS = {  # what is wrong: (the call, what the sentence says); {w} is
     ),
     "ingest: an unknown runner": (
         f"ingest {{w}}/films {TO_LIB} --runner slurm",
-        r"unknown runner 'slurm'; there are local and ray",
+        r"unknown runner 'slurm'; choose local or ray",
     ),
     "ingest: a URL of no known kind": (
         f"ingest carrier-pigeon://coop/films {TO_LIB}",
@@ -294,7 +294,7 @@ def test_a_text_named_mp4_is_judged_and_refused(
     outcome = talkies("ingest", workspace / "letter.mp4", "--library", tmp_path / "lib", *options)
     assert outcome.status == 2
     last = outcome.err.splitlines()[-1]
-    assert re.match(r"talkies: no film could be taken: letter\.mp4 is not media that FFmpeg can read \(", last)
+    assert re.match(r"talkies: no film could be ingested: letter\.mp4 is not media that FFmpeg can read \(", last)
     assert "Traceback" not in outcome.err
     assert "rejected" in outcome.out
     (folder,) = (tmp_path / "lib" / "films").glob("[!.]*")

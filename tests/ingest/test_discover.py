@@ -8,7 +8,7 @@ import pytest
 
 from talkies.core import UsageError
 from talkies.ingest import discover
-from talkies.ingest.source import Found, Source
+from talkies.ingest.source import DiscoveredFilms, Source
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "films"
 
 
-def paths(found: Found) -> list[Path]:
+def paths(found: DiscoveredFilms) -> list[Path]:
     return [Path(film.location) for film in found.films]
 
 
@@ -114,7 +114,7 @@ def test_only_files_of_one_size_are_read_for_that(tmp_path: Path, monkeypatch: p
         read.append(path.name)
         return path.name
 
-    monkeypatch.setattr("talkies.ingest.source.hash_of_file", note)
+    monkeypatch.setattr("talkies.ingest.source.hash_file", note)
     assert discover([tmp_path]).duplicates == {}
     assert read == ["c.mp4", "d.mp4"]
 
@@ -152,6 +152,6 @@ def test_a_folder_that_may_not_be_searched_is_told_and_not_left_out(
         return real(path)
 
     monkeypatch.setattr(os, "scandir", scandir)
-    sentence = rf"^{folder / 'deep'} cannot be searched \(permission denied\); name a folder that you may read$"
-    with pytest.raises(UsageError, match=sentence):
+    message = rf"^{folder / 'deep'} cannot be searched \(permission denied\); name a folder that you may read$"
+    with pytest.raises(UsageError, match=message):
         discover([folder])

@@ -60,7 +60,7 @@ def test_a_film_that_the_library_has_under_another_name_is_no_duplicate_but_reus
     report = ingest([tmp_path / "renamed.mkv"], tmp_path / "lib")
     assert [told(film) for film in report.films] == [("renamed.mkv", "accepted", [], True, None)]
     assert [row.source for row in report.library.films()] == [str(film)]
-    assert "1 of them the library had already" in report.summary.splitlines()
+    assert "1 of them already in the library" in report.summary.splitlines()
 
 
 def test_a_duplicate_of_a_rejected_film_is_rejected_for_the_same_reasons_too(tmp_path: Path) -> None:

@@ -79,14 +79,14 @@ def test_a_folder_elsewhere_that_is_not_there_or_holds_no_film_is_named(archive:
 
 
 @pytest.mark.parametrize(
-    ("fault", "sentence"),
+    ("fault", "message"),
     [
-        (FileNotFoundError("gone"), "memory://archive/b.mkv is not there any more"),
-        (TimeoutError("the line is dead"), "memory://archive/b.mkv cannot be fetched (the line is dead)"),
+        (FileNotFoundError("gone"), "memory://archive/b.mkv no longer exists"),
+        (TimeoutError("the line is dead"), "memory://archive/b.mkv cannot be downloaded (the line is dead)"),
     ],
 )
 def test_one_that_cannot_be_fetched_costs_no_other_film(
-    archive: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: OSError, sentence: str
+    archive: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: OSError, message: str
 ) -> None:
     kind = type(MEMORY)  # each thread has an instance of its own
     real = kind.get_file
@@ -98,7 +98,7 @@ def test_one_that_cannot_be_fetched_costs_no_other_film(
 
     monkeypatch.setattr(kind, "get_file", get_file)
     report = ingest([archive], tmp_path / "lib")
-    assert [failed.sentence for failed in report.failures] == [sentence]
+    assert [failed.message for failed in report.failures] == [message]
     assert [found.source.name for found in report.films] == ["broken.mp4", "a.mkv"]
     assert [str(found.verdict) for found in report.films] == ["rejected", "accepted"]
 

@@ -54,13 +54,13 @@ def test_a_source_that_vanishes_half_way_costs_no_other_film(tmp_path: Path, two
 
     third = two_films[0].rename(tmp_path / "c.mkv")
     report = ingest([third, two_films[1]], tmp_path / "lib", on_progress=take_the_second_away)
-    assert [(f.source.name, f.sentence) for f in report.failures] == [
-        ("b.mkv", "b.mkv cannot be read any more (no such file or directory)")
+    assert [(f.source.name, f.message) for f in report.failures] == [
+        ("b.mkv", "b.mkv can no longer be read (no such file or directory)")
     ]
     library = Library.open(tmp_path / "lib")
     assert [film.name for film in library.films()] == ["c.mkv"]
     assert films_in(tmp_path / "lib") == [library.films()[0].film_id]
-    with pytest.raises(WorkError, match=r"^b\.mkv cannot be read any more \(no such file or directory\); give the com"):
+    with pytest.raises(WorkError, match=r"^b\.mkv can no longer be read \(no such file or directory\); run the comm"):
         report.check()
 
 
@@ -75,7 +75,7 @@ def test_of_several_sources_that_failed_the_first_is_named_and_the_rest_counted(
     report = ingest(films, tmp_path / "lib", on_progress=take_all_others_away)
     assert report.summary.splitlines()[0] == "4 films: 1 accepted, 3 failed"
     with pytest.raises(
-        WorkError, match=r"^b\.mkv cannot be read .* \(and 2 more films failed\); give the command again"
+        WorkError, match=r"^b\.mkv can no longer be read .* \(and 2 more films failed\); run the command again"
     ):
         report.check()
 
@@ -84,7 +84,7 @@ def test_a_source_that_cannot_be_read_costs_no_other_film(tmp_path: Path, two_fi
     (tmp_path / "aa.mkv").symlink_to("/proc/self/mem")  # as a broken disk: it opens, and reading it fails, for root too
     report = ingest([two_films[0], tmp_path / "aa.mkv", two_films[1]], tmp_path / "lib")
     assert [film.source.name for film in report.films] == ["a.mkv", "b.mkv"]
-    assert [f.sentence for f in report.failures] == ["aa.mkv cannot be read (input/output error)"]
+    assert [f.message for f in report.failures] == ["aa.mkv cannot be read (input/output error)"]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
@@ -92,7 +92,7 @@ def test_a_source_without_permission_costs_no_other_film(tmp_path: Path, two_fil
     two_films[0].chmod(0)
     report = ingest(two_films, tmp_path / "lib")
     assert [film.source.name for film in report.films] == ["b.mkv"]
-    assert [f.sentence for f in report.failures] == ["a.mkv cannot be read (permission denied)"]
+    assert [f.message for f in report.failures] == ["a.mkv cannot be read (permission denied)"]
 
 
 def test_a_source_that_grows_while_it_is_read_gets_no_verdict_until_it_is_complete(
@@ -104,8 +104,8 @@ def test_a_source_that_grows_while_it_is_read_gets_no_verdict_until_it_is_comple
                 file.write(b"more of it is on its way")
 
     report = ingest(two_films, tmp_path / "lib", workers=1, on_progress=append)
-    sentence = "a.mkv changed while it was read; ingest it again when it is complete"
-    assert [f.sentence for f in report.failures] == [sentence]
+    message = "a.mkv changed while it was read; ingest it again when it is complete"
+    assert [f.message for f in report.failures] == [message]
     assert [film.source.name for film in report.films] == ["b.mkv"]
     again = ingest(two_films, tmp_path / "lib")
     assert [(f.source.name, f.record.usable, f.reused) for f in again.films] == [
@@ -165,12 +165,12 @@ def test_a_library_that_may_not_be_written_ends_the_work_before_it_begins(two_fi
     root = mount("size=4m") / "lib"
     Library.create(root)
     subprocess.run(["mount", "-o", "remount,ro", root.parent], check=True)
-    sentence = rf"^{root} cannot be written \(read-only file system\); ingest into a library that you may write$"
-    with pytest.raises(LibraryError, match=sentence):
+    message = rf"^{root} cannot be written \(read-only file system\); ingest into a library that you may write$"
+    with pytest.raises(LibraryError, match=message):
         ingest(two_films, root)
     other = root.with_name("other")
-    sentence = rf"^{other} cannot be made a library \(read-only file system\); name a folder you may write$"
-    with pytest.raises(LibraryError, match=sentence):
+    message = rf"^{other} cannot be made a library \(read-only file system\); name a folder you may write$"
+    with pytest.raises(LibraryError, match=message):
         ingest(two_films, other)
 
 
@@ -197,7 +197,7 @@ def test_without_workers_nothing_is_begun(tmp_path: Path, two_films: list[Path])
 
 
 def test_an_unknown_runner_is_named_with_those_that_there_are(tmp_path: Path, two_films: list[Path]) -> None:
-    with pytest.raises(UsageError, match=r"^unknown runner 'slurm'; there are local and ray$"):
+    with pytest.raises(UsageError, match=r"^unknown runner 'slurm'; choose local or ray$"):
         ingest(two_films, tmp_path / "lib", runner="slurm")
     assert not (tmp_path / "lib").exists()
 

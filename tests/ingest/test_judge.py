@@ -188,19 +188,19 @@ MEASURED: Mapping[str, tuple[dict[str, Any], dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("code", PACKETS)
 def test_what_packets_tell_is_a_reason_just_beyond_its_threshold_and_none_just_before(code: str) -> None:
-    beyond, before, sentence = PACKETS[code]
+    beyond, before, message = PACKETS[code]
     (reason,) = judge_film(info(**beyond), Thresholds())
-    assert (reason.code, reason.text, reason.rejects) == (code, sentence, verdict_written(code) == "rejected")
+    assert (reason.code, reason.text, reason.rejects) == (code, message, verdict_written(code) == "rejected")
     assert judge_film(info(**before), Thresholds()) == ()
 
 
 @pytest.mark.parametrize("code", MEASURED)
 def test_what_decoding_showed_is_a_reason_just_beyond_its_threshold_and_none_just_before(code: str) -> None:
-    beyond, before, sentence = MEASURED[code]
+    beyond, before, message = MEASURED[code]
     quiet = info(claimed_seconds=None, video=video(claimed_seconds=None))
     (reason,) = judged_after(info_=quiet, **beyond)
     assert (reason.code, reason.rejects) == (code, verdict_written(code) == "rejected")
-    assert reason.text.startswith(sentence)
+    assert reason.text.startswith(message)
     assert judged_after(info_=quiet, **before) == ()
 
 

@@ -88,12 +88,12 @@ def test_a_worker_that_somebody_killed_costs_no_verdict_and_no_byte(folder: Path
 def test_a_worker_killed_three_times_over_one_film_is_a_failure_and_no_verdict(folder: Path, tmp_path: Path) -> None:
     with killing(3, lambda: True):
         report = ingest([folder / "a.mkv", folder / "b.mkv"], tmp_path / "lib")
-    assert [failure.sentence for failure in report.failures] == [
+    assert [failure.message for failure in report.failures] == [
         "a.mkv could not be ingested: the worker process was killed (SIGKILL), 3 times; is there enough memory?"
     ]
     assert [film.source.name for film in report.films] == ["b.mkv"]
     assert [film.name for film in report.library.films()] == ["b.mkv"]
-    with pytest.raises(WorkError, match=r"3 times; is there enough memory\?; give the command again to go on$"):
+    with pytest.raises(WorkError, match=r"3 times; is there enough memory\?; run the command again to continue$"):
         report.check()
     again = ingest([folder / "a.mkv", folder / "b.mkv"], tmp_path / "lib")
     assert [(film.record.usable, film.reused) for film in again.films] == [(True, False), (True, True)]

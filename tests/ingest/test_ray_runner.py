@@ -93,5 +93,5 @@ def test_where_no_cluster_listens_one_sentence_says_so(films: Path, tmp_path: Pa
 
 
 def test_an_unknown_runner_is_refused_by_name(films: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="unknown runner 'slurm'; there are local and ray"):
+    with pytest.raises(UsageError, match="unknown runner 'slurm'; choose local or ray"):
         ingest([films], tmp_path / "library", runner="slurm")

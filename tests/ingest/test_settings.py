@@ -70,13 +70,13 @@ def test_overrides_set_single_values() -> None:
 
 
 def test_for_an_unknown_key_the_nearest_is_offered() -> None:
-    sentence = r"^unknown key 'judge\.shortest_second' in --set \(did you mean 'judge\.shortest_seconds'\?\)$"
-    with pytest.raises(ConfigError, match=sentence):
+    message = r"^unknown key 'judge\.shortest_second' in --set \(did you mean 'judge\.shortest_seconds'\?\)$"
+    with pytest.raises(ConfigError, match=message):
         build_config(["judge.shortest_second=0.2"])
 
 
 @pytest.mark.parametrize(
-    ("override", "sentence"),
+    ("override", "message"),
     [
         (
             "judge.shortest_seconds=-1",
@@ -94,8 +94,8 @@ def test_for_an_unknown_key_the_nearest_is_offered() -> None:
         ("audio.track=0", r"^ingest: 'audio\.track' got 0: input should be greater than or equal to 1"),
     ],
 )
-def test_a_value_that_does_not_fit_is_told_with_its_key(override: str, sentence: str) -> None:
-    with pytest.raises(ConfigError, match=sentence):
+def test_a_value_that_does_not_fit_is_told_with_its_key(override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         build_config([override])
 
 

@@ -170,9 +170,9 @@ def test_on_progress_is_told_how_far_the_work_is_and_what_became_of_each_film(tm
 
 def test_the_summary_counts_verdicts_and_says_where_the_audit_is(mixed_report: IngestReport) -> None:
     lines = mixed_report.summary.splitlines()
-    assert lines[:2] == ["6 films: 2 accepted, 4 rejected", "1 other file passed over"]
-    assert re.fullmatch(r"0:24 of film taken in \d+:\d\d, \d+\.\d × real time", lines[2])
-    assert lines[3:] == [f"the audit, film by film: {mixed_report.library.root / 'ingest.html'}"]
+    assert lines[:2] == ["6 films: 2 accepted, 4 rejected", "1 other file skipped"]
+    assert re.fullmatch(r"0:24 of film ingested in \d+:\d\d, \d+\.\d × real time", lines[2])
+    assert lines[3:] == [f"the report on every film: {mixed_report.library.root / 'ingest.html'}"]
 
 
 def test_a_report_with_a_usable_film_passes(mixed_report: IngestReport) -> None:
@@ -183,7 +183,7 @@ def test_a_report_with_a_usable_film_passes(mixed_report: IngestReport) -> None:
 def test_where_the_only_film_is_rejected_the_check_gives_its_reason(tmp_path: Path) -> None:
     (tmp_path / "void.mp4").touch()
     report = ingest([tmp_path / "void.mp4"], tmp_path / "lib")
-    with pytest.raises(UsageError, match=r"^no film could be taken: void\.mp4 is empty \(0 bytes\)$"):
+    with pytest.raises(UsageError, match=r"^no film could be ingested: void\.mp4 is empty \(0 bytes\)$"):
         report.check()
 
 
@@ -192,6 +192,6 @@ def test_where_every_film_is_rejected_the_check_counts_them(tmp_path: Path) -> N
     for name in "bc":
         (tmp_path / f"{name}.mp4").write_text(f"letter {name}")
     report = ingest([tmp_path], tmp_path / "lib")
-    sentence = r"^no film could be taken: a\.mp4 is empty \(0 bytes\) \(and 2 more were rejected\)$"
-    with pytest.raises(UsageError, match=sentence):
+    message = r"^no film could be ingested: a\.mp4 is empty \(0 bytes\) \(and 2 more were rejected\)$"
+    with pytest.raises(UsageError, match=message):
         report.check()

@@ -1,6 +1,6 @@
-"""Who runs the films of an ingest: threads of this machine that each mind an isolated process, or a Ray cluster.
+"""Run the films of an ingest: on this machine, in isolated processes watched by threads, or on a Ray cluster.
 
-Both run `ingest_film`, the same function of one film; all they differ in is where.
+Both runners call the same function for each film, `ingest_film`.
 """
 
 import os
@@ -15,33 +15,36 @@ from talkies.runtime import Isolated, map_on_ray
 
 Outcome = IngestedFilm | FailedFilm
 OnProgress = Callable[[FilmTask, float], None]
-"""Told a film and the seconds of it that are done, now and then."""
+"""Receives a film's task and how many seconds of the film are done, now and then."""
 
-_WAIT_SECONDS = 0.2
+_POLL_SECONDS = 0.2
 
 
-def threads_for(workers: int) -> int:
-    """Return how many threads each of `workers` may decode with, so that together they are no more than the cores."""
+def share_threads(workers: int) -> int:
+    """Return how many threads each of `workers` may decode with, so that together they do not exceed the cores."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, cores // workers)
 
 
 def run_locally(tasks: Sequence[FilmTask], workers: int, on_progress: OnProgress) -> Iterator[tuple[FilmTask, Outcome]]:
-    """Yield what became of each task, in any order, as `workers` isolated processes of this machine finish them.
+    """Yield the outcome of each task, in any order, as `workers` isolated processes of this machine finish them.
 
     Raises:
-        WorkError: if the library cannot be written; the films that were finished stay.
+        WorkError: if the library cannot be written; films that were finished stay in it.
     """
-    with _Minders(tasks, min(workers, len(tasks)), on_progress) as finished:
+    with _WorkerPool(tasks, min(workers, len(tasks)), on_progress) as wait_for_next:
         for _ in tasks:
-            task, outcome = finished()
+            task, outcome = wait_for_next()
             if isinstance(outcome, TalkiesError):
                 raise outcome
             yield task, outcome
 
 
-class _Minders:
-    """Threads that each mind an isolated process; as a context it gives a function that waits for the next outcome."""
+class _WorkerPool:
+    """Threads that each run films in an isolated process.
+
+    As a context it returns a function that waits for the next outcome.
+    """
 
     def __init__(self, tasks: Sequence[FilmTask], count: int, on_progress: OnProgress) -> None:
         self._on_progress = on_progress
@@ -49,13 +52,14 @@ class _Minders:
         for task in tasks:
             self._waiting.put(task)
         self._finished: queue.SimpleQueue[tuple[FilmTask, Outcome | TalkiesError]] = queue.SimpleQueue()
+
         self._processes = [Isolated(tasks[0].config.worker.limits) for _ in range(count)]
-        self._threads = [threading.Thread(target=self._mind, args=(p,), daemon=True) for p in self._processes]
+        self._threads = [threading.Thread(target=self._run, args=(p,), daemon=True) for p in self._processes]
 
     def __enter__(self) -> Callable[[], tuple[FilmTask, Outcome | TalkiesError]]:
         for thread in self._threads:
             thread.start()
-        return self._next
+        return self._wait_for_next
 
     def __exit__(self, *_: object) -> None:
         while not self._waiting.empty():
@@ -66,50 +70,51 @@ class _Minders:
         for thread in self._threads:
             thread.join()
 
-    def _next(self) -> tuple[FilmTask, Outcome | TalkiesError]:
+    def _wait_for_next(self) -> tuple[FilmTask, Outcome | TalkiesError]:
         while True:
             with suppress(queue.Empty):
-                return self._finished.get(timeout=_WAIT_SECONDS)  # in turns, so that Ctrl-C is heard
+                return self._finished.get(timeout=_POLL_SECONDS)  # not for ever, so that Ctrl-C is noticed
 
-    def _mind(self, isolated: Isolated) -> None:
+    def _run(self, isolated: Isolated) -> None:
         while True:
             try:
                 task = self._waiting.get_nowait()
             except queue.Empty:
                 return
-            self._finished.put((task, _outcome(task, isolated, self._on_progress)))
+            self._finished.put((task, _run_task(task, isolated, self._on_progress)))
 
 
-def _outcome(task: FilmTask, isolated: Isolated, on_progress: OnProgress) -> Outcome | TalkiesError:
+def _run_task(task: FilmTask, isolated: Isolated, on_progress: OnProgress) -> Outcome | TalkiesError:
+    """Return the outcome of one film, or the error that stops the ingest."""
     try:
         return ingest_film(task, isolated, lambda seconds: on_progress(task, seconds))
     except SourceError as error:
         return FailedFilm(task.source, str(error))
     except TalkiesError as error:
         return error
-    except Exception as error:  # noqa: BLE001  # a thread must not end without a word
+    except Exception as error:  # noqa: BLE001  # a thread must not end without reporting an outcome
         return WorkError(f"{task.source.name} could not be ingested ({type(error).__name__}: {error})")
 
 
 def run_on_ray(
     tasks: Sequence[FilmTask], workers: int, on_progress: OnProgress, address: str | None = None
 ) -> Iterator[tuple[FilmTask, Outcome]]:
-    """Yield what became of each task, in any order, as a Ray cluster finishes them, `workers` at a time.
+    """Yield the outcome of each task, in any order, as a Ray cluster finishes them, `workers` at a time.
 
-    Without `address` a cluster of this machine is started. The library must be where all of its machines reach it.
+    Without `address` a cluster is started on this machine. All machines of the cluster must reach the library.
 
     Raises:
         UsageError: if Ray is not installed, or there is no cluster at `address`.
         WorkError: if the library cannot be written, or the cluster fails.
     """
-    for task, outcome in map_on_ray(ray_task, tasks, workers, address, tasks[0].threads):
+    for task, outcome in map_on_ray(run_ray_task, tasks, workers, address, tasks[0].threads):
         if isinstance(outcome, TalkiesError):
             raise outcome
         on_progress(task, 0.0)
         yield task, outcome
 
 
-def ray_task(task: FilmTask) -> Outcome | TalkiesError:
-    """Run one task on a machine of a cluster, in an isolated process of its own."""
+def run_ray_task(task: FilmTask) -> Outcome | TalkiesError:
+    """Run one task on a machine of a cluster, in an isolated process."""
     with Isolated(task.config.worker.limits) as isolated:
-        return _outcome(task, isolated, lambda _task, _seconds: None)
+        return _run_task(task, isolated, lambda _task, _seconds: None)
