@@ -1,0 +1,157 @@
+"""Libraries, runs, indexes and exported models written before the packages changed open and answer alike.
+
+`record.py` wrote them, and what was answered then, with the commit before.
+"""
+
+import json
+import shutil
+import sys
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.torch import save_file
+from weights import drawn_weights
+
+import talkies
+from talkies.cli.main import main
+
+HERE = Path(__file__).parent
+ANSWERS: dict[str, Any] = json.loads((HERE / "answers.json").read_text())
+RECORDED_IN = "/srv/archive"
+TOLERANCE = 1e-4  # other processors round differently
+VARYING = {"wall_seconds", "tools", "clips_per_second", "times_real_time", "data_wait_share"}
+SETTINGS = (
+    "training.steps=2",
+    "sampling.films_per_batch=2",
+    "sampling.clips_per_film=4",
+    "model.embedding_dim=32",
+    "model.hidden_dim=32",
+    "training.trackers=[]",
+    "loader.workers=0",
+)
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """The recorded artefacts, unpacked, with their weights drawn again and their paths set to this folder."""
+    with tarfile.open(HERE / "artefacts.tar.xz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    folder = tmp_path / "old"
+    for shapes in folder.rglob("model.shapes.json"):
+        recorded = json.loads(shapes.read_text())
+        weights = drawn_weights(recorded["shapes"], recorded["kinds"], recorded["seed"])
+        if shapes.parent.name == "exported":
+            weights = {name: tensor for name, tensor in weights.items() if name.startswith("model.")}
+        save_file(weights, shapes.with_name("model.safetensors"), {"format": "pt"})
+        shapes.unlink()
+    for document in folder.rglob("*.json"):
+        text = document.read_text()
+        document.write_text(text.replace(RECORDED_IN, str(tmp_path)))
+    return folder
+
+
+@pytest.fixture
+def answer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
+    """A function from the arguments of `talkies` to the JSON document that it prints."""
+
+    def call(*arguments: object) -> Any:
+        monkeypatch.setattr(sys, "argv", ["talkies", *map(str, arguments), "--json"])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            main()
+        out, err = capsys.readouterr()
+        assert left.value.code == 0, err
+        return json.loads(out)
+
+    return call
+
+
+def assert_alike(found: Any, recorded: Any, root: Path, where: str = "") -> None:
+    """Check that two documents have the same keys and values, but for rounding, times and places on disk."""
+    if isinstance(recorded, dict):
+        assert found.keys() == recorded.keys(), where
+        for key in recorded.keys() - VARYING:
+            assert_alike(found[key], recorded[key], root, f"{where}.{key}")
+    elif isinstance(recorded, list):
+        assert len(found) == len(recorded), where
+        for number, (one, other) in enumerate(zip(found, recorded, strict=True)):
+            assert_alike(one, other, root, f"{where}[{number}]")
+    elif isinstance(recorded, float):
+        assert found == pytest.approx(recorded, rel=TOLERANCE, abs=TOLERANCE), where
+    elif isinstance(recorded, str):
+        assert found.replace(str(root), RECORDED_IN) == recorded, where
+    else:
+        assert found == recorded, where
+
+
+def query_file(old: Path) -> Path:
+    return min((old / "library" / "films").glob("*/proxy.mp4"))
+
+
+def test_a_library_lists_the_same_films(old: Path, answer: Callable[..., Any]) -> None:
+    # The catalogue, a Parquet file, still has the recorded place of the sources.
+    assert_alike(answer("films", "--library", old / "library"), ANSWERS["films"], old.parent)
+
+
+def test_a_catalogue_is_rebuilt_from_the_film_folders(old: Path, answer: Callable[..., Any]) -> None:
+    shutil.rmtree(old / "library" / "catalogue")
+    assert_alike(answer("films", "--library", old / "library"), ANSWERS["films"], old.parent)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "options"),
+    [("search by a moment", ()), ("search by sound", ("--from", "audio", "--to", "video"))],
+)
+def test_an_index_gives_the_same_hits(
+    old: Path, answer: Callable[..., Any], recorded: str, options: tuple[str, ...]
+) -> None:
+    moment = ("--film", "film-000.mp4", "--at", "3", "--weak")
+    found = answer("search", "--library", old / "library", *moment, *options)
+    assert_alike(found, ANSWERS[recorded], old.parent)
+
+
+def test_the_run_that_embedded_a_library_encodes_a_file_alike(old: Path, answer: Callable[..., Any]) -> None:
+    found = answer("search", "--library", old / "library", "--file", query_file(old), "--weak")
+    assert_alike(found, ANSWERS["search by a file"], old.parent)
+
+
+def test_nothing_of_an_embedded_library_is_embedded_again(old: Path) -> None:
+    report = talkies.embed(old / "library", old / "run")
+    assert (report.films, report.reused) == (0, 2)
+
+
+def test_repeats_are_the_same(old: Path, answer: Callable[..., Any]) -> None:
+    assert_alike(answer("repeats", "--library", old / "library"), ANSWERS["repeats"], old.parent)
+
+
+@pytest.mark.parametrize("step", [(), ("--step", "0")], ids=["newest", "untrained"])
+def test_a_run_is_evaluated(old: Path, answer: Callable[..., Any], step: tuple[str, ...]) -> None:
+    found = answer("evaluate", "retrieval", "--run", old / "run", "--data", old / "library", *step)
+    if not step:
+        recorded = ANSWERS["retrieval"]
+        assert_alike({key: found[key] for key in found.keys() - {"protocol"}},
+                     {key: recorded[key] for key in recorded.keys() - {"protocol"}}, old.parent)  # fmt: skip
+        assert found["protocol"].keys() == recorded["protocol"].keys()
+        assert_alike(found["protocol"]["chance"], recorded["protocol"]["chance"], old.parent)
+    else:
+        assert found["protocol"]["checkpoint_step"] == 0
+
+
+def test_an_exported_model_encodes_a_file_alike(old: Path) -> None:
+    encoded = talkies.load_encoder(old / "exported").encode_file(query_file(old))
+    recorded = ANSWERS["encoded file"]
+    assert encoded.start_B.tolist() == recorded["starts"]
+    np.testing.assert_allclose(encoded.video_BD, recorded["video"], atol=TOLERANCE)
+    np.testing.assert_allclose(encoded.audio_BD, recorded["audio"], atol=TOLERANCE)
+
+
+def test_a_run_that_was_interrupted_goes_on_with_the_same_losses(old: Path, answer: Callable[..., Any]) -> None:
+    run, common = old / "begun", [word for setting in SETTINGS for word in ("--set", setting)]
+    assert "longest_gradient" in (run / "config.yaml").read_text()  # an old key, read as max_grad_norm
+    answer("pretrain", "--library", old / "library", "--recipe", "tiny", "--run", run, "--resume", *common)
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert_alike(lines, ANSWERS["losses"], old.parent)
