@@ -15,7 +15,7 @@ def test_every_frame_of_a_grid_lasts_a_whole_number_of_samples() -> None:
 
 
 def test_a_grid_whose_frames_begin_between_samples_is_refused() -> None:
-    sentence = "each frame begins on a sample, got 16000 Hz and 30 fps"
+    sentence = "each frame starts on a sample, got 16000 Hz and 30 fps"
     with pytest.raises(ValueError, match=re.escape(sentence)):
         Grid(fps=30, audio_rate_hz=16_000)
 

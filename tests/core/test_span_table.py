@@ -31,7 +31,7 @@ two_tables = st.integers(0, 5).flatmap(
 rows = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 20), st.integers(1, 8)), max_size=12)
 
 
-def told(table: SpanTable) -> Films:
+def list_all(table: SpanTable) -> Films:
     return [table.list_spans(film) for film in range(len(table))]
 
 
@@ -54,7 +54,7 @@ def runs_of(frames: list[int]) -> list[Span]:
 @given(films)
 def test_what_goes_into_a_table_comes_out_film_by_film(spans: Films) -> None:
     table = SpanTable.of(spans)
-    assert told(table) == spans
+    assert list_all(table) == spans
     assert len(table) == len(spans)
     assert table.film_R.tolist() == [film for film, own in enumerate(spans) for _ in own]
     assert table.frames_F.tolist() == [len(frames_of(own)) for own in spans]
@@ -67,7 +67,7 @@ def test_one_span_a_film_is_made_from_ends_and_none_where_the_end_is_not_after_t
     bounds: list[tuple[int, int]],
 ) -> None:
     table = SpanTable.from_bounds(array([begin for begin, _ in bounds]), array([end for _, end in bounds]))
-    assert told(table) == [[Span(begin, end)] if end > begin else [] for begin, end in bounds]
+    assert list_all(table) == [[Span(begin, end)] if end > begin else [] for begin, end in bounds]
 
 
 @laws
@@ -84,19 +84,19 @@ def test_rows_in_any_order_are_joined_where_they_share_a_frame_and_only_there(ro
             new = Span(min(s.start_frame for s in (*joined, new)), max(s.end_frame for s in (*joined, new)))
             joined = [span for span in expected[film] if span.overlaps(new)]
         expected[film].append(new)
-    assert told(table) == [sorted(spans) for spans in expected]
+    assert list_all(table) == [sorted(spans) for spans in expected]
 
 
 def test_spans_that_only_touch_stay_two_and_one_inside_another_goes() -> None:
     table = SpanTable.from_rows(1, array([0] * 4), array([9, 0, 2, 5]), array([12, 5, 3, 9]))
-    assert told(table) == [[Span(0, 5), Span(5, 9), Span(9, 12)]]
+    assert list_all(table) == [[Span(0, 5), Span(5, 9), Span(9, 12)]]
 
 
 @laws
 @given(films.filter(bool), st.data())
 def test_some_films_alone_come_in_the_order_in_which_they_are_asked_for(spans: Films, data: st.DataObject) -> None:
     asked = data.draw(st.lists(st.integers(0, len(spans) - 1), max_size=6))
-    assert told(SpanTable.of(spans).take(array(asked))) == [spans[film] for film in asked]
+    assert list_all(SpanTable.of(spans).take(array(asked))) == [spans[film] for film in asked]
 
 
 @laws
@@ -104,7 +104,7 @@ def test_some_films_alone_come_in_the_order_in_which_they_are_asked_for(spans: F
 def test_what_lies_outside_of_another_table_is_every_frame_that_is_not_in_it(tables: tuple[Films, Films]) -> None:
     spans, holes = tables
     left = SpanTable.of(spans).subtract(SpanTable.of(holes))
-    assert told(left) == [
+    assert list_all(left) == [
         [
             run
             for span in own
@@ -116,14 +116,15 @@ def test_what_lies_outside_of_another_table_is_every_frame_that_is_not_in_it(tab
 
 def test_without_nothing_all_stays_and_without_everything_nothing() -> None:
     table = SpanTable.of([[], [Span(0, 4), Span(4, 8)], [], [Span(2, 3)], []])
-    assert told(table.subtract(SpanTable.of([[]] * 5))) == told(table)
-    assert told(table.subtract(table)) == [[]] * 5
-    assert told(table.subtract(SpanTable.of([[Span(0, 99)]] * 5))) == [[]] * 5
+    assert list_all(table.subtract(SpanTable.of([[]] * 5))) == list_all(table)
+    assert list_all(table.subtract(table)) == [[]] * 5
+    assert list_all(table.subtract(SpanTable.of([[Span(0, 99)]] * 5))) == [[]] * 5
 
 
 def test_one_films_holes_do_not_touch_the_next_film() -> None:
     table = SpanTable.of([[Span(0, 9)], [Span(0, 9)], [Span(0, 9)]])
-    assert told(table.subtract(SpanTable.of([[], [Span(3, 2**39)], []]))) == [[Span(0, 9)], [Span(0, 3)], [Span(0, 9)]]
+    holes = SpanTable.of([[], [Span(3, 2**39)], []])
+    assert list_all(table.subtract(holes)) == [[Span(0, 9)], [Span(0, 3)], [Span(0, 9)]]
 
 
 @pytest.mark.parametrize(
@@ -159,7 +160,7 @@ def test_a_films_spans_that_are_empty_overlap_or_are_out_of_order_are_refused(
 
 def test_the_next_films_spans_may_begin_before_the_last_ones_end() -> None:
     spans = [[Span(5, 9)], [Span(0, 6)], [], [Span(2, 3)]]
-    assert told(SpanTable.of(spans)) == spans
+    assert list_all(SpanTable.of(spans)) == spans
 
 
 def test_every_pair_of_neighbours_in_a_table_is_apart() -> None:

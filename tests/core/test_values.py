@@ -99,12 +99,14 @@ def test_embeddings_are_shown_by_their_shapes_and_count_their_clips() -> None:
 @pytest.mark.parametrize("audio_shape", [(5, 7), (4, 8), (5, 8, 1)])
 def test_embeddings_of_two_shapes_are_refused(audio_shape: tuple[int, ...]) -> None:
     shown = f"audio_BD=float32[{', '.join(map(str, audio_shape))}]"
-    sentence = f"both towers give [B, D] of one shape, got Embeddings(video_BD=float32[5, 8], {shown}"
+    sentence = (
+        f"video and audio embeddings must both be [B, D] of one shape, got Embeddings(video_BD=float32[5, 8], {shown}"
+    )
     with pytest.raises(ValueError, match=re.escape(sentence)):
         Embeddings(torch.zeros(5, 8), torch.zeros(audio_shape), torch.zeros(5), torch.zeros(5))
 
 
 @pytest.mark.parametrize("film_shape", [(4,), (5, 1)])
 def test_embeddings_without_one_film_number_for_each_clip_are_refused(film_shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match=re.escape("there is one film number for each clip, got Embeddings(")):
+    with pytest.raises(ValueError, match=re.escape("there must be one film number for each clip, got Embeddings(")):
         Embeddings(torch.zeros(5, 8), torch.zeros(5, 8), torch.zeros(film_shape), torch.zeros(5))

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from talkies.core import describe_os_error, suggest_nearest, format_count, format_path
+from talkies.core import describe_os_error, format_count, format_path, suggest_nearest
 
 
 def test_a_slip_of_the_fingers_is_answered_with_the_nearest_name() -> None:

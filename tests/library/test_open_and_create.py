@@ -155,7 +155,7 @@ def test_a_description_that_is_no_text_is_called_damaged(tmp_path: Path) -> None
 
 
 def test_a_profile_whose_frames_begin_between_samples_is_refused() -> None:
-    sentence = "the audio rate must be a multiple of the frame rate so that each frame begins on a sample, got 16000 Hz"
+    sentence = "the audio rate must be a multiple of the frame rate so that each frame starts on a sample, got 16000 Hz"
     with pytest.raises(ValueError, match=re.escape(sentence)):
         Profile(fps=24, audio_rate_hz=16_000)
 

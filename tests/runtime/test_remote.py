@@ -8,7 +8,7 @@ import fsspec
 import pytest
 
 from talkies.core import UsageError
-from talkies.runtime import download, open_filesystem, is_remote, list_files
+from talkies.runtime import download, is_remote, list_files, open_filesystem
 
 FILES = {"a.mp4": b"one", "deep/er/b.mkv": b"three", "notes.txt": b"", ".hidden.mp4": b"x", "deep/.git/c.mp4": b"x"}
 

@@ -1,7 +1,7 @@
 """The values that travel between packages, exact time, and the one exception tree.
 
-The values that hold tensors are imported at their first use: PyTorch takes seconds and memory that a worker which only
-decodes, or a verb which only lists, should not spend.
+The values that hold tensors are imported on first use: importing PyTorch takes seconds and memory, which a worker that
+only decodes, or a command that only lists, can save.
 """
 
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ from talkies.core.errors import (
 )
 from talkies.core.film_id import FilmId, parse_film_id
 from talkies.core.modality import MODALITIES, Modality, ModalityChoice
-from talkies.core.spans import SpanTable, film_line
+from talkies.core.spans import SpanTable, locate_film_starts
 from talkies.core.time import ClipShape, Grid, Span
 from talkies.core.words import describe_os_error, format_count, format_path, suggest_nearest
 from talkies.core.yuv import (
@@ -68,10 +68,10 @@ __all__ = [
     "crop_middle_square",
     "crop_square",
     "describe_os_error",
-    "film_line",
     "format_count",
     "format_path",
     "join_planes",
+    "locate_film_starts",
     "middle_offset",
     "parse_film_id",
     "picture_height",

@@ -1,4 +1,4 @@
-"""NumPy array types by the type of their elements; shapes are in the names of variables (`video_BD`)."""
+"""Names for NumPy array types, one for each element type; variable names carry the shapes (`video_BD`)."""
 
 import numpy as np
 import numpy.typing as npt

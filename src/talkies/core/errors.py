@@ -3,41 +3,41 @@
     TalkiesError
     ├── UsageError     exit status 2: an argument is wrong or an input cannot be used
     │   ├── ConfigError    a recipe, a config file or an override
-    │   ├── LibraryError   a library folder, or a film that is asked of it
+    │   ├── LibraryError   a library folder, or a film that it should hold
     │   ├── MediaError     a media file
-    │   ├── PlanError      a batch that the films cannot give
+    │   ├── PlanError      a batch that cannot be drawn from the films
     │   └── RunError       a run folder
-    └── WorkError      exit status 1: the work was begun and failed
+    └── WorkError      exit status 1: the work started and failed
         └── SourceError    a file that the system does not let us read, or that changes while it is read
 
-A sentence says what was got, what is accepted, and what to do next.
+The sentence says what was got, what is accepted, and what to do next.
 """
 
 from typing import ClassVar
 
 
 class TalkiesError(Exception):
-    """Root of every failure that talkies foresees; its text is meant for the person at the keyboard."""
+    """Base class of every expected failure; its text is written for the user."""
 
     exit_status: ClassVar[int] = 1
 
 
 class UsageError(TalkiesError):
-    """An argument is wrong, or an input cannot be used: nothing was begun."""
+    """An argument is wrong, or an input cannot be used; no work was started."""
 
     exit_status: ClassVar[int] = 2
 
 
 class WorkError(TalkiesError):
-    """The work was begun and failed."""
+    """The work started and failed."""
 
 
 class SourceError(WorkError):
-    """A source cannot be read for a cause that is not its own: permission, a broken disk, a copy still under way."""
+    """A file cannot be read for a reason outside it: permissions, a broken disk, a copy that is still running."""
 
 
 class ConfigError(UsageError):
-    """A recipe, a config file or an override does not say what it must."""
+    """A recipe, a config file or an override is wrong."""
 
 
 class LibraryError(UsageError):
@@ -45,21 +45,21 @@ class LibraryError(UsageError):
 
 
 class MediaError(UsageError):
-    """A media file cannot be read as what it is taken for."""
+    """A media file cannot be used as video or audio."""
 
     def __init__(self, code: str, sentence: str) -> None:
-        """Keep the machine-readable `code` (such as `no_audio`) beside the sentence."""
+        """Store the machine-readable `code` (such as `no_audio`) next to the sentence."""
         super().__init__(sentence)
         self.code = code
 
     def __reduce__(self) -> tuple[type["MediaError"], tuple[str, str]]:
-        """Let the error cross from a worker process to its parent."""
+        """Make the error picklable, so that a worker process can send it to its parent."""
         return type(self), (self.code, str(self))
 
 
 class PlanError(UsageError):
-    """The films cannot give the batch that was asked for."""
+    """A batch of the requested size cannot be drawn from the films."""
 
 
 class RunError(UsageError):
-    """A run folder is missing, incomplete, or of another model."""
+    """A run folder is missing, incomplete, or belongs to another model."""

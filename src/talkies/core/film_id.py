@@ -1,10 +1,10 @@
-"""What a film is called: by its content."""
+"""The id of a film, derived from the content of its file."""
 
 import re
 from typing import NewType
 
 FilmId = NewType("FilmId", str)
-"""Sixteen hexadecimal digits: the beginning of the digest of the film file's bytes."""
+"""Sixteen hexadecimal digits: the first of the digest of the film file's bytes."""
 
 _FILM_ID = re.compile(r"[0-9a-f]{16}")
 

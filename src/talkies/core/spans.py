@@ -1,6 +1,6 @@
-"""Spans of many films in arrays, for a hundred thousand films have millions of them.
+"""The spans of many films as arrays, because a hundred thousand films have millions of spans.
 
-Shapes: `F` films, `R` spans of all films one after the other, `X` questions asked at once.
+Shapes: `F` films, `R` spans of all films one after the other, `X` films asked for at once.
 """
 
 from collections.abc import Sequence
@@ -11,12 +11,17 @@ import numpy as np
 from talkies.core.arrays import Int64s
 from talkies.core.time import Span
 
-_FILM_BITS = 40  # a film and a frame of it as one number: a film has fewer than 2^40 frames
+_FILM_BITS = 40  # a film number and a frame number fit into one integer: a film has fewer than 2^40 frames
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SpanTable:
-    """Half-open spans of frames: those of film *i* are rows `offset_F1[i]` to `offset_F1[i + 1]`, ordered and apart.
+    """Half-open spans of frames of many films, `[start_R, end_R)`, ordered and disjoint within each film.
+
+    Attributes:
+        offset_F1: the spans of film *i* are rows `offset_F1[i]` to `offset_F1[i + 1]`, `[F + 1]`.
+        start_R: the first frame of each span.
+        end_R: the frame after the last of each span.
 
     Raises:
         ValueError: if the arrays do not belong together, or the spans of a film are empty, out of order or overlap.
@@ -27,8 +32,10 @@ class SpanTable:
     end_R: Int64s
 
     def __post_init__(self) -> None:
-        if len(self.start_R) != len(self.end_R) or self.offset_F1[0] != 0 or self.offset_F1[-1] != len(self.start_R):
+        rows = len(self.start_R)
+        if len(self.end_R) != rows or self.offset_F1[0] != 0 or self.offset_F1[-1] != rows:
             raise ValueError(f"the parts of a span table do not belong together: {self!r}")
+
         wrong = (self.start_R < 0) | (self.start_R >= self.end_R)
         same_film = np.diff(self.film_R) == 0
         wrong[1:] |= same_film & (self.end_R[:-1] > self.start_R[1:])
@@ -47,28 +54,39 @@ class SpanTable:
 
     @classmethod
     def of(cls, spans: Sequence[Sequence[Span]]) -> "SpanTable":
-        """Return the table of the films' spans."""
+        """Return the table of each film's spans."""
         rows = [span for film in spans for span in film]
         offset_F1 = np.cumsum([0, *(len(film) for film in spans)], dtype=np.int64)
-        bounds_R2 = np.array([(s.start_frame, s.end_frame) for s in rows], np.int64).reshape(-1, 2)
+        bounds_R2 = np.array([(span.start_frame, span.end_frame) for span in rows], np.int64).reshape(-1, 2)
         return cls(offset_F1, bounds_R2[:, 0].copy(), bounds_R2[:, 1].copy())
 
     @classmethod
     def from_bounds(cls, start_F: Int64s, end_F: Int64s) -> "SpanTable":
-        """Return the table of one span a film; a film whose end is not after its start has none."""
-        some_F = end_F > start_F
-        offset_F1 = np.concatenate([[0], np.cumsum(some_F)]).astype(np.int64)
-        return cls(offset_F1, start_F[some_F].astype(np.int64), end_F[some_F].astype(np.int64))
+        """Return the table of one span `[start, end)` a film; a film whose end is not after its start has no span."""
+        has_span_F = end_F > start_F
+        offset_F1 = np.concatenate([[0], np.cumsum(has_span_F)]).astype(np.int64)
+        return cls(offset_F1, start_F[has_span_F].astype(np.int64), end_F[has_span_F].astype(np.int64))
 
     @classmethod
     def from_rows(cls, films: int, film_R: Int64s, start_R: Int64s, end_R: Int64s) -> "SpanTable":
-        """Return the table of `films` films whose spans come in any order and may overlap: joined where they do."""
+        """Return the table of spans in any order; spans of a film that overlap are joined.
+
+        Args:
+            films: how many films the table has.
+            film_R: the film number of each span.
+            start_R: the first frame of each span.
+            end_R: the frame after the last of each span.
+        """
+        # Put all films on one number line, so that one pass finds the overlaps of all of them.
         order = np.lexsort((start_R, film_R))
-        base = film_line(film_R[order])
+        base = locate_film_starts(film_R[order])
         start, end = base + start_R[order], np.maximum.accumulate(base + end_R[order])
+
+        # A joined span starts where no earlier one reaches, and ends before the next such start.
         first = np.ones(len(start), bool)
         first[1:] = start[1:] >= end[:-1]
         last = np.append(first[1:], True)[: len(first)]
+
         film = film_R[order][first]
         offset_F1 = np.searchsorted(film, np.arange(films + 1)).astype(np.int64)
         return cls(offset_F1, start[first] - base[first], end[last] - base[first])
@@ -87,31 +105,39 @@ class SpanTable:
     def list_spans(self, film: int) -> list[Span]:
         """Return the spans of one film."""
         rows = slice(int(self.offset_F1[film]), int(self.offset_F1[film + 1]))
-        return [Span(int(s), int(e)) for s, e in zip(self.start_R[rows], self.end_R[rows], strict=True)]
+        return [Span(int(start), int(end)) for start, end in zip(self.start_R[rows], self.end_R[rows], strict=True)]
 
     def take(self, film_X: Int64s) -> "SpanTable":
-        """Return the table of these films alone, in that order."""
+        """Return the table of some films, in the order of `film_X`."""
         count_X = np.diff(self.offset_F1)[film_X]
         offset_X1 = np.concatenate([[0], np.cumsum(count_X)]).astype(np.int64)
         rows = np.repeat(self.offset_F1[film_X] - offset_X1[:-1], count_X) + np.arange(offset_X1[-1])
         return SpanTable(offset_X1, self.start_R[rows], self.end_R[rows])
 
     def subtract(self, other: "SpanTable") -> "SpanTable":
-        """Return what of these spans lies outside of all spans of `other`, a table of the same films."""
-        points = [film_line(t.film_R) + edge for t in (self, other) for edge in (t.start_R, t.end_R)]
+        """Return the parts of these spans that are outside all spans of `other`, a table of the same films."""
+        # Put the starts and ends of both tables on one number line, each position once.
+        points = []
+        for table in (self, other):
+            base = locate_film_starts(table.film_R)
+            points += [base + table.start_R, base + table.end_R]
         sizes = [len(part) for part in points]
-        at, place = np.unique(np.concatenate(points), return_inverse=True)
-        inside, outside = (np.zeros(len(at) + 1, np.int64) for _ in range(2))
-        starts, ends, holes, hole_ends = np.split(place, np.cumsum(sizes)[:-1])
-        for count, begin, end in ((inside, starts, ends), (outside, holes, hole_ends)):
-            np.add.at(count, begin, 1)
-            np.add.at(count, end, -1)
-        kept = np.flatnonzero((np.cumsum(inside)[:-1] > 0) & (np.cumsum(outside)[:-1] == 0))
-        film = at[kept] >> _FILM_BITS
+        position, place = np.unique(np.concatenate(points), return_inverse=True)
+        own_starts, own_ends, other_starts, other_ends = np.split(place, np.cumsum(sizes)[:-1])
+
+        # Count how many spans of each table cover the stretch after each position.
+        own, others = (np.zeros(len(position) + 1, np.int64) for _ in range(2))
+        for count, starts, ends in ((own, own_starts, own_ends), (others, other_starts, other_ends)):
+            np.add.at(count, starts, 1)
+            np.add.at(count, ends, -1)
+
+        kept = np.flatnonzero((np.cumsum(own)[:-1] > 0) & (np.cumsum(others)[:-1] == 0))
+        film = position[kept] >> _FILM_BITS
         offset_F1 = np.searchsorted(film, np.arange(len(self) + 1)).astype(np.int64)
-        return SpanTable(offset_F1, at[kept] - film_line(film), at[kept + 1] - film_line(film))
+        kept_base = locate_film_starts(film)
+        return SpanTable(offset_F1, position[kept] - kept_base, position[kept + 1] - kept_base)
 
 
-def film_line(film_X: Int64s) -> Int64s:
-    """Return where these films begin on one long line, on which all films lie one after the other, frame by frame."""
+def locate_film_starts(film_X: Int64s) -> Int64s:
+    """Return where films start on a number line that holds the frames of all films, one film after the other."""
     return np.left_shift(film_X, _FILM_BITS, dtype=np.int64)

@@ -1,7 +1,7 @@
 """Exact time: a library's grid of frames and samples, half-open spans on it, and the shape of a clip.
 
-Frame *i* of a film is at *i*/fps seconds and lasts until (*i*+1)/fps; the audio rate is a multiple of fps, so
-every frame begins on a sample and all arithmetic is on integers:
+Frame *i* of a film starts at *i*/fps seconds and lasts until (*i*+1)/fps. The audio rate is a multiple of fps, so
+every frame starts on a sample and all arithmetic is on integers:
 
     frames   |    0    |    1    |    2    |      fps = 16
     samples  |0 … 999  |1000 …   |2000 …   |      audio_rate_hz = 16000, 1000 samples a frame
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """The frame and sample rates of a library: whole numbers, the second a multiple of the first.
+    """The frame rate and the audio rate of a library: integers, the audio rate a multiple of the frame rate.
 
     Raises:
-        ValueError: if a rate is not positive, or a frame would not begin on a sample.
+        ValueError: if a rate is not positive, or a frame would not start on a sample.
     """
 
     fps: int
@@ -26,7 +26,7 @@ class Grid:
             raise ValueError(f"rates must be positive, got {self.fps} fps and {self.audio_rate_hz} Hz")
         if self.audio_rate_hz % self.fps:
             raise ValueError(
-                f"the audio rate must be a multiple of the frame rate so that each frame begins on a sample, "
+                f"the audio rate must be a multiple of the frame rate so that each frame starts on a sample, "
                 f"got {self.audio_rate_hz} Hz and {self.fps} fps"
             )
 
@@ -36,20 +36,20 @@ class Grid:
         return self.audio_rate_hz // self.fps
 
     def frame_to_seconds(self, frame: int) -> float:
-        """Return the time at which `frame` begins, in seconds."""
+        """Return the time at which `frame` starts, in seconds."""
         return frame / self.fps
 
     def seconds_to_frame(self, seconds: float) -> int:
-        """Return the frame on screen at a time in seconds (a time within 1 ns of a frame's start is that frame's)."""
+        """Return the frame shown at a time in seconds; a frame counts as started 1 ns early, against rounding."""
         return int(seconds * self.fps + 1e-9 * self.fps)
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Span:
-    """A half-open run of frames `[start_frame, end_frame)`, never empty, never before the film's beginning.
+    """A half-open run of frames `[start_frame, end_frame)`, never empty, never before frame 0.
 
     Raises:
-        ValueError: if the span is empty or begins below zero.
+        ValueError: if the span is empty or starts below zero.
     """
 
     start_frame: int
@@ -74,20 +74,20 @@ class Span:
         return self.start_frame < other.end_frame and other.start_frame < self.end_frame
 
     def gap_to(self, other: "Span") -> int:
-        """Return the frames between the two spans: zero where they touch or overlap."""
+        """Return the number of frames between the two spans: zero where they touch or overlap."""
         return max(0, other.start_frame - self.end_frame, self.start_frame - other.end_frame)
 
 
 @dataclass(frozen=True, slots=True)
 class ClipShape:
-    """What a clip is made of: `frames` pictures, every `stride`-th of the grid, and the sound of a span around them.
+    """The extent of a clip: `frames` video frames, every `stride`-th of the grid, and the audio of `audio_frames`.
 
-    The window of a clip is as long as the longer of the two; the shorter lies in its middle, so that picture and
-    sound are the same moment:
+    A clip's window is as long as the longer of the two. The shorter is in its middle, so that video and audio show
+    the same moment:
 
         window   |················32 frames················|
-        picture          |······16 frames······|
-        sound    |··············· 2.0 s ···············|
+        video            |······16 frames······|
+        audio    |··············· 2.0 s ···············|
 
     Raises:
         ValueError: if a count is not positive.
@@ -103,7 +103,7 @@ class ClipShape:
 
     @property
     def video_frames(self) -> int:
-        """How many frames of the grid the picture covers."""
+        """How many frames of the grid the video covers."""
         return self.frames * self.stride
 
     @property
@@ -112,11 +112,11 @@ class ClipShape:
         return max(self.video_frames, self.audio_frames)
 
     def select_video_frames(self, window: Span) -> range:
-        """Return the frame numbers of a window's pictures."""
+        """Return the frame numbers of a window's video."""
         start = window.start_frame + (self.window_frames - self.video_frames) // 2
         return range(start, start + self.video_frames, self.stride)
 
     def select_audio_span(self, window: Span) -> Span:
-        """Return the span of frames of a window's sound."""
+        """Return the span of frames that a window's audio lasts."""
         start = window.start_frame + (self.window_frames - self.audio_frames) // 2
         return Span(start, start + self.audio_frames)

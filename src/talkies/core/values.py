@@ -1,4 +1,4 @@
-"""The values that travel: requests, clips, batches and embeddings, frozen and checked when they are made.
+"""The values that packages exchange: clip requests, clips, batches and embeddings, frozen and checked when made.
 
 Shapes: `B` clips, `T` frames, `P` rows of a planar YUV 4:2:0 picture (3/2 of its height), `W` columns, `S` samples,
 `D` embedding dimensions.
@@ -16,33 +16,35 @@ from talkies.core.film_id import FilmId
 from talkies.core.time import Span
 
 
-def _shape_of(value: object) -> str:
+def _describe_shape(value: object) -> str:
+    """Return an array as `uint8[16, 192, 128]`, a tuple as its length, and anything else as it prints."""
     if isinstance(value, np.ndarray | Tensor):
-        kind = str(value.dtype).removeprefix("torch.")
-        return f"{kind}[{', '.join(map(str, value.shape))}]"
+        dtype = str(value.dtype).removeprefix("torch.")
+        return f"{dtype}[{', '.join(map(str, value.shape))}]"
     if isinstance(value, tuple):
         return f"({len(value)})"
     return repr(value)
 
 
-class _ShownByShape:
-    """Gives a dataclass a `repr` that prints shapes in place of numbers."""
+class _ShapeRepr:
+    """Gives a dataclass a `repr` that prints the shapes of arrays instead of their numbers."""
 
     __slots__ = ()
 
     def __repr__(self) -> str:
-        inside = ", ".join(f"{field.name}={_shape_of(getattr(self, field.name))}" for field in fields(self))  # type: ignore[arg-type]
-        return f"{type(self).__name__}({inside})"
+        shapes = {field.name: _describe_shape(getattr(self, field.name)) for field in fields(self)}  # type: ignore[arg-type]
+        return f"{type(self).__name__}({', '.join(f'{name}={shape}' for name, shape in shapes.items())})"
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class ClipRequest:
-    """One clip that is wanted: which film, and which window of frames on the library's grid.
+    """One clip to be read: a film, and a window of frames on the library's grid.
 
-    With a `audio_shift_frames` its sound is that of another moment, so many frames after its pictures (or before).
+    With an `audio_shift_frames` the clip's audio is that of another moment: that many frames after its video, or
+    before it if negative.
 
     Raises:
-        ValueError: if the sound would begin before the film.
+        ValueError: if the audio would start before the film.
     """
 
     film_id: FilmId
@@ -51,17 +53,20 @@ class ClipRequest:
 
     def __post_init__(self) -> None:
         if self.window.start_frame + self.audio_shift_frames < 0:
-            raise ValueError(f"the sound of {self.window} cannot be that of {self.audio_shift_frames} frames later")
+            raise ValueError(
+                f"the audio of a clip must start at frame 0 or later, "
+                f"got {self.window} shifted by {self.audio_shift_frames} frames"
+            )
 
     @property
     def audio_window(self) -> Span:
-        """The window that the sound is of."""
+        """The window that the audio is read from."""
         shift = self.audio_shift_frames
         return Span(self.window.start_frame + shift, self.window.end_frame + shift)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Clip(_ShownByShape):
+class Clip(_ShapeRepr):
     """One decoded clip: `video_TPW` uint8 planar YUV 4:2:0, `audio_S` int16 mono.
 
     Raises:
@@ -74,19 +79,19 @@ class Clip(_ShownByShape):
 
     def __post_init__(self) -> None:
         if self.video_TPW.ndim != 3 or self.video_TPW.dtype != np.uint8:
-            raise ValueError(f"a clip's video is uint8 [T, P, W], got {_shape_of(self.video_TPW)}")
+            raise ValueError(f"a clip's video is uint8 [T, P, W], got {_describe_shape(self.video_TPW)}")
         if self.audio_S.ndim != 1 or self.audio_S.dtype != np.int16:
-            raise ValueError(f"a clip's audio is int16 [S], got {_shape_of(self.audio_S)}")
+            raise ValueError(f"a clip's audio is int16 [S], got {_describe_shape(self.audio_S)}")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class ClipBatch(_ShownByShape):
+class ClipBatch(_ShapeRepr):
     """Clips on one device: `video_BTPW` uint8 planar YUV 4:2:0, `audio_BS` int16, `film_B` int64 film numbers.
 
     Two rows have the same film number exactly when their requests name the same film.
 
     Raises:
-        ValueError: if the parts do not agree on B.
+        ValueError: if the tensors have other dimensions, or do not agree on B.
     """
 
     requests: tuple[ClipRequest, ...]
@@ -95,8 +100,10 @@ class ClipBatch(_ShownByShape):
     film_B: Tensor
 
     def __post_init__(self) -> None:
-        parts = (self.video_BTPW, self.audio_BS, self.film_B)
-        if [part.ndim for part in parts] != [4, 2, 1] or {len(part) for part in parts} != {len(self.requests)}:
+        tensors = (self.video_BTPW, self.audio_BS, self.film_B)
+        dimensions = [tensor.ndim for tensor in tensors]
+        lengths = {len(tensor) for tensor in tensors}
+        if dimensions != [4, 2, 1] or lengths != {len(self.requests)}:
             raise ValueError(f"the parts of a batch do not belong together: {self}")
 
     def __len__(self) -> int:
@@ -104,35 +111,36 @@ class ClipBatch(_ShownByShape):
 
     def __getitem__(self, clips: slice) -> Self:
         """Return some of the clips, without a copy."""
-        parts = (self.video_BTPW[clips], self.audio_BS[clips], self.film_B[clips])
-        return type(self)(self.requests[clips], *parts)
+        return type(self)(self.requests[clips], self.video_BTPW[clips], self.audio_BS[clips], self.film_B[clips])
 
     @property
     def start_B(self) -> Tensor:
-        """At which frame of its film's grid each clip begins, int64."""
+        """The first frame of each clip's window, on its film's grid: int64."""
         starts = [request.window.start_frame for request in self.requests]
         return torch.tensor(starts, dtype=torch.int64).to(self.film_B.device, non_blocking=True)
 
     def to(self, device: torch.device | str) -> Self:
-        """Return the batch on `device`; from pinned memory the copy does not wait."""
+        """Return the batch on `device`; a copy from pinned memory does not block."""
         video, audio, film = (
-            part.to(device, non_blocking=True) for part in (self.video_BTPW, self.audio_BS, self.film_B)
+            tensor.to(device, non_blocking=True) for tensor in (self.video_BTPW, self.audio_BS, self.film_B)
         )
         return type(self)(self.requests, video, audio, film)
 
     def pin_memory(self) -> Self:
-        """Return the batch in page-locked memory, for the loader."""
-        video, audio, film = (part.pin_memory() for part in (self.video_BTPW, self.audio_BS, self.film_B))
+        """Return the batch in page-locked memory; PyTorch's `DataLoader` calls this."""
+        video, audio, film = (tensor.pin_memory() for tensor in (self.video_BTPW, self.audio_BS, self.film_B))
         return type(self)(self.requests, video, audio, film)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Embeddings(_ShownByShape):
-    """Both towers' embeddings of the same B clips: unit rows `video_BD` and `audio_BD`, film numbers `film_B`, and at
-    which frame of its film's grid each clip begins, `start_B` int64.
+class Embeddings(_ShapeRepr):
+    """The video and audio embeddings of the same B clips, with the film and the first frame of each clip.
+
+    `video_BD` and `audio_BD` have rows of unit length. `film_B` are int64 film numbers, and `start_B` is the first
+    frame of each clip on its film's grid, int64.
 
     Raises:
-        ValueError: if the parts do not agree on B and D.
+        ValueError: if the tensors do not agree on B and D.
     """
 
     video_BD: Tensor
@@ -142,11 +150,11 @@ class Embeddings(_ShownByShape):
 
     def __post_init__(self) -> None:
         if self.video_BD.ndim != 2 or self.video_BD.shape != self.audio_BD.shape:
-            raise ValueError(f"both towers give [B, D] of one shape, got {self}")
+            raise ValueError(f"video and audio embeddings must both be [B, D] of one shape, got {self}")
         if self.film_B.shape != self.video_BD.shape[:1]:
-            raise ValueError(f"there is one film number for each clip, got {self}")
+            raise ValueError(f"there must be one film number for each clip, got {self}")
         if self.start_B.shape != self.film_B.shape:
-            raise ValueError(f"each clip begins at one frame, got {self}")
+            raise ValueError(f"there must be one first frame for each clip, got {self}")
 
     def __len__(self) -> int:
         return len(self.film_B)

@@ -1,4 +1,4 @@
-"""The words of messages: nearest known names and counted nouns."""
+"""Words for messages: suggestions for mistyped names, counted nouns, causes of system errors, printable paths."""
 
 import os
 from collections.abc import Iterable
@@ -6,9 +6,9 @@ from difflib import get_close_matches
 
 
 def suggest_nearest(word: str, known: Iterable[str]) -> str:
-    """Return `" (did you mean 'x'?)"` for the nearest of `known`, or an empty string if none is near."""
-    found = get_close_matches(word, sorted(known), n=1, cutoff=0.5)
-    return f" (did you mean '{found[0]}'?)" if found else ""
+    """Return `" (did you mean 'x'?)"` for the nearest of the `known` names, or an empty string if none is near."""
+    matches = get_close_matches(word, sorted(known), n=1, cutoff=0.5)
+    return f" (did you mean '{matches[0]}'?)" if matches else ""
 
 
 def describe_os_error(error: OSError) -> str:
@@ -17,10 +17,10 @@ def describe_os_error(error: OSError) -> str:
 
 
 def format_count(count: int, noun: str) -> str:
-    """Return the count with its noun: `format_count(1, "film")` is `1 film`, `format_count(2, "film")` is `2 films`."""
+    """Return a count with its noun: `format_count(1, "film")` is `1 film`, `format_count(2, "film")` is `2 films`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def format_path(path: str | os.PathLike[str]) -> str:
-    """Return a path as text that can be written; bytes in it that are no UTF-8 become question marks."""
+    """Return a path as printable text; bytes in it that are not UTF-8 become question marks."""
     return os.fsencode(path).decode("utf-8", "replace")

@@ -3,24 +3,24 @@
 from talkies.runtime.atomic_files import hash_file, remove_abandoned, replace_atomically, write_atomically
 from talkies.runtime.cluster import map_on_ray
 from talkies.runtime.isolation import Isolated, IsolationError, ProcessLimits, ProgressCallback, peak_memory_bytes
-from talkies.runtime.parallel import prefetch, exit_when_process_ends, map_in_processes
-from talkies.runtime.remote import download, open_filesystem, is_remote, list_files
+from talkies.runtime.parallel import exit_when_process_ends, map_in_processes, prefetch
+from talkies.runtime.remote import download, is_remote, list_files, open_filesystem
 
 __all__ = [
     "Isolated",
     "IsolationError",
     "ProcessLimits",
     "ProgressCallback",
-    "prefetch",
-    "exit_when_process_ends",
     "download",
-    "open_filesystem",
+    "exit_when_process_ends",
     "hash_file",
-    "map_in_processes",
     "is_remote",
     "list_files",
+    "map_in_processes",
     "map_on_ray",
+    "open_filesystem",
     "peak_memory_bytes",
+    "prefetch",
     "remove_abandoned",
     "replace_atomically",
     "write_atomically",
