@@ -12,69 +12,20 @@ SOURCES = [
 PAGES = [*ROOT.glob("*.md"), *sorted((ROOT / "docs").glob("*.md"))]
 LOG = ROOT / "LOG.md"  # says what was once called how
 
-OLD_NAMES = [
-    "Conformer",
-    "ConformReport",
-    "Developer",
-    "TrackCensus",
-    "SoundClock",
-    "ShortMedia",
-    "read_short",
-    "ShownFile",
-    "read_shown",
-    "likest",
-    "likest_cells",
-    "Chooser",
-    "LaidClips",
-    "laying",
-    "EquallyOften",
-    "DrawOneAShot",
-    "still_norms",
-    "slopes",
-    "pulled",
-    "Look",
-    "Kept",
-    "Artefact",
-    "is_artefact",
-    "Tower",
-    "VIEWS",
-    "winograd",
-    "_judged",
-    "_told",
-    "_shown",
-    "_asked",
-    "_looked_at",
-]
-OLD_FILES = [
-    "conform.py",
-    "develop.py",
-    "census.py",
-    "tone.py",
-    "undated.py",
-    "short.py",
-    "anyfile.py",
-    "alike.py",
-    "choice.py",
-    "floor.py",
-    "laying.py",
-    "average.py",
-    "look.py",
-    "judging.py",
-    "peers.py",
-    "overlap.py",
-    "store.py",
-    "described.py",
-    "told.py",
-    "cells.py",
-    "answers.py",
-    "faults.py",
-    "received.py",
-    "shelf.py",
-    "moment.js",
-    "hit.js",
-    "refine.js",
-    "lanes.js",
-]
+OLD_NAMES = set(
+    """
+    Conformer ConformReport Developer TrackCensus SoundClock ShortMedia read_short ShownFile read_shown likest
+    likest_cells Chooser LaidClips laying EquallyOften DrawOneAShot still_norms slopes pulled Look Kept
+    Artefact is_artefact Tower VIEWS winograd _judged _told _shown _asked _looked_at
+    """.split()  # noqa: SIM905
+)
+OLD_FILES = set(
+    """
+    conform.py develop.py census.py tone.py undated.py short.py anyfile.py alike.py choice.py floor.py
+    laying.py average.py look.py judging.py peers.py overlap.py store.py described.py told.py cells.py
+    answers.py faults.py received.py shelf.py moment.js hit.js refine.js lanes.js
+    """.split()  # noqa: SIM905
+)
 BANNED = (
     "is not to be had",
     "cannot be had",
