@@ -77,11 +77,11 @@ def times(count: int, steps: int) -> str:
         begun = time.perf_counter()
         plan = BatchPlan(films, SamplingConfig(**settings), WINDOW_FRAMES, FPS, seed=0)
         made = time.perf_counter() - begun
-        plan.batch(0)
+        plan.draw_batch(0)
         spent = []
         for step in range(1, steps + 1):
             begun = time.perf_counter()
-            plan.batch(step)
+            plan.draw_batch(step)
             spent.append(1000 * (time.perf_counter() - begun))
         slow = sorted(spent)[int(0.99 * len(spent))]
         lines.append(f"| {name} | **{statistics.median(spent):.2f}** | {slow:.2f} | {made:.2f} |")
@@ -108,7 +108,7 @@ def memory_of(count: int) -> int:
     films = films_of(count, with_shots=False)
     plan = BatchPlan(films, SamplingConfig.within_film(16, 16), WINDOW_FRAMES, FPS, seed=0)
     for step in range(20):
-        plan.batch(step)
+        plan.draw_batch(step)
     tables = (films.spans.offset_F1, films.spans.start_R, films.spans.end_R)
     arrays = chain(tables, *(_arrays(part) for part in (plan._starts, plan._draw, plan._order)))
     return sum(part.nbytes for part in arrays) + sum(sys.getsizeof(i) for i in films.film_ids)

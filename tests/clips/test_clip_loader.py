@@ -18,7 +18,7 @@ from talkies.clips import (
     loader,
     open_for_training,
 )
-from talkies.clips.workers import cores
+from talkies.clips.workers import count_cores
 from talkies.core import ClipBatch, ConfigError, LibraryError, MediaError, PlanError, WorkError
 from talkies.library import Library
 
@@ -70,7 +70,7 @@ def test_the_batches_are_those_of_the_plan_with_the_clips_of_the_source(
     clips = opened(many_films)
     source = ClipSource(many_films, clips.source.shape)
     for step, batch in zip(STEPS, of_this_process, strict=True):
-        assert batch.requests == tuple(clips.plan.batch(step))
+        assert batch.requests == tuple(clips.plan.draw_batch(step))
         clip = source.read(batch.requests[7])
         assert torch.equal(batch.video_BTPW[7], torch.from_numpy(clip.video_TPW))
         assert torch.equal(batch.audio_BS[7], torch.from_numpy(clip.audio_S))
@@ -99,8 +99,8 @@ def test_a_batch_of_many_clips_is_read_in_parts_of_whole_films(many_films: Libra
     config = LoaderConfig(workers=workers)
     for step, batch in zip(STEPS, loader(TellsParts(), plan, STEPS, config), strict=True):  # type: ignore[arg-type]
         assert batch.audio_BS[:, 0].tolist() == [28] * 28 + [28] * 28 + [21] * 21
-        assert batch.requests == tuple(plan.batch(step))
-        assert batch.film_B.tolist() == plan.batch(step).film_N.tolist()
+        assert batch.requests == tuple(plan.draw_batch(step))
+        assert batch.film_B.tolist() == plan.draw_batch(step).film_N.tolist()
 
 
 def test_a_film_with_more_clips_than_a_part_is_read_at_once(
@@ -219,7 +219,7 @@ def test_by_default_each_core_but_those_that_train_has_a_worker(cores: int, proc
 
 def test_a_number_of_workers_that_is_told_is_taken() -> None:
     assert [LoaderConfig(workers=workers).workers_on(4, 2) for workers in (0, 1, 40)] == [0, 1, 40]
-    assert cores() >= 1
+    assert count_cores() >= 1
 
 
 def test_workers_are_shared_out_among_the_processes_of_this_machine_and_not_of_all(

@@ -100,7 +100,7 @@ def test_what_is_marked_or_at_a_skipped_end_is_not_eligible(
 
 def test_nothing_marked_or_skipped_is_ever_drawn_and_all_else_is(make: Make) -> None:
     plan = opened(make(MARKS), skip_first_seconds=5, skip_last_seconds=10, positives_within_seconds=4).plan
-    drawn = [request for step in range(600) for request in plan.batch(step)]
+    drawn = [request for step in range(600) for request in plan.draw_batch(step)]
     never = [Span(0, 80), Span(800, FRAMES), *(span for kind in MARKS if kind != SHOT for span in MARKS[kind])]
     for request in drawn:
         assert not any(span.overlaps(request.window) or span.overlaps(request.audio_window) for span in never)
@@ -115,7 +115,7 @@ def test_with_one_clip_a_shot_the_shots_are_the_librarys(make: Make) -> None:
     assert plan.films.shots is not None
     assert [plan.films.shots.list_spans(film) for film in range(2)] == [MARKS[SHOT]] * 2
     for step in range(100):
-        clips = [request.window.start_frame + 16 for request in plan.batch(step)]
+        clips = [request.window.start_frame + 16 for request in plan.draw_batch(step)]
         for middles in (clips[:3], clips[3:]):
             assert len({next(shot for shot in MARKS[SHOT] if middle in shot) for middle in middles}) == 3
 

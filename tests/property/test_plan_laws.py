@@ -66,13 +66,13 @@ def by_film(requests: list[ClipRequest]) -> list[list[ClipRequest]]:
 
 
 def groups_of(plan: BatchPlan) -> list[list[ClipRequest]]:
-    return [clips for step in STEPS for clips in by_film(list(plan.batch(step)))]
+    return [clips for step in STEPS for clips in by_film(list(plan.draw_batch(step)))]
 
 
 @given(any_plan)
 def test_a_batch_is_distinct_films_of_equally_many_clips_film_by_film(plan: BatchPlan) -> None:
     for step in STEPS:
-        groups = by_film(list(plan.batch(step)))
+        groups = by_film(list(plan.draw_batch(step)))
         assert [len(group) for group in groups] == [plan.config.clips_per_film] * plan.config.films_per_batch
         assert len({group[0].film_id for group in groups}) == plan.config.films_per_batch
 
@@ -122,16 +122,16 @@ def test_after_every_step_all_films_were_visited_equally_often_within_one(plan: 
 def test_a_fresh_plan_gives_the_same_batches_in_whatever_order_they_are_asked_for(
     plan: BatchPlan, order: list[int]
 ) -> None:
-    in_order = {step: list(plan.batch(step)) for step in STEPS}
+    in_order = {step: list(plan.draw_batch(step)) for step in STEPS}
     fresh = again(plan)
-    assert {step: list(fresh.batch(step)) for step in order} == in_order
+    assert {step: list(fresh.draw_batch(step)) for step in order} == in_order
 
 
 @given(any_plan, st.integers(1, 9))
 def test_ranks_share_a_batch_whatever_their_number(plan: BatchPlan, world: int) -> None:
     for step in range(3):
-        shares = [again(plan).batch(step).of_rank(rank, world) for rank in range(world)]
-        assert list(chain.from_iterable(shares)) == list(plan.batch(step))
+        shares = [again(plan).draw_batch(step).select_rank(rank, world) for rank in range(world)]
+        assert list(chain.from_iterable(shares)) == list(plan.draw_batch(step))
         assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
@@ -140,5 +140,5 @@ def test_two_seeds_give_two_sequences_of_batches(one: int, other: int) -> None:
     table = FilmSpans.of({parse_film_id(f"{film:016x}"): [Span(0, 100_000)] for film in range(20)})
     config = SamplingConfig(films_per_batch=8, clips_per_film=2)
     first, second = (BatchPlan(table, config, 4, fps=1, seed=seed) for seed in (one, other))
-    same = [list(first.batch(step)) == list(second.batch(step)) for step in range(3)]
+    same = [list(first.draw_batch(step)) == list(second.draw_batch(step)) for step in range(3)]
     assert same == [one == other] * 3

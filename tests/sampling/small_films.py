@@ -53,7 +53,7 @@ def by_film(requests: Iterable[ClipRequest]) -> list[list[ClipRequest]]:
 def drawn_starts(plan: BatchPlan, draws: int) -> list[tuple[int, ...]]:
     """The starts that a film gives to a batch, at least so many times over, in the first batches of a plan."""
     clips, films_per_batch = plan.config.clips_per_film, plan.config.films_per_batch
-    batches = [plan.batch(step).start_N.reshape(-1, clips) for step in range(-(-draws // films_per_batch))]
+    batches = [plan.draw_batch(step).start_N.reshape(-1, clips) for step in range(-(-draws // films_per_batch))]
     return [tuple(starts) for batch in batches for starts in batch.tolist()]
 
 

@@ -25,17 +25,17 @@ def eventful(seed: int = 0, **sampling: object) -> BatchPlan:
 
 def test_a_fresh_plan_goes_on_as_the_old_one_would_have_with_every_option_at_once() -> None:
     old = eventful()
-    batches = [list(old.batch(step)) for step in range(16)]
+    batches = [list(old.draw_batch(step)) for step in range(16)]
     for step in (15, 3, 0, 9, 8, 4):
-        assert list(eventful().batch(step)) == batches[step]
+        assert list(eventful().draw_batch(step)) == batches[step]
     fresh = eventful()
-    assert [list(fresh.batch(step)) for step in (7, 15, 2, 7)] == [batches[step] for step in (7, 15, 2, 7)]
+    assert [list(fresh.draw_batch(step)) for step in (7, 15, 2, 7)] == [batches[step] for step in (7, 15, 2, 7)]
 
 
 def test_options_that_concern_the_clips_leave_the_order_of_the_films_alone() -> None:
     one, other = eventful(), eventful(one_clip_per_shot=False, widest_window_seconds=None, positives_within_seconds=0)
     assert all(one.select_films(step).tolist() == other.select_films(step).tolist() for step in range(12))
-    assert list(one.batch(0)) != list(other.batch(0))
+    assert list(one.draw_batch(0)) != list(other.draw_batch(0))
 
 
 def test_a_plan_tells_what_it_is() -> None:
@@ -48,7 +48,7 @@ def test_a_plan_tells_what_it_is() -> None:
 def test_another_seed_gives_other_films_and_other_clips() -> None:
     plans = [plan_of(alike(30, 100_000), 10, 2, seed=seed) for seed in range(20)]
     assert len({tuple(plan.select_films(0).tolist()) for plan in plans}) == 20
-    assert len({tuple(request.window for request in plan.batch(0)) for plan in plans}) == 20
+    assert len({tuple(request.window for request in plan.draw_batch(0)) for plan in plans}) == 20
 
 
 def test_one_clip_a_shot_needs_shots() -> None:
@@ -83,7 +83,7 @@ def test_a_film_too_short_is_named_with_what_it_could_give_and_the_remedies() ->
 
 def test_what_a_short_film_could_give_it_gives_when_asked() -> None:
     plan = plan_of(films([Span(0, 99)], [Span(0, 13)]), 2, 2, least_gap_seconds=1)
-    assert [len(clips) for step in range(20) for clips in by_film(plan.batch(step))] == [2] * 40
+    assert [len(clips) for step in range(20) for clips in by_film(plan.draw_batch(step))] == [2] * 40
 
 
 def test_a_film_that_gives_one_clip_at_most_is_no_reason_to_ask_for_one() -> None:
@@ -109,7 +109,7 @@ def test_how_many_clips_a_film_could_give_depends_on_the_options(
 ) -> None:
     table = films([Span(0, 8), Span(30, 38)], shots=[shots or [Span(0, 99)]])
     sampling = {"widest_window_seconds": widest, "one_clip_per_shot": shots is not None}
-    assert len(plan_of(table, 1, most, **sampling).batch(0)) == most
+    assert len(plan_of(table, 1, most, **sampling).draw_batch(0)) == most
     if widest is None:
         with pytest.raises(PlanError, match=rf"film-0 \(at most {most}\); set sampling\.clips_per_film to at most"):
             plan_of(table, 1, most + 1, **sampling)
@@ -128,9 +128,9 @@ def test_short_films_are_left_out_where_that_is_asked_and_no_others(weights: str
     plan = plan_of(table, 2, 2, short_films="leave_out", film_weights=weights)
     assert plan.left_out == ("film-2", "film-3")
     assert plan.films.names == ("film-0", "film-1", "film-4")
-    assert {r.film_id for s in range(30) for r in plan.batch(s)} == {parse_film_id(f"{n:016x}") for n in (0, 1, 4)}
+    assert {r.film_id for s in range(30) for r in plan.draw_batch(s)} == {parse_film_id(f"{n:016x}") for n in (0, 1, 4)}
     for step in range(30):
-        for clips in by_film(plan.batch(step)):
+        for clips in by_film(plan.draw_batch(step)):
             spans = table.spans.list_spans(int(clips[0].film_id, 16))
             assert len(clips) == 2
             assert all(any(span.covers(clip.window) for span in spans) for clip in clips)
@@ -182,9 +182,9 @@ def test_each_recipe_draws_the_share_of_within_film_negatives_that_it_promises(
     config: SamplingConfig, films_clips: tuple[int, int], share: float
 ) -> None:
     plan = BatchPlan(alike(20, 90), config, 4, fps=1, seed=0)
-    groups = by_film(plan.batch(5))
+    groups = by_film(plan.draw_batch(5))
     assert (len(groups), len(groups[0])) == films_clips
-    clips = list(plan.batch(5))
+    clips = list(plan.draw_batch(5))
     own = sum(one.film_id == other.film_id for one in clips for other in clips if one is not other)
     assert own / (12 * 11) == pytest.approx(share)
     assert within_film_share(*films_clips) == pytest.approx(share)

@@ -53,7 +53,7 @@ def test_a_slice_is_a_batch_of_those_clips(part: slice) -> None:
 def test_a_batch_tells_its_size() -> None:
     assert repr(SEVEN) == "BatchRequests(7 clips of 3 films)"
     assert repr(SEVEN[:0]) == "BatchRequests(0 clips of 0 films)"
-    assert repr(plan_of(alike(9, 30), 4, 3).batch(0)) == "BatchRequests(12 clips of 4 films)"
+    assert repr(plan_of(alike(9, 30), 4, 3).draw_batch(0)) == "BatchRequests(12 clips of 4 films)"
 
 
 sizes = st.lists(st.integers(1, 9), min_size=1, max_size=12)
@@ -62,7 +62,7 @@ sizes = st.lists(st.integers(1, 9), min_size=1, max_size=12)
 @given(sizes, st.integers(1, 20))
 def test_ranks_share_a_batch_without_overlap_in_order_and_equally_within_one(sizes: list[int], world: int) -> None:
     whole = requests(sizes)
-    shares = [whole.of_rank(rank, world) for rank in range(world)]
+    shares = [whole.select_rank(rank, world) for rank in range(world)]
     assert list(chain.from_iterable(shares)) == list(whole)
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
@@ -71,14 +71,14 @@ def test_ranks_share_a_batch_without_overlap_in_order_and_equally_within_one(siz
 def test_where_ranks_divide_the_films_each_film_is_of_one_rank(films: int, clips: int, world: int) -> None:
     whole = requests([clips] * films)
     for rank in range(world):
-        share = whole.of_rank(rank, world)
+        share = whole.select_rank(rank, world)
         assert (len(set(share.film_N.tolist())), len(share)) == (films // world, films * clips // world)
 
 
 @given(sizes, st.integers(1, 25))
 def test_parts_are_whole_films_of_at_most_so_many_clips_unless_one_film_has_more(sizes: list[int], most: int) -> None:
     whole = requests(sizes)
-    parts = list(whole.by_film(most))
+    parts = list(whole.split_by_film(most))
     assert list(chain.from_iterable(parts)) == list(whole)
     assert sum(len(set(part.film_N.tolist())) for part in parts) == len(sizes)
     assert all(len(part) <= most or len(set(part.film_N.tolist())) == 1 for part in parts)
@@ -88,8 +88,8 @@ def test_parts_are_whole_films_of_at_most_so_many_clips_unless_one_film_has_more
 
 
 def test_a_ranks_share_that_begins_within_a_film_is_cut_there_and_where_films_end() -> None:
-    share = requests([4, 4, 4]).of_rank(1, 2)
-    assert [(part.film_N.tolist(), part.start_N.tolist()) for part in share.by_film(3)] == [
+    share = requests([4, 4, 4]).select_rank(1, 2)
+    assert [(part.film_N.tolist(), part.start_N.tolist()) for part in share.split_by_film(3)] == [
         ([2, 2], [42, 49]),
         ([4, 4, 4, 4], [56, 63, 70, 77]),
     ]

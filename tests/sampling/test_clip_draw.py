@@ -24,7 +24,7 @@ from small_films import (
 
 from talkies.core import Int64s, PlanError, Span, SpanTable
 from talkies.sampling import BatchPlan, SamplingConfig
-from talkies.sampling.draw import DrawAnywhere, combinations
+from talkies.sampling.draw import ClipsAnywhere, draw_combinations
 from talkies.sampling.starts import Starts
 
 HOLES = [Span(0, 5), Span(9, 12), Span(12, 15), Span(40, 46)]
@@ -43,7 +43,7 @@ class EveryOutcome:
 @pytest.mark.parametrize(("count", "size"), [(n, k) for n in range(1, 8) for k in range(1, n + 1)])
 def test_of_all_that_the_dice_can_show_each_combination_has_exactly_its_part(count: int, size: int) -> None:
     outcomes = int(np.prod(range(count - size + 1, count + 1)))
-    drawn = combinations(EveryOutcome(), np.full(outcomes, count), size)  # type: ignore[arg-type]
+    drawn = draw_combinations(EveryOutcome(), np.full(outcomes, count), size)  # type: ignore[arg-type]
     assert Counter(map(tuple, drawn.tolist())) == dict.fromkeys(
         choices(range(count), size), outcomes // comb(count, size)
     )
@@ -51,7 +51,7 @@ def test_of_all_that_the_dice_can_show_each_combination_has_exactly_its_part(cou
 
 @pytest.mark.parametrize(("count", "size"), [(9, 2), (9, 7), (9, 8)])
 def test_combinations_of_many_rows_at_once_are_uniform(count: int, size: int) -> None:
-    drawn = combinations(np.random.default_rng(1), np.full(9000, count), size)
+    drawn = draw_combinations(np.random.default_rng(1), np.full(9000, count), size)
     counts = Counter(map(tuple, drawn.tolist()))
     assert set(counts) == set(choices(range(count), size))
     assert chi_square(list(counts.values())) < seldom_above(comb(count, size))
@@ -60,7 +60,7 @@ def test_combinations_of_many_rows_at_once_are_uniform(count: int, size: int) ->
 def test_each_row_of_combinations_is_of_its_own_count() -> None:
     counts = np.array([3, 10, 100, 10**9])
     for _ in range(50):
-        drawn = combinations(np.random.default_rng(1), counts, 3)
+        drawn = draw_combinations(np.random.default_rng(1), counts, 3)
         assert drawn[0].tolist() == [0, 1, 2]
         assert (np.diff(drawn, axis=1) > 0).all()
         assert ((drawn >= 0) & (drawn < counts[:, None])).all()
@@ -96,7 +96,7 @@ def test_a_single_clip_begins_at_every_start_of_every_span_equally_often() -> No
 
 def test_two_films_of_a_batch_are_drawn_from_each_on_its_own() -> None:
     plan = plan_of(films([Span(0, 6)], [Span(0, 6)]), 2, 1, seed=3)
-    pairs = Counter(tuple(r.window.start_frame for r in sorted(plan.batch(step))) for step in range(900))
+    pairs = Counter(tuple(r.window.start_frame for r in sorted(plan.draw_batch(step))) for step in range(900))
     assert set(pairs) == set(product(range(3), repeat=2))
     assert chi_square(list(pairs.values())) < seldom_above(9)
 
@@ -172,8 +172,8 @@ def test_a_place_that_cannot_give_all_clips_is_drawn_when_fewer_are_asked_for() 
     plan = plan_of(
         films(*[spans] * 2), 1, 2, 4, widest_window_seconds=12, schedule=({"from_step": 100, "clips_per_film": 1},)
     )
-    assert {r.window.start_frame for step in range(100) for r in plan.batch(step)} == {0, 1, 2, 4, 5, 6}
-    later = {r.window.start_frame for step in range(100, 200) for r in plan.batch(step)}
+    assert {r.window.start_frame for step in range(100) for r in plan.draw_batch(step)} == {0, 1, 2, 4, 5, 6}
+    later = {r.window.start_frame for step in range(100, 200) for r in plan.draw_batch(step)}
     assert later == set(every_start(spans, 4)) == {*range(7), 50}
 
 
@@ -186,7 +186,7 @@ def test_a_window_too_narrow_for_the_clips_is_refused_with_the_time_they_take() 
     with pytest.raises(PlanError, match=sentence):
         BatchPlan(films([Span(0, 900)], [Span(0, 900)]), config, 16, fps=16, seed=0)
     enough = config.model_copy(update={"widest_window_seconds": 4.25})
-    assert len(BatchPlan(films([Span(0, 900)], [Span(0, 900)]), enough, 16, fps=16, seed=0).batch(0)) == 6
+    assert len(BatchPlan(films([Span(0, 900)], [Span(0, 900)]), enough, 16, fps=16, seed=0).draw_batch(0)) == 6
 
 
 def test_the_most_clips_of_a_schedule_must_fit_into_the_window() -> None:
@@ -213,8 +213,8 @@ def test_how_many_clips_a_film_can_give_is_what_trying_all_finds(
     table: list[list[Span]], window: int, gap: int, widest: int | None
 ) -> None:
     reach = None if widest is None else widest - window
-    draw = DrawAnywhere(Starts(SpanTable.of(table), window), window + gap, reach)
-    assert draw.most_F.tolist() == [most_clips(spans, window, gap, widest) for spans in table]
+    draw = ClipsAnywhere(Starts(SpanTable.of(table), window), window + gap, reach)
+    assert draw.most_clips_F.tolist() == [most_clips(spans, window, gap, widest) for spans in table]
 
 
 @given(small_films(), st.integers(1, 3), st.integers(0, 2), st.integers(1, 3), st.none() | st.integers(0, 20))
@@ -222,12 +222,12 @@ def test_whatever_is_drawn_is_a_choice_that_trying_all_finds(
     table: list[list[Span]], window: int, gap: int, clips: int, more: int | None
 ) -> None:
     widest = None if more is None else clips * (window + gap) + more
-    draw = DrawAnywhere(
+    draw = ClipsAnywhere(
         starts := Starts(SpanTable.of(table), window), window + gap, None if widest is None else widest - window
     )
-    able = np.flatnonzero(draw.most_F >= clips)
+    able = np.flatnonzero(draw.most_clips_F >= clips)
     for film in able.tolist():
         valid = every_choice(table[film], clips, window, gap, widest)
         numbers = draw.draw(np.random.default_rng(film), np.full(60, film), clips)
-        assert set(starts.film_of(numbers.reshape(-1)).tolist()) == {film}
-        assert set(map(tuple, starts.frame(numbers).tolist())) <= valid
+        assert set(starts.find_films(numbers.reshape(-1)).tolist()) == {film}
+        assert set(map(tuple, starts.find_frames(numbers).tolist())) <= valid

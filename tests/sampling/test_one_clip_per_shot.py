@@ -103,7 +103,7 @@ def test_films_with_other_shots_are_drawn_from_by_their_own() -> None:
     table = films(*[[Span(0, 50)]] * 3, shots=[shots_between(50, own) for own in cuts])
     sampled = plan_of(table, 3, 2, one_clip_per_shot=True)
     for step in range(200):
-        for clips in by_film(sampled.batch(step)):
+        for clips in by_film(sampled.draw_batch(step)):
             shots = shots_between(50, cuts[table.film_ids.index(clips[0].film_id)])
             assert len({shot_of(shots, clip.window.start_frame, 4) for clip in clips}) == 2
 
@@ -162,8 +162,8 @@ def counted(spans: list[Span], shots: list[Span], window: int, gap: int, widest:
     reach = None if widest is None else widest - window
     table = SpanTable.of([[], spans, []])
     draw = OneClipPerShot(Starts(table, window), window + gap, reach, SpanTable.of([shots] * 3))
-    assert draw.most_F[[0, 2]].tolist() == [0, 0]
-    return int(draw.most_F[1])
+    assert draw.most_clips_F[[0, 2]].tolist() == [0, 0]
+    return int(draw.most_clips_F[1])
 
 
 @given(cut_films(), windows, gaps)
@@ -192,8 +192,8 @@ def test_what_is_drawn_is_what_trying_all_finds_and_every_start_of_it_is_drawn(
     reach = None if widest is None else widest - window
     starts = Starts(SpanTable.of([[], spans]), window)
     draw = OneClipPerShot(starts, window + gap, reach, SpanTable.of([shots] * 2))
-    assert (draw.most_F[1] >= clips) == bool(valid)
+    assert (draw.most_clips_F[1] >= clips) == bool(valid)
     if valid:
-        drawn = starts.frame(draw.draw(np.random.default_rng(0), np.full(2000, 1), clips))
+        drawn = starts.find_frames(draw.draw(np.random.default_rng(0), np.full(2000, 1), clips))
         assert set(map(tuple, drawn.tolist())) <= valid
         assert set(drawn.reshape(-1).tolist()) == {start for choice in valid for start in choice}

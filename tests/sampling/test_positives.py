@@ -17,7 +17,7 @@ def shifts(within: float, draws: int = 3000) -> dict[int, Counter[int]]:
     plan = plan_of_copies(SPANS, 1, seed=4, positives_within_seconds=within)
     drawn: dict[int, Counter[int]] = {start: Counter() for start in STARTS}
     for step in range(draws // 16):
-        batch = plan.batch(step)
+        batch = plan.draw_batch(step)
         for start, shift in zip(batch.start_N.tolist(), batch.shift_N.tolist(), strict=True):
             drawn[start][shift] += 1
     return drawn
@@ -53,7 +53,7 @@ def test_the_sound_is_of_the_clips_own_film() -> None:
     table = films(*[[Span(100 * film, 100 * film + 10)] for film in range(8)])
     plan = plan_of(table, 4, 2, positives_within_seconds=500)
     for step in range(100):
-        for request in plan.batch(step):
+        for request in plan.draw_batch(step):
             film = table.film_ids.index(request.film_id)
             assert Span(100 * film, 100 * film + 10).covers(request.audio_window)
             assert request.audio_shift_frames != 0
@@ -62,7 +62,7 @@ def test_the_sound_is_of_the_clips_own_film() -> None:
 def test_the_distance_is_told_in_seconds() -> None:
     config = SamplingConfig.within_film_positives(2, within_seconds=1.5)
     plan = BatchPlan(films(*[[Span(0, 1000)]] * 2), config, 32, fps=16, seed=0)
-    drawn = [request.audio_shift_frames for step in range(1000) for request in plan.batch(step)]
+    drawn = [request.audio_shift_frames for step in range(1000) for request in plan.draw_batch(step)]
     assert (min(drawn), max(drawn), 0 in drawn) == (-24, 24, False)
 
 
@@ -70,7 +70,7 @@ def test_the_pictures_are_those_that_would_be_drawn_without() -> None:
     table = films(SPANS, SPANS, SPANS)
     moved, still = (plan_of(table, 2, 2, positives_within_seconds=within) for within in (9, 0))
     for step in range(30):
-        assert [r.window for r in moved.batch(step)] == [r.window for r in still.batch(step)]
+        assert [r.window for r in moved.draw_batch(step)] == [r.window for r in still.draw_batch(step)]
 
 
 def test_with_one_clip_a_shot_the_sound_may_be_of_another_shot() -> None:
@@ -80,6 +80,6 @@ def test_with_one_clip_a_shot_the_sound_may_be_of_another_shot() -> None:
     drawn = {
         (r.window.start_frame + 2 >= 10, r.audio_window.start_frame + 2 >= 10)
         for s in range(200)
-        for r in plan.batch(s)
+        for r in plan.draw_batch(s)
     }
     assert drawn == {(False, False), (False, True), (True, False), (True, True)}

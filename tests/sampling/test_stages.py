@@ -32,8 +32,8 @@ def test_from_the_step_told_films_give_the_clips_told_and_a_batch_is_as_large_as
 ) -> None:
     plan = staged(film_count, film_weights=weights)
     for step in range(30):
-        groups = by_film(plan.batch(step))
-        assert plan.clips_per_film(step) == clips_at(step)
+        groups = by_film(plan.draw_batch(step))
+        assert plan.count_clips_per_film(step) == clips_at(step)
         assert [len(group) for group in groups] == [clips_at(step)] * (12 // clips_at(step))
         assert len({group[0].film_id for group in groups}) == len(groups)
         assert len(plan.select_films(step)) == len(groups)
@@ -62,8 +62,8 @@ def test_films_are_visited_equally_often_through_all_stages_and_found_from_anywh
 
 def test_before_its_first_stage_a_schedule_changes_nothing() -> None:
     with_stages, without = staged(20), plan_of(alike(20, 40), 6, 2)
-    assert all(list(with_stages.batch(step)) == list(without.batch(step)) for step in range(3))
-    assert list(with_stages.batch(3)) != list(without.batch(3))
+    assert all(list(with_stages.draw_batch(step)) == list(without.draw_batch(step)) for step in range(3))
+    assert list(with_stages.draw_batch(3)) != list(without.draw_batch(3))
 
 
 def test_a_stage_may_come_again() -> None:
@@ -74,8 +74,8 @@ def test_a_stage_may_come_again() -> None:
         schedule=({"from_step": 4, "clips_per_film": 4}, {"from_step": 9, "clips_per_film": 2}),
         film_weights="duration",
     )
-    assert [plan.clips_per_film(step) for step in (0, 3, 4, 8, 9, 100)] == [2, 2, 4, 4, 2, 2]
-    assert len(plan.batch(9)) == 12
+    assert [plan.count_clips_per_film(step) for step in (0, 3, 4, 8, 9, 100)] == [2, 2, 4, 4, 2, 2]
+    assert len(plan.draw_batch(9)) == 12
 
 
 def test_the_films_must_be_long_enough_for_the_most_clips_of_any_stage() -> None:

@@ -27,9 +27,9 @@ def listed(films: list[list[Span]], window: int) -> list[tuple[int, int]]:
 def test_starts_are_numbered_film_by_film_in_the_order_of_time(films: list[list[Span]], window: int) -> None:
     starts, expected = Starts(SpanTable.of(films), window), listed(films, window)
     numbers = np.arange(len(expected))
-    assert starts.film_of(numbers).tolist() == [film for film, _ in expected]
-    assert starts.frame(numbers).tolist() == [frame for _, frame in expected]
-    assert starts.frame(numbers, np.array([film for film, _ in expected], np.int64)).tolist() == [
+    assert starts.find_films(numbers).tolist() == [film for film, _ in expected]
+    assert starts.find_frames(numbers).tolist() == [frame for _, frame in expected]
+    assert starts.find_frames(numbers, np.array([film for film, _ in expected], np.int64)).tolist() == [
         f for _, f in expected
     ]
     assert starts.count_F.tolist() == [len(every_start(spans, window)) for spans in films]
@@ -44,7 +44,7 @@ def test_the_first_start_from_a_frame_on_is_the_first_of_the_list_or_the_next_fi
     asked = [(film, frame) for film in range(len(films)) for frame in range(50)]
     if not asked:
         return
-    found = starts.number_from(*(np.array(column, np.int64) for column in zip(*asked, strict=True)))
+    found = starts.find_first_at(*(np.array(column, np.int64) for column in zip(*asked, strict=True)))
     later = [sum(start < place for start in expected) for place in asked]
     assert found.tolist() == later
     assert found.dtype == np.int64
@@ -53,20 +53,20 @@ def test_the_first_start_from_a_frame_on_is_the_first_of_the_list_or_the_next_fi
 def test_a_table_in_which_no_film_has_a_start_is_asked_without_harm() -> None:
     for films in ([], [[]], [[], [Span(0, 3)], []]):
         starts = Starts(SpanTable.of(films), 4)
-        numbers = starts.number_from(np.arange(len(films)), np.zeros(len(films), np.int64))
+        numbers = starts.find_first_at(np.arange(len(films)), np.zeros(len(films), np.int64))
         assert numbers.tolist() == starts.count_F.tolist() == [0] * len(films)
 
 
 def test_the_first_start_of_a_film_is_found_from_before_its_beginning() -> None:
     starts = Starts(SpanTable.of([[Span(0, 9)], [Span(0, 9)]]), 4)
-    assert starts.number_from(np.array([0, 1]), np.array([-3, -3])).tolist() == [0, 6]
+    assert starts.find_first_at(np.array([0, 1]), np.array([-3, -3])).tolist() == [0, 6]
 
 
 def test_frames_of_very_long_films_are_told_apart() -> None:
     far = 2**39
     starts = Starts(SpanTable.of([[Span(far, far + 5)], [Span(0, 5), Span(far, far + 5)]]), 4)
-    assert starts.frame(np.arange(6)).tolist() == [far, far + 1, 0, 1, far, far + 1]
-    assert starts.number_from(np.array([0, 1, 1]), np.array([far + 2, far, far + 1])).tolist() == [2, 4, 5]
+    assert starts.find_frames(np.arange(6)).tolist() == [far, far + 1, 0, 1, far, far + 1]
+    assert starts.find_first_at(np.array([0, 1, 1]), np.array([far + 2, far, far + 1])).tolist() == [2, 4, 5]
 
 
 def test_windows_begin_wherever_they_fit_inside_one_span() -> None:
@@ -84,4 +84,4 @@ def test_spans_shorter_than_a_window_give_no_start() -> None:
 
 def frames(spans: list[Span], window: int) -> list[int]:
     starts = Starts(SpanTable.of([spans]), window)
-    return starts.frame(np.arange(starts.count_F[0])).tolist()
+    return starts.find_frames(np.arange(starts.count_F[0])).tolist()

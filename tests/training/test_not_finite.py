@@ -39,7 +39,7 @@ def planned(library: Library, config: RunConfig, step: int) -> list[dict[str, An
             "end_frame": request.window.end_frame,
             "sound_shift_frames": request.audio_shift_frames,
         }
-        for request in plan.batch(step - 1)
+        for request in plan.draw_batch(step - 1)
     ]
 
 

@@ -145,7 +145,7 @@ def test_if_one_process_has_a_loss_that_is_no_number_all_stop_and_say_so(
     plan = open_for_training(library.root, config.clip, config.sampling, config.training.seed).plan
     written = json.loads((run / "not_finite.json").read_text())["clips"]
     assert [(clip["film"], clip["start_frame"]) for clip in written] == [
-        (request.film_id, request.window.start_frame) for request in plan.batch(2)
+        (request.film_id, request.window.start_frame) for request in plan.draw_batch(2)
     ]
     assert [line["step"] for line in lines_of(run)] == [1, 2]
     assert [checkpoint.step for checkpoint in RunFolder(run).checkpoints()] == [0, 2]

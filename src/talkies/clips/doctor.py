@@ -12,7 +12,7 @@ from talkies.clips.fidelity import Fidelity, Originals
 from talkies.clips.source import ClipSource
 from talkies.clips.speed import PartsOfClip, WorkersSpeed, parts_of_clip, speed_of_originals, speed_of_workers
 from talkies.clips.training import open_for_training
-from talkies.clips.workers import cores
+from talkies.clips.workers import count_cores
 from talkies.core import ClipRequest, PlanError, UsageError, WorkError, format_count
 from talkies.library import FilmEntry, Library
 from talkies.sampling import BatchPlan, SamplingConfig
@@ -163,7 +163,7 @@ def examine(
             f"no film of {library} is whole; ingest their sources again: talkies ingest {films[0].source} …"
         )
     source, plan = _drawn(library, clip, whole)
-    requests = [request for number in range(_BATCHES) for request in plan.batch(number)]
+    requests = [request for number in range(_BATCHES) for request in plan.draw_batch(number)]
     on_part("clips beside their originals")
     originals = Originals(opened, source)
     fidelity = originals.fidelity(_spread(requests, _COMPARED))
@@ -173,11 +173,11 @@ def examine(
     original = speed_of_originals(originals, requests, _SECONDS)
     source.close()
     speeds = []
-    for workers in _counts(most_workers or cores()):
+    for workers in _counts(most_workers or count_cores()):
         on_part(format_count(workers, "worker"))
         speeds.append(speed_of_workers(source, plan, workers, _SECONDS))
     return Examination(
-        opened, len(films), clip, cores(), tuple(speeds), parts, original, tuple(fidelity), broken, step, other_load
+        opened, len(films), clip, count_cores(), tuple(speeds), parts, original, tuple(fidelity), broken, step, other_load
     )
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from talkies.clips.source import ClipSource
-from talkies.clips.workers import cores, read_by_workers
+from talkies.clips.workers import count_cores, read_by_workers
 from talkies.config import Config
 from talkies.core import ClipBatch, ClipRequest, Int64s
 from talkies.sampling import BatchPlan
@@ -46,7 +46,7 @@ def loader(
     worker in the order of time. What is in flight is bounded by the workers, not by the size of a batch.
     """
     beside = int(os.environ.get("LOCAL_WORLD_SIZE", world_size))  # as `torchrun` tells it: processes on this machine
-    workers = min(config.workers_on(cores(), beside), len(steps))
+    workers = min(config.workers_on(count_cores(), beside), len(steps))
     # One more than are being read, for that which is being copied: so no part is written before it was copied.
     slots = _Slots.of(source, max(_PART_CLIPS, plan.most_clips_per_film), workers * config.prefetch + 1)
     parts = _Parts(plan, steps, rank, world_size, len(slots.video_NBTPW))
@@ -92,7 +92,7 @@ class _Parts(Sampler[Part]):
     def __iter__(self) -> Iterator[Part]:
         number = 0
         for step in self._steps:
-            for clips in self._plan.batch(step).of_rank(self._rank, self._world_size).by_film(_PART_CLIPS):
+            for clips in self._plan.draw_batch(step).select_rank(self._rank, self._world_size).split_by_film(_PART_CLIPS):
                 part = Part(tuple(clips), number % self._slots)
                 self.issued.append((part, clips.film_N))
                 yield part

@@ -14,7 +14,7 @@ from talkies.core import Int64s, SpanTable
 from talkies.sampling.starts import Starts, last_at_most
 
 
-class ClipDraw(ABC):
+class ClipSampler(ABC):
     """Draws clips: `apart` is the least distance between two starts of a film, in frames, and `reach` the greatest
     between the first and the last, or nothing.
 
@@ -28,7 +28,7 @@ class ClipDraw(ABC):
 
     @property
     @abstractmethod
-    def most_F(self) -> Int64s:
+    def most_clips_F(self) -> Int64s:
         """How many clips each film can give to one batch."""
 
     @abstractmethod
@@ -54,22 +54,22 @@ class ClipDraw(ABC):
         """Return the number of the first start that is out of reach, or of the next film."""
         if self._reach is None:
             return self._starts.bound_F1[film_X + 1]
-        return self._starts.number_from(film_X, self._starts.frame(number_X, film_X) + self._reach + 1)
+        return self._starts.find_first_at(film_X, self._starts.find_frames(number_X, film_X) + self._reach + 1)
 
 
-class DrawAnywhere(ClipDraw):
+class ClipsAnywhere(ClipSampler):
     """Every choice of k starts that are at least `apart` apart in number is drawn equally often.
 
     Choosing k of N so is choosing k distinct ones of N − (k−1)(apart−1), and spreading them by apart − 1 each.
     """
 
     @property
-    def most_F(self) -> Int64s:
+    def most_clips_F(self) -> Int64s:
         """How many clips each film can give to one batch."""
         room_F = self._starts.count_F
         if self._reach is not None:  # nowhere more starts are within reach than from where a run of them begins
             room_F, first_R = np.zeros_like(room_F), self._starts.offset_R1[:-1]
-            film_R = self._starts.film_of(first_R)
+            film_R = self._starts.find_films(first_R)
             np.maximum.at(room_F, film_R, self._end(first_R, film_R) - first_R)
         return (room_F - 1) // self._apart + 1
 
@@ -79,7 +79,7 @@ class DrawAnywhere(ClipDraw):
         if self._reach is not None:
             first_M = self._drawn_first(random, film_M, clips)
         count_M, spread = self._end(first_M, film_M) - first_M, self._apart - 1
-        chosen_MK = combinations(random, count_M - (clips - 1) * spread, clips)
+        chosen_MK = draw_combinations(random, count_M - (clips - 1) * spread, clips)
         return first_M[:, None] + chosen_MK + spread * np.arange(clips)
 
     def _firsts(self, clips: int) -> tuple[Int64s, Int64s, Int64s]:
@@ -90,13 +90,13 @@ class DrawAnywhere(ClipDraw):
         """
         starts, need = self._starts, (clips - 1) * self._apart
         edge = _distinct([starts.offset_R1, starts.offset_R1 - need])
-        begin, end, film = edge[:-1], edge[1:], starts.film_of(edge[:-1])
+        begin, end, film = edge[:-1], edge[1:], starts.find_films(edge[:-1])
         near = begin + need < starts.bound_F1[film + 1]
         near[near] = begin[near] + need < self._end(begin[near], film[near])
         return begin[near], end[near], film[near]
 
 
-class OneClipPerShot(ClipDraw):
+class OneClipPerShot(ClipSampler):
     """At most one clip a shot: k of a film's units are drawn, each choice equally often, and a start in each.
 
     A unit is what lies from one start to the first that may follow it, so no two clips can be of one unit; units follow
@@ -107,7 +107,7 @@ class OneClipPerShot(ClipDraw):
     def __init__(self, starts: Starts, apart: int, reach: int | None, shots: SpanTable) -> None:
         super().__init__(starts, apart, reach)
         film_S, middle = shots.film_R, starts.window_frames // 2
-        first_S = starts.number_from(film_S, np.maximum(shots.start_R - middle, 0))
+        first_S = starts.find_first_at(film_S, np.maximum(shots.start_R - middle, 0))
         self._shot_S = _distinct([first_S, starts.bound_F1])  # each shot's first start, and the end
         self._shot_F1 = np.searchsorted(self._shot_S, starts.bound_F1)
         if reach is None:
@@ -117,30 +117,30 @@ class OneClipPerShot(ClipDraw):
             self._edge_E = self._edges(reach)
 
     @property
-    def most_F(self) -> Int64s:
+    def most_clips_F(self) -> Int64s:
         """How many clips each film can give to one batch."""
         if self._reach is None:
             units_F: Int64s = np.diff(self._unit_F1)
             return units_F
-        most_F = np.zeros_like(self._starts.count_F)
+        most_clips_F = np.zeros_like(self._starts.count_F)
         number_E = self._edge_E[1:] - 1
-        film_E = self._starts.film_of(number_E)
+        film_E = self._starts.find_films(number_E)
         end_E, count_E = self._end(number_E, film_E), np.zeros_like(number_E)
         while (within_E := np.flatnonzero(number_E < end_E)).size:
             count_E[within_E] += 1
             number_E[within_E] = self._next(number_E[within_E])
-        np.maximum.at(most_F, film_E, count_E)
-        return most_F
+        np.maximum.at(most_clips_F, film_E, count_E)
+        return most_clips_F
 
     def draw(self, random: np.random.Generator, film_M: Int64s, clips: int) -> Int64s:
         """Return the numbers `[M, K]` of starts, in the order of time."""
         if self._reach is None:
             unit_M = self._unit_F1[film_M]
-            unit_MK = unit_M[:, None] + combinations(random, self._unit_F1[film_M + 1] - unit_M, clips)
+            unit_MK = unit_M[:, None] + draw_combinations(random, self._unit_F1[film_M + 1] - unit_M, clips)
             low_MK, high_MK = self._unit_U[unit_MK], self._unit_U[unit_MK + 1] - 1
         else:
             edge_MU = self._units_from(self._drawn_first(random, film_M, clips), film_M)
-            unit_MK = combinations(random, (edge_MU[:, :-1] < edge_MU[:, 1:]).sum(axis=1), clips)
+            unit_MK = draw_combinations(random, (edge_MU[:, :-1] < edge_MU[:, 1:]).sum(axis=1), clips)
             low_MK, high_MK = (np.take_along_axis(edge_MU, unit_MK + i, axis=1) - i for i in (0, 1))
         share_MK = random.random(low_MK.shape)
         number_MK: Int64s = np.empty_like(low_MK)
@@ -189,7 +189,7 @@ class OneClipPerShot(ClipDraw):
         edges = [new]
         for _ in range(reach // self._apart):  # what is followed by an edge first there is an edge too
             before = new[new > 0] - 1
-            new = self._last_before(before, self._starts.film_of(before)) + 1
+            new = self._last_before(before, self._starts.find_films(before)) + 1
             new = new[self._shot_S[np.searchsorted(self._shot_S, new, side="right") - 1] != new]  # others are known
             edges.append(new)
         return _distinct(edges)
@@ -200,20 +200,20 @@ class OneClipPerShot(ClipDraw):
         Between two edges the last clip stands still, and then the later the first is the better, or moves on with it.
         """
         starts, begin, end = self._starts, self._edge_E[:-1], self._edge_E[1:]
-        film, of_begin, of_last = starts.film_of(begin), begin, end - 1
+        film, of_begin, of_last = starts.find_films(begin), begin, end - 1
         for _ in range(clips - 1):
             of_begin, of_last = self._next(of_begin), self._next(of_last)
         there = of_last < starts.bound_F1[film + 1]
         begin, end, film, of_begin, of_last = (part[there] for part in (begin, end, film, of_begin, of_last))
         assert self._reach is not None
-        nearest = starts.number_from(film, starts.frame(of_last, film) - self._reach)
+        nearest = starts.find_first_at(film, starts.find_frames(of_last, film) - self._reach)
         moves = (of_begin < of_last) & (nearest < end)
         begin = np.where(moves, begin, np.maximum(begin, nearest))
         near = begin < end
         return begin[near], end[near], film[near]
 
 
-def combinations(random: np.random.Generator, count_M: Int64s, size: int) -> Int64s:
+def draw_combinations(random: np.random.Generator, count_M: Int64s, size: int) -> Int64s:
     """Return `[M, size]`: in each row so many of the numbers below `count_M`, in order, each choice equally often.
 
     Source: R. W. Floyd's algorithm (Bentley and Floyd, *A sample of brilliance*, CACM 30, 1987): number *j* of the last

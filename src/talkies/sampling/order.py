@@ -85,7 +85,7 @@ class UniformFilmOrder(FilmOrder):
         return _permutation(self._seed, turn, self._films)
 
 
-class ByWeight(FilmOrder):
+class WeightedFilmOrder(FilmOrder):
     """Films are visited in proportion to their weights, in blocks of ⌈F/M⌉ batches: in each, every film as often as its
     share says, rounded up or down, and in the long run exactly.
 

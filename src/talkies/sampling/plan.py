@@ -1,7 +1,7 @@
 """The plan of batches: M films × k clips, within-film sampling after *On Negative Sampling for Audio-Visual Contrastive
 Learning from Movies* (arXiv:2205.00073).
 
-Which films a batch takes is the matter of a `FilmOrder`, which of a film's clips that of a `ClipDraw`. Both draw from
+Which films a batch takes is the matter of a `FilmOrder`, which of a film's clips that of a `ClipSampler`. Both draw from
 streams that are found by (seed, step) alone, so any batch can be had at any time, by any rank.
 """
 
@@ -13,9 +13,9 @@ import numpy as np
 
 from talkies.core import Int64s, PlanError, format_count
 from talkies.sampling.config import SamplingConfig
-from talkies.sampling.draw import ClipDraw, DrawAnywhere, OneClipPerShot
+from talkies.sampling.draw import ClipSampler, ClipsAnywhere, OneClipPerShot
 from talkies.sampling.films import FilmSpans
-from talkies.sampling.order import ByWeight, FilmOrder, UniformFilmOrder
+from talkies.sampling.order import WeightedFilmOrder, FilmOrder, UniformFilmOrder
 from talkies.sampling.requests import BatchRequests
 from talkies.sampling.schedule import Schedule
 from talkies.sampling.starts import Starts
@@ -48,10 +48,10 @@ class BatchPlan:
         self.left_out: tuple[str, ...] = ()
         self._refuse_too_few()
         self._prepare()
-        most_F = self._draw.most_F
-        if (short_F := most_F < self._schedule.most_clips).any():
+        most_clips_F = self._draw.most_clips_F
+        if (short_F := most_clips_F < self._schedule.most_clips).any():
             if config.short_films == "refuse":
-                raise PlanError(self._too_short(np.flatnonzero(short_F), most_F))
+                raise PlanError(self._too_short(np.flatnonzero(short_F), most_clips_F))
             self.left_out = tuple(films.names[film] for film in np.flatnonzero(short_F))
             self.films = films.take(np.flatnonzero(~short_F))
             self._refuse_too_few()
@@ -70,16 +70,16 @@ class BatchPlan:
                 digest.update(part.tobytes())
         return digest.hexdigest()
 
-    def batch(self, step: int) -> BatchRequests:
+    def draw_batch(self, step: int) -> BatchRequests:
         """Return the M × k requests of one step: film by film, each film's clips in the order of time."""
-        clips, film_M = self.clips_per_film(step), self.select_films(step)
+        clips, film_M = self.count_clips_per_film(step), self.select_films(step)
         random = generator(self.seed, Stream.CLIPS, step)
         number_MK = self._draw.draw(random, film_M, clips)
         film_N, number_N = np.repeat(film_M, clips), number_MK.reshape(-1)
-        start_N = self._starts.frame(number_N, film_N)
+        start_N = self._starts.find_frames(number_N, film_N)
         shift_N = np.zeros_like(start_N)
         if self._within:
-            shift_N = self._starts.frame(self._sounds(random, film_N, number_N, start_N), film_N) - start_N
+            shift_N = self._starts.find_frames(self._sounds(random, film_N, number_N, start_N), film_N) - start_N
         return BatchRequests(self.films.film_ids, film_N, start_N, shift_N, self.window_frames)
 
     def select_films(self, step: int) -> Int64s:
@@ -91,7 +91,7 @@ class BatchPlan:
         """The most clips that a film gives at any step."""
         return self._schedule.most_clips
 
-    def clips_per_film(self, step: int) -> int:
+    def count_clips_per_film(self, step: int) -> int:
         """Return how many clips each film gives at one step."""
         return self._schedule.at(step).clips
 
@@ -99,16 +99,16 @@ class BatchPlan:
         self._starts = Starts(self.films.spans, self.window_frames)
         self._draw = self._draw_of(self.config)
 
-    def _draw_of(self, config: SamplingConfig) -> ClipDraw:
+    def _draw_of(self, config: SamplingConfig) -> ClipSampler:
         if not config.one_clip_per_shot:
-            return DrawAnywhere(self._starts, self._apart, self._reach)
+            return ClipsAnywhere(self._starts, self._apart, self._reach)
         if self.films.shots is None:
             raise ValueError("one clip a shot needs the shots of the films")
         return OneClipPerShot(self._starts, self._apart, self._reach, self.films.shots)
 
     def _order_of(self, config: SamplingConfig) -> FilmOrder:
         if config.film_weights == "duration":
-            return ByWeight(self._starts.count_F, self._schedule, self.seed)
+            return WeightedFilmOrder(self._starts.count_F, self._schedule, self.seed)
         return UniformFilmOrder(len(self.films), self._schedule, self.seed)
 
     def _reach_of(self, config: SamplingConfig) -> int | None:
@@ -132,8 +132,8 @@ class BatchPlan:
 
     def _sounds(self, random: np.random.Generator, film_N: Int64s, number_N: Int64s, frame_N: Int64s) -> Int64s:
         """Return for each clip another start, whose sound it gets: of those within reach each equally often."""
-        low_N = self._starts.number_from(film_N, np.maximum(frame_N - self._within, 0))
-        high_N = self._starts.number_from(film_N, frame_N + self._within + 1)
+        low_N = self._starts.find_first_at(film_N, np.maximum(frame_N - self._within, 0))
+        high_N = self._starts.find_first_at(film_N, frame_N + self._within + 1)
         other_N = low_N + (random.random(len(film_N)) * (high_N - low_N - 1)).astype(np.int64)
         other_N += (other_N >= number_N) & (high_N - low_N > 1)  # any but its own, where there is another
         return other_N
@@ -148,9 +148,9 @@ class BatchPlan:
             f"ingest more films{remedy}"
         )
 
-    def _too_short(self, short: Sequence[int] | Int64s, most_F: Int64s) -> str:
-        clips, least = self._schedule.most_clips, int(most_F.min())
-        named = ", ".join(f"{self.films.names[film]} (at most {most_F[film]})" for film in short[:_MOST_NAMED])
+    def _too_short(self, short: Sequence[int] | Int64s, most_clips_F: Int64s) -> str:
+        clips, least = self._schedule.most_clips, int(most_clips_F.min())
+        named = ", ".join(f"{self.films.names[film]} (at most {most_clips_F[film]})" for film in short[:_MOST_NAMED])
         more = f" and {len(short) - _MOST_NAMED} more" if len(short) > _MOST_NAMED else ""
         remedy = f"set sampling.clips_per_film to at most {least}, or " if least > 1 else ""
         return (

@@ -46,14 +46,14 @@ class BatchRequests(Sequence[ClipRequest]):
     def __iter__(self) -> Iterator[ClipRequest]:
         return (self[place] for place in range(len(self)))
 
-    def of_rank(self, rank: int, world_size: int) -> "BatchRequests":
+    def select_rank(self, rank: int, world_size: int) -> "BatchRequests":
         """Return one rank's share: the shares are disjoint, together the whole, and equal within one clip.
 
         They are runs, so that a film's clips are split between two ranks only where films and ranks do not divide.
         """
         return self[rank * len(self) // world_size : (rank + 1) * len(self) // world_size]
 
-    def by_film(self, most_clips: int) -> Iterator["BatchRequests"]:
+    def split_by_film(self, most_clips: int) -> Iterator["BatchRequests"]:
         """Yield runs of whole films, of at most `most_clips` clips where a film has not more."""
         edges = [0, *(np.flatnonzero(np.diff(self.film_N)) + 1).tolist(), len(self)]
         begin = 0

@@ -30,16 +30,16 @@ class Starts:
         """How many starts each film has."""
         return np.diff(self.bound_F1)
 
-    def film_of(self, number_X: Int64s) -> Int64s:
+    def find_films(self, number_X: Int64s) -> Int64s:
         """Return the films of these starts."""
         return np.searchsorted(self.bound_F1, number_X, side="right") - 1
 
-    def frame(self, number_X: Int64s, film_X: Int64s | None = None) -> Int64s:
+    def find_frames(self, number_X: Int64s, film_X: Int64s | None = None) -> Int64s:
         """Return the frames of these starts; to tell their films as well saves looking for them."""
-        run_X = self._run(self.offset_R1, self.film_of(number_X) if film_X is None else film_X, number_X)
+        run_X = self._run(self.offset_R1, self.find_films(number_X) if film_X is None else film_X, number_X)
         return self.first_R[run_X] + number_X - self.offset_R1[run_X]
 
-    def number_from(self, film_X: Int64s, frame_X: Int64s) -> Int64s:
+    def find_first_at(self, film_X: Int64s, frame_X: Int64s) -> Int64s:
         """Return the number of the first start of a film at or after a frame; the next film's first if none is."""
         if not len(self.first_R):
             return self.bound_F1[film_X]

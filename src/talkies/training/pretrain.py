@@ -18,7 +18,7 @@ from talkies.runtime import is_remote, write_atomically
 from talkies.training.checkpoints import Checkpoints
 from talkies.training.config import RunConfig
 from talkies.training.devices import check_devices, make_fabric
-from talkies.training.learner import Learner, build_system
+from talkies.training.train_state import TrainState, build_system
 from talkies.training.loop import Hooks, run_loop
 from talkies.training.metrics import MetricsLog
 from talkies.training.system import ContrastiveSystem
@@ -26,7 +26,7 @@ from talkies.training.trackers import check_trackers
 
 _MAY_CHANGE = {
     *("steps", "log_every", "checkpoint_every", "keep", "trackers"),
-    *("device", "devices", "strategy", "compile", "cpu_convolutions", "activation_checkpointing"),
+    *("device", "devices", "strategy", "compile", "activation_checkpointing"),
 }
 
 
@@ -107,19 +107,19 @@ def pretrain(
             progress.on_loaded(weights)
         if clips.plan.left_out:
             progress.on_left_out(clips.plan.left_out)
-    return _train(fabric, clips, Learner(fabric, system, config), config, folder, progress)
+    return _train(fabric, clips, TrainState(fabric, system, config), config, folder, progress)
 
 
 def _train(
     fabric: Fabric,
     clips: TrainingClips,
-    learner: Learner,
+    state: TrainState,
     config: RunConfig,
     folder: RunFolder,
     progress: Progress,
 ) -> PretrainReport:
     training = config.training
-    checkpoints = Checkpoints(folder, learner.system, learner.optimiser, learner.average, training)
+    checkpoints = Checkpoints(folder, state.system, state.optimiser, state.average, training)
     found = folder.checkpoints()
     fabric.barrier()  # all ranks have looked before the first writes
     # All go on from what the first has found: on a shared disk another may not see it yet.
@@ -148,12 +148,12 @@ def _train(
                 progress.on_step(step)
 
         def not_finite(what: str, step: int) -> str:
-            sentence = _not_finite(folder, clips.plan.batch(step - 1), what, step, writes=metrics is not None)
+            sentence = _not_finite(folder, clips.plan.draw_batch(step - 1), what, step, writes=metrics is not None)
             fabric.barrier()  # the first process to stop may end the others
             return sentence
 
-        hooks = Hooks(log, learner.learnt, step_done, save, not_finite)
-        run_loop(fabric, learner.stepper, learner.wrapped_optimiser, batches, steps, config, hooks)
+        hooks = Hooks(log, state.update_average, step_done, save, not_finite)
+        run_loop(fabric, state.stepper, state.wrapped_optimiser, batches, steps, config, hooks)
     best = folder.best()
     stamp, best_step = checkpoints.stamp(), best.step if best else None
     report = PretrainReport(folder.root, max(start, training.steps), stamp, last, clips.plan.left_out, best_step)

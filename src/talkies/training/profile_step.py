@@ -14,7 +14,7 @@ from talkies.clips import TrainingClips
 from talkies.core import ClipBatch, ClipRequest
 from talkies.training.config import RunConfig
 from talkies.training.devices import make_fabric
-from talkies.training.learner import Learner, build_system
+from talkies.training.train_state import TrainState, build_system
 
 _REPEATS = 3
 _LEAST_STEPS = 2  # the first to warm up, the second to time
@@ -31,7 +31,7 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class LinearFit:
     """`base + slope · clips`."""
 
     base: float
@@ -52,7 +52,7 @@ class Line:
         return self.base + self.slope * clips
 
 
-class StepProbe:
+class StepProfiler:
     """Trains a model that is thrown away, on clips that are ready, on one device of this machine."""
 
     def __init__(self, config: RunConfig, clips: TrainingClips) -> None:
@@ -60,7 +60,7 @@ class StepProbe:
         self.fabric: Fabric = make_fabric(config.training)
         self.fabric.launch()
         system = build_system(config, clips.profile.fps, clips.profile.audio_rate_hz)
-        self.learner = Learner(self.fabric, system, config)
+        self.state = TrainState(self.fabric, system, config)
         self._before_bytes = float(_memory_now(self.fabric.device))
 
     def trials(self, sizes: list[int], seconds: float, memory_bytes: int) -> tuple[Trial, ...]:
@@ -76,19 +76,19 @@ class StepProbe:
             done.append(self._trial(self._batch(clips).to(self.fabric.device), left))
         return tuple(done)
 
-    def seconds_line(self, trials: Sequence[Trial]) -> Line:
+    def seconds_line(self, trials: Sequence[Trial]) -> LinearFit:
         """Return how long a step lasts, by its clips."""
-        return Line.through([(trial.clips, trial.seconds) for trial in trials])
+        return LinearFit.through([(trial.clips, trial.seconds) for trial in trials])
 
-    def memory_line(self, trials: Sequence[Trial]) -> Line:
+    def memory_line(self, trials: Sequence[Trial]) -> LinearFit:
         """Return how many bytes a step needs, by its clips; with none, it is what was had before the first."""
-        return Line.through([(0, self._before_bytes), *((trial.clips, float(trial.peak_bytes)) for trial in trials)])
+        return LinearFit.through([(0, self._before_bytes), *((trial.clips, float(trial.peak_bytes)) for trial in trials)])
 
     def state_bytes(self) -> int:
         """Return how large a checkpoint is: weights, their average, and what the optimiser keeps, after a step."""
-        tensors = list(self.learner.system.state_dict().values())
-        tensors += self.learner.average.tensors().values() if self.learner.average else []
-        kept = (value for state in self.learner.optimiser.state.values() for value in state.values())
+        tensors = list(self.state.system.state_dict().values())
+        tensors += self.state.average.tensors().values() if self.state.average else []
+        kept = (value for state in self.state.optimiser.state.values() for value in state.values())
         tensors += [torch.as_tensor(value) for value in kept if value is not None]
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
@@ -97,7 +97,7 @@ class StepProbe:
         requests: list[ClipRequest] = []
         step = 0
         while len(requests) < clips:
-            requests += list(self._clips.plan.batch(step))[: clips - len(requests)]
+            requests += list(self._clips.plan.draw_batch(step))[: clips - len(requests)]
             step += 1
         numbers = {film_id: number for number, film_id in enumerate(self._clips.plan.films.film_ids)}
         return self._clips.source.batch(requests, numbers)
@@ -119,12 +119,12 @@ class StepProbe:
         return Trial(len(batch), min(times[1:]), peak.bytes)
 
     def _step(self, batch: ClipBatch, step: int) -> None:
-        stepper, optimiser = self.learner.stepper, self.learner.wrapped_optimiser
+        stepper, optimiser = self.state.stepper, self.state.wrapped_optimiser
         optimiser.zero_grad()
         stepper.backward(batch, stepper.augmentations(batch, 0, step), step)
         stepper.gradient_norm().item()
         optimiser.step()
-        self.learner.learnt(step + 1)
+        self.state.update_average(step + 1)
         if self.fabric.device.type == "cuda":
             torch.cuda.synchronize()
 
