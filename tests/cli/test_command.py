@@ -146,7 +146,7 @@ def test_ingest_takes_its_thresholds_and_its_choice_of_sound_from_the_command_li
     outcome = talkies(*call, "--audio-track", 2)
     (film,) = json.loads(outcome.out)["films"]
     assert (film["verdict"], film["reasons"], outcome.status) == ("rejected", ["no_audio"], 2)
-    assert outcome.err.endswith("sound that was chosen; its tracks are 1 (und)\n")
+    assert outcome.err.endswith("audio track that was chosen; its tracks are 1 (und)\n")
     (film,) = json.loads(talkies(*call, "--audio-language", "no").out)["films"]  # Norwegian, not false
     assert film["reasons"] == ["no_audio"]
     (film,) = json.loads(talkies(*call, "--audio-track", 1).out)["films"]

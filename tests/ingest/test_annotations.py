@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from talkies.core import Span
 from talkies.ingest import IngestReport, build_config, ingest
-from talkies.ingest.config import AnnotationConfig
 from talkies.ingest.annotations import AnnotationFinder, Runs
+from talkies.ingest.config import AnnotationConfig
 from talkies.library import SHOT, Annotations, Profile
 
 FPS, SIZE = 16, (64, 48)
@@ -132,7 +132,9 @@ def test_runs_are_the_longest_stretches_that_last_long_enough(holds: list[bool],
 
 
 def finder(samples_per_frame: int = 10) -> AnnotationFinder:
-    return AnnotationFinder(AnnotationConfig(black_seconds=0, still_seconds=0.125, silent_seconds=0), -60.0, FPS, samples_per_frame)
+    return AnnotationFinder(
+        AnnotationConfig(black_seconds=0, still_seconds=0.125, silent_seconds=0), -60.0, FPS, samples_per_frame
+    )
 
 
 @given(st.lists(st.sampled_from([0, 32, -32, 33, -33, -32768]), max_size=60), st.lists(st.integers(0, 25), max_size=9))

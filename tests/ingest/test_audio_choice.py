@@ -91,11 +91,9 @@ def test_a_wish_that_the_film_cannot_fulfil_is_refused_with_the_tracks_that_ther
     report = taken(film, tmp_path / "lib", language, track)
     (reason,) = report.films[0].reasons
     assert (report.films[0].verdict, reason.code) == (Verdict.REJECTED, "no_audio")
-    message = "it does not have the sound that was chosen; its tracks are 1 (eng), 2 (fra), 3 (language not told)"
+    message = "it does not have the audio track that was chosen; its tracks are 1 (eng), 2 (fra), 3 (unknown language)"
     assert reason.text == message
-    with pytest.raises(
-        UsageError, match=r"^no film could be ingested: film\.mkv: it does not have the sound that was cho"
-    ):
+    with pytest.raises(UsageError, match=r"^no film could be ingested: film\.mkv: it does not have the audio track th"):
         report.check()
 
 

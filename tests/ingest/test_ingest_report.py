@@ -198,7 +198,7 @@ def test_an_ingest_of_a_copy_tells_it(write_film: Callable[..., Path], tmp_path:
 
 
 def test_of_too_many_films_the_page_says_how_many_it_leaves_out(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "MOST_FILMS", 3)
+    monkeypatch.setattr(report, "MAX_FILMS", 3)
     for name in "abcd":
         shelf.add(f"/films/{name}.mp4", SILENT)
     rejected = [shelf.add(f"/films/{name}.mp4", MUTE).film_id for name in "xy"]
@@ -216,7 +216,7 @@ def test_of_too_many_films_the_page_says_how_many_it_leaves_out(shelf: Shelf, mo
 
 
 def test_as_many_films_as_fit_are_all_shown_without_a_word(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "MOST_FILMS", 2)
+    monkeypatch.setattr(report, "MAX_FILMS", 2)
     shelf.add("/films/a.mp4")
     shelf.add("/films/b.mp4")
     page = shelf.page()
@@ -227,7 +227,7 @@ def test_as_many_films_as_fit_are_all_shown_without_a_word(shelf: Shelf, monkeyp
 def test_of_too_many_duplicates_the_first_are_told_and_all_are_counted(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(report, "MOST_FILMS", 1)
+    monkeypatch.setattr(report, "MAX_FILMS", 1)
     shelf.add("/films/a.mp4", MUTE)
     record = shelf.add("/films/b.mp4")
     first = Source("/films/b.mp4", 1234)
@@ -294,10 +294,10 @@ def test_details_tell_what_an_archivist_asks(shelf: Shelf) -> None:
     assert page.detail("Sound in the film") == "0.250 to 9.500 s, 2 gaps"
     assert page.detail("Damaged packets") == "3 of 250 of picture, 0 of 430 of sound"
     assert page.detail("Of its length") == "black 0 %, still 1 %, silent 99 %, damaged 100 %"
-    assert page.detail("Loudest") == "−12.3 dBFS"
+    assert page.detail("Peak level") == "−12.3 dBFS"
     assert page.detail("Proxy") == "160 × 128, 1000 frames, 10.0000 s"
     assert page.detail("Judged by") == "av 3.4, talkies 1.2"
-    absent = ("Other sounds", "Subtitles", "Told to skip", "Gaps", "Packets marked corrupt", "Clock jumps")
+    absent = ("Other sounds", "Subtitles", "Marked to skip", "Gaps", "Packets marked corrupt", "Timestamp jumps")
     assert [label for label in absent if page.detail(label)] == []
 
 
@@ -317,16 +317,16 @@ def test_what_is_out_of_the_ordinary_is_seen_at_a_glance_and_in_the_details(shel
     assert page.detail("Picture") == (
         "h264, 720 × 576, yuv420p, pixels 64/45, 23.976 fps, variable, rotated 90°, interlaced, HDR (PQ), full range"
     )
-    assert page.detail("Sound") == "aac, 48000 Hz, 7 channels, language not told, track 1 of 2"
+    assert page.detail("Sound") == "aac, 48000 Hz, 7 channels, unknown language, track 1 of 2"
     assert page.detail("Other sounds") == "unknown codec, language fra, track 2 of 2, “comments”"
     assert page.detail("Subtitles") == "eng, und"
     assert page.detail("Gaps") == "2 of picture, up to 3.50 s"
-    assert page.detail("Told to skip") == "1024 samples"
+    assert page.detail("Marked to skip") == "1024 samples"
     assert page.detail("Container") == (
         "matroska,webm, claims 10.00 s, 2 picture tracks, with cover art, cannot be read to its end"
     )
-    assert (page.detail("Clock jumps") or "").startswith("at 1.00 s to 100.00 s; at 2.00 s")
-    assert (page.detail("Clock jumps") or "").endswith("at 8.00 s to 800.00 s; 2 more")
+    assert (page.detail("Timestamp jumps") or "").startswith("at 1.00 s to 100.00 s; at 2.00 s")
+    assert (page.detail("Timestamp jumps") or "").endswith("at 8.00 s to 800.00 s; 2 more")
 
 
 def test_an_ordinary_film_bears_no_flag(shelf: Shelf) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from talkies.ingest import IMPORTANCE, IngestConfig
 from talkies.ingest.config import Thresholds
-from talkies.ingest.judge import sort_reasons, judge_film, decide_verdict
+from talkies.ingest.judge import decide_verdict, judge_film, sort_reasons
 from talkies.library import Measures, Reason, Verdict
 from talkies.media import AudioTrack, MediaInfo, VideoTrack
 from talkies.media.packet_stats import TrackTimes
@@ -79,7 +79,7 @@ def test_a_good_film_has_no_reason_against_it_before_it_is_decoded_or_after() ->
 
 
 PACKETS: Mapping[str, tuple[dict[str, Any], dict[str, Any], str]] = {
-    # code: (just enough for it, just not, the sentence)
+    # code: (just beyond the threshold, just within it, the message)
     "encrypted": (
         {"video": video(times(encrypted_packets=1))},
         {"video": video(times(encrypted_packets=0))},
@@ -99,7 +99,7 @@ PACKETS: Mapping[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "cover_art": (
         {"video": None, "cover_art": True},
         {"cover_art": True},
-        "the only picture is cover art; talkies needs a film",
+        "its only picture is cover art; talkies needs picture and sound",
     ),
     "no_audio": (
         {"audio": None, "audio_tracks": ()},
@@ -109,39 +109,39 @@ PACKETS: Mapping[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "empty_video": (
         {"video": video(times(packets=0, start_seconds=None, end_seconds=None), decodes=False)},
         {"video": video(times(packets=1))},
-        "its video track is declared but holds nothing",
+        "its video track is declared but empty",
     ),
     "empty_audio": (
         {"audio": audio(times(packets=0, start_seconds=None, end_seconds=None), decodes=False)},
         {"audio": audio(times(packets=1))},
-        "its audio track is declared but holds nothing",
+        "its audio track is declared but empty",
     ),
     "undecodable_video": ({"video": video(decodes=False)}, {}, "nothing of its video track can be decoded"),
     "undecodable_audio": ({"audio": audio(decodes=False)}, {}, "nothing of its audio track can be decoded"),
     "bad_shape": (
         {"video": video(width=801, height=100)},
         {"video": video(width=800, height=100)},
-        "a picture of 801 × 100 pixels is no film's; one side may be 8 times the other at most",
+        "a picture of 801 × 100 pixels is too wide or too tall for a film; one side may be at most 8 times the other",
     ),
     "too_short": (
         {"claimed_seconds": None, "video": video(times(end_seconds=0.999), claimed_seconds=None)},
         {"claimed_seconds": None, "video": video(times(end_seconds=1.0), claimed_seconds=None)},
-        "its pictures last 1.00 s; a film lasts at least 1 s",
+        "its picture lasts 1.00 s; a film lasts at least 1 s",
     ),
     "truncated": (
         {"video": video(claimed_seconds=12.01)},
         {"video": video(claimed_seconds=12.0)},
-        "the container claims 12.01 s, 10.00 s of picture could be read",
+        "the container claims 12.01 s, but only 10.00 s of picture could be read",
     ),
     "time_jumps": (
         {"jumps": ((4.0, 700.0), (6.0, 0.0))},
         {"jumps": ()},
-        "its clock jumps 2 times, first at 4.00 s; time goes on there",
+        "its timestamps jump 2 times, first at 4.00 s; they are treated as continuous there",
     ),
     "picture_gaps": (
         {"video": video(times(gaps=1, longest_gap_seconds=2.5))},
         {"video": video(times(gaps=0, longest_gap_seconds=1.9))},
-        "pictures stay away 1 time, for up to 2.50 s",
+        "its picture has 1 gap, of up to 2.50 s",
     ),
 }  # fmt: skip
 MEASURED: Mapping[str, tuple[dict[str, Any], dict[str, Any], str]] = {
@@ -153,22 +153,22 @@ MEASURED: Mapping[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "damaged": (
         {"damaged_video_packets": 21},
         {"damaged_video_packets": 0},
-        "21 of 200 video packets could not be decoded as they were; at most 10% may be",
+        "21 of 200 video packets could not be decoded as stored; at most 10% may be damaged",
     ),
     "too_short": (
         {"frames": 15, "sound_end_seconds": 0.9},
         {"frames": 16, "sound_end_seconds": 1.0},
-        "its pictures last 0.94 s; a film lasts at least 1 s",
+        "its picture lasts 0.94 s; a film lasts at least 1 s",
     ),
     "damaged_packets": (
         {"damaged_audio_packets": 10},
         {"damaged_audio_packets": 0},
-        "10 of 100 audio packets could not be decoded as they were",
+        "10 of 100 audio packets could not be decoded as stored",
     ),
     "bad_sound_clock": (
         {"sound_laid_end_to_end": True},
         {"sound_laid_end_to_end": False},
-        "the times of its sound are far too short for it; it is laid end to end, and may be out of step",
+        "its audio timestamps span far less time than its audio; placed end to end, it may be out of sync",
     ),
     "short_audio": (
         {"sound_end_seconds": 8.99},
@@ -178,16 +178,16 @@ MEASURED: Mapping[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "late_audio": (
         {"sound_start_seconds": 1.01},
         {"sound_start_seconds": 1.0},
-        "the sound begins 1.01 s after the picture",
+        "the sound starts 1.01 s after the picture",
     ),
-    "silent_audio": ({"peak_dbfs": -60.0}, {"peak_dbfs": -59.99}, "its sound is silent from beginning to end"),
-    "black_video": ({"black_frames": 160}, {"black_frames": 159}, "its picture is black from beginning to end"),
-    "still_video": ({"still_frames": 160}, {"still_frames": 159}, "its picture stands still from beginning to end"),
+    "silent_audio": ({"peak_dbfs": -60.0}, {"peak_dbfs": -59.99}, "its sound is silent from start to end"),
+    "black_video": ({"black_frames": 160}, {"black_frames": 159}, "its picture is black from start to end"),
+    "still_video": ({"still_frames": 160}, {"still_frames": 159}, "its picture is still from start to end"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("code", PACKETS)
-def test_what_packets_tell_is_a_reason_just_beyond_its_threshold_and_none_just_before(code: str) -> None:
+def test_what_packets_show_is_a_reason_just_beyond_its_threshold_and_none_just_before(code: str) -> None:
     beyond, before, message = PACKETS[code]
     (reason,) = judge_film(info(**beyond), Thresholds())
     assert (reason.code, reason.text, reason.rejects) == (code, message, verdict_written(code) == "rejected")
@@ -228,15 +228,17 @@ def test_a_shape_is_that_of_the_shown_picture_whichever_side_is_the_long_one(asp
 def test_a_sound_that_was_chosen_and_is_not_there_is_told_with_those_that_are() -> None:
     tracks = (audio(language="eng"), audio(number=2, index=2), audio(number=3, index=3, language="deu"))
     (reason,) = judge_film(info(audio=None, audio_tracks=tracks), Thresholds())
-    have = "1 (eng), 2 (language not told), 3 (deu)"
+    have = "1 (eng), 2 (unknown language), 3 (deu)"
     assert (reason.code, reason.rejects) == ("no_audio", True)
-    assert reason.text == f"it does not have the sound that was chosen; its tracks are {have}"
+    assert reason.text == f"it does not have the audio track that was chosen; its tracks are {have}"
 
 
 def test_a_file_that_breaks_off_is_truncated_whatever_it_claims() -> None:
     (reason,) = judge_film(info(unreadable_end=True), Thresholds())
-    assert (reason.code, reason.text) == ("truncated", "the file cannot be read on after 10.00 s of picture")
-    assert codes(judge_film(info(unreadable_end=True, video=video(claimed_seconds=70.0)), Thresholds())) == ["truncated"]
+    assert (reason.code, reason.text) == ("truncated", "the file cannot be read past 10.00 s of picture")
+    assert codes(judge_film(info(unreadable_end=True, video=video(claimed_seconds=70.0)), Thresholds())) == [
+        "truncated"
+    ]
 
 
 def test_where_the_clock_jumps_nothing_can_be_said_of_what_the_container_claims() -> None:
@@ -245,7 +247,9 @@ def test_where_the_clock_jumps_nothing_can_be_said_of_what_the_container_claims(
 
 
 def test_where_the_track_claims_nothing_the_container_is_asked() -> None:
-    assert codes(judge_film(info(claimed_seconds=12.01, video=video(claimed_seconds=None)), Thresholds())) == ["truncated"]
+    assert codes(judge_film(info(claimed_seconds=12.01, video=video(claimed_seconds=None)), Thresholds())) == [
+        "truncated"
+    ]
     assert judge_film(info(claimed_seconds=99.0), Thresholds()) == ()  # its subtitles may run on, the pictures do not
 
 

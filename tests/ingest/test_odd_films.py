@@ -25,7 +25,7 @@ def test_a_picture_of_an_absurd_shape_is_rejected_and_stops_nobody(tmp_path: Pat
     records = [film.record for film in ingest([tmp_path / "films"], tmp_path / "lib").films]
     assert [record.verdict for record in records] == [Verdict.REJECTED, Verdict.ACCEPTED]
     assert [reason.code for reason in records[0].reasons] == ["bad_shape"]
-    assert "640 × 16 pixels is no film's; one side may be 8 times the other at most" in records[0].reasons[0].text
+    assert "640 × 16 pixels is too wide or too tall for a film" in records[0].reasons[0].text
 
 
 def test_a_film_shorter_than_its_container_claims_is_taken_with_a_warning(real_data: Path, tmp_path: Path) -> None:

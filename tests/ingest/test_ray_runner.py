@@ -60,7 +60,7 @@ def test_embeddings_of_a_cluster_are_those_of_one_machine(
     # One film at a time would have both cores of this machine, and no node has two.
     report = embed(there, run, runner=EmbedRunner("ray", 1, address))
     assert report.films == 3
-    mine, theirs = (VectorIndex(Library.open(root)).rows(stamp) for root in (here, there))
+    mine, theirs = (VectorIndex(Library.open(root)).read_rows(stamp) for root in (here, there))
     assert mine.start_B.tolist() == theirs.start_B.tolist()
     assert abs(mine.video_BD - theirs.video_BD).max() < 1e-5
     assert abs(mine.audio_BD - theirs.audio_BD).max() < 1e-5

@@ -119,7 +119,7 @@ def test_another_profile_is_what_films_are_brought_to(tmp_path: Path, write_film
 def test_sound_that_begins_late_is_warned_of(tmp_path: Path, write_film) -> None:
     record = taken(write_film(tmp_path / "film.mkv", 4.0, sound=(1.5, 4.0)), tmp_path)
     assert record.verdict is Verdict.WARNED
-    assert [(r.code, r.text) for r in record.reasons] == [("late_audio", "the sound begins 1.50 s after the picture")]
+    assert [(r.code, r.text) for r in record.reasons] == [("late_audio", "the sound starts 1.50 s after the picture")]
     assert record.measures is not None
     assert record.measures.sound_start_seconds == pytest.approx(1.5)
 
@@ -144,9 +144,7 @@ def test_packets_that_cannot_be_decoded_are_warned_of(tmp_path: Path, films: Pat
     assert measures is not None
     assert 1 <= measures.damaged_audio_packets <= 11
     assert 0 < measures.damaged_frames < 16
-    text = (
-        f"{measures.damaged_audio_packets} of {measures.audio_packets} audio packets could not be decoded as they were"
-    )
+    text = f"{measures.damaged_audio_packets} of {measures.audio_packets} audio packets could not be decoded as stored"
     assert [(r.code, r.text) for r in record.reasons] == [("damaged_packets", text)]
 
 

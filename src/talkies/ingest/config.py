@@ -1,4 +1,4 @@
-"""What an ingest may be told: which sound to take, what makes a film unfit or doubtful, what a film may cost."""
+"""The settings of an ingest: which audio track to take, when a film is rejected, and what a film may cost."""
 
 from collections.abc import Iterable
 from typing import Annotated
@@ -14,10 +14,13 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Thresholds(Config):
-    """Where verdicts change. Rejected: pictures that last less than `shortest_seconds`, more than the share
-    `most_damaged` of the packets of picture or sound not decodable, one side more than `most_aspect` times the other.
-    Warned of: sound that begins or ends more than so many seconds after or before the pictures, pictures that end more
-    than `missing_seconds` before the container claims, a sound whose peak is at or below `silent_dbfs`.
+    """The limits from which a film is rejected or gets a warning.
+
+    Rejected are a picture shorter than `shortest_seconds`, a film of whose video or audio packets more than the share
+    `most_damaged` cannot be decoded, and a picture one of whose sides is more than `most_aspect` times the other.
+    Warnings are for sound that starts or ends more than `late_sound_seconds` or `short_sound_seconds` after or before
+    the picture, a picture that ends more than `missing_seconds` before the container claims, and sound whose peak is
+    not above `silent_dbfs`.
     """
 
     shortest_seconds: Seconds = 1.0
@@ -30,8 +33,9 @@ class Thresholds(Config):
 
 
 class AnnotationConfig(Config):
-    """The least length of a marked span: all but black picture, a picture that stands still, sound below `silent_dbfs`
-    of the thresholds, titles and credits.
+    """The shortest spans that are annotated: black or still picture, silence, titles and credits.
+
+    Silence is sound that is not above the thresholds' `silent_dbfs`.
     """
 
     black_seconds: Seconds = 0.5
@@ -41,8 +45,9 @@ class AnnotationConfig(Config):
 
 
 class WorkerConfig(Config):
-    """What one film may cost: threads that it keeps busy (without: the cores, shared among the workers), seconds
-    without progress, seconds in all, megabytes of memory.
+    """What one film may cost: threads, seconds without progress, seconds in all, megabytes of memory.
+
+    Without `threads` the workers share the machine's cores.
     """
 
     threads: Annotated[int, Field(ge=1, le=64)] | None = None
@@ -57,7 +62,7 @@ class WorkerConfig(Config):
 
 
 class IngestConfig(Config):
-    """All that an ingest may be told beside its sources and its library."""
+    """All settings of an ingest except its sources and its library."""
 
     audio: AudioChoice = AudioChoice()
     judge: Thresholds = Thresholds()
@@ -66,13 +71,13 @@ class IngestConfig(Config):
 
 
 def build_config(overrides: Iterable[str] = (), language: str | None = None, track: int | None = None) -> IngestConfig:
-    """Return the config with `key=value` overrides, and the sound to take by its language or its number.
+    """Return the config with `key=value` overrides, and the audio track to take by its language or number.
 
     Raises:
-        ConfigError: naming the key, if one is unknown or its value does not fit.
+        ConfigError: naming the key, if one is unknown or its value is not accepted.
     """
     values = apply_overrides({}, overrides, IngestConfig)
-    # Not as overrides, whose values are YAML: `no` is Norwegian here.
-    chosen = {name: value for name, value in (("language", language), ("track", track)) if value is not None}
-    values["audio"] = {**values.get("audio", {}), **chosen}
+    # The language is not an override: their values are YAML, in which `no` (Norwegian) is false.
+    choice = {name: value for name, value in (("language", language), ("track", track)) if value is not None}
+    values["audio"] = {**values.get("audio", {}), **choice}
     return check(IngestConfig, values, "ingest")

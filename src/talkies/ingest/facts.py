@@ -1,4 +1,4 @@
-"""What a film is, in words: from its record to the facts, flags and details that an audit shows of it."""
+"""Describe a film for the ingest report: facts, flags and details from its record and its probe."""
 
 import json
 from collections.abc import Iterator
@@ -8,38 +8,43 @@ from pydantic import ValidationError
 from talkies.core import format_count
 from talkies.library import FilmEntry, FilmRecord, Measures
 from talkies.media import AudioTrack, MediaInfo, VideoTrack
+from talkies.reporting import format_clock
 
 Details = Iterator[tuple[str, str]]
-"""What is known of a film, as labels and values."""
+"""Labels and values."""
 
-_HDR = {"pq": "HDR (PQ)", "hlg": "HDR (HLG)"}
-_MOST_JUMPS = 8
+_HDR_NAMES = {"pq": "HDR (PQ)", "hlg": "HDR (HLG)"}
+_MAX_JUMPS = 8
 
 
-def info_of(record: FilmRecord) -> MediaInfo | None:
-    """Return what the packets told, or nothing of a file that could not be read or was probed by another version."""
+def parse_probe(record: FilmRecord) -> MediaInfo | None:
+    """Return the stored probe of a film, or None if there is none or another version wrote it."""
     try:
         return MediaInfo.model_validate_json(json.dumps(record.probe)) if record.probe else None
     except ValidationError:
         return None
 
 
-def facts_of(film: FilmEntry, record: FilmRecord | None, info: MediaInfo | None) -> tuple[str, ...]:
-    """Return what to see of every film at a glance: length, shots, size of the picture, rate, codecs, bytes."""
-    return (*_lengths(film, info), *(_codecs(info) if info else ()), *_sizes(film, record))
+def list_facts(film: FilmEntry, record: FilmRecord | None, info: MediaInfo | None) -> tuple[str, ...]:
+    """Return the facts shown for every film: length, shots, picture size, frame rate, codecs, bytes."""
+    return (*_list_lengths(film, info), *(_list_codecs(info) if info else ()), *_list_sizes(film, record))
 
 
-def _lengths(film: FilmEntry, info: MediaInfo | None) -> Iterator[str]:
-    """Yield how long a film is; of a rejected one, what its packets told."""
-    tracks = [track for track in (info.video, info.audio) if track] if info else []
-    seconds = film.duration_seconds if film.usable else max((t.times.duration_seconds for t in tracks), default=0.0)
+def _list_lengths(film: FilmEntry, info: MediaInfo | None) -> Iterator[str]:
+    """Yield a film's length (of a rejected film: that of its longest track) and its number of shots."""
+    if film.usable:
+        seconds = film.duration_seconds
+    else:
+        tracks = [track for track in (info.video, info.audio) if track] if info else []
+        seconds = max((track.times.duration_seconds for track in tracks), default=0.0)
+
     if seconds > 0:
-        yield _clock(seconds)
+        yield format_clock(seconds, short_in_seconds=True)
     if film.usable:
         yield format_count(film.shots, "shot")
 
 
-def _codecs(info: MediaInfo) -> Iterator[str]:
+def _list_codecs(info: MediaInfo) -> Iterator[str]:
     if info.video and info.video.width:
         yield f"{info.video.width} × {info.video.height}"
     if info.video and info.video.fps:
@@ -48,15 +53,15 @@ def _codecs(info: MediaInfo) -> Iterator[str]:
         yield " + ".join(names)
 
 
-def _sizes(film: FilmEntry, record: FilmRecord | None) -> Iterator[str]:
+def _list_sizes(film: FilmEntry, record: FilmRecord | None) -> Iterator[str]:
     if record:
-        yield f"source {size_in_words(record.source_bytes)}"
+        yield f"source {format_bytes(record.source_bytes)}"
     if film.usable:
-        yield f"stored {size_in_words(film.stored_bytes)}"
+        yield f"stored {format_bytes(film.stored_bytes)}"
 
 
-def flags_of(info: MediaInfo) -> Iterator[str]:
-    """Yield what is out of the ordinary with a film's tracks."""
+def list_flags(info: MediaInfo) -> Iterator[str]:
+    """Yield the unusual properties of a film's tracks."""
     if video := info.video:
         if not video.constant_rate:
             yield "variable rate"
@@ -65,30 +70,22 @@ def flags_of(info: MediaInfo) -> Iterator[str]:
         if video.interlaced:
             yield "interlaced"
         if video.hdr:
-            yield _HDR.get(video.hdr, video.hdr)
+            yield _HDR_NAMES.get(video.hdr, video.hdr)
         if video.pixel_aspect != "1":
             yield "anamorphic"
     if len(info.audio_tracks) > 1:
         yield f"{len(info.audio_tracks)} sound tracks"
 
 
-def details_of(record: FilmRecord, info: MediaInfo | None) -> Details:
-    """Yield all that its record says of a film, but for its verdict."""
+def list_details(record: FilmRecord, info: MediaInfo | None) -> Details:
+    """Yield everything that a film's record holds except its verdict."""
     yield "Source", record.source
-    yield "Size", f"{size_in_words(record.source_bytes)} of source, {size_in_words(record.stored_bytes)} in the library"
+    yield "Size", f"{format_bytes(record.source_bytes)} of source, {format_bytes(record.stored_bytes)} in the library"
     if info is not None:
-        yield "Container", _container(info)
-        yield "Picture", _picture(info.video) if info.video else "none"
-        if info.video and info.video.key_frames:
-            yield "Key frames", _key_frames(info.video)
-        yield "Sound", _sound(info.audio, len(info.audio_tracks)) if info.audio else "none"
-        if others := [track for track in info.audio_tracks if info.audio is None or track.index != info.audio.index]:
-            yield "Other sounds", "; ".join(_sound(track, len(info.audio_tracks)) for track in others)
-        if info.subtitle_languages:
-            yield "Subtitles", ", ".join(info.subtitle_languages)
-        yield from _times(info)
+        yield from _list_tracks(info)
+        yield from _list_times(info)
     if record.measures is not None:
-        yield from _measured(record.measures, record.frames)
+        yield from _list_measures(record.measures, record.frames)
     if record.usable:
         size = f"{record.width} × {record.height}"
         yield "Proxy", f"{size}, {format_count(record.frames, 'frame')}, {record.duration_seconds:.4f} s"
@@ -96,7 +93,22 @@ def details_of(record: FilmRecord, info: MediaInfo | None) -> Details:
         yield "Judged by", ", ".join(f"{name} {version}" for name, version in sorted(record.tools.items()))
 
 
-def _container(info: MediaInfo) -> str:
+def _list_tracks(info: MediaInfo) -> Details:
+    yield "Container", _describe_container(info)
+    yield "Picture", _describe_video(info.video) if info.video else "none"
+    if info.video and info.video.key_frames:
+        yield "Key frames", _describe_key_frames(info.video)
+
+    count = len(info.audio_tracks)
+    yield "Sound", _describe_audio(info.audio, count) if info.audio else "none"
+    others = [track for track in info.audio_tracks if info.audio is None or track.index != info.audio.index]
+    if others:
+        yield "Other sounds", "; ".join(_describe_audio(track, count) for track in others)
+    if info.subtitle_languages:
+        yield "Subtitles", ", ".join(info.subtitle_languages)
+
+
+def _describe_container(info: MediaInfo) -> str:
     parts = [info.container]
     parts += [f"claims {info.claimed_seconds:.2f} s"] if info.claimed_seconds else []
     parts += [format_count(info.video_tracks, "picture track")] if info.video_tracks > 1 else []
@@ -105,7 +117,7 @@ def _container(info: MediaInfo) -> str:
     return ", ".join(parts)
 
 
-def _picture(video: VideoTrack) -> str:
+def _describe_video(video: VideoTrack) -> str:
     parts = [video.codec or "unknown codec", f"{video.width} × {video.height}"]
     parts += [video.pixel_format] if video.pixel_format else []
     parts += [f"pixels {video.pixel_aspect}"] if video.pixel_aspect != "1" else []
@@ -113,88 +125,97 @@ def _picture(video: VideoTrack) -> str:
         parts.append(f"{video.fps:.5g} fps, {'constant' if video.constant_rate else 'variable'}")
     parts += [f"rotated {video.rotation_degrees}°"] if video.rotation_degrees else []
     parts += ["interlaced"] if video.interlaced else []
-    parts += [_HDR.get(video.hdr, video.hdr)] if video.hdr else []
+    parts += [_HDR_NAMES.get(video.hdr, video.hdr)] if video.hdr else []
     parts += ["full range"] if video.full_range else []
     return ", ".join(parts)
 
 
-def _key_frames(video: VideoTrack) -> str:
-    apart = video.longest_key_frame_distance_seconds
-    return f"{video.key_frames}" + (f", at most {apart:.2f} s apart" if apart else "")
+def _describe_key_frames(video: VideoTrack) -> str:
+    distance = video.longest_key_frame_distance_seconds
+    return f"{video.key_frames}" + (f", at most {distance:.2f} s apart" if distance else "")
 
 
-def _sound(track: AudioTrack, tracks: int) -> str:
-    """Return a sound in words; FFmpeg says `2 channels` as the layout where it knows none."""
+def _describe_audio(track: AudioTrack, tracks: int) -> str:
+    """Return a description of one of `tracks` audio tracks; FFmpeg's layout is `2 channels` where it knows no name."""
+    has_language = track.language and track.language != "und"
     parts = [track.codec or "unknown codec"]
     parts += [f"{track.rate_hz} Hz"] if track.rate_hz else []
     parts += [track.layout or format_count(track.channels, "channel")] if track.channels else []
-    told = track.language and track.language != "und"
-    parts += [f"language {track.language}" if told else "language not told"]
+    parts += [f"language {track.language}" if has_language else "unknown language"]
     parts += [f"track {track.number} of {tracks}"] if tracks > 1 else []
     parts += [f"“{track.title}”"] if track.title else []
     return ", ".join(parts)
 
 
-def _times(info: MediaInfo) -> Details:
+def _list_times(info: MediaInfo) -> Details:
+    """Yield what the packets of both tracks show: their extent, and what is cut, missing, corrupt or out of order."""
     tracks = [(name, track.times) for name, track in (("picture", info.video), ("sound", info.audio)) if track]
-    spans = [
+
+    extents = [
         f"{name} {times.start_seconds:.3f} to {times.end_seconds:.3f} s"
         for name, times in tracks
         if times.start_seconds is not None and times.end_seconds is not None
     ]
-    if spans:
-        yield "By its packets", ", ".join(spans)
-    cut = [
-        f"{format_count(times.discarded_packets, 'packet')} of {name}" for name, times in tracks if times.discarded_packets
+    if extents:
+        yield "By its packets", ", ".join(extents)
+
+    skipped = [
+        f"{format_count(times.discarded_packets, 'packet')} of {name}"
+        for name, times in tracks
+        if times.discarded_packets
     ]
-    cut += [format_count(times.skipped_samples, "sample") for _, times in tracks if times.skipped_samples]
-    if cut:
-        yield "Told to skip", ", ".join(cut)
-    if gaps := [f"{t.gaps} of {name}, up to {t.longest_gap_seconds:.2f} s" for name, t in tracks if t.gaps]:
+    skipped += [format_count(times.skipped_samples, "sample") for _, times in tracks if times.skipped_samples]
+    if skipped:
+        yield "Marked to skip", ", ".join(skipped)
+
+    gaps = [f"{times.gaps} of {name}, up to {times.longest_gap_seconds:.2f} s" for name, times in tracks if times.gaps]
+    if gaps:
         yield "Gaps", "; ".join(gaps)
-    if corrupt := [f"{t.corrupt_packets} of {name}" for name, t in tracks if t.corrupt_packets]:
+    corrupt = [f"{times.corrupt_packets} of {name}" for name, times in tracks if times.corrupt_packets]
+    if corrupt:
         yield "Packets marked corrupt", ", ".join(corrupt)
+
     if info.jumps:
-        told = [f"at {at:.2f} s to {to:.2f} s" for at, to in info.jumps[:_MOST_JUMPS]]
-        told += [f"{len(info.jumps) - _MOST_JUMPS} more"] if len(info.jumps) > _MOST_JUMPS else []
-        yield "Clock jumps", "; ".join(told)
+        jumps = [f"at {source:.2f} s to {target:.2f} s" for source, target in info.jumps[:_MAX_JUMPS]]
+        jumps += [f"{len(info.jumps) - _MAX_JUMPS} more"] if len(info.jumps) > _MAX_JUMPS else []
+        yield "Timestamp jumps", "; ".join(jumps)
 
 
-def _measured(measures: Measures, frames: int) -> Details:
+def _list_measures(measures: Measures, frames: int) -> Details:
+    """Yield what decoding a film of `frames` frames showed."""
     if measures.origin_seconds:
         yield "First picture", f"at {measures.origin_seconds:.3f} s of the source"
+
     start, end = measures.sound_start_seconds, measures.sound_end_seconds
     if start is not None and end is not None:
         gaps = f", {format_count(measures.sound_gaps, 'gap')}" if measures.sound_gaps else ""
         yield "Sound in the film", f"{start:.3f} to {end:.3f} s{gaps}".replace("-", "−")
+
     damaged = f"{measures.damaged_video_packets} of {measures.video_packets} of picture"
     yield "Damaged packets", f"{damaged}, {measures.damaged_audio_packets} of {measures.audio_packets} of sound"
+
     if frames:
-        counts = {"black": measures.black_frames, "still": measures.still_frames, "silent": measures.silent_frames}
-        counts["damaged"] = measures.damaged_frames
-        yield "Of its length", ", ".join(f"{name} {_share(count, frames)}" for name, count in counts.items())
+        counts = {
+            "black": measures.black_frames,
+            "still": measures.still_frames,
+            "silent": measures.silent_frames,
+            "damaged": measures.damaged_frames,
+        }
+        yield "Of its length", ", ".join(f"{name} {_format_share(count, frames)}" for name, count in counts.items())
     if measures.peak_dbfs is not None:
-        yield "Loudest", f"{measures.peak_dbfs:.1f} dBFS".replace("-", "−")
+        yield "Peak level", f"{measures.peak_dbfs:.1f} dBFS".replace("-", "−")
 
 
-def _share(count: int, whole: int) -> str:
-    """Return a share that says 0 % or 100 % only where it is all or nothing."""
-    percent = round(100 * count / whole)
-    if 0 < count < whole:
+def _format_share(count: int, total: int) -> str:
+    """Return a share in whole per cent; 0 % means none and 100 % means all."""
+    percent = round(100 * count / total)
+    if 0 < count < total:
         percent = min(99, max(1, percent))
     return f"{percent} %"
 
 
-def _clock(seconds: float) -> str:
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-
-
-def size_in_words(count: int) -> str:
-    """Return a number of bytes in the largest unit that it fills."""
+def format_bytes(count: int) -> str:
+    """Return a number of bytes in the largest decimal unit that it fills: `12.3 GB`."""
     size, unit = float(count), "bytes"
     for larger in ("kB", "MB", "GB", "TB"):
         if size < 999.5:

@@ -1,4 +1,4 @@
-"""From what is known of a film to its verdict: a pure function, all reasons at once."""
+"""Judge a film: a pure function from what is known of it to all reasons against it."""
 
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
@@ -14,11 +14,11 @@ IMPORTANCE = (
     "undecodable_audio", "damaged", "bad_shape", "too_short", "duplicate", "truncated", "damaged_packets", "time_jumps",
     "bad_sound_clock", "short_audio", "late_audio", "silent_audio", "black_video", "still_video", "picture_gaps",
 )  # fmt: skip
-"""Every code of a reason, the one that matters most first."""
+"""Every reason's code, most important first."""
 
 
 def decide_verdict(reasons: tuple[Reason, ...]) -> Verdict:
-    """Return the verdict that reasons come to."""
+    """Return the verdict that follows from the reasons."""
     if any(reason.rejects for reason in reasons):
         return Verdict.REJECTED
     return Verdict.WARNED if reasons else Verdict.ACCEPTED
@@ -27,23 +27,29 @@ def decide_verdict(reasons: tuple[Reason, ...]) -> Verdict:
 def judge_film(
     info: MediaInfo, thresholds: Thresholds, measures: Measures | None = None, frames: int = 0, fps: int = 1
 ) -> tuple[Reason, ...]:
-    """Return all reasons against a film, the one that matters most first.
+    """Return all reasons against a film, most important first.
 
-    Without `measures` of a pass only what packets tell is judged; with them, `frames` at `fps` are the film's length.
+    Args:
+        info: What the packets of the file show.
+        thresholds: The limits of the reasons.
+        measures: What decoding the film showed; without them the film is judged by its packets only.
+        frames: The film's length as decoded, in frames at `fps`; used only with `measures`.
+        fps: The frame rate of `frames`.
     """
-    found = [*_tracks(info), *_shape(info, thresholds)]
+    reasons = [*_check_tracks(info), *_check_shape(info, thresholds)]
     if measures is None:
         seconds = info.video.times.duration_seconds if info.video else 0.0
     else:
         seconds = frames / fps
-        found += [*_decoding(measures, thresholds), *_content(measures, frames, thresholds)]
-        found += _sound_times(measures, seconds, thresholds)
-    found += _times(info, seconds, thresholds)
-    return sort_reasons(found)
+        reasons += _check_decoding(measures, thresholds)
+        reasons += _check_content(measures, frames, thresholds)
+        reasons += _check_sound_times(measures, seconds, thresholds)
+    reasons += _check_times(info, seconds, thresholds)
+    return sort_reasons(reasons)
 
 
 def sort_reasons(reasons: Iterable[Reason]) -> tuple[Reason, ...]:
-    """Return reasons with the one that matters most first."""
+    """Return the reasons, most important first."""
     return tuple(sorted(reasons, key=lambda reason: IMPORTANCE.index(reason.code)))
 
 
@@ -52,28 +58,29 @@ def make_rejection(code: str, text: str) -> Reason:
     return Reason(code=code, text=text, rejects=True)
 
 
-def _tracks(info: MediaInfo) -> Iterator[Reason]:
-    if info.video is None:
-        if info.cover_art:
-            yield make_rejection("cover_art", "the only picture is cover art; talkies needs a film")
-        else:
-            yield make_rejection("no_video", "it has no video track; talkies needs picture and sound")
+def _check_tracks(info: MediaInfo) -> Iterator[Reason]:
+    """Yield reasons against the presence of either track, or against the track itself."""
+    if info.video is not None:
+        yield from _check_track("video", info.video)
+    elif info.cover_art:
+        yield make_rejection("cover_art", "its only picture is cover art; talkies needs picture and sound")
     else:
-        yield from _track("video", info.video)
-    if info.audio is None:
-        if info.audio_tracks:
-            have = ", ".join(f"{track.number} ({track.language or 'language not told'})" for track in info.audio_tracks)
-            yield make_rejection("no_audio", f"it does not have the sound that was chosen; its tracks are {have}")
-        else:
-            yield make_rejection("no_audio", "it has no audio track; talkies needs picture and sound")
+        yield make_rejection("no_video", "it has no video track; talkies needs picture and sound")
+
+    if info.audio is not None:
+        yield from _check_track("audio", info.audio)
+    elif info.audio_tracks:
+        tracks = ", ".join(f"{track.number} ({track.language or 'unknown language'})" for track in info.audio_tracks)
+        yield make_rejection("no_audio", f"it does not have the audio track that was chosen; its tracks are {tracks}")
     else:
-        yield from _track("audio", info.audio)
+        yield make_rejection("no_audio", "it has no audio track; talkies needs picture and sound")
 
 
-def _track(kind: str, track: VideoTrack | AudioTrack) -> Iterator[Reason]:
+def _check_track(kind: str, track: VideoTrack | AudioTrack) -> Iterator[Reason]:
+    """Yield the reason why the track cannot be decoded, if there is one."""
     if not track.times.packets:
-        yield make_rejection(f"empty_{kind}", f"its {kind} track is declared but holds nothing")
-    elif _is_encrypted(track):
+        yield make_rejection(f"empty_{kind}", f"its {kind} track is declared but empty")
+    elif track.times.encrypted_packets > 0:
         yield make_rejection("encrypted", f"its {kind} track is encrypted; ingest a decrypted copy")
     elif track.codec is None:
         yield make_rejection(f"unknown_{kind}_codec", f"FFmpeg has no decoder for its {kind} track")
@@ -81,78 +88,82 @@ def _track(kind: str, track: VideoTrack | AudioTrack) -> Iterator[Reason]:
         yield make_rejection(f"undecodable_{kind}", f"nothing of its {kind} track can be decoded")
 
 
-def _is_encrypted(track: VideoTrack | AudioTrack) -> bool:
-    return track.times.encrypted_packets > 0
-
-
-def _shape(info: MediaInfo, thresholds: Thresholds) -> Iterator[Reason]:
+def _check_shape(info: MediaInfo, thresholds: Thresholds) -> Iterator[Reason]:
+    """Yield the reason against a picture that is too wide or too tall, in display pixels."""
     video = info.video
     if video is None or not video.width or not video.height:
         return
     width, height = float(video.width * Fraction(video.pixel_aspect)), float(video.height)
     if max(width, height) > thresholds.most_aspect * min(width, height):
         text = (
-            f"a picture of {width:.0f} × {height:.0f} pixels is no film's; "
-            f"one side may be {thresholds.most_aspect:g} times the other at most"
+            f"a picture of {width:.0f} × {height:.0f} pixels is too wide or too tall for a film; "
+            f"one side may be at most {thresholds.most_aspect:g} times the other"
         )
         yield make_rejection("bad_shape", text)
 
 
-def _times(info: MediaInfo, seconds: float, thresholds: Thresholds) -> Iterator[Reason]:
+def _check_times(info: MediaInfo, seconds: float, thresholds: Thresholds) -> Iterator[Reason]:
+    """Yield reasons against the length and the timestamps of the picture, which lasts `seconds`."""
     if info.video is None or not info.video.times.packets:
         return
-    if info.video.times.start_seconds is not None and seconds < thresholds.shortest_seconds - 1e-6:
-        text = f"its pictures last {seconds:.2f} s; a film lasts at least {thresholds.shortest_seconds:g} s"
+    times = info.video.times
+
+    if times.start_seconds is not None and seconds < thresholds.shortest_seconds - 1e-6:
+        text = f"its picture lasts {seconds:.2f} s; a film lasts at least {thresholds.shortest_seconds:g} s"
         yield make_rejection("too_short", text)
+
     if info.jumps:
-        text = (
-            f"its clock jumps {format_count(len(info.jumps), 'time')}, first at {info.jumps[0][0]:.2f} s; time goes on there"
-        )
+        count, first = format_count(len(info.jumps), "time"), info.jumps[0][0]
+        text = f"its timestamps jump {count}, first at {first:.2f} s; they are treated as continuous there"
         yield Reason(code="time_jumps", text=text)
+
     claimed = info.video.claimed_seconds or info.claimed_seconds or 0.0
     if not info.jumps and claimed - seconds > thresholds.missing_seconds:
-        text = f"the container claims {claimed:.2f} s, {seconds:.2f} s of picture could be read"
+        text = f"the container claims {claimed:.2f} s, but only {seconds:.2f} s of picture could be read"
         yield Reason(code="truncated", text=text)
     elif info.unreadable_end:
-        yield Reason(code="truncated", text=f"the file cannot be read on after {seconds:.2f} s of picture")
-    if info.video.times.gaps:
-        longest = info.video.times.longest_gap_seconds
-        text = f"pictures stay away {format_count(info.video.times.gaps, 'time')}, for up to {longest:.2f} s"
+        yield Reason(code="truncated", text=f"the file cannot be read past {seconds:.2f} s of picture")
+
+    if times.gaps:
+        text = f"its picture has {format_count(times.gaps, 'gap')}, of up to {times.longest_gap_seconds:.2f} s"
         yield Reason(code="picture_gaps", text=text)
 
 
-def _decoding(measures: Measures, thresholds: Thresholds) -> Iterator[Reason]:
+def _check_decoding(measures: Measures, thresholds: Thresholds) -> Iterator[Reason]:
+    """Yield reasons against packets that could not be decoded, and against the audio's timestamps."""
     for kind, damaged, packets in (
         ("video", measures.damaged_video_packets, measures.video_packets),
         ("audio", measures.damaged_audio_packets, measures.audio_packets),
     ):
-        text = f"{damaged} of {packets} {kind} packets could not be decoded as they were"
+        text = f"{damaged} of {packets} {kind} packets could not be decoded as stored"
         if damaged > thresholds.most_damaged * packets:
-            yield make_rejection("damaged", f"{text}; at most {thresholds.most_damaged:.0%} may be")
+            yield make_rejection("damaged", f"{text}; at most {thresholds.most_damaged:.0%} may be damaged")
         elif damaged:
             yield Reason(code="damaged_packets", text=text)
+
     if measures.sound_end_seconds is None:
         yield make_rejection("undecodable_audio", "nothing of its audio track can be decoded")
     elif measures.sound_laid_end_to_end:
-        text = "the times of its sound are far too short for it; it is laid end to end, and may be out of step"
+        text = "its audio timestamps span far less time than its audio; placed end to end, it may be out of sync"
         yield Reason(code="bad_sound_clock", text=text)
 
 
-def _content(measures: Measures, frames: int, thresholds: Thresholds) -> Iterator[Reason]:
-    if measures.sound_end_seconds is not None and (
-        measures.peak_dbfs is None or measures.peak_dbfs <= thresholds.silent_dbfs
-    ):
-        yield Reason(code="silent_audio", text="its sound is silent from beginning to end")
+def _check_content(measures: Measures, frames: int, thresholds: Thresholds) -> Iterator[Reason]:
+    """Yield reasons against a film that is silent, black or still from start to end."""
+    has_sound = measures.sound_end_seconds is not None
+    if has_sound and (measures.peak_dbfs is None or measures.peak_dbfs <= thresholds.silent_dbfs):
+        yield Reason(code="silent_audio", text="its sound is silent from start to end")
     if frames and measures.black_frames == frames:
-        yield Reason(code="black_video", text="its picture is black from beginning to end")
+        yield Reason(code="black_video", text="its picture is black from start to end")
     if frames and measures.still_frames == frames:
-        yield Reason(code="still_video", text="its picture stands still from beginning to end")
+        yield Reason(code="still_video", text="its picture is still from start to end")
 
 
-def _sound_times(measures: Measures, seconds: float, thresholds: Thresholds) -> Iterator[Reason]:
+def _check_sound_times(measures: Measures, seconds: float, thresholds: Thresholds) -> Iterator[Reason]:
+    """Yield reasons against sound that starts late or ends early; the picture lasts `seconds`."""
     if measures.sound_start_seconds is None or measures.sound_end_seconds is None:
         return
-    if (short := seconds - measures.sound_end_seconds) > thresholds.short_sound_seconds:
-        yield Reason(code="short_audio", text=f"the sound ends {short:.2f} s before the picture")
-    if (late := measures.sound_start_seconds) > thresholds.late_sound_seconds:
-        yield Reason(code="late_audio", text=f"the sound begins {late:.2f} s after the picture")
+    if (missing := seconds - measures.sound_end_seconds) > thresholds.short_sound_seconds:
+        yield Reason(code="short_audio", text=f"the sound ends {missing:.2f} s before the picture")
+    if (delay := measures.sound_start_seconds) > thresholds.late_sound_seconds:
+        yield Reason(code="late_audio", text=f"the sound starts {delay:.2f} s after the picture")
