@@ -5,8 +5,6 @@ import io
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Literal
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader
-
 if TYPE_CHECKING:  # who draws has imported it
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -14,6 +12,8 @@ if TYPE_CHECKING:  # who draws has imported it
 
 def render_page(package: str, template: str, **values: object) -> str:
     """Return a page from a room's `templates`, which extends `page.html`: the same bytes for the same values."""
+    from jinja2 import ChoiceLoader, Environment, PackageLoader  # only pages need templates, numbers do not
+
     loader = ChoiceLoader([PackageLoader(package), PackageLoader("talkies.reporting")])
     environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     return environment.get_template(template).render(version=version("talkies"), **values)
