@@ -27,7 +27,7 @@ from talkies.core import ClipBatch, ClipRequest, FilmId, Span
 from talkies.models import build_model
 from talkies.training import RunConfig, pretrain, resolve
 from talkies.training.devices import make_fabric
-from talkies.training.learner import Learner, build_system
+from talkies.training.train_state import TrainState, build_system
 from talkies.training.metrics import read_metrics
 
 CPU = {
@@ -121,10 +121,10 @@ def serve(pipe: Connection, config: RunConfig, clips: int) -> None:
     """Take two steps to warm up, and then one whenever it is asked for; tell the seconds and the most bytes."""
     fabric = make_fabric(config.training)
     fabric.launch()
-    learner, batch = Learner(fabric, build_system(config, 16, 16_000), config), random_batch(clips)
-    pipe.send((step(learner, batch)[0] + step(learner, batch)[0], 0))
+    state, batch = TrainState(fabric, build_system(config, 16, 16_000), config), random_batch(clips)
+    pipe.send((step(state, batch)[0] + step(state, batch)[0], 0))
     while pipe.recv():
-        pipe.send(step(learner, batch))
+        pipe.send(step(state, batch))
 
 
 def config_of(settings: tuple[str, ...], clips: int) -> RunConfig:
@@ -146,7 +146,7 @@ def random_batch(clips: int) -> ClipBatch:
     )
 
 
-def step(learner: Learner, batch: ClipBatch) -> tuple[float, int]:
+def step(state: TrainState, batch: ClipBatch) -> tuple[float, int]:
     """Take a step; return how long it took, and the most bytes that a GPU had for it."""
     gpu = torch.cuda.is_available()
     if gpu:
@@ -154,10 +154,10 @@ def step(learner: Learner, batch: ClipBatch) -> tuple[float, int]:
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
     begun = time.perf_counter()
-    learner.wrapped_optimiser.zero_grad()
-    learner.stepper.backward(batch, learner.stepper.augmentations(batch, 0, 0), 0)
-    learner.stepper.gradient_norm().item()
-    learner.wrapped_optimiser.step()
+    state.wrapped_optimiser.zero_grad()
+    state.stepper.backward(batch, state.stepper.augmentations(batch, 0, 0), 0)
+    state.stepper.gradient_norm().item()
+    state.wrapped_optimiser.step()
     if gpu:
         torch.cuda.synchronize()
     return time.perf_counter() - begun, torch.cuda.max_memory_allocated() if gpu else 0

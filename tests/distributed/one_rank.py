@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from talkies.core import Embeddings, WorkError
-from talkies.distributed import gather_rows, average_over_ranks, rank, world_size
+from talkies.distributed import average_over_ranks, gather_rows, rank, world_size
 from talkies.objectives import ContrastiveObjective, ObjectiveConfig, WeightPoint
 
 WHOLE_FILMS = [0, 0, 1, 1, 2, 2, 3, 3]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from talkies.training.config import TrainingConfig
 from talkies.training.devices import make_fabric
-from talkies.training.tensors import whole
+from talkies.training.tensors import gather_tensor
 
 CHUNKS = {"ddp": (None, 2, 3), "fsdp": (None, 3)}  # of the four clips of a rank
 
@@ -42,4 +42,4 @@ def bounded(fabric: Fabric) -> Tensor:
     with torch.no_grad():
         system.objective.log_temperature.fill_(-9.0)
     stepper.backward(batch, stepper.augmentations(batch, SEED, STEP), STEP)
-    return whole(system.objective.log_temperature)
+    return gather_tensor(system.objective.log_temperature)

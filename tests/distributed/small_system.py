@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from talkies.core import ClipBatch, ClipRequest, FilmId, Span
 from talkies.models import Encoder, TwoTower
 from talkies.objectives import ContrastiveObjective, ObjectiveConfig, WeightPoint
-from talkies.training.step import METHODS, Stepper
+from talkies.training.step import FORWARD_METHODS, Stepper
 from talkies.training.system import ContrastiveSystem
 from talkies.transforms import Augmentation, ClipTransform, TransformConfig
 
@@ -55,14 +55,14 @@ TRANSFORMS = {
 class SmallVideo(Encoder):
     """Two blocks without a norm over `[B, 3, T, 16, 16]`."""
 
-    tower, out_dim = "video", 12
+    modality, out_dim = "video", 12
 
     def __init__(self) -> None:
         super().__init__()
         self.stem = nn.Sequential(nn.Conv3d(3, 6, (1, 4, 4), (1, 4, 4)), nn.GELU())
         self.block = nn.Sequential(nn.Conv3d(6, self.out_dim, 2), nn.GELU())
 
-    def parts(self) -> tuple[tuple[str, nn.Module], ...]:
+    def named_blocks(self) -> tuple[tuple[str, nn.Module], ...]:
         return ("stem", self.stem), ("layer1", self.block)
 
     def pool(self, x: Tensor) -> Tensor:
@@ -72,14 +72,14 @@ class SmallVideo(Encoder):
 class SmallAudio(Encoder):
     """Two blocks without a norm over `[B, 1, 8, L]`."""
 
-    tower, out_dim = "audio", 10
+    modality, out_dim = "audio", 10
 
     def __init__(self) -> None:
         super().__init__()
         self.stem = nn.Sequential(nn.Conv2d(1, 6, 3), nn.GELU())
         self.block = nn.Sequential(nn.Conv2d(6, self.out_dim, 3), nn.GELU())
 
-    def parts(self) -> tuple[tuple[str, nn.Module], ...]:
+    def named_blocks(self) -> tuple[tuple[str, nn.Module], ...]:
         return ("stem", self.stem), ("layer1", self.block)
 
     def pool(self, x: Tensor) -> Tensor:
@@ -121,7 +121,7 @@ def share_of(rank: int, size: int) -> ClipBatch:
 def stepper_of(fabric: Fabric, system: ContrastiveSystem, chunk_clips: int | None) -> Stepper:
     """What steps, set up as for training."""
     wrapped = fabric.setup_module(system)
-    for method in METHODS:
+    for method in FORWARD_METHODS:
         wrapped.mark_forward_method(method)
     return Stepper(fabric, wrapped, system, chunk_clips)
 

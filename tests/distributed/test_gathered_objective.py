@@ -7,7 +7,7 @@ import torch
 from one_rank import CASES
 from ranks import close, run_ranks
 
-from talkies.distributed import gather_rows, average_over_ranks, rank, world_size
+from talkies.distributed import average_over_ranks, gather_rows, rank, world_size
 
 pytestmark = pytest.mark.xdist_group("ranks")
 

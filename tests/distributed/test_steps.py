@@ -27,7 +27,7 @@ from small_system import (
 )
 from torch import nn
 
-from talkies.training.step import even_chunks
+from talkies.training.step import split_into_even_chunks
 
 pytestmark = pytest.mark.xdist_group("ranks")
 
@@ -100,12 +100,12 @@ def test_the_temperature_itself_is_bounded_under_each_wrapper(strategy: str, two
 
 def test_each_clip_is_augmented_alike_on_however_many_ranks(two: list[dict[str, Any]]) -> None:
     system = system_of(KNOBS["two views"])
-    whole = looks(augmentations_of(system, batch_of()))
-    assert len(whole) == 2 * (5 + 4 + 3)
+    all_looks = looks(augmentations_of(system, batch_of()))
+    assert len(all_looks) == 2 * (5 + 4 + 3)
     groups = [[looks(augmentations_of(system, share_of(rank, n), rank, n)) for rank in range(n)] for n in (2, 4, 8)]
     for group in (*groups, [results["looks"] for results in two]):
         joined = [torch.cat(parts) for parts in zip(*group, strict=True)]
-        assert all(map(torch.equal, joined, whole))
+        assert all(map(torch.equal, joined, all_looks))
 
 
 def test_clips_views_and_steps_are_augmented_each_in_its_own_way() -> None:
@@ -144,8 +144,8 @@ def test_the_loss_in_two_passes_is_that_of_embeddings_that_saw_chunks(alone: Fab
     got = stepper.backward(batch, augmentations, STEP)["loss"]
     chunks = [slice(0, 4), slice(4, 8)]
     parts = [twin.encode(batch[chunk], [each[chunk] for each in augmentations])[0] for chunk in chunks]
-    whole = parts[0]._replace(**{name: torch.cat([getattr(p, name) for p in parts]) for name in parts[0]._fields})
-    loss = twin.objective([whole.embeddings], STEP).losses["contrastive"]
+    all_clips = parts[0]._replace(**{name: torch.cat([getattr(p, name) for p in parts]) for name in parts[0]._fields})
+    loss = twin.objective([all_clips.embeddings], STEP).losses["contrastive"]
     torch.testing.assert_close(got, loss.detach(), rtol=1e-6, atol=0)
     loss.backward()
     close(gradients_of(system), gradients_of(twin), relative=1e-5)
@@ -161,7 +161,7 @@ def test_two_steps_add_their_gradients_up(alone: Fabric) -> None:
 
 @given(st.integers(2, 300), st.integers(2, 300))
 def test_chunks_are_even_whole_and_never_of_one_clip(clips: int, most: int) -> None:
-    chunks = even_chunks(clips, most)
+    chunks = split_into_even_chunks(clips, most)
     lengths = [chunk.stop - chunk.start for chunk in chunks]
     assert [place for chunk in chunks for place in range(chunk.start, chunk.stop)] == list(range(clips))
     assert max(lengths) - min(lengths) <= 1

@@ -15,8 +15,8 @@ from talkies.evaluation.results.result import Result
 from talkies.evaluation.transfer.features import TowerFeatures
 from talkies.evaluation.transfer.finetune import FineTuner
 from talkies.evaluation.transfer.protocol import Protocol, resolve_protocol
-from talkies.evaluation.transfer.transfer import transfer
-from talkies.models import stamp_of
+from talkies.evaluation.transfer.transfer import measure_transfer
+from talkies.models import compute_model_stamp
 
 CLASSES, EACH = 3, 6
 COLOURS = ((200, 40, 40), (40, 200, 40), (40, 40, 200))
@@ -50,7 +50,7 @@ def data(root: Path, modality: Modality) -> DataSet:
 
 
 def tuned(root: Path, modality: Modality, *more: str, epochs: int = 6) -> Result:
-    return transfer(data(root, modality), [towers()], protocol(*more, epochs=epochs))
+    return measure_transfer(data(root, modality), [towers()], protocol(*more, epochs=epochs))
 
 
 @pytest.mark.parametrize("modality", ["video", "audio"])
@@ -69,7 +69,7 @@ def test_labels_that_tell_nothing_cannot_be_learnt(planted: Path) -> None:
     for seed in range(3):
         labels = random.permutation([example.labels[0] for example in honest.examples])
         examples = tuple(replace(e, labels=(int(n),)) for e, n in zip(honest.examples, labels, strict=True))
-        shuffled = transfer(replace(honest, examples=examples), [towers()], protocol(f"seeds=[{seed}]", epochs=2))
+        shuffled = measure_transfer(replace(honest, examples=examples), [towers()], protocol(f"seeds=[{seed}]", epochs=2))
         hits.append(shuffled.metrics["accuracy"].mean)
     assert np.mean(hits) < 0.8
 
@@ -95,9 +95,9 @@ def test_each_seed_is_told_as_if_it_were_alone(planted: Path) -> None:
 def test_the_given_encoder_is_left_as_it_was(modality: Modality, planted: Path) -> None:
     features = towers()
     encoders = (features.video_encoder, features.audio_encoder)
-    before = [stamp_of(encoder) for encoder in encoders if encoder]
-    transfer(data(planted, modality), [features], protocol(epochs=1))
-    assert [stamp_of(encoder) for encoder in encoders if encoder] == before
+    before = [compute_model_stamp(encoder) for encoder in encoders if encoder]
+    measure_transfer(data(planted, modality), [features], protocol(epochs=1))
+    assert [compute_model_stamp(encoder) for encoder in encoders if encoder] == before
     assert not any(encoder.training for encoder in encoders if encoder)
     assert all(p.grad is None and p.requires_grad for encoder in encoders if encoder for p in encoder.parameters())
 
@@ -113,15 +113,15 @@ def test_clips_that_are_decoded_again_give_the_same(modality: Modality, planted:
 
 def test_what_is_kept_in_memory_is_not_decoded_again(planted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     decoded: list[int] = []
-    from talkies.evaluation import whole_clips
+    from talkies.evaluation.transfer import decoded_clips
 
-    real = whole_clips.read_clip
+    real = decoded_clips.read_clip
 
     def counted(of: DataSet, number: int, *more: Any) -> Any:
         decoded.append(number)
         return real(of, number, *more)
 
-    monkeypatch.setattr(whole_clips, "read_clip", counted)
+    monkeypatch.setattr(decoded_clips, "read_clip", counted)
     tuned(planted, "audio", epochs=2)
     assert sorted(decoded) == list(range(CLASSES * EACH))
 
@@ -137,7 +137,7 @@ def test_clips_of_several_labels_are_judged_by_their_mean_average_precision(plan
     single = data(planted, "audio")
     examples = tuple(replace(e, labels=(e.labels[0], 3) if e.labels[0] == 1 else e.labels) for e in single.examples)
     several = replace(single, multi_label=True, classes=(*single.classes, "middle"), examples=examples)
-    result = transfer(several, [towers()], protocol(epochs=8))
+    result = measure_transfer(several, [towers()], protocol(epochs=8))
     assert list(result.metrics) == ["mean_average_precision"]
     assert result.metrics["mean_average_precision"].mean > 0.9
 
@@ -145,31 +145,31 @@ def test_clips_of_several_labels_are_judged_by_their_mean_average_precision(plan
 def test_pictures_and_sound_are_not_tuned_at_once(planted: Path) -> None:
     both = data(planted, "both")
     with pytest.raises(UsageError, match=r"planted has pictures and sound, .*choose with --set data\.tower=video or"):
-        transfer(both, [towers()], protocol())
+        measure_transfer(both, [towers()], protocol())
 
 
 @pytest.mark.parametrize("tower", ["video", "audio"])
 def test_one_of_both_can_be_chosen(tower: Modality, planted: Path) -> None:
-    result = transfer(replace(data(planted, "both"), modality=tower), [towers()], protocol(epochs=1))
+    result = measure_transfer(replace(data(planted, "both"), modality=tower), [towers()], protocol(epochs=1))
     assert list(result.protocol["chosen"]["tiny"]) == [f"{tower} last_training_loss"]
 
 
 def test_what_has_no_weights_is_refused(planted: Path) -> None:
     with pytest.raises(UsageError, match="statistics has no weights to fine-tune; give encoders"):
-        transfer(data(planted, "audio"), [statistics()], protocol())
+        measure_transfer(data(planted, "audio"), [statistics()], protocol())
 
 
 def test_an_encoder_that_is_lacking_is_named(planted: Path) -> None:
     given = towers()
-    sound_alone = TowerFeatures("mine", given.look, given.transforms, audio=given.audio_encoder)
+    sound_alone = TowerFeatures("mine", given.clip_spec, given.transforms, audio=given.audio_encoder)
     with pytest.raises(UsageError, match="mine has no video encoder; name a run, or give encoders, that have one"):
-        transfer(data(planted, "video"), [sound_alone], protocol())
+        measure_transfer(data(planted, "video"), [sound_alone], protocol())
 
 
 def test_a_single_training_clip_is_refused(planted: Path) -> None:
     few = replace(data(planted, "audio"), splits=(Split("split 1", (0,), (1, 2)),))
     with pytest.raises(UsageError, match="split 1 of planted has a single audio clip to learn from; give two or more"):
-        transfer(few, [towers()], protocol())
+        measure_transfer(few, [towers()], protocol())
 
 
 @pytest.mark.parametrize("count", [2, 3, 5, 9])

@@ -42,7 +42,7 @@ def assert_identical(one: Outcome, other: Outcome) -> None:
 @pytest.mark.parametrize("name", ENCODERS)
 def test_stages_are_a_stem_and_layers_counted_from_one(name: str) -> None:
     with torch.device("meta"):
-        stages = [stage for stage, _ in ENCODERS[name]().parts()]
+        stages = [stage for stage, _ in ENCODERS[name]().named_blocks()]
     layers = list(dict.fromkeys(stages))
     assert layers == ["stem", *(f"layer{number}" for number in range(1, len(layers)))]
     assert stages == sorted(stages, key=layers.index)
@@ -52,7 +52,7 @@ def test_stages_are_a_stem_and_layers_counted_from_one(name: str) -> None:
 def test_every_weight_is_of_one_part_or_of_the_pool(name: str) -> None:
     with torch.device("meta"):
         encoder = ENCODERS[name]()
-    of_parts = [id(weight) for _, block in encoder.parts() for weight in block.parameters()]
+    of_parts = [id(weight) for _, block in encoder.named_blocks() for weight in block.parameters()]
     assert len(of_parts) == len(set(of_parts))
     of_pool = [weight for weight, tensor in encoder.named_parameters() if id(tensor) not in of_parts]
     assert of_pool == (["norm.weight", "norm.bias"] if "vit" in name else [])
@@ -62,9 +62,9 @@ def test_every_weight_is_of_one_part_or_of_the_pool(name: str) -> None:
 def test_features_are_the_pool_of_the_last_stage(name: str) -> None:
     encoder, clips = ENCODERS[name]().eval(), clips_for(name)
     with torch.no_grad():
-        outputs = encoder.stages(clips)
+        outputs = encoder.forward_stages(clips)
         assert torch.equal(encoder.pool(list(outputs.values())[-1]), encoder(clips))
-    assert list(outputs) == list(dict.fromkeys(stage for stage, _ in encoder.parts()))
+    assert list(outputs) == list(dict.fromkeys(stage for stage, _ in encoder.named_blocks()))
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,9 @@ def test_stages_have_the_sizes_of_the_papers(name: str, shapes: list[tuple[int, 
     with torch.device("meta"):
         encoder = ENCODERS[name]()
         clips = torch.empty(3, 3, 8, 112, 112) if name.startswith("video") else torch.empty(3, 1, 80, 101)
-        assert [tuple(output.shape) for output in encoder.stages(clips).values()] == [(3, *shape) for shape in shapes]
+        assert [tuple(output.shape) for output in encoder.forward_stages(clips).values()] == [
+            (3, *shape) for shape in shapes
+        ]
 
 
 @pytest.mark.parametrize("name", [*SMALL, *WITH_TORCHVISIONS_LAYERS])
@@ -98,7 +100,7 @@ def test_recomputation_changes_no_stage(name: str) -> None:
     plain, clips = ENCODERS[name]().train(), clips_for(name)
     frugal = copy.deepcopy(plain)
     frugal.recompute = True
-    torch.testing.assert_close(frugal.stages(clips), plain.stages(clips), rtol=0, atol=0)
+    torch.testing.assert_close(frugal.forward_stages(clips), plain.forward_stages(clips), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -112,7 +114,7 @@ def test_recomputation_keeps_the_inputs_of_the_parts_and_nothing_else(name: str)
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        *inputs, _ = [clips, *encoder.stages(clips).values()]
+        *inputs, _ = [clips, *encoder.forward_stages(clips).values()]
     assert [tensor.data_ptr() for tensor in kept] == [tensor.data_ptr() for tensor in inputs]
 
 
@@ -121,13 +123,13 @@ def test_nothing_is_run_twice_where_no_gradient_is_due(training: bool) -> None:
     encoder, clips = ENCODERS["video tiny"]().train(training), clips_for("video tiny")
     encoder.recompute = True
     runs: list[nn.Module] = []
-    for _, block in encoder.parts():
+    for _, block in encoder.named_blocks():
         block.register_forward_pre_hook(lambda module, _: runs.append(module))
     with torch.set_grad_enabled(not training):
         features_BE = encoder(clips)
     if not training:
         features_BE.sum().backward()
-    assert runs == [block for _, block in encoder.parts()]
+    assert runs == [block for _, block in encoder.named_blocks()]
 
 
 @given(momentum=st.none() | st.floats(0, 1), passes=st.integers(0, 3), nested=st.booleans())
@@ -174,7 +176,7 @@ def test_blocks_compiled_in_place_keep_names_and_numbers(name: str, recompute: b
     plain, clips = ENCODERS[name]().train(), clips_for(name)
     compiled = copy.deepcopy(plain)
     compiled.recompute = recompute
-    compiled.compile_parts("eager")
+    compiled.compile_blocks("eager")
     assert list(compiled.state_dict()) == list(plain.state_dict())
     torch._dynamo.utils.counters.clear()
     one, other = outcome_of(plain, clips, times=2), outcome_of(compiled, clips, times=2)
@@ -191,7 +193,7 @@ class Chain(Encoder):
         super().__init__()
         self.chain = nn.Sequential(*blocks)
 
-    def parts(self) -> tuple[tuple[str, nn.Module], ...]:
+    def named_blocks(self) -> tuple[tuple[str, nn.Module], ...]:
         return tuple((f"layer{number}", block) for number, block in enumerate(self.chain))
 
     def pool(self, x: Tensor) -> Tensor:
@@ -202,7 +204,7 @@ def test_a_block_whose_gradient_is_compiled_can_be_run_again() -> None:
     plain, clips = Chain(Layers(nn.Conv2d(1, 1, 3), nn.BatchNorm2d(1), nn.ReLU(inplace=True))), torch.randn(2, 1, 9, 9)
     compiled = copy.deepcopy(plain)
     compiled.recompute = True
-    compiled.compile_parts("aot_eager")
+    compiled.compile_blocks("aot_eager")
     torch.testing.assert_close(outcome_of(compiled, clips), outcome_of(plain, clips))
 
 
@@ -218,6 +220,6 @@ class Strided(nn.Module):
 
 def test_every_block_is_compiled_however_many_of_one_class_there_are() -> None:
     encoder = Chain(*(Strided(stride) for stride in range(1, 11)))
-    encoder.compile_parts("eager")
+    encoder.compile_blocks("eager")
     with torch.no_grad(), torch._dynamo.config.patch(fail_on_recompile_limit_hit=True):
         encoder(torch.randn(2, 1, 4, 4))

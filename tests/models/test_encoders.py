@@ -51,11 +51,11 @@ def test_resnet18_has_the_parameters_of_torchvisions_for_one_channel_without_its
 
 
 def test_a_video_encoder_says_what_it_takes(video_encoder: Encoder) -> None:
-    assert video_encoder.tower == "video"
+    assert video_encoder.modality == "video"
 
 
 def test_an_audio_encoder_says_what_it_takes(audio_encoder: Encoder) -> None:
-    assert audio_encoder.tower == "audio"
+    assert audio_encoder.modality == "audio"
 
 
 def test_a_video_encoder_gives_its_declared_features_of_each_clip(video_encoder: Encoder) -> None:

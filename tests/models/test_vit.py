@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from talkies.core import ConfigError
 from talkies.models import AUDIO_ENCODERS, VIDEO_ENCODERS, Encoder, vit
-from talkies.models.vit import AudioTransformer, VideoTransformer, positions
+from talkies.models.vit import AudioTransformer, VideoTransformer, compute_positions
 
 WIDTH, MLP, DEPTH = 384, 4 * 384, 12
 
@@ -27,7 +27,9 @@ def fresh(kind: type[VideoTransformer] | type[AudioTransformer]) -> Encoder:
 
 
 def without_positions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vit, "positions", lambda grid, dim, device: torch.zeros(math.prod(grid), dim, device=device))
+    monkeypatch.setattr(
+        vit, "compute_positions", lambda grid, dim, device: torch.zeros(math.prod(grid), dim, device=device)
+    )
 
 
 def difference(one: Tensor, other: Tensor) -> float:
@@ -53,7 +55,7 @@ def test_clips_of_any_whole_number_of_boxes_have_features(boxes: tuple[int, int,
     with torch.no_grad():
         clips = torch.randn(2, 3, 2 * deep, 16 * high, 16 * wide)
         assert encoder(clips).shape == (2, 24)
-        assert {output.shape[1] for output in encoder.stages(clips).values()} == {deep * high * wide}
+        assert {output.shape[1] for output in encoder.forward_stages(clips).values()} == {deep * high * wide}
 
 
 @pytest.mark.parametrize("size", [(7, 112, 112), (8, 100, 112), (8, 112, 120), (1, 16, 16)])
@@ -75,7 +77,7 @@ def test_a_spectrogram_is_filled_up_with_zeros_at_its_end(bins: int, frames: int
     whole[..., :bins, :frames] = sounds
     with torch.no_grad():
         assert torch.equal(encoder(sounds), encoder(whole))
-        assert encoder.stages(sounds)["stem"].shape[1] == math.ceil(bins / 16) * math.ceil(frames / 16)
+        assert encoder.forward_stages(sounds)["stem"].shape[1] == math.ceil(bins / 16) * math.ceil(frames / 16)
 
 
 def test_a_token_is_its_patch_through_the_kernel_with_its_place_added() -> None:
@@ -83,10 +85,10 @@ def test_a_token_is_its_patch_through_the_kernel_with_its_place_added() -> None:
     proj = encoder.get_submodule("patch_embed.proj")
     kernel, bias = proj.get_parameter("weight"), proj.get_parameter("bias")
     with torch.no_grad():
-        tokens = encoder.stages(clips)["stem"][0]
+        tokens = encoder.forward_stages(clips)["stem"][0]
         for place, (t, h, w) in enumerate((t, h, w) for t in range(2) for h in range(2) for w in range(3)):
             patch = clips[0, :, 2 * t : 2 * t + 2, 16 * h : 16 * h + 16, 16 * w : 16 * w + 16]
-            expected = (kernel * patch).sum((1, 2, 3, 4)) + bias + positions((2, 2, 3), 24)[place]
+            expected = (kernel * patch).sum((1, 2, 3, 4)) + bias + compute_positions((2, 2, 3), 24)[place]
             torch.testing.assert_close(tokens[place], expected, rtol=1e-4, atol=1e-4)
 
 
@@ -101,14 +103,14 @@ def test_attention_is_the_formula_of_the_paper() -> None:
 @given(grid=st.lists(st.integers(1, 12), min_size=1, max_size=3), dim=st.sampled_from([24, 96, 384]))
 @settings(max_examples=30, deadline=None)
 def test_every_place_of_a_grid_has_a_position_of_its_own(grid: list[int], dim: int) -> None:
-    places_ND = positions(grid, dim)
+    places_ND = compute_positions(grid, dim)
     assert places_ND.shape == (math.prod(grid), dim)
     apart = torch.cdist(places_ND, places_ND) + 9 * torch.eye(len(places_ND))
     assert apart.min() > 0.1
 
 
 def test_positions_are_the_published_sines_and_cosines() -> None:
-    places_THWD = positions((3, 4, 5), 12).view(3, 4, 5, 12)
+    places_THWD = compute_positions((3, 4, 5), 12).view(3, 4, 5, 12)
     for axis, place in ((0, (2, 0, 0)), (1, (0, 3, 0)), (2, (0, 0, 4))):
         at = place[axis]
         waves = [wave(at * speed) for wave in (math.sin, math.cos) for speed in (1, 0.01)]
@@ -119,7 +121,8 @@ def test_positions_are_the_published_sines_and_cosines() -> None:
 
 def test_a_larger_grid_keeps_the_places_of_a_smaller_one() -> None:
     assert torch.equal(
-        positions((4, 7, 7), 48).view(4, 7, 7, 48)[:2, :3, :5], positions((2, 3, 5), 48).view(2, 3, 5, 48)
+        compute_positions((4, 7, 7), 48).view(4, 7, 7, 48)[:2, :3, :5],
+        compute_positions((2, 3, 5), 48).view(2, 3, 5, 48),
     )
 
 
@@ -154,7 +157,7 @@ def test_fresh_weights_are_small_and_drawn_from_pytorchs_generator() -> None:
 def test_the_stream_between_blocks_is_of_full_precision(autocast: bool) -> None:
     encoder, clips = fresh(VideoTransformer), torch.randn(1, 3, 4, 32, 32)
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=autocast):
-        assert {output.dtype for output in encoder.stages(clips).values()} == {torch.float32}
+        assert {output.dtype for output in encoder.forward_stages(clips).values()} == {torch.float32}
 
 
 def with_bright_corners(count: int) -> tuple[Tensor, Tensor]:

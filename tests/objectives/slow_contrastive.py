@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from talkies.core import Embeddings
-from talkies.objectives import ContrastiveObjective, ObjectiveConfig, Pairs
+from talkies.objectives import ClipPairs, ContrastiveObjective, ObjectiveConfig
 
 Rows = list[list[float]]
 
@@ -129,11 +129,11 @@ def views_of(config: ObjectiveConfig, film: Sequence[int], start: Sequence[int] 
     return [embeddings_of(film, start) for _ in range(config.views)]
 
 
-def pairs_of(film: Sequence[int], start: Sequence[int] | None = None, **settings: int) -> Pairs:
+def pairs_of(film: Sequence[int], start: Sequence[int] | None = None, **settings: int) -> ClipPairs:
     """The pairs of all clips of one rank."""
     film_B = torch.tensor(film)
     start_B = torch.arange(0, 10 * len(film), 10) if start is None else torch.tensor(start)
-    return Pairs(film_B, start_B, film_B, start_B, 0, **settings)
+    return ClipPairs(film_B, start_B, film_B, start_B, 0, **settings)
 
 
 def objective(fps: int = 1, **settings: Any) -> ContrastiveObjective:

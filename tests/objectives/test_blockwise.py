@@ -11,7 +11,7 @@ from slow_contrastive import objective, pairs_of, views_of
 from torch import Tensor
 
 from talkies.core import Embeddings
-from talkies.objectives import ContrastiveObjective, ObjectiveConfig, Pairs, Scores, scores_of
+from talkies.objectives import ClipPairs, ContrastiveObjective, ObjectiveConfig, Scores, compute_scores
 
 FILMS, STARTS = [3, 3, 3, 1, 1, 7, 3, 1, 1, 0], [0, 6, 30, 0, 4, 0, 34, 20, 90, 0]
 EVERY: dict[str, dict[str, Any]] = {
@@ -87,9 +87,9 @@ def test_gradients_equal_finite_differences(knobs: str, block: int | None) -> No
     ],
     ids=["plain", "masked", "several positives", "no rival in a film", "one film"],
 )
-def test_all_that_is_known_of_the_scores_is_the_same_in_blocks(pairs: Pairs, block: int) -> None:
+def test_all_that_is_known_of_the_scores_is_the_same_in_blocks(pairs: ClipPairs, block: int) -> None:
     query_BD, candidate_ND = torch.randn(2, 10, 4, dtype=torch.float64)
-    whole, parts = (scores_of(query_BD, candidate_ND, pairs, b) for b in (None, block))
+    whole, parts = (compute_scores(query_BD, candidate_ND, pairs, b) for b in (None, block))
     for name in Scores.__slots__:
         torch.testing.assert_close(getattr(parts, name), getattr(whole, name), rtol=0, atol=1e-12)
 
@@ -99,7 +99,7 @@ def test_each_of_a_querys_numbers_has_its_own_gradient_in_blocks() -> None:
     query_BD, candidate_ND = (part.requires_grad_() for part in torch.randn(2, 10, 4, dtype=torch.float64))
 
     def numbers(query_BD: Tensor, candidate_ND: Tensor) -> tuple[Tensor, ...]:
-        scores = scores_of(query_BD, candidate_ND, pairs, 3)
+        scores = compute_scores(query_BD, candidate_ND, pairs, 3)
         across_B = scores.lse_across_B.masked_fill(~scores.lse_across_B.isfinite(), 0)
         return scores.lse_within_B, across_B, scores.positive_B
 
@@ -109,7 +109,7 @@ def test_each_of_a_querys_numbers_has_its_own_gradient_in_blocks() -> None:
 def test_what_is_only_reported_has_no_gradient() -> None:
     query_BD = torch.randn(10, 4, requires_grad=True)
     for block in (None, 3):
-        scores = scores_of(query_BD, torch.randn(10, 4), pairs_of(FILMS), block)
+        scores = compute_scores(query_BD, torch.randn(10, 4), pairs_of(FILMS), block)
         learning = {name for name in Scores.__slots__ if getattr(scores, name).requires_grad}
         assert learning == {"lse_within_B", "lse_across_B", "positive_B"}
 

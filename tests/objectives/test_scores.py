@@ -8,7 +8,7 @@ from slow_contrastive import pairs_of
 from torch import Tensor
 from torch.nn import functional
 
-from talkies.objectives import ContrastiveTerms, Pairs, contrastive_terms, scores_of
+from talkies.objectives import ClipPairs, ContrastiveTerms, compute_contrastive_terms, compute_scores
 
 FILMS = [4, 4, 4, 9, 9, 2]
 SAME_FILM = torch.tensor(FILMS)[:, None] == torch.tensor(FILMS)[None]
@@ -19,9 +19,11 @@ def logits(scale: float = 3.0) -> Tensor:
     return torch.randn(6, 6, dtype=torch.float64) * scale
 
 
-def terms_of(logits_BN: Tensor, pairs: Pairs, block: int | None) -> ContrastiveTerms:
+def terms_of(logits_BN: Tensor, pairs: ClipPairs, block: int | None) -> ContrastiveTerms:
     """The terms of these scores: with candidates that are unit vectors, the queries' rows are the scores."""
-    return contrastive_terms(scores_of(logits_BN, torch.eye(logits_BN.shape[1], dtype=logits_BN.dtype), pairs, block))
+    return compute_contrastive_terms(
+        compute_scores(logits_BN, torch.eye(logits_BN.shape[1], dtype=logits_BN.dtype), pairs, block)
+    )
 
 
 def whole_of(terms: ContrastiveTerms) -> Tensor:
@@ -38,7 +40,7 @@ def test_the_parts_add_up_to_the_cross_entropy(block: int | None) -> None:
 @FORMS
 def test_the_parts_of_a_later_ranks_queries_add_up_to_their_cross_entropy(block: int | None) -> None:
     scores, all_ = logits(), pairs_of(FILMS)
-    later = Pairs(all_.film_N[3:], all_.start_N[3:], all_.film_N, all_.start_N, 3)
+    later = ClipPairs(all_.film_N[3:], all_.start_N[3:], all_.film_N, all_.start_N, 3)
     terms, expected = terms_of(scores[3:], later, block), terms_of(scores, all_, None)
     whole = functional.cross_entropy(scores, torch.arange(6), reduction="none")
     torch.testing.assert_close(whole_of(terms), whole[3:], rtol=0, atol=1e-10)

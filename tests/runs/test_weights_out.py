@@ -24,7 +24,7 @@ def test_exported_weights_come_back_as_they_were(tmp_path: Path) -> None:
     exported = export_weights(run.root, tmp_path / "out" / "weights")
     assert sorted(path.name for path in exported.video.parent.iterdir()) == ["audio.safetensors", "video.safetensors"]
     for path, own in ((exported.video, model.video), (exported.audio, model.audio)):
-        encoder = fresh(own.tower)
+        encoder = fresh(own.modality)
         loaded = load_encoder_weights(encoder, path)
         assert (loaded.path, loaded.left, loaded.adapted) == (path, (), ())
         assert_holds(encoder, own.state_dict())

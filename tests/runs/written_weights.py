@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from talkies.models import AUDIO_ENCODERS, VIDEO_ENCODERS, Encoder, ModelConfig, TwoTower, build_model, stamp_of
+from talkies.models import AUDIO_ENCODERS, VIDEO_ENCODERS, Encoder, ModelConfig, TwoTower, build_model, compute_model_stamp
 from talkies.runs import CheckpointState, RunFolder, RunRecord
 
 CONFIG = ModelConfig(video="tiny", audio="tiny", embedding_dim=24, hidden_dim=32)
@@ -47,5 +47,5 @@ def run_of(root: Path, config: ModelConfig = CONFIG) -> tuple[RunFolder, TwoTowe
     for step in (0, 10):
         model.load_state_dict(trained(model))
         tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
-        run.save(CheckpointState(step=step, stamp=stamp_of(model)), tensors | {"objective.t": torch.ones(1)}, {})
+        run.save(CheckpointState(step=step, stamp=compute_model_stamp(model)), tensors | {"objective.t": torch.ones(1)}, {})
     return run, model

@@ -9,14 +9,14 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from talkies.clips import ClipSource, collate, film_windows
+from talkies.clips import ClipSource, collate, list_windows
 from talkies.core import RunError
 from talkies.library import Library
-from talkies.models import TwoTower, build_model, stamp_of_weights
+from talkies.models import TwoTower, build_model, compute_weights_stamp
 from talkies.retrieval.index import embed
 from talkies.runs import RunFolder, load_encoder
 from talkies.training import PretrainReport, RunConfig, pretrain
-from talkies.training.ema import MovingAverage
+from talkies.training.ema import ExponentialMovingAverage
 from talkies.transforms import ClipTransform
 
 Config = Callable[..., RunConfig]
@@ -47,7 +47,7 @@ def averaged(library: Library, small: Config, tmp_path_factory: pytest.TempPathF
 @pytest.mark.parametrize("decay", [0.05, 0.3, 0.999])
 def test_the_average_of_several_steps_is_that_worked_out_number_by_number(decay: float) -> None:
     model = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2)).double()
-    average = MovingAverage(model, decay)
+    average = ExponentialMovingAverage(model, decay)
     values = {name: [tensor.double().flatten().tolist()] for name, tensor in model.state_dict().items()}
     for done in range(1, 31):
         with torch.no_grad():
@@ -65,7 +65,7 @@ def test_the_average_of_several_steps_is_that_worked_out_number_by_number(decay:
 
 def test_the_average_is_no_part_of_the_model_and_the_model_none_of_it() -> None:
     model = nn.Linear(2, 1)
-    average = MovingAverage(model, 0.5)
+    average = ExponentialMovingAverage(model, 0.5)
     before = {name: tensor.clone() for name, tensor in average.tensors().items()}
     with torch.no_grad():
         model.weight.add_(1)
@@ -98,7 +98,7 @@ def test_the_first_average_is_the_untrained_model(averaged: PretrainReport) -> N
 def test_the_stamp_is_that_of_the_average(step: int, averaged: PretrainReport) -> None:
     checkpoint = RunFolder(averaged.run).checkpoint(step)
     stamps = [
-        stamp_of_weights({name[6:]: tensor for name, tensor in weights.items() if name.startswith("model.")})
+        compute_weights_stamp({name[6:]: tensor for name, tensor in weights.items() if name.startswith("model.")})
         for weights in (load_file(checkpoint.folder / "ema.safetensors"), checkpoint.model_weights())
     ]
     assert stamps[0] != stamps[1]
@@ -108,7 +108,7 @@ def test_the_stamp_is_that_of_the_average(step: int, averaged: PretrainReport) -
 
 def test_films_are_encoded_by_the_average(averaged: PretrainReport, library: Library, small: Config) -> None:
     encoder, film = load_encoder(averaged.run), library.films()[0]
-    requests = film_windows(film.id, film.frames, encoder.shape, 16)[:2]
+    requests = list_windows(film.id, film.frames, encoder.shape, 16)[:2]
     batch = collate(ClipSource(library, encoder.shape).read_all(requests), {film.id: 0})
     got = encoder.encode(batch).embeddings
     folder, config = RunFolder(averaged.run).checkpoint().folder, small()

@@ -16,28 +16,28 @@ from talkies.library import Library
 from talkies.runs import RunFolder
 from talkies.training import PretrainReport, RunConfig, pretrain
 from talkies.training.checkpoints import Checkpoints
-from talkies.training.learner import Learner, build_system
+from talkies.training.train_state import TrainState, build_system
 from talkies.training.metrics import read_metrics
 
 Config = Callable[..., RunConfig]
 NEWEST = Path("checkpoints") / "step-00000006"
 
 
-def learner_of(config: RunConfig) -> Learner:
-    return Learner(Fabric(accelerator="cpu"), build_system(config, 16, 16_000), config)
+def state_of(config: RunConfig) -> TrainState:
+    return TrainState(Fabric(accelerator="cpu"), build_system(config, 16, 16_000), config)
 
 
-def checkpoints_of(learner: Learner, config: RunConfig, run: Path) -> Checkpoints:
-    return Checkpoints(RunFolder(run), learner.system, learner.optimiser, learner.average, config.training)
+def checkpoints_of(state: TrainState, config: RunConfig, run: Path) -> Checkpoints:
+    return Checkpoints(RunFolder(run), state.system, state.optimiser, state.average, config.training)
 
 
-def step(learner: Learner, number: int) -> None:
+def step(state: TrainState, number: int) -> None:
     """A step on gradients that are drawn, the same for the same number."""
     generator = torch.Generator().manual_seed(number)
-    for parameter in learner.system.parameters():
+    for parameter in state.system.parameters():
         parameter.grad = torch.randn(parameter.shape, generator=generator) if parameter.requires_grad else None
-    learner.wrapped_optimiser.step()
-    learner.learnt(number)
+    state.wrapped_optimiser.step()
+    state.update_average(number)
 
 
 @pytest.mark.parametrize("best_by", ["accuracy_within_film", "accuracy_which_film", "loss", "cross_entropy"])
@@ -91,12 +91,12 @@ def test_a_restored_learner_takes_the_same_next_steps(
     overrides: tuple[str, ...], small: Config, tmp_path: Path
 ) -> None:
     config = small(*overrides)
-    first = learner_of(config)
+    first = state_of(config)
     for number in (1, 2, 3):
         step(first, number)
     before = checkpoints_of(first, config, tmp_path)
     before.save(3, {}, True)
-    second = learner_of(config.model_copy(update={"training": config.training.model_copy(update={"seed": 1})}))
+    second = state_of(config.model_copy(update={"training": config.training.model_copy(update={"seed": 1})}))
     after = checkpoints_of(second, config, tmp_path)
     assert after.stamp() != before.stamp()
     assert after.restore(RunFolder(tmp_path).checkpoints()[-1]) == 3
@@ -111,11 +111,11 @@ def test_a_restored_learner_takes_the_same_next_steps(
 
 def test_the_restored_state_lies_in_memory_as_the_weights_do(small: Config, tmp_path: Path) -> None:
     """Else each step after a resume would copy it to and fro."""
-    learner = learner_of(small())
-    step(learner, 1)
-    checkpoints = checkpoints_of(learner, small(), tmp_path)
+    state = state_of(small())
+    step(state, 1)
+    checkpoints = checkpoints_of(state, small(), tmp_path)
     checkpoints.save(1, {}, True)
-    again = learner_of(small())
+    again = state_of(small())
     checkpoints_of(again, small(), tmp_path).restore(RunFolder(tmp_path).checkpoints()[-1])
     kernel = again.system.model.video.get_parameter("block1.0.weight")
     assert kernel.is_contiguous(memory_format=torch.channels_last_3d)
@@ -124,7 +124,7 @@ def test_the_restored_state_lies_in_memory_as_the_weights_do(small: Config, tmp_
 
 
 def test_nothing_is_written_by_a_process_that_does_not_write(small: Config, tmp_path: Path) -> None:
-    checkpoints_of(learner_of(small()), small(), tmp_path).save(1, {}, False)
+    checkpoints_of(state_of(small()), small(), tmp_path).save(1, {}, False)
     assert list(tmp_path.iterdir()) == []
 
 

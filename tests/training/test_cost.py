@@ -13,7 +13,7 @@ from talkies.core import ConfigError, PlanError
 from talkies.library import Library
 from talkies.training import Cost, RunConfig, cost, pretrain
 from talkies.training.cost import _advised, _sizes
-from talkies.training.profile_step import Line, StepProbe, Trial
+from talkies.training.profile_step import LinearFit, StepProfiler, Trial
 
 Config = Callable[..., RunConfig]
 GIB = 1 << 30
@@ -34,7 +34,7 @@ FOUND = Cost(
     disk_there_bytes=2 * GIB,
     advice=(),
 )
-MEMORY = Line(0.0, GIB / 8)
+MEMORY = LinearFit(0.0, GIB / 8)
 
 
 def test_hours_follow_from_what_is_slower_learning_or_loading() -> None:
@@ -64,7 +64,7 @@ def test_on_a_cpu_reading_takes_its_part_of_the_cores() -> None:
     ],
 )
 def test_a_line_goes_through_the_last_two_points(points: list[tuple[int, float]], clips: int, value: float) -> None:
-    assert Line.through(points).at(clips) == pytest.approx(value)
+    assert LinearFit.through(points).at(clips) == pytest.approx(value)
 
 
 def test_trials_grow_to_a_share_of_the_batch() -> None:
@@ -155,7 +155,7 @@ def test_memory_grows_with_the_clips_that_are_tried(library: Library) -> None:
 
 def test_what_would_not_fit_is_not_tried(library: Library, small: Config) -> None:
     config = small()
-    probe = StepProbe(config, open_for_training(library.root, config.clip, config.sampling, 0))
+    probe = StepProfiler(config, open_for_training(library.root, config.clip, config.sampling, 0))
     assert [trial.clips for trial in probe.trials([2, 8], 20.0, 1)] == [2]
 
 

@@ -15,7 +15,7 @@ from talkies.runs import RunFolder
 from talkies.training import OptimiserConfig, RunConfig, pretrain
 from talkies.training.lars import Lars
 from talkies.training.metrics import read_metrics
-from talkies.training.optimiser import build_optimiser, learning_rate_at, set_learning_rate
+from talkies.training.optimiser import build_optimiser, compute_learning_rate, set_learning_rate
 
 Config = Callable[..., RunConfig]
 KINDS = {"adamw": torch.optim.AdamW, "sgd": torch.optim.SGD, "lars": Lars}
@@ -68,7 +68,7 @@ def test_each_kind_learns_a_small_problem(kind: str, rate: float) -> None:
     config = OptimiserConfig.model_validate({"kind": kind, "learning_rate": rate, "warmup_steps": 10})
     optimiser, losses = build_optimiser(pupil, config), []
     for step in range(200):
-        set_learning_rate(optimiser, learning_rate_at(step, 200, config))
+        set_learning_rate(optimiser, compute_learning_rate(step, 200, config))
         optimiser.zero_grad()
         loss = functional.mse_loss(pupil(inputs), wanted)
         loss.backward()
@@ -89,7 +89,7 @@ def test_a_gradient_longer_than_the_longest_is_cut_to_it_and_another_is_left(
     longest: float, library: Library, small: Config, tmp_path: Path
 ) -> None:
     plain = ("optimiser.kind=sgd", "optimiser.momentum=0", "optimiser.weight_decay=0", "optimiser.warmup_steps=0")
-    config = small(*plain, "training.steps=1", "optimiser.learning_rate=0.5", f"optimiser.longest_gradient={longest}")
+    config = small(*plain, "training.steps=1", "optimiser.learning_rate=0.5", f"optimiser.max_grad_norm={longest}")
     pretrain(library.root, config, tmp_path / "run")
     told = read_metrics(tmp_path / "run" / "metrics.jsonl")[0]["gradient_norm"]
     assert told > 0.1, "what is told is the length before the cut"

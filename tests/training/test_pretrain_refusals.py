@@ -198,7 +198,7 @@ def test_schedules_that_leave_each_step_some_negatives_are_taken(small: Config) 
         "sampling.schedule=[{from_step: 2, clips_per_film: 1}]",
         "objective.cross_film_schedule=[{at_step: 1, cross_film_weight: 0}, {at_step: 2, cross_film_weight: 0.5}]",
     )
-    assert config.objective.weight_at(2) == 0.5
+    assert config.objective.cross_film_weight_at(2) == 0.5
 
 
 def test_clips_that_a_vision_transformer_cannot_cut_are_refused(

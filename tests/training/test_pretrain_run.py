@@ -13,10 +13,10 @@ from safetensors.torch import load_file
 
 from talkies.config import check, read_yaml
 from talkies.library import Library
-from talkies.models import build_model, stamp_of
+from talkies.models import build_model, compute_model_stamp
 from talkies.runs import RunFolder
 from talkies.training import PretrainReport, Progress, RunConfig, pretrain
-from talkies.training.optimiser import learning_rate_at
+from talkies.training.optimiser import compute_learning_rate
 
 Config = Callable[..., RunConfig]
 PROMISED = {
@@ -118,7 +118,7 @@ def test_the_weight_of_other_films_follows_its_schedule_in_what_is_logged_and_in
 
 
 def test_the_logged_learning_rate_follows_the_schedule(whole_run: PretrainReport, small: Config) -> None:
-    expected = [learning_rate_at(step, 6, small().optimiser) for step in range(6)]
+    expected = [compute_learning_rate(step, 6, small().optimiser) for step in range(6)]
     assert [line["learning_rate"] for line in lines_of(whole_run.run)] == pytest.approx(expected)
 
 
@@ -150,7 +150,7 @@ def test_the_stamp_is_that_of_the_saved_weights(whole_run: PretrainReport, small
     weights = load_file(RunFolder(whole_run.run).checkpoint().folder / "model.safetensors")
     model = build_model(small().model)
     model.load_state_dict({name[6:]: tensor for name, tensor in weights.items() if name.startswith("model.")})
-    assert stamp_of(model) == whole_run.stamp == RunFolder(whole_run.run).checkpoint().state().stamp
+    assert compute_model_stamp(model) == whole_run.stamp == RunFolder(whole_run.run).checkpoint().state().stamp
 
 
 def test_training_moves_every_weight_that_learns(whole_run: PretrainReport) -> None:

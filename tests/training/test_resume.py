@@ -76,7 +76,7 @@ def test_a_resumed_run_ends_where_the_unbroken_one_does(
         (
             "optimiser.kind=sgd",
             "optimiser.momentum=0",
-            "optimiser.longest_gradient=0.5",
+            "optimiser.max_grad_norm=0.5",
             "training.channels_last=false",
         ),
         ("training.chunk_clips=3", "objective.within_modal_weight=0.5", "training.ema_decay=0.5"),

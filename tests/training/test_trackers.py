@@ -16,7 +16,7 @@ from talkies.library import Library
 from talkies.runs import RunFolder
 from talkies.training import RunConfig, pretrain
 from talkies.training.metrics import read_metrics
-from talkies.training.trackers import TRACKERS, Begun
+from talkies.training.trackers import TRACKERS, TrackedRun
 
 Config = Callable[..., RunConfig]
 
@@ -201,8 +201,8 @@ def test_without_trackers_the_metrics_are_written_all_the_same(library: Library,
 
 
 def test_a_runs_number_is_made_of_where_it_lies_alone_and_its_name_may_be_any(tmp_path: Path) -> None:
-    def begun(root: Path, after: int) -> Begun:
-        return Begun(RunFolder(root), after, {})
+    def begun(root: Path, after: int) -> TrackedRun:
+        return TrackedRun(RunFolder(root), after, {})
 
     numbers = {begun(tmp_path / name, after).number for name in ("it's a#b", "50% / c") for after in (0, 4)}
     assert len(numbers) == 2

@@ -103,7 +103,7 @@ def test_in_another_layout_or_block_by_block_the_losses_are_the_same_but_for_rou
 
 
 def test_without_channels_last_the_kernels_lie_as_pytorch_makes_them(small: Config) -> None:
-    from talkies.training.learner import build_system
+    from talkies.training.train_state import build_system
 
     for wanted in (True, False):
         system = build_system(small(f"training.channels_last={wanted}".lower()), 16, 16_000)

@@ -1,8 +1,14 @@
-"""Networks only: encoders, heads, and the two-tower model."""
+"""Networks: encoders for video and audio, projection heads, and the two-tower model made of them."""
 
 from talkies.models.registry import AUDIO_ENCODERS, VIDEO_ENCODERS, ModelConfig, build_model
-from talkies.models.tower import Encoder, Head, TwoTower, frozen_batch_norm_statistics, stamp_of, stamp_of_weights
-from talkies.models.winograd import fast_on_cpu, keep_freed_memory
+from talkies.models.tower import (
+    Encoder,
+    Head,
+    TwoTower,
+    compute_model_stamp,
+    compute_weights_stamp,
+    frozen_batch_norm_statistics,
+)
 
 __all__ = [
     "AUDIO_ENCODERS",
@@ -12,9 +18,7 @@ __all__ = [
     "ModelConfig",
     "TwoTower",
     "build_model",
-    "fast_on_cpu",
+    "compute_model_stamp",
+    "compute_weights_stamp",
     "frozen_batch_norm_statistics",
-    "keep_freed_memory",
-    "stamp_of",
-    "stamp_of_weights",
 ]

@@ -1,8 +1,9 @@
-"""R(2+1)D-18 (Tran et al., *A Closer Look at Spatiotemporal Convolutions for Action Recognition*, CVPR 2018).
+"""R(2+1)D-18, the convolutional video encoder.
 
-Parameters bear torchvision's names (`r2plus1d_18` without its `fc`), so its weights load as they are.
+The source is Tran et al., *A Closer Look at Spatiotemporal Convolutions for Action Recognition*, CVPR 2018. Parameters
+have torchvision's names (`r2plus1d_18` without its `fc`), so its weights load unchanged.
 
-Shapes: `B` clips, `C T H W` pictures.
+Shapes: `B` clips, `C T H W` video.
 """
 
 from torch import Tensor, nn
@@ -10,26 +11,33 @@ from torch import Tensor, nn
 from talkies.models.tower import Encoder, Layers
 
 
-def _factored(channels_in: int, channels_out: int, middle: int, stride: int) -> nn.Sequential:
-    """Return a 3×3×3 convolution in two: 1×3×3 over space, then 3×1×1 over time."""
+def _make_factorised_conv(channels_in: int, channels_out: int, channels_between: int, stride: int) -> nn.Sequential:
+    """Return a 3×3×3 convolution factorised into 1×3×3 over space and 3×1×1 over time."""
     return nn.Sequential(
-        nn.Conv3d(channels_in, middle, (1, 3, 3), (1, stride, stride), (0, 1, 1), bias=False),
-        nn.BatchNorm3d(middle),
+        nn.Conv3d(channels_in, channels_between, (1, 3, 3), (1, stride, stride), (0, 1, 1), bias=False),
+        nn.BatchNorm3d(channels_between),
         nn.ReLU(inplace=True),
-        nn.Conv3d(middle, channels_out, (3, 1, 1), (stride, 1, 1), (1, 0, 0), bias=False),
+        nn.Conv3d(channels_between, channels_out, (3, 1, 1), (stride, 1, 1), (1, 0, 0), bias=False),
     )
 
 
 class _Block(nn.Module):
+    """A residual block of two factorised convolutions."""
+
     def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
         super().__init__()
-        # As many parameters as the whole 3×3×3 kernel would have (section 3.5 of the paper).
-        middle = (channels_in * channels_out * 27) // (channels_in * 9 + 3 * channels_out)
+        # Both convolutions of the block have as many parameters as a full 3×3×3 kernel (section 3.5 of the paper).
+        channels_between = (channels_in * channels_out * 27) // (channels_in * 9 + 3 * channels_out)
         self.conv1 = nn.Sequential(
-            _factored(channels_in, channels_out, middle, stride), nn.BatchNorm3d(channels_out), nn.ReLU(inplace=True)
+            _make_factorised_conv(channels_in, channels_out, channels_between, stride),
+            nn.BatchNorm3d(channels_out),
+            nn.ReLU(inplace=True),
         )
-        self.conv2 = nn.Sequential(_factored(channels_out, channels_out, middle, 1), nn.BatchNorm3d(channels_out))
+        self.conv2 = nn.Sequential(
+            _make_factorised_conv(channels_out, channels_out, channels_between, 1), nn.BatchNorm3d(channels_out)
+        )
         self.relu = nn.ReLU(inplace=True)
+
         self.downsample: nn.Module = nn.Identity()
         if stride != 1 or channels_in != channels_out:
             shortcut = nn.Conv3d(channels_in, channels_out, 1, stride, bias=False)
@@ -41,9 +49,9 @@ class _Block(nn.Module):
 
 
 class R2Plus1D18(Encoder):
-    """Eighteen layers over `[B, 3, T, H, W]`."""
+    """An 18-layer R(2+1)D network for video `[B, 3, T, H, W]`."""
 
-    tower = "video"
+    modality = "video"
     out_dim = 512
 
     def __init__(self) -> None:
@@ -61,8 +69,8 @@ class R2Plus1D18(Encoder):
         self.layer3 = nn.Sequential(_Block(128, 256, 2), _Block(256, 256, 1))
         self.layer4 = nn.Sequential(_Block(256, 512, 2), _Block(512, 512, 1))
 
-    def parts(self) -> tuple[tuple[str, nn.Module], ...]:
-        """Return the stem, and two blocks of each layer."""
+    def named_blocks(self) -> tuple[tuple[str, nn.Module], ...]:
+        """Return the stem, and the two blocks of each layer."""
         layers = (("layer1", self.layer1), ("layer2", self.layer2), ("layer3", self.layer3), ("layer4", self.layer4))
         return (("stem", self.stem), *((name, block) for name, layer in layers for block in layer))
 

@@ -1,4 +1,4 @@
-"""Models by name."""
+"""The encoders by name, and the model that a config describes."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 from talkies.config import Config
-from talkies.core import suggest_nearest
+from talkies.core import Modality, suggest_nearest
 from talkies.models.r2plus1d import R2Plus1D18
 from talkies.models.resnet import ResNet18
 from talkies.models.tiny import TinyAudio, TinyVideo
@@ -29,7 +29,7 @@ AUDIO_ENCODERS: dict[str, Callable[[], Encoder]] = {
 
 
 class ModelConfig(Config):
-    """Two encoders by name, and the sizes of their heads."""
+    """The names of both encoders, and the sizes of their projection heads."""
 
     video: str
     audio: str
@@ -38,22 +38,25 @@ class ModelConfig(Config):
 
     @field_validator("video")
     @classmethod
-    def _known_video(cls, name: str) -> str:
-        return _known(name, VIDEO_ENCODERS, "video")
+    def _check_video(cls, name: str) -> str:
+        return _check_encoder_name(name, VIDEO_ENCODERS, "video")
 
     @field_validator("audio")
     @classmethod
-    def _known_audio(cls, name: str) -> str:
-        return _known(name, AUDIO_ENCODERS, "audio")
+    def _check_audio(cls, name: str) -> str:
+        return _check_encoder_name(name, AUDIO_ENCODERS, "audio")
 
 
 def build_model(config: ModelConfig) -> TwoTower:
-    """Return the model with fresh weights, drawn from PyTorch's generator."""
-    video, audio = VIDEO_ENCODERS[config.video](), AUDIO_ENCODERS[config.audio]()
+    """Return the model with fresh random weights from PyTorch's global generator."""
+    video = VIDEO_ENCODERS[config.video]()
+    audio = AUDIO_ENCODERS[config.audio]()
     return TwoTower(video, audio, config.embedding_dim, config.hidden_dim)
 
 
-def _known(name: str, known: Mapping[str, object], what: str) -> str:
-    if name not in known:
-        raise ValueError(f"no {what} encoder '{name}'{suggest_nearest(name, known)}; there are: {', '.join(known)}")
+def _check_encoder_name(name: str, encoders: Mapping[str, object], modality: Modality) -> str:
+    if name not in encoders:
+        raise ValueError(
+            f"no {modality} encoder '{name}'{suggest_nearest(name, encoders)}; there are: {', '.join(encoders)}"
+        )
     return name

@@ -1,6 +1,6 @@
-"""Two towers that meet in one space.
+"""The two-tower model: a video and an audio encoder with projection heads into one embedding space.
 
-Shapes: `B` clips, `C T H W` pictures, `F L` log-mel, `E` features of an encoder, `D` embedding.
+Shapes: `B` clips, `C T H W` video, `F` mel bins, `L` spectrogram frames, `E` encoder features, `D` embedding.
 """
 
 import hashlib
@@ -18,80 +18,85 @@ from torch.utils.checkpoint import checkpoint
 
 from talkies.core import Modality
 
-_GRAPHS = 64  # of all blocks of one class
+_GRAPH_LIMIT = 64  # compiled graphs for all blocks of one class
 
 
 class Encoder(nn.Module, ABC):
-    """From the prepared input of a tower to features `[B, out_dim]`: blocks that run one after the other, and a pool.
+    """The base of every encoder: blocks that run one after the other, and a pool, which return features `[B, out_dim]`.
 
-    With `recompute`, training keeps only what passes between the blocks, and each is run again when its gradient is due
-    (Chen et al. 2016, arXiv:1604.06174): less memory, a third more work, and the same numbers.
+    With `recompute`, training keeps only the outputs of the blocks and runs each block again for its gradient
+    (activation checkpointing; Chen et al. 2016, arXiv:1604.06174): less memory, a third more computation, and identical
+    numbers.
     """
 
-    tower: ClassVar[Modality]
+    modality: ClassVar[Modality]
     out_dim: int
     recompute: bool = False
 
     @abstractmethod
-    def parts(self) -> tuple[tuple[str, nn.Module], ...]:
-        """Return the blocks in order, each with its stage: `stem`, then `layer1`, `layer2` and so on."""
+    def named_blocks(self) -> tuple[tuple[str, nn.Module], ...]:
+        """Return the blocks in order, each with the name of its stage: `stem`, then `layer1`, `layer2` and so on."""
 
     @abstractmethod
     def pool(self, x: Tensor) -> Tensor:
-        """Return the features `[B, out_dim]` of what the last block gave: the mean over all positions."""
+        """Return the features `[B, out_dim]` of the last block's output: the mean over all positions."""
 
     def check_input(self, shape: Sequence[int]) -> None:
-        """Do nothing if the encoder takes inputs of this shape: T × H × W of pictures, F × L of a spectrogram.
+        """Check that the encoder accepts inputs of this shape: T × H × W of video, F × L of a spectrogram.
 
         Raises:
-            ConfigError: saying which it takes.
+            ConfigError: if it does not; the sentence says which shapes it accepts.
         """
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the features of each clip, `[B, out_dim]`."""
-        for _, block in self.parts():
-            x = self._through(block, x)
+        for _, block in self.named_blocks():
+            x = self._run_block(block, x)
         return self.pool(x)
 
-    def stages(self, x: Tensor) -> dict[str, Tensor]:
-        """Return what the last block of each stage gives, in order and before the pool."""
+    def forward_stages(self, x: Tensor) -> dict[str, Tensor]:
+        """Return the output of each stage's last block by the stage's name, in order and before the pool."""
         outputs: dict[str, Tensor] = {}
-        for stage, block in self.parts():
-            x = outputs[stage] = self._through(block, x)
+        for stage, block in self.named_blocks():
+            x = outputs[stage] = self._run_block(block, x)
         return outputs
 
-    def compile_parts(self, backend: str = "inductor") -> None:
-        """Compile each block where it is; names of weights stay as they are.
+    def compile_blocks(self, backend: str = "inductor") -> None:
+        """Compile each block in place; the names of the weights do not change.
 
-        Each has graphs of its own. Blocks of one class would else share PyTorch's few, and those that come last run
-        uncompiled, or differently when they are run again for `recompute`, which is an error.
+        Each block has graphs of its own. Otherwise blocks of one class share PyTorch's small limit of graphs, and the
+        last ones run uncompiled, or differently when they are recomputed, which is an error.
         """
-        torch._dynamo.config.optimize_ddp = False  # it would cut blocks in two, and not alike when they run again
-        alone = {"isolate_recompiles": True} if "isolate_recompiles" in signature(torch.compile).parameters else {}
-        if not alone:  # an older PyTorch: all share their graphs, so let there be enough for all
-            torch._dynamo.config.cache_size_limit = max(torch._dynamo.config.cache_size_limit, _GRAPHS)
-        for _, block in self.parts():
-            block.compile(backend=backend, dynamic=False, **alone)
+        # DDP's optimiser splits blocks in two, and not the same way when they are recomputed.
+        torch._dynamo.config.optimize_ddp = False
 
-    def _through(self, block: nn.Module, x: Tensor) -> Tensor:
+        options = {"isolate_recompiles": True} if "isolate_recompiles" in signature(torch.compile).parameters else {}
+        if not options:  # an older PyTorch: all blocks share their graphs, so raise the limit
+            torch._dynamo.config.cache_size_limit = max(torch._dynamo.config.cache_size_limit, _GRAPH_LIMIT)
+
+        for _, block in self.named_blocks():
+            block.compile(backend=backend, dynamic=False, **options)
+
+    def _run_block(self, block: nn.Module, x: Tensor) -> Tensor:
         if not (self.recompute and self.training and torch.is_grad_enabled()):
             return cast("Tensor", block(x))
-        # Nothing in an encoder is drawn at random, so the generators' state need not be kept for the second run.
-        again = checkpoint(
+
+        # Encoders use no random numbers, so the state of the generators need not be kept for the second run.
+        output = checkpoint(
             block,
             x,
             use_reentrant=False,
             preserve_rng_state=False,
             context_fn=lambda: (nullcontext(), frozen_batch_norm_statistics(block)),
         )
-        return cast("Tensor", again)
+        return cast("Tensor", output)
 
 
 class Layers(nn.Sequential):
-    """Layers in a row, as a block that can be compiled: of PyTorch's own classes its compiler compiles no whole."""
+    """A sequence of layers that compiles as one block; PyTorch does not compile its own `nn.Sequential` as a whole."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return what the last layer gives."""
+        """Return the output of the last layer."""
         for layer in self:
             x = layer(x)
         return x
@@ -99,25 +104,26 @@ class Layers(nn.Sequential):
 
 @contextmanager
 def frozen_batch_norm_statistics(module: nn.Module) -> Iterator[None]:
-    """Within the block, the batch norms of `module` learn nothing of what passes: for a batch that is run again.
+    """Within the block, the batch norms of `module` do not update their statistics: for a batch that runs again.
 
-    In training they normalise by the batch as ever, and leave their running statistics and their counters alone.
+    In training they still normalise by the batch, but their running statistics and counters stay unchanged.
     """
-    norms = [part for part in module.modules() if isinstance(part, _BatchNorm)]
-    before = [(norm, norm.momentum, norm.num_batches_tracked) for norm in norms]
+    norms = [child for child in module.modules() if isinstance(child, _BatchNorm)]
+    saved = [(norm, norm.momentum, norm.num_batches_tracked) for norm in norms]
     try:
         for norm in norms:
-            # A counter to throw away: one for all devices wants to have some.
-            count = norm.num_batches_tracked
-            norm.momentum, norm.num_batches_tracked = 0.0, None if count is None else count.clone()
+            # A copy of the counter takes the updates, because synchronised batch norms need a counter.
+            counter = norm.num_batches_tracked
+            norm.momentum = 0.0
+            norm.num_batches_tracked = None if counter is None else counter.clone()
         yield
     finally:
-        for norm, momentum, count in before:
-            norm.momentum, norm.num_batches_tracked = momentum, count
+        for norm, momentum, counter in saved:
+            norm.momentum, norm.num_batches_tracked = momentum, counter
 
 
 class Head(nn.Sequential):
-    """A projection of two layers, from features `[B, E]` to `[B, D]`."""
+    """A projection head of two layers, from features `[B, E]` to embeddings `[B, D]`."""
 
     def __init__(self, in_dim: int, hidden_dim: int, out_dim: int) -> None:
         super().__init__(
@@ -129,7 +135,7 @@ class Head(nn.Sequential):
 
 
 class TwoTower(nn.Module):
-    """A video and an audio encoder, each with its head."""
+    """A video and an audio encoder, each with its projection head."""
 
     def __init__(self, video: Encoder, audio: Encoder, embedding_dim: int, hidden_dim: int) -> None:
         super().__init__()
@@ -138,29 +144,29 @@ class TwoTower(nn.Module):
         self.audio_head = Head(audio.out_dim, hidden_dim, embedding_dim)
 
     def forward(self, video_BCTHW: Tensor, audio_B1FL: Tensor) -> tuple[Tensor, Tensor]:
-        """Return both embeddings `[B, D]`, of length one."""
+        """Return the video and audio embeddings `[B, D]`, as unit vectors."""
         return self.embed_video(self.video(video_BCTHW)), self.embed_audio(self.audio(audio_B1FL))
 
     def project(self, video_BCTHW: Tensor, audio_B1FL: Tensor) -> tuple[Tensor, Tensor]:
-        """Return both embeddings `[B, D]` as the heads give them, of any length."""
+        """Return the outputs of both heads `[B, D]`, not normalised."""
         return self.video_head(self.video(video_BCTHW)), self.audio_head(self.audio(audio_B1FL))
 
     def embed_video(self, features_BE: Tensor) -> Tensor:
-        """Return the embeddings of video features."""
+        """Return the embeddings `[B, D]` of video features, as unit vectors."""
         return functional.normalize(self.video_head(features_BE), dim=1)
 
     def embed_audio(self, features_BE: Tensor) -> Tensor:
-        """Return the embeddings of audio features."""
+        """Return the embeddings `[B, D]` of audio features, as unit vectors."""
         return functional.normalize(self.audio_head(features_BE), dim=1)
 
 
-def stamp_of(model: nn.Module) -> str:
-    """Return twelve hexadecimal digits that tell a model by its weights."""
-    return stamp_of_weights(model.state_dict())
+def compute_model_stamp(model: nn.Module) -> str:
+    """Return twelve hexadecimal digits that identify a model by its weights."""
+    return compute_weights_stamp(model.state_dict())
 
 
-def stamp_of_weights(weights: Mapping[str, Tensor]) -> str:
-    """Return twelve hexadecimal digits that tell tensors by their names, shapes, types and bytes."""
+def compute_weights_stamp(weights: Mapping[str, Tensor]) -> str:
+    """Return twelve hexadecimal digits that identify tensors: a hash of their names, shapes, types and bytes."""
     digest = hashlib.blake2b(digest_size=6)
     for name, tensor in sorted(weights.items()):
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())

@@ -1,22 +1,27 @@
-"""Contrastive objectives: the within-film and which-film parts of audio-visual InfoNCE."""
+"""Contrastive objectives: audio-visual InfoNCE, split into within-film and which-film terms."""
 
 from talkies.objectives.config import ObjectiveConfig, WeightPoint
-from talkies.objectives.contrastive import ContrastiveObjective, ContrastiveTerms, ObjectiveOutput, contrastive_terms
-from talkies.objectives.pairs import Pairs, Relation
-from talkies.objectives.scores import Scores, scores_of
+from talkies.objectives.contrastive import (
+    ContrastiveObjective,
+    ContrastiveTerms,
+    ObjectiveOutput,
+    compute_contrastive_terms,
+)
+from talkies.objectives.pairs import ClipPairs, PairMasks
+from talkies.objectives.scores import Scores, compute_scores
 from talkies.objectives.space import alignment, uniformity
 
 __all__ = [
+    "ClipPairs",
     "ContrastiveObjective",
     "ContrastiveTerms",
     "ObjectiveConfig",
     "ObjectiveOutput",
-    "Pairs",
-    "Relation",
+    "PairMasks",
     "Scores",
     "WeightPoint",
     "alignment",
-    "contrastive_terms",
-    "scores_of",
+    "compute_contrastive_terms",
+    "compute_scores",
     "uniformity",
 ]

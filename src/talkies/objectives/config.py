@@ -1,4 +1,4 @@
-"""What the contrastive objective weighs, masks and takes for positive."""
+"""The config of the contrastive objective: its weights, masks, positives and temperature."""
 
 from typing import Annotated, Literal, Self
 
@@ -13,26 +13,27 @@ Weight = Annotated[float, Field(ge=0, le=1)]
 
 
 class WeightPoint(Config):
-    """At step `at_step` the weight is `cross_film_weight`."""
+    """A point of the schedule: at step `at_step` the weight is `cross_film_weight`."""
 
     at_step: Annotated[int, Field(ge=1)]
     cross_film_weight: Weight
 
 
 class ObjectiveConfig(Config):
-    """Symmetric InfoNCE between pictures and sounds: 1 is the plain one, 0 looks within each film only.
+    """Symmetric InfoNCE between video and audio, in which negatives of other films may count less.
 
-    `cross_film_weight` says how much other films count: with `cross_film_weighs: term` it is the weight of the second
-    term of the chain rule, which film the clip is of; with `negatives`, of each candidate of another film beside those
-    of the own. It goes in straight lines to the points of `cross_film_schedule`.
+    `cross_film_weight` says how much other films count: 1 is plain InfoNCE, 0 uses only negatives of the same film.
+    With `cross_film_weighs: term` it is the weight of the chain rule's second term, the loss of finding the right film;
+    with `negatives`, the weight of each candidate of another film. It changes linearly between the points of
+    `cross_film_schedule`.
 
-    `temperature` is fixed, or where learning begins. Candidates of the query's film that begin less than
-    `mask_nearer_than_seconds` from it are no negatives (0: all others are). Those that begin at most
-    `within_film_positives_seconds` from it are positives beside its own counterpart (0: only that is), each counting
-    alike. With a `within_modal_weight`, two views of each clip, differently augmented, are also told apart from all
-    others in pictures alone and in sounds alone, and that counts so much beside the cross-modal loss.
+    `temperature` is fixed, or the initial value if it is learnt. Candidates of the query's film that start less than
+    `mask_nearer_than_seconds` from it are not used as negatives (0: all are used). Those that start at most
+    `within_film_positives_seconds` from it are positives, with the same weight as its own counterpart (0: only its own
+    counterpart is a positive). With a `within_modal_weight` above 0, two differently augmented views of each clip are
+    also contrasted in video only and in audio only, and this loss is added with that weight.
 
-    `block_clips` computes the same loss in blocks of so many clips, in memory that does not grow with the square of
+    `block_clips` computes the same loss in blocks of this many clips, in memory that does not grow with the square of
     the batch.
     """
 
@@ -47,7 +48,7 @@ class ObjectiveConfig(Config):
     block_clips: Annotated[int, Field(ge=1)] | None = None
 
     @model_validator(mode="after")
-    def _points_rise(self) -> Self:
+    def _check_points_rise(self) -> Self:
         steps = [point.at_step for point in self.cross_film_schedule]
         if steps != sorted(set(steps)):
             raise ValueError(f"the points of cross_film_schedule must come in the order of their steps, got {steps}")
@@ -55,15 +56,15 @@ class ObjectiveConfig(Config):
 
     @property
     def views(self) -> int:
-        """How many times each clip is augmented and encoded."""
+        """The number of times that each clip is augmented and encoded."""
         return 2 if self.within_modal_weight else 1
 
-    def weight_at(self, step: int) -> float:
-        """Return the weight of other films at one step."""
-        before, weight = 0, self.cross_film_weight
+    def cross_film_weight_at(self, step: int) -> float:
+        """Return the weight of other films at a step, interpolated between the points of the schedule."""
+        last_step, weight = 0, self.cross_film_weight
         for point in self.cross_film_schedule:
             if step < point.at_step:
-                share = (step - before) / (point.at_step - before)
+                share = (step - last_step) / (point.at_step - last_step)
                 return weight + share * (point.cross_film_weight - weight)
-            before, weight = point.at_step, point.cross_film_weight
+            last_step, weight = point.at_step, point.cross_film_weight
         return weight

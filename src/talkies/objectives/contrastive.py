@@ -1,12 +1,12 @@
-"""Symmetric audio-visual InfoNCE, split by the chain rule into a within-film and a which-film part.
+"""Symmetric audio-visual InfoNCE, split by the chain rule into a within-film and a which-film term.
 
-With `W` the candidates of the query's own film (the positive `s⁺` among them) and `X` those of other films:
+With `W` the candidates of the query's own film (its positive `s⁺` is one of them) and `X` those of other films:
 
     −log p(clip) = [lse(W) − s⁺] + [lse(W ∪ X) − lse(W)] = −log p(clip | right film) − log p(right film)
 
-The first part is what the source emphasises (arXiv:2205.00073): only what happens in a clip tells its film's clips
-apart. The second can be learnt from palette and theme music alone; `cross_film_weight` says how much it counts. With
-several positives, `s⁺` is their mean (Khosla et al. 2020, arXiv:2004.11362, L_out).
+The first term is what the source emphasises (arXiv:2205.00073): only what happens in a clip distinguishes it from other
+clips of its film. The second can be learnt from palette and theme music; `cross_film_weight` says how much it counts.
+With several positives, `s⁺` is their mean (Khosla et al. 2020, arXiv:2004.11362, L_out).
 
 Shapes: `B` clips of this rank, `N` of all ranks, `D` embedding.
 """
@@ -21,17 +21,18 @@ from torch import Tensor, nn
 from talkies.core import Embeddings
 from talkies.distributed import gather_rows, rank
 from talkies.objectives.config import HIGHEST_TEMPERATURE, LOWEST_TEMPERATURE, ObjectiveConfig
-from talkies.objectives.pairs import Pairs
-from talkies.objectives.scores import Scores, scores_of
+from talkies.objectives.pairs import ClipPairs
+from talkies.objectives.scores import Scores, compute_scores
 from talkies.objectives.space import alignment, uniformity
 
 
 @dataclass(frozen=True, slots=True)
 class ContrastiveTerms:
-    """The two parts for each query, `[B]` in nats, and what retrieval they amount to.
+    """The two terms of each query's loss, `[B]` in nats, and whether retrieval by it succeeds, `[B]` boolean.
 
-    `is_best_within_B`: a positive scores above all else in its film. `is_film_found_B`: the best candidate of all is
-    of the right film. A tie is no success, so that towers that give one embedding for all are right nowhere.
+    `is_best_within_B`: a positive scores above all other candidates of its film. `is_film_found_B`: the best of all
+    candidates is of the right film. A tie is a failure, so towers that give the same embedding to every clip never
+    succeed.
     """
 
     within_film_B: Tensor
@@ -42,14 +43,14 @@ class ContrastiveTerms:
 
 @dataclass(frozen=True, slots=True)
 class ObjectiveOutput:
-    """Where science meets the loop: `losses` to be added up and descended, `report` to be logged."""
+    """The result of an objective: `losses`, whose sum is minimised, and a `report` to log."""
 
     losses: dict[str, Tensor]
     report: dict[str, Tensor]
 
 
-def contrastive_terms(scores: Scores) -> ContrastiveTerms:
-    """Return both parts of the cross-entropy of each query."""
+def compute_contrastive_terms(scores: Scores) -> ContrastiveTerms:
+    """Return both terms of each query's cross-entropy."""
     best_of_film_B = scores.best_positive_B.maximum(scores.best_within_B)
     return ContrastiveTerms(
         within_film_B=scores.lse_within_B - scores.positive_B,
@@ -60,57 +61,72 @@ def contrastive_terms(scores: Scores) -> ContrastiveTerms:
 
 
 class ContrastiveObjective(nn.Module):
-    """Both directions (video→audio, audio→video) over the clips of all ranks, each rank for its own queries.
+    """The loss in both directions (video→audio, audio→video) over the clips of all ranks.
 
-    `fps` is the grid on which clips begin: it makes frames of the config's seconds.
+    Each rank computes it for its own queries. `fps` is the rate of the grid on which clips start: it converts the
+    config's seconds to frames.
     """
 
     def __init__(self, config: ObjectiveConfig, fps: int = 1) -> None:
         super().__init__()
         self.config = config
-        # The nearest clip that is a negative lies at least so far away, and the farthest positive at most so far.
+
+        # Negatives of the same film are at least this far from the query, and positives at most this far.
         self._masked_frames = math.ceil(config.mask_nearer_than_seconds * fps - 1e-9)
-        reach = config.within_film_positives_seconds
-        self._positive_frames = math.floor(reach * fps + 1e-9) if reach else None
+        reach_seconds = config.within_film_positives_seconds
+        self._positive_frames = math.floor(reach_seconds * fps + 1e-9) if reach_seconds else None
+
         self.log_temperature = nn.Parameter(
             torch.tensor([math.log(config.temperature)]), requires_grad=config.learn_temperature
         )
 
     @property
     def temperature(self) -> Tensor:
-        """The temperature in force, `[1]`."""
+        """The current temperature, `[1]`."""
         return self.log_temperature.exp()
 
     @torch.no_grad()
     def bound_temperature(self) -> None:
-        """Set a temperature that was learnt out of its bounds to the nearest in them.
+        """Clamp the learnt temperature to its bounds.
 
-        The parameter itself is bounded, for to clamp what is made of it would stop its gradient.
+        The parameter itself is clamped, because clamping a value computed from it would stop its gradient.
         """
         self.log_temperature.clamp_(math.log(LOWEST_TEMPERATURE), math.log(HIGHEST_TEMPERATURE))
 
     def forward(self, views: Sequence[Embeddings], step: int = 0) -> ObjectiveOutput:
         """Return the loss of this rank's queries against the candidates of all ranks, and its report.
 
-        `views` are embeddings of the same clips, one for each time that they were augmented. The mean over ranks of
-        the losses is the loss of the global batch.
+        The mean of the losses over ranks is the loss of the global batch.
+
+        Args:
+            views: embeddings of the same clips, one for each augmentation of them.
+            step: the optimiser step, from 0, for the schedule of the weight.
 
         Raises:
-            WorkError: if the ranks do not bring equally many clips.
+            WorkError: if the ranks have different numbers of clips.
         """
         self.bound_temperature()
-        first, weight = views[0], self.config.weight_at(step)
-        with torch.autocast(first.film_B.device.type, enabled=False):  # half the digits are not enough for differences
-            own = [part for view in views for part in (_whole(view.video_BD), _whole(view.audio_BD))]
-            all_ = torch.split(gather_rows(torch.cat(own, 1)), own[0].shape[1], 1)
-            pairs = self._pairs(first)
-            losses, report = {}, {"temperature": self.temperature.detach(), "cross_film_weight": torch.tensor(weight)}
-            cross = [_Matched(own[i : i + 2], all_[i : i + 2]) for i in range(0, len(own), 2)]
-            losses["contrastive"] = self._loss(cross, pairs, weight, report, "")
+        weight = self.config.cross_film_weight_at(step)
+        report = {"temperature": self.temperature.detach(), "cross_film_weight": torch.tensor(weight)}
+        losses = {}
+
+        # Half precision is not enough for differences of scores.
+        with torch.autocast(views[0].film_B.device.type, enabled=False):
+            # Gather the rows of all ranks at once: video and audio of each view in turn.
+            own = [_convert_half_precision(rows_BD) for view in views for rows_BD in (view.video_BD, view.audio_BD)]
+            gathered = torch.split(gather_rows(torch.cat(own, 1)), own[0].shape[1], 1)
+            pairs = self._gather_pairs(views[0])
+
+            # Contrast video with audio in each view.
+            cross_modal = [_Contrast(own[i : i + 2], gathered[i : i + 2]) for i in range(0, len(own), 2)]
+            losses["contrastive"] = self._compute_loss(cross_modal, pairs, weight, report, "")
+
+            # Contrast the two views in video only and in audio only.
             if self.config.within_modal_weight:
-                modal = [_Matched(own[i::2], all_[i::2]) for i in (0, 1)]
-                within_modal = self._loss(modal, pairs, weight, report, "within_modal_")
-                losses["within_modal"] = self.config.within_modal_weight * within_modal
+                within_modal = [_Contrast(own[i::2], gathered[i::2]) for i in (0, 1)]
+                loss = self._compute_loss(within_modal, pairs, weight, report, "within_modal_")
+                losses["within_modal"] = self.config.within_modal_weight * loss
+
             report |= {
                 "alignment": alignment(own[0], own[1]),
                 "uniformity_video": uniformity(own[0]),
@@ -118,59 +134,70 @@ class ContrastiveObjective(nn.Module):
             }
         return ObjectiveOutput(losses, {name: value.detach() for name, value in report.items()})
 
-    def _loss(
-        self, matched: Sequence["_Matched"], pairs: Pairs, weight: float, report: dict[str, Tensor], prefix: str
+    def _compute_loss(
+        self, contrasts: Sequence["_Contrast"], pairs: ClipPairs, weight: float, report: dict[str, Tensor], prefix: str
     ) -> Tensor:
-        """Return the mean loss of several pairs of parts in both directions, and report its terms under a prefix."""
+        """Return the mean loss of several contrasts in both directions, and report its terms under a prefix."""
         scores = [
-            scores_of(query_BD / self.temperature, candidate_ND, pairs, self.config.block_clips)
-            for pair in matched
-            for query_BD, candidate_ND in pair.both_ways()
+            compute_scores(query_BD / self.temperature, candidate_ND, pairs, self.config.block_clips)
+            for contrast in contrasts
+            for query_BD, candidate_ND in contrast.directions
         ]
-        terms = [contrastive_terms(each) for each in scores]
-        within = torch.stack([each.within_film_B for each in terms]).mean()
-        which = torch.stack([each.which_film_B for each in terms]).mean()
+        terms = [compute_contrastive_terms(each) for each in scores]
+        within_film = torch.stack([each.within_film_B for each in terms]).mean()
+        which_film = torch.stack([each.which_film_B for each in terms]).mean()
+
         report |= {
-            f"{prefix}loss_within_film": within,
-            f"{prefix}loss_which_film": which,
-            f"{prefix}cross_entropy": within + which,
+            f"{prefix}loss_within_film": within_film,
+            f"{prefix}loss_which_film": which_film,
+            f"{prefix}cross_entropy": within_film + which_film,
             f"{prefix}accuracy_within_film": torch.stack([each.is_best_within_B for each in terms]).float().mean(),
             f"{prefix}accuracy_which_film": torch.stack([each.is_film_found_B for each in terms]).float().mean(),
         }
         if not prefix:
-            report |= _shares(scores[0])
-        # Each rank divides by its own B, and gradients are averaged over ranks: together, the mean over N queries.
-        # `gather_rows` sums what all ranks give a row, so nothing is lost and nothing counted twice.
-        if self.config.cross_film_weighs == "term" or weight == 1:
-            return within + weight * which
-        return within + torch.stack([_weighed(each, weight) for each in scores]).mean()
+            report |= _count_negatives(scores[0])
 
-    def _pairs(self, own: Embeddings) -> Pairs:
+        # Each rank divides by its own B, and gradients are averaged over ranks: together, the mean over N queries.
+        # The backward pass of `gather_rows` sums the gradients of all ranks for a row, so each counts exactly once.
+        if self.config.cross_film_weighs == "term" or weight == 1:
+            return within_film + weight * which_film
+        return within_film + torch.stack([_compute_weighted_which_film(each, weight) for each in scores]).mean()
+
+    def _gather_pairs(self, own: Embeddings) -> ClipPairs:
         film_N, start_N = gather_rows(torch.stack((own.film_B, own.start_B), 1)).unbind(1)
-        first = rank() * len(own)
-        return Pairs(own.film_B, own.start_B, film_N, start_N, first, self._masked_frames, self._positive_frames)
+        return ClipPairs(
+            film_B=own.film_B,
+            start_B=own.start_B,
+            film_N=film_N,
+            start_N=start_N,
+            first=rank() * len(own),
+            masked_frames=self._masked_frames,
+            positive_frames=self._positive_frames,
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class _Matched:
-    """Two parts that belong together clip by clip: this rank's rows of each, and all ranks'."""
+class _Contrast:
+    """Two embeddings of the same clips that are contrasted: this rank's rows of each, and all ranks' rows of each."""
 
     own: Sequence[Tensor]
-    all: Sequence[Tensor]
+    gathered: Sequence[Tensor]
 
-    def both_ways(self) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-        return (self.own[0], self.all[1]), (self.own[1], self.all[0])
+    @property
+    def directions(self) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """The queries `[B, D]` and candidates `[N, D]` of both directions."""
+        return (self.own[0], self.gathered[1]), (self.own[1], self.gathered[0])
 
 
-def _weighed(scores: Scores, weight: float) -> Tensor:
-    """Return what the candidates of other films add to each query's loss if each of them counts `weight`."""
+def _compute_weighted_which_film(scores: Scores, weight: float) -> Tensor:
+    """Return each query's which-film term `[B]` when every candidate of another film counts `weight`."""
     if not weight:
         return torch.zeros_like(scores.lse_within_B)
     return scores.lse_within_B.logaddexp(scores.lse_across_B + math.log(weight)) - scores.lse_within_B
 
 
-def _shares(scores: Scores) -> dict[str, Tensor]:
-    """Return which share of the negatives is of the query's own film, and how many each query has."""
+def _count_negatives(scores: Scores) -> dict[str, Tensor]:
+    """Return the share of negatives that are of the query's own film, and the negatives of each query."""
     within, across = scores.negatives_within_B.sum(), scores.negatives_across_B.sum()
     return {
         "within_film_share": within / (within + across).clamp(min=1),
@@ -178,6 +205,6 @@ def _shares(scores: Scores) -> dict[str, Tensor]:
     }
 
 
-def _whole(part_BD: Tensor) -> Tensor:
-    """Return half-precision numbers as float32, others as they are."""
-    return part_BD.float() if part_BD.dtype in (torch.bfloat16, torch.float16) else part_BD
+def _convert_half_precision(rows_BD: Tensor) -> Tensor:
+    """Return rows in half precision as float32, and others unchanged."""
+    return rows_BD.float() if rows_BD.dtype in (torch.bfloat16, torch.float16) else rows_BD

@@ -1,6 +1,6 @@
-"""How queries and candidates belong together: same film, positive, too near.
+"""Which candidates are of the query's film, positives, or too near to be negatives.
 
-Shapes: `B` queries of this rank, `N` candidates of all ranks; clips of a film at frames of the library's grid.
+Shapes: `B` queries of this rank, `N` candidates of all ranks. Starts of clips are frames of the library's grid.
 """
 
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
-class Relation:
-    """A tile of pairs, bool: candidates of the query's own film that count, of other films, and its positives.
+class PairMasks:
+    """Boolean masks over a tile of pairs: candidates within the query's film, across films, and its positives.
 
-    A candidate that is neither `within` nor `across` was too near to be a negative, and counts nowhere.
+    A candidate that is neither `within` nor `across` is too near to be a negative, and is ignored.
     """
 
     within: Tensor
@@ -22,11 +22,12 @@ class Relation:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Pairs:
-    """Films and starts of B queries and N candidates; query `b` is candidate `first + b`.
+class ClipPairs:
+    """The films and starts of B queries and N candidates; query `b` is candidate `first + b`.
 
-    Within a film, candidates that begin less than `masked_frames` from the query are left out; those that begin at
-    most `positive_frames` from it are positives beside its own counterpart (None: only that is), and never left out.
+    Within a film, candidates that start less than `masked_frames` from the query are ignored. Those that start at most
+    `positive_frames` from it are positives like its own counterpart, and never ignored (None: only its own counterpart
+    is a positive).
     """
 
     film_B: Tensor
@@ -39,25 +40,28 @@ class Pairs:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """B and N."""
+        """The numbers of queries and candidates, B and N."""
         return len(self.film_B), len(self.film_N)
 
     @property
     def own_B(self) -> Tensor:
-        """The column of each query's own counterpart."""
+        """The column of each query's own counterpart, `[B]`."""
         return self.first + torch.arange(len(self.film_B), device=self.film_B.device)
 
     def is_plain(self) -> bool:
-        """Return whether each query has one positive, its own, and nothing is left out."""
+        """Return whether each query has one positive, its own counterpart, and no candidate is ignored."""
         return not self.masked_frames and self.positive_frames is None
 
-    def tile(self, rows: slice, columns: slice) -> Relation:
-        """Return how the queries of `rows` and the candidates of `columns` belong together."""
-        same = self.film_B[rows, None] == self.film_N[None, columns]
-        columns_N = torch.arange(len(self.film_N), device=same.device)
-        own = self.own_B[rows, None] == columns_N[None, columns]
+    def compute_masks(self, rows: slice, columns: slice) -> PairMasks:
+        """Return the masks of the queries in `rows` and the candidates in `columns`."""
+        same_film = self.film_B[rows, None] == self.film_N[None, columns]
+        column_N = torch.arange(len(self.film_N), device=same_film.device)
+        own = self.own_B[rows, None] == column_N[None, columns]
         if self.is_plain():
-            return Relation(same, ~same, own)
-        apart = (self.start_B[rows, None] - self.start_N[None, columns]).abs()
-        positive = own if self.positive_frames is None else own | (same & (apart <= self.positive_frames))
-        return Relation(same & ((apart >= self.masked_frames) | positive), ~same, positive)
+            return PairMasks(same_film, ~same_film, own)
+
+        distance = (self.start_B[rows, None] - self.start_N[None, columns]).abs()
+        positive = own
+        if self.positive_frames is not None:
+            positive = own | (same_film & (distance <= self.positive_frames))
+        return PairMasks(same_film & ((distance >= self.masked_frames) | positive), ~same_film, positive)

@@ -1,4 +1,4 @@
-"""What a contrastive loss needs to know of each query's scores: at once, or block by block in little memory.
+"""What a contrastive loss needs to know about each query's scores, computed at once or block by block in less memory.
 
 Shapes: `B` queries of this rank, `N` candidates of all ranks, `D` embedding; a block has `R` rows and `C` columns.
 """
@@ -11,15 +11,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from talkies.objectives.pairs import Pairs, Relation
+from talkies.objectives.pairs import ClipPairs, PairMasks
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Of each query `[B]`: log-sum-exp of the scores of its film and of the other films, and its positives' mean.
+    """A summary of each query's scores, `[B]` each.
 
-    These three are differentiable. The rest is for reports: the best score among its positives, among the other
-    candidates of its film and among those of other films, and how many negatives it has within and across.
+    The first three are differentiable: the log-sum-exp of the scores within its film and across other films, and the
+    mean score of its positives. The others are for reports: the best score among its positives, among the other
+    candidates within its film and among those across films, and the numbers of negatives within and across.
     `lse_across_B` and the best scores are −inf where there is no such candidate.
     """
 
@@ -33,132 +34,147 @@ class Scores:
     negatives_across_B: Tensor
 
 
-def scores_of(query_BD: Tensor, candidate_ND: Tensor, pairs: Pairs, block: int | None = None) -> Scores:
-    """Return the scores `query · candidate` of all pairs, summed up for each query.
+def compute_scores(query_BD: Tensor, candidate_ND: Tensor, pairs: ClipPairs, block: int | None = None) -> Scores:
+    """Return the summary of the scores `query · candidate` for each query.
 
-    With `block`, B × N numbers never exist at once: blocks of `block` × `block` are worked on one by one, and again
-    for the gradient (as in Gao et al. 2021, arXiv:2101.06983, and Cheng et al. 2024, arXiv:2410.17243).
+    Args:
+        query_BD: embeddings of this rank's queries, divided by the temperature.
+        candidate_ND: embeddings of the candidates of all ranks.
+        pairs: the films and starts of both.
+        block: with a number, B × N scores never exist at once: blocks of `block` × `block` are computed one by one, and
+            again for the gradient (as in Gao et al. 2021, arXiv:2101.06983, and Cheng et al. 2024, arXiv:2410.17243).
     """
-    if block is None:
-        scores_BN = query_BD @ candidate_ND.T
-        scores = _summed_up(scores_BN, pairs.tile(slice(None), slice(None)))
-        # Where each query has its own counterpart alone, it is picked: a gradient of B × N zeros less.
-        own = scores_BN.gather(1, pairs.own_B[:, None]).squeeze(1)
-        return replace(scores, positive_B=own) if pairs.positive_frames is None else scores
-    return Scores(*_Blockwise.apply(query_BD, candidate_ND, pairs, block))  # type: ignore[no-untyped-call]
+    if block is not None:
+        return Scores(*_BlockwiseScores.apply(query_BD, candidate_ND, pairs, block))  # type: ignore[no-untyped-call]
+
+    scores_BN = query_BD @ candidate_ND.T
+    scores = _summarise_scores(scores_BN, pairs.compute_masks(slice(None), slice(None)))
+    if pairs.positive_frames is not None:
+        return scores
+
+    # With one positive a query, select it: its gradient does not need B × N zeros.
+    own_B = scores_BN.gather(1, pairs.own_B[:, None]).squeeze(1)
+    return replace(scores, positive_B=own_B)
 
 
-def _summed_up(scores_BN: Tensor, relation: Relation) -> Scores:
-    within_BN = scores_BN.masked_fill(~relation.within, -math.inf)
-    across_BN = scores_BN.masked_fill(~relation.across, -math.inf)
-    positives_B = relation.positive.sum(1)
+def _summarise_scores(scores_BN: Tensor, masks: PairMasks) -> Scores:
+    """Return the summary of each row of scores."""
+    within_BN = scores_BN.masked_fill(~masks.within, -math.inf)
+    across_BN = scores_BN.masked_fill(~masks.across, -math.inf)
+    positives_B = masks.positive.sum(1)
     with torch.no_grad():
-        best_positive_B = scores_BN.masked_fill(~relation.positive, -math.inf).amax(1)
-        best_within_B = within_BN.masked_fill(relation.positive, -math.inf).amax(1)
+        best_positive_B = scores_BN.masked_fill(~masks.positive, -math.inf).amax(1)
+        best_within_B = within_BN.masked_fill(masks.positive, -math.inf).amax(1)
         best_across_B = across_BN.amax(1)
     return Scores(
         lse_within_B=within_BN.logsumexp(1),
         lse_across_B=across_BN.logsumexp(1),
-        positive_B=(scores_BN * relation.positive).sum(1) / positives_B,
+        positive_B=(scores_BN * masks.positive).sum(1) / positives_B,
         best_positive_B=best_positive_B,
         best_within_B=best_within_B,
         best_across_B=best_across_B,
-        negatives_within_B=relation.within.sum(1) - positives_B,
-        negatives_across_B=relation.across.sum(1),
+        negatives_within_B=masks.within.sum(1) - positives_B,
+        negatives_across_B=masks.across.sum(1),
     )
 
 
-class _Blockwise(torch.autograd.Function):
-    """The same block by block: forward keeps a few numbers a query, backward makes each block's scores again."""
+class _BlockwiseScores(torch.autograd.Function):
+    """The same summary block by block: forward keeps a few numbers a query, backward recomputes each block's scores."""
 
     @staticmethod
-    def forward(ctx: Any, query_BD: Tensor, candidate_ND: Tensor, pairs: Pairs, block: int) -> tuple[Tensor, ...]:
-        parts = []
-        for rows in _blocks(pairs.shape[0], block):
-            total = _Total.none(query_BD[rows])
-            for columns in _blocks(pairs.shape[1], block):
-                total.add(query_BD[rows] @ candidate_ND[columns].T, pairs.tile(rows, columns))
-            parts.append(total.scores())
-        whole = tuple(torch.cat(column) for column in zip(*parts, strict=True))
+    def forward(ctx: Any, query_BD: Tensor, candidate_ND: Tensor, pairs: ClipPairs, block: int) -> tuple[Tensor, ...]:
+        # Summarise each block of rows over all blocks of columns.
+        row_summaries = []
+        for rows in _iterate_blocks(pairs.shape[0], block):
+            running = _RunningScores.empty(query_BD[rows])
+            for columns in _iterate_blocks(pairs.shape[1], block):
+                running.add(query_BD[rows] @ candidate_ND[columns].T, pairs.compute_masks(rows, columns))
+            row_summaries.append(running.summarise())
+        *scores, positives_B = (torch.cat(column) for column in zip(*row_summaries, strict=True))
+
+        # Keep what backward needs.
         ctx.pairs, ctx.block = pairs, block
-        positives_B, scores = whole[-1], whole[:-1]
         ctx.save_for_backward(query_BD, candidate_ND, scores[0], scores[1], positives_B)
         ctx.mark_non_differentiable(*scores[3:])
-        return scores
+        return tuple(scores)
 
     @staticmethod
-    def backward(ctx: Any, *embedding_gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None]:
         query_BD, candidate_ND, lse_within_B, lse_across_B, positives_B = ctx.saved_tensors
-        within_B, across_B, positive_B = (
-            embedding_gradients[0],
-            embedding_gradients[1],
-            embedding_gradients[2] / positives_B,
-        )
-        to_query_BD, to_candidate_ND = torch.zeros_like(query_BD), torch.zeros_like(candidate_ND)
-        for rows in _blocks(ctx.pairs.shape[0], ctx.block):
-            for columns in _blocks(ctx.pairs.shape[1], ctx.block):
+        grad_within_B, grad_across_B = grads[0], grads[1]
+        grad_positive_B = grads[2] / positives_B
+
+        grad_query_BD, grad_candidate_ND = torch.zeros_like(query_BD), torch.zeros_like(candidate_ND)
+        for rows in _iterate_blocks(ctx.pairs.shape[0], ctx.block):
+            for columns in _iterate_blocks(ctx.pairs.shape[1], ctx.block):
                 scores_RC = query_BD[rows] @ candidate_ND[columns].T
-                relation = ctx.pairs.tile(rows, columns)
-                # d lse / d score is the candidate's share among its kind: softmax within the film, or across films.
-                if relation.across.all():
-                    slope_RC = scores_RC.sub_(lse_across_B[rows, None]).exp_().mul_(across_B[rows, None])
+                masks = ctx.pairs.compute_masks(rows, columns)
+
+                # d lse / d score is the candidate's softmax within the film, or across films.
+                if masks.across.all():
+                    grad_RC = scores_RC.sub_(lse_across_B[rows, None]).exp_().mul_(grad_across_B[rows, None])
                 else:
-                    lse_RC = torch.where(relation.across, lse_across_B[rows, None], lse_within_B[rows, None])
-                    weight_RC = torch.where(relation.across, across_B[rows, None], within_B[rows, None])
-                    slope_RC = scores_RC.sub_(lse_RC).exp_().mul_(weight_RC)
-                    slope_RC.masked_fill_(~(relation.within | relation.across), 0)
-                    slope_RC.add_(relation.positive * positive_B[rows, None])
-                to_query_BD[rows].addmm_(slope_RC, candidate_ND[columns])
-                to_candidate_ND[columns].addmm_(slope_RC.T, query_BD[rows])
-        return to_query_BD, to_candidate_ND, None, None
+                    lse_RC = torch.where(masks.across, lse_across_B[rows, None], lse_within_B[rows, None])
+                    grad_lse_RC = torch.where(masks.across, grad_across_B[rows, None], grad_within_B[rows, None])
+                    grad_RC = scores_RC.sub_(lse_RC).exp_().mul_(grad_lse_RC)
+                    grad_RC.masked_fill_(~(masks.within | masks.across), 0)
+                    grad_RC.add_(masks.positive * grad_positive_B[rows, None])
+
+                grad_query_BD[rows].addmm_(grad_RC, candidate_ND[columns])
+                grad_candidate_ND[columns].addmm_(grad_RC.T, query_BD[rows])
+        return grad_query_BD, grad_candidate_ND, None, None
 
 
-class _Total:
-    """What is known of R queries after some of their candidates."""
+class _RunningScores:
+    """The summary of R queries over the candidates seen so far."""
 
-    def __init__(self, nothing_R: Tensor) -> None:
-        least_R, none_R = torch.full_like(nothing_R, -math.inf), torch.zeros_like(nothing_R, dtype=torch.int64)
-        self._within_R, self._across_R, self._positive_R = least_R, least_R, nothing_R
-        self._best_positive_R, self._best_within_R, self._best_across_R = least_R, least_R, least_R
-        self._inside_R, self._outside_R, self._positives_R = none_R, none_R, none_R
+    def __init__(self, zeros_R: Tensor) -> None:
+        lowest_R = torch.full_like(zeros_R, -math.inf)
+        count_R = torch.zeros_like(zeros_R, dtype=torch.int64)
+        self._lse_within_R, self._lse_across_R, self._positive_sum_R = lowest_R, lowest_R, zeros_R
+        self._best_positive_R, self._best_within_R, self._best_across_R = lowest_R, lowest_R, lowest_R
+        self._negatives_within_R, self._negatives_across_R, self._positives_R = count_R, count_R, count_R
 
     @classmethod
-    def none(cls, query_RD: Tensor) -> "_Total":
+    def empty(cls, query_RD: Tensor) -> "_RunningScores":
+        """Return the summary of these queries before any candidate."""
         return cls(query_RD.new_zeros(len(query_RD)))
 
-    def add(self, scores_RC: Tensor, relation: Relation) -> None:
+    def add(self, scores_RC: Tensor, masks: PairMasks) -> None:
         """Add the scores of C more candidates."""
-        if relation.across.all():  # most blocks of a large batch; the films of a batch lie together
-            self._across_R = self._across_R.logaddexp(scores_RC.logsumexp(1))
+        # Most blocks of a large batch hold only other films, because the clips of a film are next to each other.
+        if masks.across.all():
+            self._lse_across_R = self._lse_across_R.logaddexp(scores_RC.logsumexp(1))
             self._best_across_R = self._best_across_R.maximum(scores_RC.amax(1))
-            self._outside_R = self._outside_R + scores_RC.shape[1]
+            self._negatives_across_R = self._negatives_across_R + scores_RC.shape[1]
             return
-        part = _summed_up(scores_RC, relation)
-        positives_R = relation.positive.sum(1)
-        self._within_R = self._within_R.logaddexp(part.lse_within_B)
-        self._across_R = self._across_R.logaddexp(part.lse_across_B)
-        self._positive_R = self._positive_R + (scores_RC * relation.positive).sum(1)
-        self._best_positive_R = self._best_positive_R.maximum(part.best_positive_B)
-        self._best_within_R = self._best_within_R.maximum(part.best_within_B)
-        self._best_across_R = self._best_across_R.maximum(part.best_across_B)
-        self._inside_R = self._inside_R + part.negatives_within_B
-        self._outside_R = self._outside_R + part.negatives_across_B
-        self._positives_R = self._positives_R + positives_R
 
-    def scores(self) -> tuple[Tensor, ...]:
-        """Return the fields of `Scores` in their order, and after them how many positives each query has."""
+        block = _summarise_scores(scores_RC, masks)
+        self._lse_within_R = self._lse_within_R.logaddexp(block.lse_within_B)
+        self._lse_across_R = self._lse_across_R.logaddexp(block.lse_across_B)
+        self._positive_sum_R = self._positive_sum_R + (scores_RC * masks.positive).sum(1)
+        self._best_positive_R = self._best_positive_R.maximum(block.best_positive_B)
+        self._best_within_R = self._best_within_R.maximum(block.best_within_B)
+        self._best_across_R = self._best_across_R.maximum(block.best_across_B)
+        self._negatives_within_R = self._negatives_within_R + block.negatives_within_B
+        self._negatives_across_R = self._negatives_across_R + block.negatives_across_B
+        self._positives_R = self._positives_R + masks.positive.sum(1)
+
+    def summarise(self) -> tuple[Tensor, ...]:
+        """Return the fields of `Scores` in their order, followed by the number of positives of each query."""
         return (
-            self._within_R,
-            self._across_R,
-            self._positive_R / self._positives_R,
+            self._lse_within_R,
+            self._lse_across_R,
+            self._positive_sum_R / self._positives_R,
             self._best_positive_R,
             self._best_within_R,
             self._best_across_R,
-            self._inside_R,
-            self._outside_R,
+            self._negatives_within_R,
+            self._negatives_across_R,
             self._positives_R,
         )
 
 
-def _blocks(length: int, block: int) -> Iterator[slice]:
-    return (slice(begin, min(begin + block, length)) for begin in range(0, length, block))
+def _iterate_blocks(length: int, block: int) -> Iterator[slice]:
+    """Yield slices of at most `block` rows that cover `length` rows."""
+    return (slice(start, min(start + block, length)) for start in range(0, length, block))

@@ -112,7 +112,7 @@ def load_encoder_weights(encoder: Encoder, path: Path) -> LoadedWeights:
         RunError: if the run has no checkpoint.
     """
     file = _file_at(path)
-    offered = _of_tower(_tensors_in(file), encoder.tower)
+    offered = _of_tower(_tensors_in(file), encoder.modality)
     own = encoder.state_dict()
     _check_complete(encoder, own, offered, file)
     adapted = tuple(name for name, tensor in own.items() if name in offered and _sums_to(offered[name], tensor))
@@ -121,7 +121,7 @@ def load_encoder_weights(encoder: Encoder, path: Path) -> LoadedWeights:
     summed = {name: taken[name].double().sum(1, keepdim=True) for name in adapted}
     encoder.load_state_dict(own | taken | summed)
     matched = tuple(name for name in own if name in taken and name not in adapted)
-    return LoadedWeights(encoder.tower, file, matched, adapted, tuple(name for name in offered if name not in own))
+    return LoadedWeights(encoder.modality, file, matched, adapted, tuple(name for name in offered if name not in own))
 
 
 def export_weights(run: Path, folder: Path, step: int | None = None) -> ExportedWeights:
@@ -154,7 +154,7 @@ def export_weights(run: Path, folder: Path, step: int | None = None) -> Exported
 
 
 def _write(path: Path, encoder: Encoder, facts: dict[str, str]) -> None:
-    metadata = {"format": "pt", "tower": encoder.tower, "out_dim": str(encoder.out_dim), **facts}
+    metadata = {"format": "pt", "tower": encoder.modality, "out_dim": str(encoder.out_dim), **facts}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replace_atomically(path) as temporary:
@@ -237,7 +237,7 @@ def _of_tower(tensors: dict[str, Tensor], tower: Modality) -> dict[str, Tensor]:
 
 
 def _check_complete(encoder: Encoder, own: Mapping[str, Tensor], offered: Mapping[str, Tensor], file: Path) -> None:
-    what = f"the {encoder.tower} encoder ({type(encoder).__name__})"
+    what = f"the {encoder.modality} encoder ({type(encoder).__name__})"
     if not own.keys() & offered.keys():
         held, wanted = _some(tuple(offered)) or "none", _some(tuple(own))
         raise ConfigError(f"{file} has no tensor of {what}: it holds {held}, and wanted are {wanted}; name {_ACCEPTED}")

@@ -17,7 +17,7 @@ from talkies.clips import ClipConfig
 from talkies.config import Config, read_document
 from talkies.core import RunError
 from talkies.library import Profile
-from talkies.models import ModelConfig, stamp_of_weights
+from talkies.models import ModelConfig, compute_weights_stamp
 from talkies.runs.run_folder import RunFolder
 from talkies.transforms import TransformConfig
 
@@ -79,7 +79,7 @@ def read_weights(folder: Path, artefact: ExportedModel) -> dict[str, Tensor]:
     except (OSError, SafetensorError) as error:
         raise RunError(f"{path} is missing or damaged; {again}") from error
     weights = {name.removeprefix(PREFIX): tensor for name, tensor in named.items()}
-    found = stamp_of_weights(weights)
+    found = compute_weights_stamp(weights)
     if found != artefact.stamp:
         raise RunError(
             f"{path} holds other weights (stamp {found}) than {folder / DESCRIPTION} tells of ({artefact.stamp}); "

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from talkies.core import RunError
-from talkies.models import stamp_of_weights
+from talkies.models import compute_weights_stamp
 from talkies.runs import Checkpoint, CheckpointState, RunFolder
 from talkies.training.config import TrainingConfig
-from talkies.training.ema import MovingAverage
+from talkies.training.ema import ExponentialMovingAverage
 from talkies.training.system import ContrastiveSystem
-from talkies.training.tensors import copy_into, spread_like, whole
+from talkies.training.tensors import copy_into, spread_like, gather_tensor
 
 _KEPT = ("model.", "objective.")  # the transform has nothing that learns
 
@@ -25,7 +25,7 @@ class Checkpoints:
         folder: RunFolder,
         system: ContrastiveSystem,
         optimiser: torch.optim.Optimizer,
-        average: MovingAverage | None,
+        average: ExponentialMovingAverage | None,
         training: TrainingConfig,
     ) -> None:
         self._folder, self._system, self._optimiser = folder, system, optimiser
@@ -61,17 +61,17 @@ class Checkpoints:
         return state.step
 
     def _weights(self) -> tuple[dict[str, Tensor], dict[str, Tensor] | None]:
-        weights = {name: whole(tensor) for name, tensor in self._kept().items()}
+        weights = {name: gather_tensor(tensor) for name, tensor in self._kept().items()}
         if self._average is None:
             return weights, None
-        return weights, {f"model.{name}": whole(tensor) for name, tensor in self._average.tensors().items()}
+        return weights, {f"model.{name}": gather_tensor(tensor) for name, tensor in self._average.tensors().items()}
 
     def _kept(self) -> dict[str, Tensor]:
         return {name: tensor for name, tensor in self._system.state_dict().items() if name.startswith(_KEPT)}
 
     def _stamp(self, weights: Mapping[str, Tensor], average: Mapping[str, Tensor] | None) -> str:
         encoders = weights if average is None else average
-        return stamp_of_weights({n.removeprefix("model."): t for n, t in encoders.items() if n.startswith("model.")})
+        return compute_weights_stamp({n.removeprefix("model."): t for n, t in encoders.items() if n.startswith("model.")})
 
     def _score(self, means: Mapping[str, float]) -> float | None:
         value = means.get(self._training.best_by)
@@ -83,7 +83,7 @@ class Checkpoints:
         """Return the optimiser's state as `name of the weights:name of the state`."""
         names: dict[Tensor, str] = {parameter: name for name, parameter in self._system.named_parameters()}
         return {
-            f"{names[parameter]}:{key}": whole(torch.as_tensor(value))
+            f"{names[parameter]}:{key}": gather_tensor(torch.as_tensor(value))
             for parameter, state in self._optimiser.state.items()
             for key, value in state.items()
             if value is not None

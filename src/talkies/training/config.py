@@ -1,6 +1,7 @@
-"""All that decides a run."""
+"""The config of a run: every choice that decides what is trained, on what, and how."""
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -12,11 +13,13 @@ from talkies.transforms import TransformConfig
 
 
 class OptimiserConfig(Config):
-    """The learning rate rises over `warmup_steps` and then falls to zero along a cosine.
+    """The optimiser and its learning rate, which rises over `warmup_steps` and then falls to zero along a cosine.
 
-    `kind` is AdamW (with `beta2`), SGD, or LARS for batches of thousands (both with `momentum`). Where given, longer
-    gradients are cut to `longest_gradient`.
+    `kind` is AdamW (with `beta2`), SGD, or LARS for batches of thousands of clips (both with `momentum`). With
+    `max_grad_norm`, a gradient whose norm is larger is scaled down to it.
     """
+
+    renamed_keys: ClassVar[Mapping[str, str]] = {"longest_gradient": "max_grad_norm"}
 
     kind: Literal["adamw", "sgd", "lars"] = "adamw"
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
@@ -24,23 +27,30 @@ class OptimiserConfig(Config):
     warmup_steps: Annotated[int, Field(ge=0)] = 0
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     beta2: Annotated[float, Field(ge=0, lt=1)] = 0.999
-    longest_gradient: Annotated[float, Field(gt=0)] | None = None
+    max_grad_norm: Annotated[float, Field(gt=0)] | None = None
 
 
 class TrainingConfig(Config):
-    """How long, from which seed, on what.
+    """How long training lasts, from which seed it starts, and on which devices it runs.
 
-    Checkpoints are written each `checkpoint_every` steps; the `keep` last stay, and the best by `best_by`, a number of
-    the log averaged over the steps since the checkpoint before (a loss: the lowest, an accuracy: the highest).
+    A checkpoint is written every `checkpoint_every` steps. The last `keep` are kept, and the best by `best_by`: a
+    logged number, averaged over the steps since the checkpoint before (the lowest loss, the highest accuracy).
 
-    `devices` train on each machine, each with its own share of the batch (under `torchrun`, its processes do). With
-    `chunk_clips` a device encodes so many clips at a time, twice, and still all clips of the batch are each other's
-    negatives: gradient caching (Gao et al. 2021, arXiv:2101.06983). `activation_checkpointing` keeps less in memory
-    and computes it again. `cpu_convolutions` says how a CPU computes those of R(2+1)D-18: `winograd` takes fewer
-    multiplications, and a C++ compiler once. `sync_batch_norm` takes the statistics over all devices. `ema_decay`
-    also keeps a moving average of the weights, which then is what encodes films. `trackers` are told all that is
-    logged.
+    `devices` train on each machine, each with its own share of the batch; under `torchrun`, its processes count. With
+    `chunk_clips`, a device encodes this many clips at a time, twice, and all clips of the batch are still negatives of
+    each other: gradient caching (Gao et al. 2021, arXiv:2101.06983). `activation_checkpointing` keeps fewer activations
+    in memory and recomputes the others. `sync_batch_norm` computes the statistics over all devices.
+
+    `precision` is float32 (`32-true`), TF32 on CUDA devices (`tf32`), or mixed precision with bfloat16 (`bf16-mixed`)
+    on GPUs and CPUs that have bfloat16 arithmetic. `channels_last` is the memory format of convolutions.
+
+    `ema_decay` also keeps a moving average of the weights, which then encodes films. `trackers` also receive everything
+    that is logged.
     """
+
+    dropped_keys: ClassVar[Mapping[str, str]] = {
+        "cpu_convolutions": "it has no effect; PyTorch computes all convolutions"
+    }
 
     steps: Annotated[int, Field(ge=1)]
     seed: Annotated[int, Field(ge=0)] = 0
@@ -54,7 +64,6 @@ class TrainingConfig(Config):
     precision: Literal["32-true", "tf32", "bf16-mixed"] = "32-true"
     channels_last: bool = True
     compile: bool = False
-    cpu_convolutions: Literal["direct", "winograd"] = "direct"
     activation_checkpointing: bool = False
     sync_batch_norm: bool = False
     chunk_clips: Annotated[int, Field(ge=2)] | None = None
@@ -63,7 +72,7 @@ class TrainingConfig(Config):
 
 
 class RunConfig(Config):
-    """A complete recipe."""
+    """A complete recipe: one section for each part of a run."""
 
     clip: ClipConfig
     sampling: SamplingConfig
@@ -75,7 +84,7 @@ class RunConfig(Config):
     loader: LoaderConfig
 
     @model_validator(mode="after")
-    def _the_batch_divides(self) -> Self:
+    def _check_batch_divides(self) -> Self:
         if self.sampling.batch_clips % self.training.devices:
             raise ValueError(
                 f"the {self.sampling.batch_clips} clips of a batch must divide among training.devices, "
@@ -84,12 +93,12 @@ class RunConfig(Config):
         return self
 
     @model_validator(mode="after")
-    def _there_is_something_to_learn(self) -> Self:
-        """Refuse steps at which no negative counts: with one clip a film, and a weight of zero for other films."""
+    def _check_negatives_count(self) -> Self:
+        """Refuse steps without any negative: one clip of each film, and a weight of zero for other films."""
         clips_from = {0: self.sampling.clips_per_film} | {s.from_step: s.clips_per_film for s in self.sampling.schedule}
         for step in {*clips_from, *(point.at_step for point in self.objective.cross_film_schedule)}:
-            clips = clips_from[max(begin for begin in clips_from if begin <= step)]
-            if clips == 1 and self.objective.weight_at(step) == 0:
+            clips = clips_from[max(first for first in clips_from if first <= step)]
+            if clips == 1 and self.objective.cross_film_weight_at(step) == 0:
                 raise ValueError(
                     "with sampling.clips_per_film = 1 there are no within-film negatives, and with "
                     "objective.cross_film_weight = 0 no others count: set the weight to 1 for the usual random recipe"
@@ -97,19 +106,19 @@ class RunConfig(Config):
         return self
 
     @model_validator(mode="after")
-    def _moments_are_where_clips_are(self) -> Self:
+    def _check_sound_is_of_the_same_moment(self) -> Self:
         near = self.objective.mask_nearer_than_seconds or self.objective.within_film_positives_seconds
         if near and self.sampling.positives_within_seconds:
             raise ValueError(
-                "with sampling.positives_within_seconds a clip's sound is of another moment, and "
-                "objective.mask_nearer_than_seconds and within_film_positives_seconds cannot tell how near it is: set "
-                "one or the other to 0"
+                "with sampling.positives_within_seconds a clip's sound is of another moment, so "
+                "objective.mask_nearer_than_seconds and within_film_positives_seconds cannot measure how near it is: "
+                "set one or the other to 0"
             )
         return self
 
     @model_validator(mode="after")
-    def _something_is_left_to_tell_apart(self) -> Self:
-        """Refuse a mask that leaves the only positives and no negatives of a film that lies in a narrow window."""
+    def _check_mask_leaves_negatives(self) -> Self:
+        """Refuse a mask that covers the whole window in which a film's clips of a batch are placed."""
         window, mask = self.sampling.widest_window_seconds, self.objective.mask_nearer_than_seconds
         if window is not None and mask and mask >= window:
             raise ValueError(

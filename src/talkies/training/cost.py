@@ -9,11 +9,11 @@ from pathlib import Path
 import psutil
 import torch
 
-from talkies.clips import cores, open_for_training, speed_of_workers
+from talkies.clips import count_cores, open_for_training, speed_of_workers
 from talkies.runtime import is_remote
 from talkies.training.config import RunConfig
-from talkies.training.devices import check_devices, device_of, processes_of
-from talkies.training.profile_step import Line, StepProbe, Trial
+from talkies.training.devices import check_devices, select_device, count_processes
+from talkies.training.profile_step import LinearFit, StepProfiler, Trial
 
 _LOADING_SHARE = 0.25  # of the time of all trials
 _LOG_BYTES = 2_500  # a line of `metrics.jsonl` and its numbers in TensorBoard
@@ -99,11 +99,11 @@ def cost(
     processes = _processes(config)
     share = config.sampling.batch_clips // processes
     on_part("loading")
-    workers = config.loader.workers_on(cores())
+    workers = config.loader.workers_on(count_cores())
     loading = speed_of_workers(clips.source, clips.plan, workers, seconds * _LOADING_SHARE)
     on_part("steps")
     there = _memory_there(config)
-    probe = StepProbe(alone, clips)
+    probe = StepProfiler(alone, clips)
     sizes = _sizes(share, config.training.chunk_clips)
     trials = probe.trials(sizes, seconds * (1 - _LOADING_SHARE), int(there * _ROOM))
     memory = probe.memory_line(trials)
@@ -119,7 +119,7 @@ def cost(
         memory_there_bytes=there,
         loader_workers=workers,
         loader_clips_per_second=loading.clips_per_second,
-        shared_cores=0 if device_of(config.training) == "cuda" else cores(),
+        shared_cores=0 if select_device(config.training) == "cuda" else count_cores(),
         disk_bytes=_disk(probe.state_bytes(), config),
         disk_there_bytes=shutil.disk_usage(Path.cwd() if is_remote(library) else library).free,
         advice=(),
@@ -133,7 +133,7 @@ def _on_one_device(config: RunConfig) -> RunConfig:
 
 
 def _processes(config: RunConfig) -> int:
-    beside, machines = processes_of(config.training)
+    beside, machines = count_processes(config.training)
     return beside * machines
 
 
@@ -148,14 +148,14 @@ def _sizes(share: int, chunk: int | None) -> list[int]:
 
 def _memory_there(config: RunConfig) -> int:
     """Return the memory of a device, or what is free of this machine's."""
-    if device_of(config.training) == "cuda":
+    if select_device(config.training) == "cuda":
         return torch.cuda.get_device_properties(0).total_memory
     return psutil.virtual_memory().available + psutil.Process().memory_info().rss
 
 
-def _memory(line: Line, share: int, config: RunConfig) -> int:
+def _memory(line: LinearFit, share: int, config: RunConfig) -> int:
     """Return what a device needs for its share, or on a CPU what all processes of this machine need."""
-    beside = 1 if device_of(config.training) == "cuda" else processes_of(config.training)[0]
+    beside = 1 if select_device(config.training) == "cuda" else count_processes(config.training)[0]
     return int(line.at(share) * beside)
 
 
@@ -167,12 +167,12 @@ def _disk(checkpoint_bytes: int, config: RunConfig) -> int:
 
 
 def _device_name(config: RunConfig) -> str:
-    if device_of(config.training) == "cuda":
+    if select_device(config.training) == "cuda":
         return torch.cuda.get_device_name()
     return f"CPU, {torch.get_num_threads()} threads"
 
 
-def _advised(found: Cost, memory: Line, config: RunConfig) -> Cost:
+def _advised(found: Cost, memory: LinearFit, config: RunConfig) -> Cost:
     """Return the cost with what to change."""
     advice = [*_memory_advice(found, memory, config), *_time_advice(found, config)]
     if found.disk_bytes > found.disk_there_bytes:
@@ -180,7 +180,7 @@ def _advised(found: Cost, memory: Line, config: RunConfig) -> Cost:
     return replace(found, advice=tuple(advice))
 
 
-def _memory_advice(found: Cost, memory: Line, config: RunConfig) -> Iterator[str]:
+def _memory_advice(found: Cost, memory: LinearFit, config: RunConfig) -> Iterator[str]:
     room = found.memory_there_bytes * _ROOM
     if found.memory_bytes <= room:
         return
@@ -203,9 +203,9 @@ def _time_advice(found: Cost, config: RunConfig) -> Iterator[str]:
             f"training waits for clips {found.waiting_share:.0%} of the time: more cores and loader.workers, or "
             f"several machines (see: talkies doctor)"
         )
-    if device_of(config.training) == "cuda" and config.training.precision != "bf16-mixed":
+    if select_device(config.training) == "cuda" and config.training.precision != "bf16-mixed":
         yield "--set training.precision=bf16-mixed is faster on most GPUs and takes less memory"
-    if device_of(config.training) == "cuda" and not config.training.compile:
+    if select_device(config.training) == "cuda" and not config.training.compile:
         yield "--set training.compile=true is faster in a long run"
-    if device_of(config.training) == "cpu" and found.hours > _LONG_HOURS:
+    if select_device(config.training) == "cpu" and found.hours > _LONG_HOURS:
         yield "a CPU is slow for it: train on a GPU, take --recipe tiny, or lower training.steps"

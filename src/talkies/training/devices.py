@@ -1,5 +1,6 @@
 """Where a run trains: what this machine has, checked before any work, and Fabric set up for it."""
 
+import ctypes
 import os
 import shutil
 
@@ -17,10 +18,11 @@ from talkies.core import ConfigError
 from talkies.training.config import RunConfig, TrainingConfig
 from talkies.training.system import ContrastiveSystem
 
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 _TORCHRUN = "TORCHELASTIC_RUN_ID"  # is set where `torchrun` has begun this process
 
 
-def processes_of(training: TrainingConfig) -> tuple[int, int]:
+def count_processes(training: TrainingConfig) -> tuple[int, int]:
     """Return how many processes train on a machine, and on how many machines: what `torchrun` says, or the config."""
     if _TORCHRUN not in os.environ:
         return training.devices, 1
@@ -28,7 +30,7 @@ def processes_of(training: TrainingConfig) -> tuple[int, int]:
     return beside, all_ // beside
 
 
-def device_of(training: TrainingConfig) -> str:
+def select_device(training: TrainingConfig) -> str:
     """Return `cuda` or `cpu`."""
     return ("cuda" if torch.cuda.is_available() else "cpu") if training.device == "auto" else training.device
 
@@ -40,7 +42,7 @@ def check_devices(config: RunConfig) -> None:
         ConfigError: with one sentence, if it cannot.
     """
     training = config.training
-    beside, machines = processes_of(training)
+    beside, machines = count_processes(training)
     if training.device == "cuda" and not torch.cuda.is_available():
         raise ConfigError(
             "training.device is cuda and this machine has no CUDA device; set training.device=cpu or auto"
@@ -60,21 +62,18 @@ def check_devices(config: RunConfig) -> None:
             f"the {config.sampling.batch_clips} clips of a batch (sampling.films_per_batch × clips_per_film) must "
             f"divide among the {beside * machines} processes; change either"
         )
-    for wants, setting in (
-        (training.compile, "training.compile=false"),
-        (training.cpu_convolutions == "winograd", "training.cpu_convolutions=direct"),
-    ):
-        if wants and device_of(training) == "cpu" and not shutil.which("g++"):
-            raise ConfigError(
-                f"on a CPU this recipe needs a C++ compiler, g++, which is not here; install it or set {setting}"
-            )
+    if training.compile and select_device(training) == "cpu" and not shutil.which("g++"):
+        raise ConfigError(
+            "training.compile needs the C++ compiler g++ on a CPU, and it is not installed; install it, or set "
+            "training.compile=false"
+        )
     _check_precision(training)
-    if device_of(training) == "cpu":
+    if select_device(training) == "cpu":
         _check_cpu(training, beside * machines)
 
 
 def _check_precision(training: TrainingConfig) -> None:
-    device = device_of(training)
+    device = select_device(training)
     if training.precision == "bf16-mixed":
         has = torch.cuda.is_bf16_supported(False) if device == "cuda" else torch.ops.mkldnn._is_mkldnn_bf16_supported()
         if not has:
@@ -92,9 +91,20 @@ def _check_cpu(training: TrainingConfig, processes: int) -> None:
         raise ConfigError("training.sync_batch_norm is for CUDA devices; on CPUs leave it out, or train in one process")
 
 
+def keep_freed_memory() -> None:
+    """Let this process keep the memory it frees, for its next step; without glibc nothing happens.
+
+    By default glibc returns every large tensor to the system, and the next step pays for the same page faults again.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_MMAP_MAX, 0)
+        mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+
+
 def make_fabric(training: TrainingConfig) -> Fabric:
     """Return Fabric for these devices, not yet launched."""
-    beside, machines = processes_of(training)
+    beside, machines = count_processes(training)
     strategy: Strategy | str = "auto"
     if training.strategy == "fsdp":
         strategy = ModelParallelStrategy(spread, data_parallel_size=beside * machines, tensor_parallel_size=1)
@@ -103,7 +113,7 @@ def make_fabric(training: TrainingConfig) -> Fabric:
     # Named, for Fabric would else take a job of SLURM for its launcher, and train in one process without a word.
     place = TorchElasticEnvironment() if _TORCHRUN in os.environ else LightningEnvironment()
     return Fabric(
-        accelerator=device_of(training), devices=beside, num_nodes=machines, strategy=strategy, plugins=[place]
+        accelerator=select_device(training), devices=beside, num_nodes=machines, strategy=strategy, plugins=[place]
     )
 
 
@@ -113,7 +123,7 @@ def spread(system: ContrastiveSystem, mesh: DeviceMesh) -> ContrastiveSystem:
     for parameter in system.parameters():  # it takes no others, such as the channels-last weights of convolutions
         parameter.data = parameter.data.contiguous()
     for encoder in (system.model.video, system.model.audio):
-        for _, block in encoder.parts():
+        for _, block in encoder.named_blocks():
             fully_shard(block, mesh=mesh)
     fully_shard(system, mesh=mesh)
     return system

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from talkies.training.tensors import copy_into
 
 
-class MovingAverage:
+class ExponentialMovingAverage:
     """After step t (from 1) each number is its average of before, drawn to the weights' by 1 − d.
 
     With d = min(decay, (1 + t) / (10 + t)) it follows closely at first. What is no fraction, such as a count of

@@ -62,7 +62,7 @@ def run_loop(
         for what in ("loss", "gradient_norm"):
             if not math.isfinite(read[what]):
                 raise WorkError(hooks.on_not_finite(what.partition("_")[0], done))
-        _cut_gradient(optimiser, read["gradient_norm"], config.optimiser.longest_gradient)
+        _cut_gradient(optimiser, read["gradient_norm"], config.optimiser.max_grad_norm)
         optimiser.step()
         clock.clips += clips
         means.add(read)

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from talkies.runs import RunFolder
 from talkies.runtime import write_atomically
-from talkies.training.trackers import TRACKERS, Begun
+from talkies.training.trackers import TRACKERS, TrackedRun
 
 
 class MetricsLog:
@@ -18,7 +18,7 @@ class MetricsLog:
         self._path = run.metrics_path
         kept = [line for line in read_metrics(self._path) if line["step"] <= after_step]
         write_atomically(self._path, "".join(json.dumps(line) + "\n" for line in kept))
-        self._trackers = [TRACKERS[name](Begun(run, after_step, config)) for name in trackers]
+        self._trackers = [TRACKERS[name](TrackedRun(run, after_step, config)) for name in trackers]
 
     def __enter__(self) -> Self:
         return self

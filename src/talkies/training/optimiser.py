@@ -27,7 +27,7 @@ def build_optimiser(system: nn.Module, config: OptimiserConfig) -> torch.optim.O
             return Lars(groups, lr=config.learning_rate, momentum=config.momentum)
 
 
-def learning_rate_at(step: int, steps: int, config: OptimiserConfig) -> float:
+def compute_learning_rate(step: int, steps: int, config: OptimiserConfig) -> float:
     """Return the learning rate of one step: linear warm-up, then half a cosine down to zero at `steps`."""
     if step < config.warmup_steps:
         return config.learning_rate * (step + 1) / config.warmup_steps

@@ -99,8 +99,7 @@ class StepProfiler:
         while len(requests) < clips:
             requests += list(self._clips.plan.draw_batch(step))[: clips - len(requests)]
             step += 1
-        numbers = {film_id: number for number, film_id in enumerate(self._clips.plan.films.film_ids)}
-        return self._clips.source.batch(requests, numbers)
+        return self._clips.source.read_batch(requests)
 
     def _trial(self, batch: ClipBatch, left: float) -> Trial:
         times: list[float] = []

@@ -12,10 +12,10 @@ from torch.distributed.tensor import DTensor
 
 from talkies.core import ClipBatch
 from talkies.models import frozen_batch_norm_statistics
-from talkies.training.system import ContrastiveSystem, Scalars, joined
+from talkies.training.system import ContrastiveSystem, Scalars, concatenate_views
 from talkies.transforms import Augmentation
 
-METHODS = ("encode", "slopes", "pulled")  # of `ContrastiveSystem`, beside its forward; a wrapper has to know them
+FORWARD_METHODS = ("encode", "embedding_gradients", "surrogate_loss")  # of `ContrastiveSystem`, beside its forward; a wrapper has to know them
 
 
 class Stepper:
@@ -31,7 +31,7 @@ class Stepper:
     ) -> None:
         self._fabric, self._wrapped, self._system, self._chunk_clips = fabric, wrapped, system, chunk_clips
         if isinstance(system, FSDPModule):  # spread in place: there is no wrapper to know them
-            for method in METHODS:
+            for method in FORWARD_METHODS:
                 register_fsdp_forward_method(system, method)
 
     def augmentations(self, batch: ClipBatch, seed: int, step: int) -> list[Augmentation]:
@@ -61,10 +61,10 @@ class Stepper:
     def _in_two_passes(
         self, batch: ClipBatch, augmentations: Sequence[Augmentation], step: int, clips: int
     ) -> tuple[Scalars, Scalars]:
-        chunks = even_chunks(len(batch), clips)
+        chunks = split_into_even_chunks(len(batch), clips)
         with torch.no_grad(), frozen_batch_norm_statistics(self._system.model):
             parts = [self._wrapped.encode(batch[chunk], [a[chunk] for a in augmentations]) for chunk in chunks]
-            losses, report, embedding_gradients = self._wrapped.embedding_gradients(joined(parts), step)
+            losses, report, embedding_gradients = self._wrapped.embedding_gradients(concatenate_views(parts), step)
         for chunk in chunks:
             is_last = chunk is chunks[-1]
             with self._fabric.no_backward_sync(self._wrapped, enabled=not is_last):
@@ -80,7 +80,7 @@ class Stepper:
         return norm.full_tensor() if isinstance(norm, DTensor) else norm
 
 
-def even_chunks(clips: int, most: int) -> list[slice]:
+def split_into_even_chunks(clips: int, most: int) -> list[slice]:
     """Return as few chunks of at most so many clips as there can be, of equal length within one.
 
     Batch norms take statistics over each: a last one of a few clips would stand out, and one clip has none, so each

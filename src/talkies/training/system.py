@@ -35,7 +35,7 @@ class View(NamedTuple):
         return Embeddings(self.video_BD, self.audio_BD, self.film_B, self.start_B)
 
 
-class Slopes(NamedTuple):
+class EmbeddingGradients(NamedTuple):
     """The loss's gradient to both embeddings of each view, and to the logarithm of the temperature if that learns."""
 
     video: tuple[Tensor, ...]
@@ -45,7 +45,7 @@ class Slopes(NamedTuple):
     def of(self, clips: slice, is_last: bool) -> "Slopes":
         """Return those of a chunk; the temperature has its gradient once, with the last."""
         video, audio = (tuple(part[clips] for part in parts) for parts in (self.video, self.audio))
-        return Slopes(video, audio, self.log_temperature if is_last else None)
+        return EmbeddingGradients(video, audio, self.log_temperature if is_last else None)
 
 
 Scalars = dict[str, Tensor]
@@ -82,7 +82,7 @@ class ContrastiveSystem(nn.Module):
         """Return what the model makes of a batch, once for each view."""
         return tuple(self._view(batch, augmentation) for augmentation in augmentations)
 
-    def embedding_gradients(self, views: Sequence[View], step: int) -> tuple[Scalars, Scalars, Slopes]:
+    def embedding_gradients(self, views: Sequence[View], step: int) -> tuple[Scalars, Scalars, EmbeddingGradients]:
         """Return a step's losses and report, as `forward` does, and the gradient of its loss to these embeddings."""
         video, audio = (
             tuple(part_BD.detach().requires_grad_() for part_BD in parts)
@@ -99,10 +99,10 @@ class ContrastiveSystem(nn.Module):
             found = torch.autograd.grad(torch.stack(list(losses.values())).sum(), wanted)
         losses = {name: loss.detach() for name, loss in losses.items()}
         count = len(views)
-        return losses, report, Slopes(found[:count], found[count : 2 * count], found[-1] if learns else None)
+        return losses, report, EmbeddingGradients(found[:count], found[count : 2 * count], found[-1] if learns else None)
 
     def surrogate_loss(
-        self, batch: ClipBatch, augmentations: Sequence[Augmentation], embedding_gradients: Slopes
+        self, batch: ClipBatch, augmentations: Sequence[Augmentation], embedding_gradients: EmbeddingGradients
     ) -> Tensor:
         """Return a number whose gradient to the weights is what this chunk adds to the loss's."""
         views = self.encode(batch, augmentations)
@@ -134,6 +134,6 @@ class ContrastiveSystem(nn.Module):
         return View(video_BD, audio_BD, batch.film_B, batch.start_B, *norms)
 
 
-def joined(parts: Sequence[Sequence[View]]) -> list[View]:
+def concatenate_views(parts: Sequence[Sequence[View]]) -> list[View]:
     """Return the views of several chunks as those of all their clips."""
     return [View(*(torch.cat(part) for part in zip(*chunks, strict=True))) for chunks in zip(*parts, strict=True)]

@@ -16,7 +16,7 @@ _EXTRAS = ("wandb", "mlflow")
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class TrackedRun:
     """What a tracker begins with: the run, the step that it goes on after (0: none yet), and the run's config."""
 
     run: RunFolder
@@ -45,7 +45,7 @@ class Tracker(Protocol):
 
 
 class _TensorBoard:
-    def __init__(self, begun: Begun) -> None:
+    def __init__(self, begun: TrackedRun) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # TensorBoard's own imports warn of their own future
             from torch.utils.tensorboard.writer import SummaryWriter
@@ -62,7 +62,7 @@ class _TensorBoard:
 class _WeightsAndBiases:
     """One run of the project `talkies`, named after the folder; the settings are W&B's own (`WANDB_MODE` and so on)."""
 
-    def __init__(self, begun: Begun) -> None:
+    def __init__(self, begun: TrackedRun) -> None:
         import wandb
 
         with _failing_as("W&B", wandb.Error):
@@ -85,14 +85,14 @@ class _WeightsAndBiases:
 class _MlFlow:
     """One run of the experiment `talkies`, named after the folder; it goes where `MLFLOW_TRACKING_URI` says."""
 
-    def __init__(self, begun: Begun) -> None:
+    def __init__(self, begun: TrackedRun) -> None:
         from mlflow.exceptions import MlflowException
 
         self._faults = (MlflowException, ImportError)  # ImportError: what a store of its own, as SQLite, needs
         with _failing_as("MLflow", *self._faults):
             self._begin(begun)
 
-    def _begin(self, begun: Begun) -> None:
+    def _begin(self, begun: TrackedRun) -> None:
         import mlflow
 
         self._client = mlflow.MlflowClient()
@@ -120,7 +120,7 @@ class _MlFlow:
             self._client.set_terminated(self._run_id, "FAILED" if failed else "FINISHED")
 
 
-TRACKERS: dict[str, Callable[[Begun], Tracker]] = {
+TRACKERS: dict[str, Callable[[TrackedRun], Tracker]] = {
     "tensorboard": _TensorBoard,
     "wandb": _WeightsAndBiases,
     "mlflow": _MlFlow,

@@ -16,16 +16,16 @@ from talkies.core import Modality, RunError, UsageError
 from talkies.evaluation.transfer.clip_spec import ClipSpec
 from talkies.evaluation.transfer.protocol import Protocol
 from talkies.models import Encoder
-from talkies.models.tower import stamp_of
+from talkies.models.tower import compute_model_stamp
 from talkies.runs import load_encoder
 from talkies.transforms import AudioTransformConfig, LogMel, TransformConfig, VideoTransform, VideoTransformConfig
 
 
 class Features(ABC):
-    """Frozen features of windows; `stamp` tells all that they depend on, `look` says what they are shown."""
+    """Frozen features of windows; `stamp` tells all that they depend on, `clip_spec` says what they are shown."""
 
-    def __init__(self, name: str, stamp: str, look: ClipSpec) -> None:
-        self.name, self.stamp, self.look = name, stamp, look
+    def __init__(self, name: str, stamp: str, clip_spec: ClipSpec) -> None:
+        self.name, self.stamp, self.clip_spec = name, stamp, clip_spec
 
     @property
     @abstractmethod
@@ -56,23 +56,23 @@ class TowerFeatures(Features):
     def __init__(
         self,
         name: str,
-        look: ClipSpec,
+        clip_spec: ClipSpec,
         transforms: TransformConfig,
         video: Encoder | None = None,
         audio: Encoder | None = None,
     ) -> None:
-        """Take one encoder or two; their inputs are made ready as `transforms` says, at the size of `look`."""
+        """Take one encoder or two; their inputs are made ready as `transforms` says, at the size of `clip_spec`."""
         if video is None and audio is None:
             raise UsageError(f"{name} has no encoder; give one of pictures, one of sound, or both")
-        self.transforms = resized(transforms, look.size)
+        self.transforms = resize_transforms(transforms, clip_spec.size)
         weights = "".join(
-            f"{type(encoder).__qualname__} {stamp_of(encoder)}" if encoder else "-" for encoder in (video, audio)
+            f"{type(encoder).__qualname__} {compute_model_stamp(encoder)}" if encoder else "-" for encoder in (video, audio)
         )
-        super().__init__(name, stamp_of_parts(weights, self.transforms), look)
+        super().__init__(name, compute_stamp(weights, self.transforms), clip_spec)
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.video_encoder, self.audio_encoder = video, audio
         self._pictures = VideoTransform(self.transforms.video).to(self._device)
-        self._sound = LogMel(self.transforms.audio, look.audio_rate_hz).to(self._device)
+        self._sound = LogMel(self.transforms.audio, clip_spec.audio_rate_hz).to(self._device)
         for encoder in (video, audio):
             if encoder is not None:
                 encoder.eval().to(self._device)
@@ -81,7 +81,7 @@ class TowerFeatures(Features):
         """Do nothing if the video encoder, where it is wanted, takes what it would be shown."""
         super().check(towers)
         if "video" in towers and self.video_encoder is not None:
-            self.video_encoder.check_input((self.look.frames, self.look.size, self.look.size))
+            self.video_encoder.check_input((self.clip_spec.frames, self.clip_spec.size, self.clip_spec.size))
 
     @property
     def towers(self) -> frozenset[Modality]:
@@ -111,9 +111,9 @@ class Statistics(Features):
     luma and both chromas, and how far each changes from frame to frame.
     """
 
-    def __init__(self, look: ClipSpec, audio: AudioTransformConfig) -> None:
-        super().__init__("statistics", stamp_of_parts("statistics-1", audio), look)
-        self._sound = LogMel(audio, look.audio_rate_hz)
+    def __init__(self, clip_spec: ClipSpec, audio: AudioTransformConfig) -> None:
+        super().__init__("statistics", compute_stamp("statistics-1", audio), clip_spec)
+        self._sound = LogMel(audio, clip_spec.audio_rate_hz)
 
     @property
     def towers(self) -> frozenset[Modality]:
@@ -140,7 +140,7 @@ class Statistics(Features):
         return torch.cat([levels_BFL.mean(2), levels_BFL.std(2)], dim=1)
 
 
-def features_of_run(run: Path, step: int | None, protocol: Protocol, name: str) -> TowerFeatures:
+def load_run_features(run: Path, step: int | None, protocol: Protocol, name: str) -> TowerFeatures:
     """Return the towers of a run at its newest checkpoint, or at that of `step`, shown what the protocol says.
 
     Raises:
@@ -150,25 +150,25 @@ def features_of_run(run: Path, step: int | None, protocol: Protocol, name: str) 
     encoder = load_encoder(run, step)
     clip, profile, size = encoder.clip, encoder.profile, encoder.transforms.video.size
     wanted = protocol.size or size
-    look = look_of(
+    clip_spec = resolve_clip_spec(
         protocol,
         ClipSpec(
             clip.frames, clip.fps, round(profile.short_side * wanted / size / 2) * 2, wanted, clip.audio_seconds,
             profile.audio_rate_hz,
         ),
     )  # fmt: skip
-    return TowerFeatures(name, look, encoder.transforms, encoder.model.video, encoder.model.audio)
+    return TowerFeatures(name, clip_spec, encoder.transforms, encoder.model.video, encoder.model.audio)
 
 
-def untrained_of_run(run: Path, protocol: Protocol) -> TowerFeatures | None:
+def load_untrained_features(run: Path, protocol: Protocol) -> TowerFeatures | None:
     """Return the towers of a run before its first step, or nothing where they were not kept."""
     try:
-        return features_of_run(run, 0, protocol, "untrained")
+        return load_run_features(run, 0, protocol, "untrained")
     except RunError:
         return None
 
 
-def look_of(protocol: Protocol, own: ClipSpec) -> ClipSpec:
+def resolve_clip_spec(protocol: Protocol, own: ClipSpec) -> ClipSpec:
     """Return what is shown under a protocol; what it leaves open is as the encoder's own.
 
     Raises:
@@ -187,13 +187,13 @@ def look_of(protocol: Protocol, own: ClipSpec) -> ClipSpec:
         raise UsageError(f"the protocol cannot be followed: {error}") from error
 
 
-def resized(transforms: TransformConfig, size: int) -> TransformConfig:
+def resize_transforms(transforms: TransformConfig, size: int) -> TransformConfig:
     """Return transforms that give pictures of `size`."""
     video = VideoTransformConfig.model_validate({**transforms.video.model_dump(), "size": size})
     return TransformConfig(video=video, audio=transforms.audio)
 
 
-def stamp_of_parts(first: str, *configs: Config) -> str:
+def compute_stamp(first: str, *configs: Config) -> str:
     """Return twelve hexadecimal digits that tell a text and configs."""
     digest = hashlib.blake2b(first.encode(), digest_size=6)
     for config in configs:

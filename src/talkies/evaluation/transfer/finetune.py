@@ -15,15 +15,15 @@ from torch.nn.utils import clip_grad_norm_
 
 from talkies.core import Float64s, Int16s, Int64s, Modality, UInt8s, UsageError
 from talkies.evaluation.datasets import DataSet, Split
-from talkies.evaluation.transfer.clip_spec import picture_windows, sound_windows, square_at
+from talkies.evaluation.transfer.clip_spec import cut_video_windows, cut_audio_windows, crop_square_at
 from talkies.evaluation.transfer.features import Features, TowerFeatures
-from talkies.evaluation.transfer.learners import Learner
-from talkies.evaluation.transfer.probes import Scores
+from talkies.evaluation.transfer.methods import TransferMethod
+from talkies.evaluation.transfer.probes import ClipScores
 from talkies.evaluation.transfer.protocol import Protocol
-from talkies.evaluation.transfer.reading import View, in_threads
-from talkies.evaluation.transfer.whole_clips import WholeClips
-from talkies.training.optimiser import build_optimiser, learning_rate_at, set_learning_rate
-from talkies.training.step import even_chunks
+from talkies.evaluation.transfer.reading import ViewSampling, map_in_threads
+from talkies.evaluation.transfer.decoded_clips import DecodedClipCache
+from talkies.training.optimiser import build_optimiser, compute_learning_rate, set_learning_rate
+from talkies.training.step import split_into_even_chunks
 from talkies.transforms import LogMel, VideoTransform
 
 _AT_ONCE = 32
@@ -45,7 +45,7 @@ class Classifier(nn.Module):
         if tower == "video":
             self.prepared = VideoTransform(features.transforms.video)
         else:
-            self.prepared = LogMel(features.transforms.audio, features.look.audio_rate_hz)
+            self.prepared = LogMel(features.transforms.audio, features.clip_spec.audio_rate_hz)
 
     def forward(self, shown: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Return scores `[B, K]` of pictures `[B, T, P, Z]` or sound `[B, S]`; with a generator, augmented."""
@@ -55,10 +55,10 @@ class Classifier(nn.Module):
         return scores_BK
 
 
-class FineTuner(Learner):
+class FineTuner(TransferMethod):
     """Fine-tunes an encoder on one split after another; every draw follows from the seed."""
 
-    def __init__(self, data: DataSet, features: Features, protocol: Protocol, clips: WholeClips | None = None) -> None:
+    def __init__(self, data: DataSet, features: Features, protocol: Protocol, clips: DecodedClipCache | None = None) -> None:
         """Take the clips that another fine-tuner was shown alike, or read them at need."""
         if data.modality == "both":
             raise UsageError(
@@ -70,11 +70,11 @@ class FineTuner(Learner):
         features.check((data.modality,))
         self._data, self._features, self._protocol = data, features, protocol
         self._tower: Modality = data.modality
-        view = View(features.look, protocol.clips, protocol.crops)
-        self.clips = clips or WholeClips(data, self._tower, view, int(protocol.finetune.memory_gb * 1e9))
+        view = ViewSampling(features.clip_spec, protocol.clips, protocol.crops)
+        self.clips = clips or DecodedClipCache(data, self._tower, view, int(protocol.finetune.memory_gb * 1e9))
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
-    def scores(self, tower: str, split: Split, seed: int) -> Scores:
+    def scores(self, tower: str, split: Split, seed: int) -> ClipScores:
         """Return probabilities of the test clips' windows, after learning on the training clips of a split."""
         torch.manual_seed(seed)
         dropout = self._protocol.finetune.dropout
@@ -86,14 +86,14 @@ class FineTuner(Learner):
             )
         loss = self._learn(model, train, seed)
         model.eval()
-        tested = [self._scores(model, shown) for _, shown in in_threads(self.clips.windows, split.test)]
-        return Scores(np.stack(tested), {"last_training_loss": loss})
+        tested = [self._scores(model, shown) for _, shown in map_in_threads(self.clips.windows, split.test)]
+        return ClipScores(np.stack(tested), {"last_training_loss": loss})
 
     def _learn(self, model: Classifier, train: Int64s, seed: int) -> float:
         """Return the mean loss of the last epoch."""
         options = self._protocol.finetune
         optimiser = build_optimiser(model, options.optimiser)
-        batches = even_chunks(len(train), options.batch_clips)
+        batches = split_into_even_chunks(len(train), options.batch_clips)
         total, steps = 0.0, options.epochs * len(batches)
         for epoch in range(options.epochs):
             random = np.random.default_rng((seed, epoch))
@@ -102,14 +102,14 @@ class FineTuner(Learner):
             model.train()
             for number, batch in enumerate(batches):
                 step = epoch * len(batches) + number
-                set_learning_rate(optimiser, learning_rate_at(step, steps, options.optimiser))
+                set_learning_rate(optimiser, compute_learning_rate(step, steps, options.optimiser))
                 numbers = [int(n) for n in order[batch]]
                 shown = self._windows(numbers, random)
                 loss = self._loss(model(shown.to(self._device), generator), numbers)
                 optimiser.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
-                if options.optimiser.longest_gradient:
-                    clip_grad_norm_(model.parameters(), options.optimiser.longest_gradient)
+                if options.optimiser.max_grad_norm:
+                    clip_grad_norm_(model.parameters(), options.optimiser.max_grad_norm)
                 optimiser.step()
                 total += loss.item() * len(shown) / len(train)
         return total
@@ -117,20 +117,20 @@ class FineTuner(Learner):
     def _windows(self, numbers: Sequence[int], random: np.random.Generator) -> Tensor:
         """Return a random window of each clip; those that are not in memory are read side by side."""
         draws = {number: random.random(2) for number in numbers}
-        read = dict(in_threads(lambda n: self._window(n, *draws[n]), numbers))
+        read = dict(map_in_threads(lambda n: self._window(n, *draws[n]), numbers))
         return torch.from_numpy(np.stack([read[number] for number in numbers]))
 
     def _window(self, number: int, when: float, where: float) -> npt.NDArray[np.generic]:
         """Return pictures `[T, P, Z]` or sound `[S]` at shares of the way to the last window, and to the far side."""
-        look, media = self._features.look, self.clips.media(number)
+        clip_spec, media = self._features.clip_spec, self.clips.media(number)
         if media.video_NPW is not None:
-            start_V = np.array([int(when * max(1, len(media.video_NPW) - look.frames + 1))])
-            square: UInt8s = square_at(picture_windows(media.video_NPW, start_V, look.frames), where)[0]
+            start_V = np.array([int(when * max(1, len(media.video_NPW) - clip_spec.frames + 1))])
+            square: UInt8s = crop_square_at(cut_video_windows(media.video_NPW, start_V, clip_spec.frames), where)[0]
             return square
         if media.audio_S is None:
             raise ValueError("neither pictures nor sound were read")
-        start_V = np.array([int(when * max(1, len(media.audio_S) - look.samples + 1))])
-        heard: Int16s = sound_windows(media.audio_S, start_V, look.samples)[0]
+        start_V = np.array([int(when * max(1, len(media.audio_S) - clip_spec.samples + 1))])
+        heard: Int16s = cut_audio_windows(media.audio_S, start_V, clip_spec.samples)[0]
         return heard
 
     @torch.inference_mode()

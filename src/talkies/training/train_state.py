@@ -1,4 +1,4 @@
-"""A system set up to learn: on its devices, with its optimiser and, where wanted, the average of its weights."""
+"""Everything that training changes: a system on its devices, with its optimiser and the average of its weights."""
 
 from typing import cast
 
@@ -7,33 +7,34 @@ from lightning_fabric import Fabric
 from lightning_fabric.wrappers import _FabricOptimizer
 from torch import nn
 
-from talkies.models import TwoTower, build_model, fast_on_cpu, keep_freed_memory
+from talkies.models import TwoTower, build_model
 from talkies.objectives import ContrastiveObjective
 from talkies.training.config import RunConfig
-from talkies.training.devices import device_of
-from talkies.training.ema import MovingAverage
+from talkies.training.devices import keep_freed_memory
+from talkies.training.ema import ExponentialMovingAverage
 from talkies.training.optimiser import build_optimiser
-from talkies.training.step import METHODS, Stepper
+from talkies.training.step import FORWARD_METHODS, Stepper
 from talkies.training.system import ContrastiveSystem
 from talkies.transforms import ClipTransform
 
 
 def build_system(config: RunConfig, fps: int, rate_hz: int) -> ContrastiveSystem:
-    """Return the system with fresh weights, which follow from the seed, on the CPU.
+    """Return the system on the CPU, with fresh weights that follow from the seed.
 
-    `fps` and `rate_hz` are the library's: frames of its grid and samples of its sound a second.
+    Args:
+        config: the run's config.
+        fps: frames a second of the library's grid.
+        rate_hz: samples a second of the library's sound.
 
     Raises:
-        ConfigError: if the video encoder cannot take the clips, or its convolutions cannot be made fast.
+        ConfigError: if the video encoder does not accept the clips.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.training.seed)
         model: TwoTower = build_model(config.model)
     size = config.transforms.video.size
     model.video.check_input((config.clip.frames, size, size))
-    if config.training.cpu_convolutions == "winograd" and device_of(config.training) == "cpu":
-        fast_on_cpu(model)
-        keep_freed_memory()
+
     return ContrastiveSystem(
         ClipTransform(config.transforms, rate_hz),
         model,
@@ -43,30 +44,41 @@ def build_system(config: RunConfig, fps: int, rate_hz: int) -> ContrastiveSystem
     )
 
 
-class Learner:
-    """What the loop steps with, and what a checkpoint holds."""
+class TrainState:
+    """The system, its optimiser and the moving average of its weights, set up for the devices of a `Fabric`.
+
+    A checkpoint holds their state; `stepper` computes the gradients of a step.
+    """
 
     def __init__(self, fabric: Fabric, system: ContrastiveSystem, config: RunConfig) -> None:
         training = config.training
+
+        # Set the precision of matrix products and convolutions in this process.
         torch.set_float32_matmul_precision("high" if training.precision == "tf32" else "highest")
         torch.backends.cudnn.allow_tf32 = training.precision == "tf32"
+        if fabric.device.type == "cpu":
+            keep_freed_memory()
+
+        # Prepare the modules before Fabric wraps them.
         if training.sync_batch_norm and fabric.world_size > 1:
             system = nn.SyncBatchNorm.convert_sync_batchnorm(system)  # type: ignore[no-untyped-call]
         for encoder in (system.model.video, system.model.audio):
             encoder.recompute = training.activation_checkpointing
             if training.compile:
-                encoder.compile_parts()
+                encoder.compile_blocks()
+
         wrapped = fabric.setup_module(system)
-        for method in METHODS:
+        for method in FORWARD_METHODS:
             wrapped.mark_forward_method(method)
         self.system = system
-        # After the set-up: where parameters are spread over ranks, they are others then.
+
+        # Build the optimiser after the wrapping, which replaces parameters where it shards them over ranks.
         self.optimiser = build_optimiser(system, config.optimiser)
         self.wrapped_optimiser = cast("_FabricOptimizer", fabric.setup_optimizers(self.optimiser))
-        self.average = MovingAverage(system.model, training.ema_decay) if training.ema_decay else None
+        self.average = ExponentialMovingAverage(system.model, training.ema_decay) if training.ema_decay else None
         self.stepper = Stepper(fabric, wrapped, system, training.chunk_clips)
 
-    def learnt(self, done: int) -> None:
-        """Let the average follow, after `done` steps."""
+    def update_average(self, steps_done: int) -> None:
+        """Update the moving average of the weights, if there is one, after `steps_done` steps."""
         if self.average is not None:
-            self.average.update(done)
+            self.average.update(steps_done)
