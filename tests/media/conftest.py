@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import settings
 
-from talkies.media import FilmWriter, VideoCoding
+from talkies.media import FilmWriter, X264Settings
 
 RATE_HZ = 16_000
 settings.register_profile("same-every-time", derandomize=True, deadline=None, max_examples=40, database=None)
@@ -51,21 +51,21 @@ class CodedFilms:
         """Write `frames` pictures at `fps` with B-frames, as ordinary films have, and a quiet tone."""
         rate, written = self.rate_hz, 0
         tone = (3000 * np.sin(2 * np.pi * 440 * np.arange(round(frames * rate / fps) + 1) / rate)).astype(np.int16)
-        coding = VideoCoding(gop=gop, crf=20, b_frames=2, tune=None)
+        coding = X264Settings(gop=gop, crf=20, b_frames=2, tune=None)
         with FilmWriter(path, size, fps, rate, coding) as writer:
             for number in range(frames):
                 writer.write_rgb(self.picture(number, *size))
                 end = round((number + 1) * rate / Fraction(fps))
-                writer.write_sound(tone[written:end])
+                writer.write_audio(tone[written:end])
                 written = end
         return path
 
     def proxy(self, path: Path, frames: int, size: tuple[int, int] = (160, 120), gop: int = 16) -> Path:
         """Write a proxy as ingest writes it, at 16 frames a second."""
-        with FilmWriter(path, size, 16, self.rate_hz, VideoCoding(gop=gop)) as writer:
+        with FilmWriter(path, size, 16, self.rate_hz, X264Settings(gop=gop)) as writer:
             for number in range(frames):
                 writer.write_rgb(self.picture(number, *size))
-                writer.write_sound(np.zeros(self.rate_hz // 16, np.int16))
+                writer.write_audio(np.zeros(self.rate_hz // 16, np.int16))
         return path
 
     def timed(

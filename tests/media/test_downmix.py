@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from talkies.core import Grid
-from talkies.media import FilmResampler, Sound, probe
+from talkies.media import FilmResampler, ResampledAudio, probe
 from talkies.media.audio_timeline import AudioTimeline
 
 RATE = 16_000
@@ -48,10 +48,10 @@ def sound_frame(
 def heard(
     frames: Iterable[av.AudioFrame], samples: int = 0, origin: Fraction = Fraction(0), end_to_end: bool = False
 ) -> npt.NDArray[np.int16]:
-    clock = AudioTimeline(GRID, end_to_end)
-    clock.origin = origin
-    parts = [part for frame in frames for part in clock.push(frame)]
-    return np.concatenate([*parts, *clock.flush(samples), np.zeros(0, np.int16)])
+    timeline = AudioTimeline(GRID, end_to_end)
+    timeline.origin = origin
+    parts = [part for frame in frames for part in timeline.push(frame)]
+    return np.concatenate([*parts, *timeline.flush(samples), np.zeros(0, np.int16)])
 
 
 def noise(channels: int, samples: int = 3200, seed: int = 0) -> npt.NDArray[np.int16]:
@@ -165,30 +165,30 @@ def test_a_rate_that_changes_on_the_way_keeps_the_time() -> None:
 
 
 def test_silence_of_hours_is_given_a_second_at_a_time() -> None:
-    clock = AudioTimeline(GRID)
-    clock.origin = Fraction(0)
+    timeline = AudioTimeline(GRID)
+    timeline.origin = Fraction(0)
     frames = [sound_frame(noise(1, 100), 0), sound_frame(noise(1, 100), 7200)]
-    lengths = [len(part) for frame in frames for part in clock.push(frame)] + [len(p) for p in clock.flush(9000 * RATE)]
+    lengths = [len(part) for frame in frames for part in timeline.push(frame)] + [len(p) for p in timeline.flush(9000 * RATE)]
     assert max(lengths) == RATE
     assert sum(lengths) == 9000 * RATE
-    assert clock.gaps == 1
+    assert timeline.gaps == 1
 
 
 def test_silence_of_hours_reaches_the_film_a_second_at_a_time(tmp_path: Path, reel: Any) -> None:
     picture = np.zeros((16, 16, 3), np.uint8)
     film = reel(tmp_path / "film.mkv").pictures([picture] * 400, range(0, 4000, 10), 1, "ffv1")
     path = film.sound(noise(1)).write()
-    lengths = [len(part.samples_S) for part in FilmResampler(path, probe(path), GRID, 16) if isinstance(part, Sound)]
+    lengths = [len(part.samples_S) for part in FilmResampler(path, probe(path), GRID, 16) if isinstance(part, ResampledAudio)]
     assert max(lengths) <= 2 * RATE
     assert sum(lengths) == pytest.approx(4000 * RATE, rel=0.01)
 
 
 def test_before_the_origin_is_known_nothing_is_given_and_nothing_is_lost() -> None:
-    clock, samples = AudioTimeline(GRID), noise(1)
-    assert list(clock.push(sound_frame(samples, 2))) == []
-    clock.origin = Fraction(2)
-    parts = list(clock.push(sound_frame(samples, Fraction(22, 10))))
-    assert np.array_equal(np.concatenate([*parts, *clock.flush(0)]), np.concatenate([samples[0], samples[0]]))
+    timeline, samples = AudioTimeline(GRID), noise(1)
+    assert list(timeline.push(sound_frame(samples, 2))) == []
+    timeline.origin = Fraction(2)
+    parts = list(timeline.push(sound_frame(samples, Fraction(22, 10))))
+    assert np.array_equal(np.concatenate([*parts, *timeline.flush(0)]), np.concatenate([samples[0], samples[0]]))
 
 
 def test_of_a_sound_whose_clock_is_broken_only_the_first_time_is_believed() -> None:
@@ -220,7 +220,7 @@ def test_a_real_film_in_surround_is_mixed_by_the_standard(real_data: Path) -> No
     expected = 32_768 * mixed(np.concatenate(channels, axis=1), ["FL", "FR", "FC", "LFE", "BL", "BR"])
     pieces: list[npt.NDArray[np.int16]] = []
     for part in FilmResampler(path, probe(path), Grid(16, 48_000), 64):
-        pieces += [part.samples_S] if isinstance(part, Sound) else []
+        pieces += [part.samples_S] if isinstance(part, ResampledAudio) else []
         if sum(map(len, pieces)) > seconds * 48_000:
             break
     shown = np.concatenate(pieces)[: seconds * 48_000].astype(float)

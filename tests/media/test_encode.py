@@ -10,9 +10,9 @@ import numpy.typing as npt
 import pytest
 
 from talkies.core import WorkError
-from talkies.media import FilmWriter, VideoCoding
+from talkies.media import FilmWriter, X264Settings
 
-ORDINARY = VideoCoding(gop=48, crf=20, b_frames=2, tune=None)
+ORDINARY = X264Settings(gop=48, crf=20, b_frames=2, tune=None)
 
 
 def frames_in(path: Path) -> list[av.VideoFrame]:
@@ -30,10 +30,10 @@ def sound_in(path: Path) -> tuple[Fraction, npt.NDArray[np.float32]]:
 def write_noise(path: Path, frames: int, gop: int = 16) -> Path:
     """Write a film whose every picture is a cut: the encoder would like a key frame at each."""
     random = np.random.default_rng(0)
-    with FilmWriter(path, (64, 64), 16, 16_000, VideoCoding(gop=gop)) as writer:
+    with FilmWriter(path, (64, 64), 16, 16_000, X264Settings(gop=gop)) as writer:
         for _ in range(frames):
             writer.write_rgb(random.integers(0, 256, (64, 64, 3)).astype(np.uint8))
-            writer.write_sound(np.zeros(1000, np.int16))
+            writer.write_audio(np.zeros(1000, np.int16))
     return path
 
 
@@ -51,7 +51,7 @@ def test_key_frames_are_a_gop_apart_and_nowhere_else(tmp_path: Path) -> None:
 
 def test_a_frames_own_time_and_kind_are_not_taken_over(tmp_path: Path, coded: Any) -> None:
     path = tmp_path / "film.mp4"
-    with FilmWriter(path, (160, 120), 16, 16_000, VideoCoding(gop=16)) as writer:
+    with FilmWriter(path, (160, 120), 16, 16_000, X264Settings(gop=16)) as writer:
         for frame in frames_in(coded.constant_rate(tmp_path / "source.mp4", 48, 24, gop=5)):
             writer.write_frame(frame)
     copies = frames_in(path)
@@ -67,7 +67,7 @@ def test_sound_comes_back_when_it_was_written(tmp_path: Path) -> None:
     with FilmWriter(path, (64, 64), 16, rate, ORDINARY) as writer:
         for frame in range(48):
             writer.write_rgb(np.zeros((64, 64, 3), np.uint8))
-            writer.write_sound(samples[frame * 1000 : (frame + 1) * 1000])
+            writer.write_audio(samples[frame * 1000 : (frame + 1) * 1000])
     begin, heard = sound_in(path)
     onset = begin + Fraction(int(np.argmax(np.abs(heard) > 0.1)), rate)
     assert begin == 0
@@ -79,7 +79,7 @@ def test_sound_comes_back_when_it_was_written(tmp_path: Path) -> None:
 
 def test_colours_are_written_as_bt601(tmp_path: Path) -> None:
     path, (red, green, blue) = tmp_path / "film.mp4", (200, 40, 90)
-    with FilmWriter(path, (64, 64), 16, 16_000, VideoCoding(gop=16, crf=10)) as writer:
+    with FilmWriter(path, (64, 64), 16, 16_000, X264Settings(gop=16, crf=10)) as writer:
         for _ in range(4):
             writer.write_rgb(np.full((64, 64, 3), (red, green, blue), np.uint8))
     planes = frames_in(path)[2].to_ndarray()

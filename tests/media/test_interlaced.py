@@ -12,7 +12,7 @@ from av.filter import Graph
 from av.video.reformatter import ColorRange
 
 from talkies.core import Grid
-from talkies.media import FilmResampler, Picture, probe
+from talkies.media import FilmResampler, ResampledFrame, probe
 from talkies.media.frames import Deinterlacer
 
 WIDTH, HEIGHT, BAR, STEP = 160, 96, 24, 4  # the bar moves by a step from field to field
@@ -76,10 +76,10 @@ def test_an_interlaced_film_comes_out_whole_and_in_time(tmp_path: Path, reel: An
     info = probe(path)
     assert info.video is not None
     assert info.video.interlaced
-    pictures = [part for part in FilmResampler(path, info, Grid(25, 16_000), HEIGHT) if isinstance(part, Picture)]
+    pictures = [part for part in FilmResampler(path, info, Grid(25, 16_000), HEIGHT) if isinstance(part, ResampledFrame)]
     assert len(pictures) == 14
     for number, picture in enumerate(pictures):
-        luma = picture.yuv_PW()[:HEIGHT]
+        luma = picture.to_yuv()[:HEIGHT]
         assert combing(luma) < 1.5
         assert place_of_bar(luma) == pytest.approx(20 + STEP * 2 * number, abs=2)  # the first field's moment
 

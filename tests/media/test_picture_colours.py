@@ -14,7 +14,7 @@ import pytest
 from av.video.reformatter import ColorRange, Colorspace
 
 from talkies.core import Grid
-from talkies.media import FilmResampler, Picture, probe
+from talkies.media import FilmResampler, ResampledFrame, probe
 from talkies.media.frames import FrameNormaliser
 
 BT709, UNTOLD, BT601_PAL, BT601_NTSC, SMPTE240, BT2020 = 1, 2, 5, 6, 7, 9
@@ -54,9 +54,9 @@ def plain_yuv(yuv: tuple[int, int, int], pix_fmt: str, height: int) -> av.VideoF
     return av.VideoFrame.from_ndarray(np.concatenate(planes).reshape(height * 3 // 2, 64), format=pix_fmt)
 
 
-def developed(frame: av.VideoFrame) -> npt.NDArray[np.float64]:
-    """Return the mean luma and chroma codes of a developed frame of one colour."""
-    small = FrameNormaliser(64, Fraction(1), 20).develop(frame)
+def normalised(frame: av.VideoFrame) -> npt.NDArray[np.float64]:
+    """Return the mean luma and chroma codes of a normalised frame of one colour."""
+    small = FrameNormaliser(64, Fraction(1), 20).normalise(frame)
     assert small.format.name == "yuv420p"
     planes, pixels = small.to_ndarray().reshape(-1), small.width * small.height
     parts = planes[:pixels], planes[pixels : pixels * 5 // 4], planes[pixels * 5 // 4 :]
@@ -75,7 +75,7 @@ def test_the_colours_of_each_coding_come_out_in_bt601(
     frame = plain_yuv((y, u, v), "yuv420p" if bits == 8 else "yuv420p10le", 64)
     frame.colorspace, frame.color_range = matrix, color_range
     expected = coded_by_bt601(decoded((y, u, v), matrix, color_range == FULL, bits))
-    assert np.abs(developed(frame) - expected).max() < 2.8
+    assert np.abs(normalised(frame) - expected).max() < 2.8
 
 
 def test_the_codings_are_so_different_that_one_taken_for_another_is_seen() -> None:
@@ -89,12 +89,12 @@ def test_a_film_that_does_not_say_is_bt709_if_it_is_of_high_definition(height: i
     bits = 10 if "10" in pix_fmt else 8
     y, u, v = (part * 2 ** (bits - 8) for part in (150, 60, 60))
     expected = coded_by_bt601(decoded((y, u, v), matrix, False, bits))
-    assert np.abs(developed(plain_yuv((y, u, v), pix_fmt, height)) - expected).max() < 2.8
+    assert np.abs(normalised(plain_yuv((y, u, v), pix_fmt, height)) - expected).max() < 2.8
 
 
 def test_jpeg_pictures_have_the_full_range_without_saying_so() -> None:
     expected = coded_by_bt601(decoded((150, 60, 60), BT601_PAL, True, 8))
-    assert np.abs(developed(plain_yuv((150, 60, 60), "yuvj420p", 64)) - expected).max() < 2.8
+    assert np.abs(normalised(plain_yuv((150, 60, 60), "yuvj420p", 64)) - expected).max() < 2.8
 
 
 @pytest.mark.parametrize("height", [64, 720])
@@ -103,21 +103,21 @@ def test_red_green_and_blue_need_no_matrix(pix_fmt: str, height: int) -> None:
     rgb = av.VideoFrame.from_ndarray(np.full((height, 64, 3), (200, 40, 90), np.uint8), format="rgb24")
     frame = rgb if pix_fmt == "rgb24" else rgb.reformat(format=pix_fmt)
     expected = coded_by_bt601(np.array([200, 40, 90]) / 255)
-    assert np.abs(developed(frame) - expected).max() < 2.8
+    assert np.abs(normalised(frame) - expected).max() < 2.8
 
 
 @pytest.mark.parametrize("pix_fmt", ["yuv444p", "yuv422p", "yuv422p10le", "yuv444p12le", "nv12", "yuyv422", "yuv411p"])
 def test_any_sampling_of_the_chroma_comes_out_in_420(pix_fmt: str) -> None:
     rgb = av.VideoFrame.from_ndarray(np.full((64, 64, 3), (200, 40, 90), np.uint8), format="rgb24")
     expected = coded_by_bt601(np.array([200, 40, 90]) / 255)
-    assert np.abs(developed(rgb.reformat(format=pix_fmt)) - expected).max() < 2.8
+    assert np.abs(normalised(rgb.reformat(format=pix_fmt)) - expected).max() < 2.8
 
 
 @pytest.mark.parametrize(("pix_fmt", "kind", "white"), [("gray", np.uint8, 255), ("gray10le", np.uint16, 1023)])
 def test_black_and_white_films_stay_grey(pix_fmt: str, kind: Any, white: int) -> None:
     for share in (0.0, 0.25, 0.7, 1.0):
         frame = av.VideoFrame.from_ndarray(np.full((64, 64), round(share * white), kind), format=pix_fmt)
-        assert developed(frame) == pytest.approx([16 + 219 * share, 128, 128], abs=1.5)
+        assert normalised(frame) == pytest.approx([16 + 219 * share, 128, 128], abs=1.5)
 
 
 @pytest.mark.parametrize(
@@ -155,6 +155,6 @@ def test_the_colours_of_a_whole_film_come_through(
     info = probe(path)
     assert info.video is not None
     assert info.video.full_range == (color_range == ColorRange.JPEG)
-    pictures = [part for part in FilmResampler(path, info, Grid(25, 16_000), 96) if isinstance(part, Picture)]
-    shown = pictures[2].bgr_HWC()[..., ::-1][24::48, 32::64].astype(int)
+    pictures = [part for part in FilmResampler(path, info, Grid(25, 16_000), 96) if isinstance(part, ResampledFrame)]
+    shown = pictures[2].to_bgr()[..., ::-1][24::48, 32::64].astype(int)
     assert np.abs(shown - colours).max() <= 7

@@ -12,7 +12,7 @@ import pytest
 
 from talkies.core import MediaError, SourceError
 from talkies.media import probe
-from talkies.media.source import packets_of
+from talkies.media.source import read_packets
 
 
 def test_a_rendered_film_is_what_it_was_rendered_as(films: Path) -> None:
@@ -130,5 +130,5 @@ class TracksTurnUp:
 
 def test_tracks_that_turn_up_on_the_way_end_no_film_in_a_fault() -> None:
     container: Any = TracksTurnUp()
-    assert [packet.size for packet in packets_of(container, [container])] == [5, 7]
-    assert list(packets_of(container, [])) == []
+    assert [packet.size for packet in read_packets(container, [container])] == [5, 7]
+    assert list(read_packets(container, [])) == []

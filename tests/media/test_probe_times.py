@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from talkies.core import Grid
-from talkies.media import FilmResampler, MediaInfo, Sound, probe
+from talkies.media import FilmResampler, MediaInfo, ResampledAudio, probe
 from talkies.media.timeline import Timeline
 
 ORDINARY = {"g": "12", "bf": "2"}
@@ -68,7 +68,7 @@ def test_pictures_that_an_edit_list_cuts_off_are_discarded_and_not_counted_in_th
     assert info.video is not None
     assert info.video.fps == pytest.approx(25)
     first = next(iter(FilmResampler(path, info, Grid(25, 16_000), 120)))
-    assert coded.number_in(first.yuv_PW()[:120]) == 5  # type: ignore[union-attr]
+    assert coded.number_in(first.to_yuv()[:120]) == 5  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(("suffix", "start"), [("mkv", 0.5), ("mp4", 0.5), ("ts", 744.5)])
@@ -159,11 +159,11 @@ def test_a_file_that_cannot_be_read_to_its_end_is_told_and_taken_as_far_as_it_go
     video, _ = times_of(info)
     assert 240 < video.packets < 252
 
-    conformer = FilmResampler(path, info, Grid(25, 16_000), 64)
-    parts = list(conformer)
-    assert conformer.report.frames == pytest.approx(video.packets, abs=2)
-    samples = sum(len(part.samples_S) for part in parts if isinstance(part, Sound))
-    assert samples == conformer.report.frames * 640
+    resampler = FilmResampler(path, info, Grid(25, 16_000), 64)
+    parts = list(resampler)
+    assert resampler.report.frames == pytest.approx(video.packets, abs=2)
+    samples = sum(len(part.samples_S) for part in parts if isinstance(part, ResampledAudio))
+    assert samples == resampler.report.frames * 640
 
 
 def test_packets_are_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from talkies.core import Grid
-from talkies.media import FilmResampler, Picture, probe
+from talkies.media import FilmResampler, ResampledFrame, probe
 from talkies.media.timeline import Timeline
 
 VIDEO, AUDIO, LATE = 0, 1, 2
@@ -63,7 +63,7 @@ def mended(packets: Iterable[Stamp]) -> tuple[list[float], Timeline]:
     timeline, shifts = Timeline(), []
     for packet in packets:
         before = packet.seconds
-        timeline.mend(packet)
+        timeline.correct(packet)
         shifts.append(packet.seconds - before)
     return shifts, timeline
 
@@ -89,7 +89,7 @@ def test_a_packet_without_timestamps_is_left_alone_and_disturbs_nothing() -> Non
     packets.insert(20, Stamp(VIDEO, None, None, None))
     timeline = Timeline()
     for packet in packets:
-        timeline.mend(packet)
+        timeline.correct(packet)
     assert (packets[20].pts, packets[20].dts) == (None, None)
     assert timeline.jumps == []
 
@@ -129,7 +129,7 @@ def test_films_joined_end_to_end_play_on_and_keep_picture_and_sound_together(
         packets = interleaved(run(VIDEO, clock, seconds), run(AUDIO, clock + lead, seconds, 0.024))
         before = [packet.seconds for packet in packets]
         for packet in packets:
-            timeline.mend(packet)
+            timeline.correct(packet)
         shifts = [packet.seconds - old for packet, old in zip(packets, before, strict=True)]
         assert max(shifts) - min(shifts) <= 1 / 48_000  # half a tick of the sound, and of the pictures
         if number:
@@ -211,11 +211,11 @@ def test_joined_transport_streams_play_on(tmp_path: Path, coded: Any) -> None:
     assert info.video is not None
     assert info.video.times.duration_seconds == pytest.approx(11, abs=0.1)
 
-    conformer = FilmResampler(joined, info, Grid(25, 25_000), 120)
-    shown = [coded.number_in(part.yuv_PW()[:120]) for part in conformer if isinstance(part, Picture)]
+    resampler = FilmResampler(joined, info, Grid(25, 25_000), 120)
+    shown = [coded.number_in(part.to_yuv()[:120]) for part in resampler if isinstance(part, ResampledFrame)]
     expected = [number for _, numbers in parts for number in numbers]
     assert len(shown) == pytest.approx(275, abs=2)
     assert set(expected) - set(shown) == set()
     assert shown == sorted(shown)
-    assert conformer.report.sound_heard_seconds == pytest.approx(11, abs=0.1)
-    assert conformer.report.sound_gaps == 0
+    assert resampler.report.decoded_audio_seconds == pytest.approx(11, abs=0.1)
+    assert resampler.report.audio_gaps == 0

@@ -8,7 +8,7 @@ from av.stream import Disposition
 from pydantic import ValidationError
 
 from talkies.media import AudioChoice
-from talkies.media.tracks import best_audio, best_video, moving_pictures
+from talkies.media.tracks import select_audio_track, select_video_track, select_moving_pictures
 
 NOTHING = Disposition(0)
 
@@ -31,39 +31,39 @@ def full(streams: list[Any]) -> dict[int, int]:
 
 def chosen(streams: list[Any], packets: dict[int, int] | None = None, **choice: Any) -> int | None:
     """Return the index of the sound that is taken."""
-    best = best_audio(streams, full(streams) if packets is None else packets, AudioChoice(**choice))
+    best = select_audio_track(streams, full(streams) if packets is None else packets, AudioChoice(**choice))
     return None if best is None else best.index
 
 
 def test_the_largest_picture_is_the_film() -> None:
     streams = [picture(0, 320, 180), picture(2, 1920, 1080), picture(3, 640, 360)]
-    assert best_video(streams, full(streams)) is streams[1]
+    assert select_video_track(streams, full(streams)) is streams[1]
 
 
 def test_of_pictures_of_one_size_the_first_is_the_film() -> None:
     streams = [picture(4, 640, 360), picture(1, 360, 640), picture(2, 640, 360)]
-    assert best_video(streams, full(streams)) is streams[1]
+    assert select_video_track(streams, full(streams)) is streams[1]
 
 
 @pytest.mark.parametrize("aside", [Disposition.attached_pic, Disposition.timed_thumbnails])
 def test_cover_art_and_thumbnails_are_never_the_film_however_large(aside: Disposition) -> None:
     cover, film = picture(0, 4000, 4000, aside | Disposition.default), picture(1, 320, 180)
-    assert moving_pictures([cover, film]) == [film]
-    assert best_video([cover, film], {0: 1, 1: 100}) is film
-    assert best_video([cover], {0: 1}) is None
+    assert select_moving_pictures([cover, film]) == [film]
+    assert select_video_track([cover, film], {0: 1, 1: 100}) is film
+    assert select_video_track([cover], {0: 1}) is None
 
 
 def test_an_empty_track_of_pictures_yields_to_a_smaller_one_with_packets() -> None:
     empty, film = picture(0, 1920, 1080), picture(1, 320, 180)
-    assert best_video([empty, film], {0: 0, 1: 100}) is film
-    assert best_video([empty, film], {1: 100}) is film
-    assert best_video([empty], {}) is empty  # better named and judged than not seen
+    assert select_video_track([empty, film], {0: 0, 1: 100}) is film
+    assert select_video_track([empty, film], {1: 100}) is film
+    assert select_video_track([empty], {}) is empty  # better named and judged than not seen
 
 
 def test_a_track_of_pictures_that_no_decoder_knows_yields_to_one_that_can_be_decoded() -> None:
     unknown, film = stream(0, NOTHING, None), picture(1, 320, 180)
-    assert best_video([unknown, film], full([unknown, film])) is film
-    assert best_video([unknown], full([unknown])) is unknown
+    assert select_video_track([unknown, film], full([unknown, film])) is film
+    assert select_video_track([unknown], full([unknown])) is unknown
 
 
 def test_without_a_choice_the_default_sound_is_taken_or_else_the_first() -> None:
@@ -96,7 +96,7 @@ def test_a_sound_that_is_empty_or_cannot_be_decoded_yields_to_one_that_can() -> 
 
 def test_without_any_sound_there_is_none() -> None:
     assert chosen([]) is None
-    assert best_audio([], {}) is None
+    assert select_audio_track([], {}) is None
 
 
 @pytest.mark.parametrize(

@@ -178,8 +178,8 @@ def test_past_the_end_there_is_a_sentence_and_the_reader_goes_on(
 @pytest.mark.parametrize(
     ("content", "cause"),
     [
-        (b"", "it holds no table of pictures that can be read"),
-        (b"a letter, no film\n" * 50, "it holds no table of pictures that can be read"),
+        (b"", "it has no readable packet table"),
+        (b"a letter, no film\n" * 50, "it has no readable packet table"),
         (None, "no such file or directory"),
     ],
 )
@@ -200,13 +200,13 @@ def test_sound_alone_cannot_be_opened_as_a_proxy(tmp_path: Path) -> None:
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 16_000), np.int16), format="s16", layout="mono")
         frame.sample_rate = 16_000
         container.mux(stream.encode(frame) + stream.encode(None))
-    with pytest.raises(MediaError, match=rf"^{path} cannot be opened as a proxy \(it holds no pictures\);"):
+    with pytest.raises(MediaError, match=rf"^{path} cannot be opened as a proxy \(it has no video track\);"):
         VideoReader(path, 16)
 
 
 def test_pictures_that_are_not_in_the_order_of_time_cannot_be_opened(tmp_path: Path, coded: Any) -> None:
     path = coded.constant_rate(tmp_path / "film.mp4", 40, 16)  # with B-frames
-    with pytest.raises(MediaError, match=r"cannot be opened as a proxy \(it holds pictures that are (shown|decoded)"):
+    with pytest.raises(MediaError, match=r"cannot be opened as a proxy \(its pictures are (shown|decoded)"):
         VideoReader(path, 16)
 
 
@@ -216,7 +216,7 @@ def test_pictures_that_are_shown_later_than_stored_cannot_be_opened(tmp_path: Pa
     assert content[begin : begin + 4] == bytes(4)
     content[begin : begin + 4] = (1024).to_bytes(4, "big")
     path.write_bytes(content)
-    with pytest.raises(MediaError, match=r"\(it holds pictures that are shown at other times than stored\)"):
+    with pytest.raises(MediaError, match=r"\(its pictures are shown at other times than stored\)"):
         VideoReader(path, 16)
 
 
@@ -232,12 +232,12 @@ def test_a_table_of_more_packets_than_bytes_cannot_be_opened(tmp_path: Path) -> 
     begin = content.index(b"stsz") + 8
     content[begin : begin + 8] = (1).to_bytes(4, "big") + (2**32 - 1).to_bytes(4, "big")
     path.write_bytes(content)
-    with pytest.raises(MediaError, match=r"\(it holds no table of pictures that can be read\)"):
+    with pytest.raises(MediaError, match=r"\(it has no readable packet table\)"):
         VideoReader(path, 16)
 
 
 def test_a_frame_between_the_ticks_is_refused(proxy: Path) -> None:
-    sentence = rf"^{proxy} was asked for the frame at 0\.0417 s, and gave the one at 0\.0625 s; ingest its film again$"
+    sentence = rf"^{proxy} was asked for the frame at 0\.0417 s and returned the one at 0\.0625 s; ingest its film again$"
     with VideoReader(proxy, 24) as reader, pytest.raises(MediaError, match=sentence) as caught:
         reader.read(range(4))
     assert caught.value.code == "wrong_time"
@@ -245,7 +245,7 @@ def test_a_frame_between_the_ticks_is_refused(proxy: Path) -> None:
 
 def test_a_frame_that_is_not_there_is_never_replaced_by_its_neighbour(tmp_path: Path, coded: Any) -> None:
     path = film(tmp_path / "film.mp4", [coded.picture(number, 160, 120) for number in range(40)], fps=8)
-    sentence = f"^{path} was asked for the frame at 1.0 s, and gave the one at 2.0 s; ingest its film again$"
+    sentence = f"^{path} was asked for the frame at 1.0 s and returned the one at 2.0 s; ingest its film again$"
     with VideoReader(path, 16) as reader:
         for _ in range(2):
             with pytest.raises(MediaError, match=sentence) as caught:
@@ -265,7 +265,7 @@ def test_a_frame_that_comes_at_another_time_than_its_packet_is_refused(proxy: Pa
                 return [late.pop(0)]
 
         reader._decoder = Late()
-        with pytest.raises(MediaError, match=r"was asked for the frame at 0\.0625 s, and gave the one at 0\.0 s;"):
+        with pytest.raises(MediaError, match=r"was asked for the frame at 0\.0625 s and returned the one at 0\.0 s;"):
             reader.read(range(1, 3))
 
 
@@ -371,7 +371,7 @@ def test_decoding_takes_no_thread_beside_this_one(proxy: Path) -> None:
 def test_without_its_beginning_a_proxy_cannot_be_opened(tmp_path: Path, proxy: Path) -> None:
     path = tmp_path / "proxy.mp4"
     path.write_bytes(proxy.read_bytes()[:500])
-    sentence = rf"^{path} cannot be opened as a proxy \(it ends within its table of pictures\); ingest its film again$"
+    sentence = rf"^{path} cannot be opened as a proxy \(it ends within its packet table\); ingest its film again$"
     with pytest.raises(MediaError, match=sentence):
         VideoReader(path, 16)
 

@@ -8,8 +8,8 @@ from scipy.io import wavfile
 
 from talkies.core import Grid, UsageError
 from talkies.media import decode_file
-from talkies.synth import SynthConfig, render_films, write_script
-from talkies.synth.sound import compose
+from talkies.synth import SynthConfig, render_films, generate_script
+from talkies.synth.soundtrack import compose_soundtrack
 
 RATE = 16_000
 SHORT = SynthConfig(seconds=12, fps=8, width=32, height=32, audio_rate_hz=RATE, concepts_per_film=2, mark_strength=0)
@@ -26,8 +26,8 @@ def tones(tmp_path_factory: pytest.TempPathFactory) -> tuple[tuple[str, ...], ..
 
 
 def test_each_shot_sounds_like_a_recording_of_its_class(tones: tuple[tuple[str, ...], ...]) -> None:
-    script = write_script("film", 3, SHORT, tones)
-    sound_N = compose(script)
+    script = generate_script("film", 3, SHORT, tones)
+    sound_N = compose_soundtrack(script)
     assert {shot.concept for shot in script.shots} == {0, 1}
     for shot in script.shots:
         assert shot.recording in tones[shot.concept]
@@ -38,10 +38,10 @@ def test_each_shot_sounds_like_a_recording_of_its_class(tones: tuple[tuple[str, 
 
 
 def test_the_script_tells_all_and_the_same_files_give_the_same_film(tones: tuple[tuple[str, ...], ...]) -> None:
-    one, other = (write_script("film", 3, SHORT, tones) for _ in range(2))
+    one, other = (generate_script("film", 3, SHORT, tones) for _ in range(2))
     assert one == other
-    np.testing.assert_array_equal(compose(one), compose(other))
-    plain = write_script("film", 3, SHORT)
+    np.testing.assert_array_equal(compose_soundtrack(one), compose_soundtrack(other))
+    plain = generate_script("film", 3, SHORT)
     assert all(shot.recording is None for shot in plain.shots)
     assert len({shot.recording_at for shot in one.shots}) == len(one.shots)
 
@@ -62,4 +62,4 @@ def test_a_rendered_film_of_recordings_is_known_again(tmp_path: Path, tones: tup
 def test_recordings_that_do_not_fit_are_refused(classes: int, concepts: int, words: str) -> None:
     recordings = [["a.wav"]] * classes if classes != 3 else [["a.wav"], ["b.wav"], []]
     with pytest.raises(UsageError, match=words):
-        write_script("film", 0, SHORT.model_copy(update={"concepts_per_film": concepts}), recordings)
+        generate_script("film", 0, SHORT.model_copy(update={"concepts_per_film": concepts}), recordings)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 
 from talkies.core import UsageError
-from talkies.synth import CONCEPTS, FilmScript, SynthConfig, render_films, write_script
+from talkies.synth import CONCEPTS, FilmScript, SynthConfig, render_films, generate_script
 
 SMALL = SynthConfig(seconds=3.0, width=64, height=48)
 
@@ -80,7 +80,7 @@ def test_the_truth_is_that_of_the_script(rendered: Path) -> None:
     assert truth["schema_version"] == 1
     assert truth["concepts"] == [concept.name for concept in CONCEPTS]
     for number, film in enumerate(truth["films"]):
-        script = write_script(f"film-{number:03d}", 4 * 100_003 + number, SMALL)
+        script = generate_script(f"film-{number:03d}", 4 * 100_003 + number, SMALL)
         assert FilmScript.model_validate_json(json.dumps(film["script"])) == script
         assert film["file"] == f"film-{number:03d}.mp4"
         assert [(s["start_seconds"], s["end_seconds"]) for s in film["shots"]] == [
@@ -138,7 +138,7 @@ def test_a_rendering_that_fails_leaves_no_part_of_a_film(tmp_path: Path, monkeyp
         painted.append(frame)
         return np.zeros((48, 64, 3), np.uint8)
 
-    monkeypatch.setattr("talkies.synth.picture.Painter.paint", fails_at_the_tenth)
+    monkeypatch.setattr("talkies.synth.painter.Painter.paint", fails_at_the_tenth)
     with pytest.raises(KeyError, match="no paint is left"):
         render_films(tmp_path, 1, SMALL, seed=4)
     assert painted == list(range(10))

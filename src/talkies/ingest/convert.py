@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from talkies.core import MediaError, Span, UInt8s
+from talkies.ingest.annotations import AnnotationFinder
 from talkies.ingest.config import IngestConfig
 from talkies.ingest.judge import judge_film
-from talkies.ingest.annotations import AnnotationFinder
 from talkies.ingest.shots import ShotFinder
 from talkies.ingest.strip import Strip, first_picture
 from talkies.library import SHOT, Measures, Profile, Reason, write_annotations
@@ -19,14 +19,14 @@ from talkies.media import (
     FilmResampler,
     FilmWriter,
     MediaInfo,
+    ResampledAudio,
     ResampledFrame,
     ResampleReport,
-    ResampledAudio,
     X264Settings,
-    probe,
     open_wav_writer,
+    probe,
 )
-from talkies.runtime import ProgressCallback, prefetch, peak_memory_bytes
+from talkies.runtime import ProgressCallback, peak_memory_bytes, prefetch
 
 _AHEAD = 24  # pictures and pieces of sound that decoding may be ahead of encoding
 
@@ -43,7 +43,7 @@ class ConvertTask:
 
 
 @dataclass(frozen=True, slots=True)
-class Converted:
+class ConvertedFilm:
     """What a film is and what became of it: reasons (it is rejected if one of them rejects), size, shots, measures."""
 
     reasons: tuple[Reason, ...]
@@ -60,7 +60,7 @@ class Converted:
         return any(reason.rejects for reason in self.reasons)
 
 
-def convert(task: ConvertTask, report: ProgressCallback) -> Converted:
+def convert(task: ConvertTask, report: ProgressCallback) -> ConvertedFilm:
     """Probe, judge and convert a film; `report` is told the seconds of film done so far.
 
     Raises:
@@ -70,11 +70,11 @@ def convert(task: ConvertTask, report: ProgressCallback) -> Converted:
     try:
         info = probe(task.source, task.config.audio, lambda: report(0.0))
     except MediaError as error:
-        return Converted((Reason(code=error.code, text=str(error), rejects=True),))
+        return ConvertedFilm((Reason(code=error.code, text=str(error), rejects=True),))
     reasons = judge_film(info, task.config.judge)
     if any(reason.rejects for reason in reasons):
         first_picture(task.source, info, task.folder / "strip.jpg", task.profile.short_side)
-        return Converted(reasons, info, peak_memory_bytes=peak_memory_bytes())
+        return ConvertedFilm(reasons, info, peak_memory_bytes=peak_memory_bytes())
     try:
         first = _Pass(task, info, task.threads)
         converted = first.run(report)
@@ -83,7 +83,7 @@ def convert(task: ConvertTask, report: ProgressCallback) -> Converted:
         if threads != task.threads or first.met.audio_timestamps_are_broken:
             converted = _Pass(task, info, threads, sound_end_to_end=first.met.audio_timestamps_are_broken).run(report)
     except MediaError as error:
-        return Converted((Reason(code=error.code, text=str(error), rejects=True), *reasons), info)
+        return ConvertedFilm((Reason(code=error.code, text=str(error), rejects=True), *reasons), info)
     return converted
 
 
@@ -110,7 +110,7 @@ class _Pass:
         self._writer: FilmWriter | None = None
         self._size = (0, 0)
 
-    def run(self, report: ProgressCallback) -> Converted:
+    def run(self, report: ProgressCallback) -> ConvertedFilm:
         task, profile = self._task, self._task.profile
         with ExitStack() as files:
             wav = files.enter_context(open_wav_writer(task.folder / "audio.wav", profile.audio_rate_hz))
@@ -143,7 +143,7 @@ class _Pass:
         self._shots.push(bgr_HWC)
         self._strip.push(picture.index, bgr_HWC)
 
-    def _judged(self, report: ResampleReport) -> Converted:
+    def _judged(self, report: ResampleReport) -> ConvertedFilm:
         shots = self._shots.finish()
         marks: dict[str, list[Span]] = {SHOT: shots, "damaged": report.damaged_spans, **self._marks.finish()}
         write_annotations(self._task.folder / "shots.parquet", marks)
@@ -165,7 +165,7 @@ class _Pass:
         )
         fps = self._task.profile.fps
         reasons = judge_film(self._info, self._task.config.judge, measures, report.frames, fps)
-        return Converted(reasons, self._info, measures, report.frames, self._size, len(shots), peak_memory_bytes())
+        return ConvertedFilm(reasons, self._info, measures, report.frames, self._size, len(shots), peak_memory_bytes())
 
 
 def _luma(picture: ResampledFrame) -> UInt8s:

@@ -1,39 +1,42 @@
-"""Probe, decode and encode media: the only room that knows FFmpeg."""
+"""Probe, decode, resample and encode media; the only package that uses FFmpeg."""
 
+from talkies.media.audio_reader import AudioReader, open_wav_writer
 from talkies.media.decode_file import DecodedFile, decode_file
-from talkies.media.encode import FilmWriter, VideoCoding
-from talkies.media.frames import picture_at_start
-from talkies.media.original import Original
+from talkies.media.encode import FilmWriter, X264Settings
+from talkies.media.frame_timeline import ResampledFrame
+from talkies.media.frames import read_first_picture
+from talkies.media.library_file import INGEST_AGAIN
+from talkies.media.original_reader import OriginalReader
 from talkies.media.probe import AudioTrack, MediaInfo, VideoTrack, probe
 from talkies.media.query_file import QueryFile, read_query_file
-from talkies.media.reader import INGEST_AGAIN, SoundReader, VideoReader, rgb_of, write_wav
-from talkies.media.resample import FilmResampler, Picture, ResampleReport, Sound
-from talkies.media.suffixes import looks_like_film, looks_like_media
+from talkies.media.resample import FilmResampler, ResampledAudio, ResampleReport
+from talkies.media.suffixes import has_film_suffix, has_media_suffix
 from talkies.media.tracks import AudioChoice
+from talkies.media.video_reader import VideoReader, yuv_to_rgb
 
 __all__ = [
     "INGEST_AGAIN",
     "AudioChoice",
+    "AudioReader",
     "AudioTrack",
     "DecodedFile",
     "FilmResampler",
     "FilmWriter",
     "MediaInfo",
-    "Original",
-    "Picture",
+    "OriginalReader",
     "QueryFile",
     "ResampleReport",
-    "Sound",
-    "SoundReader",
-    "VideoCoding",
+    "ResampledAudio",
+    "ResampledFrame",
     "VideoReader",
     "VideoTrack",
+    "X264Settings",
     "decode_file",
-    "looks_like_film",
-    "looks_like_media",
-    "picture_at_start",
+    "has_film_suffix",
+    "has_media_suffix",
+    "open_wav_writer",
     "probe",
+    "read_first_picture",
     "read_query_file",
-    "rgb_of",
-    "write_wav",
+    "yuv_to_rgb",
 ]

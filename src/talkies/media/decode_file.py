@@ -1,4 +1,4 @@
-"""A short file, such as a labelled clip, read whole: its pictures, its sound, or both.
+"""Decode a short file, such as a labelled clip, into memory: its pictures, its sound, or both.
 
 Shapes: `N` pictures, `P` rows of a planar YUV 4:2:0 picture (3/2 of its height), `W` columns, `S` samples.
 """
@@ -8,31 +8,29 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import av
 import numpy as np
 from av.audio.fifo import AudioFifo
 from av.error import FFmpegError
 
-from talkies.core import Grid, Int16s, MediaError, UInt8s, format_path
-from talkies.media.audio_timeline import GAP_SECONDS, STRAY_SECONDS, AudioTimeline
+from talkies.core import Grid, Int16s, MediaError, ModalityChoice, UInt8s, format_path
+from talkies.media.audio_timeline import DRIFT_SECONDS, GAP_SECONDS, AudioTimeline
 from talkies.media.probe import MediaInfo, probe
 from talkies.media.resample import FilmResampler, ResampledFrame
-from talkies.media.source import open_media, packets_of
+from talkies.media.source import open_media, read_packets
 
-LONGEST_SECONDS = 300.0
-_MOST_DAMAGED = 0.1
-"""A file of which a larger share of packets cannot be decoded is damaged; with fewer, players show what is left."""
-
-Parts = Literal["video", "audio", "both"]
+MAX_SECONDS = 300.0
+_MAX_DAMAGED_SHARE = 0.1
+"""A file of which a larger share of packets cannot be decoded is damaged; with less, players show the rest."""
 
 
 @dataclass(frozen=True, slots=True)
 class DecodedFile:
-    """Pictures `video_NPW` on a grid's frames, uint8, and sound `audio_S` on its samples, int16: those asked for.
+    """A decoded file on a grid: uint8 pictures `video_NPW` and int16 samples `audio_S`, None if not requested.
 
-    `damaged_packets` could not be decoded as they were.
+    `damaged_packets` is the number of packets that could not be decoded as stored.
     """
 
     video_NPW: UInt8s | None
@@ -41,148 +39,180 @@ class DecodedFile:
 
 
 def decode_file(
-    path: Path, parts: Parts, grid: Grid, short_side: int, span_seconds: tuple[float, float] | None = None
+    path: Path,
+    modalities: ModalityChoice,
+    grid: Grid,
+    short_side: int,
+    span_seconds: tuple[float, float] | None = None,
 ) -> DecodedFile:
-    """Return what a file holds, on a grid, or what it holds between two moments of it.
+    """Return the decoded video and/or audio of a file, resampled to a grid.
+
+    Args:
+        path: the media file.
+        modalities: what to decode; time zero is the first picture, or the first sample for `audio`.
+        grid: the frame rate and sample rate of the result.
+        short_side: the shorter side of the pictures in pixels.
+        span_seconds: half-open, the part of the file to return; None for all of it.
 
     Raises:
-        MediaError: `no_video`, `no_audio`, `damaged`, `too_long`, `empty_span`, or as `probe`; naming the file.
-        SourceError: if the system does not let it be read.
+        MediaError: `no_video`, `no_audio`, `damaged`, `too_long`, `empty_span`, or as `probe`; it names the file.
+        SourceError: if the system does not let the file be read.
     """
-    info, end = probe(path), span_seconds[1] if span_seconds else None
-    lasting = _seconds_of(info, parts)
-    if min(lasting, end or lasting) > LONGEST_SECONDS:
+    info = probe(path)
+    end_seconds = span_seconds[1] if span_seconds else None
+    duration = _get_duration(info, modalities)
+    if min(duration, end_seconds or duration) > MAX_SECONDS:
         raise MediaError(
             "too_long",
-            f"{format_path(path.name)} lasts {lasting / 60:.0f} min, and a labelled clip up to {LONGEST_SECONDS / 60:.0f}; "
-            f"cut it into clips",
+            f"{format_path(path.name)} lasts {duration / 60:.0f} min, and a labelled clip at most "
+            f"{MAX_SECONDS / 60:.0f} min; cut it into clips",
         )
-    media = _sound_alone(path, info, grid, end) if parts == "audio" else _pictures(path, info, parts, grid, short_side)
-    return _cut(media, grid, span_seconds, path) if span_seconds else media
+
+    if modalities == "audio":
+        decoded = _decode_audio(path, info, grid, end_seconds)
+    else:
+        decoded = _decode_video(path, info, grid, short_side, with_audio=modalities == "both")
+    return _cut_span(decoded, grid, span_seconds, path) if span_seconds else decoded
 
 
-def _seconds_of(info: MediaInfo, parts: Parts) -> float:
-    track = info.audio if parts == "audio" else info.video
+def _get_duration(info: MediaInfo, modalities: ModalityChoice) -> float:
+    track = info.audio if modalities == "audio" else info.video
     return track.times.duration_seconds if track else 0.0
 
 
-def _pictures(path: Path, info: MediaInfo, parts: Parts, grid: Grid, short_side: int) -> DecodedFile:
-    conformer = FilmResampler(path, info, grid, short_side, pictures_alone=parts == "video")
+def _decode_video(path: Path, info: MediaInfo, grid: Grid, short_side: int, *, with_audio: bool) -> DecodedFile:
+    """Decode the pictures, and the sound that belongs to them if wanted."""
+    resampler = FilmResampler(path, info, grid, short_side, video_only=not with_audio)
     pictures: list[UInt8s] = []
-    sounds: list[Int16s] = []
-    for part in conformer:
+    audio: list[Int16s] = []
+    for part in resampler:
         if isinstance(part, ResampledFrame):
-            pictures.append(pictures[-1] if part.again and pictures else part.to_yuv())
+            pictures.append(pictures[-1] if part.repeated and pictures else part.to_yuv())
         else:
-            sounds.append(part.samples_S)
-    report = conformer.report
+            audio.append(part.samples_S)
+
+    report = resampler.report
     _check_damage(path, "pictures", report.damaged_video_packets, report.video_packets)
     _check_damage(path, "sound", report.damaged_audio_packets, report.audio_packets)
-    audio_S = _joined(sounds) if parts == "both" else None
-    return DecodedFile(np.stack(pictures), audio_S, report.damaged_packets)
+    return DecodedFile(np.stack(pictures), _join_samples(audio) if with_audio else None, report.damaged_packets)
 
 
-def _sound_alone(path: Path, info: MediaInfo, grid: Grid, end_seconds: float | None) -> DecodedFile:
-    """Return the sound from its first sample on."""
+def _decode_audio(path: Path, info: MediaInfo, grid: Grid, end_seconds: float | None) -> DecodedFile:
+    """Decode the sound from its first sample on, whatever pictures the file has."""
+    name = format_path(path.name)
     if info.audio is None:
-        raise MediaError("no_audio", f"{format_path(path.name)} has no audio track")
+        raise MediaError("no_audio", f"{name} has no audio track")
     if info.audio.codec is None:
-        raise MediaError("no_decoder", f"FFmpeg has no decoder for the sound of {format_path(path.name)}; convert it first")
-    damage = _Damage()
-    frames = list(_frames_of(path, info.audio.index, damage, end_seconds))
+        raise MediaError("no_decoder", f"FFmpeg has no decoder for the sound of {name}; convert it first")
+
+    damage = _PacketCounts()
+    frames = list(_decode_audio_frames(path, info.audio.index, damage, end_seconds))
     _check_damage(path, "sound", damage.damaged, damage.packets)
     if not frames:
-        raise MediaError("damaged", f"no sound of {format_path(path.name)} can be decoded")
+        raise MediaError("damaged", f"no sound of {name} can be decoded")
+
+    # Place the frames on a timeline that starts with the first one.
     first = frames[0]
-    clock, pieces = AudioTimeline(grid), list[Int16s]()
-    stamped = first.pts is not None and first.time_base is not None
-    clock.origin = Fraction(first.pts * first.time_base) if stamped else Fraction(0)  # type: ignore[operator]
-    for frame in [_joined_frames(frames)] if _is_one_run(frames) else frames:
-        pieces.extend(clock.push(frame))
-    pieces.extend(clock.flush(0))
-    return DecodedFile(None, _joined(pieces), damage.damaged)
+    timeline = AudioTimeline(grid)
+    has_time = first.pts is not None and first.time_base is not None
+    timeline.origin = Fraction(first.pts * first.time_base) if has_time else Fraction(0)  # type: ignore[operator]
+    pieces: list[Int16s] = []
+    for frame in [_join_frames(frames)] if _is_contiguous(frames) else frames:
+        pieces.extend(timeline.push(frame))
+    pieces.extend(timeline.flush(0))
+    return DecodedFile(None, _join_samples(pieces), damage.damaged)
 
 
 @dataclass(slots=True)
-class _Damage:
+class _PacketCounts:
     packets: int = 0
     damaged: int = 0
 
 
-def _frames_of(path: Path, track: int, damage: _Damage, end_seconds: float | None) -> Iterator[av.AudioFrame]:
-    """Yield the frames of a track of sound, up to a second after `end_seconds` of it."""
-    heard, until = 0.0, math.inf if end_seconds is None else end_seconds + 1
+def _decode_audio_frames(
+    path: Path, track: int, counts: _PacketCounts, end_seconds: float | None
+) -> Iterator[av.AudioFrame]:
+    """Yield the frames of an audio track, up to a second after `end_seconds`; update `counts`."""
+    decoded_seconds = 0.0
+    max_seconds = math.inf if end_seconds is None else end_seconds + 1
     with open_media(path) as container:
         stream = container.streams[track]
         try:
-            for packet in packets_of(container, [stream]):
-                damage.packets += 1
+            for packet in read_packets(container, [stream]):
+                counts.packets += 1
                 try:
-                    decoded: list[Any] = [*packet.decode()]
+                    frames: list[Any] = [*packet.decode()]
                 except FFmpegError:
-                    damage.damaged += 1
-                else:
-                    yield from decoded
-                    heard += sum(frame.samples / frame.sample_rate for frame in decoded)
-                    if heard > until:
-                        return
-        except FFmpegError:  # the file cannot be read on
-            damage.damaged += 1
+                    counts.damaged += 1
+                    continue
+                yield from frames
+                decoded_seconds += sum(frame.samples / frame.sample_rate for frame in frames)
+                if decoded_seconds > max_seconds:
+                    return
+        except FFmpegError:  # the rest of the file cannot be read
+            counts.damaged += 1
+
+        # Take the frames that the decoder still holds.
         try:
-            rest: list[av.AudioFrame] = stream.decode(None)  # type: ignore[attr-defined]
+            last_frames: list[av.AudioFrame] = stream.decode(None)  # type: ignore[attr-defined]
         except FFmpegError:
-            rest = []
-        for frame in rest:
-            frame.time_base = stream.time_base  # PyAV leaves it out of what a flush gives
+            last_frames = []
+        for frame in last_frames:
+            frame.time_base = stream.time_base  # PyAV does not set it on frames from a flush
             yield frame
 
 
-def _is_one_run(frames: Sequence[av.AudioFrame]) -> bool:
-    """Return whether frames follow one another, in one form, as far as their timestamps tell."""
-    first, heard = frames[0], 0.0
-    form = first.format.name, first.layout.name, first.sample_rate
-    even = len({frame.samples for frame in frames[:-1]}) <= 1
-    tick = float(first.time_base or 0)
+def _is_contiguous(frames: Sequence[av.AudioFrame]) -> bool:
+    """Return whether frames have one format and, by their timestamps, follow one another without gaps."""
+    first = frames[0]
+    first_format = first.format.name, first.layout.name, first.sample_rate
+    tick_seconds = float(first.time_base or 0)
+    is_even = len({frame.samples for frame in frames[:-1]}) <= 1
+    max_error = DRIFT_SECONDS if is_even else GAP_SECONDS
+
+    expected_seconds = 0.0  # after the start of the first frame
     for frame in frames:
-        if frame.pts is None or first.pts is None or not tick:
+        if frame.pts is None or first.pts is None or not tick_seconds:
             return False
-        late = (frame.pts - first.pts) * tick - heard
-        if (frame.format.name, frame.layout.name, frame.sample_rate) != form:
+        if (frame.format.name, frame.layout.name, frame.sample_rate) != first_format:
             return False
-        if abs(late) > (STRAY_SECONDS if even else GAP_SECONDS):
+        if abs((frame.pts - first.pts) * tick_seconds - expected_seconds) > max_error:
             return False
-        heard += frame.samples / frame.sample_rate
+        expected_seconds += frame.samples / frame.sample_rate
     return True
 
 
-def _joined_frames(frames: Sequence[av.AudioFrame]) -> av.AudioFrame:
-    """Return frames as one: a codec's own are so short that each costs its taking."""
+def _join_frames(frames: Sequence[av.AudioFrame]) -> av.AudioFrame:
+    """Return contiguous frames as a single one: codecs' frames are so short that resampling each is slow."""
     pts, time_base, queue = frames[0].pts, frames[0].time_base, AudioFifo()
     for frame in frames:
-        frame.pts = None  # or the queue would want each to be exact
+        frame.pts = None  # otherwise the queue requires exact timestamps
         queue.write(frame)
-    whole = queue.read()
-    if whole is None:
-        raise ValueError("there is nothing to join")
-    whole.pts, whole.time_base = pts, time_base
-    return whole
+    joined = queue.read()
+    if joined is None:
+        raise ValueError("there are no frames to join")
+    joined.pts, joined.time_base = pts, time_base
+    return joined
 
 
-def _check_damage(path: Path, what: str, damaged: int, packets: int) -> None:
-    if damaged > _MOST_DAMAGED * packets:
-        raise MediaError("damaged", f"{damaged} of {packets} packets of the {what} of {format_path(path.name)} are damaged")
-
-
-def _joined(pieces: list[Int16s]) -> Int16s:
+def _join_samples(pieces: list[Int16s]) -> Int16s:
     return np.concatenate(pieces) if pieces else np.zeros(0, np.int16)
 
 
-def _cut(media: DecodedFile, grid: Grid, span_seconds: tuple[float, float], path: Path) -> DecodedFile:
-    begin, end = (round(seconds * grid.fps) for seconds in span_seconds)
-    video_NPW = None if media.video_NPW is None else media.video_NPW[begin:end]
+def _check_damage(path: Path, what: str, damaged: int, packets: int) -> None:
+    """Check that at most `_MAX_DAMAGED_SHARE` of the packets are damaged."""
+    if damaged > _MAX_DAMAGED_SHARE * packets:
+        name = format_path(path.name)
+        raise MediaError("damaged", f"{damaged} of {packets} packets of the {what} of {name} are damaged")
+
+
+def _cut_span(decoded: DecodedFile, grid: Grid, span_seconds: tuple[float, float], path: Path) -> DecodedFile:
+    start, end = (round(seconds * grid.fps) for seconds in span_seconds)
+    video_NPW = None if decoded.video_NPW is None else decoded.video_NPW[start:end]
     audio_S = None
-    if media.audio_S is not None:
-        audio_S = media.audio_S[begin * grid.samples_per_frame : end * grid.samples_per_frame]
+    if decoded.audio_S is not None:
+        audio_S = decoded.audio_S[start * grid.samples_per_frame : end * grid.samples_per_frame]
     if any(part is not None and len(part) == 0 for part in (video_NPW, audio_S)):
-        raise MediaError("empty_span", f"{format_path(path.name)} ends before {span_seconds[0]:g} s, where its clip begins")
-    return DecodedFile(video_NPW, audio_S, media.damaged_packets)
+        name = format_path(path.name)
+        raise MediaError("empty_span", f"{name} ends before {span_seconds[0]:g} s, where its clip starts")
+    return DecodedFile(video_NPW, audio_S, decoded.damaged_packets)

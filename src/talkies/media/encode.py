@@ -15,8 +15,16 @@ from talkies.core import Int16s, UInt8s, WorkError
 
 
 @dataclass(frozen=True, slots=True)
-class VideoCoding:
-    """How x264 is asked to work: `gop` frames from key frame to key frame, quality `crf` (lower is better)."""
+class X264Settings:
+    """Settings of the x264 encoder.
+
+    Attributes:
+        gop: frames from one key frame to the next.
+        crf: constant rate factor; lower is better quality.
+        preset: the trade-off between speed and size.
+        b_frames: the most B-frames in a row.
+        tune: what x264 optimises for, or None.
+    """
 
     gop: int
     crf: int = 23
@@ -26,10 +34,15 @@ class VideoCoding:
 
 
 class FilmWriter:
-    """Writes pictures and sound to an MP4 file; used as a context, it finishes the file at the end.
+    """Writes pictures and sound to an MP4 file; as a context manager it finishes the file at the end.
 
-    Pictures are `size` = (width, height) pixels, both even, at `fps` frames a second; sound is mono at `audio_rate_hz`,
-    in `audio_kbit` thousand bits a second.
+    Args:
+        path: the file to write.
+        size: width and height of the pictures in pixels, both even.
+        fps: frames per second.
+        audio_rate_hz: the sample rate of the mono sound.
+        settings: how to encode the pictures.
+        audio_kbit: the bit rate of the sound in kbit/s.
     """
 
     def __init__(
@@ -38,28 +51,31 @@ class FilmWriter:
         size: tuple[int, int],
         fps: Fraction | int,
         audio_rate_hz: int,
-        coding: VideoCoding,
+        settings: X264Settings,
         *,
         audio_kbit: int = 96,
     ) -> None:
-        self._path, self._rate = path, audio_rate_hz
+        self._path = path
+        self._audio_rate_hz = audio_rate_hz
         self._frames = self._samples = 0
         self._reformatter = VideoReformatter()
         self._container = av.open(str(path), "w", options={"movflags": "+faststart"})
+
         options = {
-            "preset": coding.preset,
-            "crf": str(coding.crf),
-            "x264-params": f"scenecut=0:keyint={coding.gop}:min-keyint={coding.gop}",
+            "preset": settings.preset,
+            "crf": str(settings.crf),
+            "x264-params": f"scenecut=0:keyint={settings.gop}:min-keyint={settings.gop}",
         }
-        if coding.tune:
-            options["tune"] = coding.tune
+        if settings.tune:
+            options["tune"] = settings.tune
         self._video = self._container.add_stream("libx264", rate=Fraction(fps), options=options)
         self._video.width, self._video.height = size
         self._video.pix_fmt = "yuv420p"
         context = self._video.codec_context
-        context.gop_size, context.max_b_frames, context.thread_count = coding.gop, coding.b_frames, 1
+        context.gop_size, context.max_b_frames, context.thread_count = settings.gop, settings.b_frames, 1
         context.time_base = 1 / Fraction(fps)
         context.colorspace, context.color_range = Colorspace.ITU601, ColorRange.MPEG
+
         self._audio = self._container.add_stream(
             "aac", rate=audio_rate_hz, layout="mono", options={"b": f"{audio_kbit}k", "aac_coder": "fast"}
         )
@@ -72,20 +88,20 @@ class FilmWriter:
     ) -> None:
         try:
             if kind is None:
-                self._mux(self._video, None)
-                self._mux(self._audio, None)
+                self._encode_and_mux(self._video, None)
+                self._encode_and_mux(self._audio, None)
         finally:
             self._container.close()
 
     def write_frame(self, frame: av.VideoFrame) -> None:
         """Append one picture that is already YUV 4:2:0 of the film's size."""
         frame.pts, frame.time_base = self._frames, self._video.codec_context.time_base
-        frame.pict_type = av.video.frame.PictureType.NONE  # the source's own key frames are not ours
+        frame.pict_type = av.video.frame.PictureType.NONE  # the encoder places key frames, not the source
         self._frames += 1
-        self._mux(self._video, frame)
+        self._encode_and_mux(self._video, frame)
 
     def write_rgb(self, rgb_HWC: UInt8s) -> None:
-        """Append one picture of red, green, blue."""
+        """Append one RGB picture `[H, W, 3]` of the film's size."""
         frame = av.VideoFrame.from_ndarray(rgb_HWC, format="rgb24")
         self.write_frame(
             self._reformatter.reformat(
@@ -93,14 +109,16 @@ class FilmWriter:
             )
         )
 
-    def write_sound(self, samples_S: Int16s) -> None:
-        """Append mono samples."""
+    def write_audio(self, samples_S: Int16s) -> None:
+        """Append mono samples `[S]`."""
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples_S)[None], format="s16", layout="mono")
-        frame.sample_rate, frame.pts, frame.time_base = self._rate, self._samples, Fraction(1, self._rate)
+        frame.sample_rate, frame.time_base = self._audio_rate_hz, Fraction(1, self._audio_rate_hz)
+        frame.pts = self._samples
         self._samples += len(samples_S)
-        self._mux(self._audio, frame)
+        self._encode_and_mux(self._audio, frame)
 
-    def _mux(self, stream: Any, frame: av.VideoFrame | av.AudioFrame | None) -> None:
+    def _encode_and_mux(self, stream: Any, frame: av.VideoFrame | av.AudioFrame | None) -> None:
+        """Encode a frame, or with None what the encoder still holds, and write the packets to the file."""
         try:
             self._container.mux(stream.encode(frame))
         except FFmpegError as error:

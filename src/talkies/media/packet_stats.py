@@ -1,4 +1,4 @@
-"""Count the packets of one track: times, gaps, rate and key frames, in constant memory."""
+"""Statistics of one track's packets: times, gaps, frame rate and key frames, in constant memory."""
 
 import heapq
 import struct
@@ -9,19 +9,19 @@ import av
 
 from talkies.config import Config
 
-_REORDERED = 32
-"""Packets that a codec may hold back; a window as long puts presentation times in order."""
-_PRIMING_PACKETS = 32  # samples to skip at a sound's beginning are told in its first packets
+_REORDER_WINDOW = 32
+"""Packets arrive in decoding order; a window of this many is enough to sort them by presentation time."""
+_PRIMING_PACKETS = 32  # samples to skip at the start of an audio track are stored in its first packets
 LONGEST_LAST_PICTURE_SECONDS = 10
-STEADY_SECONDS = 0.0011
-"""Steps that differ by no more than this are one rate: containers round times to milliseconds."""
+CONSTANT_RATE_TOLERANCE_SECONDS = 0.0011
+"""Frame durations that differ by at most this are one rate: some containers round times to milliseconds."""
 
 
 class TrackTimes(Config):
-    """The times of a track by its packets, in seconds on the file's mended timeline; `gaps` are holes within it.
+    """The times of a track by its packets, in seconds on the file's corrected timeline; `gaps` are holes within it.
 
-    `discarded_packets` are those that an edit list takes out, `skipped_samples` what it (or the encoder's priming)
-    takes from the sound's beginning.
+    `discarded_packets` are those that an edit list removes; `skipped_samples` are those that it, or the encoder's
+    priming, removes from the start of an audio track.
     """
 
     time_base: str
@@ -37,107 +37,120 @@ class TrackTimes(Config):
 
     @property
     def duration_seconds(self) -> float:
-        """How long the track is, from the beginning of its first packet to the end of its last."""
+        """How long the track is, from the start of its first packet to the end of its last."""
         return (self.end_seconds or 0.0) - (self.start_seconds or 0.0)
 
 
 @dataclass(slots=True)
 class PacketStats:
-    """Takes a track's packets in decoding order.
+    """Counts a track's packets, added in decoding order; `finish` returns their times.
 
-    A gap is a hole of more than `least_gap_seconds`: for sound (`lasting`) from the end of a packet to the next, for
-    pictures from one to the next.
+    A gap is a hole of more than `min_gap_seconds`: in audio from the end of a packet to the start of the next, in video
+    from the start of a picture to the start of the next. `time_base` is that of the track, as text and as
+    `seconds_per_tick`.
     """
 
     time_base: str
-    base: float
-    least_gap_seconds: float
-    lasting: bool
+    seconds_per_tick: float
+    min_gap_seconds: float
+    is_audio: bool
     packets: int = 0
     encrypted: int = 0
     corrupt: int = 0
     discarded: int = 0
-    skipped: int = 0
+    skipped_samples: int = 0
     key_frames: int = 0
-    key_distance: float | None = None
+    longest_key_frame_distance_seconds: float | None = None
     gaps: int = 0
-    longest_gap: float = 0.0
-    steps: tuple[int, int] | None = None  # the shortest and the longest, in ticks
-    _first: int | None = None
-    _before: tuple[int, int] | None = None
-    _end: int = 0
-    _last_key: float | None = None
-    _shown: int = 0
-    _waiting: list[tuple[int, int]] = field(default_factory=list)
+    longest_gap_seconds: float = 0.0
+    shortest_and_longest_step: tuple[int, int] | None = None  # from one packet to the next, in ticks
+
+    _first_pts: int | None = None
+    _last_pts: int | None = None
+    _end: int = 0  # of the packets so far, in ticks
+    _last_key_seconds: float | None = None
+    _sorted_packets: int = 0
+    _waiting: list[tuple[int, int]] = field(default_factory=list)  # heap of times and durations in ticks
 
     def add(self, packet: "av.Packet[Any]") -> None:
         """Count the next packet."""
         self.packets += 1
         self.encrypted += packet.has_sidedata("encryption_info")
         self.corrupt += packet.is_corrupt
-        if self.lasting and self.packets <= _PRIMING_PACKETS and packet.has_sidedata("skip_samples"):
-            self.skipped += struct.unpack_from("<I", bytes(packet.get_sidedata("skip_samples")))[0]
+        if self.is_audio and self.packets <= _PRIMING_PACKETS and packet.has_sidedata("skip_samples"):
+            self.skipped_samples += struct.unpack_from("<I", bytes(packet.get_sidedata("skip_samples")))[0]
         self.discarded += packet.is_discard
         if packet.is_discard or packet.pts is None:
             return
-        if packet.is_keyframe and not self.lasting:
-            self._note_key_frame(packet.pts * self.base)
+
+        if packet.is_keyframe and not self.is_audio:
+            self._add_key_frame(packet.pts * self.seconds_per_tick)
         heapq.heappush(self._waiting, (packet.pts, packet.duration or 0))
-        if len(self._waiting) > _REORDERED:
-            self._show(*heapq.heappop(self._waiting))
+        if len(self._waiting) > _REORDER_WINDOW:
+            self._add_in_order(*heapq.heappop(self._waiting))
 
     def finish(self) -> TrackTimes:
-        """Return the times, after the last packet."""
+        """Return the times of the track, after its last packet."""
         while self._waiting:
-            self._show(*heapq.heappop(self._waiting))
-        if self._before and self.steps and not self.lasting:  # a last picture lasts as long as others do
-            self._end = max(self._end, self._before[0] + self.steps[0])
+            self._add_in_order(*heapq.heappop(self._waiting))
+        if self._last_pts is not None and self.shortest_and_longest_step and not self.is_audio:
+            # A last picture lasts at least as long as the shortest other one.
+            self._end = max(self._end, self._last_pts + self.shortest_and_longest_step[0])
         return TrackTimes(
             time_base=self.time_base,
             packets=self.packets,
             encrypted_packets=self.encrypted,
             corrupt_packets=self.corrupt,
             discarded_packets=self.discarded,
-            skipped_samples=self.skipped,
-            start_seconds=None if self._first is None else self._first * self.base,
-            end_seconds=None if self._first is None else self._end * self.base,
+            skipped_samples=self.skipped_samples,
+            start_seconds=None if self._first_pts is None else self._first_pts * self.seconds_per_tick,
+            end_seconds=None if self._first_pts is None else self._end * self.seconds_per_tick,
             gaps=self.gaps,
-            longest_gap_seconds=self.longest_gap,
+            longest_gap_seconds=self.longest_gap_seconds,
         )
 
     @property
     def fps(self) -> float | None:
-        """Pictures a second on the average, or nothing if there are fewer than two."""
-        if self._shown < 2 or self._first is None or self._before is None or self._before[0] == self._first:
+        """Average pictures per second, or None if there are fewer than two."""
+        if self._sorted_packets < 2 or self._first_pts is None or self._last_pts is None:
             return None
-        return (self._shown - 1) / ((self._before[0] - self._first) * self.base)
+        if self._last_pts == self._first_pts:
+            return None
+        return (self._sorted_packets - 1) / ((self._last_pts - self._first_pts) * self.seconds_per_tick)
 
     @property
     def constant_rate(self) -> bool:
-        """Whether all pictures last equally long, as far as the container can tell."""
-        return self.steps is None or (self.steps[1] - self.steps[0]) * self.base <= STEADY_SECONDS
+        """Whether all pictures last equally long, within the precision of the container's times."""
+        if self.shortest_and_longest_step is None:
+            return True
+        shortest, longest = self.shortest_and_longest_step
+        return (longest - shortest) * self.seconds_per_tick <= CONSTANT_RATE_TOLERANCE_SECONDS
 
-    def _note_key_frame(self, moment: float) -> None:
+    def _add_key_frame(self, seconds: float) -> None:
         self.key_frames += 1
-        if self._last_key is not None:
-            self.key_distance = max(self.key_distance or 0.0, moment - self._last_key)
-        self._last_key = moment
+        if self._last_key_seconds is not None:
+            distance = seconds - self._last_key_seconds
+            self.longest_key_frame_distance_seconds = max(self.longest_key_frame_distance_seconds or 0.0, distance)
+        self._last_key_seconds = seconds
 
-    def _show(self, pts: int, duration: int) -> None:
-        """Take the next packet in order of presentation."""
-        self._shown += 1
-        if self._first is None:
-            self._first = self._end = pts
-        if self._before is not None:
-            step = pts - self._before[0]
+    def _add_in_order(self, pts: int, duration: int) -> None:
+        """Count the next packet in order of presentation; both times are in ticks."""
+        self._sorted_packets += 1
+        if self._first_pts is None:
+            self._first_pts = self._end = pts
+
+        # Compare with the packet before: step and gap.
+        if self._last_pts is not None:
+            step = pts - self._last_pts
             if step > 0:
-                low, high = self.steps or (step, step)
-                self.steps = min(low, step), max(high, step)
-            hole = (pts - self._end if self.lasting else step) * self.base
-            if hole > self.least_gap_seconds:
+                shortest, longest = self.shortest_and_longest_step or (step, step)
+                self.shortest_and_longest_step = min(shortest, step), max(longest, step)
+            hole_seconds = (pts - self._end if self.is_audio else step) * self.seconds_per_tick
+            if hole_seconds > self.min_gap_seconds:
                 self.gaps += 1
-                self.longest_gap = max(self.longest_gap, hole)
-        self._before = pts, duration
-        # Of pictures only the last one's duration counts, and where a file is damaged that is anything.
-        longest = duration if self.lasting else int(LONGEST_LAST_PICTURE_SECONDS / self.base)
-        self._end = max(self._end, pts + min(duration, longest))
+                self.longest_gap_seconds = max(self.longest_gap_seconds, hole_seconds)
+        self._last_pts = pts
+
+        # Only the last picture's duration counts, and in a damaged file it can be anything.
+        max_duration = duration if self.is_audio else int(LONGEST_LAST_PICTURE_SECONDS / self.seconds_per_tick)
+        self._end = max(self._end, pts + min(duration, max_duration))

@@ -1,7 +1,7 @@
-"""What a media file holds, read from its packets: containers claim, packets tell.
+"""What a media file holds, measured from its packets rather than read from what its container claims.
 
-Every packet is looked at once and none is kept, so a film of any length takes the same memory; one picture is decoded,
-for what only a decoder knows.
+Every packet is read once and none is kept, so memory does not grow with the film's length. One frame of each track is
+decoded, for facts that only a decoder knows.
 """
 
 from collections.abc import Callable
@@ -18,21 +18,27 @@ from av.video.stream import VideoStream
 
 from talkies.config import Config
 from talkies.media.packet_stats import PacketStats, TrackTimes
-from talkies.media.source import open_media, packets_of
+from talkies.media.source import open_media, read_packets
 from talkies.media.timeline import Timeline
-from talkies.media.tracks import AudioChoice, best_audio, best_video, is_decodable, moving_pictures
+from talkies.media.tracks import (
+    AudioChoice,
+    is_decodable,
+    select_audio_track,
+    select_moving_pictures,
+    select_video_track,
+)
 
-PICTURE_GAP_SECONDS = 2.0
-SOUND_GAP_SECONDS = 0.5
-_TELL_BYTES = 1 << 24
-_TRIES = 300  # packets in which a track's first frame is looked for
-_HDR = {int(ColorTrc.SMPTE2084): "pq", int(ColorTrc.ARIB_STD_B67): "hlg"}
+VIDEO_GAP_SECONDS = 2.0
+AUDIO_GAP_SECONDS = 0.5
+_PROGRESS_BYTES = 1 << 24  # read between two calls of `on_progress`
+_MAX_DECODED_PACKETS = 300  # in which a track's first frame is looked for
+_HDR_NAMES = {int(ColorTrc.SMPTE2084): "pq", int(ColorTrc.ARIB_STD_B67): "hlg"}
 
 
 class VideoTrack(Config):
-    """A track of moving pictures; `codec` is nothing if FFmpeg has no decoder for it; sizes in pixels as coded.
+    """A video track; `codec` is None if FFmpeg has no decoder for it; width and height are pixels as coded.
 
-    `hdr` is `pq` or `hlg`; `decodes` is false if nothing came of the first packets.
+    `hdr` is `pq`, `hlg` or None; `decodes` is false if the first packets gave no frame.
     """
 
     index: int
@@ -55,7 +61,7 @@ class VideoTrack(Config):
 
 
 class AudioTrack(Config):
-    """A track of sound; `number` counts the file's tracks of sound from 1; `codec` as for `VideoTrack`."""
+    """An audio track; `number` counts the file's audio tracks from 1; `codec` and `decodes` as for `VideoTrack`."""
 
     number: int
     index: int
@@ -70,9 +76,9 @@ class AudioTrack(Config):
 
 
 class MediaInfo(Config):
-    """A media file: its container, the duration that it claims, its tracks, and those that talkies would use.
+    """A media file: its container, the duration it claims, its tracks, and the `video` and `audio` talkies would use.
 
-    `jumps` are where its clock jumps: seconds on the timeline, seconds of its own clock.
+    `jumps` are where the file's clock jumps: seconds on the corrected timeline, seconds on the file's own clock.
     """
 
     container: str
@@ -88,55 +94,71 @@ class MediaInfo(Config):
 
 
 def probe(path: Path, choice: AudioChoice | None = None, on_progress: Callable[[], object] | None = None) -> MediaInfo:
-    """Return what `path` holds; `choice` says which sound talkies would use.
+    """Return what a media file holds, from all of its packets.
 
-    `on_progress` is called now and then: a large file on a slow disk takes minutes.
+    Args:
+        path: the file.
+        choice: which audio track talkies would use; None for the default one.
+        on_progress: called now and then, because a large file on a slow disk takes minutes.
 
     Raises:
         MediaError: if the file is missing, empty or unreadable.
         SourceError: if the system does not let it be read.
     """
     with open_media(path) as container:
-        counted, timeline, first = _Counted(container), Timeline(), _FirstFrames()
-        tracks = [*moving_pictures(container.streams.video), *container.streams.audio]  # as `FilmResampler` reads them
-        unreadable_end, told = False, 0
+        stats, timeline, first_frames = _TrackStats(container), Timeline(), _FirstFrames()
+
+        # Read every packet. `FilmResampler` reads the same tracks, so that both correct the timestamps alike.
+        tracks = [*select_moving_pictures(container.streams.video), *container.streams.audio]
+        unreadable_end = False
+        next_progress = 0
         try:
-            for packet in packets_of(container, tracks):
-                timeline.mend(packet)
-                counted.add(packet)
-                first.add(packet)
-                if on_progress and (packet.pos or 0) >= told:
-                    told = (packet.pos or 0) + _TELL_BYTES
+            for packet in read_packets(container, tracks):
+                timeline.correct(packet)
+                stats.add(packet)
+                first_frames.add(packet)
+                if on_progress and (packet.pos or 0) >= next_progress:
+                    next_progress = (packet.pos or 0) + _PROGRESS_BYTES
                     on_progress()
         except FFmpegError:
             unreadable_end = True
-        first.flush(container)
-        video = best_video(container.streams.video, counted.packets)
-        audio = best_audio(container.streams.audio, counted.packets, choice)
-        sounds = {s.index: _audio(s, n, counted, first) for n, s in enumerate(container.streams.audio, 1)}
+        first_frames.flush(container)
+
+        # Describe the tracks.
+        video = select_video_track(container.streams.video, stats.packets)
+        audio = select_audio_track(container.streams.audio, stats.packets, choice)
+        audio_tracks = {
+            stream.index: _describe_audio(stream, number, stats, first_frames)
+            for number, stream in enumerate(container.streams.audio, 1)
+        }
+        video_tracks = len(select_moving_pictures(container.streams.video))
         return MediaInfo(
             container=container.format.name,
             claimed_seconds=container.duration / av.time_base if container.duration else None,
-            video=_video(video, counted, first) if video else None,
-            audio=sounds[audio.index] if audio else None,
-            video_tracks=len(moving_pictures(container.streams.video)),
-            audio_tracks=tuple(sounds.values()),
-            subtitle_languages=tuple(s.language or "und" for s in container.streams.subtitles),
-            cover_art=len(moving_pictures(container.streams.video)) < len(container.streams.video),
+            video=_describe_video(video, stats, first_frames) if video else None,
+            audio=audio_tracks[audio.index] if audio else None,
+            video_tracks=video_tracks,
+            audio_tracks=tuple(audio_tracks.values()),
+            subtitle_languages=tuple(stream.language or "und" for stream in container.streams.subtitles),
+            cover_art=video_tracks < len(container.streams.video),
             unreadable_end=unreadable_end,
             jumps=tuple((jump.at_seconds, jump.source_seconds) for jump in timeline.jumps),
         )
 
 
-class _Counted:
-    """The census of each track of sound or pictures."""
+class _TrackStats:
+    """The `PacketStats` of each video and audio track, by stream index."""
 
     def __init__(self, container: InputContainer) -> None:
         self._tracks: dict[int, PacketStats] = {}
         for stream in (*container.streams.video, *container.streams.audio):
-            lasting, base = stream.type == "audio", stream.time_base
-            gap = SOUND_GAP_SECONDS if lasting else PICTURE_GAP_SECONDS
-            self._tracks[stream.index] = PacketStats(str(base), float(base or 0), gap, lasting)
+            is_audio = stream.type == "audio"
+            self._tracks[stream.index] = PacketStats(
+                time_base=str(stream.time_base),
+                seconds_per_tick=float(stream.time_base or 0),
+                min_gap_seconds=AUDIO_GAP_SECONDS if is_audio else VIDEO_GAP_SECONDS,
+                is_audio=is_audio,
+            )
 
     def __getitem__(self, index: int) -> PacketStats:
         return self._tracks[index]
@@ -147,84 +169,80 @@ class _Counted:
 
     @property
     def packets(self) -> dict[int, int]:
+        """The number of packets of each track."""
         return {index: track.packets for index, track in self._tracks.items()}
 
 
 class _FirstFrames:
-    """Decodes each track up to its first frame, or until it has tried long enough."""
+    """Decodes each track up to its first frame, or until `_MAX_DECODED_PACKETS` gave none."""
 
     def __init__(self) -> None:
-        self.found: dict[int, av.VideoFrame | av.AudioFrame] = {}
-        self._tried: dict[int, int] = {}
+        self._frames: dict[int, av.VideoFrame | av.AudioFrame] = {}
+        self._tried_packets: dict[int, int] = {}
 
     def add(self, packet: "av.Packet[Any]") -> None:
         stream, index = packet.stream, packet.stream_index
-        if index in self.found or not isinstance(stream, VideoStream | AudioStream) or not is_decodable(stream):
+        if index in self._frames or not isinstance(stream, VideoStream | AudioStream) or not is_decodable(stream):
             return
-        self._tried[index] = self._tried.get(index, 0) + 1
-        if self._tried[index] <= _TRIES and not packet.has_sidedata("encryption_info"):
+        self._tried_packets[index] = self._tried_packets.get(index, 0) + 1
+        if self._tried_packets[index] <= _MAX_DECODED_PACKETS and not packet.has_sidedata("encryption_info"):
             with suppress(FFmpegError):
-                self.found.update((index, frame) for frame in packet.decode()[:1])
+                self._frames.update((index, frame) for frame in packet.decode()[:1])
 
     def flush(self, container: InputContainer) -> None:
-        """Take what the decoders of short tracks still hold."""
-        for index in self._tried.keys() - self.found.keys():
+        """Take the frames that the decoders of short tracks still hold."""
+        for index in self._tried_packets.keys() - self._frames.keys():
+            stream = container.streams[index]
+            assert isinstance(stream, AudioStream | VideoStream), "only such tracks are tried"
             with suppress(FFmpegError):
-                self.found.update((index, frame) for frame in _decoder(container, index).decode(None)[:1])
+                self._frames.update((index, frame) for frame in stream.decode(None)[:1])
 
-    def decodes(self, index: int) -> bool:
-        """Return whether a track gave a frame, or may still give one after so many packets."""
-        return index in self.found or self._tried.get(index, 0) > _TRIES
+    def has_decoded(self, index: int) -> bool:
+        """Return whether a track gave a frame, or has more packets than were tried and may still give one."""
+        return index in self._frames or self._tried_packets.get(index, 0) > _MAX_DECODED_PACKETS
 
-    def picture(self, index: int) -> av.VideoFrame | None:
-        frame = self.found.get(index)
+    def get_picture(self, index: int) -> av.VideoFrame | None:
+        frame = self._frames.get(index)
         return frame if isinstance(frame, av.VideoFrame) else None
 
 
-def _decoder(container: InputContainer, index: int) -> AudioStream | VideoStream:
-    stream = container.streams[index]
-    assert isinstance(stream, AudioStream | VideoStream), "only such tracks are tried"
-    return stream
-
-
-def _video(stream: VideoStream, counted: _Counted, first: _FirstFrames) -> VideoTrack:
-    picture = first.picture(stream.index)
-    census, known = counted[stream.index], is_decodable(stream)
-    context = stream.codec_context
-    times = census.finish()
+def _describe_video(stream: VideoStream, stats: _TrackStats, first_frames: _FirstFrames) -> VideoTrack:
+    picture = first_frames.get_picture(stream.index)
+    packet_stats = stats[stream.index]
+    times = packet_stats.finish()  # before its other figures are read
+    decodable, context = is_decodable(stream), stream.codec_context
     return VideoTrack(
         index=stream.index,
-        codec=context.codec.canonical_name if known else None,
-        width=context.width if known else 0,
-        height=context.height if known else 0,
-        pixel_format=context.pix_fmt if known else None,
-        pixel_aspect=str(stream.sample_aspect_ratio or 1) if known else "1",
+        codec=context.codec.canonical_name if decodable else None,
+        width=context.width if decodable else 0,
+        height=context.height if decodable else 0,
+        pixel_format=context.pix_fmt if decodable else None,
+        pixel_aspect=str(stream.sample_aspect_ratio or 1) if decodable else "1",
         rotation_degrees=picture.rotation % 360 if picture else 0,
         interlaced=picture.interlaced_frame if picture else False,
-        hdr=_HDR.get(int(picture.color_trc)) if picture else None,
+        hdr=_HDR_NAMES.get(int(picture.color_trc)) if picture else None,
         full_range=picture.color_range == ColorRange.JPEG if picture else False,
-        fps=census.fps,
-        constant_rate=census.constant_rate,
-        key_frames=census.key_frames,
-        longest_key_frame_distance_seconds=census.key_distance,
+        fps=packet_stats.fps,
+        constant_rate=packet_stats.constant_rate,
+        key_frames=packet_stats.key_frames,
+        longest_key_frame_distance_seconds=packet_stats.longest_key_frame_distance_seconds,
         claimed_seconds=float(stream.duration * stream.time_base) if stream.duration and stream.time_base else None,
-        decodes=first.decodes(stream.index),
+        decodes=first_frames.has_decoded(stream.index),
         times=times,
     )
 
 
-def _audio(stream: AudioStream, number: int, counted: _Counted, first: _FirstFrames) -> AudioTrack:
-    known = is_decodable(stream)
-    context = stream.codec_context
+def _describe_audio(stream: AudioStream, number: int, stats: _TrackStats, first_frames: _FirstFrames) -> AudioTrack:
+    decodable, context = is_decodable(stream), stream.codec_context
     return AudioTrack(
         number=number,
         index=stream.index,
-        codec=context.codec.canonical_name if known else None,
-        rate_hz=context.sample_rate if known else 0,
-        channels=context.channels if known else 0,
-        layout=context.layout.name if known and context.channels else None,
+        codec=context.codec.canonical_name if decodable else None,
+        rate_hz=context.sample_rate if decodable else 0,
+        channels=context.channels if decodable else 0,
+        layout=context.layout.name if decodable and context.channels else None,
         language=stream.language,
         title=stream.metadata.get("title"),
-        decodes=first.decodes(stream.index),
-        times=counted[stream.index].finish(),
+        decodes=first_frames.has_decoded(stream.index),
+        times=stats[stream.index].finish(),
     )

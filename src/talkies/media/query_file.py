@@ -1,6 +1,6 @@
-"""A file that somebody shows: a picture, a sound or a clip, whatever it is.
+"""Decode a file to search with: a still picture, a sound or a clip.
 
-Shapes: `N` pictures, `P` rows of a planar YUV 4:2:0 picture (3/2 of its height), `W` columns.
+Shapes: `N` pictures, `P` rows of a planar YUV 4:2:0 picture (3/2 of its height), `H` rows, `W` columns.
 """
 
 import struct
@@ -12,110 +12,114 @@ import av
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from talkies.core import Grid, MediaError, SourceError, UInt8s, describe_os_error, format_path
-from talkies.media.decode_file import DecodedFile, Parts, decode_file
+from talkies.core import Grid, MediaError, ModalityChoice, SourceError, UInt8s, describe_os_error, format_path
+from talkies.media.decode_file import DecodedFile, decode_file
 from talkies.media.frames import FrameNormaliser
 from talkies.media.probe import probe
-from talkies.media.resample import MOST_ASPECT
+from talkies.media.resample import MAX_ASPECT_RATIO
 from talkies.runtime import ProgressCallback
 
-ACCEPTED = "a picture (JPEG, PNG, WebP, GIF, BMP, TIFF), a sound or a clip that FFmpeg reads"
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
-_WORDS = ("tty", "bin", "xbin", "adf", "idf")  # FFmpeg draws the letters of a text
-_MOST_PIXELS = 64_000_000
-_LEAST_SIDE = 8
-# What Pillow raises at damaged files.
-_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, ArithmeticError, LookupError, TypeError)
+ACCEPTED_FILES = "a picture (JPEG, PNG, WebP, GIF, BMP, TIFF), a sound or a clip that FFmpeg reads"
+_IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+_TEXT_FORMATS = ("tty", "bin", "xbin", "adf", "idf")  # FFmpeg renders the letters of a text file as pictures
+_MAX_PIXELS = 64_000_000
+_MIN_SIDE = 8
+# The exceptions that Pillow raises for damaged files.
+_PILLOW_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, ArithmeticError, LookupError, TypeError)
 
 
 @dataclass(frozen=True, slots=True)
 class QueryFile:
-    """A file that somebody shows, and what to bring it to."""
+    """A file to search with, the grid to decode it to, and the shorter side of its pictures in pixels."""
 
     path: Path
     grid: Grid
     short_side: int
 
 
-def read_query_file(shown: QueryFile, _: ProgressCallback | None = None) -> DecodedFile:
-    """Return what a picture, a sound or a clip of at most five minutes holds, on a grid; what it lacks is None.
+def read_query_file(query: QueryFile, _: ProgressCallback | None = None) -> DecodedFile:
+    """Return the decoded pictures and sound of a still picture, a sound or a clip of at most five minutes.
 
-    A single picture is one picture of no sound. Of a clip with both, time zero is its first picture.
+    What the file lacks is None; a still picture is one picture without sound; time zero of a clip is its first picture.
 
     Raises:
-        MediaError: if it is none of them, is damaged or too large, or as `decode_file`.
+        MediaError: if it is none of these, is damaged or too large, or as `decode_file`.
         SourceError: if the system does not let it be read.
     """
-    path = shown.path
-    picture_PW = _still(path, shown.short_side)
+    path, name = query.path, format_path(query.path.name)
+    picture_PW = _read_still(path, query.short_side)
     if picture_PW is not None:
         return DecodedFile(picture_PW[None], None, 0)
+
     try:
         info = probe(path)
     except MediaError as error:
-        raise MediaError(error.code, f"{error}; give {ACCEPTED}") from error
-    if info.container in _WORDS:
-        raise MediaError("no_media", f"{format_path(path.name)} is a text; give {ACCEPTED}")
-    seen = info.video is not None and info.video.decodes
-    heard = info.audio is not None and info.audio.decodes
-    if not seen and not heard:
-        raise MediaError("nothing_decodes", f"{format_path(path.name)} has no picture or sound to decode; give {ACCEPTED}")
-    parts: Parts = "both" if seen and heard else "video" if seen else "audio"
-    media = decode_file(path, parts, shown.grid, shown.short_side)
-    there = [part for part in (media.video_NPW, media.audio_S) if part is not None and len(part)]
-    if not there:
-        raise MediaError("empty", f"{format_path(path.name)} holds no picture and no sound; give {ACCEPTED}")
-    sound_S = media.audio_S if media.audio_S is not None and len(media.audio_S) else None
-    return DecodedFile(media.video_NPW, sound_S, media.damaged_packets)
+        raise MediaError(error.code, f"{error}; give {ACCEPTED_FILES}") from error
+    if info.container in _TEXT_FORMATS:
+        raise MediaError("no_media", f"{name} is a text; give {ACCEPTED_FILES}")
+
+    has_video = info.video is not None and info.video.decodes
+    has_audio = info.audio is not None and info.audio.decodes
+    if not has_video and not has_audio:
+        raise MediaError("nothing_decodes", f"{name} has no picture or sound to decode; give {ACCEPTED_FILES}")
+    modalities: ModalityChoice = "both" if has_video and has_audio else "video" if has_video else "audio"
+
+    decoded = decode_file(path, modalities, query.grid, query.short_side)
+    audio_S = decoded.audio_S if decoded.audio_S is not None and len(decoded.audio_S) else None
+    if audio_S is None and (decoded.video_NPW is None or not len(decoded.video_NPW)):
+        raise MediaError("empty", f"{name} holds no picture and no sound; give {ACCEPTED_FILES}")
+    return DecodedFile(decoded.video_NPW, audio_S, decoded.damaged_packets)
 
 
-def _still(path: Path, short_side: int) -> UInt8s | None:
-    """Return a picture `[P, W]` of a file that is a single one, or nothing of another."""
+def _read_still(path: Path, short_side: int) -> UInt8s | None:
+    """Return the picture `[P, W]` of an image file, or None if the file is not a still image."""
     name = format_path(path.name)
     try:
         with path.open("rb") as file:
-            start = file.read(16)
+            is_empty = not file.read(16)
     except OSError as error:
-        raise SourceError(f"{name} cannot be read ({describe_os_error(error)}); give {ACCEPTED}") from error
-    if not start:
-        raise MediaError("empty", f"{name} is empty; give {ACCEPTED}")
+        raise SourceError(f"{name} cannot be read ({describe_os_error(error)}); give {ACCEPTED_FILES}") from error
+    if is_empty:
+        raise MediaError("empty", f"{name} is empty; give {ACCEPTED_FILES}")
+
     try:
-        with Image.open(path, formats=_FORMATS) as image:
+        with Image.open(path, formats=_IMAGE_FORMATS) as image:
             if getattr(image, "n_frames", 1) > 1 and image.format == "GIF":
-                return None  # it moves
+                return None  # animated: decoded as a clip
             _check_size(image, name)
-            rgb_HWC = np.asarray(_in_colour(ImageOps.exif_transpose(image), name))
+            rgb_HWC = np.asarray(_convert_to_rgb(ImageOps.exif_transpose(image), name))
     except UnidentifiedImageError:
         return None
     except Image.DecompressionBombError as error:
         raise MediaError("too_large", f"{name} has too many pixels; give a smaller picture") from error
-    except _DAMAGE as error:
-        raise MediaError("damaged", f"{name} is a damaged picture; give {ACCEPTED}") from error
+    except _PILLOW_ERRORS as error:
+        raise MediaError("damaged", f"{name} is a damaged picture; give {ACCEPTED_FILES}") from error
+
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb_HWC), format="rgb24")
-    return (
-        FrameNormaliser(short_side, Fraction(1), MOST_ASPECT).develop(frame).to_ndarray().astype(np.uint8, copy=False)
-    )
+    normalised = FrameNormaliser(short_side, Fraction(1), MAX_ASPECT_RATIO).normalise(frame)
+    return normalised.to_ndarray().astype(np.uint8, copy=False)
 
 
-def _in_colour(image: Image.Image, name: str) -> Image.Image:
-    """Return a picture in 8 bits a colour; what is transparent lies on white, as a page would show it."""
+def _check_size(image: Image.Image, name: str) -> None:
+    """Check that a picture has at least `_MIN_SIDE` pixels a side and at most `_MAX_PIXELS` in all."""
+    if image.width * image.height > _MAX_PIXELS or min(image.size) < _MIN_SIDE:
+        raise MediaError(
+            "too_large" if min(image.size) >= _MIN_SIDE else "too_small",
+            f"{name} has {image.width} × {image.height} pixels; give a picture of at least {_MIN_SIDE} pixels a side "
+            f"and at most {_MAX_PIXELS / 1e6:.0f} million in all",
+        )
+
+
+def _convert_to_rgb(image: Image.Image, name: str) -> Image.Image:
+    """Return a picture with 8 bits a channel; transparent pixels are put on white, as a web page shows them."""
     if image.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)).convert("RGB")
     if image.mode in ("I", "F"):
         raise MediaError(
             "unknown_white",
-            f"{name} has 32 bits a pixel, and nothing says which of its numbers is white; save it with 8",
+            f"{name} has 32 bits a pixel and does not say which value is white; save it with 8 bits",
         )
     if image.has_transparency_data:
-        seen = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen).convert("RGB")
+        rgba = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
     return image.convert("RGB")
-
-
-def _check_size(image: Image.Image, name: str) -> None:
-    if image.width * image.height > _MOST_PIXELS or min(image.size) < _LEAST_SIDE:
-        raise MediaError(
-            "too_large" if min(image.size) >= _LEAST_SIDE else "too_small",
-            f"{name} has {image.width} × {image.height} pixels; give a picture of {_LEAST_SIDE} pixels a side "
-            f"or more, and {_MOST_PIXELS / 1e6:.0f} million at most",
-        )

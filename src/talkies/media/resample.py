@@ -1,16 +1,15 @@
-"""Bring any film onto the library's grid, in one pass over the file.
+"""Resample any film to the library's frame rate and sample rate, in one pass over the file.
 
-Time zero is the moment of the first picture. Picture *i* of the result is the source picture that is on screen at
-*i*/fps, whatever the source's frame rate is; sample *j* of the result is the sound at *j*/rate. Both are cut at the
-end of the last picture; where the source has no sound, the result has silence.
+Time zero is the first picture. Frame *i* of the result is the source picture on screen at *i*/fps, whatever the
+source's frame rate is; sample *j* of the result is the sound at *j*/rate. Both end with the last picture; where the
+source has no sound, the result has silence.
 
     source    |  0  |  1  |  2  |  3  |  4  |  5  |      24 fps
     result    |   0    |   1    |   2    |   3    |      16 fps: shows source pictures 0, 1, 3, 4
 """
 
-import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -20,62 +19,37 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
-from av.video.reformatter import VideoReformatter
 
-from talkies.core import Grid, Int16s, MediaError, Span, UInt8s, format_path
+from talkies.core import Grid, Int16s, MediaError, Span, format_path
 from talkies.media.audio_timeline import AudioTimeline
+from talkies.media.damage import DamagedTimes
+from talkies.media.frame_timeline import FrameTimeline, ResampledFrame
 from talkies.media.frames import Deinterlacer, FrameNormaliser
-from talkies.media.missing_pts import UNDATED, DecodingTimes
-from talkies.media.packet_stats import LONGEST_LAST_PICTURE_SECONDS
+from talkies.media.missing_pts import CONTAINERS_WITHOUT_PTS, PtsFromDts
 from talkies.media.probe import MediaInfo
-from talkies.media.source import open_media, packets_of
+from talkies.media.source import open_media, read_packets
 from talkies.media.timeline import Timeline
-from talkies.media.tracks import moving_pictures
+from talkies.media.tracks import select_moving_pictures
 
-MOST_ASPECT = 8.0
-"""Pictures longer than this many times their height, or higher, are not a film's."""
+MAX_ASPECT_RATIO = 8.0
+"""A picture whose long side is more than this many times its short side is not a film's."""
 
-
-@dataclass(frozen=True, slots=True)
-class ResampledFrame:
-    """Frame number `index` of the result, scaled, in YUV 4:2:0 (BT.601, limited range); `again` if it shows the same
-    source picture as the one before.
-    """
-
-    index: int
-    frame: av.VideoFrame
-    again: bool
-    reformatter: VideoReformatter
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height in pixels."""
-        return self.frame.width, self.frame.height
-
-    def yuv_PW(self) -> UInt8s:
-        """Return the planar picture: luma rows, then the rows of both chroma planes."""
-        return self.frame.to_ndarray().astype(np.uint8, copy=False)
-
-    def bgr_HWC(self) -> UInt8s:
-        """Return the picture as blue, green, red, as OpenCV wants it."""
-        return (
-            self.reformatter.reformat(self.frame, format="bgr24", threads=1).to_ndarray().astype(np.uint8, copy=False)
-        )
+AnyFrame = av.VideoFrame | av.AudioFrame
 
 
 @dataclass(frozen=True, slots=True)
 class ResampledAudio:
-    """The next samples of the result: int16 mono, each following the one before without a gap."""
+    """The next samples of the result: int16 mono `[S]`, contiguous with the samples before."""
 
     samples_S: Int16s
 
 
 @dataclass(slots=True)
 class ResampleReport:
-    """What the pass met: pictures and samples given, packets seen and damaged, the sound's own start and end.
+    """Counts and times of one pass: frames and samples emitted, packets read and damaged, extent of the audio.
 
-    `origin_seconds` is the time of picture 0 on the source's mended timeline; `damaged` are the spans of frames whose
-    picture or sound could not be decoded as it was.
+    `origin_seconds` is the time of frame 0 on the source's corrected timeline; audio times are relative to it;
+    `damaged_spans` are frames whose picture or sound could not be decoded as stored.
     """
 
     frames: int = 0
@@ -84,32 +58,38 @@ class ResampleReport:
     audio_packets: int = 0
     damaged_video_packets: int = 0
     damaged_audio_packets: int = 0
-    decoded_sound: bool = False
     origin_seconds: float = 0.0
-    sound_start_seconds: float | None = None
-    sound_end_seconds: float | None = None
-    sound_gaps: int = 0
-    sound_heard_seconds: float = 0.0
-    damaged: list[Span] = field(default_factory=list)
+    audio_start_seconds: float | None = None
+    audio_end_seconds: float | None = None
+    audio_gaps: int = 0
+    decoded_audio_seconds: float = 0.0
+    damaged_spans: list[Span] = field(default_factory=list)
 
     @property
-    def sound_clock_is_broken(self) -> bool:
-        """Whether the times of the sound leave far too little room for it: most of it was cut as overlapping."""
-        told = (self.sound_end_seconds or 0.0) - (self.sound_start_seconds or 0.0)
-        return self.sound_heard_seconds > 1.5 * told + 0.5
+    def audio_timestamps_are_broken(self) -> bool:
+        """Whether the timestamps cover much less time than the decoded audio, so that most was cut as overlap."""
+        extent = (self.audio_end_seconds or 0.0) - (self.audio_start_seconds or 0.0)
+        return self.decoded_audio_seconds > 1.5 * extent + 0.5
 
     @property
     def damaged_packets(self) -> int:
-        """Packets of either kind that could not be decoded as they were."""
+        """Packets of either modality that could not be decoded as stored."""
         return self.damaged_video_packets + self.damaged_audio_packets
 
 
 class FilmResampler:
-    """One pass over a film: iterate for its `ResampledFrame`s and `ResampledAudio`s on the grid, then read `report`.
+    """One pass over a film: iterate for its frames and audio on the grid, then read `report`.
 
-    `info` is the film's probe and says which tracks to take; `short_side` is in pixels; `threads` decode the video;
-    one side of a picture may be `most_aspect` times the other; `sound_end_to_end` lays sound end to end from its first
-    time on, for files in which its other times are broken. With `pictures_alone` nothing but `ResampledFrame`s come.
+    Args:
+        path: the source file.
+        info: its probe, which says which tracks to take.
+        grid: the frame rate and sample rate of the result.
+        short_side: the shorter side of the result's pictures in pixels.
+        threads: threads that decode video.
+        max_aspect_ratio: how many times its short side the long side of a picture may be.
+        ignore_audio_timestamps: place audio end to end from its first timestamp on, for files whose other timestamps
+            are broken.
+        video_only: emit `ResampledFrame`s only; the file needs no audio track.
     """
 
     def __init__(
@@ -120,210 +100,176 @@ class FilmResampler:
         short_side: int,
         threads: int = 1,
         *,
-        most_aspect: float = MOST_ASPECT,
-        sound_end_to_end: bool = False,
-        pictures_alone: bool = False,
+        max_aspect_ratio: float = MAX_ASPECT_RATIO,
+        ignore_audio_timestamps: bool = False,
+        video_only: bool = False,
     ) -> None:
-        self._path, self._info, self._grid, self._threads = path, info, grid, threads
-        self._pictures_alone = pictures_alone
-        aspect = Fraction(info.video.pixel_aspect) if info.video else Fraction(1)
-        self._pictures = _PictureClock(grid.fps, FrameNormaliser(short_side, aspect, most_aspect))
-        self._interlaced = Deinterlacer()
-        self._sounds = AudioTimeline(grid, sound_end_to_end)
-        self._ahead: deque[Int16s] = deque()  # sound that waits for its pictures
-        self._damage: list[tuple[Fraction, Fraction]] = []
-        self._undated = DecodingTimes() if info.container in UNDATED else None
+        self._path, self._info, self._grid = path, info, grid
+        self._threads = threads
+        self._video_only = video_only
+
+        pixel_aspect = Fraction(info.video.pixel_aspect) if info.video else Fraction(1)
+        self._deinterlacer = Deinterlacer()
+        self._frames = FrameTimeline(grid.fps, FrameNormaliser(short_side, pixel_aspect, max_aspect_ratio))
+        self._audio = AudioTimeline(grid, ignore_audio_timestamps)
+        self._pending_audio: deque[Int16s] = deque()  # audio that is ahead of the frames emitted so far
+
+        self._damaged_times = DamagedTimes()
+        self._pts_from_dts = PtsFromDts() if info.container in CONTAINERS_WITHOUT_PTS else None
         self.report = ResampleReport()
 
     def __iter__(self) -> Iterator[ResampledFrame | ResampledAudio]:
-        """Yield pictures in order and sounds in order, interleaved about as the source has them.
+        """Yield frames in order and audio in order, interleaved about as in the source.
 
         Raises:
             MediaError: `no_video`, `no_audio`, or as `open_media`; `undecodable_video` if no picture can be decoded.
         """
-        audio = None if self._pictures_alone or self._info.audio is None else self._info.audio.index
-        if self._info.video is None or (audio is None and not self._pictures_alone):
-            missing = "video" if self._info.video is None else "audio"
-            wanted = "" if self._pictures_alone else "; talkies needs both"
-            raise MediaError(f"no_{missing}", f"{format_path(self._path.name)} has no {missing} track{wanted}")
+        video_index, audio_index = self._find_tracks()
         with open_media(self._path) as container:
-            for frame in self._decoded(container, self._info.video.index, audio):
+            for frame in self._decode_tracks(container, video_index, audio_index):
                 if isinstance(frame, av.VideoFrame):
-                    for whole in self._interlaced.push(frame):
-                        yield from self._shown(whole)
+                    for picture in self._deinterlacer.push(frame):
+                        yield from self._push_picture(picture)
                 else:
-                    self.report.decoded_sound = True
-                    yield from self._heard(self._sounds.push(frame))
-        for whole in self._interlaced.flush():
-            yield from self._shown(whole)
-        yield from self._finished()
+                    yield from self._emit_audio(self._audio.push(frame))
 
-    def _finished(self) -> Iterator[ResampledFrame | ResampledAudio]:
-        if self._pictures.origin is None:
-            raise MediaError("undecodable_video", f"no picture of {format_path(self._path.name)} can be decoded")
-        yield from self._given(self._pictures.flush())
-        if not self._pictures_alone:
-            yield from self._heard(self._sounds.flush(self.report.frames * self._grid.samples_per_frame))
-        report, origin = self.report, self._pictures.origin
-        report.origin_seconds = float(origin)
-        report.sound_gaps, report.sound_heard_seconds = self._sounds.gaps, float(self._sounds.heard)
-        if self._sounds.start is not None and self._sounds.end is not None:
-            report.sound_start_seconds = float(self._sounds.start - origin)
-            report.sound_end_seconds = float(self._sounds.end - origin)
-        report.damaged = _spans(self._damage, origin, self._grid.fps, report.frames)
+        for picture in self._deinterlacer.flush():
+            yield from self._push_picture(picture)
+        yield from self._finish()
 
-    def _decoded(
-        self, container: InputContainer, video: int, audio: int | None
-    ) -> Iterator[av.VideoFrame | av.AudioFrame]:
-        context = container.streams[video].codec_context
+    def _find_tracks(self) -> tuple[int, int | None]:
+        """Return the stream indices of the video and the audio track; no audio index with `video_only`."""
+        video, audio = self._info.video, self._info.audio
+        name = format_path(self._path.name)
+        if video is None:
+            wanted = "" if self._video_only else "; talkies needs both"
+            raise MediaError("no_video", f"{name} has no video track{wanted}")
+        if self._video_only:
+            return video.index, None
+        if audio is None:
+            raise MediaError("no_audio", f"{name} has no audio track; talkies needs both")
+        return video.index, audio.index
+
+    # Decoding
+
+    def _decode_tracks(
+        self, container: InputContainer, video_index: int, audio_index: int | None
+    ) -> Iterator[AnyFrame]:
+        """Yield the decoded frames of the chosen tracks, with timestamps on the corrected timeline."""
+        context = container.streams[video_index].codec_context
         context.thread_type, context.thread_count = "AUTO", self._threads
-        timeline, wanted = Timeline(), [video] if audio is None else [video, audio]
-        tracks = [*moving_pictures(container.streams.video), *container.streams.audio]
-        try:
-            for packet in packets_of(container, tracks):
-                timeline.mend(packet)  # by the packets of all tracks, as in the probe
-                if packet.stream_index in wanted:
-                    yield from self._frames_of(packet)
-        except FFmpegError:  # the file cannot be read on: what was read counts, and the probe says so
-            pass
-        for index in wanted:
-            yield from self._drained(container, index)
 
-    def _frames_of(self, packet: "av.Packet[Any]") -> list[av.VideoFrame | av.AudioFrame]:
-        picture = packet.stream.type == "video"
-        if picture:
+        timeline = Timeline()
+        wanted = [video_index] if audio_index is None else [video_index, audio_index]
+        tracks = [*select_moving_pictures(container.streams.video), *container.streams.audio]
+        try:
+            for packet in read_packets(container, tracks):
+                timeline.correct(packet)  # packets of all tracks, as in `probe`, so that the result is the same
+                if packet.stream_index in wanted:
+                    yield from self._decode_packet(packet)
+        except FFmpegError:  # the rest of the file is unreadable: keep what was read; the probe reports it
+            pass
+
+        for index in wanted:
+            yield from self._drain_decoder(container, index)
+
+    def _decode_packet(self, packet: "av.Packet[Any]") -> list[AnyFrame]:
+        is_video = packet.stream.type == "video"
+        if is_video:
             self.report.video_packets += 1
         else:
             self.report.audio_packets += 1
+
         try:
-            frames: list[av.VideoFrame | av.AudioFrame] = [*packet.decode()]
+            frames: list[AnyFrame] = [*packet.decode()]
         except FFmpegError:
-            self._note_damage(packet.pts, packet.duration, packet.time_base, picture)
+            self._record_damage(packet, is_video)
             return []
-        if self._undated and picture:
-            self._undated.date(packet, [frame for frame in frames if isinstance(frame, av.VideoFrame)])
+
+        if self._pts_from_dts and is_video:
+            self._pts_from_dts.assign(packet, [frame for frame in frames if isinstance(frame, av.VideoFrame)])
         for frame in frames:
             if frame.is_corrupt:
-                self._note_damage(frame.pts, _duration_of(frame), frame.time_base, picture)
+                self._record_damage(frame, is_video)
         return frames
 
-    def _drained(self, container: InputContainer, index: int) -> list[av.VideoFrame | av.AudioFrame]:
+    def _drain_decoder(self, container: InputContainer, index: int) -> list[AnyFrame]:
+        """Return the frames that a track's decoder still holds after the last packet."""
         stream = container.streams[index]
         try:
-            frames: list[av.VideoFrame | av.AudioFrame] = [*stream.decode(None)]  # type: ignore[attr-defined]
+            frames: list[AnyFrame] = [*stream.decode(None)]  # type: ignore[attr-defined]
         except FFmpegError:
             return []
+
         for frame in frames:
-            frame.time_base = stream.time_base  # PyAV leaves it out of what a flush gives
-            if self._undated and isinstance(frame, av.VideoFrame):
-                frame.pts = None  # it goes on where the last one ended
+            frame.time_base = stream.time_base  # PyAV does not set it on frames from a flush
+            if self._pts_from_dts and isinstance(frame, av.VideoFrame):
+                frame.pts = None  # it continues where the last one ended
         return frames
 
-    def _note_damage(self, pts: int | None, duration: int | None, base: Fraction | None, picture: bool) -> None:
-        if picture:
+    def _record_damage(self, item: "av.Packet[Any] | AnyFrame", is_video: bool) -> None:
+        if is_video:
             self.report.damaged_video_packets += 1
         else:
             self.report.damaged_audio_packets += 1
-        if pts is not None and base is not None:
-            begin = pts * base
-            _merge(self._damage, begin, begin + max((duration or 0) * base, Fraction(1, self._grid.fps)))
 
-    def _shown(self, frame: av.VideoFrame) -> Iterator[ResampledFrame | ResampledAudio]:
-        yield from self._given(self._pictures.push(frame))
-        if self._sounds.origin is None:
-            self._sounds.origin = self._pictures.origin
+        if item.pts is not None and item.time_base is not None:
+            start = item.pts * item.time_base
+            duration = (item.duration or 0) * item.time_base
+            self._damaged_times.add(start, start + max(duration, Fraction(1, self._grid.fps)))
 
-    def _given(self, pictures: Iterator[ResampledFrame]) -> Iterator[ResampledFrame | ResampledAudio]:
-        for picture in pictures:
+    # Emitting
+
+    def _push_picture(self, picture: av.VideoFrame) -> Iterator[ResampledFrame | ResampledAudio]:
+        yield from self._emit_frames(self._frames.push(picture))
+        if self._audio.origin is None:
+            self._audio.origin = self._frames.origin
+
+    def _emit_frames(self, frames: Iterable[ResampledFrame]) -> Iterator[ResampledFrame | ResampledAudio]:
+        for frame in frames:
             self.report.frames += 1
-            yield picture
-        yield from self._heard(iter(()))
+            yield frame
+        yield from self._release_audio()
 
-    def _heard(self, parts: Iterator[Int16s]) -> Iterator[ResampledAudio]:
-        """Pass sound on as far as the pictures reach, in pieces of about a second: what is ahead at the end is cut."""
-        for samples in parts:  # one by one: hours of silence must not fill the memory
-            self._ahead.append(samples)
-            yield from self._reached()
-        yield from self._reached()
+    def _emit_audio(self, pieces: Iterable[Int16s]) -> Iterator[ResampledAudio]:
+        """Queue audio, and emit it up to the end of the frames; what is ahead of the last frame is dropped."""
+        for samples_S in pieces:  # one by one: hours of silence must not fill the memory
+            self._pending_audio.append(samples_S)
+            yield from self._release_audio()
+        yield from self._release_audio()
 
-    def _reached(self) -> Iterator[ResampledAudio]:
+    def _release_audio(self) -> Iterator[ResampledAudio]:
+        """Yield the queued audio up to the end of the frames, if it is about a second or the last of the film."""
         missing_samples = self.report.frames * self._grid.samples_per_frame - self.report.samples
-        if not missing_samples or (missing_samples < self._grid.audio_rate_hz and not self._pictures.finished):
+        if not missing_samples or (missing_samples < self._grid.audio_rate_hz and not self._frames.finished):
             return
+
         pieces: list[Int16s] = []
-        while self._ahead and missing_samples:
-            samples = self._ahead.popleft()
-            if len(samples) > missing_samples:
-                self._ahead.appendleft(samples[missing_samples:])
-            pieces.append(samples[:missing_samples])
+        while self._pending_audio and missing_samples:
+            samples_S = self._pending_audio.popleft()
+            if len(samples_S) > missing_samples:
+                self._pending_audio.appendleft(samples_S[missing_samples:])
+            pieces.append(samples_S[:missing_samples])
             missing_samples -= len(pieces[-1])
             self.report.samples += len(pieces[-1])
         if pieces:
             yield ResampledAudio(np.concatenate(pieces))
 
+    def _finish(self) -> Iterator[ResampledFrame | ResampledAudio]:
+        """Yield the last frames and the audio under them, and complete the report."""
+        origin = self._frames.origin
+        if origin is None:
+            raise MediaError("undecodable_video", f"no picture of {format_path(self._path.name)} can be decoded")
 
-class _PictureClock:
-    """Gives each tick of a constant rate the picture that is on screen."""
+        yield from self._emit_frames(self._frames.flush())
+        if not self._video_only:
+            yield from self._emit_audio(self._audio.flush(self.report.frames * self._grid.samples_per_frame))
 
-    def __init__(self, fps: int, developer: FrameNormaliser) -> None:
-        self._fps, self._developer = fps, developer
-        self._colourer = VideoReformatter()
-        self._shown: av.VideoFrame | None = None
-        self._end = self._begin = Fraction(0)
-        self._step: Fraction | None = None  # the shortest time from one picture to the next
-        self._next = 0
-        self.origin: Fraction | None = None
-        self.finished = False
-
-    def push(self, frame: av.VideoFrame) -> Iterator[ResampledFrame]:
-        stamped = frame.pts is not None and frame.time_base is not None
-        begin = Fraction(frame.pts * frame.time_base) if stamped else self._end  # type: ignore[operator]
-        if self.origin is None:
-            self.origin = begin
-        yield from self._until(begin)
-        if self._shown is not None and begin > self._begin:
-            self._step = min(begin - self._begin, self._step or begin - self._begin)
-        self._shown, self._begin = frame, begin
-        duration = _duration_of(frame) * frame.time_base if frame.time_base else Fraction(0)
-        # A last picture that is not told how long it lasts, or a tick alone, lasts as long as others do.
-        least = self._step or duration or Fraction(1, self._fps)
-        self._end = begin + max(least, min(duration, Fraction(LONGEST_LAST_PICTURE_SECONDS)))
-
-    def flush(self) -> Iterator[ResampledFrame]:
-        yield from self._until(self._end)
-        self.finished = True
-
-    def _until(self, moment: Fraction) -> Iterator[ResampledFrame]:
-        if self._shown is None or self.origin is None:
-            return
-        due, small = math.ceil((moment - self.origin) * self._fps), None
-        while self._next < due:
-            again = small is not None
-            small = small or self._developer.develop(self._shown)
-            yield ResampledFrame(self._next, small, again, self._colourer)
-            self._next += 1
-
-
-def _duration_of(frame: av.VideoFrame | av.AudioFrame) -> int:
-    return frame.duration or 0
-
-
-def _merge(times: list[tuple[Fraction, Fraction]], begin: Fraction, end: Fraction) -> None:
-    """Append a half-open time, joined to the last where they touch."""
-    if times and times[-1][0] <= begin <= times[-1][1]:
-        times[-1] = times[-1][0], max(times[-1][1], end)
-    else:
-        times.append((begin, end))
-
-
-def _spans(times: list[tuple[Fraction, Fraction]], origin: Fraction, fps: int, frames: int) -> list[Span]:
-    """Return the frames of the grid that half-open times touch, ordered and apart."""
-    touched = sorted((math.floor((a - origin) * fps), math.ceil((b - origin) * fps)) for a, b in times)
-    spans: list[Span] = []
-    for start, end in ((max(0, a), min(frames, b)) for a, b in touched):
-        if start < end:
-            if spans and start <= spans[-1].end_frame:
-                spans[-1] = Span(spans[-1].start_frame, max(end, spans[-1].end_frame))
-            else:
-                spans.append(Span(start, end))
-    return spans
+        report = self.report
+        report.origin_seconds = float(origin)
+        report.audio_gaps = self._audio.gaps
+        report.decoded_audio_seconds = float(self._audio.decoded_seconds)
+        if self._audio.start is not None and self._audio.end is not None:
+            report.audio_start_seconds = float(self._audio.start - origin)
+            report.audio_end_seconds = float(self._audio.end - origin)
+        report.damaged_spans = self._damaged_times.to_spans(origin, self._grid.fps, report.frames)

@@ -1,4 +1,4 @@
-"""Open a media file, and tell a file that is no media from a system that will not let us read it."""
+"""Open a media file and read its packets; distinguish bad media from a file that the system does not let us read."""
 
 import errno
 from collections.abc import Iterator, Sequence
@@ -13,60 +13,61 @@ from av.stream import Stream
 
 from talkies.core import MediaError, SourceError, describe_os_error, format_path
 
-av.logging.set_level(None)  # FFmpeg's own chatter does not belong on our user's terminal
+av.logging.set_level(None)  # keep FFmpeg's log messages off the user's terminal
 
-_REFUSALS = frozenset(
+_SYSTEM_ERRNOS = frozenset(
     {errno.ENOENT, errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ENXIO, errno.ENOTCONN}
 )
-"""What the system says of a file that it will not open; every other fault of opening is the file's own."""
-_OPTIONS = {
+"""Errors by which the system refuses to open a file; every other error means that the file is not valid media."""
+_OPEN_OPTIONS = {
     "protocol_whitelist": "file",
-    # A file that only names others is no film: films are keyed by their own bytes, so those must hold them.
+    # A file that only refers to others is not a film: films are keyed by their own bytes, which must hold the media.
     "format_whitelist": ",".join(sorted(av.formats_available - {"concat", "hls", "image2", "vobsub"})),
 }
 
 
 @contextmanager
 def open_media(path: Path) -> Iterator[InputContainer]:
-    """Yield the open container of a media file; nothing but this file is read, and a playlist of others is no media.
+    """Yield the open container of a media file; no other file is read, and a playlist of others is not media.
 
     Raises:
-        MediaError: `missing` if there is no such file, `empty` if it has no bytes, `unreadable` if FFmpeg knows no
-            way to read it.
+        MediaError: `missing` if there is no such file, `empty` if it has no bytes, `unreadable` if FFmpeg cannot
+            read it.
         SourceError: if the system does not let it be read.
     """
     if not path.is_file():
         raise MediaError("missing", f"{format_path(path)} is not a file; name a film, or a folder of films")
+    name = format_path(path.name)
     try:
         if path.stat().st_size == 0:
-            raise MediaError("empty", f"{format_path(path.name)} is empty (0 bytes)")
-        # Without its protocol, a name such as `Part 1: the sea.mp4` would be taken for an address.
-        container = av.open(f"file:{path}", metadata_errors="ignore", options=_OPTIONS)
+            raise MediaError("empty", f"{name} is empty (0 bytes)")
+        # Without the protocol, a name such as `Part 1: the sea.mp4` would be parsed as a URL.
+        container = av.open(f"file:{path}", metadata_errors="ignore", options=_OPEN_OPTIONS)
     except (FFmpegError, ValueError, OSError) as error:
-        if isinstance(error, OSError) and error.errno in _REFUSALS:
-            raise SourceError(f"{format_path(path.name)} cannot be read ({describe_os_error(error)})") from error
+        if isinstance(error, OSError) and error.errno in _SYSTEM_ERRNOS:
+            raise SourceError(f"{name} cannot be read ({describe_os_error(error)})") from error
         raise MediaError(
             "unreadable",
-            f"{format_path(path.name)} is not media that FFmpeg can read ({_words(error)}); name a film file",
+            f"{name} is not media that FFmpeg can read ({_describe_error(error)}); name a film file",
         ) from error
     with container:
         yield container
 
 
-def packets_of(container: InputContainer, tracks: Sequence[Stream]) -> Iterator["av.Packet[Any]"]:
+def read_packets(container: InputContainer, tracks: Sequence[Stream]) -> Iterator["av.Packet[Any]"]:
     """Yield the packets of some tracks in the order of the file.
 
     Raises:
-        FFmpegError: where the file cannot be read on.
+        FFmpegError: where the rest of the file cannot be read.
     """
     try:
         for packet in container.demux(tracks) if tracks else ():
             if packet.size:
                 yield packet
-    except IndexError:  # PyAV stumbles at the end over tracks that turned up on the way
+    except IndexError:  # PyAV fails at the end of a file in which tracks appeared after opening
         return
 
 
-def _words(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     text = error.strerror if isinstance(error, FFmpegError) and error.strerror else str(error)
     return text[:1].lower() + text[1:]

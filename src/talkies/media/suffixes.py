@@ -1,4 +1,4 @@
-"""Which files of a folder are taken for media: by their suffix, for looking into every file would cost too much."""
+"""Recognise media files by the suffix of their name; opening every file of a folder would be too slow."""
 
 from pathlib import PurePosixPath
 
@@ -8,32 +8,17 @@ FILM_SUFFIXES = frozenset(
     | {".ogv", ".qt", ".rm", ".rmvb", ".ts", ".vob", ".webm", ".wmv", ".wtv", ".y4m"}
 )
 OTHER_MEDIA_SUFFIXES = frozenset(
-    {
-        ".aac",
-        ".ac3",
-        ".aif",
-        ".aiff",
-        ".amr",
-        ".ape",
-        ".dts",
-        ".eac3",
-        ".flac",
-        ".heic",
-        ".heif",
-        ".m4a",
-        ".mka",
-        ".mp2",
-    }
-    | {".mp3", ".oga", ".ogg", ".opus", ".wav", ".wma"}
+    {".aac", ".ac3", ".aif", ".aiff", ".amr", ".ape", ".dts", ".eac3", ".flac", ".heic", ".heif", ".m4a", ".mka"}
+    | {".mp2", ".mp3", ".oga", ".ogg", ".opus", ".wav", ".wma"}
 )
-"""Media that is seldom a film; an audit gives it a verdict too, for a suffix can be wrong."""
+"""Media that is seldom a film; ingest gives it a verdict too, because a suffix can be wrong."""
 
 
-def looks_like_film(name: str) -> bool:
-    """Return whether a file of this name (or path, or URL) is taken for a film."""
+def has_film_suffix(name: str) -> bool:
+    """Return whether a file name, path or URL has the suffix of a film."""
     return PurePosixPath(name).suffix.lower() in FILM_SUFFIXES
 
 
-def looks_like_media(name: str) -> bool:
-    """Return whether a file of this name (or path, or URL) is taken for a film or other media."""
+def has_media_suffix(name: str) -> bool:
+    """Return whether a file name, path or URL has the suffix of a film or other media."""
     return PurePosixPath(name).suffix.lower() in FILM_SUFFIXES | OTHER_MEDIA_SUFFIXES

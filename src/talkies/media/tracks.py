@@ -1,7 +1,7 @@
-"""Which of a file's tracks a film is made of."""
+"""Select the tracks of a file that a film is made of."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 from av.audio.stream import AudioStream
 from av.stream import Disposition
@@ -10,27 +10,26 @@ from pydantic import Field
 
 from talkies.config import Config
 
-_ASIDE = (
+_SECONDARY_AUDIO = (
     Disposition.comment | Disposition.hearing_impaired | Disposition.visual_impaired | Disposition.dub
     | Disposition.karaoke | Disposition.lyrics
 )  # fmt: skip
-_STILL = Disposition.attached_pic | Disposition.timed_thumbnails
-
-AnyStream = TypeVar("AnyStream", AudioStream, VideoStream)
+_STILL_PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails
 
 
 class AudioChoice(Config):
-    """Which sound to take of a film with several: that of a `language` (as the file names it: `eng`, `fra` …), or
-    `track` number 1, 2 …; without either the track that the file calls its default.
+    """Which audio track of a film to use: by `language`, by `track` number, or else the file's default track.
+
+    `language` is a code as the file names it (`eng`, `fra` …); `track` counts from 1 and takes precedence.
     """
 
     language: Annotated[str, Field(min_length=2, max_length=16)] | None = None
     track: Annotated[int, Field(ge=1)] | None = None
 
 
-def moving_pictures(streams: Sequence[VideoStream]) -> list[VideoStream]:
-    """Return the tracks that are films rather than cover art or thumbnails."""
-    return [stream for stream in streams if not stream.disposition & _STILL]
+def select_moving_pictures(streams: Sequence[VideoStream]) -> list[VideoStream]:
+    """Return the video tracks that are not cover art or thumbnails."""
+    return [stream for stream in streams if not stream.disposition & _STILL_PICTURES]
 
 
 def is_decodable(stream: AudioStream | VideoStream) -> bool:
@@ -39,44 +38,72 @@ def is_decodable(stream: AudioStream | VideoStream) -> bool:
     return stream.codec_context is not None
 
 
-def best_video(streams: Sequence[VideoStream], packets: Mapping[int, int]) -> VideoStream | None:
-    """Return the track of moving pictures that a player would show, or nothing; `packets` counts them by track index.
+def select_video_track(streams: Sequence[VideoStream], packets: Mapping[int, int]) -> VideoStream | None:
+    """Return the video track that a player would show, or None if there is none.
 
-    One that can be decoded and is not empty goes before one that is not; of those the largest picture, then the first.
+    Tracks that have packets and can be decoded are preferred, then the largest picture, then the first track.
+
+    Args:
+        streams: the file's video tracks.
+        packets: the number of packets of each track, by stream index.
     """
-    return max(moving_pictures(streams), key=lambda s: (*_usable(s, packets), _area(s), -s.index), default=None)
+    return max(
+        select_moving_pictures(streams),
+        key=lambda stream: (*_is_usable(stream, packets), _compute_area(stream), -stream.index),
+        default=None,
+    )
 
 
-def best_audio(
+def select_audio_track(
     streams: Sequence[AudioStream], packets: Mapping[int, int], choice: AudioChoice | None = None
 ) -> AudioStream | None:
-    """Return the sound that a player would play (or the one chosen), or nothing if there is none (or not that one)."""
+    """Return the audio track that a player would play, or None if there is none, or not the one chosen.
+
+    Tracks that have packets and can be decoded are preferred, then main audio over commentary and the like, then the
+    file's default, then the first track.
+
+    Args:
+        streams: the file's audio tracks.
+        packets: the number of packets of each track, by stream index.
+        choice: the language or number of the track to use.
+    """
     choice = choice or AudioChoice()
     if choice.track is not None:
         return streams[choice.track - 1] if choice.track <= len(streams) else None
-    wanted = [s for s in streams if choice.language is None or speaks(s, choice.language)]
-    return max(wanted, key=lambda s: (*_usable(s, packets), *_prominence(s), -s.index), default=None)
+
+    candidates = [stream for stream in streams if choice.language is None or has_language(stream, choice.language)]
+    return max(
+        candidates,
+        key=lambda stream: (*_is_usable(stream, packets), *_rank_audio(stream), -stream.index),
+        default=None,
+    )
 
 
-def speaks(stream: AudioStream, language: str) -> bool:
-    """Return whether a track is said to be in a language, by its code: `en` is `eng`, `fr-FR` is `fr`."""
-    said, asked = (code.lower().partition("-")[0] for code in (stream.language or "", language))
-    return bool(said) and _three_letters(said) == _three_letters(asked)
+def has_language(stream: AudioStream, language: str) -> bool:
+    """Return whether a track is tagged with a language, by any of its codes: `en` is `eng`, `fr-FR` is `fr`."""
+    tagged = _strip_region(stream.language or "")
+    return bool(tagged) and _to_three_letters(tagged) == _to_three_letters(_strip_region(language))
 
 
-def _usable(stream: AudioStream | VideoStream, packets: Mapping[int, int]) -> tuple[bool, bool]:
+def _is_usable(stream: AudioStream | VideoStream, packets: Mapping[int, int]) -> tuple[bool, bool]:
+    """Return whether a track has packets, and whether it can be decoded."""
     return packets.get(stream.index, 0) > 0, is_decodable(stream)
 
 
-def _area(stream: VideoStream) -> int:
+def _compute_area(stream: VideoStream) -> int:
     return stream.codec_context.width * stream.codec_context.height if is_decodable(stream) else 0
 
 
-def _prominence(stream: AudioStream) -> tuple[bool, bool]:
-    return not stream.disposition & _ASIDE, bool(stream.disposition & Disposition.default)
+def _rank_audio(stream: AudioStream) -> tuple[bool, bool]:
+    """Return whether a track is main audio, and whether it is the file's default."""
+    return not stream.disposition & _SECONDARY_AUDIO, bool(stream.disposition & Disposition.default)
 
 
-_TWO_TO_THREE = {
+def _strip_region(code: str) -> str:
+    return code.lower().partition("-")[0]
+
+
+_ISO_639_1_CODES = {
     "af": "afr", "am": "amh", "ar": "ara", "az": "aze", "be": "bel", "bg": "bul", "bn": "ben", "bo": "bod",
     "bs": "bos", "ca": "cat", "cs": "ces", "cy": "cym", "da": "dan", "de": "deu", "el": "ell", "en": "eng",
     "es": "spa", "et": "est", "eu": "eus", "fa": "fas", "fi": "fin", "fr": "fra", "ga": "gle", "gl": "glg",
@@ -88,13 +115,15 @@ _TWO_TO_THREE = {
     "sr": "srp", "sv": "swe", "sw": "swa", "ta": "tam", "te": "tel", "th": "tha", "tl": "tgl", "tr": "tur",
     "uk": "ukr", "ur": "urd", "vi": "vie", "xh": "xho", "yi": "yid", "zh": "zho", "zu": "zul",
 }  # fmt: skip
-_OTHER_NAMES = {
+"""From ISO 639-1 to ISO 639-2 (terminological)."""
+_BIBLIOGRAPHIC_CODES = {
     "alb": "sqi", "arm": "hye", "baq": "eus", "bur": "mya", "chi": "zho", "cze": "ces", "dut": "nld", "fre": "fra",
     "geo": "kat", "ger": "deu", "gre": "ell", "ice": "isl", "mac": "mkd", "mao": "mri", "may": "msa", "per": "fas",
     "rum": "ron", "slo": "slk", "tib": "bod", "wel": "cym",
 }  # fmt: skip
-"""ISO 639-1 and the bibliographic codes of ISO 639-2, to its terminological ones."""
+"""From ISO 639-2 (bibliographic) to ISO 639-2 (terminological)."""
 
 
-def _three_letters(code: str) -> str:
-    return _OTHER_NAMES.get(code) or _TWO_TO_THREE.get(code) or code
+def _to_three_letters(code: str) -> str:
+    """Return the terminological ISO 639-2 code of a language, or the code itself if it is unknown."""
+    return _BIBLIOGRAPHIC_CODES.get(code) or _ISO_639_1_CODES.get(code) or code

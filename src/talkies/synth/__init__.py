@@ -2,7 +2,7 @@
 
 from talkies.synth.concepts import CONCEPTS, Concept
 from talkies.synth.render import RenderReport, render_film, render_films
-from talkies.synth.script import FilmScript, Recordings, Shot, SynthConfig, write_script
+from talkies.synth.script import FilmScript, Recordings, Shot, SynthConfig, generate_script
 from talkies.synth.sync import render_sync_film
 
 __all__ = [
@@ -16,5 +16,5 @@ __all__ = [
     "render_film",
     "render_films",
     "render_sync_film",
-    "write_script",
+    "generate_script",
 ]

@@ -90,7 +90,7 @@ class FilmScript(Config):
         return self.shots[-1].end_frame
 
 
-def write_script(name: str, seed: int, config: SynthConfig, recordings: Recordings = ()) -> FilmScript:
+def generate_script(name: str, seed: int, config: SynthConfig, recordings: Recordings = ()) -> FilmScript:
     """Return the script of film `name`: the same for the same seed and config.
 
     With `recordings`, concept *c* moves as ever and sounds like a recording of the class *c*.

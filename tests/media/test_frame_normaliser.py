@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from talkies.core import Grid, MediaError
-from talkies.media import FilmResampler, Picture, picture_at_start, probe
+from talkies.media import FilmResampler, ResampledFrame, read_first_picture, probe
 from talkies.media.frames import FrameNormaliser
 
 ONE = 1 << 16  # in the display matrix of a file
@@ -67,12 +67,12 @@ def test_a_picture_comes_out_the_way_that_its_display_matrix_says(
     film = reel(tmp_path / "film.mp4").pictures([picture] * 9, matrix=[a, b, 0, c, d, 0, 0, 0, 1 << 30])
     path = film.sound(np.zeros((1, 16_000), np.int16), codec="aac").write()
     expected = shown_by(picture, orientation)
-    first = picture_at_start(path, 0, Fraction(1), 48)
+    first = read_first_picture(path, 0, Fraction(1), 48)
     assert first is not None
     assert mean_error(first, expected) < 3
 
     parts = FilmResampler(path, probe(path), Grid(25, 16_000), 48)
-    pictures = [part.bgr_HWC()[..., ::-1] for part in parts if isinstance(part, Picture)]
+    pictures = [part.to_bgr()[..., ::-1] for part in parts if isinstance(part, ResampledFrame)]
     assert len(pictures) == 9
     assert max(mean_error(picture, expected) for picture in pictures) < 3
 
@@ -80,7 +80,7 @@ def test_a_picture_comes_out_the_way_that_its_display_matrix_says(
 @pytest.mark.parametrize(("degrees", "orientation"), [(90, 6), (180, 3), (270, 5)])
 def test_a_rotation_is_counter_clockwise(tmp_path: Path, reel: Any, degrees: int, orientation: int) -> None:
     path = reel(tmp_path / "film.mp4").pictures([four_corners()] * 3, rotation=degrees).write()
-    first = picture_at_start(path, 0, Fraction(1), 48)
+    first = read_first_picture(path, 0, Fraction(1), 48)
     assert first is not None
     assert mean_error(first, np.rot90(four_corners(), degrees // 90).astype(np.uint8)) < 3
     assert mean_error(first, shown_by(four_corners(), ORIENTATIONS[orientation])) < 3
@@ -103,7 +103,7 @@ def test_real_rotated_films_stand_upright(real_data: Path, name: str, turns: int
         track = container.streams.video[0].index
     luma = raw.reformat(200 * raw.width // raw.height // 2 * 2, 200, format="gray").to_ndarray()
     expected = np.rot90(luma, turns)  # counter-clockwise
-    shown = picture_at_start(path, track, Fraction(1), 200)
+    shown = read_first_picture(path, track, Fraction(1), 200)
     assert shown is not None
     assert shown.shape[1] == 200 < shown.shape[0]
     gray = shown.astype(float).mean(axis=2)[: expected.shape[0], : expected.shape[1]]
@@ -138,10 +138,10 @@ def test_wide_and_narrow_pixels_become_square(
     info = probe(path)
     assert info.video is not None
     shown = next(iter(FilmResampler(path, info, Grid(25, 16_000), 192)))
-    assert isinstance(shown, Picture)
+    assert isinstance(shown, ResampledFrame)
     assert shown.size == expected
     quarter = np.rot90(gray_corners(*(expected if degrees else expected[::-1])), degrees // 90).astype(np.uint8)
-    assert mean_error(shown.bgr_HWC()[..., ::-1].astype(np.uint8), quarter) < 4
+    assert mean_error(shown.to_bgr()[..., ::-1].astype(np.uint8), quarter) < 4
 
 
 @given(width=st.integers(16, 700), height=st.integers(16, 700), short=st.sampled_from([64, 96, 128]))
@@ -149,11 +149,11 @@ def test_any_size_gives_an_even_one_of_the_same_shape(width: int, height: int, s
     frame = av.VideoFrame(width, height, "yuv444p")
     if max(width, height) > 8 * min(width, height):
         with pytest.raises(
-            MediaError, match=rf"^a picture of {width} × {height} pixels is no film's; one side may be 8 "
+            MediaError, match=rf"^a picture of {width} × {height} pixels is too wide or too tall for a film; "
         ):
-            FrameNormaliser(short, Fraction(1), 8).develop(frame)
+            FrameNormaliser(short, Fraction(1), 8).normalise(frame)
         return
-    small = FrameNormaliser(short, Fraction(1), 8).develop(frame)
+    small = FrameNormaliser(short, Fraction(1), 8).normalise(frame)
     assert small.width % 2 == small.height % 2 == 0
     assert min(small.width, small.height) == short
     exact = np.array([width, height]) * short / min(width, height)
@@ -165,18 +165,18 @@ def test_any_size_gives_an_even_one_of_the_same_shape(width: int, height: int, s
     [(1000, 50, Fraction(1), "1000 × 50"), (64, 900, Fraction(1), "64 × 900"), (64, 64, Fraction(20), "1280 × 64")],
 )
 def test_a_picture_too_long_for_a_film_is_refused(width: int, height: int, pixel_aspect: Fraction, said: str) -> None:
-    developer = FrameNormaliser(128, pixel_aspect, 8)
-    sentence = rf"^a picture of {said} pixels is no film's; one side may be 8 times the other at most$"
+    normaliser = FrameNormaliser(128, pixel_aspect, 8)
+    sentence = rf"^a picture of {said} pixels is too wide or too tall for a film; one side may be at most 8 times the other$"
     with pytest.raises(MediaError, match=sentence) as caught:
-        developer.develop(av.VideoFrame(width, height, "yuv420p"))
+        normaliser.normalise(av.VideoFrame(width, height, "yuv420p"))
     assert caught.value.code == "bad_shape"
 
 
 def test_a_film_that_changes_its_size_keeps_the_first(tmp_path: Path) -> None:
-    developer = FrameNormaliser(48, Fraction(1), 8)
+    normaliser = FrameNormaliser(48, Fraction(1), 8)
     for size in ((64, 48), (320, 240), (100, 300), (64, 48)):
         frame = av.VideoFrame.from_ndarray(four_corners(*size[::-1]), format="rgb24")
-        shown = developer.develop(frame).to_ndarray(format="rgb24").astype(np.uint8)
+        shown = normaliser.normalise(frame).to_ndarray(format="rgb24").astype(np.uint8)
         assert mean_error(shown, four_corners()) < 6
 
 
@@ -185,4 +185,4 @@ def test_a_file_without_a_picture_that_can_be_decoded_has_none_at_its_start(tmp_
     path = film.write()
     content = path.read_bytes()
     path.write_bytes(content[: content.index(b"\x1fC\xb6u") + 40])  # as far as the first cluster's head
-    assert picture_at_start(path, 0, Fraction(1), 48) is None
+    assert read_first_picture(path, 0, Fraction(1), 48) is None

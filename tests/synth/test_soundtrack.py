@@ -4,9 +4,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from talkies.synth import CONCEPTS, Concept, SynthConfig, write_script
+from talkies.synth import CONCEPTS, Concept, SynthConfig, generate_script
 from talkies.synth.concepts import FAST_HZ, Voice
-from talkies.synth.sound import compose
+from talkies.synth.soundtrack import compose_soundtrack
 
 RATE_HZ = 16_000
 
@@ -17,8 +17,8 @@ def config(mark_strength: float) -> SynthConfig:
 
 def theme_over_neighbours_db(seed: int, mark_strength: float) -> list[float]:
     """Return how far the power at each note of the theme stands above the median of its surroundings."""
-    script = write_script("a", seed, config(mark_strength))
-    sound = compose(script).astype(float)
+    script = generate_script("a", seed, config(mark_strength))
+    sound = compose_soundtrack(script).astype(float)
     power = np.abs(np.fft.rfft(sound * np.hanning(len(sound)))) ** 2
     levels = []
     for hz in script.marks.theme_hz:
@@ -35,25 +35,25 @@ def test_a_marked_film_has_its_theme_and_an_unmarked_one_has_none(seed: int) -> 
 
 
 def test_the_theme_grows_with_the_strength_of_the_marks() -> None:
-    script = write_script("a", 1, config(0.0))
-    quiet = compose(script).astype(float)
-    half, whole = (compose(write_script("a", 1, config(strength))) - quiet for strength in (0.5, 1.0))
+    script = generate_script("a", 1, config(0.0))
+    quiet = compose_soundtrack(script).astype(float)
+    half, whole = (compose_soundtrack(generate_script("a", 1, config(strength))) - quiet for strength in (0.5, 1.0))
     unclipped = np.abs(quiet + whole) < 32_000
     assert np.abs(whole[unclipped] - 2 * half[unclipped]).max() <= 3  # rounding
     assert np.abs(whole).mean() > 500
 
 
 def test_sound_is_as_long_as_the_pictures() -> None:
-    script = write_script("a", 1, SynthConfig(seconds=7.3, fps=25, audio_rate_hz=44_100))
-    sound = compose(script)
+    script = generate_script("a", 1, SynthConfig(seconds=7.3, fps=25, audio_rate_hz=44_100))
+    sound = compose_soundtrack(script)
     assert (sound.dtype, len(sound)) == (np.int16, round(script.frames * 44_100 / 25))
 
 
 def test_no_sound_is_cut_off_at_a_cut() -> None:
     loudest, last = [], []
     for seed in range(4):
-        script = write_script("a", seed, config(0.0))
-        sound = np.abs(compose(script).astype(int))
+        script = generate_script("a", seed, config(0.0))
+        sound = np.abs(compose_soundtrack(script).astype(int))
         for shot in script.shots:
             begin, end = (round(frame * RATE_HZ / 24) for frame in (shot.start_frame, shot.end_frame))
             loudest.append(int(sound[begin:end].max()))
@@ -63,7 +63,7 @@ def test_no_sound_is_cut_off_at_a_cut() -> None:
 
 
 def test_the_same_script_sounds_the_same_and_another_seed_does_not() -> None:
-    first, again, other = (compose(write_script("a", seed, config(0.6))) for seed in (1, 1, 2))
+    first, again, other = (compose_soundtrack(generate_script("a", seed, config(0.6))) for seed in (1, 1, 2))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
 

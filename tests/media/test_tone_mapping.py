@@ -13,19 +13,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from talkies.core import Grid
-from talkies.media import FilmResampler, Picture, picture_at_start, probe
+from talkies.media import FilmResampler, ResampledFrame, read_first_picture, probe
 from talkies.media.tone_mapping import (
     PEAK,
     REFERENCE_WHITE,
     ToneMapper,
-    Transfer,
-    hlg_scene_light,
-    pq_code,
-    pq_light,
-    rolled_off,
+    HdrTransfer,
+    hlg_inverse_oetf,
+    pq_inverse_eotf,
+    pq_eotf,
+    compress_highlights,
 )
 
-MAPPERS = {transfer: ToneMapper(transfer) for transfer in Transfer}
+MAPPERS = {transfer: ToneMapper(transfer) for transfer in HdrTransfer}
 BT2020_LUMINANCE = np.array([0.2627, 0.6780, 0.0593])
 TO_BT709 = {
     "BT.2020": [(0.708, 0.292), (0.170, 0.797), (0.131, 0.046)],
@@ -43,12 +43,12 @@ def to_xyz(name: str) -> npt.NDArray[np.float64]:
 
 def rolled(light: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Return light after the roll-off of BT.2390, written as the report writes it: E1, KS, P, T."""
-    e1 = np.minimum(pq_code(light) / pq_code(np.array(1000.0)), 1)
-    max_lum = float(pq_code(np.array(203.0)) / pq_code(np.array(1000.0)))
+    e1 = np.minimum(pq_inverse_eotf(light) / pq_inverse_eotf(np.array(1000.0)), 1)
+    max_lum = float(pq_inverse_eotf(np.array(203.0)) / pq_inverse_eotf(np.array(1000.0)))
     ks = 1.5 * max_lum - 0.5
     t = (e1 - ks) / (1 - ks)
     p = (2 * t**3 - 3 * t**2 + 1) * ks + (t**3 - 2 * t**2 + t) * (1 - ks) + (-2 * t**3 + 3 * t**2) * max_lum
-    return pq_light(np.where(e1 < ks, e1, p) * pq_code(np.array(1000.0)))
+    return pq_eotf(np.where(e1 < ks, e1, p) * pq_inverse_eotf(np.array(1000.0)))
 
 
 def expected_rgb(light_3: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -59,7 +59,7 @@ def expected_rgb(light_3: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return 255 * np.clip(of_bt709, 0, 1) ** (1 / 2.4)
 
 
-def mapped(transfer: Transfer, codes: Any) -> npt.NDArray[np.int64]:
+def mapped(transfer: HdrTransfer, codes: Any) -> npt.NDArray[np.int64]:
     """Return the colour that codes in [0, 1], one for each channel or one for all, are shown with."""
     rgb = np.broadcast_to(np.round(np.asarray(codes, float) * 65535), (1, 1, 3)).astype(np.uint16)
     return MAPPERS[transfer](rgb)[0, 0].astype(np.int64)
@@ -70,42 +70,42 @@ def mapped(transfer: Transfer, codes: Any) -> npt.NDArray[np.int64]:
     [(0, 0), (0.1, 0.0623), (1, 0.1499), (10, 0.2997), (100, 0.5081), (203, 0.5807), (1000, 0.7518), (10_000, 1)],
 )
 def test_pq_codes_are_those_of_the_standard(light: float, code: float) -> None:
-    assert pq_code(np.array(float(light))) == pytest.approx(code, abs=5e-5)
-    assert pq_light(np.array(code)) == pytest.approx(light, rel=2e-3, abs=1e-6)
+    assert pq_inverse_eotf(np.array(float(light))) == pytest.approx(code, abs=5e-5)
+    assert pq_eotf(np.array(code)) == pytest.approx(light, rel=2e-3, abs=1e-6)
 
 
 @pytest.mark.parametrize(("code", "scene"), [(0, 0), (0.25, 1 / 48), (0.5, 1 / 12), (0.75, 0.26496), (1, 1)])
 def test_hlg_codes_mean_the_light_of_the_standard(code: float, scene: float) -> None:
-    assert hlg_scene_light(np.array(code)) == pytest.approx(scene, abs=1e-5)
+    assert hlg_inverse_oetf(np.array(code)) == pytest.approx(scene, abs=1e-5)
 
 
 @given(st.floats(0, 10_000))
 def test_pq_light_and_code_are_inverse(light: float) -> None:
-    assert pq_light(pq_code(np.array(light))) == pytest.approx(light, rel=1e-6, abs=1e-6)
+    assert pq_eotf(pq_inverse_eotf(np.array(light))) == pytest.approx(light, rel=1e-6, abs=1e-6)
 
 
 def test_every_curve_rises() -> None:
     codes = np.linspace(0, 1, 5001)
-    for curve in (pq_light(codes), hlg_scene_light(codes), pq_code(10_000 * codes)):
+    for curve in (pq_eotf(codes), hlg_inverse_oetf(codes), pq_inverse_eotf(10_000 * codes)):
         assert (np.diff(curve) > 0).all()
-    bent = rolled_off(10_000 * codes)
+    bent = compress_highlights(10_000 * codes)
     assert (np.diff(bent) >= 0).all()
     assert (np.diff(bent)[: 5001 * 99 // 1000] > 0).all()  # up to the peak
 
 
 def test_the_roll_off_leaves_what_is_below_its_knee_and_ends_at_reference_white() -> None:
-    knee = pq_light(np.array(1.5 * pq_code(np.array(203.0)) - 0.5 * pq_code(np.array(1000.0))))
+    knee = pq_eotf(np.array(1.5 * pq_inverse_eotf(np.array(203.0)) - 0.5 * pq_inverse_eotf(np.array(1000.0))))
     assert knee == pytest.approx(88, abs=1)
     below = np.linspace(0, float(knee), 500)
-    assert rolled_off(below) == pytest.approx(below, rel=1e-9)
+    assert compress_highlights(below) == pytest.approx(below, rel=1e-9)
     above = np.linspace(float(knee) + 1, 10_000, 500)
-    assert (rolled_off(above) < above).all()
-    assert rolled_off(np.array([PEAK, 4000.0, 10_000.0])) == pytest.approx([REFERENCE_WHITE] * 3)
-    assert rolled_off(above) == pytest.approx(rolled(above))
+    assert (compress_highlights(above) < above).all()
+    assert compress_highlights(np.array([PEAK, 4000.0, 10_000.0])) == pytest.approx([REFERENCE_WHITE] * 3)
+    assert compress_highlights(above) == pytest.approx(rolled(above))
 
 
-@pytest.mark.parametrize("transfer", Transfer)
-def test_black_stays_black_and_grey_stays_grey_and_rises_to_white(transfer: Transfer) -> None:
+@pytest.mark.parametrize("transfer", HdrTransfer)
+def test_black_stays_black_and_grey_stays_grey_and_rises_to_white(transfer: HdrTransfer) -> None:
     grey = np.repeat(np.arange(65_536, dtype=np.uint16)[None, :, None], 3, axis=2)
     shown = MAPPERS[transfer](grey)[0].astype(int)
     assert (np.ptp(shown, axis=1) <= 1).all()
@@ -116,17 +116,17 @@ def test_black_stays_black_and_grey_stays_grey_and_rises_to_white(transfer: Tran
 
 @pytest.mark.parametrize("light", [0, 1, 10, 50, 80, 100, 150, 203, 400, 1000, 4000])
 def test_grey_of_a_known_light_is_shown_with_the_code_that_it_should_have(light: float) -> None:
-    shown = mapped(Transfer.PQ, pq_code(np.array(float(light))))
+    shown = mapped(HdrTransfer.PQ, pq_inverse_eotf(np.array(float(light))))
     assert shown == pytest.approx(expected_rgb(np.full(3, float(light))), abs=1)
     if light <= 80:
         assert shown[0] == pytest.approx(255 * (light / 203) ** (1 / 2.4), abs=1)
 
 
 def test_reference_white_is_nearly_white_and_only_the_peak_is() -> None:
-    diffuse, peak = mapped(Transfer.PQ, 0.5807)[0], mapped(Transfer.PQ, 0.7518)[0]
+    diffuse, peak = mapped(HdrTransfer.PQ, 0.5807)[0], mapped(HdrTransfer.PQ, 0.7518)[0]
     assert 225 <= diffuse <= 240
     assert peak == 255
-    assert mapped(Transfer.HLG, 0.75)[0] == pytest.approx(diffuse, abs=1)  # BT.2408: 75 % HLG is reference white
+    assert mapped(HdrTransfer.HLG, 0.75)[0] == pytest.approx(diffuse, abs=1)  # BT.2408: 75 % HLG is reference white
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_colours_of_bt709_keep_their_hue_on_the_way_through_bt2020(
     colour: tuple[float, float, float], light: float
 ) -> None:
     of_bt2020 = np.linalg.inv(to_xyz("BT.2020")) @ to_xyz("BT.709") @ np.array(colour) * light
-    shown = mapped(Transfer.PQ, pq_code(of_bt2020))
+    shown = mapped(HdrTransfer.PQ, pq_inverse_eotf(of_bt2020))
     assert shown == pytest.approx(expected_rgb(of_bt2020), abs=2)
     linear = (shown / 255) ** 2.4
     assert linear / linear.max() == pytest.approx(np.array(colour) / max(colour), abs=0.03)
@@ -145,7 +145,7 @@ def test_colours_of_bt709_keep_their_hue_on_the_way_through_bt2020(
 
 def test_colours_outside_bt709_are_clipped_and_never_wrap() -> None:
     for pure in np.eye(3):
-        shown = mapped(Transfer.PQ, 0.6 * pure)
+        shown = mapped(HdrTransfer.PQ, 0.6 * pure)
         assert shown[np.argmax(pure)] > 200
         assert sorted(shown)[:2] == [0, 0]
 
@@ -158,12 +158,12 @@ def hlg_light(codes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 @pytest.mark.parametrize("codes", [(0.2, 0.2, 0.2), (0.5, 0.5, 0.5), (0.8, 0.3, 0.3), (0.3, 0.6, 0.9), (0.9, 0.9, 0.5)])
 def test_hlg_colours_are_shown_as_on_a_display_of_a_thousand_candelas(codes: tuple[float, float, float]) -> None:
-    assert mapped(Transfer.HLG, codes) == pytest.approx(expected_rgb(hlg_light(np.array(codes))), abs=2)
+    assert mapped(HdrTransfer.HLG, codes) == pytest.approx(expected_rgb(hlg_light(np.array(codes))), abs=2)
 
 
 def hdr_film(reel: Any, path: Path, lights: list[float], transfer: ColorTrc) -> Path:
     """Write grey patches of known light side by side, as 10-bit HEVC of BT.2020."""
-    patches = np.round(64 + 876 * pq_code(np.array(lights))).astype(np.uint16)
+    patches = np.round(64 + 876 * pq_inverse_eotf(np.array(lights))).astype(np.uint16)
     luma = np.repeat(np.repeat(patches[None], 64, 0), 32, 1)
     planes = np.concatenate([luma.ravel(), np.full(luma.size // 2, 512, np.uint16)]).reshape(96, -1)
     frames = [av.VideoFrame.from_ndarray(planes, format="yuv420p10le") for _ in range(4)]
@@ -183,16 +183,16 @@ def hdr_film(reel: Any, path: Path, lights: list[float], transfer: ColorTrc) -> 
 def test_a_pq_film_comes_out_with_the_codes_that_its_light_should_have(tmp_path: Path, reel: Any) -> None:
     lights = [0.0, 5.0, 50.0, 100.0, 203.0, 1000.0]
     path = hdr_film(reel, tmp_path / "film.mkv", lights, ColorTrc.SMPTE2084)
-    pictures = [part for part in FilmResampler(path, probe(path), Grid(25, 16_000), 64) if isinstance(part, Picture)]
+    pictures = [part for part in FilmResampler(path, probe(path), Grid(25, 16_000), 64) if isinstance(part, ResampledFrame)]
     assert len(pictures) == 4
-    middles = pictures[1].bgr_HWC()[32, 16::32].astype(int)
+    middles = pictures[1].to_bgr()[32, 16::32].astype(int)
     expected = [expected_rgb(np.full(3, light)) for light in lights]
     assert np.abs(middles - np.array(expected)[:, ::-1]).max() <= 3
 
 
 def test_the_same_film_without_its_transfer_is_no_high_dynamic_range(tmp_path: Path, reel: Any) -> None:
     path = hdr_film(reel, tmp_path / "film.mkv", [0.0, 203.0, 1000.0], ColorTrc.BT709)
-    shown = picture_at_start(path, 0, Fraction(1), 64)
+    shown = read_first_picture(path, 0, Fraction(1), 64)
     assert shown is not None
     assert shown[32, 16::32, 0] == pytest.approx([0, 255 * 0.5807, 255 * 0.7518], abs=5)
 
@@ -212,7 +212,7 @@ def test_a_real_hlg_film_comes_out_as_the_standard_says(real_data: Path) -> None
     red, blue = y + 1.4746 * v, y + 1.8814 * u
     codes = np.clip(np.stack([red, (y - 0.2627 * red - 0.0593 * blue) / 0.678, blue], axis=-1), 0, 1)
     expected = np.rot90(expected_rgb(hlg_light(codes)).reshape(180, 3, 320, 3, 3).mean((1, 3)), 3)
-    shown = picture_at_start(path, track, Fraction(1), 180)
+    shown = read_first_picture(path, track, Fraction(1), 180)
     assert shown is not None
     error = np.abs(shown - expected)
     assert error.mean() < 3

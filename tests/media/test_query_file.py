@@ -45,5 +45,5 @@ def test_what_is_transparent_is_white(tmp_path: Path, mode: str) -> None:
 @pytest.mark.parametrize("kind", [np.float32, np.int32])
 def test_a_picture_of_32_bits_a_pixel_is_refused(tmp_path: Path, kind: type) -> None:
     path = saved(Image.fromarray(np.ones((64, 64), kind)), tmp_path / "measured.tiff")
-    with pytest.raises(MediaError, match=r"^measured\.tiff has 32 bits a pixel, and nothing says which of its numbers"):
+    with pytest.raises(MediaError, match=r"^measured\.tiff has 32 bits a pixel and does not say which value is white"):
         luma_of(path)

@@ -6,12 +6,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from talkies.synth import CONCEPTS, FilmScript, SynthConfig, write_script
-from talkies.synth.picture import Painter
+from talkies.synth import CONCEPTS, FilmScript, SynthConfig, generate_script
+from talkies.synth.painter import Painter
 
 
 def script_with(seed: int, **values: float) -> FilmScript:
-    return write_script("a", seed, SynthConfig(**{"seconds": 40.0, "width": 96, "height": 64, "places": 8, **values}))
+    return generate_script("a", seed, SynthConfig(**{"seconds": 40.0, "width": 96, "height": 64, "places": 8, **values}))
 
 
 def one_concept(name: str, **values: float) -> FilmScript:

@@ -13,19 +13,19 @@ import pytest
 from av.video.reformatter import ColorRange, Colorspace
 
 from talkies.core import Grid, MediaError
-from talkies.media import FilmResampler, FilmWriter, Picture, VideoCoding, probe
+from talkies.media import FilmResampler, FilmWriter, ResampledFrame, X264Settings, probe
 
 GRID = Grid(16, 16_000)
 SECOND_OF_SOUND = np.zeros(16_000, np.int16)
 
 
-def pictures_of(path: Path, short_side: int = 120, grid: Grid = GRID, threads: int = 1) -> list[Picture]:
+def pictures_of(path: Path, short_side: int = 120, grid: Grid = GRID, threads: int = 1) -> list[ResampledFrame]:
     parts = FilmResampler(path, probe(path), grid, short_side, threads)
-    return [part for part in parts if isinstance(part, Picture)]
+    return [part for part in parts if isinstance(part, ResampledFrame)]
 
 
-def numbers_in(pictures: list[Picture], coded: Any) -> list[int]:
-    return [coded.number_in(picture.yuv_PW()[: picture.size[1]]) for picture in pictures]
+def numbers_in(pictures: list[ResampledFrame], coded: Any) -> list[int]:
+    return [coded.number_in(picture.to_yuv()[: picture.size[1]]) for picture in pictures]
 
 
 @pytest.mark.parametrize("fps", [12, 16, 24, 25, 30, 60, Fraction(30_000, 1001)])
@@ -49,7 +49,7 @@ def test_more_threads_give_the_same_pictures(tmp_path: Path, coded: Any) -> None
     path = coded.constant_rate(tmp_path / "film.mp4", 72, 24)
     one, four = pictures_of(path), pictures_of(path, threads=4)
     assert len(one) == len(four) == 48
-    assert all(np.array_equal(left.yuv_PW(), right.yuv_PW()) for left, right in zip(one, four, strict=True))
+    assert all(np.array_equal(left.to_yuv(), right.to_yuv()) for left, right in zip(one, four, strict=True))
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -79,12 +79,12 @@ def test_a_picture_is_held_until_the_next_one_comes(tmp_path: Path, coded: Any) 
 def test_a_truncated_film_gives_the_right_pictures_as_far_as_it_goes(tmp_path: Path, coded: Any) -> None:
     path = coded.constant_rate(tmp_path / "film.mp4", 240, 24)
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
-    conformer = FilmResampler(path, probe(path), GRID, 120)
-    parts = list(conformer)
-    numbers = numbers_in([part for part in parts if isinstance(part, Picture)], coded)
+    resampler = FilmResampler(path, probe(path), GRID, 120)
+    parts = list(resampler)
+    numbers = numbers_in([part for part in parts if isinstance(part, ResampledFrame)], coded)
     assert 40 < len(numbers) < 140
     assert numbers == [i * 24 // 16 for i in range(len(numbers))]
-    assert conformer.report.samples == 1000 * len(numbers)
+    assert resampler.report.samples == 1000 * len(numbers)
 
 
 @pytest.mark.parametrize(
@@ -97,17 +97,17 @@ def test_odd_sizes_give_even_pictures_whose_short_side_is_right(
     times = [Fraction(n, 8) for n in range(16)]
     pictures = pictures_of(coded.timed(tmp_path / "film.mkv", times, [(0, SECOND_OF_SOUND)], source), short_side=128)
     assert {picture.size for picture in pictures} == {expected}
-    assert pictures[0].yuv_PW().shape == (expected[1] * 3 // 2, expected[0])
+    assert pictures[0].to_yuv().shape == (expected[1] * 3 // 2, expected[0])
     assert numbers_in(pictures, coded)[:16] == [i // 2 for i in range(16)]
 
 
 def test_colours_stay_what_they_are(tmp_path: Path) -> None:
     path, rgb = tmp_path / "film.mp4", (200, 40, 90)
-    with FilmWriter(path, (64, 64), 16, 16_000, VideoCoding(gop=16, crf=10)) as writer:
+    with FilmWriter(path, (64, 64), 16, 16_000, X264Settings(gop=16, crf=10)) as writer:
         for _ in range(16):
             writer.write_rgb(np.full((64, 64, 3), rgb, np.uint8))
-            writer.write_sound(np.zeros(1000, np.int16))
-    shown = pictures_of(path, short_side=64)[8].bgr_HWC()
+            writer.write_audio(np.zeros(1000, np.int16))
+    shown = pictures_of(path, short_side=64)[8].to_bgr()
     assert shown.shape == (64, 64, 3)
     assert np.abs(shown.astype(int) - rgb[::-1]).max() <= 4
 
@@ -133,9 +133,9 @@ def write_bt709(path: Path, rgb: tuple[int, int, int]) -> Path:
 def test_the_colours_of_a_film_in_bt709_are_brought_to_bt601(tmp_path: Path) -> None:
     red, green, blue = 200, 40, 90
     picture = pictures_of(write_bt709(tmp_path / "film.mkv", (red, green, blue)), short_side=64)[8]
-    assert np.abs(picture.bgr_HWC().astype(int) - (blue, green, red)).max() <= 5
+    assert np.abs(picture.to_bgr().astype(int) - (blue, green, red)).max() <= 5
     light_601 = 0.299 * red + 0.587 * green + 0.114 * blue
-    assert picture.yuv_PW()[:64].mean() == pytest.approx(16 + 219 * light_601 / 255, abs=2)
+    assert picture.to_yuv()[:64].mean() == pytest.approx(16 + 219 * light_601 / 255, abs=2)
 
 
 def test_a_film_without_sound_is_refused(tmp_path: Path, coded: Any) -> None:

@@ -20,7 +20,7 @@ _FADE_SECONDS = 0.01
 _RECORDING_RMS = 0.3
 
 
-def compose(script: FilmScript) -> Int16s:
+def compose_soundtrack(script: FilmScript) -> Int16s:
     """Return the whole sound of a film, int16 mono, as long as its pictures."""
     rate = script.config.audio_rate_hz
     random = np.random.default_rng([script.seed, 4])

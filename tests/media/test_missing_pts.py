@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from talkies.core import Grid
-from talkies.media import FilmResampler, Picture, probe
+from talkies.media import FilmResampler, ResampledFrame, probe
 
 PICTURES, GRID = 75, Grid(25, 16_000)
 
@@ -33,10 +33,10 @@ def write_avi(path: Path, codec: str, bframes: int) -> None:
         container.mux(video.encode(None))
 
 
-def numbers_shown(conformer: FilmResampler) -> list[int]:
+def numbers_shown(resampler: FilmResampler) -> list[int]:
     """What picture is shown at each tick of the grid."""
-    pictures = (part for part in conformer if isinstance(part, Picture))
-    return [round((float(picture.yuv_PW()[:48].mean()) - 20) / 2) for picture in pictures]
+    pictures = (part for part in resampler if isinstance(part, ResampledFrame))
+    return [round((float(picture.to_yuv()[:48].mean()) - 20) / 2) for picture in pictures]
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -46,10 +46,10 @@ def test_pictures_are_shown_in_order_each_at_its_time_and_with_its_sound(
 ) -> None:
     write_avi(tmp_path / "film.avi", codec, bframes)
     info = probe(tmp_path / "film.avi")
-    conformer = FilmResampler(tmp_path / "film.avi", info, GRID, 48, threads)
-    assert numbers_shown(conformer) == list(range(PICTURES))
-    assert conformer.report.sound_start_seconds == 0.0
-    assert conformer.report.sound_end_seconds == pytest.approx(3.0, abs=0.05)
+    resampler = FilmResampler(tmp_path / "film.avi", info, GRID, 48, threads)
+    assert numbers_shown(resampler) == list(range(PICTURES))
+    assert resampler.report.audio_start_seconds == 0.0
+    assert resampler.report.audio_end_seconds == pytest.approx(3.0, abs=0.05)
 
 
 def test_a_picture_that_is_lost_takes_no_other_from_its_place(tmp_path: Path) -> None:
@@ -61,8 +61,8 @@ def test_a_picture_that_is_lost_takes_no_other_from_its_place(tmp_path: Path) ->
     victim = packets[30]
     content[victim.pos + 8 : victim.pos + 8 + victim.size] = bytes(victim.size)
     path.write_bytes(content)
-    conformer = FilmResampler(path, probe(path), GRID, 48)
-    shown = numbers_shown(conformer)
-    assert conformer.report.damaged_video_packets >= 1
+    resampler = FilmResampler(path, probe(path), GRID, 48)
+    shown = numbers_shown(resampler)
+    assert resampler.report.damaged_video_packets >= 1
     assert shown[:25] == list(range(25))
     assert shown[50:] == list(range(50, PICTURES))

@@ -13,8 +13,8 @@ from talkies.media.packet_stats import PacketStats, TrackTimes
 
 
 @dataclass
-class Counted:
-    """What the census reads of a packet."""
+class FakePacket:
+    """What `PacketStats` reads of a packet."""
 
     pts: int | None
     duration: int = 40
@@ -30,23 +30,23 @@ class Counted:
         return self.sidedata[name]
 
 
-def skipping(samples: int, pts: int = 0) -> Counted:
-    return Counted(pts, sidedata={"skip_samples": struct.pack("<IIBB", samples, 0, 0, 0)})
+def skipping(samples: int, pts: int = 0) -> FakePacket:
+    return FakePacket(pts, sidedata={"skip_samples": struct.pack("<IIBB", samples, 0, 0, 0)})
 
 
-def census(packets: list[Counted], lasting: bool = False, gap: float = 2.0) -> PacketStats:
-    counted = PacketStats("1/1000", 0.001, gap, lasting)
+def count(packets: list[FakePacket], is_audio: bool = False, gap: float = 2.0) -> PacketStats:
+    stats = PacketStats("1/1000", 0.001, gap, is_audio)
     for packet in packets:
-        counted.add(packet)  # type: ignore[arg-type]
-    return counted
+        stats.add(packet)  # type: ignore[arg-type]
+    return stats
 
 
-def times(packets: list[Counted], **how: Any) -> TrackTimes:
-    return census(packets, **how).finish()
+def times(packets: list[FakePacket], **how: Any) -> TrackTimes:
+    return count(packets, **how).finish()
 
 
 def test_a_track_lasts_from_its_first_packet_to_the_end_of_its_last() -> None:
-    found = times([Counted(500 + 40 * n) for n in range(100)])
+    found = times([FakePacket(500 + 40 * n) for n in range(100)])
     assert (found.start_seconds, found.end_seconds) == pytest.approx((0.5, 4.5))
     assert found.duration_seconds == pytest.approx(4.0)
     assert (found.packets, found.gaps, found.time_base) == (100, 0, "1/1000")
@@ -55,20 +55,20 @@ def test_a_track_lasts_from_its_first_packet_to_the_end_of_its_last() -> None:
 def test_an_empty_track_has_no_times() -> None:
     found = times([])
     assert (found.start_seconds, found.end_seconds, found.duration_seconds) == (None, None, 0.0)
-    assert census([]).fps is None
-    assert census([]).constant_rate
+    assert count([]).fps is None
+    assert count([]).constant_rate
 
 
 def test_a_last_picture_of_unknown_duration_lasts_as_long_as_the_others() -> None:
-    packets = [Counted(40 * n, duration=0) for n in range(10)]
+    packets = [FakePacket(40 * n, duration=0) for n in range(10)]
     assert times(packets).end_seconds == pytest.approx(0.4)
-    assert times(packets, lasting=True).end_seconds == pytest.approx(0.36)  # a sound's packets say how long they last
+    assert times(packets, is_audio=True).end_seconds == pytest.approx(0.36)  # a sound's packets say how long they last
 
 
 def test_a_picture_that_is_said_to_last_for_days_lasts_ten_seconds_at_most() -> None:
-    packets = [Counted(40 * n, duration=10**8) for n in range(10)]
+    packets = [FakePacket(40 * n, duration=10**8) for n in range(10)]
     assert times(packets).end_seconds == pytest.approx(0.36 + 10)
-    assert times(packets, lasting=True).end_seconds == pytest.approx(0.36 + 10**5)
+    assert times(packets, is_audio=True).end_seconds == pytest.approx(0.36 + 10**5)
 
 
 @pytest.mark.parametrize("b_frames", [1, 3, 16])
@@ -76,12 +76,12 @@ def test_packets_in_the_order_of_decoding_are_counted_in_the_order_of_presentati
     order: list[int] = []
     for group in range(0, 200, b_frames + 1):  # each group's last picture is decoded before the others
         order += [group + b_frames, *range(group, group + b_frames)]
-    counted = census([Counted(40 * n) for n in order])
-    found = counted.finish()
+    stats = count([FakePacket(40 * n) for n in order])
+    found = stats.finish()
     assert (found.start_seconds, found.gaps) == (0.0, 0)
     assert found.end_seconds == pytest.approx(len(order) * 0.04)
-    assert counted.constant_rate
-    assert counted.fps == pytest.approx(25)
+    assert stats.constant_rate
+    assert stats.fps == pytest.approx(25)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -91,35 +91,35 @@ def test_pictures_that_wait_for_others_in_the_decoder_are_put_in_order(seed: int
         part = moments[place : place + 24]
         random.shuffle(part)
         moments[place : place + 24] = part
-    counted = census([Counted(moment) for moment in moments], gap=0.05)
-    found = counted.finish()
+    stats = count([FakePacket(moment) for moment in moments], gap=0.05)
+    found = stats.finish()
     assert (found.start_seconds, found.end_seconds) == (pytest.approx(700), pytest.approx(709.6))
-    assert (found.gaps, counted.constant_rate, counted.fps) == (0, True, pytest.approx(25))
+    assert (found.gaps, stats.constant_rate, stats.fps) == (0, True, pytest.approx(25))
 
 
 @given(st.lists(st.integers(1, 400), min_size=1, max_size=60), st.integers(-5000, 10**9))
 def test_rate_and_steadiness_are_those_of_the_steps(steps: list[int], start: int) -> None:
-    counted = census([Counted(start + sum(steps[:n])) for n in range(len(steps) + 1)])
-    found = counted.finish()
+    stats = count([FakePacket(start + sum(steps[:n])) for n in range(len(steps) + 1)])
+    found = stats.finish()
     assert found.start_seconds == pytest.approx(start / 1000)
-    assert counted.fps == pytest.approx(1000 * len(steps) / sum(steps))
-    assert counted.constant_rate == (max(steps) - min(steps) <= 1)
+    assert stats.fps == pytest.approx(1000 * len(steps) / sum(steps))
+    assert stats.constant_rate == (max(steps) - min(steps) <= 1)
     assert found.gaps == 0
 
 
 @pytest.mark.parametrize(
-    ("step_ms", "steady"), [((41, 42), True), ((33, 34), True), ((40, 42), False), ((33, 67), False)]
+    ("step_ms", "constant"), [((41, 42), True), ((33, 34), True), ((40, 42), False), ((33, 67), False)]
 )
 def test_a_rate_is_constant_as_far_as_a_container_of_milliseconds_can_tell(
-    step_ms: tuple[int, int], steady: bool
+    step_ms: tuple[int, int], constant: bool
 ) -> None:
-    counted = census([Counted(sum(step_ms) * (n // 2) + step_ms[0] * (n % 2)) for n in range(50)])
-    counted.finish()
-    assert counted.constant_rate == steady
+    stats = count([FakePacket(sum(step_ms) * (n // 2) + step_ms[0] * (n % 2)) for n in range(50)])
+    stats.finish()
+    assert stats.constant_rate == constant
 
 
 def test_a_hole_between_pictures_is_a_gap_from_one_to_the_next() -> None:
-    packets = [Counted(40 * n) for n in range(25)] + [Counted(5000 + 40 * n) for n in range(25)] + [Counted(9000)]
+    packets = [FakePacket(40 * n) for n in range(25)] + [FakePacket(5000 + 40 * n) for n in range(25)] + [FakePacket(9000)]
     found = times(packets)
     assert found.gaps == 2
     assert found.longest_gap_seconds == pytest.approx(5.0 - 0.96)
@@ -128,48 +128,48 @@ def test_a_hole_between_pictures_is_a_gap_from_one_to_the_next() -> None:
 
 
 def test_a_hole_in_sound_is_a_gap_from_the_end_of_a_packet_to_the_next() -> None:
-    packets = [Counted(0, 1000), Counted(1000, 1000), Counted(2600, 1000), Counted(3700, 1000)]
-    found = times(packets, lasting=True, gap=0.5)
+    packets = [FakePacket(0, 1000), FakePacket(1000, 1000), FakePacket(2600, 1000), FakePacket(3700, 1000)]
+    found = times(packets, is_audio=True, gap=0.5)
     assert found.gaps == 1
     assert found.longest_gap_seconds == pytest.approx(0.6)
 
 
 def test_a_long_packet_covers_the_shorter_ones_after_it() -> None:
-    packets = [Counted(0, 5000), Counted(100, 100), Counted(4000, 100)]
-    found = times(packets, lasting=True, gap=0.5)
+    packets = [FakePacket(0, 5000), FakePacket(100, 100), FakePacket(4000, 100)]
+    found = times(packets, is_audio=True, gap=0.5)
     assert (found.gaps, found.end_seconds) == (0, pytest.approx(5.0))
 
 
 def test_key_frames_are_counted_and_the_longest_way_between_two_is_told() -> None:
-    counted = census([Counted(40 * n, is_keyframe=n in (0, 10, 60, 70)) for n in range(100)])
-    assert counted.key_frames == 4
-    assert counted.key_distance == pytest.approx(2.0)
-    once = census([Counted(40 * n, is_keyframe=n == 0) for n in range(100)])
-    assert (once.key_frames, once.key_distance) == (1, None)
+    stats = count([FakePacket(40 * n, is_keyframe=n in (0, 10, 60, 70)) for n in range(100)])
+    assert stats.key_frames == 4
+    assert stats.longest_key_frame_distance_seconds == pytest.approx(2.0)
+    once = count([FakePacket(40 * n, is_keyframe=n == 0) for n in range(100)])
+    assert (once.key_frames, once.longest_key_frame_distance_seconds) == (1, None)
 
 
 def test_packets_that_an_edit_list_takes_out_have_no_part_in_the_times() -> None:
-    packets = [Counted(40 * n, is_discard=n < 5 or n > 90, is_keyframe=n % 50 == 0) for n in range(100)]
-    counted = census(packets)
-    found = counted.finish()
+    packets = [FakePacket(40 * n, is_discard=n < 5 or n > 90, is_keyframe=n % 50 == 0) for n in range(100)]
+    stats = count(packets)
+    found = stats.finish()
     assert (found.packets, found.discarded_packets) == (100, 14)
     assert (found.start_seconds, found.end_seconds) == (pytest.approx(0.2), pytest.approx(91 * 0.04))
-    assert counted.fps == pytest.approx(25)
-    assert counted.key_frames == 1  # that which is shown
+    assert stats.fps == pytest.approx(25)
+    assert stats.key_frames == 1  # that which is shown
 
 
 def test_damage_encryption_and_packets_without_a_time_are_counted() -> None:
     secret = {"encryption_info": b""}
-    packets = [Counted(0), Counted(None), Counted(40, is_corrupt=True), Counted(80, sidedata=secret), Counted(120)]
+    packets = [FakePacket(0), FakePacket(None), FakePacket(40, is_corrupt=True), FakePacket(80, sidedata=secret), FakePacket(120)]
     found = times(packets)
     assert (found.packets, found.corrupt_packets, found.encrypted_packets) == (5, 1, 1)
     assert found.end_seconds == pytest.approx(0.16)
 
 
 def test_the_samples_that_are_skipped_at_the_beginning_are_told() -> None:
-    found = times([skipping(1024), *(Counted(40 * n) for n in range(1, 50))], lasting=True)
+    found = times([skipping(1024), *(FakePacket(40 * n) for n in range(1, 50))], is_audio=True)
     assert found.skipped_samples == 1024
-    assert times([skipping(1000), skipping(24, 40)], lasting=True).skipped_samples == 1024
-    at_the_end = [*(Counted(40 * n) for n in range(50)), skipping(300, 2000)]
-    assert times(at_the_end, lasting=True).skipped_samples == 0
+    assert times([skipping(1000), skipping(24, 40)], is_audio=True).skipped_samples == 1024
+    at_the_end = [*(FakePacket(40 * n) for n in range(50)), skipping(300, 2000)]
+    assert times(at_the_end, is_audio=True).skipped_samples == 0
     assert times([skipping(1024)]).skipped_samples == 0  # pictures have no samples

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from talkies.synth import CONCEPTS, FilmScript, SynthConfig, render_film, render_sync_film, write_script
+from talkies.synth import CONCEPTS, FilmScript, SynthConfig, render_film, render_sync_film, generate_script
 
 CONFIG = SynthConfig(seconds=12.0, width=96, height=64, concepts_per_film=1, mark_strength=0.0)
 ONSET_STEP_SECONDS = 0.005  # an onset is known to this
@@ -16,7 +16,7 @@ ONSET_STEP_SECONDS = 0.005  # an onset is known to this
 
 def film_of(name: str) -> FilmScript:
     number = next(n for n, concept in enumerate(CONCEPTS) if concept.name == name)
-    scripts = (write_script("a", seed, CONFIG) for seed in range(999))
+    scripts = (generate_script("a", seed, CONFIG) for seed in range(999))
     return next(script for script in scripts if script.shots[0].concept == number)
 
 

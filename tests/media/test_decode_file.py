@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from talkies.core import Grid, MediaError
-from talkies.media import decode_file, write_wav
-from talkies.media.decode_file import LONGEST_SECONDS
+from talkies.media import decode_file, open_wav_writer
+from talkies.media.decode_file import MAX_SECONDS
 
 GRID = Grid(16, 16_000)
 
@@ -16,7 +16,7 @@ GRID = Grid(16, 16_000)
 def tone(tmp_path: Path) -> Path:
     """Two seconds that count up: sample j is j // 4."""
     path = tmp_path / "tone.wav"
-    with write_wav(path, 16_000) as file:
+    with open_wav_writer(path, 16_000) as file:
         file.writeframes((np.arange(32_000) // 4).astype("<i2").tobytes())
     return path
 
@@ -35,7 +35,7 @@ def test_a_span_cuts_at_its_samples(tone: Path) -> None:
 
 
 def test_a_span_past_the_end_is_named(tone: Path) -> None:
-    with pytest.raises(MediaError, match=r"tone\.wav ends before 3 s, where its clip begins") as fault:
+    with pytest.raises(MediaError, match=r"tone\.wav ends before 3 s, where its clip starts") as fault:
         decode_file(tone, "audio", GRID, 128, (3.0, 4.0))
     assert fault.value.code == "empty_span"
 
@@ -71,9 +71,9 @@ def test_pictures_without_sound_will_do_for_pictures(real_data: Path) -> None:
 
 def test_a_film_is_no_labelled_clip(tmp_path: Path) -> None:
     long = tmp_path / "long.wav"
-    with write_wav(long, 8_000) as file:
-        file.writeframes(bytes(2 * 8_000 * int(LONGEST_SECONDS + 60)))
-    with pytest.raises(MediaError, match=r"long\.wav lasts 6 min, and a labelled clip up to 5; cut it into clips"):
+    with open_wav_writer(long, 8_000) as file:
+        file.writeframes(bytes(2 * 8_000 * int(MAX_SECONDS + 60)))
+    with pytest.raises(MediaError, match=r"long\.wav lasts 6 min, and a labelled clip at most 5 min; cut it into clips"):
         decode_file(long, "audio", GRID, 128)
     assert decode_file(long, "audio", GRID, 128, (1.0, 2.0)).audio_S is not None
 

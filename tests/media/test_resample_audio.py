@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pytest
 
 from talkies.core import Grid
-from talkies.media import FilmResampler, Picture, Sound, probe
+from talkies.media import FilmResampler, ResampledFrame, ResampledAudio, probe
 
 GRID = Grid(16, 16_000)
 FOUR_SECONDS = [Fraction(n, 8) for n in range(32)]  # of pictures
@@ -26,13 +26,13 @@ def silence(seconds: float) -> npt.NDArray[np.int16]:
     return np.zeros(round(seconds * 16_000), np.int16)
 
 
-def conformed(path: Path) -> tuple[FilmResampler, list[Picture | Sound]]:
-    conformer = FilmResampler(path, probe(path), GRID, 64)
-    return conformer, list(conformer)
+def resampled(path: Path) -> tuple[FilmResampler, list[ResampledFrame | ResampledAudio]]:
+    resampler = FilmResampler(path, probe(path), GRID, 64)
+    return resampler, list(resampler)
 
 
 def sound_of(path: Path) -> npt.NDArray[np.int16]:
-    return np.concatenate([part.samples_S for part in conformed(path)[1] if isinstance(part, Sound)])
+    return np.concatenate([part.samples_S for part in resampled(path)[1] if isinstance(part, ResampledAudio)])
 
 
 @pytest.fixture
@@ -43,21 +43,21 @@ def film(tmp_path: Path, coded: Any) -> Any:
 
 @pytest.mark.parametrize("fps", [12, 24, 25, Fraction(30_000, 1001)])
 def test_there_are_as_many_samples_as_the_frames_last(tmp_path: Path, coded: Any, fps: Fraction | int) -> None:
-    conformer, parts = conformed(coded.constant_rate(tmp_path / "film.mp4", int(5 * fps), fps))
-    pictures = sum(isinstance(part, Picture) for part in parts)
-    samples = sum(len(part.samples_S) for part in parts if isinstance(part, Sound))
+    resampler, parts = resampled(coded.constant_rate(tmp_path / "film.mp4", int(5 * fps), fps))
+    pictures = sum(isinstance(part, ResampledFrame) for part in parts)
+    samples = sum(len(part.samples_S) for part in parts if isinstance(part, ResampledAudio))
     assert pictures == 80
     assert samples == pictures * GRID.samples_per_frame
-    assert (conformer.report.frames, conformer.report.samples) == (pictures, samples)
-    assert conformer.report.damaged_packets == 0
+    assert (resampler.report.frames, resampler.report.samples) == (pictures, samples)
+    assert resampler.report.damaged_packets == 0
 
 
 def test_sound_never_runs_ahead_of_its_pictures(films: Path) -> None:
     frames = samples = 0
     film = films / "film-000.mp4"
     for part in FilmResampler(film, probe(film), GRID, 64):
-        frames += isinstance(part, Picture)
-        samples += len(part.samples_S) if isinstance(part, Sound) else 0
+        frames += isinstance(part, ResampledFrame)
+        samples += len(part.samples_S) if isinstance(part, ResampledAudio) else 0
         assert samples <= frames * GRID.samples_per_frame
     assert frames == 192
 
@@ -100,10 +100,10 @@ def test_sound_after_the_last_picture_is_cut(film: Any) -> None:
 
 
 def test_the_report_says_when_the_sound_began_and_ended(film: Any) -> None:
-    conformer, parts = conformed(film((0.5, noise(1.0, seed=1))))
+    resampler, parts = resampled(film((0.5, noise(1.0, seed=1))))
     assert len(parts) > 64
-    assert conformer.report.sound_start_seconds == pytest.approx(0.5, abs=1e-3)
-    assert conformer.report.sound_end_seconds == pytest.approx(1.5, abs=1e-3)
+    assert resampler.report.audio_start_seconds == pytest.approx(0.5, abs=1e-3)
+    assert resampler.report.audio_end_seconds == pytest.approx(1.5, abs=1e-3)
 
 
 @pytest.mark.parametrize("rate_hz", [8_000, 44_100, 48_000])

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pytest
 
 from talkies.core import Grid
-from talkies.media import FilmResampler, Sound, probe
+from talkies.media import FilmResampler, ResampledAudio, probe
 from talkies.media.audio_timeline import AudioTimeline
 
 RATE_HZ = 16_000
@@ -26,14 +26,14 @@ def noise(count: int) -> npt.NDArray[np.int16]:
 
 
 def placed(frames: Iterable[tuple[npt.NDArray[np.int16], Fraction]], samples: int) -> npt.NDArray[np.int16]:
-    """Return what a clock makes of frames of sound stamped, to a millisecond, with times."""
-    clock, parts = AudioTimeline(GRID), []
-    clock.origin = Fraction(0)
+    """Return what `AudioTimeline` makes of frames of sound stamped, to a millisecond, with times."""
+    timeline, parts = AudioTimeline(GRID), []
+    timeline.origin = Fraction(0)
     for sound_S, seconds in frames:
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(sound_S[None]), format="s16", layout="mono")
         frame.sample_rate, frame.pts, frame.time_base = RATE_HZ, round(seconds * 1000), MILLISECOND
-        parts += list(clock.push(frame))
-    return np.concatenate([*parts, *clock.flush(samples)])
+        parts += list(timeline.push(frame))
+    return np.concatenate([*parts, *timeline.flush(samples)])
 
 
 def test_sound_lost_by_one_short_packet_is_made_up_for_within_a_second() -> None:
@@ -71,9 +71,9 @@ def test_frames_of_uneven_lengths_whose_ends_are_told_as_their_beginnings_are_on
 @pytest.mark.real_data
 def test_the_vorbis_sound_of_a_real_film_is_one_whole(real_data: Path) -> None:
     path = real_data / "films" / "tears_of_steel_excerpt.webm"
-    conformer = FilmResampler(path, probe(path), GRID, 16)
-    heard_S = np.concatenate([part.samples_S for part in conformer if isinstance(part, Sound)])
-    assert conformer.report.sound_gaps == 0
+    resampler = FilmResampler(path, probe(path), GRID, 16)
+    heard_S = np.concatenate([part.samples_S for part in resampler if isinstance(part, ResampledAudio)])
+    assert resampler.report.audio_gaps == 0
     late = round(0.003 * RATE_HZ)  # by its first timestamp
     decoded_S = decoded_without_timestamps(path)[: len(heard_S) - late]
     assert np.array_equal(heard_S[late : late + len(decoded_S)], decoded_S)

@@ -1,0 +1,206 @@
+"""Random access to the proxies of a library (H.264 in MP4): frames by number.
+
+Shapes: `T` frames, `P` rows of a planar YUV 4:2:0 picture (3/2 of its height `H`), `W` columns, `N` packets.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.error import FFmpegError
+from av.video.reformatter import ColorRange, Colorspace
+
+from talkies.core import MediaError, UInt8s
+from talkies.core.yuv import middle_offset, picture_height, yuv_rows
+from talkies.media.library_file import INGEST_AGAIN, LibraryFile
+from talkies.media.packet_table import PacketTable, TableError
+
+_MAX_PACKETS_PER_READ = 64
+
+
+class VideoReader(LibraryFile):
+    """An open proxy of constant rate: reads frames by number and checks that the decoder returned those frames.
+
+    It continues to read the file that it opened, also when another file replaces it under the same name.
+    """
+
+    def __init__(self, path: Path, fps: int) -> None:
+        """Open the file.
+
+        Raises:
+            MediaError: if it is missing or not a proxy.
+        """
+        super().__init__(path, "a proxy")
+        self._fps = fps
+        try:
+            self._file_bytes = os.fstat(self._file.fileno()).st_size
+            self._table = PacketTable.read(self._file.fileno())
+            self._decoder = _create_decoder(self._table)
+        except (TableError, FFmpegError, OSError) as error:
+            self.close()
+            raise MediaError("unreadable", f"{path} cannot be opened as a proxy ({error}){INGEST_AGAIN}") from error
+        self._next_frame = -1  # the frame that the decoder would return next; -1 if it needs a key frame first
+
+    def __len__(self) -> int:
+        """Return the number of frames in the proxy's packet table."""
+        return len(self._table)
+
+    @property
+    def height(self) -> int:
+        """The height of the pictures in pixels."""
+        return self._table.height
+
+    @property
+    def width(self) -> int:
+        """The width of the pictures in pixels."""
+        return self._table.width
+
+    def read(self, frames: range) -> UInt8s:
+        """Return frames (ascending) as uint8 `[T, P, W]`, planar YUV 4:2:0.
+
+        Raises:
+            MediaError: as `read_into`.
+        """
+        video_TPW = np.empty((len(frames), yuv_rows(self.height), self.width), np.uint8)
+        self.read_into(frames, video_TPW)
+        return video_TPW
+
+    def read_into(self, frames: range, video_TPW: UInt8s) -> None:
+        """Fill a buffer with frames, cropped to its size in their middle.
+
+        Args:
+            frames: the numbers of the frames, ascending.
+            video_TPW: the buffer; its pictures may be smaller than the proxy's, but not larger.
+
+        Raises:
+            MediaError: if the file ends before, is damaged, or returns another picture than the one requested.
+        """
+        if not frames or frames.start < 0 or frames.step < 0:
+            raise ValueError(f"frames to read are an ascending range from 0, got {frames}")
+        assert len(frames) == len(video_TPW), "the buffer has one picture for each frame"
+        cropper = _MiddleCropper(self._table, video_TPW)
+        if not cropper.fits:
+            raise self._create_error("wrong_size", f"has pictures of {self.width} × {self.height} pixels")
+        if frames[-1] >= len(self):
+            first_missing = next(number for number in frames if number >= len(self))
+            raise self._create_error("truncated", f"ends before {self._format_seconds(first_missing)} s")
+
+        # Decode from the nearest key frame (or go on from the last frame) to the last frame requested.
+        number, end = self._find_first_to_decode(frames.start), frames[-1] + 1
+        self._next_frame = -1  # if anything goes wrong, the next read starts at a key frame
+        while number < end:
+            for packet in self._read_packets(number, min(end, number + _MAX_PACKETS_PER_READ)):
+                frame = self._decode(number, packet)
+                if number in frames:
+                    cropper.copy(frame, frames.index(number))
+                number += 1
+        self._next_frame = end
+
+    def _find_first_to_decode(self, frame: int) -> int:
+        """Return the key frame at or before a frame, or the decoder's next frame if that is nearer."""
+        key_frame_K = self._table.key_frame_K
+        key_frame = int(key_frame_K[np.searchsorted(key_frame_K, frame, side="right") - 1])
+        return self._next_frame if key_frame <= self._next_frame <= frame else key_frame
+
+    def _read_packets(self, start: int, end: int) -> Iterator["av.Packet[Any]"]:
+        """Yield the packets of frames `[start, end)`, read in one go: in the file they are close together."""
+        table = self._table
+        start_N = table.offset_N[start:end]
+        end_N = start_N + table.bytes_N[start:end]
+        block_start = int(start_N.min())
+        block_end = min(int(end_N.max()), self._file_bytes)
+        block = self._read_bytes(block_start, max(0, block_end - block_start))
+
+        starts, ends = (start_N - block_start).tolist(), (end_N - block_start).tolist()
+        ticks = table.tick_N[start:end].tolist()
+        for number, packet_start, packet_end, tick in zip(range(start, end), starts, ends, ticks, strict=True):
+            if packet_end > len(block):
+                raise self._create_error("truncated", f"ends before {self._format_seconds(number)} s")
+            packet = av.Packet(block[packet_start:packet_end])
+            packet.pts = tick
+            yield packet
+
+    def _decode(self, number: int, packet: "av.Packet[Any]") -> av.VideoFrame:
+        """Return frame `number`, decoded from its packet, after checking its time and size."""
+        try:
+            frames = self._decoder.decode(packet)
+        except FFmpegError as error:
+            cause = str(error.strerror).lower()
+            raise self._create_error("damaged", f"is damaged at {self._format_seconds(number)} s ({cause})") from error
+
+        frame = frames[0] if len(frames) == 1 else None
+        if frame is None or frame.pts is None or frame.pts * self._fps != number * self._table.ticks_hz:
+            raise self._create_error("wrong_time", self._describe_wrong_frames(number, frames))
+        if frame.is_corrupt or frame.width != self._table.width or frame.height != self._table.height:
+            raise self._create_error("damaged", f"is damaged at {self._format_seconds(number)} s")
+        return frame
+
+    def _describe_wrong_frames(self, number: int, frames: list[av.VideoFrame]) -> str:
+        times = [round(frame.pts / self._table.ticks_hz, 4) for frame in frames if frame.pts is not None]
+        returned = " and ".join(f"the one at {seconds} s" for seconds in times) or "none"
+        return f"was asked for the frame at {self._format_seconds(number)} s and returned {returned}"
+
+    def _format_seconds(self, number: int) -> str:
+        return str(round(number / self._fps, 4))
+
+    def _create_error(self, code: str, message: str) -> MediaError:
+        # After damage, even a flushed decoder has been seen to return other pictures: start with a new one.
+        self._decoder = _create_decoder(self._table)
+        return MediaError(code, f"{self._path} {message}{INGEST_AGAIN}")
+
+
+def yuv_to_rgb(yuv_PW: UInt8s) -> UInt8s:
+    """Return a planar YUV 4:2:0 picture `[P, W]` (BT.601, limited range) as RGB `[H, W, 3]`."""
+    frame = av.VideoFrame.from_ndarray(yuv_PW, format="yuv420p")
+    frame.colorspace, frame.color_range = Colorspace.ITU601, ColorRange.MPEG
+    return frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
+
+
+def _create_decoder(table: PacketTable) -> av.VideoCodecContext:
+    decoder = av.VideoCodecContext.create("h264", "r")
+    decoder.extradata = table.decoder_config
+    decoder.thread_count = 1  # clips are decoded by many processes, each with one thread
+    decoder.options = {"err_detect": "explode+bitstream+buffer+careful+aggressive"}
+    decoder.open()
+    return decoder
+
+
+class _MiddleCropper:
+    """Copies the middle of planar pictures into a buffer `[T, P, W]` whose pictures may be smaller.
+
+    Each row of a plane is one NumPy item, which is a quarter faster to copy than a row of bytes.
+    """
+
+    def __init__(self, table: PacketTable, video_TPW: UInt8s) -> None:
+        frames, rows, width = video_TPW.shape
+        height = picture_height(rows)
+        self.fits = height <= table.height and width <= table.width
+
+        # The corners are even, because chroma has half the rows and columns.
+        top, left = middle_offset(table.height, height), middle_offset(table.width, width)
+        self._luma_corner = top, left
+        self._chroma_corner = top // 2, left // 2
+
+        luma_size, chroma_size = height * width, height * width // 4
+        flat = video_TPW.reshape(frames, luma_size + 2 * chroma_size)
+        luma_row, chroma_row = np.dtype(f"V{width}"), np.dtype(f"V{width // 2}")
+        self._luma_TH = flat[:, :luma_size].view(luma_row)
+        self._u_TH = flat[:, luma_size : luma_size + chroma_size].view(chroma_row)
+        self._v_TH = flat[:, luma_size + chroma_size :].view(chroma_row)
+
+    def copy(self, frame: av.VideoFrame, index: int) -> None:
+        """Copy the middle of a frame to picture `index` of the buffer."""
+        luma, u, v = frame.planes
+        self._luma_TH[index] = _view_rows(luma, self._luma_corner, self._luma_TH)
+        self._u_TH[index] = _view_rows(u, self._chroma_corner, self._u_TH)
+        self._v_TH[index] = _view_rows(v, self._chroma_corner, self._v_TH)
+
+
+def _view_rows(plane: Any, corner: tuple[int, int], target_TH: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
+    """Return a view of a plane's rows from a corner on, in number and length like those of the target."""
+    row_bytes, (top, left) = plane.line_size, corner
+    return np.ndarray(target_TH.shape[1:], target_TH.dtype, plane, top * row_bytes + left, (row_bytes,))
