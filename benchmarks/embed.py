@@ -19,12 +19,12 @@ from typing import TypeVar
 import torch
 
 from machine import write_results
-from talkies.clips import ClipSource, sequential_batches
+from talkies.clips import read_batches
 from talkies.core import ClipBatch
 from talkies.ingest import ingest
 from talkies.library import Library
 from talkies.retrieval.index import embed
-from talkies.retrieval.index.clip_positions import clip_positions
+from talkies.retrieval.index.clip_positions import compute_clip_positions
 from talkies.runs import load_encoder
 from talkies.synth import SynthConfig, render_films
 from talkies.training import pretrain, resolve
@@ -76,12 +76,9 @@ def batches_of(library: Library, run: Path) -> list[ClipBatch]:
     requests = [
         r
         for film in films
-        for r in clip_positions(film.id, film.frames, library.shots_of(film.id), shape, fps).requests
+        for r in compute_clip_positions(film.id, film.frames, library.shots_of(film.id), shape, fps).requests
     ]
-    source = ClipSource(library, shape)
-    batches = list(sequential_batches(source, requests, {film.id: 0 for film in films}))
-    source.close()
-    return batches
+    return list(read_batches(library, shape, requests))
 
 
 def timed(work: Callable[[], Made]) -> tuple[Made, float]:

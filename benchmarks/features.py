@@ -22,17 +22,16 @@ import numpy as np
 import torch
 
 from machine import write_results
-from talkies.clips import ClipSource, film_windows, sequential_batches
+from talkies.clips import list_windows, read_batches
 from talkies.evaluation.datasets import READERS, DataSet
 from talkies.evaluation.transfer import Protocol
 from talkies.evaluation.transfer.clip_spec import ClipSpec
-from talkies.evaluation.transfer.extract import extract, towers_of
+from talkies.evaluation.transfer.extract import extract_features
 from talkies.evaluation.transfer.features import TowerFeatures
-from talkies.evaluation.transfer.reading import View, read_clip, windows_of
+from talkies.evaluation.transfer.reading import ViewSampling, cut_windows, read_clip
 from talkies.ingest import ingest
 from talkies.library import Library
 from talkies.models import ModelConfig, build_model
-from talkies.retrieval.index import encode_all
 from talkies.runs import ClipEncoder
 from talkies.training import resolve
 from talkies.transforms import ClipTransform
@@ -80,13 +79,13 @@ def of_library(library: Library) -> tuple[float, float]:
     config = resolve("tiny", [])
     model = build_model(ModelConfig.model_validate(config.model.model_dump()))
     transform = ClipTransform(config.transforms, library.profile.audio_rate_hz)
-    encoder = ClipEncoder(model, transform, config.clip, library.profile, "", library.root, 0)
-    source = ClipSource(library, encoder.shape)
+    encoder = ClipEncoder(
+        model, transform, clip=config.clip, profile=library.profile, stamp="", run=library.root, step=0
+    )
     films, step = library.usable_films(), encoder.shape.window_frames
-    windows = [film_windows(film.id, film.frames, encoder.shape, step) for film in films]
+    windows = [list_windows(film.id, film.frames, encoder.shape, step) for film in films]
     requests = [request for some in windows for request in some]
-    numbers = {film.id: 0 for film in films}
-    batches = list(sequential_batches(source, requests, numbers))
+    batches = list(read_batches(library, encoder.shape, requests))
     begun, done = time.perf_counter(), 0
     while done < CLIPS:
         for batch in batches:
@@ -94,13 +93,12 @@ def of_library(library: Library) -> tuple[float, float]:
             done += len(batch)
     alone = done / (time.perf_counter() - begun)
     several = requests * (CLIPS // len(requests) + 2)
-    coming, begun = sequential_batches(source, several, numbers, workers=1), time.perf_counter()
+    coming, begun = read_batches(library, encoder.shape, several, workers=1), time.perf_counter()
     first = next(coming)
     print(f"the process that reads begins in {time.perf_counter() - begun:.1f} s", flush=True)
     begun = time.perf_counter()
-    done = sum(len(encode_all(encoder, [batch]).video_BE) for batch in coming)
+    done = sum(len(encoder.encode(batch).video_BE) for batch in coming)
     from_files = done / (time.perf_counter() - begun)
-    source.close()
     assert len(first)
     return alone, from_files
 
@@ -114,9 +112,9 @@ def measured(data: DataSet, wanted: argparse.Namespace) -> tuple[float, float]:
     """Return windows a second: the encoder alone, and from files."""
     features, (tower,) = tiny(), towers_of(data)
     protocol = Protocol(clips=wanted.clips, crops=wanted.crops)
-    view = View(features.look, wanted.clips, wanted.crops)
+    view = ViewSampling(features.clip_spec, wanted.clips, wanted.crops)
     some = range(min(16, len(data.examples)))
-    shown = np.concatenate([windows_of(read_clip(data, n, (tower,), features.look), view).of(tower) for n in some])
+    shown = np.concatenate([cut_windows(read_clip(data, n, (tower,), features.clip_spec), view).of(tower) for n in some])
     batches = torch.split(torch.from_numpy(shown.reshape(-1, *shown.shape[2:])), 64)
     windows = len(data.examples) * wanted.clips * wanted.crops
     encode = features.video if tower == "video" else features.audio
@@ -127,7 +125,7 @@ def measured(data: DataSet, wanted: argparse.Namespace) -> tuple[float, float]:
             done += len(batch)
     alone = done / (time.perf_counter() - begun)
     begun = time.perf_counter()
-    extract(data, features, protocol, None)
+    extract_features(data, features, protocol, None)
     return alone, windows / (time.perf_counter() - begun)
 
 
@@ -136,8 +134,8 @@ def tiny() -> TowerFeatures:
     config = resolve("tiny", [])
     model = build_model(ModelConfig.model_validate(config.model.model_dump()))
     clip = config.clip
-    look = ClipSpec(clip.frames, clip.fps, 128, config.transforms.video.size, clip.audio_seconds, 16_000)
-    return TowerFeatures("tiny", look, config.transforms, model.video, model.audio)
+    clip_spec = ClipSpec(clip.frames, clip.fps, 128, config.transforms.video.size, clip.audio_seconds, 16_000)
+    return TowerFeatures("tiny", clip_spec, config.transforms, model.video, model.audio)
 
 
 if __name__ == "__main__":

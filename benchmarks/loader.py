@@ -26,6 +26,7 @@ import numpy as np
 import psutil
 import torch
 
+from interleaved import Reader, Take, Turns, processor_seconds
 from machine import write_results
 from peers import PEERS, RATE_HZ
 from talkies.clips import ClipConfig, ClipSource, LoaderConfig, SamplingConfig, loader, open_for_training
@@ -33,7 +34,6 @@ from talkies.core import ClipRequest, FilmId, Span
 from talkies.ingest import ingest
 from talkies.library import Library, write_json
 from talkies.media import yuv_to_rgb
-from turns import Reader, Take, Turns, processor_seconds
 
 PARTS = ("speed", "workers", "memory", "opening")
 FPS, SECONDS = 16, 2
@@ -145,8 +145,8 @@ KINDS = ("original", "proxy")
 
 def ours_of(library: Library) -> Take:
     """Return what reads windows as a batch, with films kept open."""
-    source, numbers = ClipSource(library, SHAPE), {library.films()[0].id: 0}
-    return lambda windows: source.batch(windows, numbers)
+    source = ClipSource(library, SHAPE)
+    return source.read_batch
 
 
 def peer_of(kind: type, path: Path, size: tuple[int, int]) -> Take:
@@ -262,12 +262,12 @@ def memory(library: Library, clips: int) -> list[str]:
 
 def opening(library: Library, rounds: int) -> list[str]:
     """Return clips/s when every film is opened anew for 1 and for 16 clips, beside films that stay open."""
-    path, film_id = library.proxy_path(library.films()[0].id), library.films()[0].id
+    path = library.proxy_path(library.films()[0].id)
     size = size_of(path)
 
     def ours(windows: Sequence[ClipRequest]) -> None:
         source = ClipSource(library, SHAPE)
-        source.batch(windows, {film_id: 0})
+        source.read_batch(windows)
         source.close()
 
     def theirs(peer: type) -> Take:

@@ -7,7 +7,7 @@ import pytest
 
 from talkies.ingest import ingest
 from talkies.library import Library, Profile
-from talkies.media import FilmWriter, VideoCoding
+from talkies.media import FilmWriter, X264Settings
 
 MANY = 11
 
@@ -15,10 +15,10 @@ MANY = 11
 def write_little_film(path: Path, number: int, seconds: int = 4) -> None:
     """Write a film of one drifting colour and one tone, both the film's own."""
     tone = (9000 * np.sin(2 * np.pi * (200 + 50 * number) * np.arange(seconds * 16_000) / 16_000)).astype(np.int16)
-    with FilmWriter(path, (48, 32), 16, 16_000, VideoCoding(gop=16)) as writer:
+    with FilmWriter(path, (48, 32), 16, 16_000, X264Settings(gop=16)) as writer:
         for frame in range(seconds * 16):
             writer.write_rgb(np.full((32, 48, 3), (20 * number, 3 * frame, 128), np.uint8))
-            writer.write_sound(tone[frame * 1000 : (frame + 1) * 1000])
+            writer.write_audio(tone[frame * 1000 : (frame + 1) * 1000])
 
 
 @pytest.fixture(scope="session")

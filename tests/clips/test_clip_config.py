@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from talkies.clips import ClipConfig, film_windows
+from talkies.clips import ClipConfig, list_windows
 from talkies.core import ClipRequest, ClipShape, ConfigError, FilmId, Span
 
 FILM = FilmId("a" * 16)
@@ -36,4 +36,4 @@ def test_sound_must_be_a_whole_number_of_frames() -> None:
 )
 def test_windows_are_all_that_fit_at_their_distance(frames: int, stride: int, starts: list[int]) -> None:
     shape = ClipConfig(frames=16, fps=16, audio_seconds=2.0).on(16)
-    assert film_windows(FILM, frames, shape, stride) == [ClipRequest(FILM, Span(s, s + 32)) for s in starts]
+    assert list_windows(FILM, frames, shape, stride) == [ClipRequest(FILM, Span(s, s + 32)) for s in starts]

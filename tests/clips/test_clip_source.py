@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from talkies.clips import ClipConfig, ClipSource, collate, film_windows, sequential_batches
+from talkies.clips import ClipConfig, ClipSource, collate, list_windows, read_batches, read_films
 from talkies.clips.source import MOST_OPEN_FILMS
 from talkies.core import ClipRequest, MediaError, Span, crop_middle_square
 from talkies.library import Library
@@ -85,7 +85,7 @@ def test_reading_goes_film_by_film_in_the_order_of_time_and_reads_nothing_twice(
     ]
     ClipSource(many_films, SHAPE).read_all(wanted)
     assert order == [wanted[3], wanted[1], wanted[0]]
-    ClipSource(many_films, SHAPE).batch(wanted, {first: 0, second: 1})
+    ClipSource(many_films, SHAPE).read_batch(wanted)
     assert order[3:] == order[:3]
 
 
@@ -96,9 +96,8 @@ def test_a_batch_is_its_clips_read_alone_and_collated(library: Library, seed: in
     requests = [ClipRequest(random.choice(ids), Span(start, start + 24)) for start in starts]
     requests += [ClipRequest(ids[0], Span(40, 64), -7), requests[3], ClipRequest(ids[0], Span(40, 64), 90)]
     random.shuffle(requests)
-    numbers = {film_id: 5 + n for n, film_id in enumerate(ids)}
-    batch = ClipSource(library, SHAPE).batch(requests, numbers)
-    alone = collate([ClipSource(library, SHAPE).read(request) for request in requests], numbers)
+    batch = ClipSource(library, SHAPE).read_batch(requests)
+    alone = collate([ClipSource(library, SHAPE).read(request) for request in requests])
     assert batch.requests == alone.requests == tuple(requests)
     for part in ("video_BTPW", "audio_BS", "film_B"):
         assert torch.equal(getattr(batch, part), getattr(alone, part)), part
@@ -107,7 +106,7 @@ def test_a_batch_is_its_clips_read_alone_and_collated(library: Library, seed: in
 def test_a_batch_is_its_readers_to_change(library: Library) -> None:
     film_id = library.films()[0].id
     source, request = ClipSource(library, SHAPE), ClipRequest(film_id, Span(0, 24))
-    first, second = source.batch([request, request], {film_id: 0}), source.batch([request], {film_id: 0})
+    first, second = source.read_batch([request, request]), source.read_batch([request])
     first.video_BTPW[0] = 0
     first.audio_BS[0] = 0
     assert torch.equal(first.video_BTPW[1], second.video_BTPW[0])
@@ -121,39 +120,56 @@ def test_the_sound_of_a_clip_may_be_of_another_moment(library: Library) -> None:
     assert np.array_equal(apart.audio_S, source.read(ClipRequest(film_id, Span(81, 105))).audio_S)
 
 
-def test_collate_numbers_the_films_and_keeps_the_order(library: Library) -> None:
-    numbers = {film.id: 10 + n for n, film in enumerate(library.films())}
+def test_collate_numbers_the_films_as_they_come_and_keeps_the_order(library: Library) -> None:
     requests = [ClipRequest(library.films()[n].id, Span(s, s + 24)) for n, s in ((2, 0), (0, 8), (2, 60))]
     clips = ClipSource(library, SHAPE).read_all(requests)
-    batch = collate(clips, numbers)
-    assert batch.film_B.tolist() == [12, 10, 12]
+    batch = collate(clips)
+    assert batch.film_B.tolist() == [0, 1, 0]
     assert batch.requests == tuple(requests)
     assert np.array_equal(batch.video_BTPW.numpy(), np.stack([clip.video_TPW for clip in clips]))
     assert np.array_equal(batch.audio_BS.numpy(), np.stack([clip.audio_S for clip in clips]))
 
 
-def test_sequential_batches_hold_every_window_once_in_order(library: Library) -> None:
+def test_batches_hold_every_window_once_in_order(library: Library) -> None:
     film = library.films()[0]
-    requests = film_windows(film.id, film.frames, SHAPE, 24)
-    batches = list(sequential_batches(ClipSource(library, SHAPE), requests, {film.id: 0}, batch_clips=3))
+    requests = list_windows(film.id, film.frames, SHAPE, 24)
+    batches = list(read_batches(library, SHAPE, requests, batch_clips=3))
     assert [len(batch) for batch in batches] == [3, 3, 2]
     assert [request for batch in batches for request in batch.requests] == requests
 
 
 def test_a_worker_reads_the_same_batches_each_of_one_film(library: Library) -> None:
     films, shape = library.films(), SHAPE
-    requests = [request for film in films for request in film_windows(film.id, film.frames, shape, 24)]
-    numbers = {film.id: number for number, film in enumerate(films)}
-    here, there = (
-        list(sequential_batches(ClipSource(library, shape), requests, numbers, batch_clips=5, workers=workers))
-        for workers in (0, 1)
-    )
+    requests = [request for film in films for request in list_windows(film.id, film.frames, shape, 24)]
+    here, there = (list(read_batches(library, shape, requests, batch_clips=5, workers=workers)) for workers in (0, 1))
     assert [request for batch in there for request in batch.requests] == requests
     assert all(len(set(batch.film_B.tolist())) == 1 and len(batch) <= 5 for batch in there)
     for one, other in zip(here, there, strict=True):
         assert torch.equal(one.video_BTPW, other.video_BTPW)
         assert torch.equal(one.audio_BS, other.audio_BS)
         assert torch.equal(one.film_B, other.film_B)
+
+
+def test_films_come_with_their_own_batches_even_if_some_are_skipped(library: Library) -> None:
+    films, told = library.films(), []
+    requests = {film: list_windows(film.id, film.frames, SHAPE, 24) for film in films}
+    requests[films[1]] = []
+    read = read_films(library, SHAPE, requests, batch_clips=3, on_film=lambda *film: told.append(film))
+    sizes = {film: [len(batch) for batch in batches] for film, batches in read if film is not films[0]}
+    assert sizes == {film: [] if film is films[1] else [3, 3, 2] for film in films[1:]}
+    assert told == [(film.name, len(films)) for film in films]
+
+
+def test_a_film_that_cannot_be_read_costs_those_before_it_nothing(own_library: Library) -> None:
+    first, second = own_library.usable_films()[:2]
+    own_library.proxy_path(second.id).write_bytes(b"")
+    requests = {film: list_windows(film.id, film.frames, SHAPE, 24) for film in (first, second)}
+    films = read_films(own_library, SHAPE, requests, batch_clips=3)
+    film, batches = next(films)
+    assert film is first
+    assert sum(map(len, batches)) == len(requests[first])
+    with pytest.raises(MediaError, match=second.name):
+        list(next(films)[1])
 
 
 def test_few_films_are_open_however_many_are_read(own_library: Library) -> None:
@@ -167,7 +183,7 @@ def test_few_films_are_open_however_many_are_read(own_library: Library) -> None:
         assert names.count("proxy.mp4") == names.count("audio.wav") == len(names) / 2
         most_proxies = max(most_proxies, names.count("proxy.mp4"))
     assert most_proxies == MOST_OPEN_FILMS < len(own_library.films())
-    source.batch(requests, {film.id: 0 for film in own_library.films()})
+    source.read_batch(requests)
     assert len(open_files_under(root)) == 2 * MOST_OPEN_FILMS
     source.close()
     assert open_files_under(root) == []
@@ -204,7 +220,7 @@ def overwrite(path: Path) -> None:
         ("proxy.mp4", cut, r"ends before \d\.\d+ s", "truncated"),
         ("proxy.mp4", overwrite, r"is damaged at \d\.\d+ s \(invalid data found when processing input\)", "damaged"),
         ("audio.wav", Path.unlink, r"cannot be opened as training audio \(no such file or directory\)", "unreadable"),
-        ("audio.wav", cut, "is not the training audio that was written", "damaged"),
+        ("audio.wav", cut, "is not the training audio that ingest wrote", "damaged"),
     ],
 )
 def test_the_command_in_the_sentence_of_a_damaged_film_repairs_it(
@@ -218,7 +234,7 @@ def test_the_command_in_the_sentence_of_a_damaged_film_repairs_it(
     command = f"{remove}talkies ingest {film.source} --library {own_library.root}"
     source = ClipSource(own_library, SHAPE)
     with pytest.raises(MediaError, match=rf"^film-03\.mp4: {path} {fault}; repair it with: {command}$") as caught:
-        source.batch([request], {film.id: 0})
+        source.read_batch([request])
     assert caught.value.code == code
     run(command_in(str(caught.value)))
     for repaired in (source, ClipSource(own_library, SHAPE)):

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from talkies.clips import ClipConfig, ClipSource, clips_of_file, film_windows
+from talkies.clips import ClipConfig, ClipSource, read_file_clips, list_windows
 from talkies.core import Clip, ClipShape, FilmId, MediaError
 from talkies.library import Library, Profile
-from talkies.media import FilmResampler, Sound
+from talkies.media import FilmResampler, ResampledAudio
 
 SHAPE = ClipConfig(frames=16, fps=16, audio_seconds=2.0).on(16)
 LONG_PICTURE = ClipConfig(frames=16, fps=8, audio_seconds=0.5).on(16)
@@ -19,8 +19,8 @@ ANY_FILM = FilmId("0" * 16)
 def both_ways(library: Library, name: str, shape: ClipShape, stride: int) -> tuple[list[Clip], list[Clip]]:
     """Return the clips of a film's source file, and those of its library for the same windows."""
     film = library.find(name)
-    of_file = list(clips_of_file(Path(film.source), film.id, library.profile, shape, stride))
-    windows = film_windows(film.id, film.frames, shape, stride)
+    of_file = list(read_file_clips(Path(film.source), film.id, library.profile, shape, stride))
+    windows = list_windows(film.id, film.frames, shape, stride)
     assert [clip.request for clip in of_file] == windows
     return of_file, ClipSource(library, shape).read_all(windows)
 
@@ -50,7 +50,7 @@ def test_the_pictures_are_of_the_same_moment_and_not_of_the_next(library: Librar
 
 def test_a_file_shorter_than_a_clip_gives_none(films: Path) -> None:
     shape = ClipConfig(frames=16, fps=1, audio_seconds=2.0).on(16)
-    assert list(clips_of_file(films / "film-000.mp4", ANY_FILM, Profile(), shape, 16)) == []
+    assert list(read_file_clips(films / "film-000.mp4", ANY_FILM, Profile(), shape, 16)) == []
 
 
 def test_clips_come_while_the_file_is_read_and_not_at_its_end(films: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,7 +64,7 @@ def test_clips_come_while_the_file_is_read_and_not_at_its_end(films: Path, monke
             yield part
 
     monkeypatch.setattr(FilmResampler, "__iter__", counting)
-    clips = clips_of_file(films / "film-000.mp4", ANY_FILM, Profile(), SHAPE, 16)
+    clips = read_file_clips(films / "film-000.mp4", ANY_FILM, Profile(), SHAPE, 16)
     next(clips)
     first = read
     rest = list(clips)
@@ -76,7 +76,7 @@ def test_a_papers_name_is_in_the_sentence(tmp_path: Path) -> None:
     path = tmp_path / "letter.mp4"
     path.write_text(json.dumps({"this": "is no film"}))
     with pytest.raises(MediaError, match=r"^letter\.mp4 is not media that FFmpeg can read"):
-        next(clips_of_file(path, ANY_FILM, Profile(), SHAPE, 16))
+        next(read_file_clips(path, ANY_FILM, Profile(), SHAPE, 16))
 
 
 @pytest.mark.parametrize("stride", [5, 24])
@@ -89,10 +89,10 @@ def test_sound_that_comes_late_stays_at_its_pictures(
 
     def pictures_first(self: FilmResampler):
         parts = list(real(self))
-        yield from sorted(parts, key=lambda part: isinstance(part, Sound))
+        yield from sorted(parts, key=lambda part: isinstance(part, ResampledAudio))
 
     def clips() -> list[Clip]:
-        return list(clips_of_file(Path(film.source), film.id, library.profile, shape, stride))
+        return list(read_file_clips(Path(film.source), film.id, library.profile, shape, stride))
 
     in_step = clips()
     monkeypatch.setattr(FilmResampler, "__iter__", pictures_first)

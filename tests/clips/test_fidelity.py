@@ -10,7 +10,7 @@ from talkies.clips import ClipConfig, ClipSource
 from talkies.clips.fidelity import Originals, frames_off, sound_lag_seconds
 from talkies.core import ClipRequest, MediaError, Span
 from talkies.library import Library
-from talkies.media import FilmWriter, VideoCoding
+from talkies.media import FilmWriter, X264Settings
 
 RATE_HZ = 16_000
 SHAPE = ClipConfig(frames=16, fps=16, audio_seconds=2.0).on(16)
@@ -67,10 +67,10 @@ def test_a_proxy_that_shows_its_film_a_frame_late_is_found_out(library: Library,
     with ClipSource(library, SHAPE)._readers(film.id)[0] as reader:
         pictures, size = reader.read(range(film.frames)), (reader.width, reader.height)
     path = wrong.proxy_path(film.id)
-    with FilmWriter(path, size, 16, RATE_HZ, VideoCoding(gop=16, crf=15)) as writer:
+    with FilmWriter(path, size, 16, RATE_HZ, X264Settings(gop=16, crf=15)) as writer:
         for number in range(film.frames):
             writer.write_frame(frame_of(pictures[max(0, number - 1)]))
-            writer.write_sound(np.zeros(1000, np.int16))
+            writer.write_audio(np.zeros(1000, np.int16))
     found = Originals(wrong, ClipSource(wrong, SHAPE)).fidelity(requests_of(wrong, (20, 60, 90)))
     told = [f.frames_off for f in found if f.request.film_id == film.id and f.frames_off is not None]
     assert told

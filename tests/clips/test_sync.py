@@ -13,7 +13,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from talkies.clips import ClipConfig, ClipSource, clips_of_file
+from talkies.clips import ClipConfig, ClipSource, read_file_clips
 from talkies.core import Clip, ClipRequest, FilmId, Span
 from talkies.ingest import ingest
 from talkies.library import Library, Profile
@@ -89,7 +89,7 @@ def test_what_people_play_is_in_sync_as_well(flashes: tuple[int, Library]) -> No
     """The proxy's own sound goes another way than the training audio: through AAC and an edit list once more."""
     fps, library = flashes
     film_id = library.films()[0].id
-    played = clips_of_file(library.proxy_path(film_id), FilmId("0" * 16), library.profile, SHAPE, stride_frames=1)
+    played = read_file_clips(library.proxy_path(film_id), FilmId("0" * 16), library.profile, SHAPE, stride_frames=1)
     wanted = {window_around(moment, place) for place, moment in enumerate(TIMES[fps])}
     clips = [clip for clip in played if clip.request.window in wanted]
     assert len(clips) == 10

@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 from miniatures import edit
 from sklearn.metrics import average_precision_score
 
-from talkies.clips import clips_of_file, collate
+from talkies.clips import read_file_clips, collate
 from talkies.core import FilmId, MediaError, Span, UsageError
-from talkies.evaluation.film_tasks import ShotRows, TimedShot, encode_shots, films_in
+from talkies.evaluation.film_tasks.films import films_in
 from talkies.evaluation.film_tasks.fitting import average_precision
-from talkies.evaluation.film_tasks.matchcut import matchcut, matchcut_metrics, zero_shot
-from talkies.evaluation.film_tasks.matchcut_data import SPLITS, TASKS, ShotPair, read_matchcut
-from talkies.evaluation.film_tasks.shots import clip_starts
+from talkies.evaluation.film_tasks.matchcut import MatchCutTask, compute_matchcut_metrics, score_zero_shot
+from talkies.evaluation.film_tasks.matchcut_data import KINDS, SPLITS, ShotPair, read_matchcut_lists
+from talkies.evaluation.film_tasks.shots import EncodedShots, TimedShot, choose_clip_starts, encode_shots
 from talkies.evaluation.results import Result
 from talkies.ingest import ingest
 from talkies.runs import ClipEncoder
@@ -49,7 +49,7 @@ def write_lists(folder: Path, films: Path) -> None:
         for imdb_id, own in zip(IDS, times, strict=True)
         for a, b in combinations(range(len(own)), 2)
     ]
-    for task, odd in zip(TASKS, (0, 1), strict=True):
+    for task, odd in zip(KINDS, (0, 1), strict=True):
         labelled = [
             pair | {"majority_label": bool((pair["clip1_index"] + pair["clip2_index"]) // 10 % 2 == odd)}
             for pair in pairs
@@ -75,17 +75,17 @@ def published(films: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def result(encoder: ClipEncoder, published: Path) -> Result:
-    return matchcut(encoder, published)
+    return MatchCutTask().measure(encoder, published)
 
 
-def rows_of(rows: npt.NDArray[Any]) -> ShotRows:
+def rows_of(rows: npt.NDArray[Any]) -> EncodedShots:
     rows = rows.astype(np.float32)
-    return ShotRows(rows, rows, rows, rows)
+    return EncodedShots(rows, rows, rows, rows)
 
 
 def planted(
     kind: Callable[[int], int], dim: int
-) -> tuple[dict[str, tuple[dict[int, int], ShotRows]], dict[str, list[ShotPair]]]:
+) -> tuple[dict[str, tuple[dict[int, int], EncodedShots]], dict[str, list[ShotPair]]]:
     """A film for each split whose shots are of `kind`; two match if they are of one kind."""
     encoded, pairs = {}, {}
     for split in SPLITS:
@@ -97,7 +97,7 @@ def planted(
 
 def test_a_perfect_model_finds_every_match() -> None:
     encoded, pairs = planted(lambda number: number % 4, 4)
-    metrics, chance, chosen = matchcut_metrics(encoded, {"frame": pairs}, [])
+    metrics, chance, chosen = compute_matchcut_metrics(encoded, {"frame": pairs}, [])
     assert {
         name: metrics[f"frame_{name}_average_precision"].mean for name in ("zero_shot_video", "zero_shot_both")
     } == {
@@ -114,7 +114,7 @@ def test_a_model_that_gives_all_shots_one_embedding_is_at_chance_exactly() -> No
     encoded, pairs = planted(lambda number: number % 3, 3)
     same = {name: (numbers, rows_of(np.full((12, 5), 0.7))) for name, (numbers, _) in encoded.items()}
     drawn = [ShotPair("test", 0, 1, False)]
-    metrics, chance, _ = matchcut_metrics(same, {"frame": pairs, "motion": pairs}, drawn)
+    metrics, chance, _ = compute_matchcut_metrics(same, {"frame": pairs, "motion": pairs}, drawn)
     assert {name: metric.mean for name, metric in metrics.items()} == pytest.approx(chance, abs=1e-12)
     assert chance["motion_zero_shot_audio_average_precision_with_random_negatives"] == 18 / 67
 
@@ -135,20 +135,20 @@ def test_average_precision_is_precision_times_step_in_recall(examples: list[tupl
 
 
 def test_the_cosine_of_a_pair_is_that_of_its_two_shots() -> None:
-    rows = ShotRows(
+    rows = EncodedShots(
         *(np.array(some, np.float32) for some in ([[1, 0], [3, 4]], [[0, 2], [0, 1]], [[0], [0]], [[0], [0]]))
     )
     pairs = [ShotPair("a", 7, 9, True), ShotPair("a", 9, 9, False)]
     encoded = {"a": ({7: 0, 9: 1}, rows)}
-    assert zero_shot(encoded, pairs, "video").tolist() == [0.6, 1.0]
-    assert zero_shot(encoded, pairs, "both").tolist() == [0.8, 1.0]
+    assert score_zero_shot(encoded, pairs, "video").tolist() == [0.6, 1.0]
+    assert score_zero_shot(encoded, pairs, "both").tolist() == [0.8, 1.0]
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 500), st.integers(1, 300), st.integers(1, 40), st.integers(1, 5))
 def test_clips_lie_inside_their_shot_apart_and_in_its_middle(start: int, frames: int, window: int, most: int) -> None:
     shot = Span(start, start + frames)
-    starts = clip_starts(shot, window, most)
+    starts = choose_clip_starts(shot, window, most)
     assert len(starts) == min(most, max(1, frames // window))
     if frames >= window:
         assert all(shot.covers(Span(first, first + window)) for first in starts)
@@ -171,8 +171,8 @@ def test_a_shot_is_the_mean_of_its_clips(encoder: ClipEncoder, films: Path) -> N
     path, film = films / "film-000.mp4", films_in(films, encoder)[0]
     rows = encode_shots(encoder, film, [TimedShot(5, 2.0, 4.0), TimedShot(6, 11.75, 12.0), TimedShot(7, 0.0, 0.1)])
     film_id = FilmId("0" * 16)
-    clips = list(clips_of_file(path, film_id, encoder.profile, encoder.shape, 1))
-    encoded = encoder.encode(collate([clips[start] for start in (32, 48, 176, 0)], {film_id: 0}))
+    clips = list(read_file_clips(path, film_id, encoder.profile, encoder.shape, 1))
+    encoded = encoder.encode(collate([clips[start] for start in (32, 48, 176, 0)]))
     video_BE, audio_BD = encoded.video_BE.numpy(), encoded.embeddings.audio_BD.numpy()
     np.testing.assert_allclose(rows.video_SE, [video_BE[:2].mean(0), video_BE[2], video_BE[3]], rtol=1e-4, atol=1e-5)
     mean = audio_BD[:2].mean(0)
@@ -180,7 +180,7 @@ def test_a_shot_is_the_mean_of_its_clips(encoder: ClipEncoder, films: Path) -> N
 
 
 def test_every_number_comes_with_its_protocol(result: Result, encoder: ClipEncoder, published: Path) -> None:
-    protocol, lists = result.protocol, read_matchcut(published)
+    protocol, lists = result.protocol, read_matchcut_lists(published)
     test = [pair for pair in lists.pairs["frame"] if pair.imdb_id == IDS[2]]
     assert (protocol["films"], protocol["share_of_films"], protocol["missing_films"]) == (3, 1.0, [])
     assert protocol["pairs"]["frame"]["test"] == len(test)
@@ -193,14 +193,14 @@ def test_every_number_comes_with_its_protocol(result: Result, encoder: ClipEncod
 
 
 def test_the_same_call_gives_the_same_result(result: Result, encoder: ClipEncoder, published: Path) -> None:
-    assert matchcut(encoder, published).model_dump_json() == result.model_dump_json()
+    assert MatchCutTask().measure(encoder, published).model_dump_json() == result.model_dump_json()
 
 
 def test_films_may_lie_in_a_library(result: Result, encoder: ClipEncoder, published: Path, data: Path) -> None:
     shutil.rmtree(data / "films")
     ingest([published / "films"], data / "films")
     told: list[tuple[str, int]] = []
-    stored = matchcut(encoder, data, lambda name, count: told.append((name, count)))
+    stored = MatchCutTask().measure(encoder, data, lambda name, count: told.append((name, count)))
     assert told == [(f"{imdb_id} (1957).mp4", 3) for imdb_id in IDS]
     assert stored.metrics.keys() == result.metrics.keys()
     assert stored.protocol["shots"] == result.protocol["shots"]
@@ -211,9 +211,9 @@ def test_missing_films_are_named_all(encoder: ClipEncoder, data: Path) -> None:
         (data / "films" / f"{imdb_id} (1957).mp4").unlink()
     sentence = r"has no film tt0000001 \(2 of 3 films are missing: tt0000001, tt0000003\); put the files into .*films"
     with pytest.raises(UsageError, match=sentence):
-        matchcut(encoder, data)
+        MatchCutTask().measure(encoder, data)
     with pytest.raises(UsageError, match=r"the train films have 0 frame match cuts in 0, and both kinds are needed"):
-        matchcut(encoder, data, allow_missing=True)
+        MatchCutTask().measure(encoder, data, allow_missing=True)
 
 
 def test_a_share_of_the_films_is_measured_only_when_that_is_allowed(encoder: ClipEncoder, data: Path) -> None:
@@ -221,8 +221,8 @@ def test_a_share_of_the_films_is_measured_only_when_that_is_allowed(encoder: Cli
     rows = (data / "data" / "shot-time-ranges.csv").read_text()
     (data / "data" / "shot-time-ranges.csv").write_text(f"{rows}tt0000004,0,0.0,1.0\n")
     with pytest.raises(UsageError, match=r"no film tt0000004 \(1 of 4 films are missing: tt0000004\)"):
-        matchcut(encoder, data)
-    protocol = matchcut(encoder, data, allow_missing=True).protocol
+        MatchCutTask().measure(encoder, data)
+    protocol = MatchCutTask().measure(encoder, data, allow_missing=True).protocol
     assert (protocol["share_of_films"], protocol["missing_films"]) == (0.75, ["tt0000004"])
 
 
@@ -254,24 +254,24 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda lists: edited(lists / "dataset-motion.json", lambda pairs: pairs[0].update(clip1_start=0.5)),
         r"dataset-motion\.json: pair 0 has shot 0 of tt0000003 at 0\.500 s, and shot-time-ranges\.csv at 0\.000 s",
     ),
-    "a pair is one shot twice": (
+    "a pair is the same shot twice": (
         lambda lists: edited(
             lists / "dataset-random-negatives.json",
             lambda pairs: pairs[0].update({f"clip2_{k}": pairs[0][f"clip1_{k}"] for k in ("index", "start", "end")}),
         ),
-        r"dataset-random-negatives\.json: pair 0 of tt0000003 is one shot twice",
+        r"dataset-random-negatives\.json: pair 0 of tt0000003 is the same shot twice",
     ),
     "a film is in no split": (
         lambda lists: (lists / "test.txt").write_text("tt0000001\n"),
-        r"test\.txt: tt0000001 stands in validation\.txt as well",
+        r"test\.txt: tt0000001 is also in validation\.txt",
     ),
     "a film of training is one of the test": (
         lambda lists: (lists / "test.txt").write_text("tt0000002\ntt0000003\n"),
-        r"test\.txt: tt0000003 stands in train\.txt as well",
+        r"test\.txt: tt0000003 is also in train\.txt",
     ),
     "a pair is of a film in no split": (
         lambda lists: (lists / "train.txt").write_text("tt0000001\n") and (lists / "validation.txt").write_text("tt9"),
-        r"validation\.txt names tt9, of which shot-time-ranges\.csv has no shot",
+        r"validation\.txt names tt9, and shot-time-ranges\.csv has no shot of it",
     ),
     "a split is empty": (lambda lists: (lists / "test.txt").write_text("\n"), r"test\.txt names no film"),
     "a shot ends before it begins": (
@@ -280,7 +280,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "a shot stands twice": (
         lambda lists: edit(lists / "shot-time-ranges.csv", "tt0000003,10,", "tt0000003,0,"),
-        r"shot-time-ranges\.csv: line 3 has shot 0 of tt0000003 again",
+        r"shot-time-ranges\.csv: line 3 repeats shot 0 of tt0000003",
     ),
 }
 
@@ -290,14 +290,14 @@ def test_lists_that_do_not_belong_together_are_refused(data: Path, damage: str) 
     spoil, sentence = DAMAGES[damage]
     spoil(data / "data")
     with pytest.raises(UsageError, match=sentence + r".*" + ANEW):
-        read_matchcut(data)
+        read_matchcut_lists(data)
 
 
 def test_a_pair_of_a_film_in_no_split_is_refused(data: Path) -> None:
     (data / "data" / "test.txt").write_text("tt0000005\n")
     edit(data / "data" / "shot-time-ranges.csv", "tt0000003,0,", "tt0000005,0,0.0,1.0\ntt0000003,0,")
     with pytest.raises(UsageError, match=r"dataset-frame\.json: pair \d+ is of tt0000002, which is in no split"):
-        read_matchcut(data)
+        read_matchcut_lists(data)
 
 
 def test_a_film_that_ends_before_its_shots_is_another_release(encoder: ClipEncoder, data: Path) -> None:
@@ -307,7 +307,7 @@ def test_a_film_that_ends_before_its_shots_is_another_release(encoder: ClipEncod
         r"ranges\.csv: shot 77 ends at 14\.500 s, and tt0000002 \(1957\)\.mp4 ends at 12\.000 s; take the release"
     )
     with pytest.raises(UsageError, match=sentence):
-        matchcut(encoder, data)
+        MatchCutTask().measure(encoder, data)
 
 
 def test_a_film_without_sound_is_named(encoder: ClipEncoder, data: Path) -> None:
@@ -321,7 +321,7 @@ def test_a_film_without_sound_is_named(encoder: ClipEncoder, data: Path) -> None
                 target.mux(packet)
     mute.replace(path)
     with pytest.raises(MediaError, match=r"^tt0000001 \(1957\)\.mp4 has no sound; replace it by a whole copy") as error:
-        matchcut(encoder, data)
+        MatchCutTask().measure(encoder, data)
     assert error.value.code == "no_audio"
 
 
@@ -332,10 +332,10 @@ def test_a_corrupt_film_is_named(encoder: ClipEncoder, data: Path) -> None:
     with pytest.raises(
         MediaError, match=r"^tt0000002 \(1957\)\.mp4 can be read to 0\.33 s only and is longer; replace it"
     ):
-        matchcut(encoder, data)
+        MatchCutTask().measure(encoder, data)
     path.write_bytes(whole[20_000:])
     with pytest.raises(MediaError, match=r"^tt0000002 \(1957\)\.mp4 cannot be read .*; replace it by a whole copy"):
-        matchcut(encoder, data)
+        MatchCutTask().measure(encoder, data)
 
 
 def test_a_film_that_the_library_rejected_is_named_with_the_reason(encoder: ClipEncoder, data: Path) -> None:
@@ -343,7 +343,7 @@ def test_a_film_that_the_library_rejected_is_named_with_the_reason(encoder: Clip
     (data / "films").rename(data / "sources")
     ingest([data / "sources"], data / "films")
     with pytest.raises(MediaError, match=r"^tt0000002 \(1957\)\.mp4 is not used by the library \(.+\); replace it"):
-        matchcut(encoder, data)
+        MatchCutTask().measure(encoder, data)
 
 
 def test_two_films_of_one_id_are_refused(encoder: ClipEncoder, data: Path) -> None:
@@ -351,10 +351,10 @@ def test_two_films_of_one_id_are_refused(encoder: ClipEncoder, data: Path) -> No
     with pytest.raises(
         UsageError, match=r"tt0000001 \(1957\)\.mp4 and tt0000001-again\.mp4 are both tt0000001; take one"
     ):
-        matchcut(encoder, data)
+        MatchCutTask().measure(encoder, data)
 
 
 def test_a_folder_without_films_is_told_where_they_go(encoder: ClipEncoder, data: Path) -> None:
     shutil.rmtree(data / "films")
     with pytest.raises(UsageError, match=r"has no folder films; put the films there under names that begin with"):
-        matchcut(encoder, data)
+        MatchCutTask().measure(encoder, data)

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import roc_auc_score
 
-from talkies.clips import ClipSource, collate, film_windows
+from talkies.clips import ClipSource, collate, list_windows
 from talkies.core import ClipRequest, MediaError, Span, UsageError
-from talkies.evaluation.film_tasks import films_in
-from talkies.evaluation.film_tasks.sync import on_grid, scores_at, sync, sync_metrics, sync_scores
+from talkies.evaluation.film_tasks.films import films_in
+from talkies.evaluation.film_tasks.sync import SyncTask, align_shifts, compute_sync_metrics, score_film, score_offset
 from talkies.evaluation.results import Result
 from talkies.library import Library
 from talkies.runs import ClipEncoder
@@ -29,7 +29,7 @@ SIGNS = arrays(np.float32, (11, 3), elements=st.sampled_from([-1.0, 0.5, 1.0]))
 
 @pytest.fixture(scope="module")
 def result(encoder: ClipEncoder, films: Path) -> Result:
-    return sync(encoder, films)
+    return SyncTask().measure(encoder, films)
 
 
 def cosine(one: Rows, other: Rows) -> float:
@@ -65,7 +65,7 @@ def reference(video: Rows, audio: Rows, shifts: tuple[int, ...]) -> tuple[dict[i
 @given(SIGNS, SIGNS)
 def test_scores_are_those_of_counting_pair_by_pair(video: Rows, audio: Rows) -> None:
     two_alternative, auc, offset = reference(video, audio, SHIFTS)
-    found = sync_scores(video, audio, SHIFTS)
+    found = score_film(video, audio, SHIFTS)
     assert found.two_alternative == pytest.approx(two_alternative)
     assert found.auc == pytest.approx(auc)
     assert found.offset[3] == pytest.approx(offset)
@@ -74,7 +74,7 @@ def test_scores_are_those_of_counting_pair_by_pair(video: Rows, audio: Rows) -> 
 @settings(max_examples=40, deadline=None)
 @given(SIGNS, SIGNS)
 def test_towers_that_mean_the_opposite_get_the_opposite(video: Rows, audio: Rows) -> None:
-    found, opposite = sync_scores(video, audio, SHIFTS), sync_scores(video, -audio, SHIFTS)
+    found, opposite = score_film(video, audio, SHIFTS), score_film(video, -audio, SHIFTS)
     assert found.auc is not None
     assert opposite.auc == pytest.approx(1 - found.auc)
     assert opposite.two_alternative == pytest.approx({k: 1 - v for k, v in found.two_alternative.items()})
@@ -83,15 +83,15 @@ def test_towers_that_mean_the_opposite_get_the_opposite(video: Rows, audio: Rows
 def test_the_area_is_that_of_scikit_learn_over_all_pairs() -> None:
     random = np.random.default_rng(0)
     video, audio = (random.normal(size=(40, 5)).astype(np.float32) for _ in range(2))
-    others = np.concatenate([scores_at(video, audio, sign * shift) for shift in SHIFTS for sign in (1, -1)])
-    scores = np.concatenate([scores_at(video, audio, 0), others[~np.isnan(others)]])
+    others = np.concatenate([score_offset(video, audio, sign * shift) for shift in SHIFTS for sign in (1, -1)])
+    scores = np.concatenate([score_offset(video, audio, 0), others[~np.isnan(others)]])
     labels = np.arange(len(scores)) < 40
-    assert sync_scores(video, audio, SHIFTS).auc == pytest.approx(roc_auc_score(labels, scores))
+    assert score_film(video, audio, SHIFTS).auc == pytest.approx(roc_auc_score(labels, scores))
 
 
 def test_towers_that_agree_on_each_moment_are_perfect() -> None:
     rows = np.eye(20, dtype=np.float32)
-    metrics, chance, more = sync_metrics([sync_scores(rows, rows, SHIFTS)], SECONDS)
+    metrics, chance, more = compute_sync_metrics([score_film(rows, rows, SHIFTS)], SECONDS)
     assert {name: metric.mean for name, metric in metrics.items()} == dict.fromkeys(metrics, 1.0)
     assert metrics.keys() == chance.keys() >= {"two_alternative_accuracy_at_2_s", "roc_auc", "offset_accuracy"}
     assert more == {"offsets_seconds": [-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0], "shifts_left_out_seconds": []}
@@ -99,21 +99,21 @@ def test_towers_that_agree_on_each_moment_are_perfect() -> None:
 
 def test_a_model_that_gives_all_clips_one_embedding_is_at_chance_exactly() -> None:
     rows = np.full((33, 7), 0.3, np.float32)
-    metrics, chance, _ = sync_metrics([sync_scores(rows, rows, SHIFTS)], SECONDS)
+    metrics, chance, _ = compute_sync_metrics([score_film(rows, rows, SHIFTS)], SECONDS)
     assert {name: metric.mean for name, metric in metrics.items()} == pytest.approx(chance, abs=1e-12)
     assert chance["offset_accuracy"] == 1 / 7
 
 
 def test_liking_some_sounds_whatever_the_picture_gains_nothing() -> None:
     audio = np.random.default_rng(1).normal(size=(30, 4)).astype(np.float32)
-    found = sync_scores(np.ones_like(audio), audio, SHIFTS)  # each two moments meet twice, once each way round
+    found = score_film(np.ones_like(audio), audio, SHIFTS)  # each two moments meet twice, once each way round
     assert found.two_alternative == dict.fromkeys(SHIFTS, 0.5)
 
 
 def test_each_film_counts_alike_and_short_ones_only_where_they_can() -> None:
     long, short = np.eye(20, dtype=np.float32), np.eye(2, dtype=np.float32)
-    found = [sync_scores(long, long, SHIFTS), sync_scores(short, short[::-1], SHIFTS)]
-    metrics, _, _ = sync_metrics(found, SECONDS)
+    found = [score_film(long, long, SHIFTS), score_film(short, short[::-1], SHIFTS)]
+    metrics, _, _ = compute_sync_metrics(found, SECONDS)
     assert (metrics["two_alternative_accuracy_at_0.5_s"].mean, metrics["two_alternative_accuracy_at_0.5_s"].n) == (
         0.5,
         2,
@@ -124,7 +124,7 @@ def test_each_film_counts_alike_and_short_ones_only_where_they_can() -> None:
 
 def test_shifts_that_no_film_has_are_named() -> None:
     rows = np.eye(3, dtype=np.float32)
-    metrics, chance, more = sync_metrics([sync_scores(rows, rows, SHIFTS)], SECONDS)
+    metrics, chance, more = compute_sync_metrics([score_film(rows, rows, SHIFTS)], SECONDS)
     assert more == {"offsets_seconds": [-0.5, 0.0, 0.5], "shifts_left_out_seconds": [2.0]}
     assert chance["offset_accuracy"] == 1 / 3
     assert "two_alternative_accuracy_at_2_s" not in metrics
@@ -139,13 +139,13 @@ def test_shifts_that_no_film_has_are_named() -> None:
     ],
 )
 def test_shifts_are_whole_strides(shifts: tuple[float, ...], fps: int, stride: int, rows: list[int]) -> None:
-    assert on_grid(shifts, fps) == (stride, rows)
+    assert align_shifts(shifts, fps) == (stride, rows)
 
 
 @pytest.mark.parametrize("shifts", [(), (0.0, 1.0), (-1.0,), (1.0, 1.1), (0.01,)])
 def test_shifts_that_are_none_or_the_same_are_refused(shifts: tuple[float, ...]) -> None:
     with pytest.raises(UsageError, match=r"shifts are seconds above zero, at least a frame \(1/16 s\)"):
-        on_grid(shifts, 16)
+        align_shifts(shifts, 16)
 
 
 def test_every_number_comes_with_its_protocol(result: Result, encoder: ClipEncoder) -> None:
@@ -162,10 +162,10 @@ def test_every_number_comes_with_its_protocol(result: Result, encoder: ClipEncod
 def test_a_row_later_is_the_shifted_sound_itself(encoder: ClipEncoder, library: Library) -> None:
     film = library.usable_films()[0]
     source, stride = ClipSource(library, encoder.shape), 8
-    requests = film_windows(film.id, film.frames, encoder.shape, stride)
+    requests = list_windows(film.id, film.frames, encoder.shape, stride)
     shifted = [ClipRequest(film.id, request.window, 2 * stride) for request in requests[:5]]
     rows_BD, truly_BD = (
-        encoder.encode(collate(source.read_all(some), {film.id: 0})).embeddings.audio_BD
+        encoder.encode(collate(source.read_all(some))).embeddings.audio_BD
         for some in (requests[2:7], shifted)
     )
     source.close()
@@ -174,7 +174,7 @@ def test_a_row_later_is_the_shifted_sound_itself(encoder: ClipEncoder, library: 
 
 def test_a_library_is_measured_like_its_films(encoder: ClipEncoder, library: Library, result: Result) -> None:
     told: list[tuple[str, int]] = []
-    stored = sync(encoder, library.root, on_film=lambda name, count: told.append((name, count)))
+    stored = SyncTask().measure(encoder, library.root, on_film=lambda name, count: told.append((name, count)))
     assert stored.metrics.keys() == result.metrics.keys()
     assert told == [("film-000.mp4", 3), ("film-001.mp4", 3), ("film-002.mp4", 3)]
     assert stored.metrics["roc_auc"].mean == pytest.approx(result.metrics["roc_auc"].mean, abs=0.1)
@@ -190,7 +190,7 @@ def test_the_last_clip_stands_for_those_behind_it(encoder: ClipEncoder, films: P
 def test_films_shorter_than_a_shift_cannot_be_measured(encoder: ClipEncoder, tmp_path: Path) -> None:
     render_films(tmp_path, 1, SynthConfig(seconds=1.2, shot_seconds_min=1.0, shot_seconds_max=1.2), seed=1)
     with pytest.raises(UsageError, match=r"no film has two clips 0\.5 s apart; name longer films"):
-        sync(encoder, tmp_path)
+        SyncTask().measure(encoder, tmp_path)
 
 
 def test_a_damaged_film_is_named_before_any_is_read(encoder: ClipEncoder, films: Path, tmp_path: Path) -> None:
@@ -198,10 +198,10 @@ def test_a_damaged_film_is_named_before_any_is_read(encoder: ClipEncoder, films:
     (tmp_path / "b.mp4").write_bytes(b"not a film" * 1000)
     told: list[str] = []
     with pytest.raises(MediaError, match=r"^b\.mp4 cannot be read \(.*\); replace it by a whole copy of the film"):
-        sync(encoder, tmp_path, on_film=lambda name, _: told.append(name))
+        SyncTask().measure(encoder, tmp_path, on_film=lambda name, _: told.append(name))
     assert told == []
 
 
 def test_a_folder_without_films_is_refused(encoder: ClipEncoder, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"holds no film; name a folder of films, or a library$"):
-        sync(encoder, tmp_path)
+        SyncTask().measure(encoder, tmp_path)

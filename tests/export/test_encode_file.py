@@ -9,10 +9,10 @@ import numpy.typing as npt
 import pytest
 
 import talkies
-from talkies.clips import ClipSource, collate, film_windows
+from talkies.clips import ClipSource, collate, list_windows
 from talkies.core import MediaError, UsageError
 from talkies.library import Library
-from talkies.media import decode_file, write_wav
+from talkies.media import decode_file, open_wav_writer
 from talkies.runs import ClipEncoder, load_encoder
 
 
@@ -23,7 +23,7 @@ def encoder(run: Path) -> ClipEncoder:
 
 
 def write_sound(path: Path, samples_S: npt.NDArray[np.int16]) -> None:
-    with write_wav(path, 16_000) as file:
+    with open_wav_writer(path, 16_000) as file:
         file.writeframes(samples_S.tobytes())
 
 
@@ -39,9 +39,9 @@ def test_a_film_becomes_rows_of_length_one_clip_by_clip(encoder: ClipEncoder, fi
 
 def test_a_file_is_encoded_much_as_the_library_has_it(encoder: ClipEncoder, films: Path, library: Library) -> None:
     film = library.find("film-001.mp4")
-    requests = film_windows(film.id, film.frames, encoder.shape, 8)
+    requests = list_windows(film.id, film.frames, encoder.shape, 8)
     clips = ClipSource(library, encoder.shape).read_all(requests)
-    own = encoder.encode(collate(clips, {film.id: 0})).embeddings
+    own = encoder.encode(collate(clips)).embeddings
     encoded = encoder.encode_file(str(films / "film-001.mp4"), stride_seconds=0.5)
     assert len(encoded) == len(requests) == 23
     for got_BD, wanted_BD in ((encoded.video_BD, own.video_BD.numpy()), (encoded.audio_BD, own.audio_BD.numpy())):

@@ -14,7 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 import talkies
-from talkies.clips import ClipSource, collate, film_windows
+from talkies.clips import ClipSource, collate, list_windows
 from talkies.core import RunError, UsageError, WorkError
 from talkies.evaluation.results import Metric, Result, write_result
 from talkies.export import ExportedRun, export_run
@@ -51,8 +51,8 @@ def test_an_exported_encoder_gives_the_very_embeddings_of_its_run(
     exported: ExportedRun, run: Path, library: Library
 ) -> None:
     film, encoders = library.films()[0], (load_encoder(run), talkies.load_encoder(str(exported.folder)))
-    requests = film_windows(film.id, film.frames, encoders[0].shape, 16)[:5]
-    batch = collate(ClipSource(library, encoders[0].shape).read_all(requests), {film.id: 0})
+    requests = list_windows(film.id, film.frames, encoders[0].shape, 16)[:5]
+    batch = collate(ClipSource(library, encoders[0].shape).read_all(requests))
     own, loaded = (encoder.encode(batch) for encoder in encoders)
     assert torch.equal(own.embeddings.video_BD, loaded.embeddings.video_BD)
     assert torch.equal(own.embeddings.audio_BD, loaded.embeddings.audio_BD)

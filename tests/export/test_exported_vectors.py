@@ -29,7 +29,7 @@ def shelf(library: Library, run: Path, tmp_path_factory: pytest.TempPathFactory)
 def rows(shelf: Library) -> IndexRows:
     """What its index holds."""
     index = VectorIndex(shelf)
-    return index.rows(index.choose().stamp)
+    return index.read_rows(index.choose().stamp)
 
 
 def test_parquet_holds_the_very_rows_of_the_index(shelf: Library, rows: IndexRows, tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_what_stops_half_way_leaves_nothing(shelf: Library, tmp_path: Path, monk
     def vanish(index: VectorIndex, stamp: str, film_id: str) -> IndexRows:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(VectorIndex, "rows", vanish)
+    monkeypatch.setattr(VectorIndex, "read_rows", vanish)
     for format_ in ("parquet", "npy"):
         with pytest.raises(WorkError, match=r"out cannot be written|embeddings\.parquet cannot be written"):
             export_vectors(shelf.root, tmp_path / "out", format_)

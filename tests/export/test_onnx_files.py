@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from talkies.clips import ClipConfig, ClipSource, clips_of_file, collate, film_windows
+from talkies.clips import ClipConfig, ClipSource, read_file_clips, collate, list_windows
 from talkies.core import ClipBatch, ClipShape, UsageError, WorkError, parse_film_id
 from talkies.export import ExportedRun, export_run
 from talkies.export.onnx_files import MatrixLogMel, MatrixPictures, check_onnx, write_onnx
@@ -60,7 +60,7 @@ def difference(sessions: tuple[Session, Session], encoder: ClipEncoder, batch: C
 
 def batch_of(video_BTPW: Tensor, audio_BS: Tensor, library: Library) -> ClipBatch:
     film = library.films()[0]
-    requests = film_windows(film.id, film.frames, ClipShape(8, 2, 16), 1)[: len(audio_BS)]
+    requests = list_windows(film.id, film.frames, ClipShape(8, 2, 16), 1)[: len(audio_BS)]
     return ClipBatch(tuple(requests), video_BTPW, audio_BS, torch.zeros(len(audio_BS), dtype=torch.int64))
 
 
@@ -76,8 +76,8 @@ def test_clips_of_noise_of_any_number_give_what_pytorch_gives(
 
 def test_clips_of_films_give_what_pytorch_gives(sessions: tuple[Session, Session], run: Path, library: Library) -> None:
     encoder, film = load_encoder(run), library.films()[0]
-    requests = film_windows(film.id, film.frames, encoder.shape, 8)
-    batch = collate(ClipSource(library, encoder.shape).read_all(requests), {film.id: 0})
+    requests = list_windows(film.id, film.frames, encoder.shape, 8)
+    batch = collate(ClipSource(library, encoder.shape).read_all(requests))
     assert difference(sessions, encoder, batch) < CLOSE
 
 
@@ -88,11 +88,11 @@ def test_clips_of_a_real_film_give_what_pytorch_gives(
     encoder, film_id = load_encoder(run), parse_film_id("0" * 16)
     path = min((real_data / "films").glob("*.mp4"), key=lambda path: path.stat().st_size)
     clips = []
-    for clip in clips_of_file(path, film_id, encoder.profile, encoder.shape, 24):
+    for clip in read_file_clips(path, film_id, encoder.profile, encoder.shape, 24):
         clips.append(clip)
         if len(clips) == 12:
             break
-    assert difference(sessions, encoder, collate(clips, {film_id: 0})) < CLOSE
+    assert difference(sessions, encoder, collate(clips)) < CLOSE
 
 
 def test_the_files_say_what_they_are_and_nothing_of_the_machine(exported: ExportedRun) -> None:

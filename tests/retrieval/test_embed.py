@@ -32,7 +32,7 @@ def report(shelf: Library, run: Path) -> EmbedReport:
 def test_every_film_gets_one_clip_each_second(shelf: Library, report: EmbedReport) -> None:
     index = VectorIndex(shelf)
     for film in shelf.films():
-        rows = index.rows(report.entry.stamp, film.id)
+        rows = index.read_rows(report.entry.stamp, film.id)
         rows = rows[~rows.of_shot_B]
         assert rows.start_B.tolist() == [float(second) for second in range(12)]
         assert rows.end_B.tolist() == [second + 1.0 for second in range(12)]
@@ -40,7 +40,7 @@ def test_every_film_gets_one_clip_each_second(shelf: Library, report: EmbedRepor
 
 def test_every_shot_has_a_clip_in_its_middle_and_every_clip_knows_its_shot(shelf: Library, report: EmbedReport) -> None:
     for film in shelf.films():
-        rows, shots = VectorIndex(shelf).rows(report.entry.stamp, film.id), shelf.shots_of(film.id)
+        rows, shots = VectorIndex(shelf).read_rows(report.entry.stamp, film.id), shelf.shots_of(film.id)
         own = rows[rows.of_shot_B]
         assert own.shot_B.tolist() == list(range(len(shots)))
         for start, shot in zip(own.start_B * 16, shots, strict=True):
@@ -60,7 +60,7 @@ def test_the_report_counts_what_was_added(shelf: Library, report: EmbedReport, r
     entry, encoder = report.entry, load_encoder(run)
     assert (entry.stamp, entry.step, entry.dim, entry.run) == (encoder.stamp, 2, 128, str(run))
     assert (entry.clip_seconds, entry.stride_seconds) == (1.0, 1.0)
-    assert VectorIndex(shelf).sets() == [entry]
+    assert VectorIndex(shelf).list_sets() == [entry]
 
 
 def test_what_is_stored_is_what_the_encoders_make_of_the_very_clip(
@@ -68,17 +68,17 @@ def test_what_is_stored_is_what_the_encoders_make_of_the_very_clip(
 ) -> None:
     encoder, film = load_encoder(run), shelf.films()[1]
     source = ClipSource(shelf, encoder.shape)
-    rows = VectorIndex(shelf).rows(report.entry.stamp, film.id)
+    rows = VectorIndex(shelf).read_rows(report.entry.stamp, film.id)
     for place in range(0, len(rows), 5):
         start = round(rows.start_B[place] * shelf.profile.fps)
         clip = source.read(ClipRequest(film.id, Span(start, start + 16)))
-        anew = encoder.encode(collate([clip], {film.id: 0})).embeddings
+        anew = encoder.encode(collate([clip])).embeddings
         np.testing.assert_allclose(rows.video_BD[place], anew.video_BD[0].numpy(), rtol=0, atol=1e-5)
         np.testing.assert_allclose(rows.audio_BD[place], anew.audio_BD[0].numpy(), rtol=0, atol=1e-5)
 
 
 def test_stored_embeddings_have_unit_length_and_differ_from_clip_to_clip(shelf: Library, report: EmbedReport) -> None:
-    rows = VectorIndex(shelf).rows(report.entry.stamp, shelf.films()[0].id)
+    rows = VectorIndex(shelf).read_rows(report.entry.stamp, shelf.films()[0].id)
     for vectors in (rows.video_BD, rows.audio_BD):
         vectors_BD = torch.tensor(vectors[~rows.of_shot_B])
         torch.testing.assert_close(vectors_BD.norm(dim=1), torch.ones(12))
@@ -89,7 +89,7 @@ def test_a_second_embedding_adds_nothing(new_shelf: Callable[[], Library], run: 
     shelf, seen = new_shelf(), list[tuple[str, int]]()
     first = embed(shelf.root, run)
     index = VectorIndex(shelf)
-    before = index.rows(first.entry.stamp).to_table()
+    before = index.read_rows(first.entry.stamp).to_table()
 
     def on_film(film: FilmEntry, total: int) -> None:
         seen.append((film.film_id, total))
@@ -97,7 +97,7 @@ def test_a_second_embedding_adds_nothing(new_shelf: Callable[[], Library], run: 
     again = embed(shelf.root, run, on_film=on_film)
     assert (again.films, again.clips, again.reused) == (0, 0, 3)
     assert seen == [(film.film_id, 3) for film in shelf.films()]
-    assert index.rows(first.entry.stamp).to_table() == before
+    assert index.read_rows(first.entry.stamp).to_table() == before
 
 
 def test_only_a_film_that_is_new_is_embedded(new_shelf: Callable[[], Library], run: Path, tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_only_a_film_that_is_new_is_embedded(new_shelf: Callable[[], Library], r
     film = ingest([tmp_path / "more"], shelf.root).films[0].record
     report = embed(shelf.root, run)
     assert (report.films, report.clips, report.reused) == (1, 3 + film.shots, 3)
-    assert len(VectorIndex(shelf).rows(report.entry.stamp, film.id)) == 3 + film.shots
+    assert len(VectorIndex(shelf).read_rows(report.entry.stamp, film.id)) == 3 + film.shots
 
 
 def test_a_film_that_was_cut_short_by_an_interruption_is_embedded_the_next_time(
@@ -122,7 +122,7 @@ def test_a_film_that_was_cut_short_by_an_interruption_is_embedded_the_next_time(
         embed(shelf.root, run, on_film=stop_at_once)
     report = embed(shelf.root, run)
     assert (report.films, report.reused) == (2, 1)
-    assert len(VectorIndex(shelf).rows(report.entry.stamp)) == 36 + shots(shelf)
+    assert len(VectorIndex(shelf).read_rows(report.entry.stamp)) == 36 + shots(shelf)
 
 
 def test_a_film_shorter_than_a_clip_is_named_and_left_out(
@@ -133,28 +133,28 @@ def test_a_film_shorter_than_a_clip_is_named_and_left_out(
     film = ingest([tmp_path / "more"], shelf.root).films[0].record
     report = embed(shelf.root, other_run, stride_seconds=4.0)
     assert (report.films, report.clips, report.too_short) == (3, 9 + shots(shelf) - film.shots, (film.name,))
-    assert len(VectorIndex(shelf).rows(report.entry.stamp, film.id)) == 0
+    assert len(VectorIndex(shelf).read_rows(report.entry.stamp, film.id)) == 0
 
 
 def test_two_models_make_two_sets_that_never_mix(new_shelf: Callable[[], Library], run: Path, other_run: Path) -> None:
     shelf = new_shelf()
     first, other = embed(shelf.root, run).entry, embed(shelf.root, other_run).entry
     index = VectorIndex(shelf)
-    assert {entry.stamp for entry in index.sets()} == {first.stamp, other.stamp}
+    assert {entry.stamp for entry in index.list_sets()} == {first.stamp, other.stamp}
     assert (index.choose(first.stamp), index.choose(other.stamp)) == (first, other)
     film = shelf.films()[0].id
     for entry, seconds in ((first, 1.0), (other, 2.0)):
-        rows = index.rows(entry.stamp, film)
+        rows = index.read_rows(entry.stamp, film)
         assert set(rows.end_B - rows.start_B) == {seconds}
     with pytest.raises(LibraryError, match=r"holds embeddings of 2 models: .*name one with --run RUN"):
         index.choose()
 
 
 def test_a_set_is_not_gone_on_with_at_another_stride(shelf: Library, report: EmbedReport, run: Path) -> None:
-    sentence = r"has this model's embeddings each 1 s, not 0\.5 s; take the same stride"
+    sentence = r"has this model's embeddings every 1 s, not every 0\.5 s; use the same stride"
     with pytest.raises(LibraryError, match=sentence):
         embed(shelf.root, run, stride_seconds=0.5)
-    assert VectorIndex(shelf).sets() == [report.entry]
+    assert VectorIndex(shelf).list_sets() == [report.entry]
 
 
 @pytest.mark.parametrize("stride", [0.0, -1.0, float("nan"), float("inf")])
@@ -170,7 +170,7 @@ def test_a_set_of_a_newer_version_is_refused(new_shelf: Callable[[], Library], r
     path.write_text(path.read_text().replace(f'"schema_version": {SCHEMA_VERSION}', '"schema_version": 99'))
     sentence = rf"json is of schema version 99, this talkies reads up to {SCHEMA_VERSION}; install a newer"
     with pytest.raises(LibraryError, match=sentence):
-        VectorIndex(shelf).sets()
+        VectorIndex(shelf).list_sets()
 
 
 def test_a_library_of_another_profile_is_refused_and_stays_as_it_is(films: Path, run: Path, tmp_path: Path) -> None:
@@ -193,4 +193,4 @@ def test_without_a_run_or_a_library_nothing_is_made(
 
 
 def test_a_film_that_the_set_lacks_has_no_rows(shelf: Library, report: EmbedReport) -> None:
-    assert len(VectorIndex(shelf).rows(report.entry.stamp, FilmId("0" * 16))) == 0
+    assert len(VectorIndex(shelf).read_rows(report.entry.stamp, FilmId("0" * 16))) == 0

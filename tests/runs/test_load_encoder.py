@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from talkies.clips import ClipSource, collate, film_windows
+from talkies.clips import ClipSource, collate, list_windows
 from talkies.core import RunError
 from talkies.library import Library
 from talkies.runs import RunFolder, load_encoder
@@ -35,14 +35,14 @@ def test_an_encoder_knows_its_clip_its_profile_and_its_size(run: Path, library: 
 
 def test_embeddings_are_unit_rows_and_a_clip_is_the_same_alone_as_in_company(run: Path, library: Library) -> None:
     encoder, film = load_encoder(run), library.films()[0]
-    requests = film_windows(film.id, film.frames, encoder.shape, 16)[:3]
+    requests = list_windows(film.id, film.frames, encoder.shape, 16)[:3]
     clips = ClipSource(library, encoder.shape).read_all(requests)
-    together = encoder.encode(collate(clips, {film.id: 0}))
+    together = encoder.encode(collate(clips))
     for name in ("video_BD", "audio_BD"):
         rows_BD = getattr(together.embeddings, name)
         assert rows_BD.shape == (3, 128)
         torch.testing.assert_close(rows_BD.norm(dim=1), torch.ones(3))
-        alone = torch.cat([getattr(encoder.encode(collate([clip], {film.id: 0})).embeddings, name) for clip in clips])
+        alone = torch.cat([getattr(encoder.encode(collate([clip])).embeddings, name) for clip in clips])
         torch.testing.assert_close(alone, rows_BD, rtol=0, atol=1e-5)
     assert together.video_BE.shape[0] == together.audio_BE.shape[0] == 3
 

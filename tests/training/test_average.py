@@ -57,8 +57,8 @@ def test_the_average_of_several_steps_is_that_worked_out_number_by_number(decay:
         average.update(done)
         for name, tensor in model.state_dict().items():
             values[name].append(tensor.double().flatten().tolist())
-    assert average.tensors().keys() == values.keys()
-    for name, tensor in average.tensors().items():
+    assert average.state_dict().keys() == values.keys()
+    for name, tensor in average.state_dict().items():
         expected = [30.0] if name == "1.num_batches_tracked" else slowly(values[name], decay)
         assert tensor.flatten().tolist() == pytest.approx(expected, rel=1e-12, abs=1e-14), name
 
@@ -66,10 +66,10 @@ def test_the_average_of_several_steps_is_that_worked_out_number_by_number(decay:
 def test_the_average_is_no_part_of_the_model_and_the_model_none_of_it() -> None:
     model = nn.Linear(2, 1)
     average = ExponentialMovingAverage(model, 0.5)
-    before = {name: tensor.clone() for name, tensor in average.tensors().items()}
+    before = {name: tensor.clone() for name, tensor in average.state_dict().items()}
     with torch.no_grad():
         model.weight.add_(1)
-    assert all(torch.equal(tensor, before[name]) for name, tensor in average.tensors().items())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in average.state_dict().items())
     weights = model.weight.detach().clone()
     average.update(1)
     assert torch.equal(model.weight.detach(), weights)
@@ -109,7 +109,7 @@ def test_the_stamp_is_that_of_the_average(step: int, averaged: PretrainReport) -
 def test_films_are_encoded_by_the_average(averaged: PretrainReport, library: Library, small: Config) -> None:
     encoder, film = load_encoder(averaged.run), library.films()[0]
     requests = list_windows(film.id, film.frames, encoder.shape, 16)[:2]
-    batch = collate(ClipSource(library, encoder.shape).read_all(requests), {film.id: 0})
+    batch = collate(ClipSource(library, encoder.shape).read_all(requests))
     got = encoder.encode(batch).embeddings
     folder, config = RunFolder(averaged.run).checkpoint().folder, small()
     ready = ClipTransform(config.transforms, library.profile.audio_rate_hz).eval()(batch)
@@ -150,5 +150,5 @@ def test_a_run_whose_average_is_gone_is_not_gone_on_with(
     run = Path(shutil.copytree(averaged.run, tmp_path / "run"))
     (run / "checkpoints" / "step-00000006" / "ema.safetensors").unlink()
     longer = small(f"training.ema_decay={DECAY}", "training.checkpoint_every=1", "training.steps=7")
-    with pytest.raises(RunError, match=r"step-00000006 does not hold what this run's config wants \(it lacks audio\."):
+    with pytest.raises(RunError, match=r"step-00000006 does not hold the state that this run's config needs \(it lacks audio\."):
         pretrain(library.root, longer, run, resume=True)

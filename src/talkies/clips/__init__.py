@@ -1,14 +1,21 @@
-"""From requests to batches: read, verify, collate, load."""
+"""From clip requests to batches: read and verify clips, load a training plan, pass over whole films."""
 
 from talkies.clips.config import ClipConfig
 from talkies.clips.doctor import Examination, Step, examine
-from talkies.clips.files import clips_of_file
+from talkies.clips.file_clips import collate_in_batches, read_file_clips
+from talkies.clips.file_windows import (
+    FileWindows,
+    cut_audio_windows,
+    cut_file_windows,
+    cut_video_windows,
+    read_file_windows,
+)
+from talkies.clips.film_pass import list_windows, read_batches, read_films
 from talkies.clips.loader import LoaderConfig, loader
 from talkies.clips.source import ClipSource, collate
 from talkies.clips.speed import WorkersSpeed, speed_of_workers
 from talkies.clips.training import TrainingClips, open_for_training
-from talkies.clips.windows import film_windows, sequential_batches
-from talkies.clips.workers import cores, read_by_workers
+from talkies.clips.workers import count_cores, read_by_workers
 from talkies.sampling import BatchPlan, FilmSpans, SamplingConfig
 
 __all__ = [
@@ -16,20 +23,27 @@ __all__ = [
     "ClipConfig",
     "ClipSource",
     "Examination",
+    "FileWindows",
     "FilmSpans",
     "LoaderConfig",
     "SamplingConfig",
     "Step",
     "TrainingClips",
     "WorkersSpeed",
-    "clips_of_file",
     "collate",
-    "cores",
+    "collate_in_batches",
+    "count_cores",
+    "cut_audio_windows",
+    "cut_file_windows",
+    "cut_video_windows",
     "examine",
-    "film_windows",
+    "list_windows",
     "loader",
     "open_for_training",
+    "read_batches",
     "read_by_workers",
-    "sequential_batches",
+    "read_file_clips",
+    "read_file_windows",
+    "read_films",
     "speed_of_workers",
 ]

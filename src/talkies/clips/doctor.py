@@ -177,7 +177,17 @@ def examine(
         on_part(format_count(workers, "worker"))
         speeds.append(speed_of_workers(source, plan, workers, _SECONDS))
     return Examination(
-        opened, len(films), clip, count_cores(), tuple(speeds), parts, original, tuple(fidelity), broken, step, other_load
+        opened,
+        len(films),
+        clip,
+        count_cores(),
+        tuple(speeds),
+        parts,
+        original,
+        tuple(fidelity),
+        broken,
+        step,
+        other_load,
     )
 
 

@@ -92,7 +92,9 @@ class _Parts(Sampler[Part]):
     def __iter__(self) -> Iterator[Part]:
         number = 0
         for step in self._steps:
-            for clips in self._plan.draw_batch(step).select_rank(self._rank, self._world_size).split_by_film(_PART_CLIPS):
+            for clips in (
+                self._plan.draw_batch(step).select_rank(self._rank, self._world_size).split_by_film(_PART_CLIPS)
+            ):
                 part = Part(tuple(clips), number % self._slots)
                 self.issued.append((part, clips.film_N))
                 yield part

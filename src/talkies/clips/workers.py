@@ -15,7 +15,7 @@ from talkies.runtime import exit_when_process_ends
 _Read = TypeVar("_Read")
 
 
-def cores() -> int:
+def count_cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

@@ -20,6 +20,7 @@ from talkies.core.errors import (
 )
 from talkies.core.film_id import FilmId, parse_film_id
 from talkies.core.modality import MODALITIES, Modality, ModalityChoice
+from talkies.core.spacing import evenly_spaced
 from talkies.core.spans import SpanTable, locate_film_starts
 from talkies.core.time import ClipShape, Grid, Span
 from talkies.core.words import describe_os_error, format_count, format_path, suggest_nearest
@@ -78,6 +79,7 @@ __all__ = [
     "split_planes",
     "suggest_nearest",
     "yuv_rows",
+    "evenly_spaced",
 ]
 
 

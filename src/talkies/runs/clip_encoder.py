@@ -4,21 +4,21 @@ Shapes: `B` clips, `T` frames, `P` rows of planar YUV 4:2:0 pictures, `W` column
 `E` features.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from talkies.clips import ClipConfig
+from talkies.clips import ClipConfig, FileWindows, read_file_windows
 from talkies.config import check, read_yaml
 from talkies.core import ClipBatch, ClipShape, Embeddings, Float32s, Float64s, RunError
 from talkies.library import Profile
 from talkies.models import ModelConfig, TwoTower, build_model
 from talkies.runs.exported_model import check_step, is_exported_model, read_exported_model, read_weights
-from talkies.runs.file_windows import Windows, windows_of_file
 from talkies.runs.run_folder import RunFolder
 from talkies.transforms import ClipTransform, TransformConfig
 
@@ -27,17 +27,25 @@ _BATCH_CLIPS = 16
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """What the encoders make of a batch: embeddings, and the features before the heads, `[B, E]`."""
+    """The output of the encoders for B clips: embeddings, and the features before the heads, `[B, E]`."""
 
     embeddings: Embeddings
     video_BE: Tensor
     audio_BE: Tensor
 
+    @classmethod
+    def concatenate(cls, parts: Sequence[Self]) -> Self:
+        """Return the outputs for several batches as one, in their order."""
+        names = ("video_BD", "audio_BD", "film_B", "start_B")
+        embeddings = Embeddings(*(torch.cat([getattr(part.embeddings, name) for part in parts]) for name in names))
+        return cls(embeddings, torch.cat([p.video_BE for p in parts]), torch.cat([p.audio_BE for p in parts]))
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class EncodedFile:
-    """A media file as embeddings: B clips, each from `start_B` to `end_B` seconds of it, and of each a row of length
-    one, `video_BD` and `audio_BD`; a side that the file lacks is None.
+    """The embeddings of a media file's clips; a modality that the file lacks is None.
+
+    Clip *b* lasts from `start_B[b]` to `end_B[b]` seconds; the rows of `video_BD` and `audio_BD` have length one.
     """
 
     start_B: Float64s
@@ -49,25 +57,38 @@ class EncodedFile:
         return len(self.start_B)
 
     def __repr__(self) -> str:
-        sides = {"video_BD": self.video_BD, "audio_BD": self.audio_BD}
-        shapes = (f"{name}={'None' if rows is None else list(rows.shape)}" for name, rows in sides.items())
+        arrays = {"video_BD": self.video_BD, "audio_BD": self.audio_BD}
+        shapes = (f"{name}={'None' if rows is None else list(rows.shape)}" for name, rows in arrays.items())
         return f"EncodedFile({len(self)} clips, {', '.join(shapes)})"
 
 
 class ClipEncoder:
-    """Encodes batches of clips, and files; `stamp` tells the weights, `profile` the grid that they learnt from."""
+    """Encodes batches of clips, and media files, with a trained model."""
 
     def __init__(
         self,
         model: TwoTower,
         transform: ClipTransform,
+        *,
         clip: ClipConfig,
         profile: Profile,
         stamp: str,
         run: Path,
         step: int,
     ) -> None:
-        self.clip, self.profile, self.stamp, self.run, self.step = clip, profile, stamp, run, step
+        """Move the model to the GPU if there is one.
+
+        Args:
+            model: The two encoders and their heads.
+            transform: Turns clips into the model's input.
+            clip: What a clip is made of.
+            profile: The grid and size of the films that the model was trained on.
+            stamp: Identifies the weights.
+            run: The run's folder, or that of an exported model.
+            step: The training step of the weights.
+        """
+        self.clip, self.profile = clip, profile
+        self.stamp, self.run, self.step = stamp, run, step
         self.transforms = transform.config
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.model = model.eval().to(self._device)
@@ -80,90 +101,143 @@ class ClipEncoder:
 
     @property
     def dim(self) -> int:
-        """How many dimensions an embedding has."""
+        """The number of dimensions of an embedding."""
         return self.model.embedding_dim
 
     @torch.inference_mode()
     def encode(self, batch: ClipBatch) -> Encoded:
         """Return embeddings and features of a batch, on the CPU."""
-        ready = self._transform(batch.to(self._device))
-        video_BE, audio_BE = self.model.video(ready.video_BCTHW), self.model.audio(ready.audio_B1FL)
+        inputs = self._transform(batch.to(self._device))
+        video_BE, audio_BE = self.model.video(inputs.video_BCTHW), self.model.audio(inputs.audio_B1FL)
         video_BD, audio_BD = self.model.embed_video(video_BE), self.model.embed_audio(audio_BE)
-        embeddings = Embeddings(
-            *(part.cpu() for part in (video_BD.float(), audio_BD.float(), batch.film_B, batch.start_B))
-        )
+        embeddings = Embeddings(video_BD.float().cpu(), audio_BD.float().cpu(), batch.film_B.cpu(), batch.start_B.cpu())
         return Encoded(embeddings, video_BE.float().cpu(), audio_BE.float().cpu())
 
-    def encode_file(self, path: str | Path, stride_seconds: float | None = None) -> EncodedFile:
-        """Return what a media file looks and sounds like: a clip each `stride_seconds`, without them clip by clip.
+    def encode_batches(self, batches: Iterable[ClipBatch], on_batch: Callable[[int], None] | None = None) -> Encoded:
+        """Return embeddings and features of the clips of one or more batches, in their order.
 
-        Films are read once, in bounded memory; files of sound or of pictures alone may last up to five minutes.
+        Args:
+            batches: Batches of clips, one of them in memory at a time.
+            on_batch: Called after each batch with its number of clips.
+        """
+        parts = []
+        for batch in batches:
+            parts.append(self.encode(batch))
+            if on_batch:
+                on_batch(len(batch))
+        return Encoded.concatenate(parts)
+
+    @torch.inference_mode()
+    def encode_windows(self, windows: FileWindows) -> tuple[Float32s | None, Float32s | None]:
+        """Return embeddings `[B, D]` of the video and of the audio of a file's windows, None for what the file lacks."""
+        video_BD = audio_BD = None
+        if windows.video_BTPW is not None:
+            video_BCTHW = self._transform.video(torch.from_numpy(windows.video_BTPW).to(self._device))
+            video_BD = self.model.embed_video(self.model.video(video_BCTHW)).float().cpu().numpy()
+        if windows.audio_BS is not None:
+            audio_B1FL = self._transform.audio(torch.from_numpy(windows.audio_BS).to(self._device))
+            audio_BD = self.model.embed_audio(self.model.audio(audio_B1FL)).float().cpu().numpy()
+        return video_BD, audio_BD
+
+    def encode_file(self, path: str | Path, stride_seconds: float | None = None) -> EncodedFile:
+        """Return embeddings of a media file's clips.
+
+        Files with video and audio are streamed in bounded memory; files with only one of them may last up to five
+        minutes.
+
+        Args:
+            path: The media file.
+            stride_seconds: The distance between the starts of two clips; None puts them end to end.
 
         Raises:
             MediaError: if it cannot be read, or is shorter than a clip.
             UsageError: if the stride is shorter than a frame.
         """
-        starts, sides = list[int](), (list[Tensor](), list[Tensor]())
-        for windows in windows_of_file(Path(path), self.profile, self.shape, stride_seconds, _BATCH_CLIPS):
-            starts += windows.starts
-            for rows, encoded in zip(sides, self._encode_windows(windows), strict=True):
-                rows += [encoded] if encoded is not None else []
-        start_B = np.array(starts, np.float64) / self.profile.fps
-        video_BD, audio_BD = (torch.cat(rows).numpy() if rows else None for rows in sides)
-        return EncodedFile(start_B, start_B + self.shape.window_frames / self.profile.fps, video_BD, audio_BD)
+        starts: list[int] = []
+        video_parts: list[Float32s] = []
+        audio_parts: list[Float32s] = []
+        for windows in read_file_windows(
+            Path(path), self.profile, self.shape, stride_seconds=stride_seconds, most=_BATCH_CLIPS
+        ):
+            starts += windows.start_B.tolist()
+            video_BD, audio_BD = self.encode_windows(windows)
+            if video_BD is not None:
+                video_parts.append(video_BD)
+            if audio_BD is not None:
+                audio_parts.append(audio_BD)
 
-    @torch.inference_mode()
-    def _encode_windows(self, windows: Windows) -> tuple[Tensor | None, Tensor | None]:
-        video_BD = audio_BD = None
-        if windows.video_BTPW is not None:
-            pictures = self._transform.video(torch.from_numpy(windows.video_BTPW).to(self._device))
-            video_BD = self.model.embed_video(self.model.video(pictures)).float().cpu()
-        if windows.audio_BS is not None:
-            sound = self._transform.audio(torch.from_numpy(windows.audio_BS).to(self._device))
-            audio_BD = self.model.embed_audio(self.model.audio(sound)).float().cpu()
-        return video_BD, audio_BD
+        start_B = np.array(starts, np.float64) / self.profile.fps
+        return EncodedFile(
+            start_B,
+            start_B + self.shape.window_frames / self.profile.fps,
+            np.concatenate(video_parts) if video_parts else None,
+            np.concatenate(audio_parts) if audio_parts else None,
+        )
 
 
 def load_encoder(path: str | Path, step: int | None = None) -> ClipEncoder:
-    """Return the encoders of a run at its newest checkpoint, or at that of `step` (0: untrained), or of an exported
-    folder.
+    """Return the encoders of a run's checkpoint, or of an exported model.
+
+    Args:
+        path: The folder of a run or of an exported model.
+        step: The checkpoint's step (0: the untrained model); None takes the newest.
 
     Raises:
-        RunError: if there is no such run, checkpoint or folder, or it is damaged.
+        RunError: if there is no such run, checkpoint or exported model, or it is damaged.
     """
     path = Path(path)
-    return _of_artefact(path, step) if is_exported_model(path) else _of_run(path, step)
+    return _load_exported_model(path, step) if is_exported_model(path) else _load_run(path, step)
 
 
-def _of_run(run: Path, step: int | None) -> ClipEncoder:
+def _load_run(run: Path, step: int | None) -> ClipEncoder:
     folder = RunFolder(run)
     checkpoint, record = folder.checkpoint(step), folder.record()
     values, where = read_yaml(folder.config_path), str(folder.config_path)
     clip = check(ClipConfig, values.get("clip", {}), where)
     transforms = check(TransformConfig, values.get("transforms", {}), where)
     config = check(ModelConfig, values.get("model", {}), where)
+
     weights = checkpoint.encoder_weights()
     own = {name.removeprefix("model."): tensor for name, tensor in weights.items() if name.startswith("model.")}
-    model = _model(config, own, f"the weights in {checkpoint.folder} are not of the model in {where}")
+    model = _build_model(config, own, f"the weights in {checkpoint.folder} are not of the model in {where}")
     profile = Profile.model_validate(record.profile)
-    transform = ClipTransform(transforms, profile.audio_rate_hz)
-    return ClipEncoder(model, transform, clip, profile, checkpoint.state().stamp, run, checkpoint.step)
+    return ClipEncoder(
+        model,
+        ClipTransform(transforms, profile.audio_rate_hz),
+        clip=clip,
+        profile=profile,
+        stamp=checkpoint.state().stamp,
+        run=run,
+        step=checkpoint.step,
+    )
 
 
-def _of_artefact(folder: Path, step: int | None) -> ClipEncoder:
-    artefact = read_exported_model(folder)
-    check_step(folder, artefact, step)
-    weights = read_weights(folder, artefact)
-    model = _model(artefact.model, weights, f"the weights in {folder} are not of the model in its config.json")
-    transform = ClipTransform(artefact.transforms, artefact.profile.audio_rate_hz)
-    return ClipEncoder(model, transform, artefact.clip, artefact.profile, artefact.stamp, folder, artefact.step)
+def _load_exported_model(folder: Path, step: int | None) -> ClipEncoder:
+    exported = read_exported_model(folder)
+    check_step(folder, exported, step)
+    weights = read_weights(folder, exported)
+    model = _build_model(exported.model, weights, f"the weights in {folder} are not of the model in its config.json")
+    return ClipEncoder(
+        model,
+        ClipTransform(exported.transforms, exported.profile.audio_rate_hz),
+        clip=exported.clip,
+        profile=exported.profile,
+        stamp=exported.stamp,
+        run=folder,
+        step=exported.step,
+    )
 
 
-def _model(config: ModelConfig, weights: Mapping[str, Tensor], fault: str) -> TwoTower:
+def _build_model(config: ModelConfig, weights: Mapping[str, Tensor], message: str) -> TwoTower:
+    """Return the model of a config with its weights.
+
+    Raises:
+        RunError: with `message`, if the weights are of another model.
+    """
     model = build_model(config)
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
-        raise RunError(fault) from error
+        raise RunError(message) from error
     model.video.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # the transform's layout
     return model

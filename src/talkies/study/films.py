@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from talkies.clips import ClipSource, film_windows, sequential_batches
+from talkies.clips import list_windows, read_films
 from talkies.core import ClipBatch, ClipRequest, ClipShape, WorkError
 from talkies.evaluation.film_tasks.encode_films import EncodedFilm
 from talkies.ingest import ingest
 from talkies.library import Library
-from talkies.retrieval.index import encode_all
 from talkies.runs import ClipEncoder
 from talkies.runtime import hash_file
 from talkies.study.arms import Nature
@@ -89,17 +88,14 @@ def make_films(
 def unseen_films(encoder: ClipEncoder, films: FilmsOfNature) -> list[EncodedFilm]:
     """Return the unseen films encoded, one clip after the other; a process reads them once."""
     return [
-        EncodedFilm(name, requests, encode_all(encoder, batches))
+        EncodedFilm(name, requests, encoder.encode_batches(batches))
         for name, requests, batches in _read(films.unseen_library, encoder.shape)
     ]
 
 
 @lru_cache(maxsize=1)  # arms come nature by nature
 def _read(library: Path, shape: ClipShape) -> tuple[tuple[str, tuple[ClipRequest, ...], tuple[ClipBatch, ...]], ...]:
-    opened, read = Library.open(library), []
-    source = ClipSource(opened, shape)
-    for film in opened.usable_films():
-        requests = film_windows(film.id, film.frames, shape, shape.window_frames)
-        read.append((film.name, tuple(requests), tuple(sequential_batches(source, requests, {film.id: 0}))))
-    source.close()
-    return tuple(read)
+    opened = Library.open(library)
+    requests = {film: list_windows(film.id, film.frames, shape, shape.window_frames) for film in opened.usable_films()}
+    films = read_films(opened, shape, requests, workers=0)
+    return tuple((film.name, tuple(requests[film]), tuple(batches)) for film, batches in films)

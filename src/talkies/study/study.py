@@ -9,7 +9,7 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from talkies.clips import cores
+from talkies.clips import count_cores
 from talkies.config import Config
 from talkies.core import UsageError, describe_os_error
 from talkies.evaluation.film_tasks.concepts import read_truth
@@ -59,7 +59,7 @@ def run_study(
     recorded = Sounds(sounds.absolute()) if sounds else None
     recordings = recorded.recordings() if recorded else ()
     arms, natures = arms_of(scale, bool(recordings)), natures_of(scale, bool(recordings))
-    workers = workers or cores()
+    workers = workers or count_cores()
     check_arms(scale, arms)
     with _folder(out, Asked(scale=scale, sounds=str(recorded.root) if recorded else None), resume):
         for place, nature in enumerate(natures.values()):
@@ -117,7 +117,7 @@ def _cells(
     tell: OnProgress,
 ) -> list[CellResult]:
     """Return all cells in the order of the arms; those that are there are not run again."""
-    threads = max(1, cores() // workers)
+    threads = max(1, count_cores() // workers)
     cells = [
         Cell(arm, seed, scale, films[arm.nature], sounds if arm.axis == "sound" else None, threads)
         for arm in arms

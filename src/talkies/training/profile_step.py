@@ -120,8 +120,8 @@ class StepProfiler:
     def _step(self, batch: ClipBatch, step: int) -> None:
         stepper, optimiser = self.state.stepper, self.state.wrapped_optimiser
         optimiser.zero_grad()
-        stepper.backward(batch, stepper.augmentations(batch, 0, step), step)
-        stepper.gradient_norm().item()
+        stepper.backward(batch, stepper.draw_augmentations(batch, 0, step), step)
+        stepper.compute_gradient_norm().item()
         optimiser.step()
         self.state.update_average(step + 1)
         if self.fabric.device.type == "cuda":

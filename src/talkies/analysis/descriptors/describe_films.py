@@ -3,20 +3,29 @@
 Shapes: `N` clips of a film, `E` numbers.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from talkies.analysis.descriptors.handcrafted import Blocks, HandcraftedReader
-from talkies.analysis.descriptors.shortcut_cues import MARKS, CueReader
-from talkies.clips import ClipConfig, ClipSource, sequential_batches
-from talkies.core import ClipBatch, ClipRequest, ClipShape, Float32s, Int64s, Span, UsageError
+from talkies.analysis.descriptors.shortcut_cues import SHORTCUT_CUES, CueReader
+from talkies.clips import ClipConfig, read_films
+from talkies.core import (
+    MODALITIES,
+    ClipBatch,
+    ClipRequest,
+    ClipShape,
+    Float32s,
+    Int64s,
+    Modality,
+    Span,
+    UsageError,
+    evenly_spaced,
+)
 from talkies.library import FilmEntry, Library
 from talkies.runs.clip_encoder import ClipEncoder
-from talkies.runtime import prefetch
 
-VIEWS = ("picture", "sound")
 LEAST_CLIPS = 8
 """A film of fewer clips is left out."""
 MOST_CLIPS = 600
@@ -25,13 +34,12 @@ CLIP_SECONDS = 2
 NEVER_DRAWN = ("black", "silent", "still", "credits")
 _FPS = 8
 _BATCH_CLIPS = 32
-_BATCHES_AHEAD = 2
 
 
 @dataclass(frozen=True, slots=True)
 class DescribedFilm:
     """A film's clips: at which frame each begins, the blocks `[N, E]` that describe its pictures and its sound, and its
-    marks `[N, E]` by name. `across_cuts`: the film's shots are so short that clips do not keep to them.
+    shortcut cues `[N, E]` by name. `across_cuts`: the film's shots are so short that clips do not keep to them.
     """
 
     film_id: str
@@ -39,8 +47,8 @@ class DescribedFilm:
     seconds: float
     start_N: Int64s
     across_cuts: bool
-    views: Mapping[str, Blocks]
-    marks: Mapping[str, Float32s]
+    blocks: Mapping[Modality, Blocks]
+    cues: Mapping[str, Float32s]
 
     def __len__(self) -> int:
         return len(self.start_N)
@@ -79,13 +87,12 @@ def describe_films(
             f"an analysis needs a film of at least {LEAST_CLIPS} clips ({seconds:g} s), and {library.location} has "
             "none so long; ingest longer ones"
         )
-    source, reader = ClipSource(library, shape), _Reader(library, encoder)
-    described = []
-    for film in chosen:
-        described.append(reader.film(film, *laid[film], source))
-        if on_film:
-            on_film(film.name, len(chosen))
-    source.close()
+    requests = {film: laid[film][0] for film in chosen}
+    reader = _Reader(library, encoder)
+    described = [
+        reader.describe(film, requests[film], batches, across_cuts=laid[film][1])
+        for film, batches in read_films(library, shape, requests, batch_clips=_BATCH_CLIPS, on_film=on_film)
+    ]
     return described, sorted(film.name for film in films if film not in chosen)
 
 
@@ -103,8 +110,7 @@ def clips_of(film: FilmEntry, library: Library, shape: ClipShape) -> tuple[list[
     within = [start for shot in library.shots_of(film.id) for start in _free(shot, window, barred)]
     across = 2 * len(within) < len(anywhere)
     starts = anywhere if across else within
-    if len(starts) > MOST_CLIPS:
-        starts = [starts[place] for place in np.linspace(0, len(starts) - 1, MOST_CLIPS).round().astype(int)]
+    starts = [starts[place] for place in evenly_spaced(len(starts), MOST_CLIPS)]
     return [ClipRequest(film.id, Span(start, start + window)) for start in starts], across
 
 
@@ -119,31 +125,30 @@ class _Reader:
 
     def __init__(self, library: Library, encoder: ClipEncoder | None) -> None:
         self._encoder, rate_hz = encoder, library.profile.audio_rate_hz
-        self._by_hand, self._marks = HandcraftedReader(rate_hz), CueReader(rate_hz)
+        self._by_hand, self._cues = HandcraftedReader(rate_hz), CueReader(rate_hz)
 
-    def film(
-        self, film: FilmEntry, requests: list[ClipRequest], across_cuts: bool, source: ClipSource
+    def describe(
+        self, film: FilmEntry, requests: Sequence[ClipRequest], batches: Iterable[ClipBatch], *, across_cuts: bool
     ) -> DescribedFilm:
-        views, marks = [], []
-        with prefetch(sequential_batches(source, requests, {film.id: 0}, _BATCH_CLIPS), _BATCHES_AHEAD) as batches:
-            for batch in batches:
-                views.append(self._views(batch))
-                marks.append(self._marks.read(batch))
+        blocks, cues = [], []
+        for batch in batches:
+            blocks.append(self._describe(batch))
+            cues.append(self._cues.read(batch))
         return DescribedFilm(
             film_id=film.film_id,
             name=film.name,
             seconds=film.duration_seconds,
             start_N=np.array([request.window.start_frame for request in requests], np.int64),
             across_cuts=across_cuts,
-            views={name: _joined([part[name] for part in views]) for name in VIEWS},
-            marks={name: np.concatenate([part[name] for part in marks]) for name in MARKS},
+            blocks={modality: _joined([part[modality] for part in blocks]) for modality in MODALITIES},
+            cues={name: np.concatenate([part[name] for part in cues]) for name in SHORTCUT_CUES},
         )
 
-    def _views(self, batch: ClipBatch) -> dict[str, Blocks]:
+    def _describe(self, batch: ClipBatch) -> dict[Modality, Blocks]:
         if self._encoder is None:
             return self._by_hand.read(batch)
         embeddings = self._encoder.encode(batch).embeddings
-        return {"picture": (embeddings.video_BD.numpy(),), "sound": (embeddings.audio_BD.numpy(),)}
+        return {"video": (embeddings.video_BD.numpy(),), "audio": (embeddings.audio_BD.numpy(),)}
 
 
 def _joined(parts: Sequence[Blocks]) -> Blocks:

@@ -5,14 +5,12 @@ Shapes: `B` clips of a batch, `N` clips of a film, `E` features.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 import numpy as np
-import torch
 
-from talkies.analysis.descriptors.shortcut_cues import MARKS, CueReader
-from talkies.clips import ClipSource, film_windows, sequential_batches
-from talkies.core import ClipBatch, ClipRequest, Embeddings, Float32s, Int64s, UsageError
+from talkies.analysis.descriptors.shortcut_cues import SHORTCUT_CUES, CueReader
+from talkies.clips import list_windows, read_films
+from talkies.core import ClipBatch, ClipRequest, Float32s, Int64s, UsageError
 from talkies.library import FilmEntry, Library
 from talkies.runs import ClipEncoder, Encoded
 
@@ -67,16 +65,12 @@ def films_for_audit(
             f"the audit needs two films of at least {LEAST_CLIPS} clips ({seconds:g} s) each, and {library.location} "
             f"has {len(chosen)} of {len(asked)} so long; ingest more, or longer ones"
         )
-    source, marks = ClipSource(library, encoder.shape), CueReader(library.profile.audio_rate_hz)
-    films, requests = [], [request for film in chosen for request in asked[film]]
-    numbers = {film.id: 0 for film in chosen}
-    batches = sequential_batches(source, requests, numbers, _BATCH_CLIPS, workers=None)
-    of_films = groupby(batches, key=lambda batch: batch.requests[0].film_id)
-    for film in chosen:
-        films.append(_encoded(film, next(of_films)[1], encoders, marks))
-        if on_film:
-            on_film(film.name, len(chosen))
-    source.close()
+    requests = {film: asked[film] for film in chosen}
+    marks = CueReader(library.profile.audio_rate_hz)
+    films = [
+        _encoded(film, batches, encoders, marks)
+        for film, batches in read_films(library, encoder.shape, requests, batch_clips=_BATCH_CLIPS, on_film=on_film)
+    ]
     return films, sorted(film.name for film in asked if film not in chosen)
 
 
@@ -91,7 +85,7 @@ def _drawn(films: Sequence[FilmEntry], seed: int) -> list[FilmEntry]:
 def _requests(film: FilmEntry, encoder: ClipEncoder) -> list[ClipRequest]:
     window = encoder.shape.window_frames
     stride = max(window, -(-(film.frames - window) // (MOST_CLIPS - 1)))
-    return film_windows(film.id, film.frames, encoder.shape, stride)
+    return list_windows(film.id, film.frames, encoder.shape, stride)
 
 
 def _encoded(
@@ -108,13 +102,7 @@ def _encoded(
         for name, encoder in encoders.items():
             parts[name].append(encoder.encode(batch))
     start_N = np.array(starts, np.int64)
-    joined = {name: np.concatenate([part[name] for part in read]) for name in MARKS}
-    return AuditedFilm(film.film_id, film.name, start_N, {name: _joined(each) for name, each in parts.items()}, joined)
-
-
-def _joined(parts: Sequence[Encoded]) -> Encoded:
-    names = ("video_BD", "audio_BD", "film_B", "start_B")
-    embeddings = Embeddings(*(torch.cat([getattr(part.embeddings, name) for part in parts]) for name in names))
-    return Encoded(
-        embeddings, torch.cat([part.video_BE for part in parts]), torch.cat([part.audio_BE for part in parts])
+    joined = {name: np.concatenate([part[name] for part in read]) for name in SHORTCUT_CUES}
+    return AuditedFilm(
+        film.film_id, film.name, start_N, {name: Encoded.concatenate(each) for name, each in parts.items()}, joined
     )

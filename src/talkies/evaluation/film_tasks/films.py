@@ -8,11 +8,10 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from talkies.clips import ClipSource, clips_of_file, collate, film_windows, sequential_batches
+from talkies.clips import collate_in_batches, list_windows, read_batches, read_file_clips
 from talkies.core import Clip, ClipBatch, ClipRequest, FilmId, MediaError, Span, UsageError
 from talkies.library import FilmEntry, Library
 from talkies.media import MediaInfo, has_film_suffix, probe
@@ -22,7 +21,6 @@ from talkies.runtime import hash_file
 OnFilm = Callable[[str, int], None]
 """What is called after each film, with its name and the number of films."""
 
-BATCH_CLIPS = 64
 _MISSING_SECONDS = 2.0
 _IMDB_ID = re.compile(r"tt\d+")
 _REPLACE = "replace it by a whole copy of the film, with its sound"
@@ -52,12 +50,12 @@ class Film(ABC):
         """
 
     @abstractmethod
-    def every(self, stride_frames: int) -> Iterator[ClipBatch]:
-        """Yield all clips that fit into the film, one each `stride_frames`, in order."""
+    def read_every(self, stride_frames: int) -> Iterator[ClipBatch]:
+        """Yield all clips that fit into the film, one every `stride_frames`, in order."""
 
     @abstractmethod
-    def at(self, starts: Iterable[int]) -> Iterator[ClipBatch]:
-        """Yield the clips that begin at frames `starts`, in order; for those that do not fit, the film's last clip."""
+    def read_at(self, starts: Iterable[int]) -> Iterator[ClipBatch]:
+        """Yield the clips that start at frames `starts`, in order; for those that do not fit, the film's last clip."""
 
 
 class _FolderFilm(Film):
@@ -74,21 +72,21 @@ class _FolderFilm(Film):
         _check_whole(info, facts.seconds, self.name)
         return facts
 
-    def every(self, stride_frames: int) -> Iterator[ClipBatch]:
-        film_id = FilmId(hash_file(self._path))
-        clips = clips_of_file(self._path, film_id, self.profile, self.shape, stride_frames)
-        yield from _batched(clips, film_id)
+    def read_every(self, stride_frames: int) -> Iterator[ClipBatch]:
+        return collate_in_batches(self._read_clips(stride_frames))
 
-    def at(self, starts: Iterable[int]) -> Iterator[ClipBatch]:
+    def read_at(self, starts: Iterable[int]) -> Iterator[ClipBatch]:
+        return collate_in_batches(_select_clips(self._read_clips(stride_frames=1), set(starts)))
+
+    def _read_clips(self, stride_frames: int) -> Iterator[Clip]:
         film_id = FilmId(hash_file(self._path))
-        clips = clips_of_file(self._path, film_id, self.profile, self.shape, stride_frames=1)
-        yield from _batched(_only(clips, set(starts)), film_id)
+        return read_file_clips(self._path, film_id, self.profile, self.shape, stride_frames)
 
 
 class _LibraryFilm(Film):
-    def __init__(self, library: Library, entry: FilmEntry, source: ClipSource, encoder: ClipEncoder) -> None:
+    def __init__(self, library: Library, entry: FilmEntry, encoder: ClipEncoder) -> None:
         super().__init__(entry.name, entry.usable, encoder)
-        self._library, self._entry, self._source = library, entry, source
+        self._library, self._entry = library, entry
 
     def facts(self) -> FilmFacts:
         record = self._library.record_of(self._entry.id)
@@ -98,20 +96,18 @@ class _LibraryFilm(Film):
         told = _facts_of(MediaInfo.model_validate_json(json.dumps(record.probe)), self.name)
         return FilmFacts(record.frames / self.profile.fps, told.fps, told.constant_rate)
 
-    def every(self, stride_frames: int) -> Iterator[ClipBatch]:
-        return self._batches(film_windows(self._entry.id, self._entry.frames, self.shape, stride_frames))
+    def read_every(self, stride_frames: int) -> Iterator[ClipBatch]:
+        requests = list_windows(self._entry.id, self._entry.frames, self.shape, stride_frames)
+        return read_batches(self._library, self.shape, requests)
 
-    def at(self, starts: Iterable[int]) -> Iterator[ClipBatch]:
-        last = self._entry.frames - self.shape.window_frames
+    def read_at(self, starts: Iterable[int]) -> Iterator[ClipBatch]:
+        window = self.shape.window_frames
+        last = self._entry.frames - window
         if last < 0:
             return iter(())
         fitting = sorted({min(start, last) for start in starts})
-        windows = (Span(start, start + self.shape.window_frames) for start in fitting)
-        return self._batches([ClipRequest(self._entry.id, window) for window in windows])
-
-    def _batches(self, requests: Sequence[ClipRequest]) -> Iterator[ClipBatch]:
-        yield from sequential_batches(self._source, requests, {self._entry.id: 0}, BATCH_CLIPS)
-        self._source.close()
+        requests = [ClipRequest(self._entry.id, Span(start, start + window)) for start in fitting]
+        return read_batches(self._library, self.shape, requests)
 
 
 def films_in(data: Path, encoder: ClipEncoder) -> list[Film]:
@@ -130,8 +126,7 @@ def films_in(data: Path, encoder: ClipEncoder) -> list[Film]:
                 f"{data} has another profile ({library.profile}) than the model learnt on ({encoder.profile}); "
                 f"ingest the films into a library of that profile"
             )
-        source = ClipSource(library, encoder.shape)
-        films.extend(_LibraryFilm(library, entry, source, encoder) for entry in library.films())
+        films.extend(_LibraryFilm(library, entry, encoder) for entry in library.films())
     else:
         paths = (path for path in data.iterdir() if has_film_suffix(path.name) and not path.name.startswith("."))
         films.extend(_FolderFilm(path, encoder) for path in paths)
@@ -213,16 +208,11 @@ def _check_whole(info: MediaInfo, seconds: float, name: str) -> None:
         raise MediaError("truncated", f"{name} can be read to {seconds:.2f} s only and is longer; {_REPLACE}")
 
 
-def _only(clips: Iterator[Clip], starts: set[int]) -> Iterator[Clip]:
-    """Yield the clips that begin at `starts`, and the last one if a start lies behind it."""
+def _select_clips(clips: Iterator[Clip], starts: set[int]) -> Iterator[Clip]:
+    """Yield the clips that start at `starts`, and the last clip if a start is after it."""
     last: Clip | None = None
     for last in clips:
         if last.request.window.start_frame in starts:
             yield last
     if last is not None and max(starts) > last.request.window.start_frame not in starts:
         yield last
-
-
-def _batched(clips: Iterator[Clip], film_id: FilmId) -> Iterator[ClipBatch]:
-    while some := list(islice(clips, BATCH_CLIPS)):
-        yield collate(some, {film_id: 0})

@@ -1,4 +1,4 @@
-"""Is this the sound of this very moment? Each picture against sounds of the same film, shifted in time.
+"""Is this the sound of this moment? Each picture against sounds of the same film, shifted in time.
 
 A film is encoded once on a fine stride with both towers, and rows are paired by time; windows lie on the grid and
 shifts are whole strides, so a shifted sound is encoded exactly as that moment's own.
@@ -19,8 +19,9 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from talkies.core import Float32s, Float64s, UsageError
-from talkies.evaluation.film_tasks.films import Film, OnFilm, films_in, protocol_of
-from talkies.evaluation.film_tasks.shots import TIES, cosines
+from talkies.evaluation.film_tasks.base import FolderTask, describe_encoder
+from talkies.evaluation.film_tasks.films import Film, OnFilm, films_in
+from talkies.evaluation.film_tasks.shots import COSINE_DECIMALS, compute_cosines
 from talkies.evaluation.results.result import Metric, Result
 from talkies.runs import ClipEncoder
 
@@ -29,8 +30,11 @@ SHIFTS_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
 
 @dataclass(frozen=True, slots=True)
 class SyncScores:
-    """What one film comes to: accuracy of two alternatives by shift (in rows), area under the curve of all shifts,
-    and accuracy of finding the offset among 0 and the first 1, 2, … shifts, both ways; less what it is too short for.
+    """The scores of one film, without those that it is too short for.
+
+    `two_alternative`: accuracy of choosing between the true sound and a shifted one, by shift in rows. `auc`: area
+    under the ROC curve of true against all shifted sounds. `offset`: accuracy of finding the true offset among 0 and
+    the first 1, 2, … shifts in both directions, by the number of shifts.
     """
 
     two_alternative: dict[int, float]
@@ -38,53 +42,57 @@ class SyncScores:
     offset: dict[int, float]
 
 
-def sync(
-    encoder: ClipEncoder,
-    data: Path,
-    on_film: OnFilm | None = None,
-    *,
-    shifts_seconds: Sequence[float] = SHIFTS_SECONDS,
-) -> Result:
-    """Return how well a clip's own sound is told from the sound of its film at `shifts_seconds` before and after.
+class SyncTask(FolderTask):
+    """How well a clip's own sound is distinguished from the sound of its film some seconds before and after."""
+
+    name = "sync"
+    needs = "films, or a library"
+
+    def __init__(self, shifts_seconds: Sequence[float] = SHIFTS_SECONDS) -> None:
+        self._shifts_seconds = shifts_seconds
+
+    def _measure_folder(self, encoder: ClipEncoder, data: Path, on_film: OnFilm | None) -> Result:
+        fps = encoder.profile.fps
+        stride_frames, shifts = align_shifts(self._shifts_seconds, fps)
+        films = [film for film in films_in(data, encoder) if film.usable]
+        for film in films:
+            film.facts()  # raises before hours of encoding if a film is damaged
+
+        scores: list[SyncScores] = []
+        clips = 0
+        for film in films:
+            video_ND, audio_ND = _encode_film(encoder, film, stride_frames)
+            clips += len(video_ND)
+            scores.append(score_film(video_ND, audio_ND, shifts))
+            if on_film:
+                on_film(film.name, len(films))
+
+        seconds = [shift * stride_frames / fps for shift in shifts]
+        metrics, chance, more = compute_sync_metrics(scores, dict(zip(shifts, seconds, strict=True)))
+        protocol = describe_encoder(encoder) | {
+            "films": len(films),
+            "clips": clips,
+            "stride_seconds": stride_frames / fps,
+            "shifts_seconds": seconds,
+            "score": f"cosine of the towers' embeddings, to {COSINE_DECIMALS} decimals; equal scores count half",
+            "pairs": "each clip with its own sound against its picture with the sound of its film one shift later, and "
+            "one shift earlier, where the film has them; mean over the film's pairs, then over films",
+            "shifted_sound": "encoded as the clip of that moment: windows and shifts lie on one grid, so it is the "
+            "same",
+            "chance": chance,
+        }
+        return Result(task=self.name, protocol=protocol | more, metrics=metrics)
+
+
+def align_shifts(shifts_seconds: Sequence[float], fps: int) -> tuple[int, list[int]]:
+    """Return the stride in frames (the smallest shift), and each shift as the nearest whole number of strides.
+
+    Args:
+        shifts_seconds: Shifts in seconds, in any order.
+        fps: The frames of the grid in a second.
 
     Raises:
-        UsageError: if `data` holds no film, no film is long enough, or the shifts are not positive and apart.
-        MediaError: if a film is damaged, or lacks pictures or sound.
-    """
-    fps = encoder.profile.fps
-    stride_frames, shifts = on_grid(shifts_seconds, fps)
-    films = [film for film in films_in(data, encoder) if film.usable]
-    for film in films:
-        film.facts()
-    found: list[SyncScores] = []
-    clips = 0
-    for film in films:
-        video_ND, audio_ND = _rows_of(encoder, film, stride_frames)
-        clips += len(video_ND)
-        found.append(sync_scores(video_ND, audio_ND, shifts))
-        if on_film:
-            on_film(film.name, len(films))
-    seconds = [shift * stride_frames / fps for shift in shifts]
-    metrics, chance, more = sync_metrics(found, dict(zip(shifts, seconds, strict=True)))
-    protocol = protocol_of(encoder) | {
-        "films": len(films),
-        "clips": clips,
-        "stride_seconds": stride_frames / fps,
-        "shifts_seconds": seconds,
-        "score": f"cosine of the towers' embeddings, to {TIES} decimals; equal scores count half",
-        "pairs": "each clip with its own sound against its picture with the sound of its film one shift later, and "
-        "one shift earlier, where the film has them; mean over the film's pairs, then over films",
-        "shifted_sound": "encoded as the clip of that moment: windows and shifts lie on one grid, so it is the same",
-        "chance": chance,
-    }
-    return Result(task="sync", protocol=protocol | more, metrics=metrics)
-
-
-def on_grid(shifts_seconds: Sequence[float], fps: int) -> tuple[int, list[int]]:
-    """Return the stride in frames (the smallest shift), and the shifts in strides, the nearest that there are.
-
-    Raises:
-        UsageError: if shifts are not positive, or two fall together.
+        UsageError: if a shift is not positive, or two become the same number of strides.
     """
     smallest = min(shifts_seconds, default=0.0)
     stride_frames = round(smallest * fps)
@@ -97,49 +105,75 @@ def on_grid(shifts_seconds: Sequence[float], fps: int) -> tuple[int, list[int]]:
     return stride_frames, shifts
 
 
-def scores_at(video_ND: Float32s, audio_ND: Float32s, offset: int) -> Float64s:
-    """Return each picture's cosine with the sound `offset` rows later, `[N]`; nan where the film has none."""
+def score_offset(video_ND: Float32s, audio_ND: Float32s, offset: int) -> Float64s:
+    """Return each picture's cosine with the sound `offset` rows later; nan where the film has no such sound.
+
+    Args:
+        video_ND: A film's video embeddings, `[N, D]`, one row for each stride.
+        audio_ND: Its audio embeddings, `[N, D]`.
+        offset: The offset in rows; negative for earlier sounds.
+
+    Returns:
+        Cosines `[N]`.
+    """
     count = len(video_ND)
     scores_N = np.full(count, np.nan)
     first, end = max(0, -offset), min(count, count - offset)
     if first < end:
-        scores_N[first:end] = cosines(video_ND[first:end], audio_ND[first + offset : end + offset])
+        scores_N[first:end] = compute_cosines(video_ND[first:end], audio_ND[first + offset : end + offset])
     return scores_N
 
 
-def sync_scores(video_ND: Float32s, audio_ND: Float32s, shifts: Sequence[int]) -> SyncScores:
-    """Return what a film's rows come to for `shifts` in rows, in rising order."""
-    true_N = scores_at(video_ND, audio_ND, 0)
-    shifted = {shift: [scores_at(video_ND, audio_ND, sign * shift) for sign in (1, -1)] for shift in shifts}
+def score_film(video_ND: Float32s, audio_ND: Float32s, shifts: Sequence[int]) -> SyncScores:
+    """Return the scores of a film.
+
+    Args:
+        video_ND: The film's video embeddings, `[N, D]`, one row for each stride.
+        audio_ND: Its audio embeddings, `[N, D]`.
+        shifts: Shifts in rows, ascending.
+    """
+    true_N = score_offset(video_ND, audio_ND, 0)
+    shifted = {shift: [score_offset(video_ND, audio_ND, sign * shift) for sign in (1, -1)] for shift in shifts}
+
     two_alternative = {}
-    for shift, pair in shifted.items():
-        differences = np.concatenate([true_N - scores_N for scores_N in pair])
-        there = differences[~np.isnan(differences)]
-        if len(there):
-            two_alternative[shift] = float(((np.sign(there) + 1) / 2).mean())
+    for shift, both_directions in shifted.items():
+        differences = np.concatenate([true_N - scores_N for scores_N in both_directions])
+        differences = differences[~np.isnan(differences)]
+        if len(differences):
+            two_alternative[shift] = float(((np.sign(differences) + 1) / 2).mean())
+
     offset = {}
-    for most in range(1, len(shifts) + 1):
-        others = [scores_N for shift in shifts[:most] for scores_N in shifted[shift]]
-        if (accuracy := _offset_accuracy(true_N, np.stack(others))) is not None:
-            offset[most] = accuracy
-    return SyncScores(two_alternative, _auc(true_N, [one for pair in shifted.values() for one in pair]), offset)
+    for count in range(1, len(shifts) + 1):
+        others = [scores_N for shift in shifts[:count] for scores_N in shifted[shift]]
+        if (accuracy := _score_offset_accuracy(true_N, np.stack(others))) is not None:
+            offset[count] = accuracy
+
+    all_shifted = [scores_N for both_directions in shifted.values() for scores_N in both_directions]
+    return SyncScores(two_alternative, _compute_auc(true_N, all_shifted), offset)
 
 
-def sync_metrics(
-    found: Sequence[SyncScores], seconds: dict[int, float]
+def compute_sync_metrics(
+    films: Sequence[SyncScores], seconds: dict[int, float]
 ) -> tuple[dict[str, Metric], dict[str, float], dict[str, list[float]]]:
-    """Return the mean of each measure over the films that are long enough for it, its chance, and what else to say.
+    """Return the mean of each score over the films that are long enough, its chance level, and further protocol facts.
 
-    `seconds` gives each shift in seconds, in rising order.
+    Args:
+        films: The scores of each film.
+        seconds: Each shift, in rows, with its seconds, ascending.
+
+    Returns:
+        Metrics by name, chance levels by the same names, and the offsets that were tried and the shifts that no film
+        was long enough for, in seconds.
 
     Raises:
-        UsageError: if no film is long enough for any.
+        UsageError: if no film is long enough for any shift.
     """
     metrics: dict[str, Metric] = {}
     for shift, second in seconds.items():
-        if values := [film.two_alternative[shift] for film in found if shift in film.two_alternative]:
+        if values := [film.two_alternative[shift] for film in films if shift in film.two_alternative]:
             metrics[f"two_alternative_accuracy_at_{second:g}_s"] = Metric.of(values)
-    areas = [film.auc for film in found if film.auc is not None]
+
+    areas = [film.auc for film in films if film.auc is not None]
     if not areas:
         raise UsageError(
             f"no film has two clips {min(seconds.values()):g} s apart; "
@@ -147,28 +181,31 @@ def sync_metrics(
         )
     chance = dict.fromkeys(metrics, 0.5) | {"roc_auc": 0.5}
     metrics["roc_auc"] = Metric.of(areas)
-    left_out = [second for second in seconds.values() if f"two_alternative_accuracy_at_{second:g}_s" not in metrics]
-    most = max((most for film in found for most in film.offset), default=0)
+
+    # The accuracy among most offsets that any film is long enough for.
+    most = max((count for film in films for count in film.offset), default=0)
     if most:
-        metrics["offset_accuracy"] = Metric.of([film.offset[most] for film in found if most in film.offset])
+        metrics["offset_accuracy"] = Metric.of([film.offset[most] for film in films if most in film.offset])
         chance["offset_accuracy"] = 1 / (2 * most + 1)
-    among = list(seconds.values())[:most]
-    offsets = [*(-second for second in reversed(among)), 0.0, *among] if most else []
+
+    later = list(seconds.values())[:most]
+    offsets = [*(-second for second in reversed(later)), 0.0, *later] if most else []
+    left_out = [second for second in seconds.values() if f"two_alternative_accuracy_at_{second:g}_s" not in metrics]
     return metrics, chance, {"offsets_seconds": offsets, "shifts_left_out_seconds": left_out}
 
 
-def _offset_accuracy(true_N: Float64s, others_KN: Float64s) -> float | None:
+def _score_offset_accuracy(true_N: Float64s, others_KN: Float64s) -> float | None:
     """Return how often the true sound scores highest (ties share the point), over rows that have all offsets."""
-    whole_N = ~np.isnan(others_KN).any(axis=0)
-    if not whole_N.any():
+    complete_N = ~np.isnan(others_KN).any(axis=0)
+    if not complete_N.any():
         return None
-    own_N, others_KN = true_N[whole_N], others_KN[:, whole_N]
-    equals_N = (others_KN == own_N).sum(axis=0)
-    return float(((others_KN <= own_N).all(axis=0) / (1 + equals_N)).mean())
+    own_N, others_KN = true_N[complete_N], others_KN[:, complete_N]
+    ties_N = (others_KN == own_N).sum(axis=0)
+    return float(((others_KN <= own_N).all(axis=0) / (1 + ties_N)).mean())
 
 
-def _auc(true_N: Float64s, shifted: Sequence[Float64s]) -> float | None:
-    """Return the area under the curve of true pairs against all shifted ones, for rows that have a shifted one."""
+def _compute_auc(true_N: Float64s, shifted: Sequence[Float64s]) -> float | None:
+    """Return the area under the ROC curve of true against all shifted pairs, for rows that have a shifted one."""
     others = np.stack(shifted)
     own_N = true_N[~np.isnan(others).all(axis=0)]
     negatives = others[~np.isnan(others)]
@@ -178,11 +215,11 @@ def _auc(true_N: Float64s, shifted: Sequence[Float64s]) -> float | None:
     return float(roc_auc_score(labels, np.concatenate([own_N, negatives])))
 
 
-def _rows_of(encoder: ClipEncoder, film: Film, stride_frames: int) -> tuple[Float32s, Float32s]:
-    """Return a film's embeddings, one row each stride; none if it is shorter than a clip."""
+def _encode_film(encoder: ClipEncoder, film: Film, stride_frames: int) -> tuple[Float32s, Float32s]:
+    """Return a film's video and audio embeddings `[N, D]`, one row for each stride; no rows if it is too short."""
     video: list[torch.Tensor] = [torch.zeros(0, encoder.dim)]
     audio: list[torch.Tensor] = [torch.zeros(0, encoder.dim)]
-    for batch in film.every(stride_frames):
+    for batch in film.read_every(stride_frames):
         embeddings = encoder.encode(batch).embeddings
         video.append(embeddings.video_BD)
         audio.append(embeddings.audio_BD)

@@ -1,6 +1,7 @@
-"""Labelled clips as an encoder is shown them: read whole, then cut into windows and crops; threads read ahead.
+"""Read labelled clips for an encoder: decode each whole, then cut it into windows and crops, ahead of the encoder.
 
-Shapes: `N` pictures, `V` windows, `R` crops, `T` frames, `P` rows of planar YUV 4:2:0, `W` columns, `S` samples.
+Shapes: `N` video frames, `V` windows, `R` crops, `T` frames, `P` rows of planar YUV 4:2:0, `W` columns, `Z` side of a
+square, `S` samples.
 """
 
 from collections import deque
@@ -13,150 +14,181 @@ import numpy as np
 import numpy.typing as npt
 from torch.utils.data import Dataset
 
-from talkies.clips import cores, read_by_workers
+from talkies.clips import count_cores, read_by_workers
 from talkies.core import Int16s, Int64s, MediaError, Modality, SourceError, UInt8s, describe_os_error
 from talkies.evaluation.datasets import DataSet
-from talkies.evaluation.transfer.clip_spec import ClipSpec, picture_windows, sound_windows, square_crops, starts_of
+from talkies.evaluation.transfer.clip_spec import (
+    ClipSpec,
+    cut_audio_windows,
+    cut_square_crops,
+    cut_video_windows,
+    spread_window_starts,
+)
 from talkies.media import DecodedFile, decode_file
 from talkies.runtime import hash_file
 
-_MOST_READERS = 16
-_WORTH_PROCESSES = 250  # clips that take several times as long to read as processes take to begin
-_Read = TypeVar("_Read")
+_MAX_READERS = 16
+_MIN_CLIPS_FOR_PROCESSES = 250
+"""Reading so many clips takes several times as long as starting the processes that read them."""
+
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
-class View:
-    """What is shown of each clip: so many windows in so many crops."""
+class ViewSampling:
+    """Which views of a clip an encoder gets: `windows` spread over the clip, each in `crops` square crops."""
 
-    look: ClipSpec
-    clips: int
+    clip_spec: ClipSpec
+    windows: int
     crops: int
 
 
 @dataclass(frozen=True, slots=True)
-class Windows:
-    """What is shown of one clip: square pictures `[V, R, T, P, Z]`, sound `[V, S]`, or both of the same moments."""
+class ClipWindows:
+    """The windows of one clip: square video `[V, R, T, P, Z]`, audio `[V, S]`, or both of the same moments."""
 
-    pictures: UInt8s | None
-    sound: Int16s | None
+    video: UInt8s | None
+    audio: Int16s | None
 
-    def of(self, tower: Modality) -> npt.NDArray[np.generic]:
-        """Return the input of one tower, `[V, R, …]`; of sound there is one crop."""
-        part = self.pictures if tower == "video" else self.sound
-        if part is None:
-            raise ValueError(f"nothing was read for the {tower} encoder")
-        return part if tower == "video" else part[:, None]
+    def get_input(self, modality: Modality) -> npt.NDArray[np.generic]:
+        """Return the input of one encoder, `[V, R, …]`; audio has a single crop."""
+        windows = self.video if modality == "video" else self.audio
+        if windows is None:
+            raise ValueError(f"nothing was read for the {modality} encoder")
+        return windows if modality == "video" else windows[:, None]
 
 
-def name_of_clip(data: DataSet, number: int) -> str:
-    """Return what tells an example's clip by its bytes, and its span.
+def compute_clip_key(data: DataSet, number: int) -> str:
+    """Return what identifies the clip of an example: a hash of its file's bytes, and its span.
 
     Raises:
         SourceError: if the file cannot be read.
     """
-    path, span = data.path_of(number), data.examples[number].span_seconds
+    path, span = data.get_path(number), data.examples[number].span_seconds
     try:
-        name = hash_file(path, 32)
+        digits = hash_file(path, 32)
     except OSError as error:
-        raise SourceError(f"{path} cannot be read ({describe_os_error(error)}); see to its permissions") from error
-    return name if span is None else f"{name}-{span[0]:g}-{span[1]:g}"
+        raise SourceError(f"{path} cannot be read ({describe_os_error(error)}); check its permissions") from error
+    return digits if span is None else f"{digits}-{span[0]:g}-{span[1]:g}"
 
 
-def read_clip(data: DataSet, number: int, towers: Sequence[Modality], look: ClipSpec) -> DecodedFile:
-    """Return an example's pictures, sound or both.
+def read_clip(data: DataSet, number: int, modalities: Sequence[Modality], clip_spec: ClipSpec) -> DecodedFile:
+    """Return the decoded video, audio or both of an example.
+
+    Args:
+        data: the data set.
+        number: the number of the example.
+        modalities: what to decode, one or both.
+        clip_spec: gives frame rate, audio rate and shorter side.
 
     Raises:
-        MediaError: if it cannot be read, or lacks what is asked for.
+        MediaError: if the file cannot be read, or lacks a modality.
     """
-    path = data.path_of(number)
-    parts = "both" if len(towers) == 2 else towers[0]
-    media = decode_file(path, parts, look.grid, look.short_side, data.examples[number].span_seconds)
+    path = data.get_path(number)
+    choice = "both" if len(modalities) == 2 else modalities[0]
+    media = decode_file(path, choice, clip_spec.grid, clip_spec.short_side, data.examples[number].span_seconds)
     if media.audio_S is not None and not len(media.audio_S):
         raise MediaError("no_audio", f"{path.name} has no sound")
     return media
 
 
-def windows_of(media: DecodedFile, view: View) -> Windows:
-    """Return what is shown of a clip: of pictures and sound together the same moments."""
-    look, pictures, sound = view.look, media.video_NPW, media.audio_S
-    step = look.grid.samples_per_frame
-    if pictures is not None and sound is not None:  # both of the same moments, each in the middle of the window
-        window = max(look.frames, -(-look.samples // step))
-        starts_V = starts_of(len(pictures), window, view.clips)
-        at_picture, at_sound = (
-            starts_V + (window - look.frames) // 2,
-            starts_V * step + (window * step - look.samples) // 2,
-        )
-        return Windows(_shown(pictures, at_picture, view), sound_windows(sound, at_sound, look.samples))
-    if pictures is not None:
-        return Windows(_shown(pictures, starts_of(len(pictures), look.frames, view.clips), view), None)
-    if sound is None:
-        raise ValueError("neither pictures nor sound were read")
-    return Windows(None, sound_windows(sound, starts_of(len(sound), look.samples, view.clips), look.samples))
+def cut_windows(media: DecodedFile, sampling: ViewSampling) -> ClipWindows:
+    """Return the windows of a decoded clip; where it has video and audio, both are of the same moments."""
+    spec, video, audio = sampling.clip_spec, media.video_NPW, media.audio_S
+    if video is not None and audio is not None:
+        return _cut_joint_windows(video, audio, sampling)
+    if video is not None:
+        starts_V = spread_window_starts(len(video), spec.frames, sampling.windows)
+        return ClipWindows(_cut_video_views(video, starts_V, sampling), None)
+    if audio is not None:
+        starts_V = spread_window_starts(len(audio), spec.samples, sampling.windows)
+        return ClipWindows(None, cut_audio_windows(audio, starts_V, spec.samples))
+    raise ValueError("neither video nor audio was read")
 
 
-def _shown(video_NPW: UInt8s, starts_V: Int64s, view: View) -> UInt8s:
-    return square_crops(picture_windows(video_NPW, starts_V, view.look.frames), view.crops)
+def _cut_joint_windows(video_NPW: UInt8s, audio_S: Int16s, sampling: ViewSampling) -> ClipWindows:
+    """Return windows as long as the longer modality, with the shorter in the middle of each."""
+    spec = sampling.clip_spec
+    step = spec.grid.samples_per_frame
+    window = max(spec.frames, -(-spec.samples // step))  # in frames
+    starts_V = spread_window_starts(len(video_NPW), window, sampling.windows)
+
+    first_frame_V = starts_V + (window - spec.frames) // 2
+    first_sample_V = starts_V * step + (window * step - spec.samples) // 2
+    return ClipWindows(
+        _cut_video_views(video_NPW, first_frame_V, sampling), cut_audio_windows(audio_S, first_sample_V, spec.samples)
+    )
+
+
+def _cut_video_views(video_NPW: UInt8s, starts_V: Int64s, sampling: ViewSampling) -> UInt8s:
+    windows_VTPW = cut_video_windows(video_NPW, starts_V, sampling.clip_spec.frames)
+    return cut_square_crops(windows_VTPW, sampling.crops)
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
-    """What tells a clip by its bytes, and what is shown of it (nothing if it was known), or why it cannot be used."""
+class ClipReading:
+    """The result of reading a clip: its key, and its windows (none if its features are cached) or the error."""
 
-    name: str
-    windows: Windows | None = None
-    fault: str | None = None
+    key: str
+    windows: ClipWindows | None = None
+    error: str | None = None
 
 
-class Reading(Dataset[Read]):
-    """The clips `numbers` of a data set as an encoder is shown them; of those in `known` only the name is read."""
+class ClipDataset(Dataset[ClipReading]):
+    """Some examples of a data set, cut into windows; for those whose key is in `cached`, only the key is read."""
 
     def __init__(
-        self, data: DataSet, numbers: Sequence[int], towers: Sequence[Modality], view: View, known: frozenset[str]
+        self,
+        data: DataSet,
+        numbers: Sequence[int],
+        modalities: Sequence[Modality],
+        sampling: ViewSampling,
+        cached: frozenset[str],
     ) -> None:
-        self._data, self._numbers, self._towers, self._view, self._known = data, numbers, towers, view, known
+        self._data, self._numbers = data, numbers
+        self._modalities, self._sampling, self._cached = modalities, sampling, cached
 
     def __len__(self) -> int:
         return len(self._numbers)
 
-    def __getitem__(self, place: int) -> Read:
-        number = self._numbers[place]
-        name = name_of_clip(self._data, number)
-        if name in self._known:
-            return Read(name)
+    def __getitem__(self, index: int) -> ClipReading:
+        number = self._numbers[index]
+        key = compute_clip_key(self._data, number)
+        if key in self._cached:
+            return ClipReading(key)
         try:
-            return Read(name, windows_of(read_clip(self._data, number, self._towers, self._view.look), self._view))
+            media = read_clip(self._data, number, self._modalities, self._sampling.clip_spec)
+            return ClipReading(key, cut_windows(media, self._sampling))
         except MediaError as error:
-            return Read(name, fault=str(error))
+            return ClipReading(key, error=str(error))
 
-    def in_order(self) -> Iterator[Read]:
-        """Yield each clip: processes read many ahead of the encoder, threads a few, for they begin at once.
+    def read_in_order(self) -> Iterator[ClipReading]:
+        """Yield each clip in order, read ahead: by processes if there are many clips, else by threads.
 
         Raises:
-            SourceError: if the system does not let a file be read.
-            WorkError: if a process that reads dies.
+            SourceError: if the system refuses to read a file.
+            WorkError: if a reading process dies.
         """
-        if len(self) >= _WORTH_PROCESSES:
-            yield from read_by_workers(self, min(_MOST_READERS, cores()))
+        if len(self) >= _MIN_CLIPS_FOR_PROCESSES:
+            yield from read_by_workers(self, min(_MAX_READERS, count_cores()))
         else:
-            yield from (read for _, read in in_threads(self.__getitem__, range(len(self))))
+            yield from (reading for _, reading in map_in_threads(self.__getitem__, range(len(self))))
 
 
-def in_threads(read: Callable[[int], _Read], numbers: Iterable[int]) -> Iterator[tuple[int, _Read]]:
-    """Yield each example with what was read of it, in order; threads read some ahead of the encoder."""
-    threads = min(_MOST_READERS, cores())
+def map_in_threads(function: Callable[[int], _Result], numbers: Iterable[int]) -> Iterator[tuple[int, _Result]]:
+    """Yield each number with the function's result, in order; threads work a bounded number of items ahead."""
+    threads = min(_MAX_READERS, count_cores())
     with ThreadPoolExecutor(threads) as pool:
-        waiting: deque[tuple[int, Future[_Read]]] = deque()
+        pending: deque[tuple[int, Future[_Result]]] = deque()
         try:
             for number in numbers:
-                waiting.append((number, pool.submit(read, number)))
-                if len(waiting) > 2 * threads:
-                    first, future = waiting.popleft()
+                pending.append((number, pool.submit(function, number)))
+                if len(pending) > 2 * threads:
+                    first, future = pending.popleft()
                     yield first, future.result()
-            while waiting:
-                first, future = waiting.popleft()
+            while pending:
+                first, future = pending.popleft()
                 yield first, future.result()
         finally:
-            for _, future in waiting:
+            for _, future in pending:
                 future.cancel()

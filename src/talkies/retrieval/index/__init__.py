@@ -1,7 +1,7 @@
 """Embeddings on disk: the vector index of a library, and the verb that fills it."""
 
-from talkies.retrieval.index.embed import EmbedReport, EmbedRunner, embed, encode_all
-from talkies.retrieval.index.library_map import MapPoint, map_of
+from talkies.retrieval.index.embed import EmbedReport, EmbedRunner, embed
+from talkies.retrieval.index.library_map import MapPoint, build_map
 from talkies.retrieval.index.rows import IndexRows
 from talkies.retrieval.index.vector_index import EmbeddingSet, VectorIndex
 
@@ -13,6 +13,5 @@ __all__ = [
     "MapPoint",
     "VectorIndex",
     "embed",
-    "encode_all",
-    "map_of",
+    "build_map",
 ]

@@ -1,28 +1,23 @@
 """The verb: embed every film of a library that this model has not embedded yet."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
-import torch
-
-from talkies.clips import ClipSource, sequential_batches
-from talkies.core import ClipBatch, Embeddings, FilmId, LibraryError, UsageError
+from talkies.clips import read_batches, read_films
+from talkies.core import LibraryError, UsageError
 from talkies.library import FilmEntry, Library
-from talkies.retrieval.index.ann import bring_up_to_date
-from talkies.retrieval.index.clip_positions import ClipPositions, clip_positions
+from talkies.retrieval.index.ann import update_ann_index
+from talkies.retrieval.index.clip_positions import ClipPositions, compute_clip_positions
 from talkies.retrieval.index.rows import IndexRows
 from talkies.retrieval.index.vector_index import EmbeddingSet, VectorIndex
-from talkies.runs.clip_encoder import ClipEncoder, Encoded, load_encoder
-from talkies.runtime import prefetch, map_on_ray
+from talkies.runs import ClipEncoder, load_encoder
+from talkies.runtime import map_on_ray
 
 STRIDE_SECONDS = 1.0
-_BATCHES_AHEAD = 2
 
 Runner = Literal["local", "ray"]
 OnFilm = Callable[[FilmEntry, int], None]
@@ -71,6 +66,7 @@ def embed(
     library: str | Path,
     run: Path,
     stride_seconds: float = STRIDE_SECONDS,
+    *,
     runner: EmbedRunner | None = None,
     on_film: OnFilm | None = None,
     on_clips: OnClips | None = None,
@@ -86,58 +82,47 @@ def embed(
         MediaError: if a film cannot be read; the films before it stay.
         WorkError: if another process embeds the library with the same model.
     """
-    begun, opened = time.monotonic(), Library.open(library)
+    start_time = time.monotonic()
+    opened = Library.open(library)
     films = opened.usable_films()
     encoder = load_encoder(run)
-    entry = _set_of(encoder, opened, stride_seconds)
+    entry = _describe_set(encoder, opened, stride_seconds)
     index = VectorIndex(opened)
-    with index.adding(entry.stamp):
-        index.begin(entry)
-        known = index.films_in(entry.stamp)
+    with index.lock_for_adding(entry.stamp):
+        index.create_or_resume(entry)
+
+        # Remove the films that left the library, and find those not yet embedded.
+        known = index.list_films(entry.stamp)
         gone = known - {film.film_id for film in opened.films() if film.usable}
         index.remove_films(entry.stamp, gone)
         new = [film for film in films if film.film_id not in known]
-        laid = {film.film_id: _laid(opened, film, encoder, entry) for film in new}
-        todo = {film.film_id: clips for film in new if (clips := laid[film.film_id]).requests}
-        tell = on_film or (lambda *_: None)
+        positions = {film: _compute_positions(opened, film, encoder, entry) for film in new}
+        todo = {film: clips for film, clips in positions.items() if clips.requests}
+
+        # Encode them film by film.
+        report_film = on_film or (lambda *_: None)
         for film in films:
-            if film.film_id not in todo:
-                tell(film, len(films))
-        entries = {film.film_id: film for film in films}
+            if film not in todo:
+                report_film(film, len(films))
         added = 0
-        for film_id, rows in _encoded(opened, encoder, todo, runner or EmbedRunner(), on_clips):
+        for film, rows in _encode_films(opened, encoder, todo, runner or EmbedRunner(), on_clips):
             index.add(entry.stamp, rows)
             added += len(rows)
-            tell(entries[film_id], len(films))
-        bring_up_to_date(index, entry.stamp)
+            report_film(film, len(films))
+        update_ann_index(index, entry.stamp)
     return EmbedReport(
         entry,
-        len(todo),
-        added,
-        len(known - gone),
-        tuple(film.name for film in new if film.film_id not in todo),
-        len(gone),
-        sum(entries[film_id].duration_seconds for film_id in todo),
-        time.monotonic() - begun,
+        films=len(todo),
+        clips=added,
+        reused=len(known - gone),
+        too_short=tuple(film.name for film in new if film not in todo),
+        removed=len(gone),
+        film_seconds=sum(film.duration_seconds for film in todo),
+        seconds=time.monotonic() - start_time,
     )
 
 
-def encode_all(
-    encoder: ClipEncoder, batches: Iterable[ClipBatch], on_batch: Callable[[int], None] | None = None
-) -> Encoded:
-    """Return what the encoders make of all batches, as one; a thread reads while they work."""
-    parts = []
-    with prefetch(batches, _BATCHES_AHEAD) as coming:
-        for batch in coming:
-            parts.append(encoder.encode(batch))
-            if on_batch:
-                on_batch(len(batch))
-    names = ("video_BD", "audio_BD", "film_B", "start_B")
-    embeddings = Embeddings(*(torch.cat([getattr(part.embeddings, name) for part in parts]) for name in names))
-    return Encoded(embeddings, torch.cat([p.video_BE for p in parts]), torch.cat([p.audio_BE for p in parts]))
-
-
-def _set_of(encoder: ClipEncoder, library: Library, stride_seconds: float) -> EmbeddingSet:
+def _describe_set(encoder: ClipEncoder, library: Library, stride_seconds: float) -> EmbeddingSet:
     if library.profile != encoder.profile:
         raise LibraryError(
             f"{library.location} has another profile ({library.profile}) than the films of {encoder.run} "
@@ -156,22 +141,22 @@ def _set_of(encoder: ClipEncoder, library: Library, stride_seconds: float) -> Em
     )
 
 
-def _laid(library: Library, film: FilmEntry, encoder: ClipEncoder, entry: EmbeddingSet) -> ClipPositions:
+def _compute_positions(library: Library, film: FilmEntry, encoder: ClipEncoder, entry: EmbeddingSet) -> ClipPositions:
     stride_frames = round(entry.stride_seconds * library.profile.fps)
-    return clip_positions(film.id, film.frames, library.shots_of(film.id), encoder.shape, stride_frames)
+    return compute_clip_positions(film.id, film.frames, library.shots_of(film.id), encoder.shape, stride_frames)
 
 
-def _encoded(
+def _encode_films(
     library: Library,
     encoder: ClipEncoder,
-    laid: Mapping[str, ClipPositions],
+    positions: Mapping[FilmEntry, ClipPositions],
     runner: EmbedRunner,
     on_clips: OnClips | None,
-) -> Iterator[tuple[str, IndexRows]]:
-    """Yield the rows of each film as they are made."""
-    done, total = 0, sum(len(clips.requests) for clips in laid.values())
+) -> Iterator[tuple[FilmEntry, IndexRows]]:
+    """Yield each film with its rows, as they are encoded."""
+    done, total = 0, sum(len(clips.requests) for clips in positions.values())
 
-    def count(clips: int) -> None:
+    def count_clips(clips: int) -> None:
         nonlocal done
         done += clips
         if on_clips:
@@ -179,39 +164,35 @@ def _encoded(
 
     if runner.kind == "ray":
         tasks = [
-            _FilmTask(library.location, encoder.run, encoder.step, film_id, clips) for film_id, clips in laid.items()
+            _FilmTask(library.location, encoder.run, encoder.step, film, clips) for film, clips in positions.items()
         ]
         for task, rows in map_on_ray(_embed_film, tasks, runner.workers, runner.address):
-            count(len(task.clips.requests))
-            yield task.film_id, rows
+            count_clips(len(task.clips.requests))
+            yield task.film, rows
         return
-    with closing(ClipSource(library, encoder.shape)) as source:
-        requests = [request for clips in laid.values() for request in clips.requests]
-        batches = sequential_batches(source, requests, dict.fromkeys(map(FilmId, laid), 0), workers=None)
-        of_films = groupby(batches, key=lambda batch: batch.requests[0].film_id)
-        for film_id, clips in laid.items():
-            embeddings = encode_all(encoder, next(of_films)[1], count).embeddings
-            yield film_id, clips.rows(embeddings, library.profile.fps)
+    requests = {film: clips.requests for film, clips in positions.items()}
+    for film, batches in read_films(library, encoder.shape, requests):
+        embeddings = encoder.encode_batches(batches, count_clips).embeddings
+        yield film, positions[film].build_rows(embeddings, library.profile.fps)
 
 
 @dataclass(frozen=True, slots=True)
 class _FilmTask:
-    """One film, for a machine of a cluster: where the library and the run are as seen from there."""
+    """One film for a machine of a cluster, with the library and the run as paths that it can open."""
 
     library: str
     run: Path
     step: int
-    film_id: str
+    film: FilmEntry
     clips: ClipPositions
 
 
 def _embed_film(task: _FilmTask) -> IndexRows:
-    library, encoder = Library.open(task.library), _encoder_of(task.run, task.step)
-    with closing(ClipSource(library, encoder.shape)) as source:
-        batches = sequential_batches(source, task.clips.requests, {FilmId(task.film_id): 0})
-        return task.clips.rows(encode_all(encoder, batches).embeddings, library.profile.fps)
+    library, encoder = Library.open(task.library), _load_encoder(task.run, task.step)
+    batches = read_batches(library, encoder.shape, task.clips.requests)
+    return task.clips.build_rows(encoder.encode_batches(batches).embeddings, library.profile.fps)
 
 
 @lru_cache(maxsize=1)
-def _encoder_of(run: Path, step: int) -> ClipEncoder:
+def _load_encoder(run: Path, step: int) -> ClipEncoder:
     return load_encoder(run, step)
