@@ -180,7 +180,7 @@ def test_a_place_that_cannot_give_all_clips_is_drawn_when_fewer_are_asked_for() 
 def test_a_window_too_narrow_for_the_clips_is_refused_with_the_time_they_take() -> None:
     sentence = (
         r"^3 clips with their gaps take 4\.25 s, and sampling\.widest_window_seconds is 4\.2; "
-        r"make it longer, or the clips fewer or their gap smaller$"
+        r"raise it, or take fewer clips or a smaller gap$"
     )
     config = SamplingConfig(films_per_batch=2, clips_per_film=3, least_gap_seconds=0.625, widest_window_seconds=4.2)
     with pytest.raises(PlanError, match=sentence):

@@ -1,7 +1,7 @@
 """Which films a batch takes: distinct ones, all equally often, or in proportion to what is eligible of them."""
 
 from collections import Counter
-from itertools import combinations, pairwise, permutations
+from itertools import chain, combinations, pairwise, permutations
 
 import pytest
 from hypothesis import given
@@ -48,14 +48,15 @@ def test_a_batch_of_a_very_late_step_is_found(film_count: int, per_batch: int) -
     assert set(taken.tolist()) <= set(range(film_count))
 
 
-def test_each_turn_visits_every_film_once_and_the_next_comes_in_another_order() -> None:
+def test_each_epoch_visits_every_film_once_and_the_next_comes_in_another_order() -> None:
     plan = plan_of(alike(12), 3, 1)
-    turns = [[film for step in range(begin, begin + 4) for film in plan.select_films(step)] for begin in range(0, 80, 4)]
-    assert all(sorted(turn) == list(range(12)) for turn in turns)
-    assert len(set(map(tuple, turns))) == 20
+    films_of_step = [plan.select_films(step).tolist() for step in range(80)]
+    epochs = [tuple(chain.from_iterable(films_of_step[begin : begin + 4])) for begin in range(0, 80, 4)]
+    assert all(sorted(epoch) == list(range(12)) for epoch in epochs)
+    assert len(set(epochs)) == 20
 
 
-def test_the_first_turn_comes_in_every_order_equally_often() -> None:
+def test_the_first_epoch_comes_in_every_order_equally_often() -> None:
     orders = Counter(
         tuple(film for step in range(2) for film in plan_of(alike(4), 2, 1, seed=seed).select_films(step))
         for seed in range(1200)
@@ -65,8 +66,10 @@ def test_the_first_turn_comes_in_every_order_equally_often() -> None:
 
 
 @pytest.mark.parametrize("step", [1, 2, 7])
-def test_any_films_can_meet_in_a_batch_also_where_two_turns_meet(step: int) -> None:
-    batches = Counter(tuple(sorted(plan_of(alike(5), 3, 1, seed=seed).select_films(step).tolist())) for seed in range(1000))
+def test_any_films_can_meet_in_a_batch_also_where_two_epochs_meet(step: int) -> None:
+    batches = Counter(
+        tuple(sorted(plan_of(alike(5), 3, 1, seed=seed).select_films(step).tolist())) for seed in range(1000)
+    )
     assert set(batches) == set(combinations(range(5), 3))
     assert chi_square(list(batches.values())) < seldom_above(10)
 
@@ -159,7 +162,9 @@ def test_weighted_films_meet_in_other_batches_from_block_to_block() -> None:
 
 def test_another_seed_weighs_the_same_and_draws_otherwise() -> None:
     one, other = (sized([30, 20, 10, 5, 5], 2, film_weights="duration", seed=seed) for seed in (1, 2))
-    assert [one.select_films(step).tolist() for step in range(9)] != [other.select_films(step).tolist() for step in range(9)]
+    assert [one.select_films(step).tolist() for step in range(9)] != [
+        other.select_films(step).tolist() for step in range(9)
+    ]
     assert visits(one, range(3000)) == pytest.approx(visits(other, range(3000)), abs=5)
 
 
@@ -169,7 +174,7 @@ def test_as_many_films_as_a_batch_takes_are_all_in_every_batch() -> None:
         assert all(sorted(plan.select_films(step).tolist()) == [0, 1, 2] for step in range(20))
 
 
-def test_films_that_follow_each_other_in_a_turn_are_not_neighbours_by_number() -> None:
+def test_films_that_follow_each_other_in_an_epoch_are_not_neighbours_by_number() -> None:
     plan = plan_of(alike(1000), 10, 1)
     taken = [film for step in range(100) for film in plan.select_films(step).tolist()]
     assert sum(later - earlier == 1 for earlier, later in pairwise(taken)) < 10

@@ -52,7 +52,7 @@ def test_spans_of_too_few_films_are_refused() -> None:
 
 
 def test_a_film_that_is_there_twice_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"^a film is there twice$"):
+    with pytest.raises(ValueError, match=r"^a film is listed twice$"):
         FilmSpans((A, A), SpanTable.of([[Span(0, 5)], [Span(0, 5)]]), ("a", "b"))
 
 

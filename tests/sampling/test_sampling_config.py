@@ -14,7 +14,7 @@ def test_a_batch_is_films_times_clips() -> None:
 
 
 def test_a_batch_of_one_clip_has_no_negatives_and_is_refused() -> None:
-    sentence = "a batch needs at least two clips, for one is the other's negative"
+    sentence = "a batch needs at least two clips, because each is the negative of the others"
     with pytest.raises(ConfigError, match=re.escape(sentence)):
         check(SamplingConfig, {"films_per_batch": 1, "clips_per_film": 1}, "recipe x")
 

@@ -1,4 +1,4 @@
-"""Sampling plans: spans in, clip requests out; arithmetic only, a pure function of (seed, step, rank, world size)."""
+"""Sampling plans: spans in, clip requests out; only arithmetic, a pure function of (seed, step, rank, world size)."""
 
 from talkies.sampling.config import SamplingConfig, Stage
 from talkies.sampling.films import FilmSpans

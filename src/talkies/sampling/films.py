@@ -1,4 +1,4 @@
-"""The films that clips may be drawn from."""
+"""The films that clips may be drawn from, with their eligible spans."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from talkies.core import FilmId, Int64s, Span, SpanTable
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FilmSpans:
-    """Films and what is eligible of them: film *i* has the spans of row *i*; `shots` are needed for one clip a shot.
+    """Films and their eligible spans: film *i* has the spans of row *i*.
 
-    `names` are what films are called in messages.
+    `names` are what messages call the films. `shots` are needed only to draw one clip a shot.
 
     Raises:
-        ValueError: if the parts do not agree, or a film is there twice.
+        ValueError: if the parts differ in number, or a film is listed twice.
     """
 
     film_ids: tuple[FilmId, ...]
@@ -31,7 +31,7 @@ class FilmSpans:
                 f"{len(self.film_ids)}, {len(self.spans)}, {len(self.names)}, {shots}"
             )
         if len(set(self.film_ids)) != len(self.film_ids):
-            raise ValueError("a film is there twice")
+            raise ValueError("a film is listed twice")
 
     @classmethod
     def of(
@@ -40,18 +40,18 @@ class FilmSpans:
         names: Mapping[FilmId, str] | None = None,
         shots: Mapping[FilmId, Sequence[Span]] | None = None,
     ) -> "FilmSpans":
-        """Return the films of a mapping, in the order of their ids."""
-        ids = tuple(sorted(spans))
-        called = tuple((names or {}).get(i, i) for i in ids)
-        return cls(
-            ids, SpanTable.of([spans[i] for i in ids]), called, SpanTable.of([shots[i] for i in ids]) if shots else None
-        )
+        """Return the films of a mapping, in the order of their ids; a film without a name is called by its id."""
+        film_ids = tuple(sorted(spans))
+        film_names = tuple((names or {}).get(film_id, film_id) for film_id in film_ids)
+        shot_table = SpanTable.of([shots[film_id] for film_id in film_ids]) if shots else None
+        return cls(film_ids, SpanTable.of([spans[film_id] for film_id in film_ids]), film_names, shot_table)
 
     def __len__(self) -> int:
         return len(self.film_ids)
 
-    def take(self, kept_F: Int64s) -> "FilmSpans":
-        """Return these films alone."""
-        kept = np.asarray(kept_F)
-        ids, names = (tuple(values[film] for film in kept) for values in (self.film_ids, self.names))
-        return FilmSpans(ids, self.spans.take(kept), names, self.shots.take(kept) if self.shots else None)
+    def take(self, film_X: Int64s) -> "FilmSpans":
+        """Return some of the films, by number."""
+        film_X = np.asarray(film_X)
+        film_ids = tuple(self.film_ids[film] for film in film_X)
+        names = tuple(self.names[film] for film in film_X)
+        return FilmSpans(film_ids, self.spans.take(film_X), names, self.shots.take(film_X) if self.shots else None)

@@ -1,4 +1,4 @@
-"""The requests of a batch, in arrays until somebody wants them one by one.
+"""The clip requests of a batch, kept as arrays until they are read one by one.
 
 Shapes: `N` clips.
 """
@@ -14,9 +14,14 @@ from talkies.core import ClipRequest, FilmId, Int64s, Span
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BatchRequests(Sequence[ClipRequest]):
-    """The clips of a batch, or of a part of it: film by film, each film's in the order of time.
+    """The clip requests of a batch, or of a part of it: film by film, each film's clips in the order of time.
 
-    `film_ids` are all films of the plan, by number; `shift_N` is how many frames after its pictures a clip's sound is.
+    Attributes:
+        film_ids: all films of the plan, by number.
+        film_N: the film number of each clip.
+        start_N: the first frame of each clip's window.
+        shift_N: how many frames after its video a clip's audio is.
+        window_frames: the length of the windows, in frames.
     """
 
     film_ids: tuple[FilmId, ...]
@@ -47,17 +52,18 @@ class BatchRequests(Sequence[ClipRequest]):
         return (self[place] for place in range(len(self)))
 
     def select_rank(self, rank: int, world_size: int) -> "BatchRequests":
-        """Return one rank's share: the shares are disjoint, together the whole, and equal within one clip.
+        """Return one rank's share of the batch.
 
-        They are runs, so that a film's clips are split between two ranks only where films and ranks do not divide.
+        The shares are disjoint, together the whole batch, and equal within one clip. They are contiguous, so a film's
+        clips are split between two ranks only where the number of ranks does not divide the number of films.
         """
         return self[rank * len(self) // world_size : (rank + 1) * len(self) // world_size]
 
     def split_by_film(self, most_clips: int) -> Iterator["BatchRequests"]:
-        """Yield runs of whole films, of at most `most_clips` clips where a film has not more."""
+        """Yield runs of whole films, of at most `most_clips` clips unless one film has more."""
         edges = [0, *(np.flatnonzero(np.diff(self.film_N)) + 1).tolist(), len(self)]
         begin = 0
-        for end, after in zip(edges[1:], [*edges[2:], None], strict=True):
-            if after is None or after - begin > most_clips:
+        for end, next_end in zip(edges[1:], [*edges[2:], None], strict=True):
+            if next_end is None or next_end - begin > most_clips:
                 yield self[begin:end]
                 begin = end
