@@ -44,7 +44,7 @@ WRONG_ARGUMENTS = {  # what is wrong: (the call, what the sentence says); {w} is
     ),
     "ingest: a target below a file": (
         "ingest {w}/films --library {w}/letter.mp4/lib",
-        r"\S+/lib cannot be made a library \(not a directory\); name a folder you may write",
+        r"cannot create a library in \S+/lib \(not a directory\); name a folder that you may write",
     ),
     "ingest: a target that is something else": (
         "ingest {w}/films --library {w}/run",
@@ -98,11 +98,11 @@ WRONG_ARGUMENTS = {  # what is wrong: (the call, what the sentence says); {w} is
     ),
     "pretrain: TF32 on a CPU": (
         f"{PRETRAIN} {FITS} --set training.precision=tf32",
-        r"training\.precision is tf32, which CUDA devices have and a CPU has not; set it to 32-true",
+        r"training\.precision is tf32, and tf32 needs a CUDA device; set it to 32-true",
     ),
     "pretrain: FSDP on a CPU": (
         f"{PRETRAIN} {FITS} --set training.strategy=fsdp",
-        r"training\.strategy is fsdp, which is for CUDA devices; on a CPU set it to ddp",
+        r"training\.strategy is fsdp, which needs CUDA devices; on a CPU set it to ddp",
     ),
     "pretrain: a batch that does not divide": (
         f"{PRETRAIN} {FITS} --set training.devices=3",
@@ -139,7 +139,7 @@ WRONG_ARGUMENTS = {  # what is wrong: (the call, what the sentence says); {w} is
     ),
     "pretrain: an existing run without --resume": (
         f"pretrain --library {{w}}/lib --recipe tiny --run {{w}}/run {FITS}",
-        r"\S+/run exists; go on with it with --resume, or name a new folder",
+        r"\S+/run exists; continue it with --resume, or name a new folder",
     ),
     "pretrain: --resume without a run": (
         f"{PRETRAIN} {FITS} --resume",
@@ -147,7 +147,7 @@ WRONG_ARGUMENTS = {  # what is wrong: (the call, what the sentence says); {w} is
     ),
     "pretrain: --resume under another config": (
         f"pretrain --library {{w}}/lib --recipe tiny --run {{w}}/run {FITS} --resume --set training.seed=4",
-        r"\S+/run was begun with .* go on without that change, or begin a new run",
+        r"\S+/run was started with .* continue without that change, or start a new run",
     ),
     "pretrain: a target below a file": (
         f"pretrain --library {{w}}/lib --recipe tiny --run {{w}}/letter.mp4/run {FITS}",
@@ -215,7 +215,7 @@ WRONG_ARGUMENTS = {  # what is wrong: (the call, what the sentence says); {w} is
     ),
     "search: a time past the end": (
         f"{SEARCH} --film film-001.mp4 --at 120",
-        r"film-001\.mp4 lasts 12\.00 s, and the moment asked about is 120; name a time inside it",
+        r"film-001\.mp4 lasts 12\.00 s, and the query's moment is 120; name a time inside it",
     ),
     "search: a time before the beginning": (
         f"{SEARCH} --film film-001.mp4 --at -1",
@@ -227,7 +227,7 @@ WRONG_ARGUMENTS = {  # what is wrong: (the call, what the sentence says); {w} is
     ),
     "search: no hit wanted": (
         f"{SEARCH} --film film-001.mp4 --at 1 -k 0",
-        r"a search gives 1 to 1000 hits, got 0; ask",
+        r"a search returns 1 to 1000 hits, got 0; page",
     ),
     "search: with another model": (
         f"{SEARCH} --film film-001.mp4 --at 1 --run {{w}}/other-run",

@@ -169,7 +169,7 @@ def test_a_library_that_may_not_be_written_ends_the_work_before_it_begins(two_fi
     with pytest.raises(LibraryError, match=message):
         ingest(two_films, root)
     other = root.with_name("other")
-    message = rf"^{other} cannot be made a library \(read-only file system\); name a folder you may write$"
+    message = rf"^cannot create a library in {other} \(read-only file system\); name a folder that you may write$"
     with pytest.raises(LibraryError, match=message):
         ingest(two_films, other)
 

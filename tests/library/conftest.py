@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from talkies.core import FilmId, Span
-from talkies.library import SHOT, FilmRecord, Library, Reason, Verdict, write_json, write_annotations
+from talkies.library import SHOT, FilmRecord, Library, Reason, Verdict, write_annotations, write_json
 
 Commit = Callable[..., FilmRecord]
 MARKS = {

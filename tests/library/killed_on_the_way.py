@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from talkies.core import FilmId, Span
-from talkies.library import SHOT, FilmRecord, Library, Verdict, write_json, write_annotations
+from talkies.library import SHOT, FilmRecord, Library, Verdict, write_annotations, write_json
 
 OLD, NEW = FilmId("a" * 16), FilmId("b" * 16)
 _TOUCHES = frozenset({"os.mkdir", "os.rename", "os.remove", "os.rmdir"})

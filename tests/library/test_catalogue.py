@@ -10,7 +10,16 @@ import pyarrow.parquet as pq
 import pytest
 
 from talkies.core import FilmId, LibraryError, Span
-from talkies.library import SCHEMA_VERSION, SHOT, FilmEntry, FilmRecord, Library, Verdict, read_record, write_annotations
+from talkies.library import (
+    SCHEMA_VERSION,
+    SHOT,
+    FilmEntry,
+    FilmRecord,
+    Library,
+    Verdict,
+    read_record,
+    write_annotations,
+)
 from talkies.library.catalogue import read_annotations
 
 ALPHA, BETA, GAMMA = FilmId("a" * 16), FilmId("ab" * 8), FilmId("c" * 16)

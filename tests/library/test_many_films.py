@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from talkies.core import FilmId, Span, parse_film_id
-from talkies.library import SHOT, FilmEntry, FilmRecord, Library, Verdict, write_json, write_annotations
+from talkies.library import SHOT, FilmEntry, FilmRecord, Library, Verdict, write_annotations, write_json
 from talkies.library.catalogue import Catalogue, Change
 
 MARKS = {SHOT: [Span(0, 64), Span(64, 160)], "silent": [Span(3, 40)]}
@@ -53,9 +53,9 @@ def test_a_hundred_thousand_films_go_into_the_tables_and_come_back(tmp_path: Pat
     rows = {film_id: replace(template, film_id=film_id, source=f"/films/{film_id}.mp4") for film_id in ids}
     catalogue.update([Change(rows[film_id], MARKS) for film_id in ids[:-1]], ())
     catalogue.update([Change(rows[ids[-1]], MARKS)], ids[:-1])  # one more
-    assert catalogue.films() == [rows[film_id] for film_id in sorted(ids)]
+    assert catalogue.read_films() == [rows[film_id] for film_id in sorted(ids)]
     catalogue.mark_stale(ids[0])
-    assert len(catalogue.films()) == 99_999
+    assert len(catalogue.read_films()) == 99_999
     catalogue.update([], ids[1:])
-    assert len(catalogue.films()) == 99_999
-    assert catalogue.stale() == set()
+    assert len(catalogue.read_films()) == 99_999
+    assert catalogue.list_stale() == set()

@@ -110,7 +110,7 @@ def test_a_file_is_no_place_for_a_library(tmp_path: Path) -> None:
 def test_a_folder_inside_a_file_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("mine")
     root = tmp_path / "letter.txt" / "lib"
-    sentence = rf"^{root} cannot be made a library \(not a directory\); name a folder you may write$"
+    sentence = rf"^cannot create a library in {root} \(not a directory\); name a folder that you may write$"
     with pytest.raises(LibraryError, match=sentence):
         Library.create(root)
 

@@ -12,7 +12,7 @@ from killed_on_the_way import CHANGES, NEW, OLD, put
 
 from talkies.core import FilmId
 from talkies.library import FilmEntry, Library
-from talkies.library.staging import hold_lock, create_staging_folder, sweep
+from talkies.library.staging import create_staging_folder, hold_lock, sweep
 from talkies.runtime import remove_abandoned, replace_atomically
 
 OTHER = FilmId("c" * 16)

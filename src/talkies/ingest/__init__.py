@@ -1,4 +1,4 @@
-"""From films to a library: discover, probe, judge, make proxies, find shots, commit."""
+"""Take films into a library: discover, probe, judge, convert, find shots, commit."""
 
 from talkies.ingest.config import IngestConfig, build_config
 from talkies.ingest.film import FailedFilm, IngestedFilm

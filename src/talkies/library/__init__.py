@@ -1,6 +1,6 @@
-"""The library on disk: its profile, its films, their atomic commit, and its catalogue."""
+"""The library on disk: its profile, its films and their atomic commit, and its catalogue."""
 
-from talkies.library.catalogue import SHOT, FilmEntry, Annotations, write_annotations
+from talkies.library.catalogue import SHOT, Annotations, FilmEntry, write_annotations
 from talkies.library.library import Library
 from talkies.library.profile import Profile
 from talkies.library.record import (
@@ -17,16 +17,16 @@ from talkies.library.record import (
 __all__ = [
     "SCHEMA_VERSION",
     "SHOT",
+    "Annotations",
     "FilmEntry",
     "FilmRecord",
     "Library",
-    "Annotations",
     "Measures",
     "Profile",
     "Reason",
     "Verdict",
     "read_json",
     "read_record",
-    "write_json",
     "write_annotations",
+    "write_json",
 ]

@@ -1,12 +1,11 @@
-"""The catalogue: films, shots and spans of all films as three Parquet tables, made of the film folders.
+"""The catalogue: the films, shots and annotated spans of a whole library as three Parquet tables.
 
-    films.parquet     one row a film, rejected ones too, in the order of their ids
+    films.parquet     one row per film, rejected ones too, in the order of their ids
     shots.parquet     film_id, start_frame, end_frame
     spans.parquet     film_id, kind, start_frame, end_frame: what is black, silent, still, credits or damaged
 
-The tables follow from the film folders alone, byte for byte, whatever the order in which films came. A film folder
-that is about to be replaced is marked first (`.stale-<film_id>`), so that a row that speaks of the old one is never
-believed.
+The tables are built from the film folders, and their bytes do not depend on the order in which films were added. Before
+a film folder is replaced, a file `.stale-<film_id>` is written, so that the row of the old folder is never used.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,7 +26,7 @@ from talkies.runtime import replace_atomically
 
 SHOT = "shot"
 Annotations = Mapping[str, Sequence[Span]]
-"""Spans of one film by kind: `shot`, `black`, `silent`, `still`, `credits`, `damaged`."""
+"""The annotated spans of one film by kind: `shot`, `black`, `silent`, `still`, `credits`, `damaged`."""
 
 _SPAN = [("start_frame", pa.int64()), ("end_frame", pa.int64())]
 _FILM_SPANS = pa.schema([("kind", pa.string()), *_SPAN])
@@ -52,7 +51,7 @@ _REASONS = TypeAdapter(tuple[Reason, ...])
 
 @dataclass(frozen=True, slots=True)
 class FilmEntry:
-    """A film's row in the catalogue: what lists, plans and searches need of its record."""
+    """A film's row in the catalogue: the part of its record that listings, sampling and searches need."""
 
     film_id: str
     source: str
@@ -79,7 +78,7 @@ class FilmEntry:
 
     @property
     def usable(self) -> bool:
-        """Whether clips can be drawn from the film."""
+        """Whether clips can be sampled from the film."""
         return self.verdict != Verdict.REJECTED
 
     @property
@@ -89,20 +88,20 @@ class FilmEntry:
 
     @property
     def reasons(self) -> tuple[Reason, ...]:
-        """Why the verdict is what it is."""
+        """The reasons for the verdict."""
         return _REASONS.validate_json(self.reasons_json) if self.reasons_json else ()
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A film that the catalogue does not hold as it is: its row and its spans."""
+    """A film whose row is missing or out of date: its new row and its annotated spans."""
 
     entry: FilmEntry
-    marks: Annotations
+    annotations: Annotations
 
 
 class Catalogue:
-    """The tables in `folder`; what is damaged or of another version counts as not there, for it can be made anew."""
+    """The tables in `folder`; one that is damaged or of another version is treated as missing, as it can be rebuilt."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -112,23 +111,32 @@ class Catalogue:
         """The file that a process locks while it writes the tables."""
         return self._folder / ".lock"
 
-    def films(self) -> list[FilmEntry]:
-        """Return the rows that can be believed, in the order of their ids."""
-        stale = self.stale()  # before the table: another process may write it anew, and take the marks away
+    def read_films(self) -> list[FilmEntry]:
+        """Return the rows that are up to date, in the order of their ids."""
+        stale = self.list_stale()  # before the table: another process may rewrite it and remove the stale files
         table = self._read("films", _FILMS)
         if table is None:
             return []
         rows = map(FilmEntry, *(column.to_pylist() for column in table.columns))
         return [row for row in rows if row.film_id not in stale] if stale else list(rows)
 
-    def spans(self, kinds: Iterable[str], numbers: Mapping[str, int]) -> Int64s:
-        """Return film number, start and end `[R, 3]` of every span of these kinds, of the films that have a number."""
-        wanted = set(kinds)
-        tables = [self._read("shots", _SHOTS)] if SHOT in wanted else []
-        marked = self._read("spans", _SPANS) if wanted - {SHOT} else None
-        if marked is not None:
-            tables.append(marked.filter(pc.is_in(marked.column("kind"), pa.array(sorted(wanted)))))
-        table = pa.concat_tables([t.select(_SHOTS.names) for t in tables if t is not None] or [_SHOTS.empty_table()])
+    def read_spans(self, kinds: Iterable[str], numbers: Mapping[str, int]) -> Int64s:
+        """Return film number, start frame and end frame `[R, 3]` of the spans of these kinds.
+
+        Args:
+            kinds: The kinds of spans, `SHOT` included.
+            numbers: The number of each film, by its id; the spans of other films are left out.
+        """
+        kinds = set(kinds)
+        tables = []
+        if SHOT in kinds and (shots := self._read("shots", _SHOTS)) is not None:
+            tables.append(shots)
+        if kinds - {SHOT} and (spans := self._read("spans", _SPANS)) is not None:
+            chosen = spans.filter(pc.is_in(spans.column("kind"), pa.array(sorted(kinds))))
+            tables.append(chosen.select(_SHOTS.names))
+        table = pa.concat_tables(tables or [_SHOTS.empty_table()])
+
+        # Replace the ids by the films' numbers, and leave out films without one.
         place = pc.index_in(table.column("film_id"), pa.array(list(numbers), pa.string()))
         known = pc.is_valid(place)
         columns = [place.filter(known), *(table.column(name).filter(known) for name in ("start_frame", "end_frame"))]
@@ -136,46 +144,57 @@ class Catalogue:
         rows_R3[:, 0] = np.array(list(numbers.values()), np.int64)[rows_R3[:, 0]]
         return rows_R3
 
-    def stale(self) -> set[str]:
+    def list_stale(self) -> set[str]:
         """Return the ids of films that were replaced since the tables were written."""
         return {path.name.removeprefix(STALE) for path in self._folder.glob(f"{STALE}*")}
 
     def mark_stale(self, film_id: FilmId) -> Path:
-        """Say that a film's row is not to be believed from now on, by a file whose path is returned."""
+        """Declare a film's row out of date, by a file whose path is returned."""
         self._folder.mkdir(exist_ok=True)
-        mark = self._folder / f"{STALE}{film_id}"
-        mark.touch()
-        return mark
+        path = self._folder / f"{STALE}{film_id}"
+        path.touch()
+        return path
 
     def update(self, changes: Sequence[Change], keep: Iterable[str]) -> None:
-        """Write the tables anew: the films of `keep` as they are, those of `changes` as told, no others."""
-        stale = self.stale()
+        """Rewrite the tables with the present rows of the films `keep` and the new rows of `changes`, and no others."""
+        stale = self.list_stale()
         kept = pa.array(sorted(keep), pa.string())
-        shots = [(c.entry.film_id, s) for c in changes for s in c.marks.get(SHOT, ())]
-        spans = [(c.entry.film_id, k, s) for c in changes for k in sorted(c.marks) if k != SHOT for s in c.marks[k]]
-        self._write("shots", _SHOTS, kept, [(i, s.start_frame, s.end_frame) for i, s in shots])
-        self._write("spans", _SPANS, kept, [(i, k, s.start_frame, s.end_frame) for i, k, s in spans])
-        # Last, for it says which films the others hold: after a kill on the way the next update does it all again.
-        self._write("films", _FILMS, kept, [tuple(getattr(c.entry, n) for n in _FILMS.names) for c in changes])
+
+        shot_rows: list[tuple[Any, ...]] = []
+        span_rows: list[tuple[Any, ...]] = []
+        for change in changes:
+            film_id = change.entry.film_id
+            for kind, spans in sorted(change.annotations.items()):
+                for span in spans:
+                    if kind == SHOT:
+                        shot_rows.append((film_id, span.start_frame, span.end_frame))
+                    else:
+                        span_rows.append((film_id, kind, span.start_frame, span.end_frame))
+        film_rows = [tuple(getattr(change.entry, name) for name in _FILMS.names) for change in changes]
+
+        self._write("shots", _SHOTS, kept, shot_rows)
+        self._write("spans", _SPANS, kept, span_rows)
+        # The films come last, as they say which films the other tables hold: if the process is killed before this, the
+        # next update writes everything again.
+        self._write("films", _FILMS, kept, film_rows)
         for film_id in stale:
             (self._folder / f"{STALE}{film_id}").unlink(missing_ok=True)
 
     def is_complete(self) -> bool:
-        """Return whether all tables are there."""
+        """Return whether all tables can be read."""
         return all(self._read(n, s) is not None for n, s in (("films", _FILMS), ("shots", _SHOTS), ("spans", _SPANS)))
 
     def _write(self, name: str, schema: pa.Schema, keep: pa.Array, rows: Sequence[tuple[Any, ...]]) -> None:
-        new = pa.Table.from_arrays(
-            [pa.array(column, f.type) for column, f in zip(_columns(rows, len(schema)), schema, strict=True)],
-            schema=schema,
-        )
-        old = self._read(name, schema)
-        if old is not None:
-            new = pa.concat_tables([old.filter(pc.is_in(old.column("film_id"), keep)), new])
+        """Write a table: the present rows of the films `keep`, and the new rows."""
+        table = _build_table(rows, schema)
+        present = self._read(name, schema)
+        if present is not None:
+            table = pa.concat_tables([present.filter(pc.is_in(present.column("film_id"), keep)), table])
         order = [(column, "ascending") for column in ("film_id", "kind", "start_frame") if column in schema.names]
-        _write_table(self._folder / f"{name}.parquet", new.sort_by(order).combine_chunks())
+        _write_table(self._folder / f"{name}.parquet", table.sort_by(order).combine_chunks())
 
     def _read(self, name: str, schema: pa.Schema) -> pa.Table | None:
+        """Return a table, or None if it is missing, damaged or of another version."""
         path = self._folder / f"{name}.parquet"
         if not path.is_file():
             return None
@@ -188,11 +207,10 @@ class Catalogue:
             return None
 
 
-def write_annotations(path: Path, marks: Annotations) -> None:
-    """Write one film's shots and marked spans."""
-    rows = [(kind, s.start_frame, s.end_frame) for kind in sorted(marks) for s in marks[kind]]
-    columns = [pa.array(c, f.type) for c, f in zip(_columns(rows, 3), _FILM_SPANS, strict=True)]
-    _write_table(path, pa.Table.from_arrays(columns, schema=_FILM_SPANS))
+def write_annotations(path: Path, annotations: Annotations) -> None:
+    """Write one film's shots and annotated spans as a Parquet table."""
+    rows = [(kind, span.start_frame, span.end_frame) for kind in sorted(annotations) for span in annotations[kind]]
+    _write_table(path, _build_table(rows, _FILM_SPANS))
 
 
 def read_annotations(path: Path) -> dict[str, list[Span]]:
@@ -203,18 +221,19 @@ def read_annotations(path: Path) -> dict[str, list[Span]]:
     """
     try:
         with pq.ParquetFile(path) as file:
-            table = file.read(use_threads=False)  # for so few rows the threads cost more than the reading
+            table = file.read(use_threads=False)  # starting threads takes longer than reading so few rows
         kinds, starts, ends = (column.to_pylist() for column in table.cast(_FILM_SPANS).columns)
-        marks: dict[str, list[Span]] = {}
+        annotations: dict[str, list[Span]] = {}
         for kind, start, end in zip(kinds, starts, ends, strict=True):
-            marks.setdefault(kind, []).append(Span(start, end))
+            annotations.setdefault(kind, []).append(Span(start, end))
     except (pa.ArrowException, OSError, ValueError) as error:
         raise LibraryError(f"{path} is missing or damaged; ingest its film again to repair it") from error
-    return marks
+    return annotations
 
 
-def _columns(rows: Sequence[tuple[Any, ...]], count: int) -> list[list[Any]]:
-    return [[row[column] for row in rows] for column in range(count)]
+def _build_table(rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
+    arrays = [pa.array([row[column] for row in rows], field.type) for column, field in enumerate(schema)]
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def _write_table(path: Path, table: pa.Table) -> None:

@@ -1,9 +1,9 @@
-"""A library folder: create, open, list, find, and commit films to it.
+"""A library folder: create it, open it, list and find its films, and commit films to it.
 
 library/
   library.json            schema version and profile
-  films/<film_id>/        one film, there whole or not at all: film.json, proxy.mp4, audio.wav, shots.parquet
-                          (a rejected one has film.json alone, or with it a thumbnail of what could be seen)
+  films/<film_id>/        one film, complete or absent: film.json, proxy.mp4, audio.wav, shots.parquet, strip.jpg
+                          (a rejected film has only film.json, and strip.jpg if a picture could be decoded)
   catalogue/*.parquet     films, shots, spans: rebuilt from the film folders at any time
   index/                  embeddings
 """
@@ -21,21 +21,21 @@ from talkies.library.catalogue import SHOT, Catalogue, Change, FilmEntry, read_a
 from talkies.library.mirror import Mirror
 from talkies.library.profile import Profile
 from talkies.library.record import SCHEMA_VERSION, FilmRecord, read_json, read_record, write_json
-from talkies.library.staging import flush, hold_lock, replace_folder, create_staging_folder, sweep
+from talkies.library.staging import create_staging_folder, flush, hold_lock, replace_folder, sweep
 from talkies.runtime import is_remote, remove_abandoned
 
 _STORED_FILES = ("proxy.mp4", "audio.wav", "shots.parquet", "strip.jpg")
 
 
 class LibraryDocument(Config):
-    """What `library.json` holds."""
+    """The content of `library.json`."""
 
     schema_version: int = SCHEMA_VERSION
     profile: Profile = Profile()
 
 
 class Library:
-    """An open library; make one with `Library.open` or `Library.create`."""
+    """An open library; get one with `Library.open` or `Library.create`."""
 
     def __init__(self, root: Path, profile: Profile, mirror: Mirror | None = None) -> None:
         self.root, self.profile, self._mirror = root, profile, mirror
@@ -46,38 +46,39 @@ class Library:
 
     @property
     def location(self) -> str:
-        """Where the library is: its folder, or its URL."""
+        """The library's folder, or its URL."""
         return self._mirror.url if self._mirror else str(self.root)
 
     @classmethod
     def open(cls, root: str | Path) -> "Library":
-        """Return the library in folder, or at URL, `root`.
+        """Return the library in the folder, or at the URL, `root`.
 
         Raises:
-            LibraryError: if there is none, or it is of a newer version.
+            LibraryError: if there is none, or a newer version wrote it.
         """
         mirror = Mirror(str(root)) if is_remote(root) else None
         folder = mirror.folder if mirror else Path(root)
         path = mirror.fetch("library.json") if mirror else folder / "library.json"
         if not path.is_file():
-            there = mirror.exists() if mirror else folder.exists()
-            what = "is not a talkies library (it has no library.json)" if there else "does not exist"
+            exists = mirror.exists() if mirror else folder.exists()
+            what = "is not a talkies library (it has no library.json)" if exists else "does not exist"
             raise LibraryError(f"{root} {what}; make a library with: talkies ingest FILMS --library {root}")
         document = read_json(path, LibraryDocument, "a library's description")
         return cls(folder, document.profile, mirror)
 
     @classmethod
     def create(cls, root: str | Path, profile: Profile | None = None) -> "Library":
-        """Return the library in folder, or at URL, `root`, made if there is none.
+        """Return the library in the folder, or at the URL, `root`; it is created if it does not exist.
 
-        Without `profile` an existing library keeps its own, and a new one has the default.
+        Without `profile` an existing library keeps its own, and a new one gets the default.
 
         Raises:
-            LibraryError: if the folder holds something else, cannot be made, or its profile is another than `profile`.
+            LibraryError: if the folder holds something else, cannot be created, or has another profile than `profile`.
         """
         mirror = Mirror(str(root)) if is_remote(root) else None
         folder = mirror.folder if mirror else Path(root)
-        # Asked before whether it is a library, for another process may make it one at this moment.
+
+        # Whether the folder is occupied is checked first: another process may be creating the library right now.
         occupied = mirror.exists() if mirror else folder.exists() and not _is_free(folder)
         if mirror.exists("library.json") if mirror else (folder / "library.json").is_file():
             library = cls.open(root)
@@ -86,6 +87,7 @@ class Library:
             return library
         if occupied:
             raise LibraryError(f"{root} exists and is not a talkies library; name a new or empty folder")
+
         library = cls(folder, profile or Profile(), mirror)
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -95,22 +97,22 @@ class Library:
                 mirror.send("library.json")
         except OSError as error:
             raise LibraryError(
-                f"{root} cannot be made a library ({describe_os_error(error)}); name a folder you may write"
+                f"cannot create a library in {root} ({describe_os_error(error)}); name a folder that you may write"
             ) from error
         return library
 
     def film_folder(self, film_id: FilmId) -> Path:
         """Return the folder of a film on this machine."""
-        return self._films / film_id
+        return self._films_folder / film_id
 
     def film_file(self, film_id: FilmId, name: str) -> Path:
-        """Return the path of one of a film's files, fetched if the library lies elsewhere; it may be missing."""
+        """Return the path of one of a film's files, downloaded from a remote library; the file may be missing."""
         return self._mirror.fetch(f"films/{film_id}/{name}") if self._mirror else self.film_folder(film_id) / name
 
     def has_file(self, film_id: FilmId, name: str) -> bool:
-        """Return whether the library has one of a film's files, without fetching it."""
+        """Return whether the library has one of a film's files, without downloading it."""
         if self._mirror:
-            return self._mirror.size_of_film(film_id, (name,)) > 0
+            return self._mirror.sum_sizes(film_id, (name,)) > 0
         return (self.film_folder(film_id) / name).is_file()
 
     def proxy_path(self, film_id: FilmId) -> Path:
@@ -127,7 +129,7 @@ class Library:
         return self.root / "index"
 
     def record_of(self, film_id: FilmId) -> FilmRecord | None:
-        """Return the record of a film, or nothing if the library does not hold it."""
+        """Return the record of a film, or None if the library does not hold it."""
         path = self.film_file(film_id, "film.json")
         return read_record(path) if path.is_file() else None
 
@@ -135,14 +137,16 @@ class Library:
         """Return every film, rejected ones too, in the order of their ids."""
         if self._mirror:
             self._mirror.fetch_catalogue()
-        here, rows = self._film_ids(), self._catalogue.films()
-        if [row.film_id for row in rows] == here:
+        film_ids, rows = self._list_film_ids(), self._catalogue.read_films()
+        if [row.film_id for row in rows] == film_ids:
             return rows
+
+        # The catalogue is out of date: read the other films' records.
         known = {row.film_id: row for row in rows}
-        return [known.get(i) or FilmEntry.of(self._record(i)) for i in here]
+        return [known.get(film_id) or FilmEntry.of(self._read_record(film_id)) for film_id in film_ids]
 
     def usable_films(self) -> list[FilmEntry]:
-        """Return the films that clips can be drawn from.
+        """Return the films that were not rejected, in the order of their ids.
 
         Raises:
             LibraryError: if there is none.
@@ -153,118 +157,129 @@ class Library:
         return usable
 
     def annotations_of(self, film_id: FilmId) -> dict[str, list[Span]]:
-        """Return a film's spans by kind (`shot`, `black`, `silent`, `still`, `credits`, `damaged`), each in order."""
-        return read_annotations(self.film_file(film_id, "shots.parquet"))
+        """Return a film's spans by kind (`shot`, `black`, `silent`, `still`, `credits`, `damaged`), each in order.
 
-    def spans(self, films: Sequence[FilmEntry], kinds: Collection[str]) -> SpanTable:
-        """Return the spans of these kinds (see `annotations_of`) of many films, those of one film joined where they overlap.
-
-        Those of films that a whole catalogue holds come from its tables; only for others a file is opened.
+        Raises:
+            LibraryError: if they are missing or damaged.
         """
-        number = {film.film_id: i for i, film in enumerate(films)}
-        whole = self._catalogue.is_complete()
-        known = number.keys() & {row.film_id for row in self._catalogue.films()} if whole else set()
-        rest = [
-            (number[film.film_id], span.start_frame, span.end_frame)
-            for film in films
-            if film.film_id not in known
-            for kind, spans in self.annotations_of(film.id).items()
-            if kind in kinds
-            for span in spans
-        ]
-        listed_R3 = self._catalogue.spans(kinds, {i: n for i, n in number.items() if i in known})
-        rows_R3 = np.concatenate([listed_R3, np.array(rest, np.int64).reshape(-1, 3)])
-        return SpanTable.from_rows(len(films), *rows_R3.T)
+        return read_annotations(self.film_file(film_id, "shots.parquet"))
 
     def shots_of(self, film_id: FilmId) -> list[Span]:
         """Return a film's shots in order."""
         return self.annotations_of(film_id).get(SHOT, [])
 
+    def spans(self, films: Sequence[FilmEntry], kinds: Collection[str]) -> SpanTable:
+        """Return the annotated spans of many films; spans of the same film that overlap are merged.
+
+        They come from the catalogue's tables; a film's own file is opened only if the catalogue does not hold the film.
+
+        Args:
+            films: The films; film *i* of the table is `films[i]`.
+            kinds: The kinds of spans, as in `annotations_of`.
+        """
+        numbers = {film.film_id: number for number, film in enumerate(films)}
+        listed: set[str] = set()
+        if self._catalogue.is_complete():
+            listed = numbers.keys() & {row.film_id for row in self._catalogue.read_films()}
+        listed_R3 = self._catalogue.read_spans(kinds, {i: n for i, n in numbers.items() if i in listed})
+
+        others = [
+            (numbers[film.film_id], span.start_frame, span.end_frame)
+            for film in films
+            if film.film_id not in listed
+            for kind, spans in self.annotations_of(film.id).items()
+            if kind in kinds
+            for span in spans
+        ]
+        rows_R3 = np.concatenate([listed_R3, np.array(others, np.int64).reshape(-1, 3)])
+        return SpanTable.of_rows(len(films), *rows_R3.T)
+
     def find(self, name: str) -> FilmEntry:
-        """Return the film whose id, unique beginning of an id, or source file name is `name`.
+        """Return the film whose id, unique start of an id, or source file name is `name`.
 
         Raises:
             LibraryError: if there is no such film, or more than one.
         """
         films = self.films()
-        for match in (
+        for matches in (
             [film for film in films if film.film_id == name],
             [film for film in films if name in (film.name, film.source, Path(film.source).stem)],
             [film for film in films if film.film_id.startswith(name)] if name else [],
         ):
-            if len(match) == 1:
-                return match[0]
-            if match:
-                ids = ", ".join(film.film_id for film in match)
-                raise LibraryError(f"'{name}' names {len(match)} films of {self.root}; name one by its id: {ids}")
+            if len(matches) == 1:
+                return matches[0]
+            if matches:
+                ids = ", ".join(film.film_id for film in matches)
+                raise LibraryError(f"'{name}' names {len(matches)} films of {self.root}; name one by its id: {ids}")
         hint = suggest_nearest(name, [film.name for film in films])
         raise LibraryError(f"no film '{name}' in {self.root}{hint}; see: talkies films --library {self.root}")
 
     @contextmanager
     def commit_film(self, film_id: FilmId) -> Iterator[Path]:
-        """Yield a folder to put a film's files in; at the end it becomes the film's folder in one step.
+        """Yield a folder for a film's files, which becomes the film's folder in one step at the end.
 
-        If the block raises, nothing is left of it. A film that is there already is replaced.
+        If the block raises, nothing of it is kept. A film that the library already holds is replaced.
         """
-        with create_staging_folder(self._films, film_id) as folder:
-            made = folder / "film"
-            made.mkdir()
-            yield made
-            flush(*made.iterdir(), made)
+        with create_staging_folder(self._films_folder, film_id) as staging:
+            folder = staging / "film"
+            folder.mkdir()
+            yield folder
+
+            flush(*folder.iterdir(), folder)
             target = self.film_folder(film_id)
-            with hold_lock(self._films / ".lock"):
+            with hold_lock(self._films_lock):
                 if self._mirror.exists(f"films/{film_id}") if self._mirror else target.exists():
                     self._mark_stale(film_id)
-                replace_folder(folder, made, target)
-            flush(self._films)
+                replace_folder(staging, folder, target)
+            flush(self._films_folder)
             if self._mirror:
                 self._mirror.send_film(film_id)
 
     def replace_record(self, record: FilmRecord) -> None:
-        """Write a film's record anew, its other files as they are."""
-        with create_staging_folder(self._films, record.id) as folder, hold_lock(self._films / ".lock"):
+        """Replace a film's record, and keep its other files."""
+        with create_staging_folder(self._films_folder, record.id) as staging, hold_lock(self._films_lock):
             self._mark_stale(record.id)
-            write_json(folder / "film.json", record)
-            (folder / "film.json").replace(self.film_file(record.id, "film.json"))
+            write_json(staging / "film.json", record)
+            (staging / "film.json").replace(self.film_file(record.id, "film.json"))
             if self._mirror:
                 self._mirror.send(f"films/{record.id}/film.json")
 
     def remove(self, film_id: FilmId) -> None:
-        """Take a film out of the library."""
-        with create_staging_folder(self._films, film_id) as folder, hold_lock(self._films / ".lock"):
-            self._mark_stale(film_id)  # the same film may come again before the tables are written
+        """Remove a film from the library."""
+        with create_staging_folder(self._films_folder, film_id) as staging, hold_lock(self._films_lock):
+            self._mark_stale(film_id)  # the same film may be added again before the tables are written
             if self.film_folder(film_id).exists():
-                self.film_folder(film_id).rename(folder / "gone")
+                self.film_folder(film_id).rename(staging / "gone")
             if self._mirror:
                 self._mirror.remove_film(film_id)
 
     def is_complete(self, film_id: FilmId) -> bool:
-        """Return whether the library holds a film's record, and all the bytes that it speaks of."""
+        """Return whether the library holds a film's record, and all the bytes that the record mentions."""
         try:
             record = self.record_of(film_id)
-        except LibraryError:  # damaged, or of a version that this talkies replaces
+        except LibraryError:  # damaged, or of a version that this one replaces
             return False
         if record is None:
             return False
         if self._mirror:
-            return record.stored_bytes == self._mirror.size_of_film(film_id, _STORED_FILES)
+            return record.stored_bytes == self._mirror.sum_sizes(film_id, _STORED_FILES)
         paths = (self.film_folder(film_id) / name for name in _STORED_FILES)
         return record.stored_bytes == sum(path.stat().st_size for path in paths if path.is_file())
 
     def sweep(self) -> None:
-        """Remove what killed processes left half-done.
+        """Remove the unfinished files of killed processes.
 
         Raises:
             LibraryError: if the library cannot be written.
         """
         try:
-            self._films.mkdir(exist_ok=True)  # `create` may have been killed before it was made
-            with hold_lock(self._films / ".lock"):
-                sweep(self._films)
+            self._films_folder.mkdir(exist_ok=True)  # `create` may have been killed before it made the folder
+            with hold_lock(self._films_lock):
+                sweep(self._films_folder)
             for folder in (self.root, self.root / "catalogue"):
                 remove_abandoned(folder)
-            with create_staging_folder(self._films, "check"):
-                pass
+            with create_staging_folder(self._films_folder, "check"):
+                pass  # the library can be written
         except OSError as error:
             raise LibraryError(
                 f"{self.root} cannot be written ({describe_os_error(error)}); ingest into a library that you may write"
@@ -278,60 +293,65 @@ class Library:
         """
         try:
             self._catalogue.lock.parent.mkdir(exist_ok=True)
-            # The lock of the films too: none may be replaced while its row is written.
-            with hold_lock(self._catalogue.lock), hold_lock(self._films / ".lock"):
+            # Lock the films too: none may be replaced while its row is written.
+            with hold_lock(self._catalogue.lock), hold_lock(self._films_lock):
                 self._update_catalogue()
         except OSError as error:
             cause = os.strerror(error.errno).lower() if error.errno else describe_os_error(error)
             raise WorkError(
                 f"{self.root / 'catalogue'} cannot be written ({cause}); the films are in the library, only its tables "
-                "are behind: give the command again"
+                "are out of date: run the command again"
             ) from error
 
     def _update_catalogue(self) -> None:
         if self._mirror:
             self._mirror.fetch_catalogue()
-        here = self._film_ids()
-        whole = self._catalogue.is_complete()
-        known = {row.film_id for row in self._catalogue.films()} if whole else set()
-        changes = [self._change(film_id) for film_id in here if film_id not in known]
-        if not whole or changes or known != set(here) or self._catalogue.stale():
-            self._catalogue.update(changes, known.intersection(here))
+        film_ids = self._list_film_ids()
+        complete = self._catalogue.is_complete()
+        listed = {row.film_id for row in self._catalogue.read_films()} if complete else set()
+
+        changes = [self._build_change(film_id) for film_id in film_ids if film_id not in listed]
+        if not complete or changes or listed != set(film_ids) or self._catalogue.list_stale():
+            self._catalogue.update(changes, keep=listed.intersection(film_ids))
             if self._mirror:
                 self._mirror.send_catalogue()
 
     def upload_file(self, name: str) -> None:
-        """Send a file that was written into the library's folder to where the library lies."""
+        """Upload a file of the library's folder if the library is remote."""
         if self._mirror:
             self._mirror.send(name)
 
     def _mark_stale(self, film_id: FilmId) -> None:
-        mark = self._catalogue.mark_stale(film_id)
+        path = self._catalogue.mark_stale(film_id)
         if self._mirror:
-            self._mirror.send(f"catalogue/{mark.name}")
+            self._mirror.send(f"catalogue/{path.name}")
 
-    def _change(self, film_id: FilmId) -> Change:
-        record = self._record(film_id)
+    def _build_change(self, film_id: FilmId) -> Change:
+        record = self._read_record(film_id)
         try:
-            marks = self.annotations_of(film_id) if record.usable else {}
-        except LibraryError:  # who asks for them is told; other films' rows do not suffer
-            marks = {}
-        return Change(FilmEntry.of(record), marks)
+            annotations = self.annotations_of(film_id) if record.usable else {}
+        except LibraryError:  # raised when someone asks for them; the other films' rows are still written
+            annotations = {}
+        return Change(FilmEntry.of(record), annotations)
 
-    def _record(self, film_id: FilmId) -> FilmRecord:
+    def _read_record(self, film_id: FilmId) -> FilmRecord:
         return read_record(self.film_file(film_id, "film.json"))
 
     @property
-    def _films(self) -> Path:
+    def _films_folder(self) -> Path:
         return self.root / "films"
 
-    def _film_ids(self) -> list[FilmId]:
+    @property
+    def _films_lock(self) -> Path:
+        return self._films_folder / ".lock"
+
+    def _list_film_ids(self) -> list[FilmId]:
         if self._mirror:
-            return self._mirror.film_ids()
-        names = (entry.name for entry in os.scandir(self._films)) if self._films.is_dir() else ()
+            return self._mirror.list_film_ids()
+        names = (entry.name for entry in os.scandir(self._films_folder)) if self._films_folder.is_dir() else ()
         return sorted(FilmId(name) for name in names if not name.startswith("."))
 
 
 def _is_free(folder: Path) -> bool:
-    """Return whether nothing is in a folder but what another process, perhaps a killed one, writes at this moment."""
+    """Return whether a folder holds only files that another process, perhaps a killed one, is writing."""
     return folder.is_dir() and all(entry.name.startswith(".library.json.") for entry in folder.iterdir())

@@ -1,4 +1,4 @@
-"""The proxy profile: what every film of a library is brought to."""
+"""The proxy profile: the frame rate, size and sample rate of all films of a library."""
 
 from typing import Annotated, Self
 
@@ -9,8 +9,10 @@ from talkies.core import Grid
 
 
 class Profile(Config):
-    """Proxies at `fps` frames a second with the shorter side at `short_side` pixels and a key frame every `gop` frames;
-    training audio in mono at `audio_rate_hz`.
+    """The format of proxies and training audio.
+
+    Proxies have `fps` frames per second, a shorter side of `short_side` pixels and a key frame every `gop` frames;
+    training audio is mono at `audio_rate_hz`.
     """
 
     fps: Annotated[int, Field(ge=1, le=120)] = 16
@@ -19,7 +21,7 @@ class Profile(Config):
     audio_rate_hz: Annotated[int, Field(ge=8_000, le=96_000)] = 16_000
 
     @model_validator(mode="after")
-    def _frames_begin_on_samples(self) -> Self:
+    def _check_frames_start_on_samples(self) -> Self:
         Grid(self.fps, self.audio_rate_hz)
         return self
 

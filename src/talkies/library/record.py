@@ -1,4 +1,4 @@
-"""The record of one film: `film.json`, and the reading and writing of the library's JSON documents."""
+"""The record of one film (`film.json`), and functions to read and write the library's JSON documents."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -11,13 +11,13 @@ from talkies.core import FilmId, LibraryError, parse_film_id
 from talkies.runtime import write_atomically
 
 SCHEMA_VERSION = 2
-"""Version of every JSON document and table that a library holds; a reader refuses a newer one."""
+"""The version of every JSON document and table of a library; a reader refuses a newer one."""
 
 Document = TypeVar("Document", bound=BaseModel)
 
 
 class Verdict(StrEnum):
-    """What ingest decided of a film."""
+    """The decision of ingest on a film."""
 
     ACCEPTED = "accepted"
     WARNED = "accepted with warnings"
@@ -25,7 +25,7 @@ class Verdict(StrEnum):
 
 
 class Reason(Config):
-    """Why a verdict is what it is: a machine-readable code, a sentence for people, and whether it alone rejects."""
+    """A reason for a verdict: a machine-readable code, a sentence for people, and whether it rejects the film."""
 
     code: str
     text: str
@@ -33,9 +33,11 @@ class Reason(Config):
 
 
 class Measures(Config):
-    """What decoding a whole film showed; spans of frames are counted in frames, levels in dB below full scale.
+    """What decoding a film from start to end showed: packets, frames of each kind of span, audio times and peak level.
 
-    `origin_seconds` is the time of frame 0 on the source's timeline; the sound's times are on the library's grid.
+    `origin_seconds` is the time of frame 0 on the source's timeline; the audio times are on the library's grid.
+    `peak_dbfs` is in dB relative to full scale, None for digital silence. `sound_laid_end_to_end` says that the audio's
+    timestamps were ignored.
     """
 
     video_packets: int
@@ -55,10 +57,10 @@ class Measures(Config):
 
 
 class FilmRecord(Config):
-    """All that is known of one film; times in seconds on the library's grid, sizes in pixels of the proxy or bytes.
+    """Everything known about one film; times are in seconds on the library's grid, sizes in pixels of the proxy.
 
-    `probe` is what the packets of the source told, `measures` what decoding them showed, `settings` what it was
-    ingested with, and `tools` by what.
+    `probe` is what the packets of the source show, `measures` what decoding them showed, `settings` are the settings
+    of the ingest and `tools` the versions of the software.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -85,7 +87,7 @@ class FilmRecord(Config):
 
     @property
     def usable(self) -> bool:
-        """Whether clips can be drawn from the film."""
+        """Whether clips can be sampled from the film."""
         return self.verdict is not Verdict.REJECTED
 
     @property
@@ -95,21 +97,21 @@ class FilmRecord(Config):
 
 
 def read_json(path: Path, kind: type[Document], what: str) -> Document:
-    """Return the document at `path`, named `what` in the sentence of a fault.
+    """Return the document at `path`, called `what` in error messages.
 
     Raises:
-        LibraryError: if it cannot be read, was written by a newer version, or is not such a document.
+        LibraryError: if it cannot be read, was written by a newer version, or is not a document of this kind.
     """
     return read_document(path, kind, what, SCHEMA_VERSION, LibraryError)
 
 
 def write_json(path: Path, document: BaseModel) -> None:
-    """Write a document so that it is there whole or not at all."""
+    """Write a document atomically: the file is complete or unchanged."""
     write_atomically(path, document.model_dump_json(indent=1))
 
 
 def read_record(path: Path) -> FilmRecord:
-    """Return the record that a `film.json` holds.
+    """Return the record in a `film.json`.
 
     Raises:
         LibraryError: as `read_json`.
