@@ -291,7 +291,7 @@ def test_a_film_without_a_record_is_named_by_its_id(own_library: Library) -> Non
 @pytest.mark.parametrize("request_", [(Span(48, 72), 0), (Span(30, 54), 18)])
 def test_a_clip_past_the_end_of_a_whole_film_is_no_damage(many_films: Library, request_: tuple[Span, int]) -> None:
     film_id = many_films.find("film-02.mp4").id
-    sentence = r"^film-02\.mp4 ends at 4\.0 s, and a clip that ends at 4\.5 s was asked for$"
+    sentence = r"^film-02\.mp4 ends at 4\.0 s, and a clip up to 4\.5 s was requested$"
     with pytest.raises(MediaError, match=sentence) as caught:
         ClipSource(many_films, SHAPE).read(ClipRequest(film_id, *request_))
     assert caught.value.code == "truncated"

@@ -1,4 +1,4 @@
-"""Fine-tuning on a labelled data set: all of an encoder's weights learn on, under a new linear layer.
+"""Fine-tuning on a labelled data set: all weights of an encoder are trained, together with a new linear layer.
 
 Shapes: `B` clips, `V` windows, `R` crops, `T` frames, `P` rows of planar YUV 4:2:0, `Z` side, `S` samples, `K` classes.
 """
@@ -13,53 +13,71 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from torch.nn.utils import clip_grad_norm_
 
-from talkies.core import Float64s, Int16s, Int64s, Modality, UInt8s, UsageError
+from talkies.clips import cut_audio_windows, cut_video_windows
+from talkies.core import Float64s, Int64s, Modality, UsageError
 from talkies.evaluation.datasets import DataSet, Split
-from talkies.evaluation.transfer.clip_spec import cut_video_windows, cut_audio_windows, crop_square_at
+from talkies.evaluation.transfer.clip_spec import crop_square_at
+from talkies.evaluation.transfer.decoded_clips import DecodedClipCache
 from talkies.evaluation.transfer.features import Features, TowerFeatures
-from talkies.evaluation.transfer.methods import TransferMethod
+from talkies.evaluation.transfer.methods import FeatureChoice, TransferMethod
 from talkies.evaluation.transfer.probes import ClipScores
 from talkies.evaluation.transfer.protocol import Protocol
 from talkies.evaluation.transfer.reading import ViewSampling, map_in_threads
-from talkies.evaluation.transfer.decoded_clips import DecodedClipCache
 from talkies.training.optimiser import build_optimiser, compute_learning_rate, set_learning_rate
 from talkies.training.step import split_into_even_chunks
 from talkies.transforms import LogMel, VideoTransform
 
-_AT_ONCE = 32
+_TEST_BATCH = 32
 
 
 class Classifier(nn.Module):
-    """An encoder, dropout, and one linear layer; its input is prepared as the encoder's own is."""
+    """An encoder with its input transform, dropout, and one linear layer."""
 
-    def __init__(self, features: TowerFeatures, tower: Modality, classes: int, dropout: float) -> None:
+    def __init__(self, features: TowerFeatures, modality: Modality, classes: int, dropout: float) -> None:
         super().__init__()
-        encoder = features.video_encoder if tower == "video" else features.audio_encoder
+        encoder = features.video_encoder if modality == "video" else features.audio_encoder
         if encoder is None:
-            raise UsageError(f"{features.name} has no {tower} encoder; name a run that has one")
+            raise UsageError(f"{features.name} has no {modality} encoder; name a run that has one")
         self.encoder = deepcopy(encoder)
         self.dropout, self.layer = nn.Dropout(dropout), nn.Linear(encoder.out_dim, classes)
         nn.init.normal_(self.layer.weight, std=0.01)
         nn.init.zeros_(self.layer.bias)
-        self.prepared: VideoTransform | LogMel
-        if tower == "video":
-            self.prepared = VideoTransform(features.transforms.video)
+        self.transform: VideoTransform | LogMel
+        if modality == "video":
+            self.transform = VideoTransform(features.transforms.video)
         else:
-            self.prepared = LogMel(features.transforms.audio, features.clip_spec.audio_rate_hz)
+            self.transform = LogMel(features.transforms.audio, features.clip_spec.audio_rate_hz)
 
-    def forward(self, shown: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Return scores `[B, K]` of pictures `[B, T, P, Z]` or sound `[B, S]`; with a generator, augmented."""
+    def forward(self, clips: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Return logits `[B, K]`.
+
+        Args:
+            clips: uint8 video `[B, T, P, Z]`, or int16 audio `[B, S]`.
+            generator: draws augmentations; without it there are none.
+        """
         with torch.no_grad():
-            prepared = self.prepared(shown, generator)
-        scores_BK: Tensor = self.layer(self.dropout(self.encoder(prepared)))
-        return scores_BK
+            prepared = self.transform(clips, generator)
+        logits_BK: Tensor = self.layer(self.dropout(self.encoder(prepared)))
+        return logits_BK
 
 
 class FineTuner(TransferMethod):
-    """Fine-tunes an encoder on one split after another; every draw follows from the seed."""
+    """Fine-tunes a copy of an encoder on each split; all randomness follows from the seed."""
 
-    def __init__(self, data: DataSet, features: Features, protocol: Protocol, clips: DecodedClipCache | None = None) -> None:
-        """Take the clips that another fine-tuner was shown alike, or read them at need."""
+    def __init__(
+        self, data: DataSet, features: Features, protocol: Protocol, clips: DecodedClipCache | None = None
+    ) -> None:
+        """Prepare to fine-tune the encoder of a data set's modality.
+
+        Args:
+            data: the data set, of one modality.
+            features: the encoder, with its transforms and input.
+            protocol: how to fine-tune.
+            clips: the cache of another fine-tuner with the same input; a new one if not given.
+
+        Raises:
+            UsageError: if the data set has both modalities, or `features` has no encoder of its modality.
+        """
         if data.modality == "both":
             raise UsageError(
                 f"{data.name} has pictures and sound, and one encoder is fine-tuned at a time; "
@@ -69,84 +87,95 @@ class FineTuner(TransferMethod):
             raise UsageError(f"{features.name} has no weights to fine-tune; give encoders")
         features.check((data.modality,))
         self._data, self._features, self._protocol = data, features, protocol
-        self._tower: Modality = data.modality
-        view = ViewSampling(features.clip_spec, protocol.clips, protocol.crops)
-        self.clips = clips or DecodedClipCache(data, self._tower, view, int(protocol.finetune.memory_gb * 1e9))
+        self._modality: Modality = data.modality
+        sampling = ViewSampling(features.clip_spec, protocol.clips, protocol.crops)
+        memory_bytes = int(protocol.finetune.memory_gb * 1e9)
+        self.clips = clips or DecodedClipCache(data, self._modality, sampling, memory_bytes)
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
-    def scores(self, tower: str, split: Split, seed: int) -> ClipScores:
-        """Return probabilities of the test clips' windows, after learning on the training clips of a split."""
+    def fit_and_score(self, choice: FeatureChoice, split: Split, seed: int) -> ClipScores:
+        """Return probabilities of the test clips' windows, after training on a split's training clips."""
         torch.manual_seed(seed)
         dropout = self._protocol.finetune.dropout
-        model = Classifier(self._features, self._tower, len(self._data.classes), dropout).to(self._device)
+        model = Classifier(self._features, self._modality, len(self._data.classes), dropout).to(self._device)
         train = np.array(split.train)
         if len(train) < 2:
             raise UsageError(
-                f"{split.name} of {self._data.name} has a single {tower} clip to learn from; give two or more"
+                f"{split.name} of {self._data.name} has a single {choice} clip to learn from; give two or more"
             )
-        loss = self._learn(model, train, seed)
-        model.eval()
-        tested = [self._scores(model, shown) for _, shown in map_in_threads(self.clips.windows, split.test)]
-        return ClipScores(np.stack(tested), {"last_training_loss": loss})
 
-    def _learn(self, model: Classifier, train: Int64s, seed: int) -> float:
-        """Return the mean loss of the last epoch."""
+        loss = self._train(model, train, seed)
+        model.eval()
+        scores_NVK = [
+            self._predict(model, windows) for _, windows in map_in_threads(self.clips.get_windows, split.test)
+        ]
+        return ClipScores(np.stack(scores_NVK), {"last_training_loss": loss})
+
+    def _train(self, model: Classifier, train: Int64s, seed: int) -> float:
+        """Train on some examples, and return the mean loss of the last epoch."""
         options = self._protocol.finetune
         optimiser = build_optimiser(model, options.optimiser)
         batches = split_into_even_chunks(len(train), options.batch_clips)
-        total, steps = 0.0, options.epochs * len(batches)
+        steps = options.epochs * len(batches)
+        epoch_loss = 0.0
         for epoch in range(options.epochs):
             random = np.random.default_rng((seed, epoch))
-            order, total = random.permutation(train), 0.0
+            order, epoch_loss = random.permutation(train), 0.0
             generator = torch.Generator().manual_seed(int(random.integers(1 << 62)))
             model.train()
-            for number, batch in enumerate(batches):
-                step = epoch * len(batches) + number
+            for index, batch in enumerate(batches):
+                step = epoch * len(batches) + index
                 set_learning_rate(optimiser, compute_learning_rate(step, steps, options.optimiser))
-                numbers = [int(n) for n in order[batch]]
-                shown = self._windows(numbers, random)
-                loss = self._loss(model(shown.to(self._device), generator), numbers)
+                numbers = [int(number) for number in order[batch]]
+                clips = self._read_random_windows(numbers, random)
+
+                loss = self._compute_loss(model(clips.to(self._device), generator), numbers)
                 optimiser.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 if options.optimiser.max_grad_norm:
                     clip_grad_norm_(model.parameters(), options.optimiser.max_grad_norm)
                 optimiser.step()
-                total += loss.item() * len(shown) / len(train)
-        return total
+                epoch_loss += loss.item() * len(clips) / len(train)
+        return epoch_loss
 
-    def _windows(self, numbers: Sequence[int], random: np.random.Generator) -> Tensor:
-        """Return a random window of each clip; those that are not in memory are read side by side."""
-        draws = {number: random.random(2) for number in numbers}
-        read = dict(map_in_threads(lambda n: self._window(n, *draws[n]), numbers))
-        return torch.from_numpy(np.stack([read[number] for number in numbers]))
+    def _read_random_windows(self, numbers: Sequence[int], random: np.random.Generator) -> Tensor:
+        """Return one random window of each clip; clips that are not in memory are read in parallel."""
+        draws = {number: random.random(2) for number in numbers}  # drawn here, as threads finish in any order
+        windows = dict(map_in_threads(lambda number: self._cut_random_window(number, *draws[number]), numbers))
+        return torch.from_numpy(np.stack([windows[number] for number in numbers]))
 
-    def _window(self, number: int, when: float, where: float) -> npt.NDArray[np.generic]:
-        """Return pictures `[T, P, Z]` or sound `[S]` at shares of the way to the last window, and to the far side."""
-        clip_spec, media = self._features.clip_spec, self.clips.media(number)
+    def _cut_random_window(self, number: int, time: float, position: float) -> npt.NDArray[np.generic]:
+        """Return a window of a clip: video `[T, P, Z]` or audio `[S]`.
+
+        Args:
+            number: the number of the example.
+            time: 0 for the first window that fits, up to 1 for the last.
+            position: of the square along the long side, from 0 to 1.
+        """
+        spec, media = self._features.clip_spec, self.clips.get_clip(number)
         if media.video_NPW is not None:
-            start_V = np.array([int(when * max(1, len(media.video_NPW) - clip_spec.frames + 1))])
-            square: UInt8s = crop_square_at(cut_video_windows(media.video_NPW, start_V, clip_spec.frames), where)[0]
-            return square
-        if media.audio_S is None:
-            raise ValueError("neither pictures nor sound were read")
-        start_V = np.array([int(when * max(1, len(media.audio_S) - clip_spec.samples + 1))])
-        heard: Int16s = cut_audio_windows(media.audio_S, start_V, clip_spec.samples)[0]
-        return heard
+            start_V = np.array([int(time * max(1, len(media.video_NPW) - spec.frames + 1))])
+            windows_VTPW = cut_video_windows(media.video_NPW, start_V, spec.frames)
+            return crop_square_at(windows_VTPW, position)[0]
+        if media.audio_S is not None:
+            start_V = np.array([int(time * max(1, len(media.audio_S) - spec.samples + 1))])
+            return cut_audio_windows(media.audio_S, start_V, spec.samples)[0]
+        raise ValueError("neither video nor audio was read")
 
     @torch.inference_mode()
-    def _scores(self, model: Classifier, shown: npt.NDArray[np.generic]) -> Float64s:
-        """Return the probabilities `[V, K]` of a clip's windows, the mean over crops."""
-        flat = torch.from_numpy(shown.reshape(-1, *shown.shape[2:]))
-        scores = torch.cat([model(part.to(self._device)) for part in torch.split(flat, _AT_ONCE)])
-        likely = scores.sigmoid() if self._data.multi_label else scores.softmax(1)
-        return likely.double().view(*shown.shape[:2], -1).mean(1).cpu().numpy()
+    def _predict(self, model: Classifier, windows: npt.NDArray[np.generic]) -> Float64s:
+        """Return the probabilities `[V, K]` of a clip's windows `[V, R, …]`, averaged over crops."""
+        flat = torch.from_numpy(windows.reshape(-1, *windows.shape[2:]))
+        logits = torch.cat([model(batch.to(self._device)) for batch in torch.split(flat, _TEST_BATCH)])
+        probabilities = logits.sigmoid() if self._data.multi_label else logits.softmax(1)
+        return probabilities.double().view(*windows.shape[:2], -1).mean(1).cpu().numpy()
 
-    def _loss(self, scores_BK: Tensor, numbers: Sequence[int]) -> Tensor:
+    def _compute_loss(self, logits_BK: Tensor, numbers: Sequence[int]) -> Tensor:
         labels = [self._data.examples[number].labels for number in numbers]
         if not self._data.multi_label:
-            target = torch.tensor([label for (label,) in labels], device=scores_BK.device)
-            return cross_entropy(scores_BK, target, label_smoothing=self._protocol.finetune.label_smoothing)
-        target_BK = torch.zeros_like(scores_BK)
-        for row, some in enumerate(labels):
-            target_BK[row, list(some)] = 1.0
-        return binary_cross_entropy_with_logits(scores_BK, target_BK)
+            target_B = torch.tensor([label for (label,) in labels], device=logits_BK.device)
+            return cross_entropy(logits_BK, target_B, label_smoothing=self._protocol.finetune.label_smoothing)
+        target_BK = torch.zeros_like(logits_BK)
+        for row, clip_labels in enumerate(labels):
+            target_BK[row, list(clip_labels)] = 1.0
+        return binary_cross_entropy_with_logits(logits_BK, target_BK)

@@ -14,14 +14,12 @@ import numpy as np
 import numpy.typing as npt
 from torch.utils.data import Dataset
 
-from talkies.clips import count_cores, read_by_workers
+from talkies.clips import count_cores, cut_audio_windows, cut_video_windows, read_by_workers
 from talkies.core import Int16s, Int64s, MediaError, Modality, SourceError, UInt8s, describe_os_error
 from talkies.evaluation.datasets import DataSet
 from talkies.evaluation.transfer.clip_spec import (
     ClipSpec,
-    cut_audio_windows,
     cut_square_crops,
-    cut_video_windows,
     spread_window_starts,
 )
 from talkies.media import DecodedFile, decode_file
