@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from talkies.core import Span
 from talkies.ingest import IngestReport, build_config, ingest
-from talkies.ingest.annotations import AnnotationFinder, Runs
+from talkies.ingest.annotations import AnnotationFinder, RunFinder
 from talkies.ingest.config import AnnotationConfig
 from talkies.library import SHOT, Annotations, Profile
 
@@ -118,7 +118,7 @@ def test_the_lengths_are_those_of_the_config(film: Path, tmp_path: Path) -> None
 
 @given(st.lists(st.booleans()), st.integers(0, 6))
 def test_runs_are_the_longest_stretches_that_last_long_enough(holds: list[bool], least: int) -> None:
-    runs = Runs(least)
+    runs = RunFinder(least)
     for value in holds:
         runs.push(value)
     expected, position = [], 0
@@ -141,9 +141,9 @@ def finder(samples_per_frame: int = 10) -> AnnotationFinder:
 def test_it_does_not_matter_in_what_pieces_the_sound_comes(samples: list[int], cuts: list[int]) -> None:
     sound = np.array(samples[: len(samples) // 10 * 10], np.int16)
     whole, pieces = finder(), finder()
-    whole.push_sound(sound)
+    whole.push_audio(sound)
     for piece in np.split(sound, np.minimum(np.cumsum(cuts), len(sound)).astype(int)):
-        pieces.push_sound(piece)
+        pieces.push_audio(piece)
     assert (pieces.finish(), pieces.peak_dbfs) == (whole.finish(), whole.peak_dbfs)
     loud = np.abs(sound.astype(int)).reshape(-1, 10).max(axis=1, initial=0) > 32  # −60 dB of 32768 is 32.77
     assert whole.silent.frames == len(loud) - loud.sum()
@@ -152,7 +152,7 @@ def test_it_does_not_matter_in_what_pieces_the_sound_comes(samples: list[int], c
 
 def test_full_scale_is_zero_decibels() -> None:
     found = finder()
-    found.push_sound(np.full(10, -32768, np.int16))
+    found.push_audio(np.full(10, -32768, np.int16))
     assert found.peak_dbfs == 0.0
 
 
@@ -167,7 +167,7 @@ def luma(level: float, bright: int = 0) -> npt.NDArray[np.uint8]:
 @pytest.mark.parametrize(("level", "bright", "black"), [(32, 0, True), (33, 0, False), (16, 2, True), (16, 3, False)])
 def test_black_is_nearly_all_of_the_picture_nearly_black(level: int, bright: int, black: bool) -> None:
     found = finder()
-    found.push_picture(luma(level, bright), again=False)
+    found.push_frame(luma(level, bright), repeated=False)
     assert (found.finish()["black"] == [Span(0, 1)]) is black
 
 
@@ -175,21 +175,21 @@ def test_black_is_nearly_all_of_the_picture_nearly_black(level: int, bright: int
 def test_a_picture_stands_still_if_it_differs_by_no_more_than_a_codecs_noise(second: float, still: bool) -> None:
     found = finder()
     for level in (100.0, second):
-        found.push_picture(luma(level), again=False)
+        found.push_frame(luma(level), repeated=False)
     assert (found.finish()["still"] == [Span(0, 2)]) is still
 
 
 def test_a_slow_fade_is_no_still_picture_however_little_one_differs_from_the_next() -> None:
     found = AnnotationFinder(AnnotationConfig(still_seconds=1.0), -60.0, FPS, 10)
     for number in range(200):
-        found.push_picture(luma(50 + 0.1 * number), again=False)
+        found.push_frame(luma(50 + 0.1 * number), repeated=False)
     assert found.finish()["still"] == []
 
 
 def test_a_picture_that_is_shown_again_is_not_looked_at_again() -> None:
     found = finder()
-    found.push_picture(luma(16), again=False)
+    found.push_frame(luma(16), repeated=False)
     for _ in range(3):
-        found.push_picture(luma(255), again=True)
+        found.push_frame(luma(255), repeated=True)
     marked = found.finish()
     assert marked["still"] == marked["black"] == [Span(0, 4)]

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from talkies.core import Span
-from talkies.ingest.credits import CreditsFinder, shows_text
+from talkies.ingest.credits import CreditsFinder, is_text
 
 FPS = 8
 Luma = npt.NDArray[np.uint8]
@@ -50,8 +50,8 @@ BLACK = np.full((128, 228), 16, np.uint8)
 
 
 def test_text_on_black_is_text_and_nights_days_and_black_are_not() -> None:
-    assert [shows_text(picture) for picture in (card(3), card(3, 30))] == [True, True]
-    assert not any(shows_text(picture) for picture in (night(0), day(0), BLACK, 255 - card(3)))
+    assert [is_text(picture) for picture in (card(3), card(3, 30))] == [True, True]
+    assert not any(is_text(picture) for picture in (night(0), day(0), BLACK, 255 - card(3)))
 
 
 def test_credits_at_the_end_are_found_to_the_frame() -> None:

@@ -1,6 +1,6 @@
-"""One pass over a film: proxy, training audio, shots, marked spans and a strip of thumbnails, all at once.
+"""Convert a film in one pass: write its proxy, training audio, shots, annotated spans and thumbnails.
 
-This is what runs in an isolated process: it reads the source, writes files into one folder, and touches nothing else.
+This code runs in an isolated process: it reads the source, writes files into one folder, and touches nothing else.
 """
 
 from collections.abc import Iterator
@@ -8,32 +8,31 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from talkies.core import MediaError, Span, UInt8s
+from talkies.core import MediaError
 from talkies.ingest.annotations import AnnotationFinder
 from talkies.ingest.config import IngestConfig
-from talkies.ingest.judge import judge_film
+from talkies.ingest.judge import judge_film, make_rejection
 from talkies.ingest.shots import ShotFinder
-from talkies.ingest.strip import Strip, first_picture
-from talkies.library import SHOT, Measures, Profile, Reason, write_annotations
+from talkies.ingest.strip import ThumbnailStrip, save_first_picture
+from talkies.library import SHOT, Annotations, Measures, Profile, Reason, write_annotations
 from talkies.media import (
     FilmResampler,
     FilmWriter,
     MediaInfo,
     ResampledAudio,
     ResampledFrame,
-    ResampleReport,
     X264Settings,
     open_wav_writer,
     probe,
 )
 from talkies.runtime import ProgressCallback, peak_memory_bytes, prefetch
 
-_AHEAD = 24  # pictures and pieces of sound that decoding may be ahead of encoding
+_PREFETCH = 24  # how many frames and blocks of audio are decoded ahead of encoding
 
 
 @dataclass(frozen=True, slots=True)
 class ConvertTask:
-    """One film to convert: its file, the folder for what is made of it, how, and the threads that it may keep busy."""
+    """One film to convert: its file, the folder for the results, the settings, and how many threads to use."""
 
     source: Path
     folder: Path
@@ -44,7 +43,7 @@ class ConvertTask:
 
 @dataclass(frozen=True, slots=True)
 class ConvertedFilm:
-    """What a film is and what became of it: reasons (it is rejected if one of them rejects), size, shots, measures."""
+    """The result for one film: the reasons against it, what its packets and decoding showed, and the proxy's size."""
 
     reasons: tuple[Reason, ...]
     info: MediaInfo | None = None
@@ -61,92 +60,111 @@ class ConvertedFilm:
 
 
 def convert(task: ConvertTask, report: ProgressCallback) -> ConvertedFilm:
-    """Probe, judge and convert a film; `report` is told the seconds of film done so far.
+    """Probe, judge and convert a film.
+
+    Args:
+        task: The film and the settings.
+        report: Called with the seconds of film done so far.
 
     Raises:
-        SourceError: if the system does not let the source be read.
+        SourceError: if the system does not allow reading the source.
         WorkError, OSError: if the folder cannot be written.
     """
+    # Judge the film by its packets, without decoding it.
     try:
         info = probe(task.source, task.config.audio, lambda: report(0.0))
     except MediaError as error:
-        return ConvertedFilm((Reason(code=error.code, text=str(error), rejects=True),))
+        return ConvertedFilm((make_rejection(error.code, str(error)),))
     reasons = judge_film(info, task.config.judge)
     if any(reason.rejects for reason in reasons):
-        first_picture(task.source, info, task.folder / "strip.jpg", task.profile.short_side)
+        save_first_picture(task.source, info, task.folder / "strip.jpg", task.profile.short_side)
         return ConvertedFilm(reasons, info, peak_memory_bytes=peak_memory_bytes())
+
+    # Decode it and judge again. The result of decoding damage depends on the number of threads, and a verdict must not:
+    # a damaged film is decoded again with one thread, and one with broken audio timestamps without them.
     try:
-        first = _Pass(task, info, task.threads)
+        first = _ConversionPass(task, info, task.threads)
         converted = first.run(report)
-        # What a decoder makes of damage depends on its threads; a verdict must not.
-        threads = 1 if first.met.damaged_packets else task.threads
-        if threads != task.threads or first.met.audio_timestamps_are_broken:
-            converted = _Pass(task, info, threads, sound_end_to_end=first.met.audio_timestamps_are_broken).run(report)
+        threads = 1 if first.report.damaged_packets else task.threads
+        ignore_timestamps = first.report.audio_timestamps_are_broken
+        if threads != task.threads or ignore_timestamps:
+            second = _ConversionPass(task, info, threads, ignore_audio_timestamps=ignore_timestamps)
+            converted = second.run(report)
     except MediaError as error:
-        return ConvertedFilm((Reason(code=error.code, text=str(error), rejects=True), *reasons), info)
+        return ConvertedFilm((make_rejection(error.code, str(error)), *reasons), info)
     return converted
 
 
-class _Pass:
-    """The one pass: every picture and sound goes to all that want it, then the film is judged again."""
+class _ConversionPass:
+    """One pass over a film: every frame and block of audio goes to all writers and finders."""
 
-    def __init__(self, task: ConvertTask, info: MediaInfo, threads: int, *, sound_end_to_end: bool = False) -> None:
-        self._task, self._info, self._threads, self._end_to_end = task, info, threads, sound_end_to_end
+    def __init__(
+        self, task: ConvertTask, info: MediaInfo, threads: int, *, ignore_audio_timestamps: bool = False
+    ) -> None:
+        self._task, self._info, self._threads = task, info, threads
+        self._ignore_audio_timestamps = ignore_audio_timestamps
         grid, config = task.profile.grid, task.config
-        self._conformer = FilmResampler(
+        self._resampler = FilmResampler(
             task.source,
             info,
             grid,
             task.profile.short_side,
             threads,
             max_aspect_ratio=config.judge.most_aspect,
-            ignore_audio_timestamps=sound_end_to_end,
+            ignore_audio_timestamps=ignore_audio_timestamps,
         )
-        self.met = self._conformer.report
+        self.report = self._resampler.report
+
         self._shots = ShotFinder(grid.fps)
-        self._marks = AnnotationFinder(config.mark, config.judge.silent_dbfs, grid.fps, grid.samples_per_frame)
+        self._annotations = AnnotationFinder(config.mark, config.judge.silent_dbfs, grid.fps, grid.samples_per_frame)
         seconds = info.video.times.duration_seconds if info.video else 0.0
-        self._strip = Strip(round(seconds * grid.fps))
-        self._writer: FilmWriter | None = None
+        self._strip = ThumbnailStrip(round(seconds * grid.fps))
+        self._writer: FilmWriter | None = None  # opened with the first frame, which gives the size
         self._size = (0, 0)
 
     def run(self, report: ProgressCallback) -> ConvertedFilm:
+        """Convert the film and return the result; `report` is called with the seconds of film done so far."""
         task, profile = self._task, self._task.profile
         with ExitStack() as files:
             wav = files.enter_context(open_wav_writer(task.folder / "audio.wav", profile.audio_rate_hz))
-            parts: Iterator[ResampledFrame | ResampledAudio] = iter(self._conformer)
+            parts: Iterator[ResampledFrame | ResampledAudio] = iter(self._resampler)
             if self._threads > 1:
-                parts = files.enter_context(prefetch(parts, _AHEAD))
+                parts = files.enter_context(prefetch(parts, _PREFETCH))
             for part in parts:
                 if isinstance(part, ResampledFrame):
-                    self._take_picture(part, files)
+                    self._push_frame(part, files)
                     report(part.index / profile.fps)
                 else:
-                    report(self.met.frames / profile.fps)
-                    assert self._writer is not None, "sound comes after its picture"
+                    report(self.report.frames / profile.fps)
+                    assert self._writer is not None, "audio comes after its frame"
                     wav.writeframes(part.samples_S.astype("<i2").tobytes())
                     self._writer.write_audio(part.samples_S)
-                    self._marks.push_sound(part.samples_S)
+                    self._annotations.push_audio(part.samples_S)
         self._strip.save(task.folder / "strip.jpg")
-        return self._judged(self.met)
+        return self._finish()
 
-    def _take_picture(self, picture: ResampledFrame, files: ExitStack) -> None:
+    def _push_frame(self, frame: ResampledFrame, files: ExitStack) -> None:
         if self._writer is None:
-            profile, self._size = self._task.profile, picture.size
-            coding = X264Settings(gop=profile.gop)
+            profile, self._size = self._task.profile, frame.size
+            settings = X264Settings(gop=profile.gop)
             path = self._task.folder / "proxy.mp4"
-            writer = FilmWriter(path, picture.size, profile.fps, profile.audio_rate_hz, coding)
+            writer = FilmWriter(path, frame.size, profile.fps, profile.audio_rate_hz, settings)
             self._writer = files.enter_context(writer)
-        self._writer.write_frame(picture.frame)
-        self._marks.push_picture(_luma(picture), picture.repeated)
-        bgr_HWC = picture.to_bgr()
-        self._shots.push(bgr_HWC)
-        self._strip.push(picture.index, bgr_HWC)
 
-    def _judged(self, report: ResampleReport) -> ConvertedFilm:
+        self._writer.write_frame(frame.frame)
+        luma_HW = frame.to_yuv()[: frame.size[1]]
+        self._annotations.push_frame(luma_HW, frame.repeated)
+        bgr_HWC = frame.to_bgr()
+        self._shots.push(bgr_HWC)
+        self._strip.push(frame.index, bgr_HWC)
+
+    def _finish(self) -> ConvertedFilm:
+        """Write the annotations and judge the film by what decoding it showed."""
+        report, found = self.report, self._annotations
         shots = self._shots.finish()
-        marks: dict[str, list[Span]] = {SHOT: shots, "damaged": report.damaged_spans, **self._marks.finish()}
-        write_annotations(self._task.folder / "shots.parquet", marks)
+        annotations: Annotations = {SHOT: shots, "damaged": report.damaged_spans, **found.finish()}
+        write_annotations(self._task.folder / "shots.parquet", annotations)
+
         measures = Measures(
             video_packets=report.video_packets,
             audio_packets=report.audio_packets,
@@ -156,18 +174,21 @@ class _Pass:
             sound_start_seconds=report.audio_start_seconds,
             sound_end_seconds=report.audio_end_seconds,
             sound_gaps=report.audio_gaps,
-            sound_laid_end_to_end=self._end_to_end,
-            peak_dbfs=self._marks.peak_dbfs,
-            black_frames=self._marks.black.frames,
-            still_frames=self._marks.still.frames,
-            silent_frames=self._marks.silent.frames,
+            sound_laid_end_to_end=self._ignore_audio_timestamps,
+            peak_dbfs=found.peak_dbfs,
+            black_frames=found.black.frames,
+            still_frames=found.still.frames,
+            silent_frames=found.silent.frames,
             damaged_frames=sum(len(span) for span in report.damaged_spans),
         )
         fps = self._task.profile.fps
         reasons = judge_film(self._info, self._task.config.judge, measures, report.frames, fps)
-        return ConvertedFilm(reasons, self._info, measures, report.frames, self._size, len(shots), peak_memory_bytes())
-
-
-def _luma(picture: ResampledFrame) -> UInt8s:
-    """Return the luma plane `[H, W]`."""
-    return picture.to_yuv()[: picture.size[1]]
+        return ConvertedFilm(
+            reasons,
+            self._info,
+            measures,
+            report.frames,
+            self._size,
+            len(shots),
+            peak_memory_bytes(),
+        )

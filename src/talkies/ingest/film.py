@@ -182,7 +182,7 @@ def _build_record(
         source_bytes=source_bytes,
         verdict=decide_verdict(converted.reasons),
         reasons=converted.reasons,
-        duration_seconds=grid.seconds_of_frame(converted.frames) if usable else 0.0,
+        duration_seconds=grid.frame_to_seconds(converted.frames) if usable else 0.0,
         frames=converted.frames if usable else 0,
         width=converted.size[0] if usable else 0,
         height=converted.size[1] if usable else 0,

@@ -192,7 +192,7 @@ class Library:
             for span in spans
         ]
         rows_R3 = np.concatenate([listed_R3, np.array(others, np.int64).reshape(-1, 3)])
-        return SpanTable.of_rows(len(films), *rows_R3.T)
+        return SpanTable.from_rows(len(films), *rows_R3.T)
 
     def find(self, name: str) -> FilmEntry:
         """Return the film whose id, unique start of an id, or source file name is `name`.
