@@ -20,7 +20,7 @@ from machine import write_results
 from talkies.core import parse_film_id
 from talkies.library import FilmRecord, Library, Verdict, write_json
 from talkies.retrieval.index import EmbeddingSet, IndexRows, VectorIndex
-from talkies.retrieval.index.ann import bring_up_to_date, nearest, state_of
+from talkies.retrieval.index.ann import find_nearest, read_index_state, update_ann_index
 from talkies.retrieval.search import Example, Moment, Searcher, SearchQuery
 
 STAMP, BEST, FILM_CLIPS = "0123456789ab", 10, 2_000
@@ -52,19 +52,19 @@ def library_of(folder: Path, rows: int, dims: int) -> Library:
     """Return a library of so many embedded clips, made if it is not there; its films have records alone."""
     library = Library.create(folder)
     index, entry = VectorIndex(library), entry_of(dims)
-    if not index.sets():
+    if not index.list_sets():
         began = time.perf_counter()
-        with index.adding(STAMP):
+        with index.lock_for_adding(STAMP):
             random = np.random.default_rng(0)
             concepts_CD = random.normal(size=(400, dims))
-            index.begin(entry)
+            index.create_or_resume(entry)
             for number in range(-(-rows // FILM_CLIPS)):
                 clips = min(FILM_CLIPS, rows - number * FILM_CLIPS)
                 film_id = parse_film_id(f"{number:016x}")
                 add_film(library, film_id, clips)
                 sides = (film_vectors(clips, concepts_CD, random) for _ in range(2))
                 index.add(STAMP, rows_of(film_id, clips, *sides))
-            bring_up_to_date(index, STAMP)
+            update_ann_index(index, STAMP)
         library.update_catalogue()
         print(f"{folder} made in {time.perf_counter() - began:.0f} s", flush=True)
     return library
@@ -114,7 +114,7 @@ def graph_of(path: Path, library: Library) -> faiss.Index:
     if path.is_file():
         return faiss.read_index(str(path))
     began = time.perf_counter()
-    rows_BD = VectorIndex(library).rows(STAMP).video_BD
+    rows_BD = VectorIndex(library).read_rows(STAMP).video_BD
     graph = faiss.IndexHNSWFlat(rows_BD.shape[1], 32, faiss.METRIC_INNER_PRODUCT)
     graph.add(rows_BD)
     faiss.write_index(graph, str(path))
@@ -125,7 +125,7 @@ def graph_of(path: Path, library: Library) -> faiss.Index:
 def beside_faiss(library: Library, graph: faiss.Index, queries: int) -> list[str]:
     """Return a table: each way to find the ten best of all rows, in turns."""
     index = VectorIndex(library)
-    table, rows = index.table(STAMP, still=True), index.rows(STAMP)
+    table, rows = index.open_table(STAMP, pinned=True), index.read_rows(STAMP)
     random = np.random.default_rng(1)
     asked_QD = rows.video_BD[random.choice(len(rows), queries, replace=False)]
     asked_QD = asked_QD + 0.03 * random.normal(size=asked_QD.shape).astype(np.float32)
@@ -134,7 +134,7 @@ def beside_faiss(library: Library, graph: faiss.Index, queries: int) -> list[str
     flat.add(rows.video_BD)
 
     def ours(vector_D: np.ndarray) -> list[int]:
-        found, _ = nearest(table, vector_D, "video", BEST, bare=True)
+        found, _ = find_nearest(table, vector_D, "video", BEST, with_vectors=False)
         places = zip(found.film_B.tolist(), found.start_B.tolist(), strict=True)
         return [int(film, 16) * FILM_CLIPS + int(start) for film, start in places]
 
@@ -163,7 +163,7 @@ def beside_faiss(library: Library, graph: faiss.Index, queries: int) -> list[str
         f"| {name} | {ms(spent, 0.5)} | {ms(spent, 0.95)} | {np.mean(shares[name]):.3f} |"
         for name, spent in seconds.items()
     ]
-    state = state_of(index, STAMP)
+    state = read_index_state(index, STAMP)
     told = f"The set's own word on its recall: {state.recall['video']:.3f}." if state else "The set has no index."
     return [
         *lines,
@@ -194,7 +194,7 @@ def _queries(searcher: Searcher, count: int, from_: str, to: str) -> list[Search
     for number in range(count):
         film = films[int(random.integers(len(films)))]
         moment = Moment(film.film_id, float(random.uniform(0, film.duration_seconds)))
-        rows = VectorIndex(searcher.library).rows(STAMP, film.id)
+        rows = VectorIndex(searcher.library).read_rows(STAMP, film.id)
         place = int(random.integers(len(rows)))
         example = Example("a file", 1.0, STAMP, rows.video_BD[place], rows.audio_BD[place])
         queries.append(SearchQuery(example if number % 2 else moment, from_, to))

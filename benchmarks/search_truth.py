@@ -17,17 +17,17 @@ from PIL import Image
 
 from machine import write_results
 from talkies.core import Span
-from talkies.evaluation.film_tasks.concepts import Truth, concept_of, read_truth
+from talkies.evaluation.film_tasks.concepts import Truth, find_concept, read_truth
 from talkies.ingest import ingest
 from talkies.library import Library
-from talkies.media import FilmWriter, SoundReader, VideoCoding, VideoReader, rgb_of
+from talkies.media import AudioReader, FilmWriter, VideoReader, X264Settings, yuv_to_rgb
 from talkies.retrieval.index import embed
 from talkies.retrieval.search import Hit, Moment, Searcher, SearchQuery
 from talkies.study.demo import run_demo
 from talkies.synth import SynthConfig, render_films
 
 BEST, FPS, SAMPLES = 10, 16, 1_000
-LOW = VideoCoding(gop=48, crf=34, preset="veryfast", tune=None)
+LOW = X264Settings(gop=48, crf=34, preset="veryfast", tune=None)
 SIDES = (("video", "video"), ("audio", "audio"), ("audio", "video"), ("video", "audio"), ("both", "both"))
 
 
@@ -82,14 +82,14 @@ def concept_share(searcher: Searcher, truth: Truth, from_: str, to: str) -> tupl
             if shot.end_seconds - shot.start_seconds < 2:
                 continue
             moment = Moment(film.file, (shot.start_seconds + shot.end_seconds) / 2)
-            hits = searcher.search(SearchQuery(moment, from_, to, BEST, films=others, floor=False)).hits
+            hits = searcher.search(SearchQuery(moment, from_, to, BEST, films=others, use_threshold=False)).hits
             shares.append(np.mean([_concept(hit, shots) == shot.concept for hit in hits]))
             chances.append(seconds[shot.concept] / seconds.sum())
     return float(np.mean(shares)), float(np.mean(chances))
 
 
 def _concept(hit: Hit, shots: dict[str, Sequence[object]]) -> int | None:
-    return concept_of(Span(round(hit.start_seconds * FPS), round(hit.end_seconds * FPS)), shots[hit.source], FPS)
+    return find_concept(Span(round(hit.start_seconds * FPS), round(hit.end_seconds * FPS)), shots[hit.source], FPS)
 
 
 def moments(searchers: Sequence[Searcher], count: int, scratch: Path) -> list[str]:
@@ -117,9 +117,9 @@ def first_hits(searchers: Sequence[Searcher], count: int, scratch: Path) -> dict
         begin = int(random.integers(0, film.frames - frames))
         path = excerpt(searchers[0].library, film.film_id, begin, frames, scratch / f"excerpt-{number}.mp4")
         for searcher in searchers:
-            example = searcher.example(path)
+            example = searcher.encode_example(path)
             for from_, to in SIDES:
-                hit = searcher.search(SearchQuery(example, from_, to, 1, floor=False)).hits[0]
+                hit = searcher.search(SearchQuery(example, from_, to, 1, use_threshold=False)).hits[0]
                 inside = hit.start_seconds < (begin + frames) / FPS and hit.end_seconds > begin / FPS
                 kind = (searcher.entry.stride_seconds, from_, to)
                 found.setdefault(kind, []).append(hit.film_id == film.film_id and inside)
@@ -131,15 +131,15 @@ def excerpt(library: Library, film_id: str, begin: int, frames: int, path: Path)
     """Return a part of a film, written again small and badly."""
     film = library.find(film_id).id
     with VideoReader(library.proxy_path(film), FPS) as video:
-        pictures = [rgb_of(picture) for picture in video.read(range(begin, begin + frames))]
-    with SoundReader(library.audio_path(film)) as sound:
+        pictures = [yuv_to_rgb(picture) for picture in video.read(range(begin, begin + frames))]
+    with AudioReader(library.audio_path(film)) as sound:
         sound_S = sound.read(Span(begin, begin + frames), SAMPLES)
     height, width = (length // 4 * 2 for length in pictures[0].shape[:2])
     with FilmWriter(path, (width, height), FPS, 16_000, LOW, audio_kbit=32) as writer:
         for number in range(frames):
             shown = pictures[number - number % 4 // 3]  # three of four pictures: 12 a second
             writer.write_rgb(np.asarray(Image.fromarray(shown).resize((width, height))))
-            writer.write_sound(sound_S[number * SAMPLES : (number + 1) * SAMPLES])
+            writer.write_audio(sound_S[number * SAMPLES : (number + 1) * SAMPLES])
     return path
 
 

@@ -30,7 +30,7 @@ from machine import write_results
 from talkies.ingest import ingest
 from talkies.library import FilmEntry, Library
 from talkies.retrieval.index import IndexRows, VectorIndex, embed
-from talkies.retrieval.index.ann import bring_up_to_date
+from talkies.retrieval.index.ann import update_ann_index
 from talkies.synth import SynthConfig, render_films
 from talkies.training import pretrain, resolve
 
@@ -223,7 +223,7 @@ def fill(library: Library, rows: int) -> None:
     film_B = np.array(films, np.object_)[number_B % len(films)]
     of_shot_B, shot_B = np.zeros(missing, bool), np.full(missing, -1, np.int32)
     index.add(entry.stamp, IndexRows(film_B, start_B, start_B + entry.clip_seconds, shot_B, of_shot_B, *sides))
-    bring_up_to_date(index, entry.stamp)
+    update_ann_index(index, entry.stamp)
 
 
 def search_lines(library: Library, rows: int) -> list[str]:

@@ -33,7 +33,7 @@ def test_one_side_and_no_match_cuts_can_be_asked_for(talkies: Callable[..., Any]
     assert [side["side"] for side in document["sides"]] == ["audio"]
     assert (document["match_cuts"], document["files"], document["not_embedded"]) == ([], [], [])
     assert [family for side in document["sides"] for family in side["families"]] == []
-    assert talkies(*call).out == "Nothing comes back.\n"
+    assert talkies(*call).out == "Nothing recurs.\n"
 
 
 def test_only_the_formats_that_are_named_are_written(
@@ -65,8 +65,8 @@ WRONG = {
     "an unknown side": ("--library {lib} --side smell", r"[^\n]*'smell' is not one of 'video', 'audio', 'both'"),
     "formats without a folder": ("--library {lib} --format csv", r"--format says what is written into a folder; name"),
     "a folder of something else": ("--library {lib} --to {w}/films", r"\S+/films exists and holds other things than"),
-    "a file": ("--library {lib} --to {w}/letter.mp4", r"\S+ exists and holds other things than markers; name a new"),
-    "a folder in none": ("--library {lib} --to {t}/none/of", r"\S+ cannot be made, for the folder around it does not"),
+    "a file": ("--library {lib} --to {w}/letter.mp4", r"\S+ exists and holds files other than markers; name a new"),
+    "a folder in none": ("--library {lib} --to {t}/none/of", r"\S+ cannot be created: its parent folder does not"),
     "a passage of no length": ("--library {lib} --least 0", r"--least must be 1 to 3600 seconds, got 0"),
     "fewer than no match cuts": ("--library {lib} --match-cuts -1", r"--match-cuts must not be negative, got -1"),
 }
@@ -95,5 +95,5 @@ def test_a_folder_that_may_not_be_written_is_told(
     monkeypatch.setattr("talkies.retrieval.recurrence.markers.os.access", lambda *_: False)
     outcome = talkies("repeats", "--library", workspace / "lib", "--to", tmp_path / "of")
     assert outcome.status == 2
-    assert "cannot be made, for the folder around it may not be written; name another with --to" in outcome.err
+    assert "cannot be created: its parent folder is not writable; name another with --to" in outcome.err
     assert list(tmp_path.iterdir()) == []

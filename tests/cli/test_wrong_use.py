@@ -252,11 +252,11 @@ WRONG_ARGUMENTS = {  # what is wrong: (the call, what the sentence says); {w} is
     ),
     "render: a target below a file": (
         "render {w}/letter.mp4/films",
-        r"\S+/films cannot be made a folder \(not a directory\); name another",
+        r"\S+/films cannot be created \(not a directory\); name another folder",
     ),
     "render: films of another script": (
         "render {w}/films --films 1 --seconds 3",
-        r"\S+/film-000\.mp4 is there already and is not of this script; name an empty folder",
+        r"\S+/film-000\.mp4 exists and is not of this script; name an empty folder",
     ),
     "an unknown verb": ("serach --library {w}/lib", r"no such command '?serach'?.*; see: talkies --help"),
     "an unknown option": ("films --libary {w}/lib", r"no such option: --libary.*; see: talkies .*--help"),

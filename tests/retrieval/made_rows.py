@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from talkies.retrieval.index import IndexRows
-from talkies.retrieval.recurrence.families import Place
-from talkies.retrieval.recurrence.similarity import FilmMarks
+from talkies.retrieval.recurrence.families import FilmSpan
+from talkies.retrieval.recurrence.timeline import FilmAnnotations
 
 DIM = 48
 Vectors = Mapping[str, np.ndarray]
@@ -36,18 +36,18 @@ def rows_of(films: Vectors, shots: Mapping[str, Sequence[tuple[float, float]]] |
             shot[(start + 0.5 >= begin) & (start + 0.5 < end)] = number
         name = np.array([film_id] * len(vectors), np.object_)
         parts.append(IndexRows(name, start, start + 1, shot, np.zeros(len(vectors), bool), vectors, vectors))
-    return IndexRows.concatenated(parts)
+    return IndexRows.concatenate(parts)
 
 
-def marked(films: Vectors, **spans: Mapping[str, Sequence[tuple[float, float]]]) -> list[FilmMarks]:
+def marked(films: Vectors, **spans: Mapping[str, Sequence[tuple[float, float]]]) -> list[FilmAnnotations]:
     """The films, with spans by kind and film."""
     return [
-        FilmMarks(film_id, f"{film_id}.mp4", {kind: of[film_id] for kind, of in spans.items() if film_id in of})
+        FilmAnnotations(film_id, f"{film_id}.mp4", {kind: of[film_id] for kind, of in spans.items() if film_id in of})
         for film_id in films
     ]
 
 
-def near(place: Place, film_id: str, start: float, end: float, clips: float = 1.01) -> bool:
+def near(place: FilmSpan, film_id: str, start: float, end: float, clips: float = 1.01) -> bool:
     """Whether a place is a span, but for a clip."""
     return (
         place.film_id == film_id and abs(place.start_seconds - start) <= clips and abs(place.end_seconds - end) <= clips

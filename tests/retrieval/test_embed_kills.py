@@ -60,8 +60,8 @@ def test_killed_again_and_again_it_comes_to_what_an_unbroken_embedding_does(
             time.sleep(waits.uniform(0, 0.4))
             process.send_signal(signal.SIGKILL)
     embed(broken.root, run)
-    assert VectorIndex(broken).rows(stamp).to_table() == VectorIndex(whole).rows(stamp).to_table()
-    assert VectorIndex(broken).sets() == VectorIndex(whole).sets()
+    assert VectorIndex(broken).read_rows(stamp).to_table() == VectorIndex(whole).read_rows(stamp).to_table()
+    assert VectorIndex(broken).list_sets() == VectorIndex(whole).list_sets()
 
 
 def test_another_process_searches_while_films_are_added_and_only_one_adds(
@@ -75,11 +75,11 @@ def test_another_process_searches_while_films_are_added_and_only_one_adds(
         with pytest.raises(WorkError, match=r"another process embeds .* with this model \(stamp .*\); wait until it"):
             embed(library.root, run)
         while process.poll() is None:
-            result = searcher.search(SearchQuery(Moment(first, 2.0), count=50, floor=False))
+            result = searcher.search(SearchQuery(Moment(first, 2.0), count=50, use_threshold=False))
             seen.add(len({hit.film_id for hit in result.hits}))
             time.sleep(0.05)
         assert process.returncode == 0
-    result = searcher.search(SearchQuery(Moment(first, 2.0), count=100, floor=False))
+    result = searcher.search(SearchQuery(Moment(first, 2.0), count=100, use_threshold=False))
     assert len({hit.film_id for hit in result.hits}) == 8
     assert len(seen) > 2  # films came one by one, and were found as they came
 
@@ -92,8 +92,8 @@ def test_a_film_that_left_the_library_leaves_the_set_and_is_no_hit_meanwhile(
     gone, stays, *_ = library.films()
     searcher = Searcher(library)
     library.remove(gone.id)
-    result = searcher.search(SearchQuery(Moment(stays.film_id, 2.0), count=100, floor=False))
+    result = searcher.search(SearchQuery(Moment(stays.film_id, 2.0), count=100, use_threshold=False))
     assert gone.film_id not in {hit.film_id for hit in result.hits}
     report = embed(library.root, run)
     assert (report.removed, report.films, report.reused) == (1, 0, 2)
-    assert VectorIndex(library).films_in(stamp) == {film.film_id for film in library.films()}
+    assert VectorIndex(library).list_films(stamp) == {film.film_id for film in library.films()}

@@ -9,8 +9,8 @@ import pytest
 
 from talkies.library import Library
 from talkies.retrieval.index import IndexRows, VectorIndex, ann, embed
-from talkies.retrieval.index.ann import bring_up_to_date, nearest, sample, state_of
-from talkies.retrieval.index.library_map import MOST_POINTS, map_of, plane_of
+from talkies.retrieval.index.ann import find_nearest, read_index_state, sample_rows, update_ann_index
+from talkies.retrieval.index.library_map import MAX_POINTS, build_map, project_to_plane
 from talkies.retrieval.search import Example, Moment, Searcher, SearchQuery
 
 SMALL = 2_000
@@ -30,8 +30,8 @@ def shelf(new_shelf: Callable[[], Library], run: Path) -> tuple[Library, str]:
         start = np.arange(1000, dtype=np.float64)
         names = np.array([film.film_id] * 1000, np.object_)
         index.add(stamp, IndexRows(names, start, start + 1, np.full(1000, -1, np.int32), np.zeros(1000, bool), *sides))
-    assert state_of(index, stamp) is None
-    bring_up_to_date(index, stamp, exact_below=SMALL)
+    assert read_index_state(index, stamp) is None
+    update_ann_index(index, stamp, exact_below=SMALL)
     return library, stamp
 
 
@@ -40,7 +40,7 @@ def _unit(rows: np.ndarray) -> np.ndarray:
 
 
 def test_the_index_tells_its_recall_and_what_it_is_of(shelf: tuple[Library, str]) -> None:
-    state = state_of(VectorIndex(shelf[0]), shelf[1])
+    state = read_index_state(VectorIndex(shelf[0]), shelf[1])
     assert state is not None
     assert state.rows == 3000
     assert set(state.recall) == {"video", "audio"}
@@ -49,9 +49,9 @@ def test_the_index_tells_its_recall_and_what_it_is_of(shelf: tuple[Library, str]
 
 def test_it_is_not_built_anew_until_the_set_has_grown(shelf: tuple[Library, str]) -> None:
     index = VectorIndex(shelf[0])
-    before = index.table(shelf[1]).list_indices()
-    assert bring_up_to_date(index, shelf[1], exact_below=SMALL) == state_of(index, shelf[1])
-    assert [found.name for found in index.table(shelf[1]).list_indices()] == [found.name for found in before]
+    before = index.open_table(shelf[1]).list_indices()
+    assert update_ann_index(index, shelf[1], exact_below=SMALL) == read_index_state(index, shelf[1])
+    assert [found.name for found in index.open_table(shelf[1]).list_indices()] == [found.name for found in before]
 
 
 @pytest.mark.parametrize("sides", [("video", "video"), ("audio", "video"), ("both", "both"), ("video", "both")])
@@ -64,15 +64,15 @@ def test_the_hits_are_nearly_those_of_a_search_of_all_rows(
     exact, index = Searcher(*shelf), Searcher(*shelf, exact_below=SMALL)
     shares = []
     for at in (5.2, 333.0, 801.0):
-        rows = VectorIndex(shelf[0]).rows(shelf[1], shelf[0].films()[1].id)[int(at) : int(at) + 1]
+        rows = VectorIndex(shelf[0]).read_rows(shelf[1], shelf[0].films()[1].id)[int(at) : int(at) + 1]
         asked = Example("a file", 1.0, shelf[1], rows.video_BD[0], rows.audio_BD[0])
-        query = SearchQuery(asked, *sides, **more, floor=False)
+        query = SearchQuery(asked, *sides, **more, use_threshold=False)
         one, other = exact.search(query), index.search(query)
         assert (one.exact, one.recall, other.exact) == (True, None, False)
         assert other.recall is not None
         kept = {(hit.film_id, hit.start_seconds) for hit in one.hits}
         shares.append(len(kept & {(hit.film_id, hit.start_seconds) for hit in other.hits}) / len(kept))
-        assert one.floor == other.floor
+        assert one.score_threshold == other.score_threshold
     assert np.mean(shares) >= 0.9
 
 
@@ -80,7 +80,7 @@ def test_the_hits_are_nearly_those_of_a_search_of_all_rows(
 def test_a_moment_is_asked_with_the_same_clip_as_without_the_index(shelf: tuple[Library, str], at: float) -> None:
     film = shelf[0].films()[1]
     shelf_film = Moment(film.film_id, min(at, film.duration_seconds))
-    query = SearchQuery(shelf_film, "video", "video", 1, floor=False)
+    query = SearchQuery(shelf_film, "video", "video", 1, use_threshold=False)
     exact, index = (Searcher(*shelf, exact_below=below).search(query) for below in (50_000, SMALL))
     assert (exact.start_seconds, exact.hits[0].start_seconds) == (index.start_seconds, index.hits[0].start_seconds)
 
@@ -93,14 +93,16 @@ def test_a_search_of_one_film_finds_its_clips_however_far_they_lie_from_the_quer
     film, exact, index = shelf[0].films()[2], Searcher(*shelf), Searcher(*shelf, exact_below=SMALL)
     asked = Moment(shelf[0].films()[0].film_id, 3.0)
     for more in ({"films": (film.name,)}, {"span_seconds": (20.0, 31.0)}, {"skip": 1500}):
-        query = SearchQuery(asked, *sides, 8, **more, floor=False)
+        query = SearchQuery(asked, *sides, 8, **more, use_threshold=False)
         one, other = exact.search(query), index.search(query)
         assert len(one.hits) == len(other.hits) == 8
         assert one.more == other.more
 
 
 def test_a_span_without_an_end_is_searched(shelf: tuple[Library, str]) -> None:
-    query = SearchQuery(Moment(shelf[0].films()[0].film_id, 3.0), span_seconds=(900.0, float("inf")), floor=False)
+    query = SearchQuery(
+        Moment(shelf[0].films()[0].film_id, 3.0), span_seconds=(900.0, float("inf")), use_threshold=False
+    )
     hits = Searcher(*shelf, exact_below=SMALL).search(query).hits
     assert hits
     assert min(hit.start_seconds for hit in hits) >= 900
@@ -108,7 +110,7 @@ def test_a_span_without_an_end_is_searched(shelf: tuple[Library, str]) -> None:
 
 def test_films_asked_for_are_searched_alone(shelf: tuple[Library, str]) -> None:
     searcher, only = Searcher(*shelf, exact_below=SMALL), shelf[0].films()[2]
-    query = SearchQuery(Moment(shelf[0].films()[0].film_id, 3.0), films=(only.name,), floor=False)
+    query = SearchQuery(Moment(shelf[0].films()[0].film_id, 3.0), films=(only.name,), use_threshold=False)
     hits = searcher.search(query).hits
     assert {hit.film_id for hit in hits} == {only.film_id}
     assert len(hits) == 10
@@ -116,34 +118,34 @@ def test_films_asked_for_are_searched_alone(shelf: tuple[Library, str]) -> None:
 
 def test_one_hit_a_film_is_given_even_where_many_clips_of_a_film_come_first(shelf: tuple[Library, str]) -> None:
     films = shelf[0].films()
-    query = SearchQuery(Moment(films[0].film_id, 3.0), per="film", floor=False)
+    query = SearchQuery(Moment(films[0].film_id, 3.0), per="film", use_threshold=False)
     for searcher in (Searcher(*shelf), Searcher(*shelf, exact_below=SMALL)):
         assert {hit.film_id for hit in searcher.search(query).hits} == {films[1].film_id, films[2].film_id}
 
 
 def test_nearest_rows_come_best_first_with_their_cosines(shelf: tuple[Library, str]) -> None:
-    table = VectorIndex(shelf[0]).table(shelf[1])
-    asked = sample(table, 1).video_BD[0]
-    rows, cosine_B = nearest(table, 3 * asked, "video", 20, exact=True)
+    table = VectorIndex(shelf[0]).open_table(shelf[1])
+    asked = sample_rows(table, 1).video_BD[0]
+    rows, cosine_B = find_nearest(table, 3 * asked, "video", 20, exact=True)
     np.testing.assert_allclose(rows.video_BD @ asked, cosine_B, atol=1e-5)
     assert np.all(np.diff(cosine_B) <= 0)
     assert cosine_B[0] == pytest.approx(1, abs=1e-5)
 
 
 def test_a_map_has_so_many_points_of_all_films_and_is_the_same_each_time(shelf: tuple[Library, str]) -> None:
-    points = map_of(*shelf, "video")
-    assert len(points) == MOST_POINTS
+    points = build_map(*shelf, "video")
+    assert len(points) == MAX_POINTS
     assert {point.film_id for point in points} == {film.film_id for film in shelf[0].films()}
-    assert map_of(*shelf, "video") == points  # kept
+    assert build_map(*shelf, "video") == points  # kept
     for path in VectorIndex(shelf[0]).folder.glob("*.map-video.json"):
         path.unlink()
-    assert map_of(*shelf, "video") == points  # made anew
+    assert build_map(*shelf, "video") == points  # made anew
 
 
 def test_what_is_alike_lies_near_on_the_map() -> None:
     random = np.random.default_rng(0)
     kind = np.repeat(np.arange(6), 30)
-    place = plane_of(_unit(random.normal(size=(6, 32))[kind] + 0.2 * random.normal(size=(180, 32))))
+    place = project_to_plane(_unit(random.normal(size=(6, 32))[kind] + 0.2 * random.normal(size=(180, 32))))
     assert place.min() == 0
     assert place.max() == 1
     apart = np.linalg.norm(place[:, None] - place[None], axis=2)
@@ -153,7 +155,7 @@ def test_what_is_alike_lies_near_on_the_map() -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 2, 5])
 def test_a_map_of_a_few_clips_is_a_map(count: int) -> None:
-    place = plane_of(_unit(np.random.default_rng(1).normal(size=(count, 8))))
+    place = project_to_plane(_unit(np.random.default_rng(1).normal(size=(count, 8))))
     assert place.shape == (count, 2)
     assert np.all((place >= 0) & (place <= 1))
 
@@ -164,12 +166,12 @@ def test_a_set_that_was_taken_away_and_made_anew_gets_its_own_index_and_map(
     library = new_shelf()
     entry = embed(library.root, run).entry
     index = VectorIndex(library)
-    bring_up_to_date(index, entry.stamp, exact_below=10)
-    map_of(library, entry.stamp, "video")
-    assert state_of(index, entry.stamp) is not None
+    update_ann_index(index, entry.stamp, exact_below=10)
+    build_map(library, entry.stamp, "video")
+    assert read_index_state(index, entry.stamp) is not None
     (index.folder / f"{entry.stamp}.json").unlink()
-    index.begin(entry)
-    assert state_of(index, entry.stamp) is None
+    index.create_or_resume(entry)
+    assert read_index_state(index, entry.stamp) is None
     assert [path.name for path in index.folder.glob("*.json")] == [f"{entry.stamp}.json"]
 
 
@@ -178,11 +180,11 @@ def test_a_map_is_drawn_anew_when_a_film_takes_the_place_of_another(
 ) -> None:
     library = new_shelf()
     stamp, index = embed(library.root, run).entry.stamp, VectorIndex(library)
-    before = map_of(library, stamp, "audio")
+    before = build_map(library, stamp, "audio")
     film = library.films()[0].id
-    rows = index.rows(stamp, film)
+    rows = index.read_rows(stamp, film)
     index.remove_films(stamp, [film])
     index.add(stamp, replace(rows, film_B=np.array(["0" * 16] * len(rows), np.object_)))
-    after = map_of(library, stamp, "audio")
+    after = build_map(library, stamp, "audio")
     assert len(after) == len(before)
     assert {point.film_id for point in after} == {point.film_id for point in before} - {film} | {"0" * 16}

@@ -21,5 +21,5 @@ def test_clips_that_overlap_much_do_not_crowd_out_hits(library: Library, tmp_pat
     shelf = Library.open(Path(shutil.copytree(library.root, tmp_path / "lib")))
     run = pretrain(shelf.root, resolve("tiny", SMALL), tmp_path / "run").run
     embed(shelf.root, run, stride_seconds=1 / 16)
-    hits = search(shelf.root, SearchQuery(Moment("film-000.mp4", 6.0), count=10, floor=False)).hits
+    hits = search(shelf.root, SearchQuery(Moment("film-000.mp4", 6.0), count=10, use_threshold=False)).hits
     assert len(hits) == 10  # three films of twelve seconds hold many more that lie apart

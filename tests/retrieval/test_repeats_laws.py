@@ -1,4 +1,4 @@
-"""Repeats among made rows: what was planted is found, and nothing else, whatever the order and the blocks."""
+"""Repeats among synthetic rows: planted passages are found, and nothing else, in any order and block size."""
 
 import numpy as np
 import pytest
@@ -7,23 +7,23 @@ from hypothesis import strategies as st
 from made_rows import again, drawn, marked, near, rows_of, unit
 
 from talkies.core import UsageError
-from talkies.retrieval.recurrence import similarity as alike
-from talkies.retrieval.recurrence.repeats import RepeatQuery, Repeats, repeats_among
+from talkies.retrieval.recurrence import similarity
+from talkies.retrieval.recurrence.repeats import RepeatQuery, Repeats, find_repeats_among
 
-BY_SOUND = RepeatQuery(sides=("audio",))
-BY_PICTURE = RepeatQuery(sides=("video",))
+BY_SOUND = RepeatQuery(modalities=("audio",))
+BY_PICTURE = RepeatQuery(modalities=("video",))
 
 
 def found_in(films: dict[str, np.ndarray], query: RepeatQuery = BY_SOUND, **spans: object) -> Repeats:
-    return repeats_among(rows_of(films, spans.get("shot")), marked(films, **spans), 1.0, query)  # type: ignore[arg-type]
+    return find_repeats_among(rows_of(films, spans.get("shot")), marked(films, **spans), 1.0, query)  # type: ignore[arg-type]
 
 
 def places_of(found: Repeats) -> list[tuple[str, float, float]]:
     return sorted(
         (place.film_id, place.start_seconds, place.end_seconds)
-        for side in found.sides.values()
+        for side in found.by_modality.values()
         for family in side.families
-        for place in family.places
+        for place in family.spans
     )
 
 
@@ -43,8 +43,8 @@ def test_a_planted_passage_is_found_where_it_was_planted(
     into, other = ("a", 110 + other) if same_film else ("b", other)
     films[into][other : other + length] = again(random, films["a"][one : one + length])
     found = found_in(films)
-    (family,) = found.sides["audio"].families
-    first, second = family.places
+    (family,) = found.by_modality["audio"].families
+    first, second = family.spans
     assert near(first, "a", one, one + length)
     assert near(second, into, other, other + length)
     assert found.duplicates == ()
@@ -72,7 +72,7 @@ def test_the_order_of_rows_and_the_names_of_films_change_nothing(seed: int, orde
     before = places_of(found_in(films))
     assert len(before) == 3
     rows = rows_of(films)
-    mixed = repeats_among(rows[random.permutation(len(rows))], marked(films), 1.0, BY_SOUND)
+    mixed = find_repeats_among(rows[random.permutation(len(rows))], marked(films), 1.0, BY_SOUND)
     assert places_of(mixed) == before
     renamed = {names[order[number]]: films[name] for number, name in enumerate(names)}
     after = {(names[order[names.index(name)]], start) for name, start, _ in before}
@@ -87,8 +87,8 @@ def test_a_passage_that_returns_several_times_is_one_family() -> None:
     for name, at in (("a", 10), ("a", 80), ("a", 150), ("b", 40)):
         films[name][at : at + 9] = again(random, theme)
     found = found_in(films)
-    (family,) = found.sides["audio"].families
-    for place, (name, at) in zip(family.places, (("a", 10), ("a", 80), ("a", 150), ("b", 40)), strict=True):
+    (family,) = found.by_modality["audio"].families
+    for place, (name, at) in zip(family.spans, (("a", 10), ("a", 80), ("a", 150), ("b", 40)), strict=True):
         assert near(place, name, at, at + 9)
     assert len(family.passages) == 6
 
@@ -99,7 +99,7 @@ def test_two_passages_are_two_families() -> None:
     films["b"][10:18] = again(random, films["a"][20:28])
     films["b"][60:80] = again(random, films["a"][120:140])
     found = found_in(films)
-    assert [round(family.seconds) for family in found.sides["audio"].families] == [20, 8]
+    assert [round(family.seconds) for family in found.by_modality["audio"].families] == [20, 8]
 
 
 @pytest.mark.parametrize("length", [12, 60, 200])
@@ -119,7 +119,7 @@ def test_silence_is_left_out_and_told() -> None:
     marks = {"a": [(30.0, 45.0)], "b": [(70.0, 85.0)]}
     found = found_in(films, silent=marks)
     assert places_of(found) == []
-    assert (found.sides["audio"].clips, found.sides["audio"].left_out) == (210, 30)
+    assert (found.by_modality["audio"].clips, found.by_modality["audio"].left_out) == (210, 30)
     assert len(places_of(found_in(films, BY_PICTURE, silent=marks))) == 2
     assert places_of(found_in(films, BY_PICTURE, black={"a": marks["a"]})) == []
     assert places_of(found_in(films, BY_PICTURE, still={"b": marks["b"]})) == []
@@ -129,17 +129,17 @@ def test_a_passage_shorter_than_asked_for_is_none() -> None:
     random = np.random.default_rng(5)
     films = {"a": drawn(random, 120), "b": drawn(random, 120)}
     films["b"][20:28] = again(random, films["a"][50:58])
-    assert len(places_of(found_in(films, RepeatQuery(("audio",), least_seconds=8.0)))) == 2
-    assert places_of(found_in(films, RepeatQuery(("audio",), least_seconds=9.0))) == []
+    assert len(places_of(found_in(films, RepeatQuery(("audio",), min_seconds=8.0)))) == 2
+    assert places_of(found_in(films, RepeatQuery(("audio",), min_seconds=9.0))) == []
 
 
 def test_a_trimmed_copy_is_a_duplicate_at_its_offset_and_no_passage() -> None:
     random = np.random.default_rng(6)
     films = {"film": drawn(random, 150), "copy": drawn(random, 10), "other": drawn(random, 100)}
     films["copy"] = np.concatenate([drawn(random, 5), again(random, films["film"][37:130], 0.1), drawn(random, 2)])
-    found = repeats_among(rows_of(films), marked(films), 1.0, RepeatQuery())
+    found = find_repeats_among(rows_of(films), marked(films), 1.0, RepeatQuery())
     (same,) = found.duplicates
-    assert same.sides == ("video", "audio")
+    assert same.modalities == ("video", "audio")
     assert near(same.first, "copy", 5, 98)
     assert near(same.second, "film", 37, 130)
     assert same.offset_seconds == pytest.approx(32.0, abs=0.3)
@@ -153,11 +153,11 @@ def test_clips_that_are_alike_by_chance_make_no_duplicate_of_two_long_films() ->
     random = np.random.default_rng(12)
     films = {"a": drawn(random, 3000), "b": drawn(random, 3000)}
     films["b"][100:114] = again(random, films["a"][2000:2014])
-    found = found_in(films, RepeatQuery(("audio",), least_seconds=8.0))
+    found = found_in(films, RepeatQuery(("audio",), min_seconds=8.0))
     assert found.duplicates == ()
     assert len(places_of(found)) == 2
     films["b"][1000:1090] = again(random, films["a"][200:290], 0.1)  # but a long part makes one, of its own length
-    (same,) = found_in(films, RepeatQuery(("audio",), least_seconds=8.0)).duplicates
+    (same,) = found_in(films, RepeatQuery(("audio",), min_seconds=8.0)).duplicates
     assert near(same.first, "a", 200, 290, 3.01)  # a clip beside its end may be alike by chance
     assert near(same.second, "b", 1000, 1090, 3.01)
 
@@ -167,32 +167,32 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     films = {"a": drawn(random, 150), "b": drawn(random, 100)}
     films["b"][31:45] = again(random, films["a"][60:74])
     whole = found_in(films)
-    monkeypatch.setattr(alike, "BLOCK", 13)
+    monkeypatch.setattr(similarity, "BLOCK", 13)
     assert places_of(found_in(films)) == places_of(whole) != []
 
 
 def test_of_a_clip_that_is_like_everything_only_the_likest_pairs_are_kept() -> None:
     random = np.random.default_rng(8)
     rows = again(random, np.repeat(drawn(random, 1), 500, axis=0))
-    placed = alike.Placed(rows, np.arange(500))
-    cells = alike.top_pairs(placed, placed, 0.5, 3, 4)
-    assert np.bincount(cells.first_C).tolist() == [4] * 500
+    placed = similarity.PositionedRows(rows, np.arange(500))
+    pairs = similarity.find_top_pairs(placed, placed, min_score=0.5, min_gap=3, max_partners=4)
+    assert np.bincount(pairs.first_C).tolist() == [4] * 500
     score = rows @ rows.T
     score[np.abs(np.subtract.outer(np.arange(500), np.arange(500))) < 3] = -2
     best = np.sort(score, axis=1)[:, -4:]
-    np.testing.assert_allclose(np.sort(cells.score_C.reshape(500, 4), axis=1), best, atol=1e-5)
+    np.testing.assert_allclose(np.sort(pairs.score_C.reshape(500, 4), axis=1), best, atol=1e-5)
 
 
 def test_whitening_takes_out_what_all_have_in_common_and_keeps_equals_equal() -> None:
     random = np.random.default_rng(9)
     rows = unit(3 * drawn(random, 1) + drawn(random, 1000) * np.linspace(0.05, 3, 48))
-    white = alike.Whitening.of(rows)(rows)
+    white = similarity.Whitening.fit(rows)(rows)
     cosines = (white @ white.T)[np.triu_indices(1000, 1)]
     assert (rows @ rows.T).mean() > 0.3
     assert abs(cosines.mean()) < 0.01
     assert cosines.std() < 1.2 / np.sqrt(48)
     np.testing.assert_allclose(np.linalg.norm(white, axis=1), 1, rtol=1e-5)
-    twice = alike.Whitening.of(rows)(np.stack([rows[5], rows[5]]))
+    twice = similarity.Whitening.fit(rows)(np.stack([rows[5], rows[5]]))
     np.testing.assert_array_equal(twice[0], twice[1])
 
 
@@ -214,9 +214,9 @@ def test_ends_and_beginnings_of_shots_that_look_alike_are_match_cuts() -> None:
     assert [cut.adjacent for cut in found.match_cuts[:3]] == [b[1:] == (47.0, "a", 48.0) for b in best[:3]]
     scores = [cut.score for cut in found.match_cuts]
     assert scores == sorted(scores, reverse=True)
-    few = found_in(films, RepeatQuery(("video",), match_cuts=2), shot=shots)
+    few = found_in(films, RepeatQuery(("video",), max_match_cuts=2), shot=shots)
     assert few.match_cuts == found.match_cuts[:2]
-    assert found_in(films, RepeatQuery(("video",), match_cuts=0), shot=shots).match_cuts == ()
+    assert found_in(films, RepeatQuery(("video",), max_match_cuts=0), shot=shots).match_cuts == ()
 
 
 def test_one_picture_going_on_and_a_passage_come_back_are_no_match_cuts() -> None:
@@ -259,9 +259,9 @@ def test_a_title_sequence_that_two_films_share_is_no_match_cut_to_itself() -> No
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"least_seconds": 0.2}, r"^--least must be 1 to 3600 seconds, got 0\.2$"),
-        ({"least_seconds": float("nan")}, r"^--least must be 1 to 3600 seconds, got nan$"),
-        ({"match_cuts": -1}, r"^--match-cuts must not be negative, got -1$"),
+        ({"min_seconds": 0.2}, r"^--least must be 1 to 3600 seconds, got 0\.2$"),
+        ({"min_seconds": float("nan")}, r"^--least must be 1 to 3600 seconds, got nan$"),
+        ({"max_match_cuts": -1}, r"^--match-cuts must not be negative, got -1$"),
     ],
 )
 def test_what_cannot_be_looked_for_is_told(values: dict[str, float], sentence: str) -> None:

@@ -15,12 +15,13 @@ from talkies.library import FilmRecord, Library
 from talkies.retrieval.index import EmbeddingSet
 from talkies.retrieval.recurrence import markers
 from talkies.retrieval.recurrence.duplicates import Duplicate
-from talkies.retrieval.recurrence.edl import Marker, SourceTimeline, lists_of, standard_rate
-from talkies.retrieval.recurrence.families import Passage, Place, families_of
-from talkies.retrieval.recurrence.markers import COLUMNS, document_of, edit_lists_of, table_of, tables_of, write_markers
+from talkies.retrieval.recurrence.edl import Marker, SourceTimeline, find_standard_rate, write_lists
+from talkies.retrieval.recurrence.families import FilmSpan, RepeatedPassage, group_passages
+from talkies.retrieval.recurrence.markers import build_edit_lists, write_markers
 from talkies.retrieval.recurrence.match_cuts import MatchCut
-from talkies.retrieval.recurrence.repeats import LibraryRepeats, Repeats, SideRepeats
-from talkies.retrieval.recurrence.similarity import FilmMarks
+from talkies.retrieval.recurrence.repeats import LibraryRepeats, ModalityRepeats, Repeats
+from talkies.retrieval.recurrence.repeats_document import COLUMNS, build_csv, build_document, build_tables
+from talkies.retrieval.recurrence.timeline import FilmAnnotations
 
 EVENT = re.compile(r"^(\d{3})  001      V     C        (\S+) (\S+) (\S+) (\S+)  $")
 RESOLVE = re.compile(r"^(.*) \|C:ResolveColor(\w+) \|M:(.*) \|D:(\d+)$")
@@ -29,13 +30,15 @@ RESOLVE = re.compile(r"^(.*) \|C:ResolveColor(\w+) \|M:(.*) \|D:(\d+)$")
 @pytest.fixture
 def result(library: Library) -> LibraryRepeats:
     """What might have been found in the rendered films."""
-    films = {film.film_id: FilmMarks(film.film_id, film.name, {}) for film in library.films()}
+    films = {film.film_id: FilmAnnotations(film.film_id, film.name, {}) for film in library.films()}
     one, two, three = films
-    theme = Passage(Place(one, 1.0, 5.5), Place(two, 6.25, 10.75), 0.9)
-    scenes = SideRepeats(12, 0, 0.31, tuple(families_of([Passage(Place(one, 0.0, 4.0), Place(one, 7.0, 11.0), 0.8)])))
-    sounds = SideRepeats(12, 2, 0.4, tuple(families_of([theme])))
-    same = Duplicate(("video",), Place(one, 0.0, 12.0), Place(three, 0.5, 12.0), 0.5, 0.95, 1.0, 0.7)
-    cut = MatchCut(Place(two, 2.0, 3.0), Place(one, 7.0, 8.0), 0.66, False)
+    theme = RepeatedPassage(FilmSpan(one, 1.0, 5.5), FilmSpan(two, 6.25, 10.75), 0.9)
+    scenes = ModalityRepeats(
+        12, 0, 0.31, tuple(group_passages([RepeatedPassage(FilmSpan(one, 0.0, 4.0), FilmSpan(one, 7.0, 11.0), 0.8)]))
+    )
+    sounds = ModalityRepeats(12, 2, 0.4, tuple(group_passages([theme])))
+    same = Duplicate(("video",), FilmSpan(one, 0.0, 12.0), FilmSpan(three, 0.5, 12.0), 0.5, 0.95, 1.0, 0.7)
+    cut = MatchCut(FilmSpan(two, 2.0, 3.0), FilmSpan(one, 7.0, 8.0), 0.66, False)
     entry = EmbeddingSet(stamp="abc", run="run", step=2, dim=8, clip_seconds=1.0, stride_seconds=1.0)
     return LibraryRepeats(
         library, entry, Repeats(films, {"video": scenes, "audio": sounds}, (same,), (cut,)), ("late.mp4",)
@@ -50,7 +53,7 @@ def read(text: str, rate: float) -> list[Any]:
 
 
 def test_an_independent_reader_finds_every_marker_at_its_frame(result: LibraryRepeats) -> None:
-    lists = edit_lists_of(result)
+    lists = build_edit_lists(result)
     films = {film.film_id: film for film in result.library.films()}
     assert set(lists) == {f"{Path(film.name).stem}.edl" for film in films.values()}
     one, two, _ = films.values()
@@ -67,7 +70,7 @@ def test_an_independent_reader_finds_every_marker_at_its_frame(result: LibraryRe
 
 def test_a_list_has_the_lines_that_resolve_reads(result: LibraryRepeats) -> None:
     one, *_ = result.library.films()
-    lines = edit_lists_of(result)[f"{Path(one.name).stem}.edl"].splitlines()
+    lines = build_edit_lists(result)[f"{Path(one.name).stem}.edl"].splitlines()
     assert lines[:3] == [f"TITLE: {one.name}, 24 frames a second, by talkies", "FCM: NON-DROP FRAME", ""]
     for at in range(3, len(lines), 4):
         event, marker = EVENT.match(lines[at]), RESOLVE.match(lines[at + 1])
@@ -81,7 +84,7 @@ def test_a_list_has_the_lines_that_resolve_reads(result: LibraryRepeats) -> None
 
 
 def test_a_note_that_begins_with_a_digit_is_not_read_as_an_event() -> None:
-    (text,) = lists_of("a.mp4", SourceTimeline(Fraction(25), 0.0), [Marker(0, 1, "Scene 1", "001 of two", "Blue")])
+    (text,) = write_lists("a.mp4", SourceTimeline(Fraction(25), 0.0), [Marker(0, 1, "Scene 1", "001 of two", "Blue")])
     assert [line for line in text.splitlines() if line[:1].isdigit() and not EVENT.match(line)] == []
     assert len(read(text, 25)) == 1
 
@@ -97,9 +100,9 @@ def test_a_note_that_begins_with_a_digit_is_not_read_as_an_event() -> None:
     ],
 )
 def test_timecodes_count_frames_and_drop_none(rate: Fraction, seconds: float, code: str) -> None:
-    assert SourceTimeline(rate, 0.0).timecode_at(seconds) == code
+    assert SourceTimeline(rate, 0.0).format_time(seconds) == code
     otio = pytest.importorskip("opentimelineio", reason="an extra of the tests")
-    frame = SourceTimeline(rate, 0.0).frame_at(seconds)
+    frame = SourceTimeline(rate, 0.0).convert_to_frame(seconds)
     assert otio.opentime.from_timecode(code, round(rate)).value == frame
 
 
@@ -114,7 +117,7 @@ def test_timecodes_count_frames_and_drop_none(rate: Fraction, seconds: float, co
     ],
 )
 def test_a_measured_rate_is_the_one_that_editors_have(measured: float, rate: Fraction) -> None:
-    assert standard_rate(measured) == rate
+    assert find_standard_rate(measured) == rate
 
 
 def test_times_are_on_the_source_s_own_timeline_from_its_beginning_on(library: Library) -> None:
@@ -128,30 +131,30 @@ def test_times_are_on_the_source_s_own_timeline_from_its_beginning_on(library: L
         values["probe"][track]["times"]["start_seconds"] = 1.4  # a transport stream
     values["measures"]["origin_seconds"] = 1.9
     late = SourceTimeline.of(FilmRecord.model_validate_json(json.dumps(values)), 16)
-    assert late.frame_at(2.0) == 60
+    assert late.convert_to_frame(2.0) == 60
     assert SourceTimeline.of(record.model_copy(update={"probe": None}), 16).rate == 16
 
 
 def test_markers_on_one_frame_become_one_and_long_lists_are_parted() -> None:
     timeline = SourceTimeline(Fraction(25), 0.0)
     some = [Marker(10, 50, "Scene 1", "also at A", "Blue"), Marker(10, 75, "Sound 2", "also at B", "Green")]
-    (text,) = lists_of("a.mp4", timeline, some)
+    (text,) = write_lists("a.mp4", timeline, some)
     assert "also at A; Sound 2: also at B |C:ResolveColorBlue |M:Scene 1 + Sound 2 |D:75" in text
     many = [Marker(3 * number, 1, f"Scene {number}", "also", "Blue") for number in range(1200)]
-    parts = lists_of("a.mp4", timeline, many)
+    parts = write_lists("a.mp4", timeline, many)
     assert [len(read(part, 25)) for part in parts] == [999, 201]
 
 
 def test_a_name_cannot_break_a_list() -> None:
     marker = Marker(0, 1, "Same as a|b\n002  001 V C.mp4", "to\r\n* LOC: x", "Red")
-    (text,) = lists_of("a\nTITLE: b.mp4", SourceTimeline(Fraction(25), 0.0), [marker])
+    (text,) = write_lists("a\nTITLE: b.mp4", SourceTimeline(Fraction(25), 0.0), [marker])
     assert len(text.splitlines()) == 6
     assert text.count("TITLE:") == 2
     assert len(read(text, 25)) == 1
 
 
 def test_the_table_has_a_row_for_each_pair_and_agrees_with_the_document(result: LibraryRepeats) -> None:
-    rows = list(csv.DictReader(io.StringIO(table_of(result))))
+    rows = list(csv.DictReader(io.StringIO(build_csv(result))))
     assert tuple(rows[0]) == COLUMNS
     assert [(row["kind"], row["sides"]) for row in rows] == [
         ("passage", "video"),
@@ -159,7 +162,7 @@ def test_the_table_has_a_row_for_each_pair_and_agrees_with_the_document(result: 
         ("duplicate", "video"),
         ("match_cut", "video"),
     ]
-    document = document_of(result)
+    document = build_document(result)
     theme = document["sides"][1]["families"][0]["passages"][0]
     assert float(rows[1]["second_start_seconds"]) == theme["second"]["start_seconds"] == 6.25
     assert rows[1]["first_source"] == theme["first"]["source"]
@@ -169,9 +172,9 @@ def test_the_table_has_a_row_for_each_pair_and_agrees_with_the_document(result: 
 
 
 def test_people_get_tables_of_what_there_is(result: LibraryRepeats) -> None:
-    titles = [title for title, _, _ in tables_of(result)]
-    assert titles == ["What comes back", "Near-duplicate films", "Match cuts"]
-    for _, columns, rows in tables_of(result):
+    titles = [title for title, _, _ in build_tables(result)]
+    assert titles == ["Repeated passages", "Near-duplicate films", "Match cuts"]
+    for _, columns, rows in build_tables(result):
         assert {len(row) for row in rows} == {len(columns)}
 
 
@@ -179,7 +182,7 @@ def test_a_folder_is_written_whole_and_replaces_an_earlier_one(result: LibraryRe
     place = tmp_path / "of"
     files = write_markers(result, place)
     assert sorted(path.name for path in place.iterdir()) == sorted(path.name for path in files)
-    assert json.loads((place / "repeats.json").read_text(encoding="utf-8")) == document_of(result)
+    assert json.loads((place / "repeats.json").read_text(encoding="utf-8")) == build_document(result)
     assert [path.name for path in write_markers(result, place, ["csv"])] == ["repeats.csv"]
     assert [path.name for path in place.iterdir()] == ["repeats.csv"]
 
@@ -199,9 +202,9 @@ def test_a_full_disk_leaves_what_was_there(
 
 def test_a_folder_of_other_things_is_left_alone(result: LibraryRepeats, tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("Dear film")
-    with pytest.raises(UsageError, match=r"exists and holds other things than markers; name a new or empty folder"):
+    with pytest.raises(UsageError, match=r"exists and holds files other than markers; name a new or empty folder"):
         write_markers(result, tmp_path)
-    with pytest.raises(UsageError, match=r"cannot be made, for the folder around it does not exist; name one in a"):
+    with pytest.raises(UsageError, match=r"cannot be created: its parent folder does not exist; name one in an"):
         write_markers(result, tmp_path / "none" / "of")
     assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
 
@@ -210,7 +213,7 @@ def test_an_editors_own_lists_are_left_alone(result: LibraryRepeats, tmp_path: P
     write_markers(result, tmp_path / "edits")
     (tmp_path / "edits" / "reel.edl").write_text("TITLE: reel 1\nFCM: NON-DROP FRAME\n")
     before = {path.name: path.read_bytes() for path in (tmp_path / "edits").iterdir()}
-    with pytest.raises(UsageError, match=r"edits exists and holds other things than markers; name a new or empty f"):
+    with pytest.raises(UsageError, match=r"edits exists and holds files other than markers; name a new or empty f"):
         write_markers(result, tmp_path / "edits")
     assert {path.name: path.read_bytes() for path in (tmp_path / "edits").iterdir()} == before
 
@@ -221,4 +224,4 @@ def test_a_film_of_a_picture_each_few_seconds_has_the_librarys_rate(library: Lib
     slow = record.model_copy(update={"probe": {"video": {"fps": 0.4}, "audio": None}})
     timeline = SourceTimeline.of(slow, 16)
     assert timeline.rate == 16
-    assert timeline.timecode_at(2.5) == "00:00:02:08"
+    assert timeline.format_time(2.5) == "00:00:02:08"

@@ -37,11 +37,11 @@ def found(run: Path, tmp_path_factory: pytest.TempPathFactory) -> LibraryRepeats
 
 
 def test_the_scene_and_the_music_are_found_within_and_across_films_and_nothing_else(found: LibraryRepeats) -> None:
-    (scene,), (music,) = (found.found.sides[side].families for side in ("video", "audio"))
-    names = {film_id: film.name for film_id, film in found.found.films.items()}
+    (scene,), (music,) = (found.repeats.by_modality[side].families for side in ("video", "audio"))
+    names = {film_id: film.name for film_id, film in found.repeats.films.items()}
     for family, seconds, times in ((scene, 8.0, {12.5, 32.5, 10.0}), (music, 10.0, {6.5, 30.5, 15.5})):
-        assert [names[place.film_id] for place in family.places].count("one.mp4") == 2
-        for place in family.places:
+        assert [names[place.film_id] for place in family.spans].count("one.mp4") == 2
+        for place in family.spans:
             (start,) = (time for time in times if abs(time - place.start_seconds) <= 0.5)
             assert place.end_seconds == pytest.approx(start + seconds, abs=0.5)
             times.discard(start)
@@ -49,9 +49,9 @@ def test_the_scene_and_the_music_are_found_within_and_across_films_and_nothing_e
 
 
 def test_a_trimmed_cropped_and_badly_encoded_copy_is_told_by_both_sides_at_its_offset(found: LibraryRepeats) -> None:
-    (same,) = found.found.duplicates
-    assert sorted(same.sides) == ["audio", "video"]
-    names = [found.found.films[place.film_id].name for place in (same.first, same.second)]
+    (same,) = found.repeats.duplicates
+    assert sorted(same.modalities) == ["audio", "video"]
+    names = [found.repeats.films[place.film_id].name for place in (same.first, same.second)]
     offset = -TRIM_SECONDS if names == ["three.mp4", "copy.mp4"] else TRIM_SECONDS
     assert sorted(names) == ["copy.mp4", "three.mp4"]
     assert same.offset_seconds == pytest.approx(offset, abs=0.1)
@@ -61,10 +61,10 @@ def test_a_trimmed_cropped_and_badly_encoded_copy_is_told_by_both_sides_at_its_o
 
 
 def test_match_cuts_are_of_films_that_no_other_holds_and_keep_to_their_shots(found: LibraryRepeats) -> None:
-    cuts = found.found.match_cuts
+    cuts = found.repeats.match_cuts
     assert cuts
-    assert "copy.mp4" not in {found.found.films[cut.end.film_id].name for cut in cuts}
+    assert "copy.mp4" not in {found.repeats.films[cut.end.film_id].name for cut in cuts}
     for cut in cuts:
         for place in (cut.end, cut.beginning):
-            shots = found.found.films[place.film_id].spans["shot"]
+            shots = found.repeats.films[place.film_id].spans["shot"]
             assert any(begin <= place.start_seconds and place.end_seconds <= end for begin, end in shots)

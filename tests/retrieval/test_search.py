@@ -35,12 +35,12 @@ class Shelf:
         return self.library.root
 
     def rows(self) -> list[dict[str, Any]]:
-        return as_dicts(VectorIndex(self.library).rows(self.stamp))
+        return as_dicts(VectorIndex(self.library).read_rows(self.stamp))
 
 
 def asked(film: str, at_seconds: float, from_: Any = "video", to: Any = "video", count: int = 10) -> SearchQuery:
     """A query by a moment, for all that is there."""
-    return SearchQuery(Moment(film, at_seconds), from_, to, count, floor=False)
+    return SearchQuery(Moment(film, at_seconds), from_, to, count, use_threshold=False)
 
 
 def as_dicts(rows: IndexRows) -> list[dict[str, Any]]:
@@ -166,19 +166,19 @@ def test_a_film_is_named_by_its_id_its_unique_beginning_or_its_file(shelf: Shelf
             "film-000.mp4",
             12.5,
             UsageError,
-            r"film-000\.mp4 lasts 12\.00 s, and the moment asked about is 12\.5; name a time inside it",
+            r"film-000\.mp4 lasts 12\.00 s, and the query's moment is 12\.5; name a time inside it",
         ),
         (
             "film-000.mp4",
             -1.0,
             UsageError,
-            r"film-000\.mp4 lasts 12\.00 s, and the moment asked about is -1; name a time inside it",
+            r"film-000\.mp4 lasts 12\.00 s, and the query's moment is -1; name a time inside it",
         ),
         (
             "film-000.mp4",
             float("nan"),
             UsageError,
-            r"film-000\.mp4 lasts 12\.00 s, and the moment asked about is nan; name a time",
+            r"film-000\.mp4 lasts 12\.00 s, and the query's moment is nan; name a time",
         ),
         ("letter.mp4", 0.0, LibraryError, r"letter\.mp4 was rejected at ingest \(.+\); name an accepted film"),
         ("latecomer.mp4", 1.0, LibraryError, r"latecomer\.mp4 is not embedded; run: talkies embed --library .* --run "),
@@ -194,7 +194,7 @@ def test_a_moment_that_cannot_be_asked_about_is_told(
 @pytest.mark.parametrize("count", [0, -3])
 def test_less_than_one_hit_is_refused(shelf: Shelf, count: int) -> None:
     with pytest.raises(
-        UsageError, match=f"^a search gives 1 to 1000 hits, got {count}; ask for the next ones by a skip$"
+        UsageError, match=f"^a search returns 1 to 1000 hits, got {count}; page through more with a skip$"
     ):
         search(shelf.root, asked("film-000.mp4", 1.0, count=count))
 

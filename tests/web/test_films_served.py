@@ -13,7 +13,7 @@ from asking import Client, sentence
 from PIL import Image
 
 from talkies.library import FilmEntry, Library
-from talkies.media import SoundReader, VideoReader, rgb_of
+from talkies.media import AudioReader, VideoReader, yuv_to_rgb
 from talkies.retrieval.index import VectorIndex, embed
 from talkies.training import RunConfig, pretrain
 
@@ -65,7 +65,7 @@ def test_a_film_is_told_with_its_timeline(client: Client, shelf: Library, film: 
 
 def test_the_waveform_is_the_peaks_of_the_training_audio(client: Client, shelf: Library, film: FilmEntry) -> None:
     levels = client.get(f"/api/films/{film.film_id}").json()["waveform"]
-    with SoundReader(shelf.audio_path(film.id)) as sound:
+    with AudioReader(shelf.audio_path(film.id)) as sound:
         samples = np.frombuffer(shelf.audio_path(film.id).read_bytes()[44:], "<i2")
         assert len(samples) == len(sound)
     parts = np.abs(samples.astype(np.int32)).reshape(len(levels), -1)
@@ -75,7 +75,7 @@ def test_the_waveform_is_the_peaks_of_the_training_audio(client: Client, shelf: 
 def test_a_picture_is_the_frame_of_its_moment(client: Client, shelf: Library, film: FilmEntry) -> None:
     with VideoReader(shelf.proxy_path(film.id), shelf.profile.fps) as reader:
         for number in (0, 37, len(reader) - 1):
-            truth = rgb_of(reader.read(range(number, number + 1))[0]).astype(np.int32)
+            truth = yuv_to_rgb(reader.read(range(number, number + 1))[0]).astype(np.int32)
             seen = rgb(client.get(f"/api/films/{film.film_id}/frame.jpg?at={number / shelf.profile.fps}"))
             assert np.abs(seen - truth).mean() < 6, number
 
@@ -216,9 +216,9 @@ def test_a_set_of_an_older_version_takes_no_part_and_is_told(worn: tuple[Library
     assert client.get(asked).json() == client.get(f"{asked}&model={stamp}").json() == before
     told = client.get("/api/library").json()
     assert ([model["stamp"] for model in told["models"]], told["model"]) == ([stamp], stamp)
-    assert "aaaaaaaaaaaa.json is of an older talkies" in told["notice"]
+    assert "aaaaaaaaaaaa.json was made by an older talkies" in told["notice"]
     assert client.get(f"/api/films/{film.film_id}").json()["embedded"] is True
-    assert "of an older talkies" in sentence(client.get(f"{asked}&model=aaaaaaaaaaaa"), 404)
+    assert "made by an older talkies" in sentence(client.get(f"{asked}&model=aaaaaaaaaaaa"), 404)
 
 
 def test_the_page_is_there_with_its_files(client: Client) -> None:

@@ -220,7 +220,7 @@ def test_a_file_at_which_the_decoder_breaks_costs_a_sentence(
     client: Client, monkeypatch: pytest.MonkeyPatch, decoder: str
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
-    monkeypatch.setattr("talkies.retrieval.search.example.read_shown", getattr(hostile_decoders, decoder))
+    monkeypatch.setattr("talkies.retrieval.search.example.read_query_file", getattr(hostile_decoders, decoder))
     limits = ProcessLimits(stall_seconds=2 if decoder == "hang" else 30, total_seconds=30, memory_bytes=400_000_000)
     monkeypatch.setattr(uploads, "_LIMITS", limits)
     words = {"crash": "the decoder crashed (SIGSEGV)", "hang": "made no progress", "eat": "of memory; the limit is"}

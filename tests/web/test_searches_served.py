@@ -56,7 +56,7 @@ def test_only_a_beginning_or_only_an_end_is_a_span(client: Client, film: FilmEnt
 def test_where_nothing_is_found_the_reason_is_told(client: Client, film: FilmEntry) -> None:
     told = client.get(f"/api/search?film={film.film_id}&at=2&floor=false&begin=11.9").json()
     assert told["hits"] == []
-    assert told["nothing"] == "nothing found: the filters leave no clip; ask with fewer"
+    assert told["nothing"] == "no match: the filters exclude every clip; use fewer filters"
     past = client.get(f"/api/search?film={film.film_id}&at=2&floor=false&skip=5000").json()
     assert past["nothing"] == "there are no hits after the first 5000"
 
@@ -64,7 +64,7 @@ def test_where_nothing_is_found_the_reason_is_told(client: Client, film: FilmEnt
 def test_heat_is_told_for_every_clip_of_a_film(client: Client, shelf: Library, film: FilmEntry) -> None:
     other = shelf.usable_films()[1]
     told = client.get(f"/api/heat?in={other.film_id}&film={film.film_id}&at=2&from=video&to=video").json()
-    truth = Searcher(shelf).likeness(SearchQuery(Moment(film.film_id, 2.0), "video", "video"), other.film_id)
+    truth = Searcher(shelf).compute_similarity_curve(SearchQuery(Moment(film.film_id, 2.0), "video", "video"), other.film_id)
     assert [tuple(span) for span in told["spans"]] == pytest.approx(truth)
     assert isinstance(told["floor"], float)
 
@@ -89,7 +89,7 @@ def test_the_map_lays_every_clip(client: Client, shelf: Library, side: str) -> N
         ("film={film}&at=1&count=0", 422, "greater than or equal to 1, got '0'"),
         ("film={film}&at=1&fil=3", 422, "fil is not something that can be asked here"),
         ("film={film}&at=1&begin=5&end=2", 400, "before it ends, got 5 to 2"),
-        ("film={film}&at=99", 400, "lasts 12.00 s, and the moment asked about is 99; name a time inside it"),
+        ("film={film}&at=99", 400, "lasts 12.00 s, and the query's moment is 99; name a time inside it"),
         ("film=nix&at=1", 404, "no film 'nix'"),
         ("film=letter.mp4&at=0", 404, "letter.mp4 was rejected at ingest"),
         ("film={film}&at=1&films=nix", 404, "no film 'nix'"),

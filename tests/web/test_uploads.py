@@ -50,7 +50,7 @@ def test_a_picture_has_no_sound_to_ask_with(client: Client) -> None:
     assert told["sides"] == ["video"]
     assert client.get(f"/api/search?upload={told['upload']}&to=audio&floor=false").json()["hits"]
     refused = client.get(f"/api/search?upload={told['upload']}&from=audio")
-    assert "still.png has no sound to ask with" in sentence(refused, 400)
+    assert "still.png has no sound to search with" in sentence(refused, 400)
 
 
 def test_the_same_file_is_looked_at_once(client: Client, looked_at: list[Path]) -> None:
@@ -106,7 +106,7 @@ def test_a_run_that_went_leaves_the_search_by_moments(
     (description,) = (path for path in copy.index_folder.glob("*.json") if "." not in path.stem)
     description.write_text(description.read_text().replace(str(run), str(tmp_path / "gone")))
     client = client_of(copy)
-    assert "its model is needed, and it is there no more" in sentence(client.upload("x.wav", b"y"), 404)
+    assert "its run folder is gone" in sentence(client.upload("x.wav", b"y"), 404)
     told = client.get("/api/library").json()
     assert [model["can_upload"] for model in told["models"]] == [False]
     film = next(film["film_id"] for film in told["films"] if film["usable"])

@@ -135,9 +135,9 @@ def cost_document(found: Cost) -> dict[str, Any]:
         "hours": found.hours,
         "device_hours": found.device_hours,
         "memory_bytes": found.memory_bytes,
-        "memory_there_bytes": found.memory_there_bytes,
+        "memory_there_bytes": found.available_memory_bytes,
         "disk_bytes": found.disk_bytes,
-        "disk_there_bytes": found.disk_there_bytes,
+        "disk_there_bytes": found.available_disk_bytes,
         "advice": list(found.advice),
     }
 
@@ -212,7 +212,7 @@ def search_document(result: SearchResult) -> dict[str, Any]:
         "query": {
             "film_id": result.film_id,
             "source": result.source,
-            "at_seconds": getattr(query.asked, "at_seconds", None),
+            "at_seconds": getattr(query.by, "at_seconds", None),
             "start_seconds": result.start_seconds,
             "end_seconds": result.end_seconds,
             "from": query.from_,
@@ -236,18 +236,18 @@ def search_document(result: SearchResult) -> dict[str, Any]:
             for hit in result.hits
         ],
         "more": result.more,
-        "floor": result.floor,
+        "floor": result.score_threshold,
         "exact": result.exact,
         "recall": result.recall,
-        "nothing": result.nothing,
+        "nothing": result.no_hits_reason,
     }
 
 
 def repeats_document(result: LibraryRepeats, files: Sequence[Path]) -> dict[str, Any]:
     """Return the document of `repeats`."""
-    from talkies.retrieval.recurrence.markers import document_of
+    from talkies.retrieval.recurrence.repeats_document import build_document
 
-    return {**document_of(result), "files": [str(path) for path in files]}
+    return {**build_document(result), "files": [str(path) for path in files]}
 
 
 def serve_document(url: str, library: str, local: bool, upload_limit_bytes: int) -> dict[str, Any]:

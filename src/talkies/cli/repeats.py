@@ -53,14 +53,14 @@ def repeats(
 ) -> None:
     """Find what recurs within and across films: scenes, music, near-duplicate films, possible match cuts."""
     from talkies.cli.documents import repeats_document
-    from talkies.core import UsageError
+    from talkies.core import MODALITIES, UsageError
     from talkies.retrieval.recurrence.markers import FORMATS, check_folder, write_markers
-    from talkies.retrieval.recurrence.repeats import SIDES, RepeatQuery, find_repeats
+    from talkies.retrieval.recurrence.repeats import RepeatQuery, find_repeats
 
     if formats and to is None:
         raise UsageError("--format needs a folder to write to; name one with --to")
-    sides = tuple(each for each in SIDES if side in (By.BOTH, each))
-    query = RepeatQuery(sides, least, match_cuts)
+    modalities = tuple(each for each in MODALITIES if side in (By.BOTH, each))
+    query = RepeatQuery(modalities, least, match_cuts)
     if to:
         check_folder(to)
     result = find_repeats(library, query, run)
@@ -80,13 +80,13 @@ _MOST_ROWS = 20
 
 def print_found(result: "LibraryRepeats") -> None:
     """Print a table for each kind of repeat."""
-    from talkies.retrieval.recurrence.markers import tables_of
+    from talkies.retrieval.recurrence.repeats_document import build_tables
 
-    tables = tables_of(result)
+    tables = build_tables(result)
     for title, columns, rows in tables:
         more = f" (the first {_MOST_ROWS} of {len(rows)}; --to or --json gives all)" if len(rows) > _MOST_ROWS else ""
         print_table(
-            f"{title}{more}", columns, rows[:_MOST_ROWS], numbers=("", "length", "of it", "of that", "later", "score")
+            f"{title}{more}", columns, rows[:_MOST_ROWS], numbers=("", "length", "share", "share there", "offset", "score")
         )
     if not tables:
         print_text("Nothing recurs.")

@@ -80,8 +80,8 @@ def search(
     result = find(library, query, run)
     if json:
         print_json(search_document(result))
-    elif result.nothing:
-        say(result.nothing)
+    elif result.no_hits_reason:
+        say(result.no_hits_reason)
     else:
         _print_hits(result)
 

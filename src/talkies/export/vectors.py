@@ -82,8 +82,8 @@ def _films(library: Library, index: VectorIndex, stamp: str) -> Iterator[tuple[s
     A film that has left the library since it was embedded has no source.
     """
     sources = {film.film_id: film.name for film in library.films()}
-    for film_id in sorted(index.films_in(stamp)):
-        rows = index.rows(stamp, parse_film_id(film_id))
+    for film_id in sorted(index.list_films(stamp)):
+        rows = index.read_rows(stamp, parse_film_id(film_id))
         if len(rows):  # else another process has taken it out meanwhile
             yield sources.get(film_id, ""), rows
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from talkies.core import Modality, Span
-from talkies.evaluation.film_tasks.concepts import Truth, TruthShot, concept_of, read_truth
+from talkies.evaluation.film_tasks.concepts import Truth, TruthShot, find_concept, read_truth
 from talkies.library import Library
 from talkies.retrieval.search import Hit, Moment, SearchQuery, SearchResult, search
 
@@ -52,7 +52,7 @@ def share_of_same_concept(library: Path, films: Path, run: Path) -> tuple[dict[s
 
 
 def _asked(file: str, shot: TruthShot, side: Modality) -> SearchQuery:
-    return SearchQuery(Moment(file, _middle(shot)), side, "video", _BEST, floor=False)
+    return SearchQuery(Moment(file, _middle(shot)), side, "video", _BEST, use_threshold=False)
 
 
 def _middle(shot: TruthShot) -> float:
@@ -62,7 +62,7 @@ def _middle(shot: TruthShot) -> float:
 def _concept_of_hit(library: Path, truth: Truth, hit: Hit) -> int | None:
     fps = Library.open(library).profile.fps
     shots = {film.file: film.shots for film in truth.films}[hit.source]
-    return concept_of(Span(round(hit.start_seconds * fps), round(hit.end_seconds * fps)), shots, fps)
+    return find_concept(Span(round(hit.start_seconds * fps), round(hit.end_seconds * fps)), shots, fps)
 
 
 def _name(truth: Truth, concept: int | None) -> str | None:

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from talkies.core import Span
+from talkies.core import Modality, Span
 from talkies.library import SHOT, FilmEntry
 from talkies.retrieval.index import EmbeddingSet
 from talkies.retrieval.search import Searcher
@@ -19,7 +19,6 @@ from talkies.web.schemas import (
     FilmAnswer,
     FilmDetailAnswer,
     LibraryAnswer,
-    Modality,
     ModelAnswer,
     ReasonAnswer,
     RecurrenceAnswer,
@@ -154,7 +153,7 @@ def _recurring(searcher: Searcher, film_id: str, side: Modality) -> list[Recurri
             film_id=there.film if there else None,
             at_seconds=there.at_seconds if there else None,
         )
-        for start, end, score, there in searcher.recurrence(film_id, side)
+        for start, end, score, there in searcher.compute_recurrence_curve(film_id, side)
     ]
 
 

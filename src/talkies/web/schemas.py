@@ -4,8 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-Side = Literal["video", "audio", "both"]
-Modality = Literal["video", "audio"]
+from talkies.core import Modality, ModalityChoice
+
 Span = tuple[float, float]
 
 
@@ -98,8 +98,8 @@ class QueryAnswer(BaseModel):
     film: str | None
     at: float | None
     upload: str | None
-    from_: Side = Field(serialization_alias="from")
-    to: Side
+    from_: ModalityChoice = Field(serialization_alias="from")
+    to: ModalityChoice
     count: int
     skip: int
     per: Literal["moment", "shot", "film"]

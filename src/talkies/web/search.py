@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from talkies.core import Modality, ModalityChoice
 from talkies.retrieval.search import Example, Moment, SearchQuery, SearchResult
 from talkies.web.errors import FAULTS, RefusedError
 from talkies.web.films import Model
@@ -15,10 +16,8 @@ from talkies.web.schemas import (
     HitAnswer,
     MapAnswer,
     MapPointAnswer,
-    Modality,
     QueryAnswer,
     SearchAnswer,
-    Side,
     UploadAnswer,
 )
 from talkies.web.served_library import Shelf
@@ -54,8 +53,8 @@ class Asked(BaseModel):
     film: Name | None = None
     at: Seconds | None = None
     upload: Upload | None = None
-    from_: Side = Field("both", alias="from")
-    to: Side = "both"
+    from_: ModalityChoice = Field("both", alias="from")
+    to: ModalityChoice = "both"
     count: int = Field(10, ge=1, le=100)
     skip: int = Field(0, ge=0, le=1_000_000)
     per: Literal["moment", "shot", "film"] = "moment"
@@ -78,7 +77,7 @@ class Asked(BaseModel):
         spanned = self.begin is not None or self.end is not None
         begin, end = self.begin or 0.0, _LATEST_SECONDS if self.end is None else self.end
         return SearchQuery(
-            asked=self._example_or_moment(uploads),
+            by=self._example_or_moment(uploads),
             from_=self.from_,
             to=self.to,
             count=self.count,
@@ -87,7 +86,7 @@ class Asked(BaseModel):
             films=tuple(self.films),
             span_seconds=(begin, end) if spanned else None,
             apart_seconds=self.apart,
-            floor=self.floor,
+            use_threshold=self.floor,
         )
 
     def _example_or_moment(self, uploads: Uploads) -> Example | Moment:
@@ -118,9 +117,8 @@ def search_routes(shelf: Shelf, sets: Sets, uploads: Uploads, upload_limit_bytes
         """Return how alike each clip of a film is to what is asked."""
         searcher, query = sets.searcher(asked.model), asked.query(uploads)
         film = shelf.film(asked.in_)
-        return HeatAnswer(
-            spans=searcher.likeness(query, film.film_id), floor=searcher.search(replace(query, count=1, skip=0)).floor
-        )
+        spans = list(searcher.compute_similarity_curve(query, film.film_id))
+        return HeatAnswer(spans=spans, floor=searcher.search(replace(query, count=1, skip=0)).score_threshold)
 
     @routes.get("/map")
     def laid_out(side: Modality = "video", model: Model = None) -> MapAnswer:
@@ -169,16 +167,16 @@ def _search_answer(asked: Asked, result: SearchResult) -> SearchAnswer:
             for hit in result.hits
         ],
         more=result.more,
-        floor=result.floor,
+        floor=result.score_threshold,
         exact=result.exact,
         recall=result.recall,
-        nothing=result.nothing,
+        nothing=result.no_hits_reason,
     )
 
 
 def _upload_answer(upload: str, example: Example) -> UploadAnswer:
-    if not example.sides:
+    if not example.modalities:
         raise RefusedError(422, f"{example.name} holds no picture and no sound")
     return UploadAnswer(
-        upload=upload, name=example.name, seconds=example.seconds, sides=list(example.sides), model=example.stamp
+        upload=upload, name=example.name, seconds=example.seconds, sides=list(example.modalities), model=example.stamp
     )

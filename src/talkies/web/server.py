@@ -72,7 +72,8 @@ def serve(
     app = create_app(library, (host,), upload_limit_bytes)
     with listening(host, port) as opened:
         with suppress(LibraryError):  # there are no embeddings yet: the page says so
-            app.state.sets.searcher(None).floor("video", "video")  # what the first search would wait for
+            # Load now what the first search would wait for.
+            app.state.sets.searcher(None).compute_score_threshold("video", "video")
         server = server_of(app)
         if on_ready:
             server.on_ready = lambda: on_ready(url_of(host, opened.getsockname()[1]))

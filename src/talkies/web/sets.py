@@ -2,7 +2,7 @@
 
 from talkies.core import LibraryError, Modality
 from talkies.library import Library
-from talkies.retrieval.index import EmbeddingSet, MapPoint, VectorIndex, map_of
+from talkies.retrieval.index import EmbeddingSet, MapPoint, VectorIndex, build_map
 from talkies.retrieval.search import Searcher
 from talkies.web.cache import LRUCache
 
@@ -26,11 +26,11 @@ class Sets:
         """Return the sets that can be searched, and what is wrong with another one, if there is any."""
         found: list[EmbeddingSet] = []
         fault = None
-        for stamp in self.index.stamps():
+        for stamp in self.index.list_stamps():
             try:
                 entry = self.index.choose(stamp)
                 if not self.index.has_rows(stamp):
-                    self.index.table(stamp)  # which says what is wrong
+                    self.index.open_table(stamp)  # which says what is wrong
                 found.append(entry)
             except LibraryError as error:
                 fault = fault or error
@@ -67,15 +67,15 @@ class Sets:
         """
         entry = self.chosen(stamp)
         key = entry.stamp, side, self.version(entry)
-        return self._maps.get(key, lambda: map_of(self.library, entry.stamp, side))
+        return self._maps.get(key, lambda: build_map(self.library, entry.stamp, side))
 
     def films_in(self, entry: EmbeddingSet) -> set[str]:
         """Return the ids of the films that a set holds."""
-        return self._films.get((entry.stamp, self.version(entry)), lambda: self.index.films_in(entry.stamp))
+        return self._films.get((entry.stamp, self.version(entry)), lambda: self.index.list_films(entry.stamp))
 
     def version(self, entry: EmbeddingSet) -> int:
         """Return a number that is another when the set has changed."""
-        return hash((self._made_at(entry.stamp), int(self.index.table(entry.stamp).version)))
+        return hash((self._made_at(entry.stamp), int(self.index.open_table(entry.stamp).version)))
 
     def notice(self) -> str | None:
         """Return what a person should be told before a search: that it cannot be, or which set takes no part."""

@@ -96,6 +96,6 @@ class Uploads:
 
 def _looked_at(file: Received, searcher: Searcher) -> Example:
     try:
-        return searcher.example(file.path, file.name, _LIMITS)
+        return searcher.encode_example(file.path, file.name, _LIMITS)
     except (MediaError, WorkError) as error:
         raise RefusedError(422, str(error).replace(f"{file.path.parent}/", "")) from error

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from talkies.core import Grid, Span
-from talkies.media import SoundReader
+from talkies.media import AudioReader
 
 MOST_PARTS = 800
 
@@ -18,7 +18,7 @@ def peaks_of(path: Path, grid: Grid) -> list[float]:
         MediaError: if the file is not the training audio that was written.
     """
     per_frame = grid.samples_per_frame
-    with SoundReader(path) as sound:
+    with AudioReader(path) as sound:
         frames = len(sound) // per_frame
         parts = min(frames, MOST_PARTS)
         edges = [frames * part // parts for part in range(parts + 1)] if parts else []

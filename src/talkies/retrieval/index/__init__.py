@@ -12,6 +12,6 @@ __all__ = [
     "IndexRows",
     "MapPoint",
     "VectorIndex",
-    "embed",
     "build_map",
+    "embed",
 ]

@@ -1,9 +1,9 @@
 """The approximate nearest-neighbour index of a large embedding set, and its measured recall.
 
-A search of fewer than `EXACT_BELOW` rows compares all of them. From there on LanceDB keeps an inverted file with product
-quantisation (IVF-PQ, Jégou et al. 2011) over the vectors of each modality: a search visits the partitions nearest to the
-query and compares the best rows again by their full vectors. Rows added after the index was built are compared one by
-one until it is built again.
+A search of fewer than `EXACT_BELOW` rows compares all of them. From there on LanceDB keeps an inverted file with
+product quantisation (IVF-PQ, Jégou et al. 2011) over the vectors of each modality: a search visits the partitions
+nearest to the query and compares the best rows again by their full vectors. Rows added after the index was built are
+compared one by one until it is built again.
 
 Shapes: `B` rows, `D` embedding.
 """

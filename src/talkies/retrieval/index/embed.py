@@ -1,4 +1,4 @@
-"""The verb: embed every film of a library that this model has not embedded yet."""
+"""The embed verb: embed the films of a library that are not yet embedded with a model."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -26,8 +26,17 @@ OnClips = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class EmbedReport:
-    """What an embedding did: the set, films and rows added, films that were there, films shorter than one clip, films
-    taken out for the library has them no more, how long the films added last, and how long it took.
+    """What a run of `embed` did.
+
+    Args:
+        entry: The embedding set.
+        films: The number of films added.
+        clips: The number of rows added.
+        reused: The number of films that were already embedded.
+        too_short: The names of the films shorter than one clip.
+        removed: The number of films removed because they left the library.
+        film_seconds: The total duration of the films added.
+        seconds: How long it took.
     """
 
     entry: EmbeddingSet
@@ -41,16 +50,21 @@ class EmbedReport:
 
     @property
     def times_real_time(self) -> float:
-        """How many seconds of film were embedded in a second."""
+        """The seconds of film that were embedded per second."""
         return self.film_seconds / self.seconds if self.seconds > 0 else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class EmbedRunner:
-    """Who encodes: this process, or `workers` films at a time a Ray cluster, that at `address` or one of this machine.
+    """Where films are encoded.
+
+    Args:
+        kind: `local`: in this process; `ray`: on a Ray cluster.
+        workers: The number of films that a cluster encodes at a time.
+        address: The cluster's address; None starts one on this machine.
 
     Raises:
-        UsageError: if there is no worker.
+        UsageError: if there are no workers.
     """
 
     kind: Runner = "local"
@@ -71,15 +85,25 @@ def embed(
     on_film: OnFilm | None = None,
     on_clips: OnClips | None = None,
 ) -> EmbedReport:
-    """Embed each accepted film's clips, one each `stride_seconds` and one of each shot, with a run's newest checkpoint.
+    """Embed every accepted film that is not embedded yet, with a run's newest checkpoint.
 
-    A film is added whole or not at all, so that this can be stopped at any time and given again. `on_film` is called
-    after each film with its record and the number of films in all, `on_clips` with clips done and in all.
+    A film is added completely or not at all, so this can be stopped at any time and run again.
+
+    Args:
+        library: The folder or URL of the library.
+        run: The run or exported model.
+        stride_seconds: The stride between clips; each shot gets one more clip, in its middle.
+        runner: Where films are encoded; None: in this process.
+        on_film: Called after each film with its entry and the total number of films.
+        on_clips: Called after each batch with the number of clips done and the total.
+
+    Returns:
+        What was added.
 
     Raises:
         RunError: if there is no such run, or it has no checkpoint.
-        LibraryError: if there is no such library, it holds no film, or its grid is not the one that the model learnt.
-        MediaError: if a film cannot be read; the films before it stay.
+        LibraryError: if there is no such library, it holds no film, or its profile is not that of the model's films.
+        MediaError: if a film cannot be read; the films before it stay embedded.
         WorkError: if another process embeds the library with the same model.
     """
     start_time = time.monotonic()

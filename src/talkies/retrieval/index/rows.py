@@ -1,4 +1,4 @@
-"""Rows of a set of embeddings: clips of films, each with its time, its shot and both towers' vectors.
+"""Rows of an embedding set: clips of films with their times, their shots and their two embeddings.
 
 Shapes: `B` clips, `D` embedding.
 """
@@ -11,17 +11,24 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from talkies.core import Bools, Float32s, Float64s, Int32s, Int64s
+from talkies.core import MODALITIES, Bools, Float32s, Float64s, Int32s, Int64s, Modality
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class IndexRows:
-    """B clips: ids of their films `film_B`, their spans `[start_B, end_B)` in seconds, the number of the shot that
-    holds a clip's middle `shot_B` (-1: none does), whether a clip is the one in the middle of its shot `of_shot_B` and
-    not one of those at the stride, and unit rows `video_BD`, `audio_BD`.
+    """B clips of films.
+
+    Args:
+        film_B: The ids of their films.
+        start_B: The start of each clip, in seconds.
+        end_B: The end of each clip, in seconds (exclusive).
+        shot_B: The number of the shot that holds a clip's middle, -1 where none does.
+        of_shot_B: Whether a clip is the one in the middle of its shot, and not one of those at the stride.
+        video_BD: Unit rows.
+        audio_BD: Unit rows.
 
     Raises:
-        ValueError: if the parts do not agree on B and D.
+        ValueError: if the parts differ in B or D.
     """
 
     film_B: npt.NDArray[np.object_]
@@ -34,9 +41,9 @@ class IndexRows:
 
     def __post_init__(self) -> None:
         if len({len(getattr(self, field.name)) for field in fields(self)}) != 1:
-            raise ValueError(f"the parts of rows do not agree on how many there are: {self}")
+            raise ValueError(f"the parts of rows differ in length: {self}")
         if self.video_BD.ndim != 2 or self.video_BD.shape != self.audio_BD.shape:
-            raise ValueError(f"both towers give [B, D] of one shape, got {self}")
+            raise ValueError(f"video and audio embeddings must both be [B, D], got {self}")
 
     def __repr__(self) -> str:
         return f"IndexRows({len(self.film_B)} clips of {list(self.video_BD.shape[1:])})"
@@ -45,7 +52,7 @@ class IndexRows:
         return len(self.film_B)
 
     def __getitem__(self, which: npt.NDArray[Any] | slice) -> Self:
-        """Return the rows of a mask, of an array of places, or of a slice."""
+        """Return the rows of a mask, of an array of positions, or of a slice."""
         return type(self)(*(getattr(self, field.name)[which] for field in fields(self)))
 
     @property
@@ -53,46 +60,61 @@ class IndexRows:
         """The middle of each clip, in seconds."""
         return (self.start_B + self.end_B) / 2
 
+    def get_vectors(self, modality: Modality) -> Float32s:
+        """Return the embeddings `[B, D]` of one modality."""
+        return self.video_BD if modality == "video" else self.audio_BD
+
     @classmethod
-    def concatenated(cls, parts: Sequence["IndexRows"]) -> Self:
+    def concatenate(cls, parts: Sequence["IndexRows"]) -> Self:
         """Return the rows of all parts, one after the other."""
         return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 
     @classmethod
-    def of_table(cls, table: pa.Table, in_order: bool = True) -> Self:
-        """Return the rows of a table with a set's columns, in the order of films, times and kinds, or in its own.
+    def from_table(cls, table: pa.Table, *, sort: bool = True) -> Self:
+        """Return the rows of a table with the columns of `build_schema`.
 
-        A table without vectors gives rows of no dimension.
+        Args:
+            table: The table; without columns of vectors it gives rows with D = 0.
+            sort: Whether rows are sorted by film, time and kind; otherwise they keep the table's order.
         """
-        films = table.column("film_id").combine_chunks().to_numpy(zero_copy_only=False)
-        plain = {name: table.column(name).to_numpy() for name in ("start_seconds", "end_seconds", "shot", "of_shot")}
-        rows = cls(films, *plain.values(), *(_vectors_in(table, side) for side in ("video", "audio")))
-        return rows[rows._order()] if in_order else rows
+        rows = cls(
+            table.column("film_id").combine_chunks().to_numpy(zero_copy_only=False),
+            table.column("start_seconds").to_numpy(),
+            table.column("end_seconds").to_numpy(),
+            table.column("shot").to_numpy(),
+            table.column("of_shot").to_numpy(),
+            *(_read_vectors(table, modality) for modality in MODALITIES),
+        )
+        return rows[rows._find_order()] if sort else rows
 
-    def once(self) -> Self:
-        """Return the rows in the order of films, times and kinds, each once."""
-        rows = self[self._order()]
-        again_B = (rows.film_B[1:] == rows.film_B[:-1]) & (rows.start_B[1:] == rows.start_B[:-1])
-        again_B &= rows.of_shot_B[1:] == rows.of_shot_B[:-1]
-        return rows[np.concatenate([np.ones(min(1, len(rows)), np.bool_), ~again_B])]
-
-    def _order(self) -> Int64s:
-        return np.lexsort((self.of_shot_B, self.start_B, self.film_B.astype(str)))
+    def deduplicate(self) -> Self:
+        """Return the rows sorted by film, time and kind, without repeated ones."""
+        rows = self[self._find_order()]
+        repeated_B = (
+            (rows.film_B[1:] == rows.film_B[:-1])
+            & (rows.start_B[1:] == rows.start_B[:-1])
+            & (rows.of_shot_B[1:] == rows.of_shot_B[:-1])
+        )
+        return rows[np.concatenate([np.ones(min(1, len(rows)), np.bool_), ~repeated_B])]
 
     def to_table(self) -> pa.Table:
-        """Return the rows as a table with a set's columns."""
-        columns = (
+        """Return the rows as a table with the columns of `build_schema`."""
+        columns = [
             pa.array(self.film_B, pa.string()),
-            *(pa.array(part) for part in (self.start_B, self.end_B)),
+            pa.array(self.start_B),
+            pa.array(self.end_B),
             pa.array(self.shot_B, pa.int32()),
             pa.array(self.of_shot_B, pa.bool_()),
-            *(_vectors(part) for part in (self.video_BD, self.audio_BD)),
-        )
-        return pa.table(list(columns), schema=schema_of(self.video_BD.shape[1]))
+            *(_to_column(self.get_vectors(modality)) for modality in MODALITIES),
+        ]
+        return pa.table(columns, schema=build_schema(self.video_BD.shape[1]))
+
+    def _find_order(self) -> Int64s:
+        return np.lexsort((self.of_shot_B, self.start_B, self.film_B.astype(str)))
 
 
-def schema_of(dim: int) -> pa.Schema:
-    """Return the columns of a set whose embeddings have `dim` dimensions."""
+def build_schema(dim: int) -> pa.Schema:
+    """Return the columns of an embedding set whose embeddings have `dim` dimensions."""
     vector = pa.list_(pa.float32(), dim)
     return pa.schema(
         [
@@ -107,17 +129,16 @@ def schema_of(dim: int) -> pa.Schema:
     )
 
 
-def _vectors_in(table: pa.Table, side: str) -> Float32s:
-    return vectors_of(table.column(side)) if side in table.column_names else np.zeros((len(table), 0), np.float32)
-
-
-def vectors_of(column: pa.ChunkedArray) -> Float32s:
-    """Return a column of vectors as `[B, D]`."""
+def _read_vectors(table: pa.Table, modality: Modality) -> Float32s:
+    """Return a column of vectors as `[B, D]`; D = 0 if the table lacks the column."""
+    if modality not in table.column_names:
+        return np.zeros((len(table), 0), np.float32)
+    column = table.column(modality)
     joined = column.combine_chunks()
-    rows: Float32s = joined.flatten().to_numpy(zero_copy_only=False).reshape(len(joined), column.type.list_size)
-    return rows
+    rows_BD: Float32s = joined.flatten().to_numpy(zero_copy_only=False).reshape(len(joined), column.type.list_size)
+    return rows_BD
 
 
-def _vectors(rows_BD: Float32s) -> pa.Array:
+def _to_column(rows_BD: Float32s) -> pa.Array:
     values = pa.array(np.ascontiguousarray(rows_BD, np.float32).reshape(-1))
     return pa.FixedSizeListArray.from_arrays(values, rows_BD.shape[1])

@@ -1,9 +1,9 @@
-"""Embeddings on disk: one LanceDB table for each model, told by its stamp, so that two are never mixed.
+"""Embeddings on disk: one LanceDB table per model, named by the model's stamp, so that models are never mixed.
 
 index/
-  <stamp>.json          what the set is of
-  <stamp>.ann.json      of a large one, what its index was built of
-  clips_<stamp>.lance   its rows; one process adds to it, any number read
+  <stamp>.json          the description of the set
+  <stamp>.ann.json      of a large set, what its approximate index was built from
+  clips_<stamp>.lance   its rows; one process adds to it, any number read it
   .<stamp>.lock         held by the process that adds
 
 Shapes: `B` clips, `D` embedding.
@@ -23,14 +23,14 @@ from talkies.config import Config, read_document
 from talkies.core import FilmId, LibraryError, WorkError, parse_film_id
 from talkies.library import Library, write_json
 from talkies.library.staging import try_lock
-from talkies.retrieval.index.rows import IndexRows, schema_of
+from talkies.retrieval.index.rows import IndexRows, build_schema
 
 SCHEMA_VERSION = 3  # 3: rows have shots
-_WHAT = "the description of an embedding set"
+_DOCUMENT_NAME = "the description of an embedding set"
 
 
 class EmbeddingSet(Config):
-    """What one set is of: the model's stamp, its run, and how clips were laid, in seconds."""
+    """The description of an embedding set: the model's stamp, its run, and the length and stride of its clips."""
 
     schema_version: int = SCHEMA_VERSION
     stamp: str
@@ -42,136 +42,145 @@ class EmbeddingSet(Config):
 
 
 class VectorIndex:
-    """The embeddings of a library."""
+    """The embedding sets of a library."""
 
     def __init__(self, library: Library) -> None:
         self._library, self._folder = library, library.index_folder
 
     @property
     def folder(self) -> Path:
-        """Where the sets lie."""
+        """The folder of the sets."""
         return self._folder
 
-    def stamps(self) -> list[str]:
-        """Return the stamps of the sets that are there, in order."""
+    def list_stamps(self) -> list[str]:
+        """Return the stamps of all sets, sorted."""
         return sorted(path.stem for path in self._folder.glob("*.json") if "." not in path.stem)
 
-    def sets(self) -> list[EmbeddingSet]:
-        """Return the sets that are there, by stamp.
+    def list_sets(self) -> list[EmbeddingSet]:
+        """Return the descriptions of all sets, by stamp.
 
         Raises:
             LibraryError: if one is damaged, or of another version.
         """
-        return [self._read(stamp) for stamp in self.stamps()]
+        return [self._read_entry(stamp) for stamp in self.list_stamps()]
 
     def choose(self, stamp: str | None = None) -> EmbeddingSet:
-        """Return the set of a model, or the only one.
+        """Return the set of a model; without a stamp, the only set.
 
         Raises:
-            LibraryError: if there is none, not that one, or several and none was named; if it is damaged, or of
+            LibraryError: if there is none, not that one, or several and no stamp was given; if it is damaged, or of
                 another version.
         """
-        if stamp is not None and stamp in self.stamps():
-            return self._read(stamp)  # whatever the others are like
-        found, root = self.sets(), self._library.location
-        if not found:
+        if stamp is not None and stamp in self.list_stamps():
+            return self._read_entry(stamp)  # even if another set is damaged
+        entries, root = self.list_sets(), self._library.location
+        if not entries:
             raise LibraryError(
                 f"{root} has no embeddings yet; make them with: talkies embed --library {root} --run RUN"
             )
-        known = ", ".join(f"{entry.stamp} (run {entry.run}, step {entry.step})" for entry in found)
+        known = ", ".join(f"{entry.stamp} (run {entry.run}, step {entry.step})" for entry in entries)
         if stamp is not None:
             raise LibraryError(
                 f"{root} was not embedded with the model asked for (stamp {stamp}) but with {known}; "
                 f"embed it with: talkies embed --library {root} --run RUN"
             )
-        if len(found) > 1:
-            raise LibraryError(f"{root} holds embeddings of {len(found)} models: {known}; name one with --run RUN")
-        return found[0]
+        if len(entries) > 1:
+            raise LibraryError(f"{root} holds embeddings of {len(entries)} models: {known}; name one with --run RUN")
+        return entries[0]
 
-    def begin(self, entry: EmbeddingSet) -> None:
-        """Make a set, or go on with one of the same model and the same stride.
+    def create_or_resume(self, entry: EmbeddingSet) -> None:
+        """Create a set, or check that the model's existing set has the same clips.
 
         Raises:
-            LibraryError: if the model's set was laid with another stride, or by an older talkies.
+            LibraryError: if the existing set has another stride, or was made by an older talkies.
         """
         path = self._folder / f"{entry.stamp}.json"
         if path.is_file():
-            before = self._read(entry.stamp)
-            if (before.stride_seconds, before.clip_seconds) != (entry.stride_seconds, entry.clip_seconds):
+            existing = self._read_entry(entry.stamp)
+            if (existing.stride_seconds, existing.clip_seconds) != (entry.stride_seconds, entry.clip_seconds):
                 raise LibraryError(
-                    f"{self._library.location} has this model's embeddings each {before.stride_seconds:g} s, "
-                    f"not {entry.stride_seconds:g} s; take the same stride"
+                    f"{self._library.location} has this model's embeddings every {existing.stride_seconds:g} s, "
+                    f"not every {entry.stride_seconds:g} s; use the same stride"
                 )
             return
         self._folder.mkdir(exist_ok=True)
-        # What a set that was taken away left behind: its rows, what their index was built of, and its map.
-        shutil.rmtree(self._folder / f"{_table_name(entry.stamp)}.lance", ignore_errors=True)
-        for left in self._folder.glob(f"{entry.stamp}.*.json"):
-            left.unlink()
-        self._database().create_table(_table_name(entry.stamp), schema=schema_of(entry.dim), exist_ok=True)
+        # What a removed set left behind: its rows, the state of its index, and its map.
+        shutil.rmtree(self._folder / f"{_name_table(entry.stamp)}.lance", ignore_errors=True)
+        for stale in self._folder.glob(f"{entry.stamp}.*.json"):
+            stale.unlink()
+        self._connect().create_table(_name_table(entry.stamp), schema=build_schema(entry.dim), exist_ok=True)
         write_json(path, entry)
 
     @contextmanager
-    def adding(self, stamp: str) -> Iterator[None]:
-        """Let this process alone add to a model's set while the block runs.
+    def lock_for_adding(self, stamp: str) -> Iterator[None]:
+        """Make this process the only one that adds to a model's set while the block runs.
 
         Raises:
-            WorkError: if another one does.
+            WorkError: if another process adds to it.
         """
         self._folder.mkdir(exist_ok=True)
         with (self._folder / f".{stamp}.lock").open("ab") as lock:
             if not try_lock(lock):
                 raise WorkError(
                     f"another process embeds {self._library.location} with this model (stamp {stamp}); wait until it "
-                    "is done, what it adds can be searched meanwhile"
+                    "is done; what it has added can already be searched"
                 )
             yield
 
-    def films_in(self, stamp: str) -> set[str]:
+    def list_films(self, stamp: str) -> set[str]:
         """Return the ids of the films that a set holds."""
-        table = self.table(stamp)
+        table = self.open_table(stamp)
         rows = table.search().select(["film_id"]).limit(max(1, table.count_rows())).to_arrow()
         return set(rows.column("film_id").unique().to_pylist())
 
     def count(self, stamp: str) -> int:
-        """Return how many rows a set has."""
-        return int(self.table(stamp).count_rows())
+        """Return the number of rows of a set."""
+        return int(self.open_table(stamp).count_rows())
 
     def add(self, stamp: str, rows: IndexRows) -> None:
         """Add rows, all or none."""
-        self.table(stamp).add(rows.to_table())
+        self.open_table(stamp).add(rows.to_table())
 
     def remove_films(self, stamp: str, films: Collection[str]) -> None:
-        """Take films out of a set."""
+        """Remove films from a set."""
         for film_id in films:
-            self.table(stamp).delete(of_films([film_id]))
+            self.open_table(stamp).delete(build_film_condition([film_id]))
 
-    def rows(
+    def read_rows(
         self, stamp: str, film_id: FilmId | None = None, span_seconds: tuple[float, float] | None = None
     ) -> IndexRows:
-        """Return a set's rows in the order of films and times: all, those of one film, or those in a span of it."""
-        table = self.table(stamp)
+        """Return a set's rows in the order of films and times.
+
+        Args:
+            stamp: The model of the set.
+            film_id: The film whose rows are read; None: all.
+            span_seconds: The span of that film within which rows start and end; None: all of it.
+        """
+        table = self.open_table(stamp)
         if film_id is None:
-            return IndexRows.of_table(table.to_arrow())
-        where = of_films([film_id])
+            return IndexRows.from_table(table.to_arrow())
+        condition = build_film_condition([film_id])
         if span_seconds is not None:
-            where += f" AND start_seconds >= {span_seconds[0]} AND end_seconds <= {span_seconds[1]}"
-        return IndexRows.of_table(table.search().where(where).limit(max(1, table.count_rows())).to_arrow())
+            condition += f" AND start_seconds >= {span_seconds[0]} AND end_seconds <= {span_seconds[1]}"
+        return IndexRows.from_table(table.search().where(condition).limit(max(1, table.count_rows())).to_arrow())
 
     def has_rows(self, stamp: str) -> bool:
-        """Return whether a set's table is there; none is opened."""
-        return (self._folder / f"{_table_name(stamp)}.lance").is_dir()
+        """Return whether a set's table exists, without opening it."""
+        return (self._folder / f"{_name_table(stamp)}.lance").is_dir()
 
-    def table(self, stamp: str, *, still: bool = False) -> Any:
-        """Return a set's table, as LanceDB opens it; each question to it is answered by what is there then.
+    def open_table(self, stamp: str, *, pinned: bool = False) -> Any:
+        """Return a set's LanceDB table.
 
-        With `still` by what is there now, which spares it to look each time.
+        Args:
+            stamp: The model of the set.
+            pinned: Whether the table stays at its present version; otherwise every query reads the newest one, which
+                costs a look at the disk each time.
 
         Raises:
-            LibraryError: if it is not there any more.
+            LibraryError: if the table is gone.
         """
         try:
-            return self._database(still).open_table(_table_name(stamp))
+            return self._connect(pinned).open_table(_name_table(stamp))
         except (ValueError, FileNotFoundError) as error:
             root, path = self._library.location, self._folder / f"{stamp}.json"
             raise LibraryError(
@@ -179,25 +188,25 @@ class VectorIndex:
                 f"talkies embed --library {root} --run RUN"
             ) from error
 
-    def _read(self, stamp: str) -> EmbeddingSet:
+    def _read_entry(self, stamp: str) -> EmbeddingSet:
         path, root = self._folder / f"{stamp}.json", self._library.location
         remedy = f"; remove {path} and embed again: talkies embed --library {root} --run RUN"
-        entry = read_document(path, EmbeddingSet, _WHAT, SCHEMA_VERSION, LibraryError, remedy)
+        entry = read_document(path, EmbeddingSet, _DOCUMENT_NAME, SCHEMA_VERSION, LibraryError, remedy)
         if entry.schema_version < SCHEMA_VERSION:
-            raise LibraryError(f"{path} is of an older talkies (schema version {entry.schema_version}){remedy}")
+            raise LibraryError(f"{path} was made by an older talkies (schema version {entry.schema_version}){remedy}")
         return entry
 
-    def _database(self, still: bool = False) -> Any:
-        os.environ.setdefault("LANCEDB_LOG", "error")  # it would tell how its index was built, line by line
-        import lancedb  # here, for it takes a second to import, and most verbs do not search
+    def _connect(self, pinned: bool = False) -> Any:
+        os.environ.setdefault("LANCEDB_LOG", "error")  # otherwise it logs each step of building an index
+        import lancedb  # imported here because it takes a second, and most commands do not search
 
-        return lancedb.connect(str(self._folder), read_consistency_interval=None if still else timedelta(0))
+        return lancedb.connect(str(self._folder), read_consistency_interval=None if pinned else timedelta(0))
 
 
-def of_films(films: Collection[str]) -> str:
-    """Return the condition that a row is of one of these films, as LanceDB reads it."""
+def build_film_condition(films: Collection[str]) -> str:
+    """Return the LanceDB condition that a row belongs to one of these films."""
     return f"film_id IN ({', '.join(repr(str(parse_film_id(film_id))) for film_id in films)})"
 
 
-def _table_name(stamp: str) -> str:
+def _name_table(stamp: str) -> str:
     return f"clips_{stamp}"

@@ -1,1 +1,1 @@
-"""Scenes and music that recur, near-duplicate films, match cuts, and the markers that editors read."""
+"""Repeated scenes and music, near-duplicate films, match cuts, and the markers that editors read."""

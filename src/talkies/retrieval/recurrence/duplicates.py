@@ -1,6 +1,6 @@
-"""Films that are the same, whole or for a long part, however they were encoded, cropped or trimmed.
+"""Near-duplicate films: the same in full or for a long part, whatever their encoding, crop or trim.
 
-Shapes: as in `alike`; `K` clips of a film that are in another.
+Shapes: as in `timeline`; `K` clips of a film that are found in another.
 """
 
 from collections import defaultdict
@@ -10,27 +10,34 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from talkies.core import Float32s, Int64s, Modality
-from talkies.retrieval.recurrence.families import Place
-from talkies.retrieval.recurrence.passages import Levels, Run
-from talkies.retrieval.recurrence.similarity import Sequences, scores_of
+from talkies.retrieval.recurrence.calibration import CalibratedThresholds
+from talkies.retrieval.recurrence.diagonal_runs import DiagonalRun
+from talkies.retrieval.recurrence.families import FilmSpan
+from talkies.retrieval.recurrence.timeline import ClipTimeline
 
-LEAST_SHARE = 0.5
-"""Of the shorter film's clips, found in the other at one offset: then the two are near-duplicates."""
-LONG_SECONDS = 60.0
-"""Or so much of both."""
+MIN_SHARE = 0.5
+"""Two films are near-duplicates if this share of the shorter one is found in the other at one offset."""
+MIN_SECONDS = 60.0
+"""Or if this much of both is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Duplicate:
-    """Two films that share a long part by `sides`: its place in each, and how much later it is in the second.
+    """Two films that share a long part.
 
-    `first_share` and `second_share` are of each film's clips that are found in the other at that offset; `score` is
-    the mean cosine of those.
+    Args:
+        modalities: The modalities that show it.
+        first: The shared part in the first film.
+        second: The shared part in the second film.
+        offset_seconds: How much later it is in the second film.
+        first_share: The share of the first film's clips that are found in the second at that offset.
+        second_share: The share of the second film's clips.
+        score: The mean cosine of those clips.
     """
 
-    sides: tuple[Modality, ...]
-    first: Place
-    second: Place
+    modalities: tuple[Modality, ...]
+    first: FilmSpan
+    second: FilmSpan
     offset_seconds: float
     first_share: float
     second_share: float
@@ -38,87 +45,120 @@ class Duplicate:
 
 
 def find_duplicates(
-    side: Modality, found: Sequences, runs: Sequence[Run], levels: Levels
-) -> tuple[list[Duplicate], list[Run]]:
-    """Return the near-duplicate films among those that share passages, and the runs that they do not account for."""
-    by_films = defaultdict(list)
+    modality: Modality, timeline: ClipTimeline, runs: Sequence[DiagonalRun], thresholds: CalibratedThresholds
+) -> tuple[list[Duplicate], list[DiagonalRun]]:
+    """Return the near-duplicate films among those that share runs, and the runs that they do not explain.
+
+    Args:
+        modality: The modality that the runs were found by.
+        timeline: The clips.
+        runs: Verified runs.
+        thresholds: What scores mean in this library.
+    """
+    runs_of = defaultdict(list)
     for run in runs:
-        by_films[found.film_at(run.first_place), found.film_at(run.first_place + run.shift)].append(run)
-    duplicates, rest = [], []
-    for (first, second), some in sorted(by_films.items()):
-        duplicate, shift = _duplicate(side, found, some, levels) if first != second else (None, 0)
-        rest += [run for run in some if duplicate is None or abs(run.shift - shift) > 1]
+        runs_of[timeline.find_film(run.first), timeline.find_film(run.first + run.shift)].append(run)
+
+    duplicates, unexplained = [], []
+    for (first, second), shared_runs in sorted(runs_of.items()):
+        duplicate, shift = None, 0
+        if first != second:
+            duplicate, shift = _compare_films(modality, timeline, shared_runs, thresholds)
         if duplicate is not None:
             duplicates.append(duplicate)
-    return duplicates, sorted(rest, key=lambda run: (run.first_place, run.shift))
+        unexplained += [run for run in shared_runs if duplicate is None or abs(run.shift - shift) > 1]
+    return duplicates, sorted(unexplained, key=lambda run: (run.first, run.shift))
 
 
-def joined_by_sides(duplicates: Sequence[Duplicate], least_apart_seconds: float) -> list[Duplicate]:
-    """Return the duplicates, those that both sides show at one offset as one: as the side that shows more tells it."""
-    joined: dict[tuple[str, str], list[Duplicate]] = defaultdict(list)
+def merge_modalities(duplicates: Sequence[Duplicate], tolerance_seconds: float) -> list[Duplicate]:
+    """Return the duplicates with those that both modalities show at one offset merged into one.
+
+    The merged one has the numbers of the modality that shows the larger share.
+
+    Args:
+        duplicates: The duplicates found by each modality.
+        tolerance_seconds: The largest difference between two offsets that are the same.
+    """
+    merged: dict[tuple[str, str], list[Duplicate]] = defaultdict(list)
     for duplicate in sorted(duplicates, key=lambda each: -max(each.first_share, each.second_share)):
-        same = joined[duplicate.first.film_id, duplicate.second.film_id]
-        for place, other in enumerate(same):
-            if abs(other.offset_seconds - duplicate.offset_seconds) <= least_apart_seconds:
-                same[place] = replace(other, sides=tuple(sorted({*other.sides, *duplicate.sides}, reverse=True)))
+        same_films = merged[duplicate.first.film_id, duplicate.second.film_id]
+        for number, other in enumerate(same_films):
+            if abs(other.offset_seconds - duplicate.offset_seconds) <= tolerance_seconds:
+                both = {*other.modalities, *duplicate.modalities}
+                same_films[number] = replace(other, modalities=tuple(sorted(both, reverse=True)))
                 break
         else:
-            same.append(duplicate)
-    return [duplicate for _, same in sorted(joined.items()) for duplicate in same]
+            same_films.append(duplicate)
+    return [duplicate for _, same_films in sorted(merged.items()) for duplicate in same_films]
 
 
-def lesser_films(duplicates: Sequence[Duplicate]) -> set[str]:
-    """Return the films that are found in others for the most part."""
+def find_contained_films(duplicates: Sequence[Duplicate]) -> set[str]:
+    """Return the films of which at least half is found in another film."""
     return {
         each.first.film_id if each.first_share > each.second_share else each.second.film_id
         for each in duplicates
-        if max(each.first_share, each.second_share) >= LEAST_SHARE
+        if max(each.first_share, each.second_share) >= MIN_SHARE
     }
 
 
-def _duplicate(side: Modality, found: Sequences, runs: Sequence[Run], levels: Levels) -> tuple[Duplicate | None, int]:
-    """Return what two films share along the shift that most of their runs are near, if it is much; and that shift."""
-    first, second = found.film_at(runs[0].first_place), found.film_at(runs[0].first_place + runs[0].shift)
-    lines = {run.shift: _line(found, first, second, run.shift) for run in runs}
-    shift = max(lines, key=lambda each: (float(lines[each][1].sum()), -each))
-    place_K, score_K = _shared(found, first, second, shift, levels)
-    shares = [len(place_K) / int(np.count_nonzero(found.film_N == film)) for film in (first, second)]
-    if max(shares) < LEAST_SHARE and len(place_K) * found.stride_seconds < LONG_SECONDS:
+def _compare_films(
+    modality: Modality, timeline: ClipTimeline, runs: Sequence[DiagonalRun], thresholds: CalibratedThresholds
+) -> tuple[Duplicate | None, int]:
+    """Return the duplicate that two films are, if they are one, and the shift at which they are most similar."""
+    first, second = timeline.find_film(runs[0].first), timeline.find_film(runs[0].first + runs[0].shift)
+    totals = {run.shift: float(_score_shift(timeline, first, second, run.shift)[1].sum()) for run in runs}
+    shift = max(totals, key=lambda each: (totals[each], -each))
+
+    # Measure how much of each film is shared.
+    position_K, score_K = _find_shared_clips(timeline, first, second, shift, thresholds)
+    first_share, second_share = (
+        len(position_K) / int(np.count_nonzero(timeline.film_N == film)) for film in (first, second)
+    )
+    if max(first_share, second_share) < MIN_SHARE and len(position_K) * timeline.stride_seconds < MIN_SECONDS:
         return None, shift
+
+    # Refine the offset to a fraction of a stride, by the runs along this shift.
     along = [run for run in runs if abs(run.shift - shift) <= 1]
     lag = float(np.average([run.shift - shift + run.lag for run in along], weights=[run.length for run in along]))
-    length = int(place_K[-1] - place_K[0]) + 1
+    start, length = int(position_K[0]), int(position_K[-1] - position_K[0]) + 1
+    offset_strides = shift - int(timeline.begin_F[second] - timeline.begin_F[first]) + lag
     duplicate = Duplicate(
-        sides=(side,),
-        first=found.span_of(first, int(place_K[0]), length),
-        second=found.span_of(second, int(place_K[0]) + shift, length, lag),
-        offset_seconds=(shift - int(found.begin_F[second] - found.begin_F[first]) + lag) * found.stride_seconds,
-        first_share=min(1.0, shares[0]),
-        second_share=min(1.0, shares[1]),
+        modalities=(modality,),
+        first=timeline.get_span(first, start, length),
+        second=timeline.get_span(second, start + shift, length, lag),
+        offset_seconds=offset_strides * timeline.stride_seconds,
+        first_share=min(1.0, first_share),
+        second_share=min(1.0, second_share),
         score=float(score_K.mean()),
     )
     return duplicate, shift
 
 
-def _line(found: Sequences, first: int, second: int, shift: int) -> tuple[Int64s, Float32s]:
-    """Return the places of a film's clips that have another film's clip at a shift, and how alike the two are."""
-    own = np.flatnonzero(found.film_N == first)
-    other = found.row_at(found.place_N[own] + shift)
-    there = (other >= 0) & (found.film_N[other] == second)
-    return found.place_N[own[there]], scores_of(found.rows_ND, found.rows_ND, own[there], other[there])
+def _score_shift(timeline: ClipTimeline, first: int, second: int, shift: int) -> tuple[Int64s, Float32s]:
+    """Return the positions of the first film's clips that have a counterpart at a shift, and their scores."""
+    own = np.flatnonzero(timeline.film_N == first)
+    other = timeline.find_rows(timeline.position_N[own] + shift)
+    exists = (other >= 0) & (timeline.film_N[other] == second)
+    return timeline.position_N[own[exists]], timeline.score_pairs(own[exists], other[exists])
 
 
-def _shared(found: Sequences, first: int, second: int, shift: int, levels: Levels) -> tuple[Int64s, Float32s]:
-    """Return the places of a film's clips that are found in another film at a shift or beside it, and their scores.
+def _find_shared_clips(
+    timeline: ClipTimeline, first: int, second: int, shift: int, thresholds: CalibratedThresholds
+) -> tuple[Int64s, Float32s]:
+    """Return the positions and scores of the first film's clips that are found in the second near a shift.
 
-    Alone a clip may be as like another by chance; as many in a row as a run has at least (one missing now and then)
+    A single clip may be similar to another by chance; as many in a row as the shortest run (single ones may be missing)
     are not.
     """
     best: dict[int, float] = {}
-    for by in (-1, 0, 1):
-        for place, score in zip(*_line(found, first, second, shift + by), strict=True):
-            best[int(place)] = max(float(score), best.get(int(place), -1.0))
-    place_K = np.array(sorted(place for place, score in best.items() if score >= levels.cell), np.int64)
-    stretch_K = np.cumsum(np.diff(place_K, prepend=-9) > 2) - 1
-    kept_K = place_K[np.bincount(stretch_K, minlength=1)[stretch_K] >= levels.least_clips] if len(place_K) else place_K
-    return kept_K, np.array([best[place] for place in kept_K.tolist()], np.float32)
+    for offset in (-1, 0, 1):
+        for position, score in zip(*_score_shift(timeline, first, second, shift + offset), strict=True):
+            best[int(position)] = max(float(score), best.get(int(position), -1.0))
+    similar = sorted(position for position, score in best.items() if score >= thresholds.pair_score)
+    position_K = np.array(similar, np.int64)
+
+    # Keep the stretches that are long enough.
+    if len(position_K):
+        stretch_K = np.cumsum(np.diff(position_K, prepend=-9) > 2) - 1
+        position_K = position_K[np.bincount(stretch_K, minlength=1)[stretch_K] >= thresholds.min_clips]
+    return position_K, np.array([best[position] for position in position_K.tolist()], np.float32)

@@ -7,8 +7,8 @@ FCM: NON-DROP FRAME
 also at 00:00:54:18 |C:ResolveColorBlue |M:Scene 1 (1 of 2) |D:240
 * LOC: 00:00:20:12 BLUE    Scene 1 (1 of 2): also at 00:00:54:18
 
-The line with bars is as DaVinci Resolve writes its markers (note, colour, name, frames) and reads them again; the last
-one is a locator, as Avid's lists have them, and what reads those.
+The line with bars is how DaVinci Resolve writes and reads its markers (note, colour, name, frames). The last line is a
+locator, as in Avid's lists, for the programs that read those.
 """
 
 from collections.abc import Sequence
@@ -17,21 +17,23 @@ from fractions import Fraction
 
 from talkies.library import FilmRecord
 
-SIGN = ", by talkies"
-"""What the title of a list ends with; no other list is ever replaced."""
-MOST_EVENTS = 999
+SIGNATURE = ", by talkies"
+"""The end of the title of a list that talkies wrote; no other list is ever replaced."""
+MAX_EVENTS = 999
 """An event's number has three digits."""
-_NTSC = tuple(Fraction(1000 * base, 1001) for base in (24, 30, 60))
-_RATES = (*_NTSC, *map(Fraction, (15, 24, 25, 30, 48, 50, 60)))
-_SAME_RATE = 0.0004  # 23.976 and 24 differ by 0.001
-_HIGHEST_RATE = 60  # frames have two digits
+_NTSC_RATES = tuple(Fraction(1000 * base, 1001) for base in (24, 30, 60))
+_STANDARD_RATES = (*_NTSC_RATES, *map(Fraction, (15, 24, 25, 30, 48, 50, 60)))
+_RATE_TOLERANCE = 0.0004  # relative; 23.976 and 24 differ by 0.001
+_MAX_RATE = 60  # frames have two digits
 
 
 @dataclass(frozen=True, slots=True)
 class SourceTimeline:
-    """A film file's own timeline: its frame rate, and at which second of it the library's frame 0 is.
+    """A film file's own timeline, which starts with the first packet, as in players and editors.
 
-    It begins with the first of what is in the file, as players and editors have it, whatever the file calls that time.
+    Args:
+        rate: The frame rate of the file.
+        origin_seconds: The time of the library's frame 0.
     """
 
     rate: Fraction
@@ -39,46 +41,38 @@ class SourceTimeline:
 
     @classmethod
     def of(cls, record: FilmRecord, library_fps: int) -> "SourceTimeline":
-        """Return the timeline of a film's source; the library's own where the record does not tell it.
+        """Return the timeline of a film's source; the library's own if the record does not state it.
 
-        A rate below one frame a second is none that an editor counts in: there too it is the library's.
+        Editors do not count in rates below one frame a second; such a source has the library's rate too.
+
+        Args:
+            record: The film's record.
+            library_fps: The frame rate of the library.
         """
         if record.measures is None or not isinstance(record.probe, dict):
             return cls(Fraction(library_fps), 0.0)
         video, audio = (record.probe.get(kind) for kind in ("video", "audio"))
-        starts = [start for track in (video, audio) if (start := _start(track)) is not None]
-        begin = max(0.0, min(starts)) if starts else 0.0
+        starts = [start for track in (video, audio) if (start := _read_start(track)) is not None]
+        file_start = max(0.0, min(starts)) if starts else 0.0
         fps = video.get("fps") if isinstance(video, dict) else None
-        rate = standard_rate(float(fps)) if isinstance(fps, int | float) and fps >= 1 else Fraction(library_fps)
-        return cls(rate, max(0.0, record.measures.origin_seconds - begin))
+        rate = Fraction(library_fps)
+        if isinstance(fps, int | float) and fps >= 1:
+            rate = find_standard_rate(float(fps))
+        return cls(rate, max(0.0, record.measures.origin_seconds - file_start))
 
-    def frame_at(self, seconds: float) -> int:
+    def convert_to_frame(self, seconds: float) -> int:
         """Return the frame of the source that is nearest to a time of the library's film."""
         return max(0, round((self.origin_seconds + seconds) * float(self.rate)))
 
-    def timecode(self, frame: int) -> str:
-        """Return a frame's timecode, which counts as many frames in each second (non-drop)."""
+    def format_timecode(self, frame: int) -> str:
+        """Return a frame's non-drop timecode, which counts the same number of frames in every second."""
         base = round(self.rate)
-        seconds, rest = divmod(frame, base)
-        return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}:{rest:02d}"
+        seconds, frames = divmod(frame, base)
+        return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}:{frames:02d}"
 
-    def timecode_at(self, seconds: float) -> str:
+    def format_time(self, seconds: float) -> str:
         """Return the timecode of a time of the library's film."""
-        return self.timecode(self.frame_at(seconds))
-
-
-def _start(track: object) -> float | None:
-    times = track.get("times") if isinstance(track, dict) else None
-    start = times.get("start_seconds") if isinstance(times, dict) else None
-    return float(start) if isinstance(start, int | float) else None
-
-
-def standard_rate(fps: float) -> Fraction:
-    """Return the rate that editors have for a measured one; a higher one than they count in is halved."""
-    while fps > _HIGHEST_RATE * (1 + _SAME_RATE):
-        fps /= 2
-    nearest = min(_RATES, key=lambda rate: abs(float(rate) - fps))
-    return nearest if abs(float(nearest) / fps - 1) < _SAME_RATE else Fraction(fps).limit_denominator(1001)
+        return self.format_timecode(self.convert_to_frame(seconds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,42 +86,62 @@ class Marker:
     colour: str
 
 
-def lists_of(source: str, timeline: SourceTimeline, markers: Sequence[Marker]) -> list[str]:
-    """Return the markers as lists, of at most `MOST_EVENTS` each; those on one frame become one."""
+def find_standard_rate(fps: float) -> Fraction:
+    """Return the editors' standard rate for a measured one; a rate above 60 frames a second is halved first."""
+    while fps > _MAX_RATE * (1 + _RATE_TOLERANCE):
+        fps /= 2
+    nearest = min(_STANDARD_RATES, key=lambda rate: abs(float(rate) - fps))
+    return nearest if abs(float(nearest) / fps - 1) < _RATE_TOLERANCE else Fraction(fps).limit_denominator(1001)
+
+
+def write_lists(source: str, timeline: SourceTimeline, markers: Sequence[Marker]) -> list[str]:
+    """Return the markers of a film as the texts of edit decision lists of at most `MAX_EVENTS` events.
+
+    Args:
+        source: The name of the film file.
+        timeline: Its timeline.
+        markers: The markers, in any order; those on one frame are merged.
+    """
     merged: dict[int, Marker] = {}
     for marker in sorted(markers, key=lambda each: (each.frame, each.name)):
         before = merged.get(marker.frame)
-        merged[marker.frame] = _both(before, marker) if before else marker
+        merged[marker.frame] = _merge(before, marker) if before else marker
     events = list(merged.values())
-    parts = [events[at : at + MOST_EVENTS] for at in range(0, len(events), MOST_EVENTS)]
-    title = f"{plain(source)}, {_words(timeline.rate)} frames a second{SIGN}"
-    return ["\n".join(_lines(title, timeline, part)) for part in parts]
+    parts = [events[start : start + MAX_EVENTS] for start in range(0, len(events), MAX_EVENTS)]
+    title = f"{strip_separators(source)}, {_format_rate(timeline.rate)} frames a second{SIGNATURE}"
+    return ["\n".join(_format_lines(title, timeline, part)) for part in parts]
 
 
-def _both(one: Marker, other: Marker) -> Marker:
+def strip_separators(text: str) -> str:
+    """Return text on one line, without the bar that separates the fields of a marker."""
+    return " ".join("".join(" " if char == "|" or not char.isprintable() else char for char in text).split())
+
+
+def _read_start(track: object) -> float | None:
+    times = track.get("times") if isinstance(track, dict) else None
+    start = times.get("start_seconds") if isinstance(times, dict) else None
+    return float(start) if isinstance(start, int | float) else None
+
+
+def _merge(one: Marker, other: Marker) -> Marker:
     note = f"{one.note}; {other.name}: {other.note}"
     return replace(one, name=f"{one.name} + {other.name}", note=note, frames=max(one.frames, other.frames))
 
 
-def _lines(title: str, timeline: SourceTimeline, markers: Sequence[Marker]) -> list[str]:
+def _format_lines(title: str, timeline: SourceTimeline, markers: Sequence[Marker]) -> list[str]:
     lines = [f"TITLE: {title}", "FCM: NON-DROP FRAME", ""]
     for number, marker in enumerate(markers, start=1):
-        begin, end = timeline.timecode(marker.frame), timeline.timecode(marker.frame + 1)
-        name, note = plain(marker.name), plain(marker.note)
-        note = note if note[:1].isalpha() else f"note: {note}"  # a line that begins with a digit is read as an event
+        start, end = timeline.format_timecode(marker.frame), timeline.format_timecode(marker.frame + 1)
+        name, note = strip_separators(marker.name), strip_separators(marker.note)
+        note = note if note[:1].isalpha() else f"note: {note}"  # a line that starts with a digit is read as an event
         lines += [
-            f"{number:03d}  001      V     C        {begin} {end} {begin} {end}  ",
+            f"{number:03d}  001      V     C        {start} {end} {start} {end}  ",
             f"{note} |C:ResolveColor{marker.colour} |M:{name} |D:{max(1, marker.frames)}",
-            f"* LOC: {begin} {marker.colour.upper():7} {name}: {note}",
+            f"* LOC: {start} {marker.colour.upper():7} {name}: {note}",
             "",
         ]
     return lines
 
 
-def plain(text: str) -> str:
-    """Return text on one line, without the sign that parts a marker's fields."""
-    return " ".join("".join(" " if char == "|" or not char.isprintable() else char for char in text).split())
-
-
-def _words(rate: Fraction) -> str:
+def _format_rate(rate: Fraction) -> str:
     return f"{float(rate):.3f}".rstrip("0").rstrip(".")

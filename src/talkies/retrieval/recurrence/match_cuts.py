@@ -1,6 +1,6 @@
-"""Match-cut candidates: where one shot ends as another begins, so that one could be cut to the other.
+"""Match-cut candidates: a shot that ends as another one starts, so that one could be cut to the other.
 
-Shapes: as in `alike`; `S` ends or beginnings of shots.
+Shapes: as in `timeline`; `S` shots.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,113 +10,145 @@ import numpy as np
 
 from talkies.core import Float32s
 from talkies.retrieval.index.rows import IndexRows
-from talkies.retrieval.recurrence.families import Passage, Place
-from talkies.retrieval.recurrence.similarity import FilmMarks, Placed, Sequences, lies_in, scores_of, top_pairs
+from talkies.retrieval.recurrence.families import FilmSpan, RepeatedPassage
+from talkies.retrieval.recurrence.similarity import PositionedRows, find_top_pairs
+from talkies.retrieval.recurrence.timeline import ClipTimeline, FilmAnnotations, is_half_covered
 
-_SAME_PICTURE = 0.75
-"""A cut is between pictures less alike than so many of the neighbouring clips inside shots: else it is one picture."""
-_PARTNERS = 8
+_SAME_PICTURE_QUANTILE = 0.75
+"""Clips more similar than this quantile of neighbouring clips inside shots are one continuing picture, not a cut."""
+_MAX_PARTNERS = 8
 _TOLERANCE_SECONDS = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
 class MatchCut:
-    """The last clip of a shot and the first of another one, by how alike they look; `adjacent`: they are cut so."""
+    """The last clip of a shot and the first clip of another one that looks similar.
 
-    end: Place
-    beginning: Place
+    Args:
+        end: The last clip of a shot.
+        beginning: The first clip of another shot.
+        score: Their cosine.
+        adjacent: Whether the film already cuts from the one to the other.
+    """
+
+    end: FilmSpan
+    beginning: FilmSpan
     score: float
     adjacent: bool
 
     @property
     def apart_seconds(self) -> float | None:
-        """How far apart the two clips begin in one film; nothing if they are of two."""
+        """How far apart the two clips start in one film; None if they are of two films."""
         same_film = self.end.film_id == self.beginning.film_id
         return abs(self.beginning.start_seconds - self.end.start_seconds) if same_film else None
 
 
 @dataclass(frozen=True, slots=True)
-class _Edges:
-    """One clip of each shot: its film, the shot's number, and its whitened row."""
+class _ShotEdges:
+    """The first or the last clip of each shot: its span, the number of the shot, and its whitened row."""
 
-    places: tuple[Place, ...]
+    spans: tuple[FilmSpan, ...]
     shots: tuple[int, ...]
     rows_SD: Float32s
 
+    @property
+    def positioned_rows(self) -> PositionedRows:
+        return PositionedRows(self.rows_SD, np.arange(len(self.shots)))
 
-def match_cuts(
-    rows: IndexRows, found: Sequences, marks: Mapping[str, FilmMarks], passages: Sequence[Passage], least: float
+
+def find_match_cuts(
+    rows: IndexRows,
+    timeline: ClipTimeline,
+    films: Mapping[str, FilmAnnotations],
+    passages: Sequence[RepeatedPassage],
+    min_score: float,
 ) -> Iterator[MatchCut]:
-    """Yield candidates, best first, of the films that have `marks`; each end and each beginning comes once.
+    """Yield candidates, best first; each end and each beginning of a shot occurs once.
 
-    Clips of which half is black, still or credits are no candidates, nor are two that are one picture going on, or of
-    one shot of `passages` and its return.
+    Clips of which half is black, still or credits are no candidates; nor are two clips of one continuing picture, nor a
+    shot and its own repetition.
+
+    Args:
+        rows: Rows of the embedding set.
+        timeline: The clips, by video.
+        films: The films that may have candidates.
+        passages: The passages that repeat.
+        min_score: The least cosine of a candidate.
     """
-    ends, beginnings = _edges(rows, found, marks)
-    most = _same_picture(rows, found)
-    number_S = np.arange(len(ends.shots))
-    cells = top_pairs(Placed(ends.rows_SD, number_S), Placed(beginnings.rows_SD, number_S), least, 1, _PARTNERS)
-    ended, begun = set[int](), set[int]()
-    for cell in np.lexsort((cells.second_C, cells.first_C, -cells.score_C)):
-        one, other, score = int(cells.first_C[cell]), int(cells.second_C[cell]), float(cells.score_C[cell])
-        end, beginning = ends.places[one], beginnings.places[other]
-        if score >= most or one in ended or other in begun:
+    ends, beginnings = _find_shot_edges(rows, timeline, films)
+    max_score = _estimate_same_picture_score(rows, timeline)
+    pairs = find_top_pairs(
+        ends.positioned_rows, beginnings.positioned_rows, min_score=min_score, min_gap=1, max_partners=_MAX_PARTNERS
+    )
+    used_ends, used_beginnings = set[int](), set[int]()
+    for pair in np.lexsort((pairs.second_C, pairs.first_C, -pairs.score_C)):
+        first, second, score = int(pairs.first_C[pair]), int(pairs.second_C[pair]), float(pairs.score_C[pair])
+        end, beginning = ends.spans[first], beginnings.spans[second]
+        if score >= max_score or first in used_ends or second in used_beginnings:
             continue
-        shot = marks[beginning.film_id].spans["shot"][beginnings.shots[other]]
-        if _comes_back(end, beginning.film_id, shot, passages):
+        shot = films[beginning.film_id].spans["shot"][beginnings.shots[second]]
+        if _is_repetition(end, beginning.film_id, shot, passages):
             continue
-        ended.add(one)
-        begun.add(other)
-        adjacent = end.film_id == beginning.film_id and beginnings.shots[other] == ends.shots[one] + 1
+        used_ends.add(first)
+        used_beginnings.add(second)
+        adjacent = end.film_id == beginning.film_id and beginnings.shots[second] == ends.shots[first] + 1
         yield MatchCut(end, beginning, score, adjacent)
 
 
-def _edges(rows: IndexRows, found: Sequences, marks: Mapping[str, FilmMarks]) -> tuple[_Edges, _Edges]:
-    """Return the last and the first clip of each shot that has a clip which keeps to it."""
-    last: dict[tuple[str, int], int] = {}
-    first: dict[tuple[str, int], int] = {}
+def _find_shot_edges(
+    rows: IndexRows, timeline: ClipTimeline, films: Mapping[str, FilmAnnotations]
+) -> tuple[_ShotEdges, _ShotEdges]:
+    """Return the last and the first clip of each shot that has a clip inside it."""
+    last_row: dict[tuple[str, int], int] = {}
+    first_row: dict[tuple[str, int], int] = {}
     for row in np.lexsort((rows.of_shot_B, rows.start_B, rows.film_B.astype(str))).tolist():
         film_id, shot = str(rows.film_B[row]), int(rows.shot_B[row])
         span = float(rows.start_B[row]), float(rows.end_B[row])
-        if shot < 0 or film_id not in marks or not _keeps_to(span, marks[film_id], shot):
+        if shot < 0 or film_id not in films or not _is_inside_shot(span, films[film_id], shot):
             continue
-        first.setdefault((film_id, shot), row)
-        last[film_id, shot] = row
-    return _made(rows, found, last), _made(rows, found, first)
+        first_row.setdefault((film_id, shot), row)
+        last_row[film_id, shot] = row
+    return _build_edges(rows, timeline, last_row), _build_edges(rows, timeline, first_row)
 
 
-def _keeps_to(span: tuple[float, float], marks: FilmMarks, shot: int) -> bool:
-    shots = marks.spans.get("shot", ())
-    if shot >= len(shots) or lies_in(*span, marks.barred("video")):
+def _is_inside_shot(span: tuple[float, float], film: FilmAnnotations, shot: int) -> bool:
+    """Return whether a clip is inside its shot, and not half black, still or credits."""
+    shots = film.spans.get("shot", ())
+    if shot >= len(shots) or is_half_covered(*span, film.list_excluded("video")):
         return False
-    begin, end = shots[shot]
-    return begin - _TOLERANCE_SECONDS <= span[0] and span[1] <= end + _TOLERANCE_SECONDS
+    start, end = shots[shot]
+    return start - _TOLERANCE_SECONDS <= span[0] and span[1] <= end + _TOLERANCE_SECONDS
 
 
-def _made(rows: IndexRows, found: Sequences, row_of: Mapping[tuple[str, int], int]) -> _Edges:
+def _build_edges(rows: IndexRows, timeline: ClipTimeline, row_of: Mapping[tuple[str, int], int]) -> _ShotEdges:
     row_S = np.array(list(row_of.values()), np.int64)
-    places = tuple(Place(str(rows.film_B[row]), float(rows.start_B[row]), float(rows.end_B[row])) for row in row_S)
-    return _Edges(places, tuple(shot for _, shot in row_of), found.whitening(rows.video_BD[row_S]))
+    spans = tuple(FilmSpan(str(rows.film_B[row]), float(rows.start_B[row]), float(rows.end_B[row])) for row in row_S)
+    return _ShotEdges(spans, tuple(shot for _, shot in row_of), timeline.whitening(rows.video_BD[row_S]))
 
 
-def _same_picture(rows: IndexRows, found: Sequences) -> float:
-    """Return how alike two clips are from which on they are one picture going on, told by neighbours inside shots."""
-    shot_N = rows.shot_B[found.index_N]
-    next_N = np.flatnonzero((np.diff(found.place_N) == 1) & (np.diff(shot_N) == 0) & (shot_N[:-1] >= 0))
-    score_N = scores_of(found.rows_ND, found.rows_ND, next_N, next_N + 1)
-    return float(np.quantile(score_N, _SAME_PICTURE)) if len(score_N) else 1.0
+def _estimate_same_picture_score(rows: IndexRows, timeline: ClipTimeline) -> float:
+    """Return the cosine from which on two clips are one continuing picture, judged by neighbours inside shots."""
+    shot_N = rows.shot_B[timeline.index_N]
+    neighbour_N = timeline.find_neighbours()
+    neighbour_N = neighbour_N[(shot_N[neighbour_N] >= 0) & (shot_N[neighbour_N] == shot_N[neighbour_N + 1])]
+    score_N = timeline.score_pairs(neighbour_N, neighbour_N + 1)
+    return float(np.quantile(score_N, _SAME_PICTURE_QUANTILE)) if len(score_N) else 1.0
 
 
-def _comes_back(end: Place, film_id: str, shot: tuple[float, float], passages: Sequence[Passage]) -> bool:
-    """Return whether the shot that a clip is the end of comes back as that one, which lies in a film from when to when.
+def _is_repetition(end: FilmSpan, film_id: str, shot: tuple[float, float], passages: Sequence[RepeatedPassage]) -> bool:
+    """Return whether the shot that a clip ends repeats as another shot, or next to it, because a passage repeats.
 
-    Or as its neighbour: where a passage comes back, so do its cuts.
+    Args:
+        end: The last clip of a shot.
+        film_id: The film of the other shot.
+        shot: The span of the other shot, in seconds.
+        passages: The passages that repeat.
     """
     near = 2 * end.seconds
     for passage in passages:
-        for one, other in ((passage.first, passage.second), (passage.second, passage.first)):
-            returned = end.start_seconds + other.start_seconds - one.start_seconds
-            inside = end.shared_seconds(one) > 0 and film_id == other.film_id
-            if inside and shot[0] - near <= returned <= shot[1] + near:
+        for own, other in ((passage.first, passage.second), (passage.second, passage.first)):
+            repeated_start = end.start_seconds + other.start_seconds - own.start_seconds
+            inside = end.measure_overlap(own) > 0 and film_id == other.film_id
+            if inside and shot[0] - near <= repeated_start <= shot[1] + near:
                 return True
     return False

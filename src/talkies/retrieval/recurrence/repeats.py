@@ -1,6 +1,6 @@
-"""The verb: what comes back in a library by sound and by picture, which films are the same, and which cuts would match.
+"""The repeats verb: passages that repeat in a library, near-duplicate films, and cuts that would match.
 
-Everything is compared with everything, in blocks: of N clips, N² cosines are computed and at most 32 a clip are kept.
+Every clip is compared with every other, in blocks: of N clips N² cosines are computed, and at most 32 per clip kept.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,81 +11,106 @@ from pathlib import Path
 
 import numpy as np
 
-from talkies.core import LibraryError, Modality, UsageError
+from talkies.core import MODALITIES, LibraryError, Modality, UsageError
 from talkies.library import FilmEntry, Library
 from talkies.retrieval.index.rows import IndexRows
 from talkies.retrieval.index.vector_index import EmbeddingSet, VectorIndex
-from talkies.retrieval.recurrence.duplicates import Duplicate, find_duplicates, joined_by_sides, lesser_films
-from talkies.retrieval.recurrence.families import Family, Passage, families_of
-from talkies.retrieval.recurrence.match_cuts import MatchCut, match_cuts
-from talkies.retrieval.recurrence.passages import Run, find_runs, levels_of
-from talkies.retrieval.recurrence.similarity import FilmMarks, Sequences, sequences
+from talkies.retrieval.recurrence.calibration import calibrate_thresholds
+from talkies.retrieval.recurrence.diagonal_runs import DiagonalRun, find_runs
+from talkies.retrieval.recurrence.duplicates import (
+    Duplicate,
+    find_contained_films,
+    find_duplicates,
+    merge_modalities,
+)
+from talkies.retrieval.recurrence.families import PassageFamily, RepeatedPassage, group_passages
+from talkies.retrieval.recurrence.match_cuts import MatchCut, find_match_cuts
+from talkies.retrieval.recurrence.timeline import ClipTimeline, FilmAnnotations, build_timeline
 from talkies.runs.exported_model import stamp_at
 
-SIDES: tuple[Modality, ...] = ("video", "audio")
-LEAST_SECONDS = 4.0
-MATCH_CUTS = 50
-_ROOM = 8  # places between films, besides what is compared
+MIN_SECONDS = 4.0
+MAX_MATCH_CUTS = 50
+_FILM_GAP = 8  # positions between films, in addition to the longest comparison
 
 
 @dataclass(frozen=True, slots=True)
 class RepeatQuery:
-    """What to look for: by which sides, passages of how many seconds at least, and how many match cuts at most.
+    """What to look for.
+
+    Args:
+        modalities: The modalities that are compared.
+        min_seconds: The least duration of a passage.
+        max_match_cuts: The number of match cuts to return.
 
     Raises:
-        UsageError: if nothing could be found so.
+        UsageError: if a number is out of range.
     """
 
-    sides: tuple[Modality, ...] = SIDES
-    least_seconds: float = LEAST_SECONDS
-    match_cuts: int = MATCH_CUTS
+    modalities: tuple[Modality, ...] = MODALITIES
+    min_seconds: float = MIN_SECONDS
+    max_match_cuts: int = MAX_MATCH_CUTS
 
     def __post_init__(self) -> None:
-        if not 1 <= self.least_seconds <= 3600:
-            raise UsageError(f"--least must be 1 to 3600 seconds, got {self.least_seconds:g}")
-        if self.match_cuts < 0:
-            raise UsageError(f"--match-cuts must not be negative, got {self.match_cuts}")
+        if not 1 <= self.min_seconds <= 3600:
+            raise UsageError(f"--least must be 1 to 3600 seconds, got {self.min_seconds:g}")
+        if self.max_match_cuts < 0:
+            raise UsageError(f"--match-cuts must not be negative, got {self.max_match_cuts}")
 
 
 @dataclass(frozen=True, slots=True)
-class SideRepeats:
-    """What one side shows: how many clips were compared and how many left out, the score of a clip from which on it was
-    looked at, and the families of passages, those that take most time first.
+class ModalityRepeats:
+    """What one modality shows.
+
+    Args:
+        clips: The number of clips that were compared.
+        left_out: The number of clips that were not, because their spans are annotated as not comparable.
+        min_score: The least cosine of a pair of clips that was looked at.
+        families: The passages, those with the longest total duration first.
     """
 
     clips: int
     left_out: int
-    least_score: float
-    families: tuple[Family, ...]
+    min_score: float
+    families: tuple[PassageFamily, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Repeats:
-    """What comes back, by sides; near-duplicate films, by whichever side; match-cut candidates, best first.
+    """What repeats among films.
 
-    `films` are those that were compared, by id.
+    Args:
+        films: The films that were compared, by id.
+        by_modality: What each modality shows.
+        duplicates: Near-duplicate films, by either modality.
+        match_cuts: Match-cut candidates, best first.
     """
 
-    films: Mapping[str, FilmMarks]
-    sides: Mapping[Modality, SideRepeats]
+    films: Mapping[str, FilmAnnotations]
+    by_modality: Mapping[Modality, ModalityRepeats]
     duplicates: tuple[Duplicate, ...] = ()
     match_cuts: tuple[MatchCut, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class LibraryRepeats:
-    """What comes back in a library: the set of embeddings that tells it, and the films that the set lacks, by name."""
+    """What repeats in a library: the embedding set that was compared, and the names of the films that it lacks."""
 
     library: Library
     entry: EmbeddingSet
-    found: Repeats
+    repeats: Repeats
     not_embedded: tuple[str, ...]
 
 
 def find_repeats(library: str | Path, query: RepeatQuery | None = None, run: Path | None = None) -> LibraryRepeats:
-    """Return what comes back in a library.
+    """Return what repeats within and across the films of a library.
 
-    With `run` (or an exported model) the embeddings must be that model's; without it there must be one set alone.
+    Args:
+        library: The folder or URL of the library.
+        query: What to look for.
+        run: The run whose newest checkpoint embedded the library; None if the library has one embedding set only.
+
+    Returns:
+        The passages, near-duplicates and match cuts.
 
     Raises:
         LibraryError: if there is no such library, it has no embeddings, or they are another model's.
@@ -94,56 +119,73 @@ def find_repeats(library: str | Path, query: RepeatQuery | None = None, run: Pat
     opened = Library.open(library)
     index = VectorIndex(opened)
     entry = index.choose(stamp_at(run) if run else None)
-    rows = index.rows(entry.stamp)
-    there, films = set(rows.film_B.tolist()), opened.usable_films()
-    marked = [_marks(opened, film) for film in films if film.film_id in there]
-    if not marked:
+    rows = index.read_rows(entry.stamp)
+    embedded, films = set(rows.film_B.tolist()), opened.usable_films()
+    annotated = [_read_annotations(opened, film) for film in films if film.film_id in embedded]
+    if not annotated:
         raise LibraryError(
             f"no film of {opened.location} is embedded with model {entry.stamp}; "
             f"run: talkies embed --library {opened.location} --run {entry.run}"
         )
-    found = repeats_among(rows, marked, entry.stride_seconds, query or RepeatQuery())
-    return LibraryRepeats(opened, entry, found, tuple(film.name for film in films if film.film_id not in there))
+    repeats = find_repeats_among(rows, annotated, entry.stride_seconds, query or RepeatQuery())
+    not_embedded = tuple(film.name for film in films if film.film_id not in embedded)
+    return LibraryRepeats(opened, entry, repeats, not_embedded)
 
 
-def repeats_among(rows: IndexRows, films: Iterable[FilmMarks], stride_seconds: float, query: RepeatQuery) -> Repeats:
-    """Return what comes back among the clips of `films`, which lie `stride_seconds` apart."""
+def find_repeats_among(
+    rows: IndexRows, films: Iterable[FilmAnnotations], stride_seconds: float, query: RepeatQuery
+) -> Repeats:
+    """Return what repeats among the clips of films.
+
+    Args:
+        rows: Rows of an embedding set.
+        films: The films to compare.
+        stride_seconds: The stride of the rows.
+        query: What to look for.
+    """
     by_id = {film.film_id: film for film in sorted(films, key=lambda film: film.film_id)}
-    sides: dict[Modality, SideRepeats] = {}
+    clip_seconds = float(np.median(rows.end_B - rows.start_B)) if len(rows) else stride_seconds
+    film_gap = ceil((query.min_seconds + 2 * clip_seconds) / stride_seconds) + _FILM_GAP
+    at_stride = int(np.count_nonzero(~rows.of_shot_B & np.isin(rows.film_B.astype(str), list(by_id))))
+
+    by_modality: dict[Modality, ModalityRepeats] = {}
     duplicates: list[Duplicate] = []
     cuts: list[MatchCut] = []
-    for side in query.sides:
-        clip_seconds = float(np.median(rows.end_B - rows.start_B)) if len(rows) else stride_seconds
-        margin = ceil((query.least_seconds + 2 * clip_seconds) / stride_seconds) + _ROOM
-        found = sequences(rows, side, stride_seconds, by_id, margin)
-        levels = levels_of(found, query.least_seconds)
-        runs = find_runs(found, levels)
-        same, rest = find_duplicates(side, found, runs, levels)
-        duplicates += same
-        families = families_of([_passage(found, run) for run in rest])
-        at_stride = int(np.count_nonzero(~rows.of_shot_B & np.isin(rows.film_B.astype(str), list(by_id))))
-        sides[side] = SideRepeats(len(found), at_stride - len(found), levels.cell, tuple(families))
-        if side == "video" and query.match_cuts:
-            films_once = {film_id: film for film_id, film in by_id.items() if film_id not in lesser_films(same)}
-            passages = [_passage(found, run) for run in runs]  # also those of films that are the same for a part
-            cuts = list(islice(match_cuts(rows, found, films_once, passages, levels.cell), query.match_cuts))
-    return Repeats(by_id, sides, tuple(joined_by_sides(duplicates, stride_seconds)), tuple(cuts))
+    for modality in query.modalities:
+        timeline = build_timeline(rows, modality, stride_seconds, by_id, film_gap=film_gap)
+        thresholds = calibrate_thresholds(timeline, query.min_seconds)
+        runs = find_runs(timeline, thresholds)
+        same_films, unexplained = find_duplicates(modality, timeline, runs, thresholds)
+        duplicates += same_films
+        families = group_passages([_build_passage(timeline, run) for run in unexplained])
+        by_modality[modality] = ModalityRepeats(
+            clips=len(timeline),
+            left_out=at_stride - len(timeline),
+            min_score=thresholds.pair_score,
+            families=tuple(families),
+        )
+        if modality == "video" and query.max_match_cuts:
+            contained = find_contained_films(same_films)
+            films_once = {film_id: film for film_id, film in by_id.items() if film_id not in contained}
+            passages = [_build_passage(timeline, run) for run in runs]  # also those that near-duplicates explain
+            found_cuts = find_match_cuts(rows, timeline, films_once, passages, thresholds.pair_score)
+            cuts = list(islice(found_cuts, query.max_match_cuts))
+    return Repeats(by_id, by_modality, tuple(merge_modalities(duplicates, stride_seconds)), tuple(cuts))
 
 
-def _passage(found: Sequences, run: Run) -> Passage:
-    second_place = run.first_place + run.shift
-    first, second = found.film_at(run.first_place), found.film_at(second_place)
-    return Passage(
-        found.span_of(first, run.first_place, run.length),
-        found.span_of(second, second_place, run.length, run.lag),
-        run.score,
+def _build_passage(timeline: ClipTimeline, run: DiagonalRun) -> RepeatedPassage:
+    second = run.first + run.shift
+    return RepeatedPassage(
+        first=timeline.get_span(timeline.find_film(run.first), run.first, run.length),
+        second=timeline.get_span(timeline.find_film(second), second, run.length, run.lag),
+        score=run.score,
     )
 
 
-def _marks(library: Library, film: FilmEntry) -> FilmMarks:
+def _read_annotations(library: Library, film: FilmEntry) -> FilmAnnotations:
     fps = library.profile.fps
     spans = {
-        kind: [(span.start_frame / fps, span.end_frame / fps) for span in some]
-        for kind, some in library.annotations_of(film.id).items()
+        kind: [(span.start_frame / fps, span.end_frame / fps) for span in spans_of_kind]
+        for kind, spans_of_kind in library.annotations_of(film.id).items()
     }
-    return FilmMarks(film.film_id, film.name, spans)
+    return FilmAnnotations(film.film_id, film.name, spans)

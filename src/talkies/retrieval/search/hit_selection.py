@@ -1,91 +1,126 @@
-"""Which of the rows that score best are hits: apart from the query and from each other, one a moment, shot or film."""
+"""Select hits from scored rows: temporal non-maximum suppression, with one hit per moment, shot or film.
+
+Shapes: `B` rows.
+"""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from talkies.core import Bools, Float32s
 from talkies.retrieval.index.rows import IndexRows
+from talkies.retrieval.search.candidates import Candidates
 from talkies.retrieval.search.query import SearchQuery
 
-Span = tuple[float, float]
-_FIRST = 512
+SpanSeconds = tuple[float, float]
+_FIRST_ROWS = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The selected rows: their positions `index` in `candidates`, best first."""
+
+    candidates: Candidates
+    index: list[int]
 
 
 @dataclass(frozen=True, slots=True)
 class HitSelector:
-    """Chooses hits in `films` for a query, which was asked with the clip at `asked_seconds` of `asked_film`, if of any,
-    in its shot `asked_shot` (-1 where that is not known); with `only`, hits in these films alone.
+    """Selects the hits of one query.
+
+    Args:
+        query: The query, with its filters.
+        query_film: The film of the query's moment; None for a file.
+        query_seconds: The span of the query's clip.
+        query_shot: The number of the query's shot, -1 if unknown.
+        usable_films: The films that the library has now.
+        searched_films: The films that may have hits; None: all usable ones.
     """
 
     query: SearchQuery
-    asked_film: str | None
-    asked_seconds: Span
-    asked_shot: int
-    films: Collection[str]
-    only: Collection[str] | None
+    query_film: str | None
+    query_seconds: SpanSeconds
+    query_shot: int
+    usable_films: Collection[str]
+    searched_films: Collection[str] | None
 
-    def choose(self, rows: IndexRows, score_B: Float32s, least: float) -> tuple[list[int], bool]:
-        """Return places of hits, best first, at most one more than are wanted; and whether no other rows can add to it.
+    def select(self, candidate_sets: Iterable[Candidates], min_score: float) -> Selection:
+        """Return the hits in the first candidate set that decides them: enough hits, or no others possible."""
+        for candidates in candidate_sets:
+            index, decided = self.select_rows(candidates.rows, candidates.score_B, min_score)
+            if decided or candidates.complete:
+                break
+        return Selection(candidates, index)
 
-        They cannot when there are enough, or when the rows went below the `least` score.
+    def select_rows(self, rows: IndexRows, score_B: Float32s, min_score: float) -> tuple[list[int], bool]:
+        """Return the positions of hits, best first, and whether further rows cannot change them.
+
+        Args:
+            rows: Candidates.
+            score_B: Their scores.
+            min_score: The least score of a hit.
+
+        Returns:
+            At most one hit more than the query's page ends with; and True if there are that many, or if all rows of
+            at least `min_score` were seen.
         """
         wanted = self.query.skip + self.query.count + 1
-        allowed_B = self._allowed(rows)
-        taken: dict[object, list[Span]] = defaultdict(list)
-        if self.asked_film is not None:
-            taken[self._group(self.asked_film, self.asked_shot)[0]].append(self.asked_seconds)
-        found: list[int] = []
-        for place in _best_first(score_B):
-            if score_B[place] < least:
-                return found, True
-            if not allowed_B[place] or rows.film_B[place] not in self.films:
-                continue
-            group, alone = self._group(rows.film_B[place], int(rows.shot_B[place]))
-            span = float(rows.start_B[place]), float(rows.end_B[place])
-            if not _meets(taken[group], span, alone):
-                taken[group].append(span)
-                found.append(place)
-                if len(found) == wanted:
-                    return found, True
-        return found, False
+        allowed_B = self._find_allowed(rows)
+        taken: dict[object, list[SpanSeconds]] = defaultdict(list)
+        if self.query_film is not None:
+            taken[self._find_group(self.query_film, self.query_shot)[0]].append(self.query_seconds)
 
-    def _allowed(self, rows: IndexRows) -> Bools:
-        """Return which rows may be hits, as far as each is looked at alone."""
+        selected: list[int] = []
+        for row in _iterate_best_first(score_B):
+            if score_B[row] < min_score:
+                return selected, True
+            if not allowed_B[row] or rows.film_B[row] not in self.usable_films:
+                continue
+            group, single = self._find_group(rows.film_B[row], int(rows.shot_B[row]))
+            span = float(rows.start_B[row]), float(rows.end_B[row])
+            if not _is_suppressed(span, taken[group], single):
+                taken[group].append(span)
+                selected.append(row)
+                if len(selected) == wanted:
+                    return selected, True
+        return selected, False
+
+    def _find_allowed(self, rows: IndexRows) -> Bools:
+        """Return which rows `[B]` pass the filters, and do not overlap the query."""
         allowed_B = np.ones(len(rows), np.bool_)
-        if self.only is not None:
-            allowed_B = np.logical_or.reduce([rows.film_B == film for film in self.only])
+        if self.searched_films is not None:
+            allowed_B = np.logical_or.reduce([rows.film_B == film for film in self.searched_films])
         if self.query.span_seconds:
-            begin, end = self.query.span_seconds
-            allowed_B &= (rows.start_B >= begin) & (rows.end_B <= end)
-        if self.asked_film is not None:
-            own_B = rows.film_B == self.asked_film
-            begin, end = self.asked_seconds
-            allowed_B &= ~(own_B & (rows.start_B < end) & (rows.end_B > begin))
+            start, end = self.query.span_seconds
+            allowed_B &= (rows.start_B >= start) & (rows.end_B <= end)
+        if self.query_film is not None:
+            own_film_B = rows.film_B == self.query_film
+            start, end = self.query_seconds
+            allowed_B &= ~(own_film_B & (rows.start_B < end) & (rows.end_B > start))
             if self.query.apart_seconds > 0:
-                allowed_B &= ~(own_B & (np.abs(rows.middle_B - (begin + end) / 2) < self.query.apart_seconds))
+                distance_B = np.abs(rows.middle_B - (start + end) / 2)
+                allowed_B &= ~(own_film_B & (distance_B < self.query.apart_seconds))
         return allowed_B
 
-    def _group(self, film_id: str, shot: int) -> tuple[object, bool]:
-        """Return the group in which hits must be apart, and whether there is one hit alone in it."""
+    def _find_group(self, film_id: str, shot: int) -> tuple[object, bool]:
+        """Return the group within which hits suppress each other, and whether the group has a single hit."""
         if self.query.per == "shot" and shot >= 0:
             return (film_id, shot), True
         return film_id, self.query.per == "film"
 
 
-def _best_first(score_B: Float32s) -> Iterator[int]:
-    """Yield places by their scores; all are put in order only if the first ones are not enough."""
-    if len(score_B) > 4 * _FIRST:
-        part = np.argpartition(-score_B, _FIRST)
-        yield from part[:_FIRST][np.argsort(-score_B[part[:_FIRST]], kind="stable")].tolist()
-        rest = part[_FIRST:]
-        yield from rest[np.argsort(-score_B[rest], kind="stable")].tolist()
-    else:
+def _iterate_best_first(score_B: Float32s) -> Iterator[int]:
+    """Yield positions by descending score; sort all of them only if the first ones are not enough."""
+    if len(score_B) <= 4 * _FIRST_ROWS:
         yield from np.argsort(-score_B, kind="stable").tolist()
+        return
+    partitioned = np.argpartition(-score_B, _FIRST_ROWS)
+    for part in (partitioned[:_FIRST_ROWS], partitioned[_FIRST_ROWS:]):
+        yield from part[np.argsort(-score_B[part], kind="stable")].tolist()
 
 
-def _meets(taken: list[Span], span: Span, alone: bool) -> bool:
-    """Return whether a span overlaps one that is taken; where there is one hit `alone`, whether there is any."""
-    return bool(taken) if alone else any(span[0] < end and begin < span[1] for begin, end in taken)
+def _is_suppressed(span: SpanSeconds, taken: list[SpanSeconds], single: bool) -> bool:
+    """Return whether a span overlaps a taken one or, in a group with a single hit, whether any is taken."""
+    return bool(taken) if single else any(span[0] < end and start < span[1] for start, end in taken)

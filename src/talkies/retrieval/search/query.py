@@ -1,4 +1,4 @@
-"""What a search is asked and what it answers.
+"""The values of a search: what is asked (a moment or a file) and what is returned (hits).
 
 Shapes: `D` embedding.
 """
@@ -8,20 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
+from talkies.core import MODALITIES, Float32s, Modality, ModalityChoice, UsageError
+from talkies.retrieval.search.clip_sequence import ClipSequence
 
-from talkies.core import Float32s, Modality, UsageError
-from talkies.retrieval.search.clip_sequence import Passage
-
-Side = Literal["video", "audio", "both"]
-Per = Literal["moment", "shot", "film"]
-MOST_HITS = 1000
-SIDE_WORDS: Mapping[Side, str] = {"video": "picture", "audio": "sound", "both": "picture and sound"}
+HitUnit = Literal["moment", "shot", "film"]
+MAX_HITS = 1000
+MODALITY_WORDS: Mapping[ModalityChoice, str] = {"video": "picture", "audio": "sound", "both": "picture and sound"}
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A moment of a film; `film` is its id, a unique beginning of it, or its file's name."""
+    """A moment of a film; `film` is its id, a unique prefix of the id, or its file's name."""
 
     film: str
     at_seconds: float
@@ -29,9 +26,9 @@ class Moment:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Example:
-    """What a file looks and sounds like to the model `stamp`: unit vectors; a side that the file lacks is None.
+    """A file's embedding by the model `stamp`: unit vectors, None for a modality that the file lacks.
 
-    Of a file longer than a clip, `passage` is what it is like from window to window.
+    `sequence` holds the embeddings of the single clips of a file that is longer than one clip.
     """
 
     name: str
@@ -39,56 +36,68 @@ class Example:
     stamp: str
     video_D: Float32s | None
     audio_D: Float32s | None
-    passage: Passage | None = None
+    sequence: ClipSequence | None = None
 
     @property
-    def sides(self) -> tuple[Modality, ...]:
-        """The sides that it has."""
+    def vectors(self) -> dict[Modality, Float32s]:
+        """The vector of each modality that the file has."""
         both: tuple[tuple[Modality, Float32s | None], ...] = (("video", self.video_D), ("audio", self.audio_D))
-        return tuple(side for side, vector in both if vector is not None)
+        return {modality: vector_D for modality, vector_D in both if vector_D is not None}
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """The modalities that the file has."""
+        return tuple(modality for modality in MODALITIES if modality in self.vectors)
 
 
 @dataclass(frozen=True, slots=True)
 class SearchQuery:
-    """What is asked: with the picture, the sound or both of a moment or a file, for pictures, sounds or both.
+    """A query by example: a moment of a film or a file, and the clips that it is compared with.
 
-    A file is a path, or what was made of it before.
-
-    `skip` and `count` page through the hits, of which there is one a `per`. Only hits in `films`, inside
-    `span_seconds` of theirs, and in the query's own film at least `apart_seconds` from its moment. With `floor` only
-    those that are more alike than chance.
+    Args:
+        by: A moment of a film, a file's path, or a file that has been encoded before.
+        from_: The modalities of the example that are used.
+        to: The modalities of the library's clips that they are compared with.
+        count: The number of hits.
+        skip: The number of best hits to leave out; with `count` it pages through the hits.
+        per: What there is at most one hit of.
+        films: Films to search, named as in `Moment`; empty: all.
+        span_seconds: The span of each film to search, `[start, end)`; None: all of it.
+        apart_seconds: The least distance of a hit from the query's moment in the query's own film.
+        use_threshold: Whether hits below the score threshold are left out (see `score_threshold.py`).
 
     Raises:
-        UsageError: if a number makes no sense.
+        UsageError: if a number is out of range.
     """
 
-    asked: Moment | Example | Path
-    from_: Side = "both"
-    to: Side = "both"
+    by: Moment | Example | Path
+    from_: ModalityChoice = "both"
+    to: ModalityChoice = "both"
     count: int = 10
     skip: int = 0
-    per: Per = "moment"
+    per: HitUnit = "moment"
     films: tuple[str, ...] = ()
     span_seconds: tuple[float, float] | None = None
     apart_seconds: float = 0.0
-    floor: bool = True
+    use_threshold: bool = True
 
     def __post_init__(self) -> None:
-        if not 1 <= self.count <= MOST_HITS:
-            raise UsageError(f"a search gives 1 to {MOST_HITS} hits, got {self.count}; ask for the next ones by a skip")
+        if not 1 <= self.count <= MAX_HITS:
+            raise UsageError(f"a search returns 1 to {MAX_HITS} hits, got {self.count}; page through more with a skip")
         if self.skip < 0:
             raise UsageError(f"a search skips 0 hits or more, got {self.skip}")
         if not 0 <= self.apart_seconds < float("inf"):
             raise UsageError(f"hits are 0 s or more apart from the query, got {self.apart_seconds:g}")
         if self.span_seconds is not None and not 0 <= self.span_seconds[0] < self.span_seconds[1]:
-            begin, end = self.span_seconds
-            raise UsageError(f"a span to search begins at 0 s or later and before it ends, got {begin:g} to {end:g}")
+            start, end = self.span_seconds
+            raise UsageError(f"a span to search starts at 0 s or later and before its end, got {start:g} to {end:g}")
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One answer: a film's span in seconds, how alike it is (a cosine, or the mean of two), and the number of the shot
-    that its middle is in.
+    """A clip that matches a query: its film, its span in seconds, its score, and the shot that holds its middle.
+
+    The score is a cosine, or the mean of two; `shot` is None where no shot holds the middle.
     """
 
     film_id: str
@@ -101,17 +110,27 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """The hits, best first, whether there are `more`, and the score from which on something counts as found.
+    """The hits of a query, best first, and how they were found.
 
-    Of a moment, `film_id`, `source` and the span are those of the clip that it was asked with. `exact` tells that all
-    rows were looked at; otherwise `recall` is the share of the truly best that the index finds.
+    Args:
+        query: The query.
+        stamp: The model that embedded the library.
+        hits: One page of hits.
+        more: Whether there are hits after this page.
+        score_threshold: The score that chance alone is not expected to reach.
+        exact: Whether the query was compared with all rows.
+        recall: Of an inexact search, the share of the true ten best rows that the index finds; otherwise None.
+        film_id: The film of the query's moment; None for a file.
+        source: The name of the query's film or file.
+        start_seconds: The start of the clip that stands for the query's moment; 0 for a file.
+        end_seconds: Its end; for a file, its duration.
     """
 
     query: SearchQuery
     stamp: str
     hits: tuple[Hit, ...]
     more: bool
-    floor: float
+    score_threshold: float
     exact: bool
     recall: float | None
     film_id: str | None
@@ -120,53 +139,15 @@ class SearchResult:
     end_seconds: float
 
     @property
-    def nothing(self) -> str | None:
-        """A sentence where nothing was found."""
+    def no_hits_reason(self) -> str | None:
+        """A sentence that says why there are no hits; None if there are any."""
         if self.hits:
             return None
         if self.query.skip:
             return f"there are no hits after the first {self.query.skip}"
-        if self.query.floor:
+        if self.query.use_threshold:
             return (
-                f"nothing found: no {SIDE_WORDS[self.query.to]} that may be searched is more like "
-                f"{self.source} than chance (a score of {self.floor:.2f}); ask for weaker ones, or with fewer filters"
+                f"no confident match: no {MODALITY_WORDS[self.query.to]} is more similar to {self.source} than chance "
+                f"(a score of {self.score_threshold:.2f}); show weaker matches, or use fewer filters"
             )
-        return "nothing found: the filters leave no clip; ask with fewer"
-
-
-def sides_used(query: SearchQuery, shown: Moment | Example) -> tuple[tuple[Modality, Modality], ...]:
-    """Return which side of the query is compared with which side of a row; the score is the mean of their cosines.
-
-    `shown` is what the query is asked with, a file encoded; of both sides the one is taken that there is.
-
-    Raises:
-        UsageError: if a file is asked with a side that it lacks.
-    """
-    if isinstance(shown, Moment):
-        return _pairs(query.from_, query.to)
-    if query.from_ == "both":
-        return _pairs("both" if len(shown.sides) == 2 else shown.sides[0], query.to)
-    if query.from_ not in shown.sides:
-        raise UsageError(
-            f"{shown.name} has no {SIDE_WORDS[query.from_]} to ask with; ask with its {SIDE_WORDS[shown.sides[0]]}"
-        )
-    return _pairs(query.from_, query.to)
-
-
-def _pairs(from_: Side, to: Side) -> tuple[tuple[Modality, Modality], ...]:
-    if from_ == "both" and to == "both":  # like with like
-        return (("video", "video"), ("audio", "audio"))
-    froms: tuple[Modality, ...] = ("video", "audio") if from_ == "both" else (from_,)
-    tos: tuple[Modality, ...] = ("video", "audio") if to == "both" else (to,)
-    return tuple((one, other) for one in froms for other in tos)
-
-
-def weights(
-    vectors: Mapping[Modality, Float32s], pairs: tuple[tuple[Modality, Modality], ...]
-) -> dict[Modality, Float32s]:
-    """Return a vector for each side of the rows: the score is the sum of a row's products with them."""
-    sums: dict[Modality, Float32s] = {}
-    for one, other in pairs:
-        part = vectors[one] / np.float32(len(pairs))
-        sums[other] = sums[other] + part if other in sums else part
-    return sums
+        return "no match: the filters exclude every clip; use fewer filters"

@@ -1,11 +1,11 @@
-"""From which score on a clip counts as found: one that no clip of the library is expected to reach by chance.
+"""The score threshold of a search: the score that no clip of the library is expected to reach by chance.
 
-Chance is what random pairs of the library's own clips show, of different films (of one film, clips far apart). Some of
-these pairs are truly alike, so the middle and the lower half of their scores tell the spread, as if they were normally
-distributed, and the floor is where a search of N rows would find one by chance. A query that is a little like
-everything, as noise may be, has a floor of its own by the same rule from its own scores (the z-norm of speaker
-verification, Auckenthaler et al. 2000); the higher one holds. Neither is more than half the way from what one in a
-hundred pairs reaches to a likeness of 1, so that the very same clip is always found.
+Chance is estimated from random pairs of the library's own clips, taken from different films (in a library of one film:
+from distant clips). Some of these pairs are truly similar, so the spread is estimated from the median and the lower
+half of their scores, as if they were normally distributed. The threshold is the score that one of N rows is expected to
+reach by chance. A query that is slightly similar to everything, such as noise, gets a higher threshold by the same rule
+applied to its own scores (the z-norm of speaker verification, Auckenthaler et al. 2000). No threshold is more than half
+way from the 99th percentile of those scores to 1, so that the identical clip is always found.
 
 Shapes: `B` clips of the sample, `D` embedding.
 """
@@ -17,64 +17,78 @@ import numpy as np
 
 from talkies.core import Bools, Float32s, Modality
 from talkies.retrieval.index.rows import IndexRows
-from talkies.retrieval.search.query import weights
+from talkies.retrieval.search.modality_pairs import ModalityPairs, combine_query_vectors, score_rows
 
-NO_FLOOR = -1.0
-SAMPLE = 1_500
-_LEAST_PAIRS = 200
-_ONE_SPREAD_BELOW = 0.15866  # of a normal distribution lies below its mean less its standard deviation
-_RARE = 0.99
+NO_THRESHOLD = -1.0
+SAMPLE_ROWS = 1_500
+_MIN_PAIRS = 200
+_ONE_SD_BELOW_MEAN = 0.15866  # the share of a normal distribution below its mean minus its standard deviation
+_HIGH_QUANTILE = 0.99
+_DISTANT_CLIPS = 4  # clip lengths from which on two clips of one film count as a random pair
 
-Pairs = tuple[tuple[Modality, Modality], ...]
 
+class ScoreThresholds:
+    """The score thresholds of one library, estimated from a sample of its rows; safe for threads.
 
-class Floors:
-    """Floors of a library of so many `rows`, from a sample of them; -1 where there are too few to tell what is chance.
-
-    Safe for threads: what is worked out twice is the same.
+    Args:
+        sample: Rows spread evenly over the library.
+        total_rows: The number of rows in the library.
+        clip_seconds: The length of a clip.
     """
 
-    def __init__(self, sample: IndexRows, rows: int, clip_seconds: float) -> None:
-        self._sample, self._rows, self._apart_seconds = sample, rows, 4 * clip_seconds
-        self._known: dict[Pairs, float] = {}
+    def __init__(self, sample: IndexRows, total_rows: int, clip_seconds: float) -> None:
+        self._sample, self._total_rows = sample, total_rows
+        self._distant_seconds = _DISTANT_CLIPS * clip_seconds
+        self._general: dict[ModalityPairs, float] = {}  # two threads may compute the same value twice
 
-    def of(self, vectors: Mapping[Modality, Float32s], pairs: Pairs) -> float:
-        """Return the floor of a query's scores."""
-        general = self.of_random_pairs(pairs)
-        if general == NO_FLOOR:
-            return NO_FLOOR
-        return max(general, chance_level(scores(self._sample, weights(vectors, pairs)), self._rows))
+    def compute(self, vectors: Mapping[Modality, Float32s], pairs: ModalityPairs) -> float:
+        """Return the threshold of one query.
 
-    def of_random_pairs(self, pairs: Pairs) -> float:
-        """Return the floor that holds for every query."""
-        if pairs not in self._known:
-            sides = {"video": self._sample.video_BD, "audio": self._sample.audio_BD}
-            score_BB: Float32s = np.mean([sides[one] @ sides[other].T for one, other in pairs], axis=0)
-            random = score_BB[_random_pairs(self._sample, self._apart_seconds)]
-            self._known[pairs] = chance_level(random, self._rows) if len(random) >= _LEAST_PAIRS else NO_FLOOR
-        return self._known[pairs]
+        Args:
+            vectors: The query's unit vectors `[D]`.
+            pairs: The modalities that are compared.
 
+        Returns:
+            A score, or `NO_THRESHOLD` in a library with too few clips to estimate chance.
+        """
+        general = self.compute_general(pairs)
+        if general == NO_THRESHOLD:
+            return NO_THRESHOLD
+        score_B = score_rows(self._sample, combine_query_vectors(vectors, pairs))
+        return max(general, estimate_chance_maximum(score_B, self._total_rows))
 
-def chance_level(score: Float32s, rows: int) -> float:
-    """Return the score that one of so many rows reaches by chance, from scores that are mostly those of chance."""
-    low, middle, rare = np.quantile(score, (_ONE_SPREAD_BELOW, 0.5, _RARE)).tolist()
-    expected = middle + NormalDist().inv_cdf(1 - 1 / max(2, rows)) * (middle - low)
-    return float(min(expected, (1 + rare) / 2))
-
-
-def scores(rows: IndexRows, weight: Mapping[Modality, Float32s]) -> Float32s:
-    """Return the scores of rows by the weights of a query (see `weights`)."""
-    sides = {"video": rows.video_BD, "audio": rows.audio_BD}
-    parts = [sides[side] @ vector for side, vector in weight.items()]
-    total: Float32s = parts[0] if len(parts) == 1 else parts[0] + parts[1]
-    return total
+    def compute_general(self, pairs: ModalityPairs) -> float:
+        """Return the least threshold of any query, or `NO_THRESHOLD` in a library with too few clips."""
+        if pairs not in self._general:
+            score_BB: Float32s = np.mean(
+                [self._sample.get_vectors(own) @ self._sample.get_vectors(other).T for own, other in pairs], axis=0
+            )
+            random_scores = score_BB[_find_random_pairs(self._sample, self._distant_seconds)]
+            enough = len(random_scores) >= _MIN_PAIRS
+            self._general[pairs] = estimate_chance_maximum(random_scores, self._total_rows) if enough else NO_THRESHOLD
+        return self._general[pairs]
 
 
-def _random_pairs(rows: IndexRows, apart_seconds: float) -> Bools:
-    """Return which pairs `[B, B]` of rows are of different films; of a single film, which are far apart."""
+def estimate_chance_maximum(scores: Float32s, total_rows: int) -> float:
+    """Return the score that one of `total_rows` rows is expected to reach by chance.
+
+    Args:
+        scores: Scores of which most are due to chance.
+        total_rows: The number of rows that are compared.
+
+    Returns:
+        A score below 1 (see the top of this file).
+    """
+    low, median, high = np.quantile(scores, (_ONE_SD_BELOW_MEAN, 0.5, _HIGH_QUANTILE)).tolist()
+    expected = median + NormalDist().inv_cdf(1 - 1 / max(2, total_rows)) * (median - low)
+    return float(min(expected, (1 + high) / 2))
+
+
+def _find_random_pairs(rows: IndexRows, distant_seconds: float) -> Bools:
+    """Return which pairs of rows `[B, B]` are of different films; in a sample of one film, which are distant."""
     _, film_B = np.unique(rows.film_B.astype(str), return_inverse=True)
-    different_BB: Bools = film_B[:, None] != film_B[None]
-    if different_BB.any():
-        return different_BB
-    far: Bools = np.abs(rows.start_B[:, None] - rows.start_B[None]) >= apart_seconds
-    return far
+    different_films_BB: Bools = film_B[:, None] != film_B[None]
+    if different_films_BB.any():
+        return different_films_BB
+    distant_BB: Bools = np.abs(rows.start_B[:, None] - rows.start_B[None]) >= distant_seconds
+    return distant_BB

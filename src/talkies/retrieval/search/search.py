@@ -1,4 +1,4 @@
-"""The verb: from a moment of a film, or from a file, to the moments of the library that are most like it."""
+"""The search verb: the moments of a library that are most similar to a moment of a film, or to a file."""
 
 from pathlib import Path
 
@@ -9,14 +9,20 @@ from talkies.runs.exported_model import stamp_at
 
 
 def search(library: str | Path, query: SearchQuery, run: Path | None = None) -> SearchResult:
-    """Return the moments most like the query's.
+    """Return the moments of a library most similar to the query's.
 
-    With `run`, the embeddings must be those of its newest checkpoint; without it there must be one set alone.
+    Args:
+        library: The folder or URL of the library.
+        query: What to search for.
+        run: The run whose newest checkpoint embedded the library; None if the library has one embedding set only.
+
+    Returns:
+        The hits, best first.
 
     Raises:
-        UsageError: if the query makes no sense for its film or file.
+        UsageError: if the query does not fit its film or file.
         LibraryError: if there is no such library or film, it has no embeddings, they are another model's, or the model
-            that a file must be encoded with is there no more.
+            that must encode a file is gone.
         MediaError, IsolationError: if the file cannot be read.
         RunError: if there is no such run.
     """
@@ -24,7 +30,7 @@ def search(library: str | Path, query: SearchQuery, run: Path | None = None) -> 
 
 
 def open_searcher(library: str | Path, run: Path | None = None) -> Searcher:
-    """Return a library open for searching with the embeddings of a run or an exported model, or with the only ones.
+    """Return a searcher of a library's embeddings by a run or an exported model, or of its only embeddings.
 
     Raises:
         LibraryError, RunError: as `search`.

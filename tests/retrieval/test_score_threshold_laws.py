@@ -1,11 +1,11 @@
-"""What counts as found: planted likeness does, what is like nothing or like everything does not."""
+"""Score thresholds: planted similarity exceeds them; noise and rows similar to everything do not."""
 
 import numpy as np
 import pytest
 
 from talkies.retrieval.index import IndexRows
-from talkies.retrieval.search.query import weights
-from talkies.retrieval.search.score_threshold import NO_FLOOR, Floors, chance_level, scores
+from talkies.retrieval.search.modality_pairs import combine_query_vectors, score_rows
+from talkies.retrieval.search.score_threshold import NO_THRESHOLD, ScoreThresholds, estimate_chance_maximum
 
 VIDEO = (("video", "video"),)
 SIDES = [
@@ -27,7 +27,7 @@ def library(seed: int = 0) -> IndexRows:
         start = np.arange(CLIPS, dtype=np.float64)
         names = np.array([f"{number:016x}"] * CLIPS, np.object_)
         parts.append(IndexRows(names, start, start + 1, np.zeros(CLIPS, np.int32), np.zeros(CLIPS, bool), *sides))
-    return IndexRows.concatenated(parts)
+    return IndexRows.concatenate(parts)
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:
@@ -37,10 +37,10 @@ def _unit(rows: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("pairs", SIDES)
 def test_a_clip_finds_its_scene_and_little_else(pairs: tuple[tuple[str, str], ...]) -> None:
     rows, found, rest = library(), [], []
-    floors = Floors(rows, len(rows), 1.0)
+    thresholds = ScoreThresholds(rows, len(rows), 1.0)
     for place in range(0, len(rows), 7):
         asked = {"video": rows.video_BD[place], "audio": rows.audio_BD[place]}
-        above = scores(rows, weights(asked, pairs)) >= floors.of(asked, pairs)
+        above = score_rows(rows, combine_query_vectors(asked, pairs)) >= thresholds.compute(asked, pairs)
         scene = np.arange(len(rows)) // 10 == place // 10
         found.append(above[scene].mean())
         rest.append(above[~scene].mean())
@@ -51,10 +51,10 @@ def test_a_clip_finds_its_scene_and_little_else(pairs: tuple[tuple[str, str], ..
 @pytest.mark.parametrize("pairs", SIDES)
 def test_nonsense_finds_nothing_but_now_and_then_a_clip(pairs: tuple[tuple[str, str], ...]) -> None:
     rows, random = library(), np.random.default_rng(1)
-    floors, above = Floors(rows, len(rows), 1.0), []
+    thresholds, above = ScoreThresholds(rows, len(rows), 1.0), []
     for _ in range(100):
         asked = dict(zip(("video", "audio"), _unit(random.normal(size=(2, DIMS))), strict=True))
-        above.append(scores(rows, weights(asked, pairs)) >= floors.of(asked, pairs))
+        above.append(score_rows(rows, combine_query_vectors(asked, pairs)) >= thresholds.compute(asked, pairs))
     assert np.mean(np.sum(above, axis=1)) < 3
     assert np.mean(np.any(above, axis=1)) < 0.6
 
@@ -64,40 +64,40 @@ def test_what_is_a_little_like_everything_finds_nothing() -> None:
     everything = IndexRows(*(getattr(rows, name) for name in ("film_B", "start_B", "end_B", "shot_B", "of_shot_B")),
                            _unit(rows.video_BD + 1.0), rows.audio_BD)  # fmt: skip
     asked = {"video": _unit(np.ones(DIMS))}
-    floors = Floors(everything, len(rows), 1.0)
-    score = scores(everything, weights(asked, VIDEO))
-    assert (score > floors.of_random_pairs(VIDEO)).mean() > 0.5  # that floor alone would give the whole library
-    assert (score >= floors.of(asked, VIDEO)).mean() < 0.15
+    thresholds = ScoreThresholds(everything, len(rows), 1.0)
+    score = score_rows(everything, combine_query_vectors(asked, VIDEO))
+    assert (score > thresholds.compute_general(VIDEO)).mean() > 0.5  # it would return the whole library
+    assert (score >= thresholds.compute(asked, VIDEO)).mean() < 0.15
 
 
-def test_the_floor_of_a_library_of_one_film_is_told_by_clips_that_are_far_apart() -> None:
+def test_the_threshold_of_a_library_of_one_film_is_estimated_from_distant_clips() -> None:
     rows = library()[:CLIPS]
-    assert Floors(rows, len(rows), 1.0).of({"video": rows.video_BD[0]}, VIDEO) > 0
+    assert ScoreThresholds(rows, len(rows), 1.0).compute({"video": rows.video_BD[0]}, VIDEO) > 0
 
 
-def test_a_handful_of_clips_has_no_floor() -> None:
+def test_a_handful_of_clips_has_no_threshold() -> None:
     rows = library()[:6]
-    assert Floors(rows, len(rows), 1.0).of({"video": rows.video_BD[0]}, VIDEO) == NO_FLOOR
+    assert ScoreThresholds(rows, len(rows), 1.0).compute({"video": rows.video_BD[0]}, VIDEO) == NO_THRESHOLD
 
 
-def test_a_larger_library_has_a_higher_floor_but_never_one_that_the_same_clip_would_not_reach() -> None:
+def test_a_larger_library_has_a_higher_threshold_which_the_same_clip_still_reaches() -> None:
     score = np.random.default_rng(2).normal(0, 0.2, 10_000).astype(np.float32)
-    levels = [chance_level(score, rows) for rows in (100, 10_000, 1_000_000, 10**12)]
+    levels = [estimate_chance_maximum(score, rows) for rows in (100, 10_000, 1_000_000, 10**12)]
     assert levels == sorted(levels)
     assert levels[-1] < 0.8
     assert levels[1] == pytest.approx(0.2 * 3.72, abs=0.03)
 
 
-def test_what_is_truly_alike_does_not_raise_the_floor_much() -> None:
+def test_truly_similar_pairs_hardly_raise_the_threshold() -> None:
     random = np.random.default_rng(2)
     chance = random.normal(0, 0.2, 10_000).astype(np.float32)
     mixed = np.concatenate([chance, np.full(700, 0.9, np.float32)])
-    assert chance_level(mixed, 1_000) == pytest.approx(chance_level(chance, 1_000), abs=0.06)
+    assert estimate_chance_maximum(mixed, 1_000) == pytest.approx(estimate_chance_maximum(chance, 1_000), abs=0.06)
 
 
-def test_the_same_sample_gives_the_same_floor() -> None:
+def test_the_same_sample_gives_the_same_threshold() -> None:
     rows = library()
     asked = {"video": rows.video_BD[3], "audio": rows.audio_BD[3]}
-    assert [Floors(rows, len(rows), 1.0).of(asked, pairs) for pairs in SIDES] == [
-        Floors(rows, len(rows), 1.0).of(asked, pairs) for pairs in SIDES
+    assert [ScoreThresholds(rows, len(rows), 1.0).compute(asked, pairs) for pairs in SIDES] == [
+        ScoreThresholds(rows, len(rows), 1.0).compute(asked, pairs) for pairs in SIDES
     ]

@@ -1,4 +1,4 @@
-"""Laws of which rows become hits, held against a plain reference."""
+"""Hit selection (temporal non-maximum suppression) compared with a plain reference."""
 
 from typing import Any
 
@@ -77,7 +77,7 @@ def test_hits_are_those_of_a_plain_reference(
     scores = np.random.default_rng(seed).permutation(len(rows)).astype(np.float32) / len(rows)
     asked, shot = (FILMS[0], float(rows.start_B[0]), float(rows.end_B[0])), int(rows.shot_B[0])
     query = SearchQuery(Moment("film", 0.0), "video", "video", count, skip, per, (), span, apart)
-    chosen, done = HitSelector(query, FILMS[0], asked[1:], shot, FILMS, None).choose(rows, scores, 0.25)
+    chosen, done = HitSelector(query, FILMS[0], asked[1:], shot, FILMS, None).select_rows(rows, scores, 0.25)
     assert chosen == reference(rows, scores, query, asked, shot)[: skip + count + 1]
     assert done or len(chosen) <= skip + count
 
@@ -91,7 +91,9 @@ def test_pages_put_together_are_one_long_answer(seed: int, pages: int) -> None:
 
     def places(skip: int, count: int) -> list[int]:
         query = SearchQuery(Moment("film", 0.0), count=count, skip=skip)
-        return HitSelector(query, None, (0.0, 0.0), -1, FILMS, None).choose(rows, scores, -1.0)[0][skip : skip + count]
+        return HitSelector(query, None, (0.0, 0.0), -1, FILMS, None).select_rows(rows, scores, -1.0)[0][
+            skip : skip + count
+        ]
 
     assert [place for page in range(pages) for place in places(3 * page, 3)] == places(0, 3 * pages)
 
@@ -100,8 +102,8 @@ def test_films_that_have_left_the_library_and_films_not_asked_for_give_no_hits()
     rows = rows_of([0, 1, 2], [0, 0, 0], [0, 0, 0])
     scores = np.array([0.9, 0.8, 0.7], np.float32)
     query = SearchQuery(Moment("film", 0.0))
-    assert HitSelector(query, None, (0, 0), -1, FILMS[1:], None).choose(rows, scores, -1)[0] == [1, 2]
-    assert HitSelector(query, None, (0, 0), -1, FILMS, {FILMS[2]}).choose(rows, scores, -1)[0] == [2]
+    assert HitSelector(query, None, (0, 0), -1, FILMS[1:], None).select_rows(rows, scores, -1)[0] == [1, 2]
+    assert HitSelector(query, None, (0, 0), -1, FILMS, {FILMS[2]}).select_rows(rows, scores, -1)[0] == [2]
 
 
 def test_of_very_many_rows_the_order_is_that_of_their_scores() -> None:
@@ -110,20 +112,20 @@ def test_of_very_many_rows_the_order_is_that_of_their_scores() -> None:
     rows = rows_of([0] * count, list(range(0, 2 * count, 2)), [0] * count)
     scores = random.permutation(count).astype(np.float32)
     query = SearchQuery(Moment("film", 0.0), count=1000)
-    chosen, _ = HitSelector(query, None, (0, 0), -1, FILMS, None).choose(rows, scores, -1)
+    chosen, _ = HitSelector(query, None, (0, 0), -1, FILMS, None).select_rows(rows, scores, -1)
     assert chosen == np.argsort(-scores)[:1001].tolist()
 
 
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"count": 0}, "a search gives 1 to 1000 hits, got 0"),
-        ({"count": 1001}, "a search gives 1 to 1000 hits, got 1001"),
+        ({"count": 0}, "a search returns 1 to 1000 hits, got 0"),
+        ({"count": 1001}, "a search returns 1 to 1000 hits, got 1001"),
         ({"skip": -1}, "a search skips 0 hits or more, got -1"),
         ({"apart_seconds": -2.0}, "hits are 0 s or more apart from the query, got -2"),
         ({"apart_seconds": float("nan")}, "hits are 0 s or more apart from the query, got nan"),
-        ({"span_seconds": (5.0, 5.0)}, "begins at 0 s or later and before it ends, got 5 to 5"),
-        ({"span_seconds": (-1.0, 5.0)}, "begins at 0 s or later and before it ends, got -1 to 5"),
+        ({"span_seconds": (5.0, 5.0)}, "starts at 0 s or later and before its end, got 5 to 5"),
+        ({"span_seconds": (-1.0, 5.0)}, "starts at 0 s or later and before its end, got -1 to 5"),
     ],
 )
 def test_a_query_that_makes_no_sense_is_refused_when_it_is_made(values: dict[str, Any], sentence: str) -> None:
