@@ -173,15 +173,15 @@ def test_packets_are_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     )
     with path.open("r+b") as file:
         file.truncate(megabytes * 1_000_000)  # of zeros that take no room on the disk
-    process, memory, mend = psutil.Process(), [], Timeline.mend
+    process, memory, correct = psutil.Process(), [], Timeline.correct
     packets = count()
 
     def measured(timeline: Timeline, packet: Any) -> None:
         if next(packets) % 100 == 0:
             memory.append(process.memory_info().rss)
-        mend(timeline, packet)
+        correct(timeline, packet)
 
-    monkeypatch.setattr(Timeline, "mend", measured)
+    monkeypatch.setattr(Timeline, "correct", measured)
     info = probe(path)
     assert info.audio_tracks[0].times.end_seconds == pytest.approx(megabytes * 1_000_000 / 192_000, rel=1e-3)
     assert len(memory) > 20

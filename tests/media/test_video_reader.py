@@ -257,7 +257,7 @@ def test_a_frame_that_is_not_there_is_never_replaced_by_its_neighbour(tmp_path: 
 def test_a_frame_that_comes_at_another_time_than_its_packet_is_refused(proxy: Path) -> None:
     """As from a decoder that holds frames back."""
     with VideoReader(proxy, 16) as reader:
-        real, late = reader._decoder, [reader._decoder.decode(packet)[0] for packet in reader._packets(0, 1)]
+        real, late = reader._decoder, [reader._decoder.decode(packet)[0] for packet in reader._read_packets(0, 1)]
 
         class Late:
             def decode(self, packet: Any) -> list[Any]:

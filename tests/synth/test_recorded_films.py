@@ -57,7 +57,7 @@ def test_a_rendered_film_of_recordings_is_known_again(tmp_path: Path, tones: tup
 
 @pytest.mark.parametrize(
     ("classes", "concepts", "words"),
-    [(1, 2, "need 2 to 16 classes of them, got 1"), (17, 2, "got 17"), (3, 2, "class number 2 of the recordings")],
+    [(1, 2, "need 2 to 16 classes of them, got 1"), (17, 2, "got 17"), (3, 2, "class 2 of the recordings")],
 )
 def test_recordings_that_do_not_fit_are_refused(classes: int, concepts: int, words: str) -> None:
     recordings = [["a.wav"]] * classes if classes != 3 else [["a.wav"], ["b.wav"], []]

@@ -95,7 +95,7 @@ def test_another_script_in_the_same_folder_is_refused_and_changes_nothing(tmp_pa
     render_films(tmp_path, 1, SMALL, seed=4)
     before = {name: (tmp_path / name).read_bytes() for name in visible(tmp_path)}
     config = SMALL if change == "seed" else SMALL.model_copy(update={"mark_strength": 0.1})
-    sentence = f"^{tmp_path / 'film-000.mp4'} is there already and is not of this script; name an empty folder$"
+    sentence = f"^{tmp_path / 'film-000.mp4'} exists and is not of this script; name an empty folder$"
     with pytest.raises(UsageError, match=sentence):
         render_films(tmp_path, 1, config, seed=5 if change == "seed" else 4)
     assert {name: (tmp_path / name).read_bytes() for name in visible(tmp_path)} == before
@@ -103,7 +103,7 @@ def test_another_script_in_the_same_folder_is_refused_and_changes_nothing(tmp_pa
 
 def test_a_film_without_truth_is_not_written_over(tmp_path: Path) -> None:
     (tmp_path / "film-000.mp4").write_bytes(b"somebody's film")
-    with pytest.raises(UsageError, match=r"film-000\.mp4 is there already and is not of this script; name an empty"):
+    with pytest.raises(UsageError, match=r"film-000\.mp4 exists and is not of this script; name an empty"):
         render_films(tmp_path, 1, SMALL, seed=4)
     assert (tmp_path / "film-000.mp4").read_bytes() == b"somebody's film"
 
@@ -125,7 +125,7 @@ def test_there_must_be_a_film_to_render(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("mine")
     folder = tmp_path / "letter.txt" / "films"
-    with pytest.raises(UsageError, match=rf"^{folder} cannot be made a folder \(not a directory\); name another$"):
+    with pytest.raises(UsageError, match=rf"^{folder} cannot be created \(not a directory\); name another folder$"):
         render_films(folder, 1, SMALL)
 
 

@@ -5,7 +5,7 @@ import numpy.typing as npt
 import pytest
 
 from talkies.synth import CONCEPTS, Concept, SynthConfig, generate_script
-from talkies.synth.concepts import FAST_HZ, Voice
+from talkies.synth.concepts import FAST_HZ, SoundInputs
 from talkies.synth.soundtrack import compose_soundtrack
 
 RATE_HZ = 16_000
@@ -74,8 +74,8 @@ def sounded(concept: Concept, seed: int) -> npt.NDArray[np.float64]:
     period = 1 / (concept.rate_hz * random.uniform(0.92, 1.08))
     beats = np.arange(count) / RATE_HZ / period - random.uniform()
     event = np.floor(beats)
-    voice = Voice(concept.pitch, event.astype(np.int64), random.normal(0, 0.5, count))
-    return concept.voice((beats - event) * period, beats - event, voice)
+    inputs = SoundInputs(concept.pitch, event.astype(np.int64), random.normal(0, 0.5, count))
+    return concept.sound((beats - event) * period, beats - event, inputs)
 
 
 def heard(concept: Concept, seed: int) -> tuple[npt.NDArray[np.float64], float]:

@@ -36,7 +36,7 @@ def render(
             done.append(path)
             bars.update("films rendered", len(done), films, path.name)
 
-        report = render_films(folder, films, config, seed, workers, on_film)
+        report = render_films(folder, films, config, seed, workers, on_film=on_film)
     if json:
         print_json(render_document(report))
     else:

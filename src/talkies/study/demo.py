@@ -123,7 +123,7 @@ _SHOWN = {
 def _render(folder: Path, films: int, scale: DemoScale, seed: int, tell: OnProgress) -> None:
     counter = _counter(f"render {folder.name}", tell)
     config = SynthConfig(seconds=scale.seconds)
-    render_films(folder, films, config, seed, scale.workers, lambda path: counter(path, films))
+    render_films(folder, films, config, seed, scale.workers, on_film=lambda path: counter(path, films))
 
 
 def _ingest(films: Path, library: Path, scale: DemoScale, tell: OnProgress) -> Path:

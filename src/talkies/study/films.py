@@ -76,7 +76,7 @@ def make_films(
     if nature.judged_on is None:
         sides.append((films.unseen, films.unseen_library, scale.unseen_films, _UNSEEN_SEED))
     for folder, library, count, seed in sides:
-        render_films(folder, count, config, seed, workers, lambda path: on_film(path.name), recordings=sounds)
+        render_films(folder, count, config, seed, workers, on_film=lambda path: on_film(path.name), recordings=sounds)
         usable = ingest([folder], library, workers, profile=scale.profile).library.usable_films()
         if len(usable) != count:
             raise WorkError(

@@ -1,4 +1,4 @@
-"""Seeded synthetic films whose pixels and sounds carry known truth."""
+"""Render synthetic films from a seed, with ground truth for every picture and sound."""
 
 from talkies.synth.concepts import CONCEPTS, Concept
 from talkies.synth.render import RenderReport, render_film, render_films
@@ -13,8 +13,8 @@ __all__ = [
     "RenderReport",
     "Shot",
     "SynthConfig",
+    "generate_script",
     "render_film",
     "render_films",
     "render_sync_film",
-    "generate_script",
 ]

@@ -1,7 +1,7 @@
-"""The sixteen concepts: a motion and a sound that belong together, each at a slow and a fast tempo.
+"""The sixteen concepts of synthetic films: a motion and a sound that belong together, each at a slow and a fast tempo.
 
-A concept repeats an *event*: at phase 0 of each period the motion makes its mark and the sound begins. All films
-share the concepts; what a concept looks like otherwise (place, character, colour) is the film's own affair.
+A concept repeats an *event*: at phase 0 of each period the motion has its accent and the sound starts. All films share
+the concepts; what a concept looks like otherwise (place, character, colour) depends on the film.
 
 Shapes: `N` moments or samples.
 """
@@ -19,42 +19,57 @@ _FAST_PITCH = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """Where a character is at one moment: offset in units of its range, relative size, turn in radians, glow 0–1.
+    """Where a character is at one moment and how it looks.
 
-    `apart` is how far its double stands from it, in units of its range; 0 means that there is none to be seen.
+    Attributes:
+        x: horizontal offset in units of the character's range.
+        y: vertical offset in the same units, downwards.
+        size: relative to the character's own radius.
+        rotation: in radians.
+        glow: how far its colour is blended towards white, 0 to 1.
+        separation: distance of two copies of the character from its position, in units of its range; 0 shows one.
     """
 
     x: float = 0.0
     y: float = 0.0
     size: float = 1.0
-    turn: float = 0.0
+    rotation: float = 0.0
     glow: float = 0.0
-    apart: float = 0.0
+    separation: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Concept:
-    """One of the sixteen: its name, events a second, the pose at a phase, the sound at a time since the last event."""
-
-    name: str
-    rate_hz: float
-    motion: Callable[[float, int], Pose]
-    voice: Callable[[Float64s, Float64s, "Voice"], Float64s]
-    pitch: float
-
-
-@dataclass(frozen=True, slots=True)
-class Voice:
-    """What a sound may use besides time: the pitch factor, the event number of each sample, and white noise."""
+class SoundInputs:
+    """What a concept's sound may depend on besides time: pitch factor, event number of each sample, white noise."""
 
     pitch: float
     event_N: Int64s
     noise_N: Float64s
 
 
+Motion = Callable[[float, int], Pose]
+"""The pose at a phase in [0, 1) of an event, given its number."""
+SoundSynthesis = Callable[[Float64s, Float64s, SoundInputs], Float64s]
+"""The samples at times since the last event, in seconds, and at phases of it in [0, 1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Concept:
+    """One of the sixteen concepts: its name, events per second, motion, sound and pitch factor."""
+
+    name: str
+    rate_hz: float
+    motion: Motion
+    sound: SoundSynthesis
+    pitch: float
+
+
 def _scatter(event: int) -> tuple[float, float]:
-    """Return a place in [-1, 1]² that looks random and differs from event to event."""
+    """Return a position in [-1, 1]² that looks random and differs from event to event."""
     return 2 * ((event * 0.6180339887) % 1) - 1, 2 * ((event * 0.7548776662 + 0.3) % 1) - 1
+
+
+# Motions: the accent is at phase 0.
 
 
 def _bounce(phase: float, _: int) -> Pose:
@@ -78,7 +93,7 @@ def _flash(phase: float, _: int) -> Pose:
 
 
 def _spin(phase: float, event: int) -> Pose:
-    return Pose(turn=(event + 1 - np.exp(-4 * phase)) * np.pi / 2, size=1.3)
+    return Pose(rotation=(event + 1 - np.exp(-4 * phase)) * np.pi / 2, size=1.3)
 
 
 def _jump(_: float, event: int) -> Pose:
@@ -87,61 +102,64 @@ def _jump(_: float, event: int) -> Pose:
 
 
 def _split(phase: float, _: int) -> Pose:
-    return Pose(apart=abs(np.sin(np.pi * phase)))
+    return Pose(separation=abs(np.sin(np.pi * phase)))
 
 
-def _thump(since_N: Float64s, _: Float64s, voice: Voice) -> Float64s:
-    sound_N: Float64s = np.sin(2 * np.pi * voice.pitch * (50 * since_N + 8 * (1 - np.exp(-20 * since_N)))) * np.exp(
+# Sounds: they start at phase 0.
+
+
+def _thump(since_N: Float64s, _: Float64s, inputs: SoundInputs) -> Float64s:
+    sound_N: Float64s = np.sin(2 * np.pi * inputs.pitch * (50 * since_N + 8 * (1 - np.exp(-20 * since_N)))) * np.exp(
         -9 * since_N
     )
     return sound_N
 
 
-def _whoosh(_: Float64s, phase_N: Float64s, voice: Voice) -> Float64s:
-    smooth = np.convolve(voice.noise_N, np.ones(12) / 4, mode="same")
+def _whoosh(_: Float64s, phase_N: Float64s, inputs: SoundInputs) -> Float64s:
+    smooth = np.convolve(inputs.noise_N, np.ones(12) / 4, mode="same")
     sound_N: Float64s = smooth * (0.5 + 0.5 * np.cos(2 * np.pi * phase_N)) ** 2
     return sound_N
 
 
-def _siren(_: Float64s, phase_N: Float64s, voice: Voice) -> Float64s:
-    # The phase of a tone whose frequency swings once each period is a sine of the phase: no integration needed.
-    cycles = (voice.event_N + phase_N) * (200 if voice.pitch == 1 else 130)
-    sound_N: Float64s = 0.5 * np.sin(2 * np.pi * (voice.pitch * 2 * cycles + 18 * np.sin(2 * np.pi * phase_N)))
+def _siren(_: Float64s, phase_N: Float64s, inputs: SoundInputs) -> Float64s:
+    # The frequency swings once per period, so its integral (the phase of the tone) is a sine: no numerical integration.
+    cycles = (inputs.event_N + phase_N) * (200 if inputs.pitch == 1 else 130)
+    sound_N: Float64s = 0.5 * np.sin(2 * np.pi * (inputs.pitch * 2 * cycles + 18 * np.sin(2 * np.pi * phase_N)))
     return sound_N
 
 
-def _bell(since_N: Float64s, _: Float64s, voice: Voice) -> Float64s:
-    partials = sum(np.sin(2 * np.pi * voice.pitch * 880 * ratio * since_N) / ratio for ratio in (1.0, 2.76, 5.4))
+def _bell(since_N: Float64s, _: Float64s, inputs: SoundInputs) -> Float64s:
+    partials = sum(np.sin(2 * np.pi * inputs.pitch * 880 * ratio * since_N) / ratio for ratio in (1.0, 2.76, 5.4))
     sound_N: Float64s = 0.6 * partials * np.exp(-5 * since_N)
     return sound_N
 
 
-def _clap(since_N: Float64s, _: Float64s, voice: Voice) -> Float64s:
-    sound_N: Float64s = voice.noise_N * np.exp(-28 * since_N)
+def _clap(since_N: Float64s, _: Float64s, inputs: SoundInputs) -> Float64s:
+    sound_N: Float64s = inputs.noise_N * np.exp(-28 * since_N)
     return sound_N
 
 
-def _growl(since_N: Float64s, _: Float64s, voice: Voice) -> Float64s:
-    saw = 2 * ((voice.pitch * 95 * since_N) % 1) - 1
+def _growl(since_N: Float64s, _: Float64s, inputs: SoundInputs) -> Float64s:
+    saw = 2 * ((inputs.pitch * 95 * since_N) % 1) - 1
     sound_N: Float64s = saw * np.exp(-4 * since_N) * (0.6 + 0.4 * np.sin(2 * np.pi * 24 * since_N))
     return sound_N
 
 
-def _blip(since_N: Float64s, _: Float64s, voice: Voice) -> Float64s:
-    step = (voice.event_N * 5) % 8
+def _blip(since_N: Float64s, _: Float64s, inputs: SoundInputs) -> Float64s:
+    step = (inputs.event_N * 5) % 8
     sound_N: Float64s = (
-        0.7 * np.sign(np.sin(2 * np.pi * voice.pitch * 900 * 2 ** (step / 12) * since_N)) * np.exp(-12 * since_N)
+        0.7 * np.sign(np.sin(2 * np.pi * inputs.pitch * 900 * 2 ** (step / 12) * since_N)) * np.exp(-12 * since_N)
     )
     return sound_N
 
 
-def _chirp(since_N: Float64s, _: Float64s, voice: Voice) -> Float64s:
+def _chirp(since_N: Float64s, _: Float64s, inputs: SoundInputs) -> Float64s:
     inside = np.minimum(since_N, 0.3)
-    sound_N: Float64s = 0.8 * np.sin(2 * np.pi * voice.pitch * (300 * inside + 2500 * inside**2)) * (since_N < 0.3)
+    sound_N: Float64s = 0.8 * np.sin(2 * np.pi * inputs.pitch * (300 * inside + 2500 * inside**2)) * (since_N < 0.3)
     return sound_N
 
 
-_KINDS: tuple[tuple[str, Callable[[float, int], Pose], Callable[[Float64s, Float64s, Voice], Float64s]], ...] = (
+_KINDS: tuple[tuple[str, Motion, SoundSynthesis], ...] = (
     ("bounce-thump", _bounce, _thump),
     ("sway-whoosh", _sway, _whoosh),
     ("orbit-siren", _orbit, _siren),
@@ -153,7 +171,7 @@ _KINDS: tuple[tuple[str, Callable[[float, int], Pose], Callable[[Float64s, Float
 )
 
 CONCEPTS: tuple[Concept, ...] = tuple(
-    Concept(f"{tempo}-{name}", rate_hz, motion, voice, pitch)
+    Concept(f"{tempo}-{name}", rate_hz, motion, sound, pitch)
     for tempo, rate_hz, pitch in (("slow", SLOW_HZ, 1.0), ("fast", FAST_HZ, _FAST_PITCH))
-    for name, motion, voice in _KINDS
+    for name, motion, sound in _KINDS
 )

@@ -1,7 +1,7 @@
-"""Render films to MP4 files, with their truth beside them."""
+"""Render synthetic films to MP4 files, with their ground truth in `truth.json` next to them."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,14 +14,13 @@ from talkies.synth.script import FilmScript, Recordings, Shot, SynthConfig, gene
 from talkies.synth.soundtrack import compose_soundtrack
 
 TRUTH_VERSION = 1
-_CODING = X264Settings(
-    gop=48, crf=22, preset="superfast", b_frames=2, tune=None
-)  # an ordinary film: long GOP, B-frames, an edit list
+_SETTINGS = X264Settings(gop=48, crf=22, preset="superfast", b_frames=2, tune=None)
+"""Like an ordinary film: a long GOP, B-frames and, with them, an edit list."""
 
 
 @dataclass(frozen=True, slots=True)
 class RenderReport:
-    """What a rendering made: the folder, the film files in order, and which of them were there already."""
+    """The result of rendering: the folder, the film files in order, and how many of them existed before."""
 
     folder: Path
     films: tuple[Path, ...]
@@ -34,13 +33,22 @@ def render_films(
     config: SynthConfig,
     seed: int = 0,
     workers: int = 1,
+    *,
     on_film: Callable[[Path], None] | None = None,
     recordings: Recordings = (),
 ) -> RenderReport:
-    """Write `truth.json` into `folder`, then render `films` films there; those of the same scripts are kept.
+    """Write `truth.json` into a folder, then render films there; existing ones of the same scripts are kept.
 
-    Film number *n* depends on (seed, n, config, recordings) alone; with `recordings`, files of sound class by class,
-    the concepts sound like them. `workers` processes render; `on_film` is called after each film.
+    Film number *n* depends only on (seed, n, config, recordings).
+
+    Args:
+        folder: where to write; it is created.
+        films: how many films to render.
+        config: how the films are made.
+        seed: the seed of everything random in them.
+        workers: how many processes render.
+        on_film: called after each film with its path.
+        recordings: audio files by class; the concepts sound like them.
 
     Raises:
         UsageError: if `films` is not positive, the folder holds films of another script, or as `generate_script`.
@@ -50,31 +58,63 @@ def render_films(
         raise UsageError(f"there must be at least one film to render, got {films}")
     if workers < 1:
         raise UsageError(f"there must be at least one worker, got {workers}")
-    numbers = range(films)
-    scripts = [generate_script(f"film-{number:03d}", seed * 100_003 + number, config, recordings) for number in numbers]
-    known = _known_scripts(folder)
+    scripts = [
+        generate_script(f"film-{number:03d}", seed * 100_003 + number, config, recordings) for number in range(films)
+    ]
+    paths = {script.name: folder / f"{script.name}.mp4" for script in scripts}
+
+    # Find the films that exist.
+    known = _read_known_scripts(folder)
+    _create_folder(folder)
+    existing = _find_existing(scripts, paths, known)
+    for name in existing:
+        if on_film:
+            on_film(paths[name])
+
+    # Write the truth first: if rendering is killed, a film that was finished is recognised and not taken for a
+    # stranger's.
+    missing = [(script, folder) for script in scripts if script.name not in existing]
+    if missing:
+        write_atomically(folder / "truth.json", _format_truth(known | {script.name: script for script, _ in missing}))
+    for (script, _), _ in map_in_processes(_render_into_folder, missing, workers):
+        if on_film:
+            on_film(paths[script.name])
+    return RenderReport(folder, tuple(paths.values()), reused=len(existing))
+
+
+def render_film(path: Path, script: FilmScript) -> None:
+    """Render one film: H.264 pictures and AAC sound in an MP4 file."""
+    config = script.config
+    samples = compose_soundtrack(script)
+    painter = Painter(script)
+    written = 0
+    with FilmWriter(path, (config.width, config.height), config.fps, config.audio_rate_hz, _SETTINGS) as writer:
+        for frame, shot in _iterate_frames(script):
+            writer.write_rgb(painter.paint(frame, shot))
+            end = round((frame + 1) * config.audio_rate_hz / config.fps)
+            writer.write_audio(samples[written:end])
+            written = end
+
+
+def _create_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"{folder} cannot be made a folder ({describe_os_error(error)}); name another") from error
-    paths = {script.name: folder / f"{script.name}.mp4" for script in scripts}
-    there = {script.name for script in scripts if paths[script.name].exists()}
-    for script in scripts:
-        if script.name in there and known.get(script.name) != script:
-            raise UsageError(f"{paths[script.name]} is there already and is not of this script; name an empty folder")
-        if script.name in there and on_film:
-            on_film(paths[script.name])
-    missing = [(script, folder) for script in scripts if script.name not in there]
-    if missing:  # the truth first: a film whose rendering is killed is then known, and is not taken for somebody's own
-        write_atomically(folder / "truth.json", _truth(known | {script.name: script for script, _ in missing}))
-    for (script, _), _ in map_in_processes(_render_into, missing, workers):
-        if on_film:
-            on_film(paths[script.name])
-    return RenderReport(folder, tuple(paths.values()), reused=len(there))
+        raise UsageError(f"{folder} cannot be created ({describe_os_error(error)}); name another folder") from error
 
 
-def _render_into(work: tuple[FilmScript, Path]) -> None:
-    script, folder = work
+def _find_existing(scripts: Sequence[FilmScript], paths: dict[str, Path], known: dict[str, FilmScript]) -> list[str]:
+    """Return the names of the films that exist, after checking that they were rendered from these scripts."""
+    existing = [script for script in scripts if paths[script.name].exists()]
+    for script in existing:
+        if known.get(script.name) != script:
+            raise UsageError(f"{paths[script.name]} exists and is not of this script; name an empty folder")
+    return [script.name for script in existing]
+
+
+def _render_into_folder(task: tuple[FilmScript, Path]) -> None:
+    """Render a film under a temporary name, then rename it."""
+    script, folder = task
     partial = folder / f".{script.name}.part.mp4"
     try:
         render_film(partial, script)
@@ -83,25 +123,15 @@ def _render_into(work: tuple[FilmScript, Path]) -> None:
         partial.unlink(missing_ok=True)
 
 
-def render_film(path: Path, script: FilmScript) -> None:
-    """Render one film: H.264 pictures and AAC sound in an MP4 file."""
-    config = script.config
-    sound, painter, written = compose_soundtrack(script), Painter(script), 0
-    with FilmWriter(path, (config.width, config.height), config.fps, config.audio_rate_hz, _CODING) as writer:
-        for frame, shot in _frames(script):
-            writer.write_rgb(painter.paint(frame, shot))
-            end = round((frame + 1) * config.audio_rate_hz / config.fps)
-            writer.write_audio(sound[written:end])
-            written = end
-
-
-def _frames(script: FilmScript) -> Iterator[tuple[int, Shot]]:
+def _iterate_frames(script: FilmScript) -> Iterator[tuple[int, Shot]]:
+    """Yield each frame number of a film with its shot."""
     for shot in script.shots:
         for frame in range(shot.start_frame, shot.end_frame):
             yield frame, shot
 
 
-def _known_scripts(folder: Path) -> dict[str, FilmScript]:
+def _read_known_scripts(folder: Path) -> dict[str, FilmScript]:
+    """Return the scripts in the folder's `truth.json` by film name; none if there is no such file."""
     path = folder / "truth.json"
     if not path.is_file():
         return {}
@@ -112,7 +142,8 @@ def _known_scripts(folder: Path) -> dict[str, FilmScript]:
         raise UsageError(f"{path} is not a truth file of this version; name an empty folder") from error
 
 
-def _truth(scripts: dict[str, FilmScript]) -> str:
+def _format_truth(scripts: dict[str, FilmScript]) -> str:
+    """Return the text of `truth.json`."""
     films = []
     for name in sorted(scripts):
         script = scripts[name]

@@ -1,4 +1,4 @@
-"""The script of a synthetic film: its marks, places, characters and shots, a pure function of config and seed."""
+"""The script of a synthetic film: its shortcut cues, places, characters and shots, from a seed and a config."""
 
 from collections.abc import Sequence
 from typing import Annotated, Self
@@ -11,16 +11,17 @@ from talkies.core import UsageError
 from talkies.synth.concepts import CONCEPTS
 
 Recordings = Sequence[Sequence[str]]
-"""Files of sound, class by class."""
+"""Paths of audio files, by class."""
 SATURATIONS = 0.5, 1.0
 SHAPES = ("square", "triangle", "cross", "bar", "star")
 
 
 class SynthConfig(Config):
-    """How films are made; the study turns these.
+    """How synthetic films are made; the study varies these.
 
-    `mark_strength` is how strongly palette, texture and theme music mark a film (0: not at all). `concepts_per_film`
-    is its semantic diversity; `places` and `characters` are few when they come back often.
+    `mark_strength` is how strongly the shortcut cues (palette, texture and theme music) identify a film (0: not at
+    all). `concepts_per_film` is its semantic diversity. The fewer `places` and `characters`, the more often each
+    recurs.
     """
 
     seconds: Annotated[float, Field(gt=1, le=1_800)] = 60.0
@@ -36,7 +37,7 @@ class SynthConfig(Config):
     shot_seconds_max: Annotated[float, Field(gt=0.5)] = 5.0
 
     @model_validator(mode="after")
-    def _shots_have_a_length(self) -> Self:
+    def _check_shot_lengths(self) -> Self:
         if self.shot_seconds_min > self.shot_seconds_max:
             raise ValueError(
                 f"shot_seconds_min must not exceed shot_seconds_max, "
@@ -48,7 +49,7 @@ class SynthConfig(Config):
 class Shot(Config):
     """One shot: frames `[start_frame, end_frame)` at the film's own rate, what happens in it, and when, in seconds.
 
-    Where its sound is a recording, that is played from `recording_at` on, a share of its length, again and again.
+    If its sound is a recording, it is played from `recording_at` on, a share of its length, and repeated.
     """
 
     start_frame: int
@@ -63,8 +64,8 @@ class Shot(Config):
     recording_at: float = 0.0
 
 
-class Marks(Config):
-    """What marks a film and means nothing: hue of its palette, its texture's wave vector, its theme music."""
+class ShortcutCues(Config):
+    """What identifies a film without meaning: hue of its palette, wave vector of its texture, its theme music."""
 
     hue: float
     saturation: float
@@ -76,47 +77,57 @@ class Marks(Config):
 
 
 class FilmScript(Config):
-    """All that a film is made from, and so its truth."""
+    """All that is needed to render a film, and so its ground truth; `marks` are its shortcut cues."""
 
     name: str
     seed: int
     config: SynthConfig
-    marks: Marks
+    marks: ShortcutCues
     shots: tuple[Shot, ...]
 
     @property
     def frames(self) -> int:
-        """How many frames the film has."""
+        """The number of frames in the film."""
         return self.shots[-1].end_frame
 
 
 def generate_script(name: str, seed: int, config: SynthConfig, recordings: Recordings = ()) -> FilmScript:
-    """Return the script of film `name`: the same for the same seed and config.
+    """Return the script of a film: the same for the same seed, config and recordings.
 
-    With `recordings`, concept *c* moves as ever and sounds like a recording of the class *c*.
+    Args:
+        name: the name of the film.
+        seed: the seed of everything random in it.
+        config: how the film is made.
+        recordings: if given, concept *c* sounds like a recording of class *c*; its motion stays the same.
 
     Raises:
-        UsageError: if there are more concepts than classes of recordings, more classes than can move, or one is empty.
+        UsageError: if there are more concepts than classes of recordings, more classes than concepts, or a class is
+            empty.
     """
     if recordings:
-        _check(recordings, config)
+        _check_recordings(recordings, config)
     random = np.random.default_rng([seed, 1])
     concepts = random.permutation(len(recordings) or len(CONCEPTS))[: config.concepts_per_film]
+
     shots: list[Shot] = []
-    total, start = round(config.seconds * config.fps), 0
-    bag: list[int] = []  # concepts are dealt from a shuffled bag, so that each comes back about equally often
-    while start < total:
+    total_frames = round(config.seconds * config.fps)
+    start = 0
+    bag: list[int] = []  # concepts are dealt from a shuffled bag, so that all occur about equally often
+    while start < total_frames:
         length = round(random.uniform(config.shot_seconds_min, config.shot_seconds_max) * config.fps)
-        # The last shot takes what is left, rather than leave a stump.
-        end = total if total - (start + length) < config.shot_seconds_min * config.fps else start + length
+        # The last shot takes the rest of the film, so that no shot is too short.
+        is_last = total_frames - (start + length) < config.shot_seconds_min * config.fps
+        end = total_frames if is_last else start + length
+
         bag = bag or [int(concept) for concept in random.permutation(concepts)]
-        shot = _shot(start, end, bag.pop(), config, random)
-        shots.append(_recorded(shot, recordings, random) if recordings else shot)
+        shot = _generate_shot(start, end, bag.pop(), config, random)
+        shots.append(_add_recording(shot, recordings, random) if recordings else shot)
         start = end
-    return FilmScript(name=name, seed=seed, config=config, marks=_marks(random), shots=tuple(shots))
+    return FilmScript(name=name, seed=seed, config=config, marks=_generate_cues(random), shots=tuple(shots))
 
 
-def _check(recordings: Recordings, config: SynthConfig) -> None:
+def _check_recordings(recordings: Recordings, config: SynthConfig) -> None:
+    """Check that there are enough classes of recordings, not too many, and that none is empty."""
     if len(recordings) > len(CONCEPTS) or config.concepts_per_film > len(recordings):
         raise UsageError(
             f"films of recordings need {config.concepts_per_film} to {len(CONCEPTS)} classes of them, "
@@ -124,19 +135,22 @@ def _check(recordings: Recordings, config: SynthConfig) -> None:
         )
     for number, files in enumerate(recordings):
         if not files:
-            raise UsageError(f"the class number {number} of the recordings is empty; give it sounds, or take it out")
+            raise UsageError(f"class {number} of the recordings is empty; give it sounds, or remove it")
 
 
-def _recorded(shot: Shot, recordings: Recordings, random: np.random.Generator) -> Shot:
+def _add_recording(shot: Shot, recordings: Recordings, random: np.random.Generator) -> Shot:
+    """Return the shot with a random recording of its class, played from a random position on."""
     files = recordings[shot.concept]
-    chosen = {"recording": files[int(random.integers(len(files)))], "recording_at": round(float(random.uniform()), 6)}
-    return shot.model_copy(update=chosen)
+    recording = files[int(random.integers(len(files)))]
+    position = round(float(random.uniform()), 6)
+    return shot.model_copy(update={"recording": recording, "recording_at": position})
 
 
-def _shot(start: int, end: int, concept: int, config: SynthConfig, random: np.random.Generator) -> Shot:
+def _generate_shot(start: int, end: int, concept: int, config: SynthConfig, random: np.random.Generator) -> Shot:
+    """Return a shot of frames `[start, end)` with the events of a concept, its tempo varied by up to 8 %."""
     period = 1 / (CONCEPTS[concept].rate_hz * random.uniform(0.92, 1.08))
-    begin_seconds, end_seconds = start / config.fps, end / config.fps
-    first = begin_seconds + random.uniform(0, 1) * period
+    start_seconds, end_seconds = start / config.fps, end / config.fps
+    first = start_seconds + random.uniform(0, 1) * period
     events = np.arange(first, end_seconds, period)
     return Shot(
         start_frame=start,
@@ -150,15 +164,15 @@ def _shot(start: int, end: int, concept: int, config: SynthConfig, random: np.ra
     )
 
 
-def _marks(random: np.random.Generator) -> Marks:
-    root = 110 * 2 ** (random.integers(0, 24) / 12)
-    chord = (0, *random.choice([3, 4, 5, 7, 8, 9, 10], size=2, replace=False))
-    return Marks(
+def _generate_cues(random: np.random.Generator) -> ShortcutCues:
+    root_hz = 110 * 2 ** (random.integers(0, 24) / 12)
+    chord_semitones = (0, *random.choice([3, 4, 5, 7, 8, 9, 10], size=2, replace=False))
+    return ShortcutCues(
         hue=float(random.uniform()),
         saturation=float(random.uniform(*SATURATIONS)),
         texture_x=float(random.uniform(-0.5, 0.5)),
         texture_y=float(random.uniform(-0.5, 0.5)),
-        theme_hz=tuple(float(root * 2 ** (step / 12)) for step in chord),
+        theme_hz=tuple(float(root_hz * 2 ** (semitones / 12)) for semitones in chord_semitones),
         theme_beat_seconds=float(random.uniform(0.25, 0.8)),
         theme_brightness=float(random.uniform(0.2, 0.9)),
     )
