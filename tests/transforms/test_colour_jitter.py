@@ -20,7 +20,7 @@ def seeded(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def rgb_of(yuv_CN: np.ndarray) -> np.ndarray:
+def convert_slowly(yuv_CN: np.ndarray) -> np.ndarray:
     """Red, green and blue `[3, N]` of BT.601's limited range, not clipped."""
     y, cb, cr = (yuv_CN[0] - 16) / 219, (yuv_CN[1] - 128) / 112, (yuv_CN[2] - 128) / 112
     red, blue = y + 0.701 * cr, y + 0.886 * cb
@@ -58,7 +58,9 @@ def dull(clips: int) -> Tensor:
 def test_any_jitter_is_that_of_a_slow_reference(clips: list[tuple[float, float, float, float]]) -> None:
     yuv = noise(len(clips))
     got = yuv_to_rgb(yuv, jitter=of(*clips)).double().numpy()
-    expected = [jittered(rgb_of(clip), *numbers) for clip, numbers in zip(yuv.double().numpy(), clips, strict=True)]
+    expected = [
+        jittered(convert_slowly(clip), *numbers) for clip, numbers in zip(yuv.double().numpy(), clips, strict=True)
+    ]
     np.testing.assert_allclose(got, np.clip(expected, 0, 1), rtol=0, atol=1e-4)
 
 
@@ -96,7 +98,7 @@ def test_a_turned_hue_keeps_the_luma_and_turns_back(turns: float) -> None:
     turned = yuv_to_rgb(yuv, jitter=of((1, 1, 1, turns)))
     luma = torch.from_numpy(LUMA).float() @ turned[0]
     torch.testing.assert_close(luma, (yuv[0, 0] - 16) / 219, rtol=0, atol=1e-5)
-    there_and_back = of((1, 1, 1, turns)).matrix_BCC() @ of((1, 1, 1, -turns)).matrix_BCC()
+    there_and_back = of((1, 1, 1, turns)).compute_matrix() @ of((1, 1, 1, -turns)).compute_matrix()
     torch.testing.assert_close(there_and_back, torch.eye(3)[None], rtol=0, atol=1e-6)
 
 
@@ -137,7 +139,7 @@ def test_each_clip_is_jittered_by_its_own_numbers_and_all_its_frames_alike() -> 
             torch.nn.functional.interpolate(plane.float(), (24, 24), mode="bilinear", antialias=True)
             for plane in planes
         ]
-        rgb_CN = jittered(rgb_of(torch.stack(small).flatten(1).double().numpy()), *jitter)
+        rgb_CN = jittered(convert_slowly(torch.stack(small).flatten(1).double().numpy()), *jitter)
         expected = torch.from_numpy(np.clip(rgb_CN, 0, 1)).view(3, 3, 24, 24)
         torch.testing.assert_close(got[clip].double(), expected, rtol=0, atol=1e-4)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from talkies.transforms import AudioTransformConfig, LogMel, mel_filters
+from talkies.transforms import AudioTransformConfig, LogMel, build_mel_filters
 
 pytestmark = pytest.mark.slow  # librosa is compiled at its first use
 SETTINGS = {
@@ -55,7 +55,7 @@ def librosas(samples: np.ndarray, config: AudioTransformConfig, rate_hz: int) ->
 
 def assert_librosas(samples: np.ndarray, name: str) -> None:
     rate_hz, config = SETTINGS[name]
-    got = LogMel(config, rate_hz).levels(torch.from_numpy(samples)[None])[0]
+    got = LogMel(config, rate_hz).compute_levels(torch.from_numpy(samples)[None])[0]
     expected = torch.from_numpy(librosas(samples, config, rate_hz))
     torch.testing.assert_close(got.double(), expected, rtol=0, atol=1e-4)
 
@@ -97,5 +97,5 @@ def test_features_are_levels_less_their_mean_in_standard_deviations(name: str) -
 @pytest.mark.parametrize(("rate_hz", "n_fft", "mels"), [(16_000, 512, 20), (22_050, 2048, 32), (48_000, 4096, 24)])
 def test_the_filters_are_librosas(rate_hz: int, n_fft: int, mels: int, ends_hz: tuple[float, float | None]) -> None:
     expected = librosa.filters.mel(sr=rate_hz, n_fft=n_fft, n_mels=mels, fmin=ends_hz[0], fmax=ends_hz[1])
-    got = mel_filters(rate_hz, n_fft, mels, *ends_hz)
+    got = build_mel_filters(rate_hz, n_fft, mels, *ends_hz)
     torch.testing.assert_close(got, torch.from_numpy(expected), rtol=1e-5, atol=1e-9)

@@ -51,12 +51,12 @@ def test_gain_raises_every_level_by_the_decibels_drawn_for_its_clip() -> None:
 
 def test_gain_is_that_of_louder_samples() -> None:
     audio_BS = noise(2, amplitude=500)
-    by_power = log_mel().levels(audio_BS, torch.full((2,), 20 * torch.tensor(4.0).log10()))
-    torch.testing.assert_close(by_power, log_mel().levels(audio_BS * 4), rtol=0, atol=1e-4)
+    by_power = log_mel().compute_levels(audio_BS, torch.full((2,), 20 * torch.tensor(4.0).log10()))
+    torch.testing.assert_close(by_power, log_mel().compute_levels(audio_BS * 4), rtol=0, atol=1e-4)
 
 
 def test_gain_leaves_silence_at_the_floor() -> None:
-    levels = log_mel().levels(torch.zeros(2, 4000, dtype=torch.int16), torch.tensor([20.0, -20.0]))
+    levels = log_mel().compute_levels(torch.zeros(2, 4000, dtype=torch.int16), torch.tensor([20.0, -20.0]))
     torch.testing.assert_close(levels, torch.full_like(levels, -100))
 
 
@@ -68,14 +68,14 @@ def test_masks_lie_where_the_drawn_numbers_say_and_are_the_mean_and_all_else_is_
     hidden_B1FL = (in_time_BL[:, None] | in_frequency_BF[:, :, None])[:, None]
     assert 0.1 < hidden_B1FL.float().mean() < 0.9
     assert torch.equal(masked, torch.where(hidden_B1FL, 0, plain))
-    assert (log_mel().levels(audio_BS)[:, None] == MEAN_DB).sum() == 0  # no zero is there by chance
+    assert (log_mel().compute_levels(audio_BS)[:, None] == MEAN_DB).sum() == 0  # no zero is there by chance
 
 
 def test_gain_is_drawn_before_masks() -> None:
     audio_BS, generator = noise(3), seeded(2)
     both = log_mel(gain_db=6.0, **MASKS)(audio_BS, seeded(2))
     gain_B = torch.empty(3).uniform_(-6, 6, generator=generator)
-    louder = (log_mel().levels(audio_BS, gain_B)[:, None] - MEAN_DB) / SD_DB
+    louder = (log_mel().compute_levels(audio_BS, gain_B)[:, None] - MEAN_DB) / SD_DB
     in_time_BL, in_frequency_BF = slow_masks(generator, 3, 2, FRAMES, 15), slow_masks(generator, 3, 3, BINS, 9)
     hidden_B1FL = (in_time_BL[:, None] | in_frequency_BF[:, :, None])[:, None]
     torch.testing.assert_close(both, torch.where(hidden_B1FL, 0, louder), rtol=0, atol=1e-6)

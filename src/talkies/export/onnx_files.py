@@ -64,7 +64,7 @@ class MatrixPictures(nn.Module):
         y_BTZZ = self.luma_ZH @ (video_BTPW[:, :, :side].float() @ self.luma_ZH.T)
         uv_BT2ZZ = self.chroma_ZH @ (chroma @ self.chroma_ZH.T)
         yuv = torch.stack((y_BTZZ, uv_BT2ZZ[:, :, 0], uv_BT2ZZ[:, :, 1]), dim=1)
-        return self.colours.coloured(yuv)
+        return self.colours.normalise_colours(yuv)
 
 
 class MatrixLogMel(LogMel):

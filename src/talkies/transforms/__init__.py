@@ -1,8 +1,8 @@
-"""What a batch goes through on its device before the encoders: colour, crop, size, log-mel."""
+"""Transforms of a batch on its device, before the encoders: crop, size and colour of video, log-mel of audio."""
 
 from talkies.transforms.audio import AudioTransformConfig, LogMel
 from talkies.transforms.colour import ColourJitter, yuv_to_rgb
-from talkies.transforms.mel import mel_filters
+from talkies.transforms.mel import build_mel_filters
 from talkies.transforms.transform import Augmentation, ClipTransform, ModelInput, TransformConfig
 from talkies.transforms.video import VideoTransform, VideoTransformConfig
 
@@ -16,6 +16,6 @@ __all__ = [
     "TransformConfig",
     "VideoTransform",
     "VideoTransformConfig",
-    "mel_filters",
+    "build_mel_filters",
     "yuv_to_rgb",
 ]

@@ -1,4 +1,4 @@
-"""Sound: log-mel spectrograms, and their augmentation by gain and by masks.
+"""The audio transform: log-mel spectrograms, and their augmentation by gain and masks.
 
 Shapes: `B` clips, `S` samples, `F` mel bins, `L` frames of the spectrogram, `K` frequencies of the transform.
 """
@@ -13,14 +13,17 @@ from torch import Tensor, nn
 
 from talkies.config import Config
 from talkies.core import ConfigError
-from talkies.transforms.mel import mel_filters
+from talkies.transforms.mel import build_mel_filters
 
 _INT16 = 32768.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
-    """Levels are `unit` × the natural logarithm of power, at least `floor`; over film sound they have this mean, SD."""
+    """A scale of levels: `unit` × the natural logarithm of power, which is at least `floor`.
+
+    `mean` and `sd` are those of the levels of film sound.
+    """
 
     floor: float
     unit: float
@@ -35,14 +38,25 @@ _SCALES = {
 
 
 class AudioTransformConfig(Config):
-    """A log-mel of `mels` bins from `f_min_hz` to `f_max_hz` (None: half the rate), step `hop` in samples.
+    """The log-mel spectrogram, and its augmentation in training by gain and masks.
 
-    The window has `window_samples` (None: `n_fft`), in the middle of `n_fft`. Levels are natural logarithms of power
-    over a floor of 1e-6 (`log`), or decibels over one of 1e-10 (`db`: librosa's `power_to_db` with `top_db=None`,
-    for a floor that hangs on the clip's loudest bin would move with every augmentation).
+    The masks are those of SpecAugment (Park et al. 2019, arXiv:1904.08779).
 
-    In training, each clip is louder by up to ±`gain_db`, and loses `time_masks` stretches of up to `time_mask_frames`
-    and `frequency_masks` bands of up to `frequency_mask_bins` (SpecAugment: Park et al. 2019, arXiv:1904.08779).
+    Attributes:
+        n_fft: length of the Fourier transform, in samples.
+        hop: step from one frame to the next, in samples.
+        mels: number of mel bins.
+        window_samples: length of the window, in the middle of `n_fft`; None for `n_fft`.
+        f_min_hz: lowest frequency.
+        f_max_hz: highest frequency; None for half the sample rate.
+        scale: natural logarithm of power over a floor of 1e-6 (`log`), or decibels over a floor of 1e-10 (`db`). The
+            latter is librosa's `power_to_db` with `top_db=None`, because a floor that depends on the clip's loudest bin
+            would move with every augmentation.
+        gain_db: largest random gain, up or down.
+        time_masks: number of masks over time.
+        time_mask_frames: largest width of such a mask, in frames.
+        frequency_masks: number of masks over frequency.
+        frequency_mask_bins: largest width of such a mask, in mel bins.
     """
 
     n_fft: Annotated[int, Field(ge=32, le=16_384, multiple_of=2)] = 512
@@ -59,7 +73,7 @@ class AudioTransformConfig(Config):
     frequency_mask_bins: Annotated[int, Field(ge=0)] = 0
 
     @model_validator(mode="after")
-    def _windows_overlap(self) -> Self:
+    def _check_window(self) -> Self:
         if self.window_samples is not None and self.window_samples > self.n_fft:
             raise ValueError(f"window_samples must not exceed n_fft, got {self.window_samples} and {self.n_fft}")
         name, window = ("window_samples", self.window_samples) if self.window_samples else ("n_fft", self.n_fft)
@@ -68,13 +82,13 @@ class AudioTransformConfig(Config):
         return self
 
     @model_validator(mode="after")
-    def _frequencies_rise(self) -> Self:
+    def _check_frequencies(self) -> Self:
         if self.f_max_hz is not None and self.f_min_hz >= self.f_max_hz:
             raise ValueError(f"f_min_hz must be under f_max_hz, got {self.f_min_hz} and {self.f_max_hz}")
         return self
 
     @model_validator(mode="after")
-    def _masks_have_a_width(self) -> Self:
+    def _check_masks(self) -> Self:
         if bool(self.time_masks) != bool(self.time_mask_frames):
             raise ValueError("time_masks and time_mask_frames are set together, or neither is")
         if bool(self.frequency_masks) != bool(self.frequency_mask_bins):
@@ -87,70 +101,79 @@ class AudioTransformConfig(Config):
 
 
 class LogMel(nn.Module):
-    """From int16 samples `[B, S]` to a normalised log-mel `[B, 1, F, L]`, L = S // hop + 1.
-
-    Raises:
-        ConfigError: if the config asks for frequencies that sound of `rate_hz` does not have.
-    """
+    """From int16 samples `[B, S]` to a normalised log-mel `[B, 1, F, L]`, L = S // hop + 1."""
 
     filters_FK: Tensor
     window: Tensor
 
     def __init__(self, config: AudioTransformConfig, rate_hz: int) -> None:
+        """Build the filters and the window for audio of `rate_hz`.
+
+        Raises:
+            ConfigError: if the config uses frequencies above half the rate.
+        """
         super().__init__()
         if max(config.f_min_hz, config.f_max_hz or 0.0) > rate_hz / 2:
-            asked = f"{config.f_min_hz:g} to {config.f_max_hz or rate_hz / 2:g} Hz"
-            raise ConfigError(f"sound of {rate_hz} Hz has frequencies up to {rate_hz / 2:g} Hz, got {asked}")
+            frequencies = f"{config.f_min_hz:g} to {config.f_max_hz or rate_hz / 2:g} Hz"
+            raise ConfigError(f"sound of {rate_hz} Hz has frequencies up to {rate_hz / 2:g} Hz, got {frequencies}")
+
         self._config, self._scale = config, _SCALES[config.scale]
-        filters_FK = mel_filters(rate_hz, config.n_fft, config.mels, config.f_min_hz, config.f_max_hz)
-        # In float32 the transform's own rounding, spread from the loudest frequency over all, hides the soft ones.
+        filters_FK = build_mel_filters(rate_hz, config.n_fft, config.mels, config.f_min_hz, config.f_max_hz)
+        # float64, because in float32 the rounding errors of the loudest frequency hide quiet ones.
         window = torch.hann_window(config.window_samples or config.n_fft, dtype=torch.float64)
         self.register_buffer("filters_FK", filters_FK, persistent=False)
         self.register_buffer("window", window, persistent=False)
 
     def forward(self, audio_BS: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Return the log-mel, normalised: with a generator (on the CPU) augmented at random."""
+        """Return the normalised log-mel, augmented at random if there is a generator (on the CPU)."""
         clips, samples = audio_BS.shape
         return self.prepare(audio_BS, self.draw(clips, samples, generator) if generator else None)
 
     def draw(self, clips: int, samples: int, generator: torch.Generator) -> "AudioAugmentation":
-        """Return at random how each of so many clips, of so many samples, is to be augmented.
+        """Return a random augmentation; the draws depend on the number of clips, never on their content.
 
-        A clip's draws depend on its place and on how many clips there are, never on what they hold.
+        Args:
+            clips: clips of the batch.
+            samples: audio samples of each clip.
+            generator: random generator on the CPU.
         """
-        config, gain_db_B, in_time_BL, in_frequency_BF = self._config, None, None, None
+        config = self._config
+        gain_db_B = time_mask_BL = frequency_mask_BF = None
         if config.gain_db:
             gain_db_B = torch.empty(clips).uniform_(-config.gain_db, config.gain_db, generator=generator)
         if config.time_masks:
-            frames, shape = samples // config.hop + 1, (clips, config.time_masks)
-            in_time_BL = draw_masks(shape, frames, config.time_mask_frames, generator)
+            shape, frames = (clips, config.time_masks), samples // config.hop + 1
+            time_mask_BL = draw_masks(shape, frames, config.time_mask_frames, generator)
         if config.frequency_masks:
             shape = clips, config.frequency_masks
-            in_frequency_BF = draw_masks(shape, config.mels, config.frequency_mask_bins, generator)
-        return AudioAugmentation(gain_db_B, in_time_BL, in_frequency_BF)
+            frequency_mask_BF = draw_masks(shape, config.mels, config.frequency_mask_bins, generator)
+        return AudioAugmentation(gain_db_B, time_mask_BL, frequency_mask_BF)
 
     def prepare(self, audio_BS: Tensor, augmentation: "AudioAugmentation | None" = None) -> Tensor:
-        """Return the log-mel, normalised: augmented as was drawn, its masks at the mean, which is 0, or whole."""
+        """Return the normalised log-mel, with the given augmentation or none; masks are set to 0, the mean."""
         gain_db_B = augmentation.gain_db_B if augmentation else None
-        features_BFL = self.levels(audio_BS, gain_db_B).sub_(self._scale.mean).div_(self._scale.sd)
+        features_BFL = self.compute_levels(audio_BS, gain_db_B).sub_(self._scale.mean).div_(self._scale.sd)
         if augmentation:
             augmentation.mask(features_BFL)
         return features_BFL.unsqueeze(1)
 
-    def levels(self, audio_BS: Tensor, gain_db_B: Tensor | None = None) -> Tensor:
-        """Return the log-mel `[B, F, L]` in the units of its scale, each clip louder by its `gain_db_B`.
+    def compute_levels(self, audio_BS: Tensor, gain_db_B: Tensor | None = None) -> Tensor:
+        """Return the log-mel `[B, F, L]` in the units of its scale, before normalisation.
 
-        Gain multiplies power, so nothing clips; what the floor hid before may show.
+        Args:
+            audio_BS: int16 samples.
+            gain_db_B: gain of each clip. It multiplies power, so nothing clips, and sounds below the floor may rise
+                above it.
         """
-        mel_BFL = self.filters_FK @ self.power(audio_BS).to(self.filters_FK.dtype)
+        mel_BFL = self.filters_FK @ self.compute_power(audio_BS).to(self.filters_FK.dtype)
         if gain_db_B is not None:
             mel_BFL *= (10 ** (gain_db_B / 10)).to(mel_BFL.device, non_blocking=True)[:, None, None]
         return mel_BFL.clamp_(min=self._scale.floor).log_().mul_(self._scale.unit)
 
-    def power(self, audio_BS: Tensor) -> Tensor:
-        """Return the power spectrogram `[B, K, L]`, in float64.
+    def compute_power(self, audio_BS: Tensor) -> Tensor:
+        """Return the power spectrogram `[B, K, L]`, float64, of samples as fractions of full scale.
 
-        Samples are fractions of full scale, silence before the first and after the last.
+        The audio is padded with silence at both ends, so that frame *i* is centred on sample *i* × hop.
         """
         spectrum_BKL = torch.stft(
             audio_BS.to(self.window.dtype) / _INT16,
@@ -167,34 +190,40 @@ class LogMel(nn.Module):
 
 @dataclass(frozen=True, slots=True)
 class AudioAugmentation:
-    """How the sound of each clip is augmented: how much louder it is, and which frames and bins are masked (bool)."""
+    """The augmentation of each clip's audio: its gain, and which frames and mel bins are masked (bool)."""
 
     gain_db_B: Tensor | None
-    in_time_BL: Tensor | None
-    in_frequency_BF: Tensor | None
+    time_mask_BL: Tensor | None
+    frequency_mask_BF: Tensor | None
 
     def __getitem__(self, clips: slice) -> Self:
         """Return the augmentation of some of the clips."""
-        parts = (self.gain_db_B, self.in_time_BL, self.in_frequency_BF)
+        parts = (self.gain_db_B, self.time_mask_BL, self.frequency_mask_BF)
         return type(self)(*(None if part is None else part[clips] for part in parts))
 
     def mask(self, features_BFL: Tensor) -> None:
-        """Set what is masked to 0, in place."""
+        """Set masked frames and bins to 0, in place."""
         device = features_BFL.device
-        if self.in_time_BL is not None:
-            features_BFL.masked_fill_(self.in_time_BL.to(device, non_blocking=True)[:, None], 0)
-        if self.in_frequency_BF is not None:
-            features_BFL.masked_fill_(self.in_frequency_BF.to(device, non_blocking=True)[:, :, None], 0)
+        if self.time_mask_BL is not None:
+            features_BFL.masked_fill_(self.time_mask_BL.to(device, non_blocking=True)[:, None], 0)
+        if self.frequency_mask_BF is not None:
+            features_BFL.masked_fill_(self.frequency_mask_BF.to(device, non_blocking=True)[:, :, None], 0)
 
 
 def draw_masks(shape: tuple[int, int], length: int, widest: int, generator: torch.Generator) -> Tensor:
-    """Return which of `length` places any of a clip's masks hides, bool `[B, length]`; `shape` is clips × masks.
+    """Return which positions any of a clip's masks hides, bool `[B, length]`.
 
-    A mask is 0 to `widest` places wide, and lies anywhere that it fits; both evenly.
+    A mask's width is uniform in 0 to `widest`, and its position uniform where it fits.
+
+    Args:
+        shape: clips × masks, `[B, M]`.
+        length: number of positions.
+        widest: largest width of a mask.
+        generator: random generator on the CPU.
     """
-    wide, place = torch.rand(2, *shape, 1, generator=generator)
-    width_BM1 = (wide * (min(widest, length) + 1)).floor()
-    begin_BM1 = (place * (length - width_BM1 + 1)).floor()
-    along = torch.arange(length)
-    hidden_BML: Tensor = (along >= begin_BM1) & (along < begin_BM1 + width_BM1)
+    width_share_BM1, place_share_BM1 = torch.rand(2, *shape, 1, generator=generator)
+    width_BM1 = (width_share_BM1 * (min(widest, length) + 1)).floor()
+    begin_BM1 = (place_share_BM1 * (length - width_BM1 + 1)).floor()
+    position_L = torch.arange(length)
+    hidden_BML: Tensor = (position_L >= begin_BM1) & (position_L < begin_BM1 + width_BM1)
     return hidden_BML.any(1)

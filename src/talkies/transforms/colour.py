@@ -1,4 +1,4 @@
-"""Colours: from luma and chroma to red, green and blue, jittered on the way; all of it one affine map of each clip.
+"""Colour conversion and jitter: from luma and chroma to red, green and blue, as one affine map for each clip.
 
 Shapes: `B` clips, `C` = 3 colours (or luma and two chromas), `N` pixels.
 """
@@ -20,10 +20,15 @@ _FULL = (255.0, 255.0, 255.0), (0.0, 128.0, 128.0)
 
 @dataclass(frozen=True, slots=True)
 class ColourJitter:
-    """What the colours of each clip go through, in this order, `[B]` each, drawn and kept on the CPU.
+    """Random changes of each clip's colours, applied in the order of the attributes; all are affine in luma and chroma.
 
-    Colours are multiplied by `brightness_B`; their distance to the clip's mean luma by `contrast_B`; chroma by
-    `saturation_B`; chroma is turned by `hue_B` turns (as FFmpeg's `hue` does). All are affine in luma and chroma.
+    The tensors are on the CPU.
+
+    Attributes:
+        brightness_B: factor of all colours.
+        contrast_B: factor of the distance to the clip's mean luma.
+        saturation_B: factor of chroma.
+        hue_B: rotation of chroma, in turns, as in FFmpeg's `hue` filter.
     """
 
     brightness_B: Tensor
@@ -36,17 +41,17 @@ class ColourJitter:
         parts = (self.brightness_B, self.contrast_B, self.saturation_B, self.hue_B)
         return type(self)(*(part[clips] for part in parts))
 
-    def matrix_BCC(self) -> Tensor:
-        """Return the linear part, of luma and chroma measured from their zeros, `[B, 3, 3]`."""
+    def compute_matrix(self) -> Tensor:
+        """Return the linear part of the map, `[B, 3, 3]`, for luma and chroma measured from their zeros."""
         luma_B = self.brightness_B * self.contrast_B
         angle_B = self.hue_B * 2 * math.pi
         cos_B, sin_B = (luma_B * self.saturation_B * wave(angle_B) for wave in (torch.cos, torch.sin))
-        none_B = torch.zeros_like(luma_B)
-        rows = (luma_B, none_B, none_B), (none_B, cos_B, -sin_B), (none_B, sin_B, cos_B)
+        zero_B = torch.zeros_like(luma_B)
+        rows = (luma_B, zero_B, zero_B), (zero_B, cos_B, -sin_B), (zero_B, sin_B, cos_B)
         return torch.stack([torch.stack(row, dim=-1) for row in rows], dim=-2)
 
-    def lift_B(self) -> Tensor:
-        """Return the constant part, which is of luma: how much of the clip's mean luma is added."""
+    def compute_lift(self) -> Tensor:
+        """Return the constant part of the map, `[B]`: the share of the clip's mean luma that is added to luma."""
         return self.brightness_B * (1 - self.contrast_B)
 
 
@@ -57,19 +62,27 @@ def yuv_to_rgb(
     full_range: bool = False,
     jitter: ColourJitter | None = None,
 ) -> Tensor:
-    """Return red, green, blue `[B, C, N]` in 0–1 from luma and chroma `[B, C, N]` in 0–255.
+    """Return red, green and blue `[B, C, N]` in 0–1, clipped once, after the jitter.
 
-    Levels beyond black and white are clipped once, after the jitter.
+    Args:
+        yuv_BCN: luma and two chromas in 0–255, float.
+        matrix: the colour matrix of the video.
+        full_range: whether luma and chroma use 0–255, and not 16–235 and 16–240.
+        jitter: random changes of colours, one for each clip.
     """
     extent_C, zero_C = (torch.tensor(part, dtype=yuv_BCN.dtype) for part in (_FULL if full_range else _LIMITED))
+
+    # Compose conversion and jitter into one matrix for each clip, on the CPU.
     matrix_CC = torch.tensor(_RGB_FROM_YUV[matrix], dtype=yuv_BCN.dtype) / extent_C
-    matrix_BCC = (matrix_CC if jitter is None else matrix_CC @ jitter.matrix_BCC().to(matrix_CC)).expand(
-        yuv_BCN.shape[0], 3, 3
-    )
+    composed = matrix_CC if jitter is None else matrix_CC @ jitter.compute_matrix().to(matrix_CC)
+    matrix_BCC = composed.expand(yuv_BCN.shape[0], 3, 3)
+
+    # The constant part subtracts the zeros of luma and chroma, and adds what contrast keeps of the mean luma.
     offset_BC = -(matrix_BCC @ zero_C).to(yuv_BCN.device, non_blocking=True)
     if jitter is not None:
         mean_luma_B = (yuv_BCN[:, 0].mean(1) - zero_C[0]) / extent_C[0]
-        offset_BC += (jitter.lift_B().to(mean_luma_B) * mean_luma_B)[:, None]
-    # One matrix product: channel by channel the same arithmetic goes over memory four times as often.
+        offset_BC += (jitter.compute_lift().to(mean_luma_B) * mean_luma_B)[:, None]
+
+    # One matrix product reads memory once; the same arithmetic channel by channel reads it four times as often.
     matrix_BCC = matrix_BCC.to(yuv_BCN.device, non_blocking=True)
     return torch.baddbmm(offset_BC[:, :, None], matrix_BCC, yuv_BCN).clamp_(0, 1)

@@ -1,4 +1,4 @@
-"""A batch of clips made ready for the two encoders."""
+"""The transform from a batch of clips to the input of both encoders, with augmentation in training."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -13,7 +13,7 @@ from talkies.transforms.video import VideoAugmentation, VideoTransform, VideoTra
 
 
 class TransformConfig(Config):
-    """How pictures and sounds are made ready."""
+    """The transforms of video and audio."""
 
     video: VideoTransformConfig
     audio: AudioTransformConfig = AudioTransformConfig()
@@ -21,41 +21,48 @@ class TransformConfig(Config):
 
 @dataclass(frozen=True, slots=True)
 class ModelInput:
-    """What the encoders take: colour `video_BCTHW` and log-mel `audio_B1FL`, normalised."""
+    """The input of the encoders, normalised: RGB `video_BCTHW` and log-mel `audio_B1FL`."""
 
     video_BCTHW: Tensor
     audio_B1FL: Tensor
 
 
 class ClipTransform(nn.Module):
-    """Both transforms, on whatever device the batch is; `rate_hz` is that of the batch's sound."""
+    """Both transforms, on whatever device the batch is."""
 
     def __init__(self, config: TransformConfig, rate_hz: int) -> None:
+        """Build the transforms for audio of `rate_hz`."""
         super().__init__()
         self.config = config
         self.video = VideoTransform(config.video)
         self.audio = LogMel(config.audio, rate_hz)
 
     def forward(self, batch: ClipBatch, generator: torch.Generator | None = None) -> ModelInput:
-        """Return the encoders' input; with a generator (on the CPU), augmented."""
+        """Return the encoders' input, augmented at random if there is a generator (on the CPU)."""
         augmentation = self.draw(len(batch), batch.audio_BS.shape[1], generator) if generator else None
         return self.prepare(batch, augmentation)
 
     def draw(self, clips: int, samples: int, generator: torch.Generator) -> "Augmentation":
-        """Return at random how so many clips, of so many samples, are to be augmented: pictures draw first."""
+        """Return a random augmentation of a batch: video draws first.
+
+        Args:
+            clips: clips of the batch.
+            samples: audio samples of each clip.
+            generator: random generator on the CPU.
+        """
         return Augmentation(self.video.draw(clips, generator), self.audio.draw(clips, samples, generator))
 
     def prepare(self, batch: ClipBatch, augmentation: "Augmentation | None" = None) -> ModelInput:
-        """Return the encoders' input: augmented as was drawn, or whole."""
+        """Return the encoders' input, with the given augmentation or none."""
         video, audio = (augmentation.video, augmentation.audio) if augmentation else (None, None)
-        # Half the digits are not enough: they keep neither the levels of a byte nor the decibels of a soft sound.
+        # Half precision keeps neither the 256 levels of a byte nor the decibels of a quiet sound.
         with torch.autocast(batch.video_BTPW.device.type, enabled=False):
             return ModelInput(self.video.prepare(batch.video_BTPW, video), self.audio.prepare(batch.audio_BS, audio))
 
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """How each clip of a batch is augmented; drawn for the whole batch, it is cut as the batch is."""
+    """The augmentation of each clip of a batch; it is sliced as the batch is."""
 
     video: VideoAugmentation
     audio: AudioAugmentation

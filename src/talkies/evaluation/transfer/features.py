@@ -1,4 +1,4 @@
-"""What turns windows of clips into features: a run's towers, encoders of one's own, or plain statistics.
+"""Frozen features of windows: from the encoders of a run, from any other encoders, or plain signal statistics.
 
 Shapes: `B` windows, `T` frames, `P` rows of planar YUV 4:2:0 (3/2 of the side `Z`), `S` samples, `E` features.
 """
@@ -22,36 +22,40 @@ from talkies.transforms import AudioTransformConfig, LogMel, TransformConfig, Vi
 
 
 class Features(ABC):
-    """Frozen features of windows; `stamp` tells all that they depend on, `clip_spec` says what they are shown."""
+    """A function from windows to feature vectors.
+
+    `name` identifies it in results, `stamp` is a hash of all that the features depend on, and `clip_spec` is the input
+    that it takes.
+    """
 
     def __init__(self, name: str, stamp: str, clip_spec: ClipSpec) -> None:
         self.name, self.stamp, self.clip_spec = name, stamp, clip_spec
 
     @property
     @abstractmethod
-    def towers(self) -> frozenset[Modality]:
-        """Which of pictures and sound there are features of."""
+    def modalities(self) -> frozenset[Modality]:
+        """The modalities that can be encoded."""
 
-    def check(self, towers: Collection[Modality]) -> None:
-        """Do nothing if there are features of these towers.
+    def check(self, modalities: Collection[Modality]) -> None:
+        """Check that some modalities can be encoded.
 
         Raises:
-            UsageError: if there are none of one, or it cannot take what it would be shown.
+            UsageError: if one cannot, or its encoder does not accept the input of `clip_spec`.
         """
-        if lacking := sorted(set(towers) - self.towers):
-            raise UsageError(f"{self.name} has no {lacking[0]} encoder; name a run, or give encoders, that have one")
+        if missing := sorted(set(modalities) - self.modalities):
+            raise UsageError(f"{self.name} has no {missing[0]} encoder; name a run, or give encoders, that have one")
 
     @abstractmethod
-    def video(self, video_BTPZ: Tensor) -> Tensor:
-        """Return features `[B, E]` of uint8 pictures, on the CPU; asked for only if `towers` has them."""
+    def encode_video(self, video_BTPZ: Tensor) -> Tensor:
+        """Return features `[B, E]` of uint8 video, on the CPU; called only if `modalities` has video."""
 
     @abstractmethod
-    def audio(self, audio_BS: Tensor) -> Tensor:
-        """Return features `[B, E]` of int16 sound, on the CPU; asked for only if `towers` has them."""
+    def encode_audio(self, audio_BS: Tensor) -> Tensor:
+        """Return features `[B, E]` of int16 audio, on the CPU; called only if `modalities` has audio."""
 
 
 class TowerFeatures(Features):
-    """What frozen encoders give before any head, in evaluation mode."""
+    """The output of frozen encoders before any projection head, in evaluation mode."""
 
     def __init__(
         self,
@@ -61,107 +65,133 @@ class TowerFeatures(Features):
         video: Encoder | None = None,
         audio: Encoder | None = None,
     ) -> None:
-        """Take one encoder or two; their inputs are made ready as `transforms` says, at the size of `clip_spec`."""
+        """Take one encoder or both.
+
+        Args:
+            name: the name in results.
+            clip_spec: the input of the encoders.
+            transforms: how the input is prepared; frames are resized to the size of `clip_spec`.
+            video: the video encoder, if there is one.
+            audio: the audio encoder, if there is one.
+
+        Raises:
+            UsageError: if there is no encoder.
+        """
         if video is None and audio is None:
-            raise UsageError(f"{name} has no encoder; give one of pictures, one of sound, or both")
+            raise UsageError(f"{name} has no encoder; give a video encoder, an audio encoder, or both")
         self.transforms = resize_transforms(transforms, clip_spec.size)
         weights = "".join(
-            f"{type(encoder).__qualname__} {compute_model_stamp(encoder)}" if encoder else "-" for encoder in (video, audio)
+            f"{type(encoder).__qualname__} {compute_model_stamp(encoder)}" if encoder else "-"
+            for encoder in (video, audio)
         )
         super().__init__(name, compute_stamp(weights, self.transforms), clip_spec)
+
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.video_encoder, self.audio_encoder = video, audio
-        self._pictures = VideoTransform(self.transforms.video).to(self._device)
-        self._sound = LogMel(self.transforms.audio, clip_spec.audio_rate_hz).to(self._device)
+        self._video_transform = VideoTransform(self.transforms.video).to(self._device)
+        self._audio_transform = LogMel(self.transforms.audio, clip_spec.audio_rate_hz).to(self._device)
         for encoder in (video, audio):
             if encoder is not None:
                 encoder.eval().to(self._device)
 
-    def check(self, towers: Collection[Modality]) -> None:
-        """Do nothing if the video encoder, where it is wanted, takes what it would be shown."""
-        super().check(towers)
-        if "video" in towers and self.video_encoder is not None:
+    def check(self, modalities: Collection[Modality]) -> None:
+        """Check that some modalities can be encoded, and that the video encoder accepts its input."""
+        super().check(modalities)
+        if "video" in modalities and self.video_encoder is not None:
             self.video_encoder.check_input((self.clip_spec.frames, self.clip_spec.size, self.clip_spec.size))
 
     @property
-    def towers(self) -> frozenset[Modality]:
-        """Which encoders there are."""
+    def modalities(self) -> frozenset[Modality]:
+        """The modalities that have an encoder."""
         encoders: dict[Modality, Encoder | None] = {"video": self.video_encoder, "audio": self.audio_encoder}
-        return frozenset(tower for tower, encoder in encoders.items() if encoder)
+        return frozenset(modality for modality, encoder in encoders.items() if encoder)
 
     @torch.inference_mode()
-    def video(self, video_BTPZ: Tensor) -> Tensor:
-        """Return the video encoder's features."""
+    def encode_video(self, video_BTPZ: Tensor) -> Tensor:
+        """Return the video encoder's features `[B, E]`."""
         if self.video_encoder is None:
             raise UsageError(f"{self.name} has no video encoder; give one")
-        features_BE: Tensor = self.video_encoder(self._pictures.prepare(video_BTPZ.to(self._device)))
+        features_BE: Tensor = self.video_encoder(self._video_transform.prepare(video_BTPZ.to(self._device)))
         return features_BE.float().cpu()
 
     @torch.inference_mode()
-    def audio(self, audio_BS: Tensor) -> Tensor:
-        """Return the audio encoder's features."""
+    def encode_audio(self, audio_BS: Tensor) -> Tensor:
+        """Return the audio encoder's features `[B, E]`."""
         if self.audio_encoder is None:
             raise UsageError(f"{self.name} has no audio encoder; give one")
-        features_BE: Tensor = self.audio_encoder(self._sound.prepare(audio_BS.to(self._device)))
+        features_BE: Tensor = self.audio_encoder(self._audio_transform.prepare(audio_BS.to(self._device)))
         return features_BE.float().cpu()
 
 
 class Statistics(Features):
-    """No learning at all: of sound the mean and standard deviation of each log-mel band over time; of pictures those of
-    luma and both chromas, and how far each changes from frame to frame.
+    """Features without any learning, as a baseline.
+
+    Of audio: mean and standard deviation over time of each log-mel band. Of video: mean and standard deviation of luma
+    and of both chroma planes, and the mean change of each from frame to frame.
     """
 
     def __init__(self, clip_spec: ClipSpec, audio: AudioTransformConfig) -> None:
         super().__init__("statistics", compute_stamp("statistics-1", audio), clip_spec)
-        self._sound = LogMel(audio, clip_spec.audio_rate_hz)
+        self._log_mel = LogMel(audio, clip_spec.audio_rate_hz)
 
     @property
-    def towers(self) -> frozenset[Modality]:
+    def modalities(self) -> frozenset[Modality]:
         """Both."""
         return frozenset({"video", "audio"})
 
     @torch.inference_mode()
-    def video(self, video_BTPZ: Tensor) -> Tensor:
-        """Return nine numbers a window."""
+    def encode_video(self, video_BTPZ: Tensor) -> Tensor:
+        """Return nine statistics of each window, `[B, 9]`."""
         side = video_BTPZ.shape[-1]
         luma, chroma = video_BTPZ[:, :, :side], video_BTPZ[:, :, side:].flatten(2)
-        blue, red = chroma.view(*chroma.shape[:2], 2, -1).unbind(2)
-        parts = []
-        for plane in (luma, blue, red):
-            levels = plane.flatten(2).float() / 255  # [B, T, pixels]
-            steps = levels.diff(dim=1).abs().mean((1, 2)) if levels.shape[1] > 1 else torch.zeros(len(levels))
-            parts += [levels.mean((1, 2)), levels.std((1, 2)), steps]
-        return torch.stack(parts, dim=1)
+        u, v = chroma.view(*chroma.shape[:2], 2, -1).unbind(2)
+
+        statistics = []
+        for plane in (luma, u, v):
+            values = plane.flatten(2).float() / 255  # [B, T, pixels]
+            has_steps = values.shape[1] > 1
+            steps_B = values.diff(dim=1).abs().mean((1, 2)) if has_steps else torch.zeros(len(values))
+            statistics += [values.mean((1, 2)), values.std((1, 2)), steps_B]
+        return torch.stack(statistics, dim=1)
 
     @torch.inference_mode()
-    def audio(self, audio_BS: Tensor) -> Tensor:
-        """Return two numbers a band."""
-        levels_BFL = self._sound.levels(audio_BS)
+    def encode_audio(self, audio_BS: Tensor) -> Tensor:
+        """Return two statistics of each mel band, `[B, 2F]`."""
+        levels_BFL = self._log_mel.compute_levels(audio_BS)
         return torch.cat([levels_BFL.mean(2), levels_BFL.std(2)], dim=1)
 
 
 def load_run_features(run: Path, step: int | None, protocol: Protocol, name: str) -> TowerFeatures:
-    """Return the towers of a run at its newest checkpoint, or at that of `step`, shown what the protocol says.
+    """Return the features of a run's encoders, with the input that a protocol sets.
+
+    Args:
+        run: the run's folder.
+        step: the step of a checkpoint; the newest if not given, untrained at 0.
+        protocol: may set frames, frame rate, size and seconds of audio.
+        name: the name in results.
 
     Raises:
         RunError: if there is no such run or checkpoint.
-        UsageError: if an encoder cannot take what the protocol would show it.
+        UsageError: if an encoder does not accept the input that the protocol sets.
     """
     encoder = load_encoder(run, step)
-    clip, profile, size = encoder.clip, encoder.profile, encoder.transforms.video.size
-    wanted = protocol.size or size
-    clip_spec = resolve_clip_spec(
-        protocol,
-        ClipSpec(
-            clip.frames, clip.fps, round(profile.short_side * wanted / size / 2) * 2, wanted, clip.audio_seconds,
-            profile.audio_rate_hz,
-        ),
-    )  # fmt: skip
+    clip, profile = encoder.clip, encoder.profile
+    trained_size = encoder.transforms.video.size
+    size = protocol.size or trained_size
+    own = ClipSpec(
+        frames=clip.frames,
+        fps=clip.fps,
+        short_side=round(profile.short_side * size / trained_size / 2) * 2,  # as much of the picture as in training
+        size=size,
+        audio_seconds=clip.audio_seconds,
+        audio_rate_hz=profile.audio_rate_hz,
+    )
+    clip_spec = resolve_clip_spec(protocol, own)
     return TowerFeatures(name, clip_spec, encoder.transforms, encoder.model.video, encoder.model.audio)
 
 
 def load_untrained_features(run: Path, protocol: Protocol) -> TowerFeatures | None:
-    """Return the towers of a run before its first step, or nothing where they were not kept."""
+    """Return the features of a run's encoders before the first step, or None if that checkpoint was not kept."""
     try:
         return load_run_features(run, 0, protocol, "untrained")
     except RunError:
@@ -169,10 +199,14 @@ def load_untrained_features(run: Path, protocol: Protocol) -> TowerFeatures | No
 
 
 def resolve_clip_spec(protocol: Protocol, own: ClipSpec) -> ClipSpec:
-    """Return what is shown under a protocol; what it leaves open is as the encoder's own.
+    """Return the input under a protocol.
+
+    Args:
+        protocol: may set frames, frame rate and seconds of audio.
+        own: the encoder's own input, for all that the protocol does not set.
 
     Raises:
-        UsageError: if the sound's rate is no multiple of the frames a second.
+        UsageError: if the audio rate is not a multiple of the frame rate.
     """
     try:
         return ClipSpec(
@@ -188,14 +222,14 @@ def resolve_clip_spec(protocol: Protocol, own: ClipSpec) -> ClipSpec:
 
 
 def resize_transforms(transforms: TransformConfig, size: int) -> TransformConfig:
-    """Return transforms that give pictures of `size`."""
+    """Return transforms whose frames have `size` pixels a side."""
     video = VideoTransformConfig.model_validate({**transforms.video.model_dump(), "size": size})
     return TransformConfig(video=video, audio=transforms.audio)
 
 
-def compute_stamp(first: str, *configs: Config) -> str:
-    """Return twelve hexadecimal digits that tell a text and configs."""
-    digest = hashlib.blake2b(first.encode(), digest_size=6)
+def compute_stamp(text: str, *configs: Config) -> str:
+    """Return a hash of a text and configs, twelve hexadecimal digits."""
+    digest = hashlib.blake2b(text.encode(), digest_size=6)
     for config in configs:
         digest.update(config.model_dump_json().encode())
     return digest.hexdigest()
