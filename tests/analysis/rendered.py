@@ -6,7 +6,7 @@ import numpy as np
 
 from talkies.ingest import ingest
 from talkies.library import Library
-from talkies.synth import FilmScript, SynthConfig, render_film, write_script
+from talkies.synth import FilmScript, SynthConfig, generate_script, render_film
 
 
 def rendered(folder: Path, configs: dict[str, SynthConfig], seed: int) -> tuple[Library, dict[str, FilmScript]]:
@@ -15,7 +15,7 @@ def rendered(folder: Path, configs: dict[str, SynthConfig], seed: int) -> tuple[
     films.mkdir()
     scripts = {}
     for number, (name, config) in enumerate(configs.items()):
-        scripts[f"{name}.mp4"] = script = write_script(name, seed + number, config)
+        scripts[f"{name}.mp4"] = script = generate_script(name, seed + number, config)
         render_film(films / f"{name}.mp4", script)
     return ingest([films], folder / "lib").library, scripts
 

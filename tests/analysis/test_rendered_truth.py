@@ -10,8 +10,8 @@ from sklearn.metrics import adjusted_rand_score
 from talkies.analysis import Analysis, analyse
 from talkies.analysis.descriptors.describe_films import DescribedFilm, describe_films, plain_clip
 from talkies.analysis.diversity import effective_number
-from talkies.analysis.measure import marks_told, recurrence_of
-from talkies.analysis.values import FilmAnalysis, MarksTold
+from talkies.analysis.measure import measure_recurrence, probe_shortcut_cues
+from talkies.analysis.values import CueProbe, FilmAnalysis
 from talkies.synth import FilmScript
 
 CONCEPTS = (2, 4, 8)
@@ -50,7 +50,7 @@ def test_recurrence_is_that_of_the_script(truth: tuple[Analysis, dict[str, FilmS
         film = film_of(found, count)
         start_N = np.array(film.start_seconds)
         concept_N = concepts_at(scripts[film.name], start_N + CLIP_SECONDS / 2)
-        script, heard = recurrence_of(concept_N, start_N, CLIP_SECONDS, film.seconds), film.sound.recurrence
+        script, heard = measure_recurrence(concept_N, start_N, CLIP_SECONDS, film.seconds), film.sound.recurrence
         assert heard.same_share == pytest.approx(script.same_share, abs=0.08)
         assert heard.median_return_seconds == pytest.approx(script.median_return_seconds, rel=0.35, abs=2.5)
         pairs = [each.pairs for each in script.same_share_by_distance]
@@ -73,8 +73,8 @@ def test_marks_tell_films_that_have_them(strength: float, tmp_path: Path) -> Non
     library, _ = rendered(tmp_path, {f"film-{number}": config for number in range(3)}, seed=50)
     described, _ = describe_films(library)
     fps = library.profile.fps
-    told = marks_told(described, plain_clip(fps).on(fps).window_frames, fps)
-    assert isinstance(told, MarksTold)
+    told = probe_shortcut_cues(described, plain_clip(fps).to_shape(fps).window_frames, fps)
+    assert isinstance(told, CueProbe)
     if strength:
         assert min(told.palette.mean, told.together.mean) > 0.9
     else:
@@ -92,16 +92,16 @@ def test_planted_marks_are_told_and_noise_is_not(strength: float) -> None:
             seconds=80.0,
             start_N=32 * np.arange(40),
             across_cuts=False,
-            views={},
-            marks={
+            blocks={},
+            cues={
                 name: (random.normal(size=(40, size)) + strength * random.normal(size=size)).astype(np.float32)
                 for name, size in (("palette", 30), ("loudness", 2), ("spectrum", 64))
             },
         )
         for number in range(4)
     ]
-    told = marks_told(films, 32, 16)
+    told = probe_shortcut_cues(films, 32, 16)
     assert told is not None
     for mark in (told.palette, told.brightness, told.spectrum, told.together):
         assert mark.mean == 1 if strength else mark.low <= told.chance <= mark.high
-    assert marks_told(films[:1], 32, 16) is None
+    assert probe_shortcut_cues(films[:1], 32, 16) is None

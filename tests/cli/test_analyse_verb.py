@@ -26,8 +26,8 @@ def made(workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Ana
 @pytest.fixture
 def plain_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages without figures, which take long to draw."""
-    monkeypatch.setattr(page, "library_page", lambda found: "the library")
-    monkeypatch.setattr(page, "film_page", lambda found, film: film.name)
+    monkeypatch.setattr(page, "render_library_page", lambda found: "the library")
+    monkeypatch.setattr(page, "render_film_page", lambda found, film: film.name)
 
 
 def test_pages_have_their_figures_and_every_link_leads_somewhere(made: tuple[Analysis, Path]) -> None:
@@ -39,7 +39,7 @@ def test_pages_have_their_figures_and_every_link_leads_somewhere(made: tuple[Ana
         assert text.count("data:image/svg+xml;base64,") == figures
         links = re.findall(r"""(?:src|href)="(?!data:)([^"]+)""", text)
         assert all((path.parent / link).is_file() for link in links), links
-    assert page.film_page(found, found.films[0]) == pages[1].read_text(encoding="utf-8")
+    assert page.render_film_page(found, found.films[0]) == pages[1].read_text(encoding="utf-8")
     assert Analysis.model_validate_json((place / "analysis.json").read_text(encoding="utf-8")) == found
 
 
@@ -92,7 +92,7 @@ WRONG = {
         "--library {lib} --out {w}/letter.mp4",
         r"\S+ exists and is not an analysis; name a new or empty folder",
     ),
-    "a folder in none": ("--library {lib} --out {t}/none/of", r"\S+ cannot be made, for the folder around it does not"),
+    "a folder in none": ("--library {lib} --out {t}/none/of", r"\S+ cannot be made: the folder around it does not"),
     "a URL": (
         "--library memory://lib",
         r"memory://lib is a URL, and the pages need a folder of this machine; name one",

@@ -1,7 +1,7 @@
-"""The paper's three observations about films, measured on anyone's: diversity, recurrence, marks."""
+"""What the films of a library are like (diversity, recurrence, shortcut cues), with advice for training."""
 
-from talkies.analysis.analyse import analyse, place_of
-from talkies.analysis.page import words_of, write_analysis
+from talkies.analysis.analyse import analyse, choose_folder
+from talkies.analysis.page import summarise_advice, write_analysis
 from talkies.analysis.values import Analysis
 
-__all__ = ["Analysis", "analyse", "place_of", "words_of", "write_analysis"]
+__all__ = ["Analysis", "analyse", "choose_folder", "summarise_advice", "write_analysis"]

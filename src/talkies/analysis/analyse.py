@@ -1,21 +1,26 @@
-"""The verb: a library in, what its films are like out, and what to try in training."""
+"""Measures what the films of a library are like, and derives advice for training."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from talkies.analysis.advice import advise
-from talkies.analysis.clusters import DRAWS, ENOUGH, MOST_CLUSTERS
-from talkies.analysis.descriptors.describe_films import LEAST_CLIPS, MOST_CLIPS, NEVER_DRAWN, describe_films, plain_clip
+from talkies.analysis.clusters import DRAWS, ENOUGH_OF_MARGIN, MOST_CLUSTERS
+from talkies.analysis.descriptors.describe_films import (
+    EXCLUDED_KINDS,
+    LEAST_CLIPS,
+    MOST_CLIPS,
+    describe_films,
+    plain_clip,
+)
 from talkies.analysis.descriptors.film_probe import BLOCKS, LONGEST_GAP_SECONDS, C
-from talkies.analysis.measure import MOST_PROBED, MOST_TOGETHER, analyse_films, marks_told
+from talkies.analysis.measure import MOST_PROBED, MOST_TOGETHER, analyse_films, probe_shortcut_cues
+from talkies.analysis.page import NUMBERS
 from talkies.analysis.values import Analysis
 from talkies.core import UsageError
 from talkies.library import Library
 from talkies.runs import ClipEncoder, load_encoder
 from talkies.runtime import is_remote
-
-NUMBERS = "analysis.json"
 
 
 def analyse(
@@ -24,25 +29,32 @@ def analyse(
     seed: int = 0,
     on_film: Callable[[str, int], None] | None = None,
 ) -> Analysis:
-    """Return the analysis of a library's films, their clips described by hand or by a run's newest checkpoint.
+    """Return the analysis of a library's films.
 
-    `on_film` is called after each film with its name and the number of films.
+    Args:
+        library: The location of the library.
+        run: The run whose newest checkpoint describes the clips; without one they are described by handcrafted
+            features.
+        seed: The seed of the random draws that clusters are compared with.
+        on_film: Called after each film with its name and the number of films.
 
     Raises:
         LibraryError: if there is no such library, or it holds no accepted film.
         RunError: if there is no such run, or it has no checkpoint.
-        UsageError: if the library is of another profile than the run's, or no film is long enough.
+        UsageError: if the library's profile is not the run's, or no film is long enough.
         MediaError: if a film cannot be read.
     """
     opened = Library.open(library)
     encoder = load_encoder(run) if run else None
     described, left_out = describe_films(opened, encoder, on_film)
+
     fps = opened.profile.fps
     clip = encoder.clip if encoder else plain_clip(fps)
-    window_frames = clip.on(fps).window_frames
+    window_frames = clip.to_shape(fps).window_frames
     clip_seconds = window_frames / fps
+
     films, together = analyse_films(described, clip_seconds, fps, seed)
-    marks = marks_told(described, window_frames, fps)
+    cue_probe = probe_shortcut_cues(described, window_frames, fps)
     return Analysis(
         library=opened.location,
         run=str(run) if run else None,
@@ -50,23 +62,41 @@ def analyse(
         clip_seconds=clip_seconds,
         films=films,
         together=together,
-        marks=marks,
-        advice=advise(films, marks, left_out, opened.location, clip_seconds),
+        marks=cue_probe,
+        advice=advise(films, cue_probe, left_out, opened.location, clip_seconds),
         left_out=tuple(left_out),
-        protocol=_protocol(encoder, seed),
+        protocol=_describe_protocol(encoder, seed),
     )
 
 
-def _protocol(encoder: ClipEncoder | None, seed: int) -> dict[str, Any]:
+def choose_folder(library: str, run: Path | None, out: Path | None) -> Path:
+    """Return the folder for the analysis: `out`, or `analysis` in the run's folder or in the library's.
+
+    Raises:
+        UsageError: if the library is remote and no folder is named, or the folder holds something else.
+    """
+    if out is None and run is None and is_remote(library):
+        raise UsageError(f"{library} is a URL, and the pages need a folder of this machine; name one with --out")
+    folder = out or (run or Path(library)) / "analysis"
+    if folder.exists() and not (folder.is_dir() and ((folder / NUMBERS).is_file() or not any(folder.iterdir()))):
+        raise UsageError(f"{folder} exists and is not an analysis; name a new or empty folder with --out")
+    if out and not folder.absolute().parent.is_dir():
+        raise UsageError(
+            f"{folder} cannot be made: the folder around it does not exist; name one in an existing folder"
+        )
+    return folder
+
+
+def _describe_protocol(encoder: ClipEncoder | None, seed: int) -> dict[str, Any]:
     by_hand = "mean colour of 4 × 4 cells and motion; the sound’s mean power and mean level in 64 mel bins"
     return {
         "described_by": f"both towers’ embeddings, model {encoder.stamp}" if encoder else by_hand,
         "rows": "less the film’s mean; each block of numbers divided by its spread within films",
-        "clips": f"end to end within shots, none that is {', '.join(NEVER_DRAWN)} or damaged; films of at least "
+        "clips": f"end to end within shots, none that is {', '.join(EXCLUDED_KINDS)} or damaged; films of at least "
         f"{LEAST_CLIPS}, at most {MOST_CLIPS} a film spread evenly",
         "clusters": f"Ward’s tree, 2 to {MOST_CLUSTERS} clusters and at most a third of the clips: the fewest that "
-        f"have {ENOUGH} of the largest margin of the mean silhouette over {DRAWS} normal draws of the same variances; "
-        "one cluster unless that is larger than any draw’s",
+        f"have {ENOUGH_OF_MARGIN} of the largest margin of the mean silhouette over {DRAWS} normal draws of the same "
+        "variances; one cluster unless that is larger than any draw’s",
         "vendi": "of the cosines of the rows",
         "together": f"at most {MOST_TOGETHER} clips of all films, spread evenly",
         "film_probe": f"logistic regression (L2, C = {C}, films weigh alike) on standardised marks of at most "
@@ -74,21 +104,3 @@ def _protocol(encoder: ClipEncoder | None, seed: int) -> dict[str, Any]:
         f"block (at most {LONGEST_GAP_SECONDS:g} s, at least a clip)",
         "seed": seed,
     }
-
-
-def place_of(library: str, run: Path | None, out: Path | None) -> Path:
-    """Return the folder that the analysis goes into: `out`, or `analysis` in the run's folder or the library's.
-
-    Raises:
-        UsageError: if the library lies elsewhere and no folder is named, or the folder holds something else.
-    """
-    if out is None and run is None and is_remote(library):
-        raise UsageError(f"{library} is a URL, and the pages need a folder of this machine; name one with --out")
-    place = out or (run or Path(library)) / "analysis"
-    if place.exists() and not (place.is_dir() and ((place / NUMBERS).is_file() or not any(place.iterdir()))):
-        raise UsageError(f"{place} exists and is not an analysis; name a new or empty folder with --out")
-    if out and not place.absolute().parent.is_dir():
-        raise UsageError(
-            f"{place} cannot be made, for the folder around it does not exist; name one in a folder there is"
-        )
-    return place

@@ -1,123 +1,114 @@
-"""The analysis as pages: one of the library, one of each film, and the numbers beside them."""
+"""The pages of an analysis: one of the library, one of each film, and the numbers as JSON."""
 
 from pathlib import Path
 
 from talkies.analysis.figures import (
-    distance_figure,
-    diversity_figure,
-    marks_figure,
-    recurrence_figure,
-    shares_figure,
+    draw_cluster_sizes,
+    draw_cue_probe,
+    draw_diversity,
+    draw_recurrence_plot,
+    draw_same_share_by_distance,
 )
-from talkies.analysis.values import Advice, Analysis, Diversity, FilmAnalysis, FilmView
+from talkies.analysis.values import Advice, Analysis, Diversity, FilmAnalysis, ModalityAnalysis
 from talkies.core import WorkError, describe_os_error, format_count
-from talkies.library.staging import flush, replace_folder, create_staging_folder
-from talkies.reporting.pages import render_page
+from talkies.library.staging import create_staging_folder, flush, replace_folder
+from talkies.reporting import format_percent, render_page
 
 NUMBERS, INDEX = "analysis.json", "index.html"
 
 
-def write_analysis(found: Analysis, place: Path) -> Path:
-    """Write the pages and `analysis.json` as folder `place`, which is there whole or not at all; return the index.
+def write_analysis(analysis: Analysis, folder: Path) -> Path:
+    """Write the pages and `analysis.json` to `folder`, all of them or nothing; return the path of the index.
 
-    An analysis that is there is replaced.
+    An existing analysis is replaced.
 
     Raises:
-        WorkError: if it cannot be written.
+        WorkError: if they cannot be written.
     """
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with create_staging_folder(place.parent, place.name) as staging:
-            made = staging / "made"
-            (made / "films").mkdir(parents=True)
-            (made / NUMBERS).write_text(found.model_dump_json(indent=1), encoding="utf-8")
-            for film in found.films:
-                (made / film.page).write_text(film_page(found, film), encoding="utf-8")
-            (made / INDEX).write_text(library_page(found), encoding="utf-8")
-            flush(*(path for path in made.rglob("*") if path.is_file()), made)
-            replace_folder(staging, made, place)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with create_staging_folder(folder.parent, folder.name) as staging:
+            new = staging / "made"
+            (new / "films").mkdir(parents=True)
+            (new / NUMBERS).write_text(analysis.model_dump_json(indent=1), encoding="utf-8")
+            for film in analysis.films:
+                (new / film.page).write_text(render_film_page(analysis, film), encoding="utf-8")
+            (new / INDEX).write_text(render_library_page(analysis), encoding="utf-8")
+            flush(*(path for path in new.rglob("*") if path.is_file()), new)
+            replace_folder(staging, new, folder)
     except OSError as error:
-        raise WorkError(f"{place} cannot be written ({describe_os_error(error)}); name another folder with --out") from error
-    return place / INDEX
+        cause = describe_os_error(error)
+        raise WorkError(f"{folder} cannot be written ({cause}); name another folder with --out") from error
+    return folder / INDEX
 
 
-def library_page(found: Analysis) -> str:
+def render_library_page(analysis: Analysis) -> str:
     """Return the page of the library: the same bytes for the same analysis."""
     return render_page(
         "talkies.analysis",
         "library.html",
-        found=found,
-        films=sorted(found.films, key=lambda film: (film.name, film.film_id)),
-        words=words_of(found.advice),
-        kinds=_kinds,
-        same=_same,
-        returns=_returns,
-        diversity=diversity_figure(found),
-        marks=marks_figure(found.marks) if found.marks else None,
+        analysis=analysis,
+        films=sorted(analysis.films, key=lambda film: (film.name, film.film_id)),
+        advice=summarise_advice(analysis.advice),
+        format_kinds=_format_kinds,
+        format_same_share=_format_same_share,
+        format_return=_format_return,
+        diversity=draw_diversity(analysis),
+        cue_probe=draw_cue_probe(analysis.marks) if analysis.marks else None,
     )
 
 
-def film_page(found: Analysis, film: FilmAnalysis) -> str:
+def render_film_page(analysis: Analysis, film: FilmAnalysis) -> str:
     """Return the page of one film."""
     return render_page(
         "talkies.analysis",
         "film.html",
-        found=found,
+        analysis=analysis,
         film=film,
-        rows=_rows(film),
-        picture=recurrence_figure(film, film.picture),
-        sound=recurrence_figure(film, film.sound),
-        distance=distance_figure(film),
-        shares=shares_figure(film),
+        rows=_list_rows(film),
+        picture=draw_recurrence_plot(film, "video"),
+        sound=draw_recurrence_plot(film, "audio"),
+        distance=draw_same_share_by_distance(film),
+        sizes=draw_cluster_sizes(film),
     )
 
 
-def words_of(advice: Advice) -> str:
+def summarise_advice(advice: Advice) -> str:
     """Return the advice as a sentence."""
     seconds, weight = advice.widest_window_seconds, advice.cross_film_weight
-    span = "from anywhere in the film" if seconds is None else f"all within {seconds:g} s"
+    window = "from anywhere in the film" if seconds is None else f"all within {seconds:g} s"
     rest = "" if weight is None else f", and a weight of {weight:g} for other films"
-    return f"{format_count(advice.films_per_batch, 'film')} × {advice.clips_per_film} clips in a batch, {span}{rest}."
+    return f"{format_count(advice.films_per_batch, 'film')} × {advice.clips_per_film} clips in a batch, {window}{rest}."
 
 
-def _rows(film: FilmAnalysis) -> list[tuple[str, tuple[str, str]]]:
-    def row(words: str, picture: str, sound: str) -> tuple[str, tuple[str, str]]:
-        return words, (picture, sound)
-
-    eye, ear = film.picture, film.sound
-    return [
-        row("kinds of clips (clusters)", _kinds(eye.diversity), _kinds(ear.diversity)),
-        row("effective number of them", _effective(eye), _effective(ear)),
-        row("mean silhouette, and that of chance", _silhouette(eye.diversity), _silhouette(ear.diversity)),
-        row("Vendi score", f"{eye.diversity.vendi:.1f}", f"{ear.diversity.vendi:.1f}"),
-        row("spread of the clips (1: as in the other films)", f"{eye.spread:.2f}", f"{ear.spread:.2f}"),
-        row("visits", str(eye.recurrence.visits), str(ear.recurrence.visits)),
-        row("kinds that come back", _percent(eye.recurrence.returning_share), _percent(ear.recurrence.returning_share)),
-        row("median time between two visits", _returns(eye), _returns(ear)),
-        row("pairs of clips that are of one kind", _same(eye), _same(ear)),
-    ]
+def _list_rows(film: FilmAnalysis) -> list[tuple[str, tuple[str, str]]]:
+    """Return the rows of a film's table: what was measured, in the picture and in the sound."""
+    rows = {
+        "kinds of clips (clusters)": lambda part: _format_kinds(part.diversity),
+        "effective number of kinds": lambda part: f"{part.diversity.effective_clusters:.1f}",
+        "mean silhouette, and by chance": lambda part: _format_silhouette(part.diversity),
+        "Vendi score": lambda part: f"{part.diversity.vendi:.1f}",
+        "spread of the clips (1: as in the other films)": lambda part: f"{part.spread:.2f}",
+        "visits": lambda part: str(part.recurrence.visits),
+        "kinds that come back": lambda part: format_percent(part.recurrence.returning_share, 0),
+        "median time between two visits": _format_return,
+        "pairs of clips of the same kind": _format_same_share,
+    }
+    return [(words, (show(film.picture), show(film.sound))) for words, show in rows.items()]
 
 
-def _kinds(diversity: Diversity) -> str:
+def _format_kinds(diversity: Diversity) -> str:
     return str(diversity.clusters) if diversity.clusters > 1 else "one kind"
 
 
-def _effective(view: FilmView) -> str:
-    return f"{view.diversity.effective_clusters:.1f}"
-
-
-def _silhouette(diversity: Diversity) -> str:
+def _format_silhouette(diversity: Diversity) -> str:
     return f"{diversity.silhouette:.2f}, {diversity.silhouette_by_chance:.2f}"
 
 
-def _same(view: FilmView) -> str:
-    return _percent(view.recurrence.same_share) if view.diversity.clusters > 1 else "–"
+def _format_same_share(part: ModalityAnalysis) -> str:
+    return format_percent(part.recurrence.same_share, 0) if part.diversity.clusters > 1 else "–"
 
 
-def _returns(view: FilmView) -> str:
-    seconds = view.recurrence.median_return_seconds
+def _format_return(part: ModalityAnalysis) -> str:
+    seconds = part.recurrence.median_return_seconds
     return "–" if seconds is None else f"{seconds:.0f} s"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"

@@ -1,4 +1,4 @@
-"""How often, and at what distances in time, a film's kinds of clips come back.
+"""How often, and after how much time, a film's kinds of clips come back.
 
 Shapes: `N` clips in the order of time, `C` cells of a plot.
 """
@@ -9,77 +9,85 @@ from itertools import pairwise
 
 import numpy as np
 
+from talkies.analysis.values import PairShare
 from talkies.core import Float64s, Int64s
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A run of clips of one cluster: from the beginning of the first to the end of the last."""
+    """A run of clips of one cluster, from the start of the first to the end of the last, in seconds."""
 
     cluster: int
     start_seconds: float
     end_seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Pairs:
-    """Pairs of clips that begin `[from_seconds, to_seconds)` apart: how many, and the share of one cluster."""
+def find_visits(label_N: Int64s, start_N: Float64s, clip_seconds: float) -> list[Visit]:
+    """Return the visits of a film, in order.
 
-    from_seconds: float
-    to_seconds: float
-    pairs: int
-    share: float | None
-
-
-def visits(label_N: Int64s, start_N: Float64s, clip_seconds: float) -> list[Visit]:
-    """Return the visits of a film, in order."""
-    found: list[Visit] = []
+    Args:
+        label_N: The cluster of each clip, `[N]`.
+        start_N: Where each clip starts, `[N]`, in seconds, ascending.
+        clip_seconds: The length of a clip.
+    """
+    visits: list[Visit] = []
     for label, start in zip(label_N.tolist(), start_N.tolist(), strict=True):
-        if found and found[-1].cluster == label:
-            found[-1] = Visit(label, found[-1].start_seconds, start + clip_seconds)
+        if visits and visits[-1].cluster == label:
+            visits[-1] = Visit(label, visits[-1].start_seconds, start + clip_seconds)
         else:
-            found.append(Visit(label, start, start + clip_seconds))
-    return found
+            visits.append(Visit(label, start, start + clip_seconds))
+    return visits
 
 
-def returns(found: Sequence[Visit]) -> list[float]:
-    """Return the time from the end of each visit to the beginning of the next one of its cluster, in seconds."""
-    last: dict[int, float] = {}
-    distances = []
-    for visit in found:
-        if visit.cluster in last:
-            distances.append(visit.start_seconds - last[visit.cluster])
-        last[visit.cluster] = visit.end_seconds
-    return distances
+def compute_return_times(visits: Sequence[Visit]) -> list[float]:
+    """Return the seconds from the end of each visit to the start of the next visit of its cluster."""
+    end_of_last: dict[int, float] = {}
+    times = []
+    for visit in visits:
+        if visit.cluster in end_of_last:
+            times.append(visit.start_seconds - end_of_last[visit.cluster])
+        end_of_last[visit.cluster] = visit.end_seconds
+    return times
 
 
-def returning_share(found: Sequence[Visit]) -> float:
+def compute_returning_share(visits: Sequence[Visit]) -> float:
     """Return the share of the clusters that have more than one visit."""
-    clusters = [visit.cluster for visit in found]
+    clusters = [visit.cluster for visit in visits]
     return float(np.mean([clusters.count(cluster) > 1 for cluster in set(clusters)]))
 
 
-def same_share(label_N: Int64s) -> float:
-    """Return the share of the pairs of clips that are of one cluster."""
+def compute_same_share(label_N: Int64s) -> float:
+    """Return the share of the pairs of clips that are of one cluster, from the cluster of each clip `[N]`."""
     counts, clips = np.bincount(label_N), len(label_N)
     return float((counts * (counts - 1)).sum() / (clips * (clips - 1)))
 
 
-def same_share_between(label_N: Int64s, start_N: Float64s, edges: Sequence[float]) -> list[Pairs]:
-    """Return the share of pairs of one cluster by how far apart they begin, between each two neighbouring edges."""
+def compute_same_share_by_distance(label_N: Int64s, start_N: Float64s, edges: Sequence[float]) -> list[PairShare]:
+    """Return the share of pairs of one cluster by the distance of their starts.
+
+    Args:
+        label_N: The cluster of each clip, `[N]`.
+        start_N: Where each clip starts, `[N]`, in seconds.
+        edges: Distances in seconds, ascending; each two neighbours are a half-open interval.
+    """
     first, second = np.triu_indices(len(label_N), 1)
     apart = np.abs(start_N[second] - start_N[first])
     same = label_N[first] == label_N[second]
-    found = []
+
+    shares = []
     for low, high in pairwise(edges):
-        there = (apart >= low - 1e-9) & (apart < high - 1e-9)
-        pairs = int(there.sum())
-        found.append(Pairs(low, high, pairs, float(same[there].mean()) if pairs else None))
-    return found
+        inside = (apart >= low - 1e-9) & (apart < high - 1e-9)
+        pairs = int(inside.sum())
+        share = float(same[inside].mean()) if pairs else None
+        shares.append(PairShare(from_seconds=low, to_seconds=high, pairs=pairs, share=share))
+    return shares
 
 
-def distance_edges(clip_seconds: float, film_seconds: float) -> list[float]:
-    """Return edges of distances for a curve: each clip's length until 16, then wider by a quarter, to the film's."""
+def choose_distance_edges(clip_seconds: float, film_seconds: float) -> list[float]:
+    """Return the edges of distances for a curve, in seconds.
+
+    The steps are one clip up to 16 clips, and then a quarter of the distance, up to the film's length.
+    """
     edges, step = [clip_seconds], clip_seconds
     while edges[-1] < film_seconds:
         step = clip_seconds if edges[-1] < 16 * clip_seconds else max(step, edges[-1] / 4)
@@ -87,12 +95,19 @@ def distance_edges(clip_seconds: float, film_seconds: float) -> list[float]:
     return edges
 
 
-def similarity_cells(
+def compute_recurrence_plot(
     kernel_NN: Float64s, start_N: Float64s, film_seconds: float, most: int
 ) -> list[list[float | None]]:
-    """Return a recurrence plot: the timeline cut into at most `most` cells, the mean similarity of each two.
+    """Return a recurrence plot: the timeline cut into cells, and the mean similarity of each two cells.
 
-    Where no clip lies there is nothing.
+    Args:
+        kernel_NN: The similarity of each pair of clips, `[N, N]`.
+        start_N: Where each clip starts, `[N]`, in seconds.
+        film_seconds: The length of the film.
+        most: The largest number of cells.
+
+    Returns:
+        Rows of similarities, `[C][C]`; None where a cell has no clip.
     """
     count = min(most, len(start_N))
     cell_N = np.minimum((start_N / film_seconds * count).astype(np.int64), count - 1)

@@ -15,7 +15,8 @@ def normalise_rows(films: Sequence[DescribedFilm], modality: Modality) -> list[F
     """Return each film's rows of one modality, less the film's mean.
 
     Each block of numbers is divided by its spread (the root of its variance within films, the mean over films), so
-    that all blocks weigh the same, and a row has a squared length of about one. A block that never varies becomes zeros.
+    that all blocks weigh the same, and a row has a squared length of about one. A block that never varies becomes
+    zeros.
 
     Returns:
         For each film an array `[N, E]`.

@@ -1,35 +1,36 @@
-"""What an analysis comes to, as values: every number of its pages."""
+"""The numbers of an analysis, as they are stored in `analysis.json` and shown on its pages."""
 
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from talkies.config import Config
+from talkies.core import Modality
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class Told(Config):
-    """The share of the clips whose film is told, and its 95 % interval."""
+class ProbeAccuracy(Config):
+    """The share of the clips whose film a probe identifies, and its 95 % interval."""
 
     mean: Share
     low: Share
     high: Share
 
 
-class MarksTold(Config):
-    """How well marks alone tell films apart, each by itself and all together, and what a guess comes to."""
+class CueProbe(Config):
+    """How well a probe identifies the film from shortcut cues, one by one and all together, and the chance level."""
 
-    palette: Told
-    brightness: Told
-    loudness: Told
-    spectrum: Told
-    together: Told
+    palette: ProbeAccuracy
+    brightness: ProbeAccuracy
+    loudness: ProbeAccuracy
+    spectrum: ProbeAccuracy
+    together: ProbeAccuracy
     chance: Share
 
 
 class PairShare(Config):
-    """Pairs of clips that begin `[from_seconds, to_seconds)` apart, and the share of them that are of one cluster."""
+    """Pairs of clips that start `[from_seconds, to_seconds)` apart, and the share of them that are of one cluster."""
 
     from_seconds: float
     to_seconds: float
@@ -45,7 +46,7 @@ class WindowShare(Config):
 
 
 class Diversity(Config):
-    """How many kinds of clips there are; with the silhouette of the clusters and the highest that chance gave."""
+    """How many kinds of clips there are, and the silhouette of the clusters with the mean that chance gave."""
 
     clips: int
     clusters: int
@@ -56,7 +57,7 @@ class Diversity(Config):
 
 
 class Recurrence(Config):
-    """How often clusters come back, and how far from each other."""
+    """How often clusters come back, and after how much time."""
 
     visits: int
     returning_share: Share
@@ -66,8 +67,12 @@ class Recurrence(Config):
     same_share_within: tuple[WindowShare, ...]
 
 
-class FilmView(Config):
-    """A film's pictures, or its sound: `spread` is how far its clips lie from their mean (1: as in other films)."""
+class ModalityAnalysis(Config):
+    """The numbers of a film's video or audio.
+
+    `spread` is the distance of its clips from their mean (1: as in the other films), `labels` the cluster of each clip,
+    and `plot` the recurrence plot, None where there is no clip.
+    """
 
     diversity: Diversity
     recurrence: Recurrence
@@ -77,7 +82,7 @@ class FilmView(Config):
 
 
 class FilmAnalysis(Config):
-    """A film: its clips' beginnings, and what its pictures and its sound come to."""
+    """A film: where its clips start, and the numbers of its video (`picture`) and its audio (`sound`)."""
 
     film_id: str
     name: str
@@ -86,19 +91,27 @@ class FilmAnalysis(Config):
     clips: int
     across_cuts: bool
     start_seconds: tuple[float, ...]
-    picture: FilmView
-    sound: FilmView
+    picture: ModalityAnalysis
+    sound: ModalityAnalysis
+
+    def of(self, modality: Modality) -> ModalityAnalysis:
+        """Return the numbers of one modality."""
+        return self.picture if modality == "video" else self.sound
 
 
 class Together(Config):
-    """All films' clips, each film's mean removed."""
+    """The diversity of all films' clips, after each film's mean is removed."""
 
     picture: Diversity
     sound: Diversity
 
+    def of(self, modality: Modality) -> Diversity:
+        """Return the diversity in one modality."""
+        return self.picture if modality == "video" else self.sound
+
 
 class Advice(Config):
-    """What to try, and why."""
+    """Settings to try in training, the command that sets them, and the reasons."""
 
     films_per_batch: int
     clips_per_film: int
@@ -109,7 +122,7 @@ class Advice(Config):
 
 
 class Analysis(Config):
-    """All that an analysis comes to."""
+    """A whole analysis; `marks` is the probe of shortcut cues, None for a single film."""
 
     schema_version: int = 1
     library: str
@@ -118,7 +131,7 @@ class Analysis(Config):
     clip_seconds: float
     films: tuple[FilmAnalysis, ...]
     together: Together
-    marks: MarksTold | None
+    marks: CueProbe | None
     advice: Advice
     left_out: tuple[str, ...]
     protocol: dict[str, Any]

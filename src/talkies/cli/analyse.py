@@ -21,11 +21,11 @@ def analyse(
     json: Json = False,
 ) -> None:
     """Describe films (diversity, recurrence, shortcut cues) and suggest training settings; a page for each film."""
-    from talkies.analysis import place_of, words_of, write_analysis
+    from talkies.analysis import choose_folder, summarise_advice, write_analysis
     from talkies.analysis.analyse import analyse as examine
     from talkies.cli.documents import analyse_document
 
-    folder, done = place_of(library, run, out), list[str]()
+    folder, done = choose_folder(library, run, out), list[str]()
     with progress_bars() as bars:
 
         def on_film(name: str, total: int) -> None:
@@ -36,5 +36,5 @@ def analyse(
     index = write_analysis(analysis, folder)
     if json:
         return print_json(analyse_document(analysis))
-    print_text("\n".join([words_of(analysis.advice), *analysis.advice.reasons, analysis.advice.command]))
+    print_text("\n".join([summarise_advice(analysis.advice), *analysis.advice.reasons, analysis.advice.command]))
     return say(f"The pages: {index}")

@@ -1,1 +1,1 @@
-"""Descriptors of clips: hand-crafted features, shortcut cues, and the film probe."""
+"""Descriptors of clips that need no training: handcrafted features, shortcut cues, and the film probe."""

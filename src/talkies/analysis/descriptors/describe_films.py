@@ -1,9 +1,9 @@
-"""One pass over a library's films: each clip is read once, described (by hand or by a run), and its marks are taken.
+"""Describes a library's films in one pass: each clip is read once, for its descriptors and its shortcut cues.
 
 Shapes: `N` clips of a film, `E` numbers.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from talkies.analysis.descriptors.handcrafted import Blocks, HandcraftedReader
 from talkies.analysis.descriptors.shortcut_cues import SHORTCUT_CUES, CueReader
 from talkies.clips import ClipConfig, read_films
+from talkies.clips.film_pass import OnFilm
 from talkies.core import (
     MODALITIES,
     ClipBatch,
@@ -27,19 +28,22 @@ from talkies.library import FilmEntry, Library
 from talkies.runs.clip_encoder import ClipEncoder
 
 LEAST_CLIPS = 8
-"""A film of fewer clips is left out."""
+"""A film with fewer clips is left out."""
 MOST_CLIPS = 600
-"""Of a longer film so many clips are taken, spread evenly from its beginning to its end."""
+"""The largest number of clips of a film, spread evenly from its start to its end."""
 CLIP_SECONDS = 2
-NEVER_DRAWN = ("black", "silent", "still", "credits")
+EXCLUDED_KINDS = ("black", "silent", "still", "credits")
+"""Annotations whose spans training does not use either."""
 _FPS = 8
 _BATCH_CLIPS = 32
 
 
 @dataclass(frozen=True, slots=True)
 class DescribedFilm:
-    """A film's clips: at which frame each begins, the blocks `[N, E]` that describe its pictures and its sound, and its
-    shortcut cues `[N, E]` by name. `across_cuts`: the film's shots are so short that clips do not keep to them.
+    """A film's clips, each described by numbers.
+
+    `start_N` is the frame at which each clip starts, `blocks` the descriptors `[N, E]` of each modality, and `cues` the
+    shortcut cues `[N, E]` by name. `across_cuts`: the shots are so short that clips extend across cuts.
     """
 
     film_id: str
@@ -55,84 +59,94 @@ class DescribedFilm:
 
 
 def plain_clip(fps: int) -> ClipConfig:
-    """Return the clip that is described by hand where a second has `fps` frames: 2 s, about 8 pictures a second."""
+    """Return the clip that is described by hand on a grid of `fps` frames a second: 2 s, about 8 pictures a second."""
     rate = max(rate for rate in range(1, min(_FPS, fps) + 1) if fps % rate == 0)
     return ClipConfig(frames=CLIP_SECONDS * rate, fps=rate, audio_seconds=float(CLIP_SECONDS))
 
 
 def describe_films(
-    library: Library, encoder: ClipEncoder | None = None, on_film: Callable[[str, int], None] | None = None
+    library: Library, encoder: ClipEncoder | None = None, on_film: OnFilm | None = None
 ) -> tuple[list[DescribedFilm], list[str]]:
-    """Return the library's films described by `encoder`, or by hand, and the names of those that are too short.
+    """Return the library's films, described clip by clip, and the names of the films that are too short.
 
-    `on_film` is called after each film with its name and their number.
+    Args:
+        library: The library.
+        encoder: The encoder whose embeddings describe the clips; without one handcrafted descriptors do.
+        on_film: Called after each film with its name and the number of films.
 
     Raises:
         LibraryError: if the library holds no accepted film.
-        UsageError: if the encoder learnt on another profile, or no film is long enough.
+        UsageError: if the encoder was trained on another profile, or no film is long enough.
         MediaError: if a film cannot be read.
     """
     if encoder and library.profile != encoder.profile:
         raise UsageError(
-            f"{library.location} has another profile ({library.profile}) than the model learnt on "
+            f"{library.location} has another profile ({library.profile}) than the model was trained on "
             f"({encoder.profile}); name a library of that profile"
         )
-    shape = encoder.shape if encoder else plain_clip(library.profile.fps).on(library.profile.fps)
+
+    # Choose the clips of every film.
+    shape = encoder.shape if encoder else plain_clip(library.profile.fps).to_shape(library.profile.fps)
     films = sorted(library.usable_films(), key=lambda film: film.film_id)
-    laid = {film: clips_of(film, library, shape) for film in films}
-    chosen = [film for film in films if len(laid[film][0]) >= LEAST_CLIPS]
-    if not chosen:
+    clips = {film: choose_clips(film, library, shape) for film in films}
+    long_enough = [film for film in films if len(clips[film][0]) >= LEAST_CLIPS]
+    if not long_enough:
         seconds = LEAST_CLIPS * shape.window_frames / library.profile.fps
         raise UsageError(
             f"an analysis needs a film of at least {LEAST_CLIPS} clips ({seconds:g} s), and {library.location} has "
-            "none so long; ingest longer ones"
+            "none that long; ingest longer ones"
         )
-    requests = {film: laid[film][0] for film in chosen}
-    reader = _Reader(library, encoder)
+
+    # Read and describe them.
+    requests = {film: clips[film][0] for film in long_enough}
+    describer = _Describer(library, encoder)
     described = [
-        reader.describe(film, requests[film], batches, across_cuts=laid[film][1])
+        describer.describe(film, requests[film], batches, across_cuts=clips[film][1])
         for film, batches in read_films(library, shape, requests, batch_clips=_BATCH_CLIPS, on_film=on_film)
     ]
-    return described, sorted(film.name for film in films if film not in chosen)
+    return described, sorted(film.name for film in films if film not in long_enough)
 
 
-def clips_of(film: FilmEntry, library: Library, shape: ClipShape) -> tuple[list[ClipRequest], bool]:
-    """Return a film's clips, end to end within each shot, and whether they do not keep to shots.
+def choose_clips(film: FilmEntry, library: Library, shape: ClipShape) -> tuple[list[ClipRequest], bool]:
+    """Return a film's clips, end to end within each shot, and whether they extend across cuts instead.
 
-    They do not where that would leave out more than half of what there is. Nothing is taken of what is black, silent,
-    still or credits, for nothing of it is learnt from.
+    They do where clips within shots would leave out more than half of the film. Clips that overlap black, silent,
+    still, credits or damaged spans are left out: training does not use those either.
     """
     window = shape.window_frames
-    marks = library.annotations_of(film.id)
-    barred = [span for kind in (*NEVER_DRAWN, "damaged") for span in marks.get(kind, [])]
-    whole = Span(0, film.frames)
-    anywhere = _free(whole, window, barred)
-    within = [start for shot in library.shots_of(film.id) for start in _free(shot, window, barred)]
-    across = 2 * len(within) < len(anywhere)
-    starts = anywhere if across else within
+    annotations = library.annotations_of(film.id)
+    excluded = [span for kind in (*EXCLUDED_KINDS, "damaged") for span in annotations.get(kind, [])]
+
+    anywhere = _list_starts(Span(0, film.frames), window, excluded)
+    within_shots = [start for shot in library.shots_of(film.id) for start in _list_starts(shot, window, excluded)]
+    across_cuts = 2 * len(within_shots) < len(anywhere)
+
+    starts = anywhere if across_cuts else within_shots
     starts = [starts[place] for place in evenly_spaced(len(starts), MOST_CLIPS)]
-    return [ClipRequest(film.id, Span(start, start + window)) for start in starts], across
+    return [ClipRequest(film.id, Span(start, start + window)) for start in starts], across_cuts
 
 
-def _free(span: Span, window: int, barred: Sequence[Span]) -> list[int]:
-    """Return where clips of so many frames begin that lie end to end in a span, less those that meet what is barred."""
+def _list_starts(span: Span, window: int, excluded: Sequence[Span]) -> list[int]:
+    """Return where clips of `window` frames start that are end to end in a span and overlap no excluded span."""
     starts = range(span.start_frame, span.end_frame - window + 1, window)
-    return [start for start in starts if not any(Span(start, start + window).overlaps(each) for each in barred)]
+    return [start for start in starts if not any(Span(start, start + window).overlaps(other) for other in excluded)]
 
 
-class _Reader:
-    """Describes film after film."""
+class _Describer:
+    """Describes one film after the other."""
 
     def __init__(self, library: Library, encoder: ClipEncoder | None) -> None:
-        self._encoder, rate_hz = encoder, library.profile.audio_rate_hz
-        self._by_hand, self._cues = HandcraftedReader(rate_hz), CueReader(rate_hz)
+        rate_hz = library.profile.audio_rate_hz
+        self._encoder = encoder
+        self._handcrafted = HandcraftedReader(rate_hz)
+        self._cues = CueReader(rate_hz)
 
     def describe(
         self, film: FilmEntry, requests: Sequence[ClipRequest], batches: Iterable[ClipBatch], *, across_cuts: bool
     ) -> DescribedFilm:
         blocks, cues = [], []
         for batch in batches:
-            blocks.append(self._describe(batch))
+            blocks.append(self._describe_batch(batch))
             cues.append(self._cues.read(batch))
         return DescribedFilm(
             film_id=film.film_id,
@@ -140,16 +154,16 @@ class _Reader:
             seconds=film.duration_seconds,
             start_N=np.array([request.window.start_frame for request in requests], np.int64),
             across_cuts=across_cuts,
-            blocks={modality: _joined([part[modality] for part in blocks]) for modality in MODALITIES},
+            blocks={modality: _join_blocks([part[modality] for part in blocks]) for modality in MODALITIES},
             cues={name: np.concatenate([part[name] for part in cues]) for name in SHORTCUT_CUES},
         )
 
-    def _describe(self, batch: ClipBatch) -> dict[Modality, Blocks]:
+    def _describe_batch(self, batch: ClipBatch) -> dict[Modality, Blocks]:
         if self._encoder is None:
-            return self._by_hand.read(batch)
+            return self._handcrafted.read(batch)
         embeddings = self._encoder.encode(batch).embeddings
         return {"video": (embeddings.video_BD.numpy(),), "audio": (embeddings.audio_BD.numpy(),)}
 
 
-def _joined(parts: Sequence[Blocks]) -> Blocks:
+def _join_blocks(parts: Sequence[Blocks]) -> Blocks:
     return tuple(np.concatenate(same) for same in zip(*parts, strict=True))

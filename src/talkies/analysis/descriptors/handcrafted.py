@@ -1,4 +1,4 @@
-"""What a clip looks and sounds like without any model: colours in their places, motion, and the spectrum's levels.
+"""What a clip looks and sounds like, described without a model: colour layout, motion, and spectrum levels.
 
 Shapes: `B` clips, `T` frames, `P` rows of a planar YUV 4:2:0 picture, `W` columns, `S` samples, `F` mel bins,
 `L` frames of the spectrogram, `E` numbers.
@@ -9,47 +9,56 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from talkies.core import ClipBatch, Float32s, split_planes
+from talkies.core import ClipBatch, Float32s, Modality, split_planes
 from talkies.transforms import AudioTransformConfig, LogMel
 
 _CELLS = 4  # a side
 _MELS = 64
 
 Blocks = tuple[Float32s, ...]
-"""Groups of numbers `[N, E]` of the same clips, each on a scale of its own."""
+"""Groups of numbers `[N, E]` of the same clips, each group on a scale of its own."""
 
 
 class HandcraftedReader:
-    """Describes clips whose sound has `rate_hz` samples a second."""
+    """Describes clips whose audio has `rate_hz` samples a second."""
 
     def __init__(self, rate_hz: int) -> None:
         self._log_mel = LogMel(AudioTransformConfig(mels=_MELS), rate_hz)
 
     @torch.inference_mode()
-    def read(self, batch: ClipBatch) -> dict[str, Blocks]:
-        """Return what describes the pictures (layout and motion) and the sound (power and level) of each clip."""
+    def read(self, batch: ClipBatch) -> dict[Modality, Blocks]:
+        """Return the blocks of each clip's video (layout and motion) and audio (power and level)."""
+        video = (compute_layout(batch.video_BTPW), compute_motion(batch.video_BTPW))
+
+        # The mean power hardly depends on where in the clip an event is; the mean level describes the time between.
         mel_BFL = self._log_mel(batch.audio_BS)[:, 0]
-        # The mean of the power hardly moves with where in the clip an event lies; the mean level tells what is between.
         power_BF = torch.logsumexp(mel_BFL, 2) - float(np.log(mel_BFL.shape[2]))
-        picture = (layout_of(batch.video_BTPW), motion_of(batch.video_BTPW))
-        sound = (power_BF, mel_BFL.mean(2))
-        return {"picture": _blocks(picture), "sound": _blocks(sound)}
+        audio = (power_BF, mel_BFL.mean(2))
+        return {"video": _to_blocks(video), "audio": _to_blocks(audio)}
 
 
-def _blocks(parts: tuple[Tensor, ...]) -> Blocks:
-    return tuple(part.float().numpy() for part in parts)
+def compute_layout(video_BTPW: Tensor) -> Tensor:
+    """Return the mean Y, U and V of a clip's pictures in each of 4 × 4 cells.
 
+    Args:
+        video_BTPW: Planar YUV 4:2:0 pictures, uint8.
 
-def layout_of(video_BTPW: Tensor) -> Tensor:
-    """Return the mean Y, U and V of a clip's pictures in each of 4 × 4 cells."""
+    Returns:
+        Levels `[B, E]` from 0 to 255, float32.
+    """
     luma, chroma = split_planes(video_BTPW.float().mean(1))
     planes = functional.adaptive_avg_pool2d(luma[:, None], _CELLS), functional.adaptive_avg_pool2d(chroma, _CELLS)
     return torch.cat(planes, 1).flatten(1)
 
 
-def motion_of(video_BTPW: Tensor) -> Tensor:
-    """Return how much Y changes from picture to picture: mean and deviation over time, and the mean of each cell, as
-    log(1 + levels).
+def compute_motion(video_BTPW: Tensor) -> Tensor:
+    """Return how much Y changes from picture to picture: mean and deviation over time, and the mean of each cell.
+
+    Args:
+        video_BTPW: Planar YUV 4:2:0 pictures, uint8.
+
+    Returns:
+        log(1 + levels), `[B, E]`, float32.
     """
     luma = split_planes(video_BTPW)[0].float()
     if luma.shape[1] < 2:
@@ -58,3 +67,7 @@ def motion_of(video_BTPW: Tensor) -> Tensor:
     energy_BT = cells_BTCC.mean((2, 3))
     moments = torch.stack([energy_BT.mean(1), energy_BT.std(1, correction=0)], 1)
     return torch.log1p(torch.cat([moments, cells_BTCC.mean(1).flatten(1)], 1))
+
+
+def _to_blocks(parts: tuple[Tensor, ...]) -> Blocks:
+    return tuple(part.float().numpy() for part in parts)
