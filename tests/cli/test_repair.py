@@ -58,4 +58,4 @@ def test_a_run_does_not_go_on_when_its_films_are_marked_otherwise(
     shutil.rmtree(library / "catalogue")  # it is made of the films' folders
     refused = talkies(*call, "--resume", "--set", "training.steps=8")
     assert refused.status == 2
-    assert re.search(r"was begun when \S+ marked its films otherwise .*; begin a new run$", refused.err.strip())
+    assert re.search(r"the span annotations changed since this run began \(.* in \S+\); start a new run$", refused.err.strip())

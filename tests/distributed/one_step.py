@@ -26,9 +26,9 @@ def main(number: int, size: int, folder: Path) -> None:
             for chunk in chunks:
                 system = system_of(settings)
                 stepper, batch = stepper_of(fabric, system, chunk), share_of(number, size)
-                augmentations = stepper.augmentations(batch, SEED, STEP)
+                augmentations = stepper.draw_augmentations(batch, SEED, STEP)
                 numbers = stepper.backward(batch, augmentations, STEP)
-                numbers["gradient_norm"] = stepper.gradient_norm()
+                numbers["gradient_norm"] = stepper.compute_gradient_norm()
                 results[f"{strategy} {chunk} {name}"] = {"numbers": numbers, "gradients": gradients_of(system)}
                 results["looks"] = looks(augmentations)
         results[f"{strategy} bounded"] = bounded(fabric)
@@ -41,5 +41,5 @@ def bounded(fabric: Fabric) -> Tensor:
     stepper, batch = stepper_of(fabric, system, None), share_of(fabric.global_rank, fabric.world_size)
     with torch.no_grad():
         system.objective.log_temperature.fill_(-9.0)
-    stepper.backward(batch, stepper.augmentations(batch, SEED, STEP), STEP)
+    stepper.backward(batch, stepper.draw_augmentations(batch, SEED, STEP), STEP)
     return gather_tensor(system.objective.log_temperature)

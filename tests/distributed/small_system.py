@@ -129,7 +129,7 @@ def stepper_of(fabric: Fabric, system: ContrastiveSystem, chunk_clips: int | Non
 def augmentations_of(system: ContrastiveSystem, batch: ClipBatch, rank: int = 0, size: int = 1) -> list[Augmentation]:
     """How a rank of so many augments its clips."""
     fabric = SimpleNamespace(global_rank=rank, world_size=size)
-    return Stepper(fabric, None, system, None).augmentations(batch, SEED, STEP)  # type: ignore[arg-type]
+    return Stepper(fabric, None, system, None).draw_augmentations(batch, SEED, STEP)  # type: ignore[arg-type]
 
 
 def plain_step(settings: dict[str, Any]) -> dict[str, Any]:

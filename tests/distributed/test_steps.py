@@ -51,7 +51,7 @@ def alone() -> Fabric:
 def test_gradients_in_two_passes_are_those_in_one(knobs: str, chunk: int, alone: Fabric) -> None:
     expected, system, batch = plain_step(KNOBS[knobs]), system_of(KNOBS[knobs]), batch_of()
     stepper = stepper_of(alone, system, chunk)
-    numbers = stepper.backward(batch, stepper.augmentations(batch, SEED, STEP), STEP)
+    numbers = stepper.backward(batch, stepper.draw_augmentations(batch, SEED, STEP), STEP)
     close(gradients_of(system), expected["gradients"], relative=1e-5)
     for name, value in expected["numbers"].items():
         torch.testing.assert_close(numbers[name], value, rtol=1e-5, atol=1e-6)
@@ -65,7 +65,7 @@ def test_the_objective_is_told_which_film_each_clip_is_of_and_where_it_begins(
     judge = system.objective.forward
     monkeypatch.setattr(system.objective, "forward", lambda views, step: told.extend(views) or judge(views, step))
     stepper = stepper_of(alone, system, chunk)
-    stepper.backward(batch, stepper.augmentations(batch, SEED, STEP), STEP)
+    stepper.backward(batch, stepper.draw_augmentations(batch, SEED, STEP), STEP)
     assert [view.film_B.tolist() for view in told] == [FILMS] * 2
     assert [view.start_B.tolist() for view in told] == [STARTS] * 2
 
@@ -114,7 +114,7 @@ def test_clips_views_and_steps_are_augmented_each_in_its_own_way() -> None:
     assert len(first.video.crops.top_B.unique()) == len(FILMS)
     assert not torch.equal(first.video.crops.top_B, second.video.crops.top_B)
     stepper = stepper_of(Fabric(accelerator="cpu", devices=1), system, None)
-    drawn = [stepper.augmentations(batch, seed, step)[0].video.crops.top_B for seed, step in ((5, 3), (5, 4), (6, 3))]
+    drawn = [stepper.draw_augmentations(batch, seed, step)[0].video.crops.top_B for seed, step in ((5, 3), (5, 4), (6, 3))]
     assert torch.equal(drawn[0], first.video.crops.top_B)
     assert not torch.equal(drawn[0], drawn[1])
     assert not torch.equal(drawn[0], drawn[2])
@@ -127,7 +127,7 @@ def norms_of(system: nn.Module) -> list[nn.BatchNorm1d]:
 def test_batch_norms_see_chunks_and_learn_each_of_them_once(alone: Fabric) -> None:
     system, twin, batch = (*(system_of(KNOBS["plain"], still=False) for _ in range(2)), batch_of())
     stepper = stepper_of(alone, system, 3)
-    augmentations = stepper.augmentations(batch, SEED, STEP)
+    augmentations = stepper.draw_augmentations(batch, SEED, STEP)
     stepper.backward(batch, augmentations, STEP)
     for chunk in (slice(0, 2), slice(2, 5), slice(5, 8)):
         twin.encode(batch[chunk], [augmentation[chunk] for augmentation in augmentations])
@@ -140,7 +140,7 @@ def test_batch_norms_see_chunks_and_learn_each_of_them_once(alone: Fabric) -> No
 def test_the_loss_in_two_passes_is_that_of_embeddings_that_saw_chunks(alone: Fabric) -> None:
     system, twin, batch = (*(system_of(KNOBS["terms"], still=False) for _ in range(2)), batch_of())
     stepper = stepper_of(alone, system, 4)
-    augmentations = stepper.augmentations(batch, SEED, STEP)
+    augmentations = stepper.draw_augmentations(batch, SEED, STEP)
     got = stepper.backward(batch, augmentations, STEP)["loss"]
     chunks = [slice(0, 4), slice(4, 8)]
     parts = [twin.encode(batch[chunk], [each[chunk] for each in augmentations])[0] for chunk in chunks]
@@ -155,7 +155,7 @@ def test_two_steps_add_their_gradients_up(alone: Fabric) -> None:
     expected, system, batch = plain_step(KNOBS["terms"])["gradients"], system_of(KNOBS["terms"]), batch_of()
     stepper = stepper_of(alone, system, 3)
     for _ in range(2):
-        stepper.backward(batch, stepper.augmentations(batch, SEED, STEP), STEP)
+        stepper.backward(batch, stepper.draw_augmentations(batch, SEED, STEP), STEP)
     close(gradients_of(system), {name: 2 * gradient for name, gradient in expected.items()}, relative=1e-5)
 
 

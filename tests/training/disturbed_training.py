@@ -1,6 +1,6 @@
-"""A pre-training, in one process or several, that writes down its batches and may be disturbed.
+"""A pre-training, in one process or several, that records its batches and may be disturbed.
 
-Run as: disturbed_training.py LIBRARY RECIPE RUN [--resume] [--still-norms] [--batches FOLDER] [--stop-at STEP]
+Run as: disturbed_training.py LIBRARY RECIPE RUN [--resume] [--fixed-batch-norms] [--batches FOLDER] [--stop-at STEP]
 [--broken-at STEP]. Each process writes the clips of its batches to a file of its own in FOLDER.
 """
 
@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
-import talkies.training  # so that its module is there, whose loader is watched
+import talkies.training  # so that its module is loaded, whose loader is patched
 from talkies.core import ClipBatch, Embeddings, TalkiesError
 from talkies.objectives import ContrastiveObjective
 from talkies.objectives.contrastive import ObjectiveOutput
@@ -35,25 +35,28 @@ class StopError(Exception):
 
 @dataclass(frozen=True)
 class Disturbance:
-    """What is done to a run.
+    """What disturbs a run.
 
     All processes stop when they ask for the batch of step `stop_at`, so the step before it is not finished. At step
-    `broken_at` the loss of the last process alone is no number. With `frozen_batch_norm_statistics`, batch norms normalise by their
-    running statistics, which stay as they begin: then a clip's embedding does not hang on who else is in its process.
+    `broken_at` only the loss of the last process is not a number. With `fixed_batch_norms`, batch norms normalise by
+    their initial running statistics, so that a clip's embedding does not depend on the other clips in its process.
     """
 
     batches: Path | None = None
     stop_at: int | None = None
     broken_at: int | None = None
-    frozen_batch_norm_statistics: bool = False
+    fixed_batch_norms: bool = False
 
-    def loader(self, source: Any, plan: Any, steps: range, config: Any, rank: int, ranks: int) -> Iterator[ClipBatch]:
-        for step, batch in zip(steps, _load(source, plan, steps, config, rank, ranks), strict=True):
+    def load_batches(
+        self, source: Any, plan: Any, steps: range, config: Any, *, rank: int, world_size: int
+    ) -> Iterator[ClipBatch]:
+        loaded = _load(source, plan, steps, config, rank=rank, world_size=world_size)
+        for step, batch in zip(steps, loaded, strict=True):
             if step + 1 == self.stop_at:
                 raise StopError
             if self.batches:
                 clips = [(request.film_id, request.window.start_frame) for request in batch.requests]
-                with (self.batches / f"{rank}-of-{ranks}.jsonl").open("a") as file:
+                with (self.batches / f"{rank}-of-{world_size}.jsonl").open("a") as file:
                     file.write(json.dumps([step + 1, clips]) + "\n")
             yield batch
 
@@ -61,7 +64,7 @@ class Disturbance:
         """Return the objective's forward."""
 
         def forward(objective: ContrastiveObjective, views: Sequence[Embeddings], step: int) -> ObjectiveOutput:
-            output = _judge(objective, views, step)
+            output = _forward(objective, views, step)
             if step + 1 != self.broken_at or not _is_last():
                 return output
             return ObjectiveOutput({name: loss * float("nan") for name, loss in output.losses.items()}, output.report)
@@ -69,7 +72,7 @@ class Disturbance:
         return forward
 
 
-_load, _judge = module.loader, ContrastiveObjective.forward
+_load, _forward = module.load_batches, ContrastiveObjective.forward
 
 
 def _is_last() -> bool:
@@ -77,7 +80,7 @@ def _is_last() -> bool:
     return not group.is_initialized() or group.get_rank() == group.get_world_size() - 1
 
 
-def _still(norm: _BatchNorm, x: Tensor) -> Tensor:
+def _forward_with_running_statistics(norm: _BatchNorm, x: Tensor) -> Tensor:
     return functional.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias, False, 0.0, norm.eps)
 
 
@@ -86,11 +89,11 @@ def disturbed(
 ) -> PretrainReport | None:
     """Pre-train, and return the report, or nothing if the run was stopped."""
     with ExitStack() as patches:
-        patches.enter_context(patch.object(module, "loader", disturbance.loader))
+        patches.enter_context(patch.object(module, "load_batches", disturbance.load_batches))
         if disturbance.broken_at:
             patches.enter_context(patch.object(ContrastiveObjective, "forward", disturbance.objective()))
-        if disturbance.frozen_batch_norm_statistics:
-            patches.enter_context(patch.object(_BatchNorm, "forward", _still))
+        if disturbance.fixed_batch_norms:
+            patches.enter_context(patch.object(_BatchNorm, "forward", _forward_with_running_statistics))
         try:
             return talkies.training.pretrain(library, config, run, resume)
         except StopError:
@@ -102,13 +105,13 @@ if __name__ == "__main__":
     for name in ("library", "recipe", "run"):
         parser.add_argument(name, type=Path)
     parser.add_argument("--resume", action="store_true")
-    parser.add_argument("--still-norms", action="store_true")
+    parser.add_argument("--fixed-batch-norms", action="store_true")
     parser.add_argument("--batches", type=Path)
     parser.add_argument("--stop-at", type=int)
     parser.add_argument("--broken-at", type=int)
     said = parser.parse_args()
     torch.set_num_threads(1)
-    wanted = Disturbance(said.batches, said.stop_at, said.broken_at, said.frozen_batch_norm_statistics)
+    wanted = Disturbance(said.batches, said.stop_at, said.broken_at, said.fixed_batch_norms)
     try:
         disturbed(said.library, talkies.training.resolve(str(said.recipe)), said.run, wanted, said.resume)
     except TalkiesError as error:

@@ -21,23 +21,23 @@ training = sys.modules["talkies.training.pretrain"]
 
 def watched(ids: Path) -> Any:
     """Return the loader, which notes each batch before it hands it over."""
-    load = training.loader
+    load = training.load_batches
 
-    def loader(source: Any, plan: Any, steps: range, *rest: Any) -> Iterator[ClipBatch]:
-        for step, batch in zip(steps, load(source, plan, steps, *rest), strict=True):
+    def load_batches(source: Any, plan: Any, steps: range, *rest: Any, **shares: Any) -> Iterator[ClipBatch]:
+        for step, batch in zip(steps, load(source, plan, steps, *rest, **shares), strict=True):
             clips = [(request.film_id, request.window.start_frame) for request in batch.requests]
             with ids.open("a") as file:
                 file.write(json.dumps([step + 1, clips]) + "\n")
             yield batch
 
-    return loader
+    return load_batches
 
 
 def record(library: str, recipe: str, run: str, ids: str, resume: bool) -> None:
     """Train."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # which is for the parent's answers alone
     torch.set_num_threads(1)
-    training.loader = watched(Path(ids))
+    training.load_batches = watched(Path(ids))
     training.pretrain(library, talkies.training.resolve(recipe), Path(run), resume=resume)
 
 

@@ -150,5 +150,7 @@ def test_a_run_whose_average_is_gone_is_not_gone_on_with(
     run = Path(shutil.copytree(averaged.run, tmp_path / "run"))
     (run / "checkpoints" / "step-00000006" / "ema.safetensors").unlink()
     longer = small(f"training.ema_decay={DECAY}", "training.checkpoint_every=1", "training.steps=7")
-    with pytest.raises(RunError, match=r"step-00000006 does not hold the state that this run's config needs \(it lacks audio\."):
+    with pytest.raises(
+        RunError, match=r"step-00000006 does not hold the state that this run's config needs \(it lacks audio\."
+    ):
         pretrain(library.root, longer, run, resume=True)

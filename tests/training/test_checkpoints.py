@@ -16,8 +16,8 @@ from talkies.library import Library
 from talkies.runs import RunFolder
 from talkies.training import PretrainReport, RunConfig, pretrain
 from talkies.training.checkpoints import Checkpoints
-from talkies.training.train_state import TrainState, build_system
 from talkies.training.metrics import read_metrics
+from talkies.training.train_state import TrainState, build_system
 
 Config = Callable[..., RunConfig]
 NEWEST = Path("checkpoints") / "step-00000006"
@@ -95,16 +95,16 @@ def test_a_restored_learner_takes_the_same_next_steps(
     for number in (1, 2, 3):
         step(first, number)
     before = checkpoints_of(first, config, tmp_path)
-    before.save(3, {}, True)
+    before.save(3, {}, writes=True)
     second = state_of(config.model_copy(update={"training": config.training.model_copy(update={"seed": 1})}))
     after = checkpoints_of(second, config, tmp_path)
-    assert after.stamp() != before.stamp()
+    assert after.compute_stamp() != before.compute_stamp()
     assert after.restore(RunFolder(tmp_path).checkpoints()[-1]) == 3
-    assert after.stamp() == before.stamp()
+    assert after.compute_stamp() == before.compute_stamp()
     for number in (4, 5):
         step(first, number)
         step(second, number)
-    assert after.stamp() == before.stamp()
+    assert after.compute_stamp() == before.compute_stamp()
     weights = second.system.state_dict()
     assert all(torch.equal(tensor, weights[name]) for name, tensor in first.system.state_dict().items())
 
@@ -114,7 +114,7 @@ def test_the_restored_state_lies_in_memory_as_the_weights_do(small: Config, tmp_
     state = state_of(small())
     step(state, 1)
     checkpoints = checkpoints_of(state, small(), tmp_path)
-    checkpoints.save(1, {}, True)
+    checkpoints.save(1, {}, writes=True)
     again = state_of(small())
     checkpoints_of(again, small(), tmp_path).restore(RunFolder(tmp_path).checkpoints()[-1])
     kernel = again.system.model.video.get_parameter("block1.0.weight")
@@ -124,7 +124,7 @@ def test_the_restored_state_lies_in_memory_as_the_weights_do(small: Config, tmp_
 
 
 def test_nothing_is_written_by_a_process_that_does_not_write(small: Config, tmp_path: Path) -> None:
-    checkpoints_of(state_of(small()), small(), tmp_path).save(1, {}, False)
+    checkpoints_of(state_of(small()), small(), tmp_path).save(1, {}, writes=False)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -170,7 +170,9 @@ def test_a_checkpoint_of_another_model_is_refused_in_a_sentence(
 ) -> None:
     run = Path(shutil.copytree(whole_run.run, tmp_path / "run"))
     spoilt(run, name, change)
-    with pytest.raises(RunError, match=rf"step-00000006 does not hold what this run's config wants \({what}\)"):
+    with pytest.raises(
+        RunError, match=rf"step-00000006 does not hold the state that this run's config needs \({what}\)"
+    ):
         pretrain(library.root, small("training.steps=7"), run, resume=True)
 
 

@@ -1,4 +1,4 @@
-"""What a run would take: drawn on from trials, and what to change if it does not fit."""
+"""What a run would take: extrapolated from trials, and what to change if it does not fit."""
 
 import json
 import subprocess
@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from talkies.clips import open_for_training
+from talkies.clips import open_training_clips
 from talkies.core import ConfigError, PlanError
 from talkies.library import Library
-from talkies.training import Cost, RunConfig, cost, pretrain
-from talkies.training.cost import _advised, _sizes
+from talkies.training import Cost, RunConfig, estimate_cost, pretrain
+from talkies.training.cost import _add_advice, _plan_trials
 from talkies.training.profile_step import LinearFit, StepProfiler, Trial
 
 Config = Callable[..., RunConfig]
@@ -26,12 +26,12 @@ FOUND = Cost(
     trials=(Trial(64, 1.0, 8 * GIB), Trial(128, 2.0, 16 * GIB)),
     step_seconds=2.0,
     memory_bytes=16 * GIB,
-    memory_there_bytes=24 * GIB,
+    available_memory_bytes=24 * GIB,
     loader_workers=4,
     loader_clips_per_second=256.0,
     shared_cores=0,
     disk_bytes=GIB,
-    disk_there_bytes=2 * GIB,
+    available_disk_bytes=2 * GIB,
     advice=(),
 )
 MEMORY = LinearFit(0.0, GIB / 8)
@@ -64,25 +64,25 @@ def test_on_a_cpu_reading_takes_its_part_of_the_cores() -> None:
     ],
 )
 def test_a_line_goes_through_the_last_two_points(points: list[tuple[int, float]], clips: int, value: float) -> None:
-    assert LinearFit.through(points).at(clips) == pytest.approx(value)
+    assert LinearFit.from_points(points).predict(clips) == pytest.approx(value)
 
 
 def test_trials_grow_to_a_share_of_the_batch() -> None:
-    assert _sizes(128, None) == [2, 4, 8, 16, 32, 64, 128]
-    assert _sizes(24, None) == [2, 4, 8, 16, 24]
-    assert _sizes(2, None) == [2]
-    assert _sizes(256, 64) == [128, 192]
-    assert _sizes(100, 64) == [100]
-    assert _sizes(32, 64) == [2, 4, 8, 16, 32]
+    assert _plan_trials(128, None) == [2, 4, 8, 16, 32, 64, 128]
+    assert _plan_trials(24, None) == [2, 4, 8, 16, 24]
+    assert _plan_trials(2, None) == [2]
+    assert _plan_trials(256, 64) == [128, 192]
+    assert _plan_trials(100, 64) == [100]
+    assert _plan_trials(32, 64) == [2, 4, 8, 16, 32]
 
 
 def test_a_run_that_fits_needs_no_advice(small: Config) -> None:
-    assert _advised(replace(FOUND, loader_clips_per_second=1e6), MEMORY, small()).advice == ()
+    assert _add_advice(replace(FOUND, loader_clips_per_second=1e6), MEMORY, small()).advice == ()
 
 
 def test_what_does_not_fit_is_told_with_what_to_change(small: Config) -> None:
-    slim = replace(FOUND, memory_there_bytes=8 * GIB, disk_there_bytes=GIB // 2)
-    memory, or_else, waiting, disk = _told(slim, small())
+    slim = replace(FOUND, available_memory_bytes=8 * GIB, available_disk_bytes=GIB // 2)
+    memory, or_else, waiting, disk = _advise(slim, small())
     assert "--set training.chunk_clips=32" in memory  # 7.2 GiB hold 57 clips: the power of two below
     assert "training.activation_checkpointing=true" in or_else
     assert "waits for clips 50% of the time" in waiting
@@ -90,33 +90,33 @@ def test_what_does_not_fit_is_told_with_what_to_change(small: Config) -> None:
 
 
 def test_chunks_that_do_not_fit_are_made_smaller_before_all_else(small: Config) -> None:
-    slim = replace(FOUND, memory_there_bytes=GIB, loader_clips_per_second=1e6)
-    first, *_ = _told(slim, small("training.chunk_clips=64"))
+    slim = replace(FOUND, available_memory_bytes=GIB, loader_clips_per_second=1e6)
+    first, *_ = _advise(slim, small("training.chunk_clips=64"))
     assert "--set training.chunk_clips=4" in first
-    tight = replace(slim, memory_there_bytes=GIB // 16)
-    assert "activation_checkpointing" in _told(tight, small())[0]
-    assert "make clip.frames" in _told(tight, small("training.activation_checkpointing=true"))[0]
+    tight = replace(slim, available_memory_bytes=GIB // 16)
+    assert "activation_checkpointing" in _advise(tight, small())[0]
+    assert "make clip.frames" in _advise(tight, small("training.activation_checkpointing=true"))[0]
 
 
-def _told(found: Cost, config: RunConfig) -> tuple[str, ...]:
-    return _advised(found, MEMORY, config).advice
+def _advise(found: Cost, config: RunConfig) -> tuple[str, ...]:
+    return _add_advice(found, MEMORY, config).advice
 
 
 def test_a_cost_is_measured_and_leaves_nothing_behind(library: Library, small: Config) -> None:
     before = sorted(library.root.rglob("*"))
-    found = cost(library.root, small(), seconds=4.0)
+    estimate = estimate_cost(library.root, small(), seconds=4.0)
     assert sorted(library.root.rglob("*")) == before
-    assert found.is_measured
-    assert [trial.clips for trial in found.trials] == [2, 4, 8]
-    assert (found.steps, found.clips, found.processes) == (6, 8, 1)
-    assert 0 < found.step_seconds < 10
-    assert 0 < found.memory_bytes < found.memory_there_bytes
-    assert found.hours == pytest.approx(6 * 8 / found.clips_per_second / 3600)
+    assert estimate.is_measured
+    assert [trial.clips for trial in estimate.trials] == [2, 4, 8]
+    assert (estimate.steps, estimate.clips, estimate.processes) == (6, 8, 1)
+    assert 0 < estimate.step_seconds < 10
+    assert 0 < estimate.memory_bytes < estimate.available_memory_bytes
+    assert estimate.hours == pytest.approx(6 * 8 / estimate.clips_per_second / 3600)
 
 
 def test_a_run_on_more_devices_is_reckoned_from_one(library: Library, small: Config) -> None:
-    found = cost(library.root, small("training.devices=4"), seconds=2.0)
-    assert (found.processes, found.clips) == (4, 2)
+    estimate = estimate_cost(library.root, small("training.devices=4"), seconds=2.0)
+    assert (estimate.processes, estimate.clips) == (4, 2)
 
 
 def test_the_disk_that_is_told_holds_the_run(
@@ -126,8 +126,8 @@ def test_the_disk_that_is_told_holds_the_run(
     run = tmp_path_factory.mktemp("run") / "run"
     pretrain(library.root, config, run)
     kept = sum(file.stat().st_size for file in run.rglob("*") if file.is_file())
-    told = cost(library.root, config, seconds=2.0).disk_bytes
-    assert kept <= told <= 2.5 * kept
+    estimated = estimate_cost(library.root, config, seconds=2.0).disk_bytes
+    assert kept <= estimated <= 2.5 * kept
 
 
 def test_memory_grows_with_the_clips_that_are_tried(library: Library) -> None:
@@ -155,12 +155,12 @@ def test_memory_grows_with_the_clips_that_are_tried(library: Library) -> None:
 
 def test_what_would_not_fit_is_not_tried(library: Library, small: Config) -> None:
     config = small()
-    probe = StepProfiler(config, open_for_training(library.root, config.clip, config.sampling, 0))
-    assert [trial.clips for trial in probe.trials([2, 8], 20.0, 1)] == [2]
+    profiler = StepProfiler(config, open_training_clips(library.root, config.clip, config.sampling, 0))
+    assert [trial.clips for trial in profiler.run_trials([2, 8], 20.0, 1)] == [2]
 
 
 def test_a_wrong_recipe_is_refused_as_training_refuses_it(library: Library, small: Config) -> None:
     with pytest.raises(PlanError, match="a batch takes 9 films and the library has 3"):
-        cost(library.root, small("sampling.films_per_batch=9"), seconds=1.0)
+        estimate_cost(library.root, small("sampling.films_per_batch=9"), seconds=1.0)
     with pytest.raises(ConfigError, match=r"training\.precision is tf32"):
-        cost(library.root, small("training.precision=tf32"), seconds=1.0)
+        estimate_cost(library.root, small("training.precision=tf32"), seconds=1.0)

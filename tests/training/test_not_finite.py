@@ -9,7 +9,7 @@ import pytest
 import torch
 from disturbed_training import Disturbance, disturbed
 
-from talkies.clips import open_for_training
+from talkies.clips import open_training_clips
 from talkies.core import WorkError
 from talkies.library import Library
 from talkies.runs import RunFolder
@@ -31,7 +31,7 @@ def learnt(run: Path) -> list[dict[str, float]]:
 
 def planned(library: Library, config: RunConfig, step: int) -> list[dict[str, Any]]:
     """What the report of a step (from 1) has to hold, of the plan alone."""
-    plan = open_for_training(library.root, config.clip, config.sampling, config.training.seed).plan
+    plan = open_training_clips(library.root, config.clip, config.sampling, config.training.seed).plan
     return [
         {
             "film": request.film_id,
@@ -52,8 +52,9 @@ def test_a_loss_that_is_not_a_number_stops_the_run_before_it_is_learnt_from(
     clips = planned(library, config, 3)
     films = ", ".join(sorted({clip["film"] for clip in clips}))
     assert str(caught.value) == (
-        f"the loss of step 3 is not a finite number (films {films}; its clips are in {run}/not_finite.json); nothing "
-        f"was learnt from it: begin a new run with a lower optimiser.learning_rate or a higher objective.temperature"
+        f"the loss of step 3 is not a finite number (films {films}; its clips are in {run}/not_finite.json), and "
+        f"the weights were not updated with it; start a new run with a lower optimiser.learning_rate or a higher "
+        f"objective.temperature"
     )
     written = json.loads((run / "not_finite.json").read_text())
     assert written == {"schema_version": 1, "step": 3, "what": "loss", "clips": clips}

@@ -71,12 +71,12 @@ NOT_HERE = [
     ),
     (
         ("training.precision=tf32",),
-        r"training\.precision is tf32, which CUDA devices have and a CPU has not; set it to 32-true",
+        r"training\.precision is tf32, and tf32 needs a CUDA device; set it to 32-true",
     ),
-    (("training.strategy=fsdp",), r"training\.strategy is fsdp, which is for CUDA devices; on a CPU set it to ddp"),
+    (("training.strategy=fsdp",), r"training\.strategy is fsdp, which needs CUDA devices; on a CPU set it to ddp"),
     (
         ("training.sync_batch_norm=true", "training.devices=2"),
-        r"training\.sync_batch_norm is for CUDA devices; on CPUs leave it out, or train in one process",
+        r"training\.sync_batch_norm needs CUDA devices; on CPUs leave it out, or train in one process",
     ),
     (
         ("training.compile=true",),
@@ -123,7 +123,7 @@ def test_weights_to_begin_from_and_a_run_to_go_on_with_are_refused_together(
     library: Library, small: Config, whole_run: PretrainReport, files_of: Files
 ) -> None:
     before = files_of(whole_run.run)
-    sentence = r"whole goes on from its own weights; leave --init out, or begin a new run with it"
+    sentence = r"whole continues from its own weights; leave --init out, or start a new run with it"
     with pytest.raises(RunError, match=sentence):
         pretrain(library.root, small(), whole_run.run, resume=True, init=Init(video=whole_run.run))
     assert files_of(whole_run.run) == before
@@ -227,7 +227,7 @@ def test_a_run_that_is_there_is_not_begun_again(
     library: Library, small: Config, whole_run: PretrainReport, files_of: Files
 ) -> None:
     before = files_of(whole_run.run)
-    with pytest.raises(RunError, match=r"whole exists; go on with it with --resume, or name a new folder"):
+    with pytest.raises(RunError, match=r"whole exists; continue it with --resume, or name a new folder"):
         pretrain(library.root, small(), whole_run.run)
     assert files_of(whole_run.run) == before
 

@@ -114,7 +114,9 @@ def test_an_override_that_cannot_be_is_told_in_one_sentence(override: str, sente
 
 
 def test_a_batch_without_negatives_is_refused() -> None:
-    with pytest.raises(ConfigError, match="a batch needs at least two clips, because each is the negative of the others"):
+    with pytest.raises(
+        ConfigError, match="a batch needs at least two clips, because each is the negative of the others"
+    ):
         resolve("tiny", ["sampling.films_per_batch=1", "sampling.clips_per_film=1"])
 
 

@@ -158,14 +158,17 @@ def test_a_finished_run_can_be_made_longer(library: Library, small: Config, inte
 @pytest.mark.parametrize(
     ("override", "sentence"),
     [
-        ("training.seed=4", r"begun with training\.seed = 0, not 4; go on without that change, or begin a new run"),
-        ("sampling.clips_per_film=3", r"begun with sampling\.clips_per_film = 4, not 3"),
-        ("objective.temperature=0.5", r"begun with objective\.temperature = 0\.1, not 0\.5"),
-        ("clip.audio_seconds=2.0", r"begun with clip\.audio_seconds = 1\.0, not 2\.0"),
-        ("optimiser.kind=sgd", r"begun with optimiser\.kind = adamw, not sgd"),
-        ("training.ema_decay=0.9", r"begun with training\.ema_decay = None, not 0\.9"),
-        ("training.best_by=loss", r"begun with training\.best_by = accuracy_within_film, not loss"),
-        ("training.chunk_clips=2", r"begun with training\.chunk_clips = None, not 2"),
+        (
+            "training.seed=4",
+            r"started with training\.seed = 0, not 4; continue without that change, or start a new run",
+        ),
+        ("sampling.clips_per_film=3", r"started with sampling\.clips_per_film = 4, not 3"),
+        ("objective.temperature=0.5", r"started with objective\.temperature = 0\.1, not 0\.5"),
+        ("clip.audio_seconds=2.0", r"started with clip\.audio_seconds = 1\.0, not 2\.0"),
+        ("optimiser.kind=sgd", r"started with optimiser\.kind = adamw, not sgd"),
+        ("training.ema_decay=0.9", r"started with training\.ema_decay = None, not 0\.9"),
+        ("training.best_by=loss", r"started with training\.best_by = accuracy_within_film, not loss"),
+        ("training.chunk_clips=2", r"started with training\.chunk_clips = None, not 2"),
     ],
 )
 def test_a_run_is_not_resumed_under_another_config(

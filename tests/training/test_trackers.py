@@ -179,7 +179,7 @@ def test_a_tracker_that_cannot_be_told_stops_the_run_with_a_sentence(
     name: str, called: str, request: pytest.FixtureRequest, library: Library, small: Config, tmp_path: Path
 ) -> None:
     request.getfixturevalue(name).refuses = True
-    sentence = rf"^{called} cannot be told of this run \(no (key|server)\); see to its settings and go on with --resume"
+    sentence = rf"^{called} failed to log this run \(no (key|server)\); correct its settings and continue with --resume"
     with pytest.raises(WorkError, match=sentence):
         pretrain(library.root, small("training.steps=1", f"training.trackers=[{name}]"), tmp_path / "run")
 
@@ -204,7 +204,7 @@ def test_a_runs_number_is_made_of_where_it_lies_alone_and_its_name_may_be_any(tm
     def begun(root: Path, after: int) -> TrackedRun:
         return TrackedRun(RunFolder(root), after, {})
 
-    numbers = {begun(tmp_path / name, after).number for name in ("it's a#b", "50% / c") for after in (0, 4)}
+    numbers = {begun(tmp_path / name, after).identifier for name in ("it's a#b", "50% / c") for after in (0, 4)}
     assert len(numbers) == 2
     assert all(number.isalnum() and len(number) == 16 for number in numbers)
     assert begun(Path(), 0).name == Path.cwd().name

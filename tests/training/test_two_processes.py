@@ -59,7 +59,7 @@ def test_a_run_that_exists_is_refused_before_a_second_process_is_begun(
     command = talkies(*arguments(library, config, tmp_path)[:-1], two)
     status, _, messages = run_one(command, tmp_path)
     assert status == 2
-    assert messages == f"talkies: {two} exists; go on with it with --resume, or name a new folder\n"
+    assert messages == f"talkies: {two} exists; continue it with --resume, or name a new folder\n"
 
 
 def test_torchrun_says_how_many_processes_there_are_and_not_the_config(

@@ -27,21 +27,21 @@ def losses(run: Path) -> list[float]:
 
 
 @pytest.fixture(scope="module")
-def still_run(library: Library, small: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def fixed_norms_run(library: Library, small: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six steps in one pass, with batch norms that do not see who else is in the batch; read only."""
     run = tmp_path_factory.mktemp("still") / "run"
-    disturbed(library.root, small(), run, Disturbance(frozen_batch_norm_statistics=True))
+    disturbed(library.root, small(), run, Disturbance(fixed_batch_norms=True))
     return run
 
 
 @pytest.mark.parametrize("clips", [2, 3, 4])
 def test_chunk_by_chunk_it_learns_the_same_where_norms_see_the_same(
-    clips: int, still_run: Path, library: Library, small: Config, tmp_path: Path
+    clips: int, fixed_norms_run: Path, library: Library, small: Config, tmp_path: Path
 ) -> None:
     config = small(f"training.chunk_clips={clips}")
-    disturbed(library.root, config, tmp_path / "run", Disturbance(frozen_batch_norm_statistics=True))
-    assert losses(tmp_path / "run") == pytest.approx(losses(still_run), rel=1e-3)
-    first, expected = learnt(tmp_path / "run")[0], learnt(still_run)[0]
+    disturbed(library.root, config, tmp_path / "run", Disturbance(fixed_batch_norms=True))
+    assert losses(tmp_path / "run") == pytest.approx(losses(fixed_norms_run), rel=1e-3)
+    first, expected = learnt(tmp_path / "run")[0], learnt(fixed_norms_run)[0]
     assert first == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 

@@ -15,7 +15,7 @@ import pytest
 from disturbed_training import Disturbance, disturbed
 from several_processes import SCRIPT, run_one
 
-from talkies.clips import open_for_training
+from talkies.clips import open_training_clips
 from talkies.config import to_yaml
 from talkies.library import Library
 from talkies.runs import RunFolder
@@ -49,14 +49,24 @@ def lines_of(run: Path) -> list[dict[str, float]]:
 
 def in_one(library: Library, config: RunConfig, to: Trained, stop_at: int | None = None, resume: bool = False) -> None:
     to.batches.mkdir(exist_ok=True)
-    disturbed(library.root, config, to.run, Disturbance(to.batches, stop_at, frozen_batch_norm_statistics=True), resume)
+    disturbed(library.root, config, to.run, Disturbance(to.batches, stop_at, fixed_batch_norms=True), resume)
 
 
 def in_two(library: Library, config: RunConfig, to: Trained, *options: str) -> None:
     to.batches.mkdir(exist_ok=True)
     recipe = to.batches.with_suffix(".yaml")
     recipe.write_text(to_yaml(config))
-    command = [sys.executable, SCRIPT, library.root, recipe, to.run, "--still-norms", "--batches", to.batches, *options]
+    command = [
+        sys.executable,
+        SCRIPT,
+        library.root,
+        recipe,
+        to.run,
+        "--fixed-batch-norms",
+        "--batches",
+        to.batches,
+        *options,
+    ]
     status, _, messages = run_one(command, to.batches.parent)
     assert status == 0, messages
 
@@ -142,7 +152,7 @@ def test_if_one_process_has_a_loss_that_is_no_number_all_stop_and_say_so(
     status, _, messages = run_one([sys.executable, SCRIPT, library.root, recipe, run, "--broken-at", "3"], tmp_path)
     assert status == 1
     assert messages.count("the loss of step 3 is not a finite number") == 2, messages
-    plan = open_for_training(library.root, config.clip, config.sampling, config.training.seed).plan
+    plan = open_training_clips(library.root, config.clip, config.sampling, config.training.seed).plan
     written = json.loads((run / "not_finite.json").read_text())["clips"]
     assert [(clip["film"], clip["start_frame"]) for clip in written] == [
         (request.film_id, request.window.start_frame) for request in plan.draw_batch(2)

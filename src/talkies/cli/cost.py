@@ -27,8 +27,7 @@ def cost(
 ) -> None:
     """Measure a recipe for two minutes on this machine; estimate hours, memory and disk, and suggest changes."""
     from talkies.cli.documents import cost_document
-    from talkies.training import cost as estimate_cost
-    from talkies.training import resolve
+    from talkies.training import estimate_cost, resolve
 
     estimate = estimate_cost(library, resolve(recipe, sets or ()), seconds, lambda part: say(f"measuring {part}"))
     if json:
@@ -61,8 +60,8 @@ def _print_cost(cost: "Cost", recipe: str) -> None:
             "the run",
             f"{_format_hours(cost.hours)} for {cost.steps:,} steps, {_format_hours(cost.device_hours)} of devices",
         ),
-        ("memory", f"{_format_gib(cost.memory_bytes)} of {_format_gib(cost.memory_there_bytes)} GiB, {method}"),
-        ("disk", f"{_format_gib(cost.disk_bytes)} of {_format_gib(cost.disk_there_bytes)} GiB"),
+        ("memory", f"{_format_gib(cost.memory_bytes)} of {_format_gib(cost.available_memory_bytes)} GiB, {method}"),
+        ("disk", f"{_format_gib(cost.disk_bytes)} of {_format_gib(cost.available_disk_bytes)} GiB"),
     ]
     devices = f"{cost.processes} devices" if cost.processes > 1 else "one device"
     print_table(f"{recipe} on {devices} such as this: {cost.device}", ("what", "how much"), rows)

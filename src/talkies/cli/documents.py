@@ -11,7 +11,7 @@ if TYPE_CHECKING:  # each verb prints one document and need not import the packa
     from pathlib import Path
 
     from talkies.analysis import Analysis
-    from talkies.clips import Examination
+    from talkies.clips import DoctorReport
     from talkies.evaluation.audit.values import Audit
     from talkies.evaluation.results import Result
     from talkies.export import ExportedRun, ExportedVectors
@@ -73,21 +73,21 @@ def render_document(report: RenderReport) -> dict[str, Any]:
     return {"folder": str(report.folder), "films": files, "reused": report.reused}
 
 
-def doctor_document(found: Examination) -> dict[str, Any]:
+def doctor_document(found: DoctorReport) -> dict[str, Any]:
     """Return the document of `doctor`."""
     return {
         "library": found.library.location,
         "films": found.films,
-        "broken": [film.source for film in found.broken],
+        "broken": [film.source for film in found.damaged],
         "clip": found.clip.model_dump(),
         "cores": found.cores,
-        "speeds": [{"workers": s.workers, "clips_per_second": s.clips_per_second} for s in found.speeds],
-        "originals_clips_per_second": found.original,
+        "speeds": [{"workers": s.workers, "clips_per_second": s.clips_per_second} for s in found.throughputs],
+        "originals_clips_per_second": found.originals_per_second,
         "one_clip": {
-            "opening_seconds": found.parts.opening_seconds,
-            "pictures_seconds": found.parts.pictures_seconds,
-            "sound_seconds": found.parts.sound_seconds,
-            "busy_share": found.parts.busy_share,
+            "opening_seconds": found.reading_time.opening_seconds,
+            "pictures_seconds": found.reading_time.pictures_seconds,
+            "sound_seconds": found.reading_time.sound_seconds,
+            "busy_share": found.reading_time.busy_share,
         },
         "compared": [
             {
@@ -96,10 +96,10 @@ def doctor_document(found: Examination) -> dict[str, Any]:
                 "frames_off": f.frames_off,
                 "lag_seconds": f.lag_seconds,
             }
-            for f in found.fidelity
+            for f in found.comparisons
         ],
         "bottleneck": found.bottleneck,
-        "advised": {"workers": found.advised.workers, "torch_threads": found.torch_threads},
+        "advised": {"workers": found.recommended.workers, "torch_threads": found.torch_threads},
         "starving_share": found.starving_share if found.step else None,
         "warnings": list(found.warnings),
     }

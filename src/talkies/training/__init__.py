@@ -1,7 +1,7 @@
-"""Pre-training: recipes, the loop, optimiser and schedule, checkpoints, metrics."""
+"""Pre-training: recipes, the training loop, optimiser and schedule, checkpoints, metrics, and cost estimates."""
 
 from talkies.training.config import OptimiserConfig, RunConfig, TrainingConfig
-from talkies.training.cost import Cost, cost
+from talkies.training.cost import Cost, estimate_cost
 from talkies.training.pretrain import PretrainReport, Progress, pretrain
 from talkies.training.recipes import recipe_names, resolve
 
@@ -12,7 +12,7 @@ __all__ = [
     "Progress",
     "RunConfig",
     "TrainingConfig",
-    "cost",
+    "estimate_cost",
     "pretrain",
     "recipe_names",
     "resolve",

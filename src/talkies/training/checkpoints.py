@@ -1,4 +1,4 @@
-"""A run's state to and from its folder, whole, however many devices it is spread over."""
+"""Saving a run's state to its folder and restoring it, independent of the number of devices."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,13 +12,13 @@ from talkies.runs import Checkpoint, CheckpointState, RunFolder
 from talkies.training.config import TrainingConfig
 from talkies.training.ema import ExponentialMovingAverage
 from talkies.training.system import ContrastiveSystem
-from talkies.training.tensors import copy_into, spread_like, gather_tensor
+from talkies.training.tensors import copy_into, gather_tensor, shard_like
 
-_KEPT = ("model.", "objective.")  # the transform has nothing that learns
+_SAVED = ("model.", "objective.")  # the transform has no trained state
 
 
 class Checkpoints:
-    """Saves and restores what a run needs to go on: weights, their average, and the optimiser's state."""
+    """Saves and restores what a run needs to resume: weights, their moving average, and the optimiser's state."""
 
     def __init__(
         self,
@@ -31,55 +31,70 @@ class Checkpoints:
         self._folder, self._system, self._optimiser = folder, system, optimiser
         self._average, self._training = average, training
 
-    def stamp(self) -> str:
-        """Return the stamp of what would encode films now; all ranks must ask for it."""
-        return self._stamp(*self._weights())
+    def compute_stamp(self) -> str:
+        """Return the stamp of the encoders as they are now; all ranks must call it."""
+        return self._stamp_encoders(*self._gather_weights())
 
-    def save(self, step: int, means: Mapping[str, float], writes: bool) -> None:
-        """Write a checkpoint, on the rank that `writes`; all ranks must come, for each may hold a part."""
-        weights, average = self._weights()
-        optimiser = self._optimiser_tensors()
+    def save(self, step: int, means: Mapping[str, float], *, writes: bool) -> None:
+        """Write a checkpoint on the rank that `writes`; all ranks must call it, because each may hold a shard.
+
+        Args:
+            step: the number of steps done.
+            means: the mean logged numbers since the last checkpoint, of which one is its score.
+            writes: whether this rank writes the files.
+        """
+        weights, average = self._gather_weights()
+        optimiser = self._gather_optimiser_state()
         if writes:
-            state = CheckpointState(step=step, stamp=self._stamp(weights, average), score=self._score(means))
+            stamp = self._stamp_encoders(weights, average)
+            state = CheckpointState(step=step, stamp=stamp, score=self._compute_score(means))
             self._folder.save(state, weights, optimiser, average)
             self._folder.keep(self._training.keep)
 
     def restore(self, checkpoint: Checkpoint) -> int:
-        """Go back to a checkpoint, and return how many steps had been done.
+        """Restore a checkpoint, and return the number of steps done.
 
         Raises:
             RunError: if it is damaged, or of another model.
         """
         state, weights, average = checkpoint.state(), checkpoint.model_weights(), checkpoint.average_weights()
         try:
-            copy_into(self._kept(), weights)
+            copy_into(self._select_saved(), weights)
             if self._average is not None:
-                self._average.restore({n.removeprefix("model."): t for n, t in (average or {}).items()})
+                self._average.load_state_dict({n.removeprefix("model."): t for n, t in (average or {}).items()})
             self._restore_optimiser(checkpoint.optimiser_weights())
         except ValueError as error:
-            raise RunError(f"{checkpoint.folder} does not hold what this run's config wants ({error})") from error
+            raise RunError(
+                f"{checkpoint.folder} does not hold the state that this run's config needs ({error}); start a new run, "
+                f"or restore the config it was trained with"
+            ) from error
         return state.step
 
-    def _weights(self) -> tuple[dict[str, Tensor], dict[str, Tensor] | None]:
-        weights = {name: gather_tensor(tensor) for name, tensor in self._kept().items()}
+    def _gather_weights(self) -> tuple[dict[str, Tensor], dict[str, Tensor] | None]:
+        weights = {name: gather_tensor(tensor) for name, tensor in self._select_saved().items()}
         if self._average is None:
             return weights, None
-        return weights, {f"model.{name}": gather_tensor(tensor) for name, tensor in self._average.tensors().items()}
+        average = {f"model.{name}": gather_tensor(tensor) for name, tensor in self._average.state_dict().items()}
+        return weights, average
 
-    def _kept(self) -> dict[str, Tensor]:
-        return {name: tensor for name, tensor in self._system.state_dict().items() if name.startswith(_KEPT)}
+    def _select_saved(self) -> dict[str, Tensor]:
+        return {name: tensor for name, tensor in self._system.state_dict().items() if name.startswith(_SAVED)}
 
-    def _stamp(self, weights: Mapping[str, Tensor], average: Mapping[str, Tensor] | None) -> str:
+    def _stamp_encoders(self, weights: Mapping[str, Tensor], average: Mapping[str, Tensor] | None) -> str:
+        """Return the stamp of the weights that encode films: their moving average where there is one."""
         encoders = weights if average is None else average
-        return compute_weights_stamp({n.removeprefix("model."): t for n, t in encoders.items() if n.startswith("model.")})
+        return compute_weights_stamp(
+            {name.removeprefix("model."): tensor for name, tensor in encoders.items() if name.startswith("model.")}
+        )
 
-    def _score(self, means: Mapping[str, float]) -> float | None:
+    def _compute_score(self, means: Mapping[str, float]) -> float | None:
+        """Return the score by which the best checkpoint is chosen: higher is better."""
         value = means.get(self._training.best_by)
         if value is None:
             return None
         return value if self._training.best_by.startswith("accuracy") else -value
 
-    def _optimiser_tensors(self) -> dict[str, Tensor]:
+    def _gather_optimiser_state(self) -> dict[str, Tensor]:
         """Return the optimiser's state as `name of the weights:name of the state`."""
         names: dict[Tensor, str] = {parameter: name for name, parameter in self._system.named_parameters()}
         return {
@@ -93,12 +108,13 @@ class Checkpoints:
         parameters: dict[str, Tensor] = dict(self._system.named_parameters())
         states: dict[Tensor, dict[str, Any]] = {}
         for name, tensor in tensors.items():
-            weights, _, key = name.rpartition(":")
-            if weights not in parameters:
+            weights_name, _, key = name.rpartition(":")
+            if weights_name not in parameters:
                 raise ValueError(f"its optimiser also has {name}")
-            own = parameters[weights]
-            # What has the weights' shape lies where and as they do; a counter of steps stays on the CPU, as it was.
-            if tensor.shape == own.shape and key != "step":
-                tensor = torch.empty_like(own, dtype=tensor.dtype).copy_(spread_like(own, tensor))
-            states.setdefault(own, {})[key] = tensor
+            weights = parameters[weights_name]
+
+            # A tensor with the shape of the weights gets their device and memory format; a counter stays on the CPU.
+            if tensor.shape == weights.shape and key != "step":
+                tensor = torch.empty_like(weights, dtype=tensor.dtype).copy_(shard_like(weights, tensor))
+            states.setdefault(weights, {})[key] = tensor
         self._optimiser.state.update(states)

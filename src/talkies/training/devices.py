@@ -1,4 +1,4 @@
-"""Where a run trains: what this machine has, checked before any work, and Fabric set up for it."""
+"""The devices of a run: whether this machine can train as the config says, and Fabric set up for it."""
 
 import ctypes
 import os
@@ -19,49 +19,33 @@ from talkies.training.config import RunConfig, TrainingConfig
 from talkies.training.system import ContrastiveSystem
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of glibc's malloc.h
-_TORCHRUN = "TORCHELASTIC_RUN_ID"  # is set where `torchrun` has begun this process
+_TORCHRUN = "TORCHELASTIC_RUN_ID"  # set in processes that `torchrun` started
 
 
 def count_processes(training: TrainingConfig) -> tuple[int, int]:
-    """Return how many processes train on a machine, and on how many machines: what `torchrun` says, or the config."""
+    """Return how many processes train on each machine, and the number of machines, from `torchrun` or the config."""
     if _TORCHRUN not in os.environ:
         return training.devices, 1
-    beside, all_ = int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["WORLD_SIZE"])
-    return beside, all_ // beside
+    local_processes, all_processes = int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["WORLD_SIZE"])
+    return local_processes, all_processes // local_processes
 
 
 def select_device(training: TrainingConfig) -> str:
-    """Return `cuda` or `cpu`."""
+    """Return the kind of device that trains, `cuda` or `cpu`."""
     return ("cuda" if torch.cuda.is_available() else "cpu") if training.device == "auto" else training.device
 
 
 def check_devices(config: RunConfig) -> None:
-    """Do nothing if this machine can train as the config says.
+    """Check that this machine can train as the config says.
 
     Raises:
-        ConfigError: with one sentence, if it cannot.
+        ConfigError: if it cannot.
     """
     training = config.training
-    beside, machines = count_processes(training)
-    if training.device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(
-            "training.device is cuda and this machine has no CUDA device; set training.device=cpu or auto"
-        )
-    if training.device != "cpu" and beside > 1 and torch.cuda.device_count() < beside:
-        raise ConfigError(
-            f"training.devices is {beside}, this machine has {torch.cuda.device_count()} CUDA devices; "
-            f"lower it, or set training.device=cpu"
-        )
-    if config.sampling.batch_clips == beside * machines:
-        raise ConfigError(
-            f"each of the {beside * machines} processes would have one clip of a batch, and batch norms need two; "
-            f"make the batch larger, or train on fewer devices"
-        )
-    if config.sampling.batch_clips % (beside * machines):
-        raise ConfigError(
-            f"the {config.sampling.batch_clips} clips of a batch (sampling.films_per_batch × clips_per_film) must "
-            f"divide among the {beside * machines} processes; change either"
-        )
+    local_processes, machines = count_processes(training)
+    processes = local_processes * machines
+    _check_cuda(training, local_processes)
+    _check_batch(config, processes)
     if training.compile and select_device(training) == "cpu" and not shutil.which("g++"):
         raise ConfigError(
             "training.compile needs the C++ compiler g++ on a CPU, and it is not installed; install it, or set "
@@ -69,26 +53,55 @@ def check_devices(config: RunConfig) -> None:
         )
     _check_precision(training)
     if select_device(training) == "cpu":
-        _check_cpu(training, beside * machines)
+        _check_cpu(training, processes)
+
+
+def _check_cuda(training: TrainingConfig, local_processes: int) -> None:
+    if training.device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(
+            "training.device is cuda and this machine has no CUDA device; set training.device=cpu or auto"
+        )
+    if training.device != "cpu" and local_processes > 1 and torch.cuda.device_count() < local_processes:
+        raise ConfigError(
+            f"training.devices is {local_processes}, this machine has {torch.cuda.device_count()} CUDA devices; "
+            f"lower it, or set training.device=cpu"
+        )
+
+
+def _check_batch(config: RunConfig, processes: int) -> None:
+    clips = config.sampling.batch_clips
+    if clips == processes:
+        raise ConfigError(
+            f"each of the {processes} processes would have one clip of a batch, and batch norms need two; make the "
+            f"batch larger, or train on fewer devices"
+        )
+    if clips % processes:
+        raise ConfigError(
+            f"the {clips} clips of a batch (sampling.films_per_batch × clips_per_film) must divide among the "
+            f"{processes} processes; change either"
+        )
 
 
 def _check_precision(training: TrainingConfig) -> None:
     device = select_device(training)
     if training.precision == "bf16-mixed":
-        has = torch.cuda.is_bf16_supported(False) if device == "cuda" else torch.ops.mkldnn._is_mkldnn_bf16_supported()
-        if not has:
-            what = torch.cuda.get_device_name() if device == "cuda" else "this machine's processor"
-            other = "tf32 or 32-true" if device == "cuda" else "32-true"
-            raise ConfigError(f"training.precision is bf16-mixed and {what} has no bf16 arithmetic; set it to {other}")
+        if device == "cuda":
+            is_supported = torch.cuda.is_bf16_supported(False)
+            name, other = torch.cuda.get_device_name(), "tf32 or 32-true"
+        else:
+            is_supported = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+            name, other = "this machine's processor", "32-true"
+        if not is_supported:
+            raise ConfigError(f"training.precision is bf16-mixed and {name} has no bf16 arithmetic; set it to {other}")
     if training.precision == "tf32" and device == "cpu":
-        raise ConfigError("training.precision is tf32, which CUDA devices have and a CPU has not; set it to 32-true")
+        raise ConfigError("training.precision is tf32, and tf32 needs a CUDA device; set it to 32-true")
 
 
 def _check_cpu(training: TrainingConfig, processes: int) -> None:
     if training.strategy == "fsdp":
-        raise ConfigError("training.strategy is fsdp, which is for CUDA devices; on a CPU set it to ddp")
+        raise ConfigError("training.strategy is fsdp, which needs CUDA devices; on a CPU set it to ddp")
     if training.sync_batch_norm and processes > 1:
-        raise ConfigError("training.sync_batch_norm is for CUDA devices; on CPUs leave it out, or train in one process")
+        raise ConfigError("training.sync_batch_norm needs CUDA devices; on CPUs leave it out, or train in one process")
 
 
 def keep_freed_memory() -> None:
@@ -103,24 +116,30 @@ def keep_freed_memory() -> None:
 
 
 def make_fabric(training: TrainingConfig) -> Fabric:
-    """Return Fabric for these devices, not yet launched."""
-    beside, machines = count_processes(training)
+    """Return Fabric for these devices, not launched yet."""
+    local_processes, machines = count_processes(training)
+    processes = local_processes * machines
     strategy: Strategy | str = "auto"
     if training.strategy == "fsdp":
-        strategy = ModelParallelStrategy(spread, data_parallel_size=beside * machines, tensor_parallel_size=1)
-    elif beside * machines > 1:
+        strategy = ModelParallelStrategy(shard, data_parallel_size=processes, tensor_parallel_size=1)
+    elif processes > 1:
         strategy = DDPStrategy(gradient_as_bucket_view=True)
-    # Named, for Fabric would else take a job of SLURM for its launcher, and train in one process without a word.
-    place = TorchElasticEnvironment() if _TORCHRUN in os.environ else LightningEnvironment()
+
+    # Named explicitly: otherwise Fabric uses a SLURM job as its launcher, and silently trains in one process.
+    environment = TorchElasticEnvironment() if _TORCHRUN in os.environ else LightningEnvironment()
     return Fabric(
-        accelerator=select_device(training), devices=beside, num_nodes=machines, strategy=strategy, plugins=[place]
+        accelerator=select_device(training),
+        devices=local_processes,
+        num_nodes=machines,
+        strategy=strategy,
+        plugins=[environment],
     )
 
 
-def spread(system: ContrastiveSystem, mesh: DeviceMesh) -> ContrastiveSystem:
-    """Return the system with its parameters spread over the ranks of a mesh (FSDP), block by block."""
+def shard(system: ContrastiveSystem, mesh: DeviceMesh) -> ContrastiveSystem:
+    """Return the system with its parameters sharded over the ranks of a mesh (FSDP), block by block."""
     mesh = mesh["data_parallel"]
-    for parameter in system.parameters():  # it takes no others, such as the channels-last weights of convolutions
+    for parameter in system.parameters():  # FSDP needs contiguous weights, not channels-last
         parameter.data = parameter.data.contiguous()
     for encoder in (system.model.video, system.model.audio):
         for _, block in encoder.named_blocks():

@@ -1,4 +1,7 @@
-"""A moving average of the weights (Polyak & Juditsky 1992; as *Mean teachers*, arXiv:1703.01780, decays it)."""
+"""An exponential moving average of the weights.
+
+The sources are Polyak & Juditsky 1992 and, for the decay, *Mean teachers*, arXiv:1703.01780.
+"""
 
 from collections.abc import Mapping
 
@@ -9,10 +12,10 @@ from talkies.training.tensors import copy_into
 
 
 class ExponentialMovingAverage:
-    """After step t (from 1) each number is its average of before, drawn to the weights' by 1 − d.
+    """The moving average of a model's state: after step t (from 1), average ← d · average + (1 − d) · weights.
 
-    With d = min(decay, (1 + t) / (10 + t)) it follows closely at first. What is no fraction, such as a count of
-    batches, is taken over as it is.
+    With d = min(decay, (1 + t) / (10 + t)) it follows the weights closely at first. Integers, such as the counters of
+    batch norms, are copied.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
@@ -20,9 +23,9 @@ class ExponentialMovingAverage:
         self._average = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
 
     @torch.no_grad()
-    def update(self, done: int) -> None:
-        """Follow the model, of which `done` steps are done."""
-        weight = 1 - min(self._decay, (1 + done) / (10 + done))
+    def update(self, steps_done: int) -> None:
+        """Update the average from the model after `steps_done` steps."""
+        weight = 1 - min(self._decay, (1 + steps_done) / (10 + steps_done))
         for name, tensor in self._model.state_dict().items():
             average = self._average[name]
             if average.is_floating_point():
@@ -30,10 +33,10 @@ class ExponentialMovingAverage:
             else:
                 average.copy_(tensor)
 
-    def tensors(self) -> Mapping[str, Tensor]:
-        """Return the average, by the names of the model's state."""
+    def state_dict(self) -> Mapping[str, Tensor]:
+        """Return the averaged tensors by the names of the model's state."""
         return self._average
 
-    def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Set what `tensors` gave."""
+    def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
+        """Restore the averaged tensors that `state_dict` returned."""
         copy_into(self._average, tensors)

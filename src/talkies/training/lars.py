@@ -1,4 +1,4 @@
-"""Layer-wise adaptive rates, for batches of thousands of clips (You, Gitman & Ginsburg 2017, arXiv:1708.03888)."""
+"""The LARS optimiser, for batches of thousands of clips (You, Gitman & Ginsburg 2017, arXiv:1708.03888)."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -7,17 +7,18 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-_TRUST = 0.001
+_TRUST_COEFFICIENT = 0.001
 
 
 class Lars(Optimizer):
-    """SGD with momentum in which each matrix's step is in proportion to its own length.
+    """SGD with momentum in which the step of each matrix is proportional to the norm of its weights.
 
-    With g the gradient and w the weights, d = g + decay · w; a step is `lr` · v, v ← momentum · v + λ d, with
-    λ = 0.001 ‖w‖ / ‖d‖ (1 where either is zero). Vectors and scalars (biases, norms) neither decay nor are scaled.
+    With g the gradient and w the weights, d = g + decay · w and v ← momentum · v + λ d, with λ = 0.001 ‖w‖ / ‖d‖ (1
+    where either norm is zero); a step subtracts `lr` · v. Vectors and scalars (biases, norms) are neither decayed nor
+    scaled.
 
-    Two things are as in MoCo v3 and Barlow Twins, and not as in the paper: it divides by ‖g‖ + decay · ‖w‖, and has
-    `lr` inside of v. Without decay, and at a constant rate, they are the same.
+    This follows MoCo v3 and Barlow Twins, and differs from the paper in two points: the paper divides by
+    ‖g‖ + decay · ‖w‖, and has `lr` inside v. Without decay and at a constant rate both are the same.
     """
 
     def __init__(self, params: Iterable[Any], lr: float, momentum: float = 0.9, weight_decay: float = 0.0) -> None:
@@ -25,7 +26,7 @@ class Lars(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Take one step; `closure` computes the loss again, where it is given."""
+        """Take one step, and return the loss of `closure`, which recomputes it, if one is given."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -33,15 +34,18 @@ class Lars(Optimizer):
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    self._move(parameter, parameter.grad, group)
+                    self._update(parameter, parameter.grad, group)
         return loss
 
-    def _move(self, weights: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
+    def _update(self, weights: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
         if weights.ndim > 1:
             gradient = gradient.add(weights, alpha=group["weight_decay"])
-            length, slope = weights.norm(), gradient.norm()
-            ratio = torch.where((length > 0) & (slope > 0), _TRUST * length / slope, torch.ones_like(length))
+            weights_norm, gradient_norm = weights.norm(), gradient.norm()
+            are_positive = (weights_norm > 0) & (gradient_norm > 0)
+            trusted_ratio = _TRUST_COEFFICIENT * weights_norm / gradient_norm
+            ratio = torch.where(are_positive, trusted_ratio, torch.ones_like(weights_norm))
             gradient = gradient * ratio
+
         state = self.state[weights]
         if "momentum_buffer" not in state:
             state["momentum_buffer"] = torch.zeros_like(weights)

@@ -1,4 +1,4 @@
-"""What a run writes down as it goes: `metrics.jsonl`, and the same for its trackers."""
+"""The log of a run's numbers: `metrics.jsonl`, and the same numbers for its trackers."""
 
 import json
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from talkies.training.trackers import TRACKERS, TrackedRun
 
 
 class MetricsLog:
-    """Appends one line a log step; lines of steps after `after_step` that an unfinished run left are taken out."""
+    """Appends one line for each logged step; lines after `after_step`, left by an interrupted run, are removed."""
 
     def __init__(self, run: RunFolder, after_step: int, trackers: tuple[str, ...], config: Mapping[str, Any]) -> None:
         self._path = run.metrics_path
@@ -30,7 +30,7 @@ class MetricsLog:
             tracker.close(failed=error is not None)
 
     def write(self, line: dict[str, float]) -> None:
-        """Append one line; it has a `step`."""
+        """Append one line of numbers, with its `step`."""
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
         numbers = {name: value for name, value in line.items() if name != "step"}
@@ -39,7 +39,7 @@ class MetricsLog:
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:
-    """Return the lines of a `metrics.jsonl`; a last line that was cut off is passed over."""
+    """Return the lines of a `metrics.jsonl`, without a last line that was cut off."""
     if not path.is_file():
         return []
     lines: list[dict[str, float]] = []

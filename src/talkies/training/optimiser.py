@@ -1,4 +1,4 @@
-"""The optimiser and its schedule."""
+"""The optimiser that a config describes, and the schedule of its learning rate."""
 
 import math
 
@@ -11,13 +11,14 @@ from talkies.training.lars import Lars
 
 
 def build_optimiser(system: nn.Module, config: OptimiserConfig) -> torch.optim.Optimizer:
-    """Return the optimiser of all that learns; vectors and scalars (biases, norms, temperature) do not decay."""
-    learning = [parameter for parameter in system.parameters() if parameter.requires_grad]
+    """Return the optimiser of all trained parameters; vectors and scalars (biases, norms, temperature) do not decay."""
+    trained = [parameter for parameter in system.parameters() if parameter.requires_grad]
     groups = [
-        {"params": [p for p in learning if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in learning if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
     ]
     groups = [group for group in groups if group["params"]]
+
     match config.kind:
         case "adamw":
             return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, config.beta2))
@@ -28,14 +29,14 @@ def build_optimiser(system: nn.Module, config: OptimiserConfig) -> torch.optim.O
 
 
 def compute_learning_rate(step: int, steps: int, config: OptimiserConfig) -> float:
-    """Return the learning rate of one step: linear warm-up, then half a cosine down to zero at `steps`."""
+    """Return the learning rate of `step` (from 0): a linear warm-up, then half a cosine down to zero at `steps`."""
     if step < config.warmup_steps:
         return config.learning_rate * (step + 1) / config.warmup_steps
-    done = (step - config.warmup_steps) / max(1, steps - config.warmup_steps)
-    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+    progress = (step - config.warmup_steps) / max(1, steps - config.warmup_steps)
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
 
 
 def set_learning_rate(optimiser: torch.optim.Optimizer | _FabricOptimizer, rate: float) -> None:
-    """Set the learning rate of every group."""
+    """Set the learning rate of every parameter group."""
     for group in optimiser.param_groups:
         group["lr"] = rate

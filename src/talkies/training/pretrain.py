@@ -1,4 +1,4 @@
-"""The verb: a library and a recipe in, a run out."""
+"""`pretrain`: trains a model on a library with a recipe, and writes a run."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lightning_fabric import Fabric
 
-from talkies.clips import TrainingClips, loader, open_for_training
+from talkies.clips import TrainingClips, load_batches, open_training_clips
 from talkies.config import check, read_yaml, to_yaml
 from talkies.core import ClipRequest, RunError
 from talkies.models import compute_model_stamp
@@ -18,12 +18,13 @@ from talkies.runtime import is_remote, write_atomically
 from talkies.training.checkpoints import Checkpoints
 from talkies.training.config import RunConfig
 from talkies.training.devices import check_devices, make_fabric
-from talkies.training.train_state import TrainState, build_system
 from talkies.training.loop import Hooks, run_loop
 from talkies.training.metrics import MetricsLog
 from talkies.training.system import ContrastiveSystem
 from talkies.training.trackers import check_trackers
+from talkies.training.train_state import TrainState, build_system
 
+# The keys of `training` that a resumed run may change: its length, its logs, and the machine.
 _MAY_CHANGE = {
     *("steps", "log_every", "checkpoint_every", "keep", "trackers"),
     *("device", "devices", "strategy", "compile", "activation_checkpointing"),
@@ -32,8 +33,15 @@ _MAY_CHANGE = {
 
 @dataclass(frozen=True, slots=True)
 class PretrainReport:
-    """What a pre-training came to: its folder, steps done, the stamp of the weights, the last line that was logged, the
-    films that were left out, too short for their clips, and the step of the best checkpoint.
+    """The result of a pre-training.
+
+    Attributes:
+        run: the run's folder.
+        steps: the number of steps done.
+        stamp: the stamp of the weights.
+        last: the last line that was logged.
+        left_out: the films that are too short for their clips.
+        best_step: the step of the best checkpoint.
     """
 
     run: Path
@@ -46,8 +54,13 @@ class PretrainReport:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What the caller wants to see: each step done, each line logged, and before the first step which weights were
-    loaded and which films were left out.
+    """The functions that show a caller how training progresses.
+
+    Attributes:
+        on_step: takes each step that is done.
+        on_log: takes each line that is logged.
+        on_left_out: takes the films that are left out, before the first step.
+        on_loaded: takes the weights of each encoder that were loaded, before the first step.
     """
 
     on_step: Callable[[int], None] = lambda _: None
@@ -65,77 +78,101 @@ def pretrain(
     *,
     init: Init | None = None,
 ) -> PretrainReport:
-    """Pre-train on every accepted film of `library` into the folder `run`, from the weights of `init` where given.
+    """Pre-train on every accepted film of a library, write the run, and return a report.
 
-    With `resume` the run goes on from its newest checkpoint, on the films that it began with.
+    Args:
+        library: the library's folder or address.
+        config: the recipe.
+        run: the folder to write.
+        resume: whether to continue the run from its newest checkpoint, on the films that it started with.
+        progress: functions to call as training progresses.
+        init: the weights to start the encoders from; fresh ones where there are none.
 
     Raises:
-        RunError: if `run` exists and `resume` is not asked for, or the other way round.
-        ConfigError, LibraryError, PlanError: if the recipe, the weights, the library or the plan cannot be; nothing is
-            written then.
-        WorkError: if the work fails.
+        RunError: if `run` exists and `resume` is false, or the other way round.
+        ConfigError, LibraryError, PlanError: if the recipe, the weights, the library or the plan cannot be used;
+            nothing is written then.
+        WorkError: if training fails.
     """
     folder, progress = RunFolder(run), progress or Progress()
     check_devices(config)
     check_trackers(config.training.trackers)
-    if resume:
-        folder.check_exists()
-        _check_unchanged(config, folder)
-        if init:
-            raise RunError(f"{run} goes on from its own weights; leave --init out, or begin a new run with it")
-    elif folder.exists():  # asked by every process before the first may write, for that waits for all at the launch
-        raise RunError(f"{run} exists; go on with it with --resume, or name a new folder")
-    before = folder.record() if resume else None
-    if before and before.init and not folder.checkpoints():
-        raise RunError(f"{run} was stopped before it had kept the weights of --init; remove it, and begin it again")
-    clips = open_for_training(
-        library, config.clip, config.sampling, config.training.seed, before.films if before else None
-    )
-    if before and before.plan_digest not in ("", clips.plan.digest):
+    _check_folder(folder, config, init, resume=resume)
+
+    # Open the library, with the films of the run that is resumed.
+    record = folder.record() if resume else None
+    if record and record.init and not folder.checkpoints():
         raise RunError(
-            f"{run} was begun when {library} marked its films otherwise (its shots, what is black, silent, still, "
-            f"credits or damaged), and would go on with other batches; begin a new run"
+            f"{run} was stopped before it had saved the weights of --init; remove the folder, and start the run again"
         )
+    films = record.films if record else None
+    clips = open_training_clips(library, config.clip, config.sampling, config.training.seed, films)
+    if record and record.plan_digest not in ("", clips.plan.digest):
+        raise RunError(
+            f"{run} cannot continue with the same batches: the span annotations changed since this run began (shots, "
+            f"or what is black, silent, still, credits or damaged in {library}); start a new run"
+        )
+
+    # Build the model before anything is written.
     system = build_system(config, clips.profile.fps, clips.profile.audio_rate_hz)
-    loaded = _loaded(system, init or Init())
+    loaded = _load_weights(system, init or Init())
+
+    # Start the processes; the first one writes.
     fabric = make_fabric(config.training)
     fabric.launch()
     if fabric.is_global_zero:
-        record = before or _record(library, clips, system, loaded)
-        folder.begin(to_yaml(config), record)  # when it is resumed too, for the length of a run may change
+        # Write the config also when resuming, because the length of the run may change.
+        folder.begin(to_yaml(config), record or _create_record(library, clips, system, loaded))
         for weights in loaded:
             progress.on_loaded(weights)
         if clips.plan.left_out:
             progress.on_left_out(clips.plan.left_out)
-    return _train(fabric, clips, TrainState(fabric, system, config), config, folder, progress)
+    return _train(fabric, clips, TrainState(fabric, system, config), config=config, folder=folder, progress=progress)
+
+
+def _check_folder(folder: RunFolder, config: RunConfig, init: Init | None, *, resume: bool) -> None:
+    """Check that the run's folder is new, or that its run can be resumed with this config."""
+    if resume:
+        folder.check_exists()
+        _check_unchanged(config, folder)
+        if init:
+            raise RunError(
+                f"{folder.root} continues from its own weights; leave --init out, or start a new run with it"
+            )
+    # Every process checks this before the first one writes: all of them meet at the launch first.
+    elif folder.exists():
+        raise RunError(f"{folder.root} exists; continue it with --resume, or name a new folder")
 
 
 def _train(
     fabric: Fabric,
     clips: TrainingClips,
     state: TrainState,
+    *,
     config: RunConfig,
     folder: RunFolder,
     progress: Progress,
 ) -> PretrainReport:
+    """Take the steps that are left, and return the first process's report."""
     training = config.training
     checkpoints = Checkpoints(folder, state.system, state.optimiser, state.average, training)
-    found = folder.checkpoints()
-    fabric.barrier()  # all ranks have looked before the first writes
-    # All go on from what the first has found: on a shared disk another may not see it yet.
-    newest = fabric.broadcast(found[-1].step if found else None)
-    start = 0 if newest is None else checkpoints.restore(folder.checkpoint(newest))
 
     def save(step: int, means: dict[str, float]) -> None:
-        checkpoints.save(step, means, fabric.is_global_zero)
+        checkpoints.save(step, means, writes=fabric.is_global_zero)
         fabric.barrier()
 
-    if newest is None:
+    # Start from the newest checkpoint, or save the first one.
+    start = _restore_newest(fabric, folder, checkpoints)
+    if start is None:
         save(0, {})
+        start = 0
+
     steps = range(start, training.steps)
+    batches = load_batches(
+        clips.source, clips.plan, steps, config.loader, rank=fabric.global_rank, world_size=fabric.world_size
+    )
     last: dict[str, float] = {}
-    batches = loader(clips.source, clips.plan, steps, config.loader, fabric.global_rank, fabric.world_size)
-    with _metrics(fabric, folder, start, config) as metrics:
+    with _open_metrics(fabric, folder, start, config) as metrics:
 
         def log(line: dict[str, float]) -> None:
             last.update(line)
@@ -143,33 +180,53 @@ def _train(
                 metrics.write(line)
                 progress.on_log(line)
 
-        def step_done(step: int) -> None:
+        def report_step(step: int) -> None:
             if metrics:
                 progress.on_step(step)
 
-        def not_finite(what: str, step: int) -> str:
-            sentence = _not_finite(folder, clips.plan.draw_batch(step - 1), what, step, writes=metrics is not None)
-            fabric.barrier()  # the first process to stop may end the others
+        def explain_not_finite(what: str, step: int) -> str:
+            batch = clips.plan.draw_batch(step - 1)
+            sentence = _write_not_finite(folder, batch, what, step, writes=metrics is not None)
+            fabric.barrier()  # wait for the file, because the first process that stops may end the others
             return sentence
 
-        hooks = Hooks(log, state.update_average, step_done, save, not_finite)
-        run_loop(fabric, state.stepper, state.wrapped_optimiser, batches, steps, config, hooks)
+        hooks = Hooks(log, state.update_average, report_step, save, explain_not_finite)
+        run_loop(fabric, state.stepper, state.wrapped_optimiser, batches, steps=steps, config=config, hooks=hooks)
+
     best = folder.best()
-    stamp, best_step = checkpoints.stamp(), best.step if best else None
-    report = PretrainReport(folder.root, max(start, training.steps), stamp, last, clips.plan.left_out, best_step)
-    return fabric.broadcast(report)  # the first process's: batch norms' statistics, of what others saw, are not saved
+    report = PretrainReport(
+        run=folder.root,
+        steps=max(start, training.steps),
+        stamp=checkpoints.compute_stamp(),
+        last=last,
+        left_out=clips.plan.left_out,
+        best_step=best.step if best else None,
+    )
+    # The first process's report: the batch norm statistics of the others differ and are not saved.
+    return fabric.broadcast(report)
 
 
-def _metrics(
+def _restore_newest(fabric: Fabric, folder: RunFolder, checkpoints: Checkpoints) -> int | None:
+    """Restore the newest checkpoint on every rank, and return its step, or None if there is none."""
+    found = folder.checkpoints()
+    fabric.barrier()  # every rank looks before the first one writes
+
+    # Use what the first rank found: on a shared disk, another rank may not see it yet.
+    newest = fabric.broadcast(found[-1].step if found else None)
+    return None if newest is None else checkpoints.restore(folder.checkpoint(newest))
+
+
+def _open_metrics(
     fabric: Fabric, folder: RunFolder, start: int, config: RunConfig
 ) -> AbstractContextManager[MetricsLog | None]:
+    """Return the log of the first rank; other ranks have none."""
     if not fabric.is_global_zero:
         return nullcontext()
     return MetricsLog(folder, start, config.training.trackers, config.model_dump(mode="json"))
 
 
-def _not_finite(folder: RunFolder, batch: Sequence[ClipRequest], what: str, step: int, *, writes: bool) -> str:
-    """Write down the batch that gave no finite number, and return the sentence to stop with."""
+def _write_not_finite(folder: RunFolder, batch: Sequence[ClipRequest], what: str, step: int, *, writes: bool) -> str:
+    """Write the clips of a batch whose loss or gradient is not finite, and return the sentence to stop with."""
     clips = [
         {
             "film": request.film_id,
@@ -182,35 +239,38 @@ def _not_finite(folder: RunFolder, batch: Sequence[ClipRequest], what: str, step
     document = {"schema_version": 1, "step": step, "what": what, "clips": clips}
     if writes:
         write_atomically(folder.not_finite_path, json.dumps(document, indent=1))
+
     films = ", ".join(sorted({request.film_id for request in batch}))
     return (
-        f"the {what} of step {step} is not a finite number (films {films}; its clips are in {folder.not_finite_path}); "
-        f"nothing was learnt from it: begin a new run with a lower optimiser.learning_rate or a higher "
+        f"the {what} of step {step} is not a finite number (films {films}; its clips are in {folder.not_finite_path}), "
+        f"and the weights were not updated with it; start a new run with a lower optimiser.learning_rate or a higher "
         f"objective.temperature"
     )
 
 
 def _check_unchanged(config: RunConfig, folder: RunFolder) -> None:
-    """Refuse to go on with a run under another config; what only concerns the machine or the length may change."""
+    """Refuse to resume a run with another config, except for the keys about the machine or the run's length."""
     before = check(RunConfig, read_yaml(folder.config_path), str(folder.config_path)).model_dump()
     for section, values in config.model_dump().items():
         for key, value in values.items():
-            free = section == "loader" or (section == "training" and key in _MAY_CHANGE)
-            if not free and before[section][key] != value:
+            may_change = section == "loader" or (section == "training" and key in _MAY_CHANGE)
+            if not may_change and before[section][key] != value:
                 raise RunError(
-                    f"{folder.root} was begun with {section}.{key} = {before[section][key]}, not {value}; "
-                    f"go on without that change, or begin a new run"
+                    f"{folder.root} was started with {section}.{key} = {before[section][key]}, not {value}; "
+                    f"continue without that change, or start a new run"
                 )
 
 
-def _loaded(system: ContrastiveSystem, init: Init) -> tuple[LoadedWeights, ...]:
-    given = ((system.model.video, init.video), (system.model.audio, init.audio))
-    return tuple(load_encoder_weights(encoder, path) for encoder, path in given if path)
+def _load_weights(system: ContrastiveSystem, init: Init) -> tuple[LoadedWeights, ...]:
+    """Load the weights of `init` into the encoders, and return what was loaded."""
+    encoders = ((system.model.video, init.video), (system.model.audio, init.audio))
+    return tuple(load_encoder_weights(encoder, path) for encoder, path in encoders if path)
 
 
-def _record(
+def _create_record(
     library: str | Path, clips: TrainingClips, system: ContrastiveSystem, loaded: tuple[LoadedWeights, ...]
 ) -> RunRecord:
+    """Return the record of a new run: its library, films, initial weights and the versions of its tools."""
     tools = {"talkies": version("talkies"), **{name: version(name) for name in ("torch", "av", "lightning-fabric")}}
     stamps = {"video": compute_model_stamp(system.model.video), "audio": compute_model_stamp(system.model.audio)}
     return RunRecord(

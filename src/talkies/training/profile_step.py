@@ -1,4 +1,4 @@
-"""Short trials on this machine: what a step takes in time and in memory, for some numbers of clips."""
+"""Short trials of training steps on this machine: their time and memory by the number of clips."""
 
 import threading
 import time
@@ -17,13 +17,13 @@ from talkies.training.devices import make_fabric
 from talkies.training.train_state import TrainState, build_system
 
 _REPEATS = 3
-_LEAST_STEPS = 2  # the first to warm up, the second to time
-_LOOK_SECONDS = 0.005
+_MIN_STEPS = 2  # the first warms up, the second is timed
+_POLL_SECONDS = 0.005
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A step of so many clips: how long it lasted, the shortest of some, and the most memory that it had."""
+    """A measured step of `clips` clips: its duration, the shortest of several, and its peak memory."""
 
     clips: int
     seconds: float
@@ -32,28 +32,33 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class LinearFit:
-    """`base + slope · clips`."""
+    """A quantity that is linear in the number of clips: `base + slope · clips`."""
 
     base: float
     slope: float
 
     @classmethod
-    def through(cls, points: list[tuple[int, float]]) -> "Line":
-        """Return the line through the last two points, neither end of it under zero; through one, from the origin."""
-        (clips, value), earlier = points[-1], points[-2:-1]
-        if not earlier or earlier[0][0] == clips:
+    def from_points(cls, points: list[tuple[int, float]]) -> "LinearFit":
+        """Return the line through the last two points `(clips, value)`, with no negative slope or base.
+
+        One point, or a line with a negative base, gives the line through the last point and the origin.
+        """
+        clips, value = points[-1]
+        previous_clips, previous_value = points[-2] if len(points) > 1 else points[-1]
+        if previous_clips == clips:
             return cls(0.0, value / clips)
-        slope = max((value - earlier[0][1]) / (clips - earlier[0][0]), 0.0)
+
+        slope = max((value - previous_value) / (clips - previous_clips), 0.0)
         base = value - slope * clips
         return cls(base, slope) if base >= 0 else cls(0.0, value / clips)
 
-    def at(self, clips: int) -> float:
-        """Return the value at so many clips."""
+    def predict(self, clips: int) -> float:
+        """Return the value for a number of clips."""
         return self.base + self.slope * clips
 
 
 class StepProfiler:
-    """Trains a model that is thrown away, on clips that are ready, on one device of this machine."""
+    """Measures training steps on one device of this machine, with a throw-away model and clips loaded beforehand."""
 
     def __init__(self, config: RunConfig, clips: TrainingClips) -> None:
         self._config, self._clips = config, clips
@@ -61,39 +66,48 @@ class StepProfiler:
         self.fabric.launch()
         system = build_system(config, clips.profile.fps, clips.profile.audio_rate_hz)
         self.state = TrainState(self.fabric, system, config)
-        self._before_bytes = float(_memory_now(self.fabric.device))
+        self._idle_bytes = float(_measure_memory(self.fabric.device))
 
-    def trials(self, sizes: list[int], seconds: float, memory_bytes: int) -> tuple[Trial, ...]:
-        """Return trials of more and more clips while the next may end within `seconds` and fit, at least the first."""
-        begun, done = time.perf_counter(), list[Trial]()
+    def run_trials(self, sizes: list[int], seconds: float, memory_bytes: int) -> tuple[Trial, ...]:
+        """Return trials of more and more clips, at least one, while the next should fit the limits.
+
+        Args:
+            sizes: the numbers of clips to try, in ascending order.
+            seconds: the time limit for all trials.
+            memory_bytes: the memory limit for a step.
+        """
+        started, trials = time.perf_counter(), list[Trial]()
         for clips in sizes:
-            left = seconds - (time.perf_counter() - begun)
-            if done and (
-                self.seconds_line(done).at(clips) * _LEAST_STEPS > left
-                or self.memory_line(done).at(clips) > memory_bytes
+            seconds_left = seconds - (time.perf_counter() - started)
+            if trials and (
+                self.fit_seconds(trials).predict(clips) * _MIN_STEPS > seconds_left
+                or self.fit_memory(trials).predict(clips) > memory_bytes
             ):
                 break
-            done.append(self._trial(self._batch(clips).to(self.fabric.device), left))
-        return tuple(done)
+            batch = self._load_batch(clips).to(self.fabric.device)
+            trials.append(self._run_trial(batch, seconds_left))
+        return tuple(trials)
 
-    def seconds_line(self, trials: Sequence[Trial]) -> LinearFit:
-        """Return how long a step lasts, by its clips."""
-        return LinearFit.through([(trial.clips, trial.seconds) for trial in trials])
+    def fit_seconds(self, trials: Sequence[Trial]) -> LinearFit:
+        """Return the duration of a step by its clips, in seconds."""
+        return LinearFit.from_points([(trial.clips, trial.seconds) for trial in trials])
 
-    def memory_line(self, trials: Sequence[Trial]) -> LinearFit:
-        """Return how many bytes a step needs, by its clips; with none, it is what was had before the first."""
-        return LinearFit.through([(0, self._before_bytes), *((trial.clips, float(trial.peak_bytes)) for trial in trials)])
+    def fit_memory(self, trials: Sequence[Trial]) -> LinearFit:
+        """Return the memory of a step by its clips, in bytes; with no clips, it is what was in use before any trial."""
+        peaks = [(trial.clips, float(trial.peak_bytes)) for trial in trials]
+        return LinearFit.from_points([(0, self._idle_bytes), *peaks])
 
-    def state_bytes(self) -> int:
-        """Return how large a checkpoint is: weights, their average, and what the optimiser keeps, after a step."""
+    def measure_state_bytes(self) -> int:
+        """Return the size of a checkpoint after a step: weights, their average, and the optimiser's state."""
         tensors = list(self.state.system.state_dict().values())
-        tensors += self.state.average.tensors().values() if self.state.average else []
-        kept = (value for state in self.state.optimiser.state.values() for value in state.values())
-        tensors += [torch.as_tensor(value) for value in kept if value is not None]
+        if self.state.average:
+            tensors += self.state.average.state_dict().values()
+        optimiser_state = (value for state in self.state.optimiser.state.values() for value in state.values())
+        tensors += [torch.as_tensor(value) for value in optimiser_state if value is not None]
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
-    def _batch(self, clips: int) -> ClipBatch:
-        """Return so many clips of the plan's first batches."""
+    def _load_batch(self, clips: int) -> ClipBatch:
+        """Return this many clips of the plan's first batches."""
         requests: list[ClipRequest] = []
         step = 0
         while len(requests) < clips:
@@ -101,23 +115,26 @@ class StepProfiler:
             step += 1
         return self._clips.source.read_batch(requests)
 
-    def _trial(self, batch: ClipBatch, left: float) -> Trial:
-        times: list[float] = []
+    def _run_trial(self, batch: ClipBatch, seconds_left: float) -> Trial:
+        # Start from a clean state: compiled code and freed memory of smaller trials would distort this one.
         if self._config.training.compile:
-            torch._dynamo.reset()  # each size is compiled anew, and only so many sizes are kept
+            torch._dynamo.reset()  # each size is compiled again, and PyTorch keeps only a few sizes
         if self.fabric.device.type == "cuda":
-            torch.cuda.empty_cache()  # what smaller trials have left in pieces
-        with _peak_memory(self.fabric.device) as peak:
-            begun = time.perf_counter()
+            torch.cuda.empty_cache()
+
+        # Repeat the step, after one to warm up, while half of the time lasts.
+        times: list[float] = []
+        with _watch_peak_memory(self.fabric.device) as peak:
+            started = time.perf_counter()
             for number in range(_REPEATS + 1):
-                at = time.perf_counter()
-                self._step(batch, number)
-                times.append(time.perf_counter() - at)
-                if time.perf_counter() - begun + times[-1] > left / 2 and number:
+                step_started = time.perf_counter()
+                self._take_step(batch, number)
+                times.append(time.perf_counter() - step_started)
+                if time.perf_counter() - started + times[-1] > seconds_left / 2 and number:
                     break
         return Trial(len(batch), min(times[1:]), peak.bytes)
 
-    def _step(self, batch: ClipBatch, step: int) -> None:
+    def _take_step(self, batch: ClipBatch, step: int) -> None:
         stepper, optimiser = self.state.stepper, self.state.wrapped_optimiser
         optimiser.zero_grad()
         stepper.backward(batch, stepper.draw_augmentations(batch, 0, step), step)
@@ -128,33 +145,35 @@ class StepProfiler:
             torch.cuda.synchronize()
 
 
-def _memory_now(device: torch.device) -> int:
-    """Return the memory that is had: of the device, or of this process where that is a CPU."""
+def _measure_memory(device: torch.device) -> int:
+    """Return the bytes in use: reserved on a GPU, or resident in this process on a CPU."""
     if device.type == "cuda":
         return torch.cuda.memory_reserved()
     return int(psutil.Process().memory_info().rss)
 
 
 class _Peak:
-    """The most memory that was seen."""
+    """The highest memory use that was observed."""
 
     bytes = 0
 
 
 @contextmanager
-def _peak_memory(device: torch.device) -> Iterator[_Peak]:
-    """Within the block, watch the most memory that is had: of the device, or of this process where that is a CPU."""
+def _watch_peak_memory(device: torch.device) -> Iterator[_Peak]:
+    """Within the block, observe the peak memory: of the device, or of this process on a CPU."""
     peak = _Peak()
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
         yield peak
         peak.bytes = torch.cuda.max_memory_reserved()
         return
+
+    # Poll the resident memory in a thread.
     done = threading.Event()
 
     def watch() -> None:
-        while not done.wait(_LOOK_SECONDS):
-            peak.bytes = max(peak.bytes, _memory_now(device))
+        while not done.wait(_POLL_SECONDS):
+            peak.bytes = max(peak.bytes, _measure_memory(device))
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
@@ -163,4 +182,4 @@ def _peak_memory(device: torch.device) -> Iterator[_Peak]:
     finally:
         done.set()
         watcher.join()
-        peak.bytes = max(peak.bytes, _memory_now(device))
+        peak.bytes = max(peak.bytes, _measure_memory(device))

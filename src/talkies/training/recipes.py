@@ -1,4 +1,4 @@
-"""Recipes: complete configs by name, shipped with the package, or from a file."""
+"""Recipes: complete run configs, by the name of one that the package ships or from a YAML file."""
 
 from collections.abc import Sequence
 from importlib.resources import as_file, files

@@ -1,4 +1,4 @@
-"""One step: a batch in, gradients and numbers out, in one pass or in two."""
+"""The gradients of one training step, for a whole batch at once or by gradient caching, chunk by chunk."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -15,77 +15,85 @@ from talkies.models import frozen_batch_norm_statistics
 from talkies.training.system import ContrastiveSystem, Scalars, concatenate_views
 from talkies.transforms import Augmentation
 
-FORWARD_METHODS = ("encode", "embedding_gradients", "surrogate_loss")  # of `ContrastiveSystem`, beside its forward; a wrapper has to know them
+# The methods of `ContrastiveSystem` that, like its forward, must run under the hooks of a wrapper.
+FORWARD_METHODS = ("encode", "embedding_gradients", "surrogate_loss")
 
 
 class Stepper:
     """Computes the gradients of a step; `wrapped` is the system as Fabric set it up.
 
-    With `chunk_clips`, in two passes: all clips are encoded without a graph, chunk by chunk, then the loss over the
-    whole batch gives the gradient to each embedding, and each chunk is encoded again and pulled along it. The gradient
-    is that of the one-pass step, with one difference: batch norms see chunks.
+    With `chunk_clips`, it uses gradient caching (Gao et al. 2021, arXiv:2101.06983): encode all clips without a graph,
+    chunk by chunk; differentiate the loss of the whole batch with respect to the embeddings; then encode each chunk
+    again with a graph and backpropagate a surrogate loss. The gradient equals that of the whole batch at once, except
+    that batch norms see chunks.
     """
 
     def __init__(
         self, fabric: Fabric, wrapped: _FabricModule, system: ContrastiveSystem, chunk_clips: int | None
     ) -> None:
         self._fabric, self._wrapped, self._system, self._chunk_clips = fabric, wrapped, system, chunk_clips
-        if isinstance(system, FSDPModule):  # spread in place: there is no wrapper to know them
+        if isinstance(system, FSDPModule):  # sharded in place: there is no wrapper to mark the methods on
             for method in FORWARD_METHODS:
                 register_fsdp_forward_method(system, method)
 
-    def augmentations(self, batch: ClipBatch, seed: int, step: int) -> list[Augmentation]:
-        """Return how this rank's clips are augmented in each view, a pure function of the seed and the step.
+    def draw_augmentations(self, batch: ClipBatch, seed: int, step: int) -> list[Augmentation]:
+        """Return the augmentation of this rank's clips for each view, a pure function of the seed and the step.
 
-        It is drawn for the clips of all ranks, so that however many there are, a clip is augmented alike.
+        It is drawn for the clips of all ranks, so that a clip is augmented the same way on any number of ranks.
         """
         rank, ranks = self._fabric.global_rank, self._fabric.world_size
         generator = torch.Generator().manual_seed((seed * 1_000_003 + step) * 4_099 % (1 << 63))
         transform, samples = self._system.transform, batch.audio_BS.shape[1]
-        mine = slice(rank * len(batch), (rank + 1) * len(batch))
+        own_clips = slice(rank * len(batch), (rank + 1) * len(batch))
         views = self._system.objective.config.views
-        return [transform.draw(len(batch) * ranks, samples, generator)[mine] for _ in range(views)]
+        return [transform.draw(len(batch) * ranks, samples, generator)[own_clips] for _ in range(views)]
 
     def backward(self, batch: ClipBatch, augmentations: Sequence[Augmentation], step: int) -> Scalars:
-        """Add the gradients of a step to those of the weights, and return its numbers, `loss` among them."""
-        # Where parameters are spread over ranks, the forward has but a copy of this one to bound.
+        """Add a step's gradients to those of the weights, and return its numbers; `loss` is one of them."""
+        # The forward of a sharded system bounds only a copy of the temperature, so bound the parameter here.
         self._system.objective.bound_temperature()
+
         if self._chunk_clips is None or len(batch) <= self._chunk_clips:
             losses, report = self._wrapped(batch, augmentations, step)
             self._fabric.backward(torch.stack(list(losses.values())).sum())
         else:
-            losses, report = self._in_two_passes(batch, augmentations, step, self._chunk_clips)
+            losses, report = self._backward_in_chunks(batch, augmentations, step, self._chunk_clips)
+
         parts = {f"loss_{name}": loss.detach() for name, loss in losses.items() if len(losses) > 1}
         return {"loss": torch.stack(list(losses.values())).detach().sum(), **parts, **report}
 
-    def _in_two_passes(
-        self, batch: ClipBatch, augmentations: Sequence[Augmentation], step: int, clips: int
-    ) -> tuple[Scalars, Scalars]:
-        chunks = split_into_even_chunks(len(batch), clips)
-        with torch.no_grad(), frozen_batch_norm_statistics(self._system.model):
-            parts = [self._wrapped.encode(batch[chunk], [a[chunk] for a in augmentations]) for chunk in chunks]
-            losses, report, embedding_gradients = self._wrapped.embedding_gradients(concatenate_views(parts), step)
-        for chunk in chunks:
-            is_last = chunk is chunks[-1]
-            with self._fabric.no_backward_sync(self._wrapped, enabled=not is_last):
-                cut = [augmentation[chunk] for augmentation in augmentations]
-                self._fabric.backward(
-                    self._wrapped.surrogate_loss(batch[chunk], cut, embedding_gradients.of(chunk, is_last))
-                )
-        return losses, report
-
-    def gradient_norm(self) -> Tensor:
-        """Return the length of the gradient of all that learns, a scalar."""
+    def compute_gradient_norm(self) -> Tensor:
+        """Return the norm of the gradient of all trained parameters, a scalar."""
         norm = torch.nn.utils.get_total_norm([p.grad for p in self._system.parameters() if p.grad is not None])
         return norm.full_tensor() if isinstance(norm, DTensor) else norm
 
+    def _backward_in_chunks(
+        self, batch: ClipBatch, augmentations: Sequence[Augmentation], step: int, chunk_clips: int
+    ) -> tuple[Scalars, Scalars]:
+        chunks = split_into_even_chunks(len(batch), chunk_clips)
 
-def split_into_even_chunks(clips: int, most: int) -> list[slice]:
-    """Return as few chunks of at most so many clips as there can be, of equal length within one.
+        # Encode all clips without a graph, and differentiate the loss with respect to their embeddings.
+        with torch.no_grad(), frozen_batch_norm_statistics(self._system.model):
+            views = [self._wrapped.encode(batch[chunk], [a[chunk] for a in augmentations]) for chunk in chunks]
+            losses, report, gradients = self._wrapped.embedding_gradients(concatenate_views(views), step)
 
-    Batch norms take statistics over each: a last one of a few clips would stand out, and one clip has none, so each
-    has two at least.
+        # Encode each chunk again and backpropagate its surrogate; ranks synchronise their gradients with the last.
+        for chunk in chunks:
+            is_last = chunk is chunks[-1]
+            with self._fabric.no_backward_sync(self._wrapped, enabled=not is_last):
+                chunk_augmentations = [augmentation[chunk] for augmentation in augmentations]
+                chunk_gradients = gradients.select_chunk(chunk, is_last=is_last)
+                loss = self._wrapped.surrogate_loss(batch[chunk], chunk_augmentations, chunk_gradients)
+                self._fabric.backward(loss)
+        return losses, report
+
+
+def split_into_even_chunks(clips: int, max_clips: int) -> list[slice]:
+    """Return the fewest chunks of at most `max_clips` clips; their lengths differ by at most one.
+
+    Even chunks, because batch norms compute statistics over each, and a short last one would be an outlier. Each chunk
+    has at least two clips, because one clip has no batch statistics.
     """
-    count = max(1, min(-(-clips // most), clips // 2))
+    count = max(1, min(-(-clips // max_clips), clips // 2))
     edges = [number * clips // count for number in range(count + 1)]
-    return [slice(begin, end) for begin, end in pairwise(edges)]
+    return [slice(start, end) for start, end in pairwise(edges)]

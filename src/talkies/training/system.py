@@ -1,4 +1,4 @@
-"""What learns, as one module.
+"""The system that is trained: transform, two-tower model and objective as one module.
 
 Shapes: `B` clips of this rank or of a chunk of them, `D` embedding.
 """
@@ -15,11 +15,13 @@ from talkies.models import TwoTower
 from talkies.objectives import ContrastiveObjective
 from talkies.transforms import Augmentation, ClipTransform
 
+Scalars = dict[str, Tensor]
+
 
 class View(NamedTuple):
-    """A batch's embeddings, and how long they were before they were made unit vectors.
+    """The embeddings of one augmentation of a batch, as unit vectors, and their norms before normalisation.
 
-    A tuple, as the wrappers of modules want it; `embeddings` is what the objective takes.
+    It is a tuple because the wrappers of modules pass tuples; `embeddings` is what the objective takes.
     """
 
     video_BD: Tensor
@@ -31,31 +33,35 @@ class View(NamedTuple):
 
     @property
     def embeddings(self) -> Embeddings:
-        """Both towers' embeddings as a value."""
+        """The embeddings of both modalities as one value."""
         return Embeddings(self.video_BD, self.audio_BD, self.film_B, self.start_B)
 
 
 class EmbeddingGradients(NamedTuple):
-    """The loss's gradient to both embeddings of each view, and to the logarithm of the temperature if that learns."""
+    """The loss's gradients with respect to the embeddings `[B, D]` of each view, and to the log-temperature.
+
+    `log_temperature` is None where the temperature is fixed.
+    """
 
     video: tuple[Tensor, ...]
     audio: tuple[Tensor, ...]
     log_temperature: Tensor | None
 
-    def of(self, clips: slice, is_last: bool) -> "Slopes":
-        """Return those of a chunk; the temperature has its gradient once, with the last."""
-        video, audio = (tuple(part[clips] for part in parts) for parts in (self.video, self.audio))
-        return EmbeddingGradients(video, audio, self.log_temperature if is_last else None)
-
-
-Scalars = dict[str, Tensor]
+    def select_chunk(self, clips: slice, *, is_last: bool) -> "EmbeddingGradients":
+        """Return the gradients of a chunk of clips; only the last chunk has that of the temperature."""
+        return EmbeddingGradients(
+            video=tuple(gradient_BD[clips] for gradient_BD in self.video),
+            audio=tuple(gradient_BD[clips] for gradient_BD in self.audio),
+            log_temperature=self.log_temperature if is_last else None,
+        )
 
 
 class ContrastiveSystem(nn.Module):
     """Transform, model and objective as one module, so that one wrapper (DDP, FSDP) holds them all.
 
-    Its forward is a whole step's loss. The other three are that loss in parts, for batches too large to encode at
-    once: what clips look like, how the loss slopes there, and a number whose gradient is that of the loss.
+    Its forward returns the loss of a step. The other three implement gradient caching (Gao et al. 2021,
+    arXiv:2101.06983), for batches too large to encode at once: `encode` without a graph, differentiate the loss with
+    respect to the embeddings (`embedding_gradients`), and backpropagate a surrogate (`surrogate_loss`).
     """
 
     def __init__(
@@ -76,64 +82,78 @@ class ContrastiveSystem(nn.Module):
 
     def forward(self, batch: ClipBatch, augmentations: Sequence[Augmentation], step: int) -> tuple[Scalars, Scalars]:
         """Return the losses of a batch, augmented once for each view, and its report."""
-        return self._judged(self.encode(batch, augmentations), step)
+        return self._compute_loss(self.encode(batch, augmentations), step)
 
     def encode(self, batch: ClipBatch, augmentations: Sequence[Augmentation]) -> tuple[View, ...]:
-        """Return what the model makes of a batch, once for each view."""
-        return tuple(self._view(batch, augmentation) for augmentation in augmentations)
+        """Return the embeddings of a batch, one view for each augmentation."""
+        return tuple(self._encode_view(batch, augmentation) for augmentation in augmentations)
 
     def embedding_gradients(self, views: Sequence[View], step: int) -> tuple[Scalars, Scalars, EmbeddingGradients]:
-        """Return a step's losses and report, as `forward` does, and the gradient of its loss to these embeddings."""
-        video, audio = (
-            tuple(part_BD.detach().requires_grad_() for part_BD in parts)
-            for parts in ([view.video_BD for view in views], [view.audio_BD for view in views])
-        )
+        """Return the losses and the report of `forward`, and the gradients with respect to these embeddings."""
+        # Make the embeddings leaves of a graph that holds only the objective.
+        video = tuple(view.video_BD.detach().requires_grad_() for view in views)
+        audio = tuple(view.audio_BD.detach().requires_grad_() for view in views)
         views = [
             view._replace(video_BD=video_BD, audio_BD=audio_BD)
             for view, video_BD, audio_BD in zip(views, video, audio, strict=True)
         ]
-        learns = self.objective.log_temperature.requires_grad
+
+        # Differentiate the total loss.
+        log_temperature = self.objective.log_temperature
+        learns_temperature = log_temperature.requires_grad
         with torch.enable_grad():
-            losses, report = self._judged(views, step)
-            wanted = (*video, *audio, *([self.objective.log_temperature] if learns else []))
-            found = torch.autograd.grad(torch.stack(list(losses.values())).sum(), wanted)
+            losses, report = self._compute_loss(views, step)
+            inputs = (*video, *audio, *([log_temperature] if learns_temperature else []))
+            gradients = torch.autograd.grad(torch.stack(list(losses.values())).sum(), inputs)
+
         losses = {name: loss.detach() for name, loss in losses.items()}
         count = len(views)
-        return losses, report, EmbeddingGradients(found[:count], found[count : 2 * count], found[-1] if learns else None)
+        return (
+            losses,
+            report,
+            EmbeddingGradients(
+                video=gradients[:count],
+                audio=gradients[count : 2 * count],
+                log_temperature=gradients[-1] if learns_temperature else None,
+            ),
+        )
 
     def surrogate_loss(
-        self, batch: ClipBatch, augmentations: Sequence[Augmentation], embedding_gradients: EmbeddingGradients
+        self, batch: ClipBatch, augmentations: Sequence[Augmentation], gradients: EmbeddingGradients
     ) -> Tensor:
-        """Return a number whose gradient to the weights is what this chunk adds to the loss's."""
+        """Return a scalar whose gradient with respect to the weights is this chunk's share of the loss's gradient."""
         views = self.encode(batch, augmentations)
-        parts = (*(view.video_BD for view in views), *(view.audio_BD for view in views))
-        numbers = [
-            (part * slope).sum()
-            for part, slope in zip(parts, embedding_gradients.video + embedding_gradients.audio, strict=True)
+        embeddings = (*(view.video_BD for view in views), *(view.audio_BD for view in views))
+        products = [
+            (embedding_BD * gradient_BD).sum()
+            for embedding_BD, gradient_BD in zip(embeddings, gradients.video + gradients.audio, strict=True)
         ]
-        if embedding_gradients.log_temperature is not None:
-            numbers.append((self.objective.log_temperature * embedding_gradients.log_temperature).sum())
-        return torch.stack(numbers).sum()
+        if gradients.log_temperature is not None:
+            products.append((self.objective.log_temperature * gradients.log_temperature).sum())
+        return torch.stack(products).sum()
 
-    def _judged(self, views: Sequence[View], step: int) -> tuple[Scalars, Scalars]:
+    def _compute_loss(self, views: Sequence[View], step: int) -> tuple[Scalars, Scalars]:
         output = self.objective([view.embeddings for view in views], step)
         norms = {"norm_video": views[0].norm_video_B.mean(), "norm_audio": views[0].norm_audio_B.mean()}
         return output.losses, output.report | norms
 
-    def _view(self, batch: ClipBatch, augmentation: Augmentation) -> View:
+    def _encode_view(self, batch: ClipBatch, augmentation: Augmentation) -> View:
+        # Prepare the encoders' inputs in the memory format of their weights.
         ready = self.transform.prepare(batch, augmentation)
         video_BCTHW, audio_B1FL = ready.video_BCTHW, ready.audio_B1FL
         if self._channels_last:
             audio_B1FL = audio_B1FL.contiguous(memory_format=torch.channels_last)
         else:
             video_BCTHW = video_BCTHW.contiguous()
+
         with torch.autocast(video_BCTHW.device.type, torch.bfloat16, enabled=self._half):
-            raw = [part.float() for part in self.model.project(video_BCTHW, audio_B1FL)]
-        video_BD, audio_BD = (functional.normalize(part, dim=1) for part in raw)
-        norms = [part.detach().norm(dim=1) for part in raw]
+            projections = [rows_BD.float() for rows_BD in self.model.project(video_BCTHW, audio_B1FL)]
+
+        video_BD, audio_BD = (functional.normalize(rows_BD, dim=1) for rows_BD in projections)
+        norms = [rows_BD.detach().norm(dim=1) for rows_BD in projections]
         return View(video_BD, audio_BD, batch.film_B, batch.start_B, *norms)
 
 
-def concatenate_views(parts: Sequence[Sequence[View]]) -> list[View]:
+def concatenate_views(chunks: Sequence[Sequence[View]]) -> list[View]:
     """Return the views of several chunks as those of all their clips."""
-    return [View(*(torch.cat(part) for part in zip(*chunks, strict=True))) for chunks in zip(*parts, strict=True)]
+    return [View(*(torch.cat(field) for field in zip(*parts, strict=True))) for parts in zip(*chunks, strict=True)]

@@ -1,4 +1,4 @@
-"""Where else the numbers of a run go, by name: TensorBoard, Weights & Biases, MLflow."""
+"""Trackers that also receive the numbers of a run, by name: TensorBoard, Weights & Biases, MLflow."""
 
 import time
 import warnings
@@ -17,7 +17,7 @@ _EXTRAS = ("wandb", "mlflow")
 
 @dataclass(frozen=True, slots=True)
 class TrackedRun:
-    """What a tracker begins with: the run, the step that it goes on after (0: none yet), and the run's config."""
+    """What a tracker starts from: the run, the number of steps already done, and the run's config."""
 
     run: RunFolder
     after_step: int
@@ -29,27 +29,29 @@ class TrackedRun:
         return self.run.root.absolute().name
 
     @property
-    def number(self) -> str:
-        """Sixteen hexadecimal digits that stay when the run goes on, and that no other folder has."""
+    def identifier(self) -> str:
+        """Sixteen hexadecimal digits that identify the run's folder, so that a resumed run keeps them."""
         return blake2b(str(self.run.root.absolute()).encode(), digest_size=8).hexdigest()
 
 
 class Tracker(Protocol):
-    """Is told the numbers of a step."""
+    """Receives the numbers of each logged step."""
 
     def write(self, step: int, numbers: Mapping[str, float]) -> None:
-        """Keep the numbers of a step."""
+        """Record the numbers of a step."""
 
     def close(self, failed: bool) -> None:
-        """Keep no more; the run is done, or has `failed`."""
+        """Finish: the run is done, or has `failed`."""
 
 
 class _TensorBoard:
-    def __init__(self, begun: TrackedRun) -> None:
+    """Event files in the run's folder."""
+
+    def __init__(self, tracked: TrackedRun) -> None:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # TensorBoard's own imports warn of their own future
+            warnings.simplefilter("ignore")  # TensorBoard's own imports emit deprecation warnings
             from torch.utils.tensorboard.writer import SummaryWriter
-        self._board = SummaryWriter(str(begun.run.tensorboard_path), purge_step=begun.after_step + 1)
+        self._board = SummaryWriter(str(tracked.run.tensorboard_path), purge_step=tracked.after_step + 1)
 
     def write(self, step: int, numbers: Mapping[str, float]) -> None:
         for name, value in numbers.items():
@@ -60,18 +62,18 @@ class _TensorBoard:
 
 
 class _WeightsAndBiases:
-    """One run of the project `talkies`, named after the folder; the settings are W&B's own (`WANDB_MODE` and so on)."""
+    """One run of the W&B project `talkies`, named after the folder; set W&B up with `WANDB_MODE` and so on."""
 
-    def __init__(self, begun: TrackedRun) -> None:
+    def __init__(self, tracked: TrackedRun) -> None:
         import wandb
 
-        with _failing_as("W&B", wandb.Error):
+        with _explain_failure("W&B", wandb.Error):
             self._run = wandb.init(
                 project="talkies",
-                name=begun.name,
-                id=begun.number,
-                dir=str(begun.run.root),
-                config=dict(begun.config),
+                name=tracked.name,
+                id=tracked.identifier,
+                dir=str(tracked.run.root),
+                config=dict(tracked.config),
                 resume="allow",
             )
 
@@ -83,40 +85,46 @@ class _WeightsAndBiases:
 
 
 class _MlFlow:
-    """One run of the experiment `talkies`, named after the folder; it goes where `MLFLOW_TRACKING_URI` says."""
+    """One run of the MLflow experiment `talkies`, named after the folder, at `MLFLOW_TRACKING_URI`."""
 
-    def __init__(self, begun: TrackedRun) -> None:
+    def __init__(self, tracked: TrackedRun) -> None:
         from mlflow.exceptions import MlflowException
 
-        self._faults = (MlflowException, ImportError)  # ImportError: what a store of its own, as SQLite, needs
-        with _failing_as("MLflow", *self._faults):
-            self._begin(begun)
+        self._errors = (MlflowException, ImportError)  # ImportError: packages that a local store such as SQLite needs
+        with _explain_failure("MLflow", *self._errors):
+            self._open_run(tracked)
 
-    def _begin(self, begun: TrackedRun) -> None:
+    def _open_run(self, tracked: TrackedRun) -> None:
         import mlflow
 
         self._client = mlflow.MlflowClient()
         experiment = self._client.get_experiment_by_name("talkies")
-        number = experiment.experiment_id if experiment else self._client.create_experiment("talkies")
-        before = self._client.search_runs([number], f"tags.talkies_run = '{begun.number}'", max_results=1)
-        if before:
-            self._run_id = before[0].info.run_id
+        experiment_id = experiment.experiment_id if experiment else self._client.create_experiment("talkies")
+
+        # Continue the run of this folder if MLflow has it.
+        query = f"tags.talkies_run = '{tracked.identifier}'"
+        existing = self._client.search_runs([experiment_id], query, max_results=1)
+        if existing:
+            self._run_id = existing[0].info.run_id
             self._client.update_run(self._run_id, status="RUNNING")
             return
-        tags = {"talkies_run": begun.number}
-        self._run_id = self._client.create_run(number, tags=tags, run_name=begun.name).info.run_id
-        for key, value in _flat(begun.config).items():
+
+        # Otherwise create one with the config as its parameters.
+        tags = {"talkies_run": tracked.identifier}
+        self._run_id = self._client.create_run(experiment_id, tags=tags, run_name=tracked.name).info.run_id
+        for key, value in _flatten(tracked.config).items():
             self._client.log_param(self._run_id, key, value)
 
     def write(self, step: int, numbers: Mapping[str, float]) -> None:
         from mlflow.entities import Metric
 
-        now = round(time.time() * 1000)  # in one request, for a server may be far away
-        with _failing_as("MLflow", *self._faults):
-            self._client.log_batch(self._run_id, [Metric(name, value, now, step) for name, value in numbers.items()])
+        now_ms = round(time.time() * 1000)
+        metrics = [Metric(name, value, now_ms, step) for name, value in numbers.items()]
+        with _explain_failure("MLflow", *self._errors):
+            self._client.log_batch(self._run_id, metrics)  # one request, because a server may be far away
 
     def close(self, failed: bool) -> None:
-        with _failing_as("MLflow", *self._faults):
+        with _explain_failure("MLflow", *self._errors):
             self._client.set_terminated(self._run_id, "FAILED" if failed else "FINISHED")
 
 
@@ -128,7 +136,7 @@ TRACKERS: dict[str, Callable[[TrackedRun], Tracker]] = {
 
 
 def check_trackers(names: tuple[str, ...]) -> None:
-    """Do nothing if all these trackers are installed.
+    """Check that all these trackers are installed.
 
     Raises:
         ConfigError: if one is not.
@@ -141,19 +149,21 @@ def check_trackers(names: tuple[str, ...]) -> None:
 
 
 @contextmanager
-def _failing_as(name: str, *faults: type[Exception]) -> Iterator[None]:
+def _explain_failure(tracker: str, *errors: type[Exception]) -> Iterator[None]:
+    """Within the block, raise a WorkError with the cause for any of a tracker's own `errors`."""
     try:
         yield
-    except faults as error:
+    except errors as error:
         cause = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
         raise WorkError(
-            f"{name} cannot be told of this run ({cause}); see to its settings and go on with --resume, or leave it "
+            f"{tracker} failed to log this run ({cause}); correct its settings and continue with --resume, or leave it "
             f"out of training.trackers"
         ) from error
 
 
-def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def _flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the values of a nested config by their dotted keys."""
     flat: dict[str, Any] = {}
     for key, value in config.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+        flat |= _flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
     return flat
