@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from machine import ROOT, hardware, today, write_results
-from talkies.clips import ClipConfig, LoaderConfig, SamplingConfig, loader, open_for_training
+from talkies.clips import ClipConfig, LoaderConfig, SamplingConfig, load_batches, open_training_clips
 from talkies.library import Library
 from talkies.training.metrics import read_metrics
 
@@ -71,13 +71,13 @@ def quality_table(document: dict) -> str:
 def loader_lines(folder: Path) -> list[str]:
     """Return clips/s of the loader by workers, for clips of 16 frames and 2 s of sound: median of several runs."""
     library = Library.open(folder)
-    opened = open_for_training(library.root, ClipConfig(), SamplingConfig.within_film(4, 8), seed=0)
+    opened = open_training_clips(library.root, ClipConfig(), SamplingConfig.within_film(4, 8), seed=0)
     lines = []
     for workers in (0, 1, 2):
         rates = []
         for run in range(RUNS):
             steps = range(run * LOADER_STEPS, (run + 1) * LOADER_STEPS)
-            batches = loader(opened.source, opened.plan, steps, LoaderConfig(workers=workers))
+            batches = load_batches(opened.source, opened.plan, steps, LoaderConfig(workers=workers))
             next(batches)  # the workers are up
             begun = time.perf_counter()
             clips = sum(len(batch) for batch in batches)

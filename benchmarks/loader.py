@@ -29,7 +29,7 @@ import torch
 from interleaved import Reader, Take, Turns, processor_seconds
 from machine import write_results
 from peers import PEERS, RATE_HZ
-from talkies.clips import ClipConfig, ClipSource, LoaderConfig, SamplingConfig, loader, open_for_training
+from talkies.clips import ClipConfig, ClipSource, LoaderConfig, SamplingConfig, load_batches, open_training_clips
 from talkies.core import ClipRequest, FilmId, Span
 from talkies.ingest import ingest
 from talkies.library import Library, write_json
@@ -40,7 +40,7 @@ FPS, SECONDS = 16, 2
 CLIPS, OF_ORIGINAL = 16, 4  # a turn: short ones, so that all meet the same load
 OF_COMMAND = 200  # clips: a process takes as long to start as to decode a few
 BATCH = 64
-SHAPE = ClipConfig().on(FPS)
+SHAPE = ClipConfig().to_shape(FPS)
 MOST_LAG = 1600  # samples
 MANY = 12  # more films than a source keeps open
 MEMORY_CLIPS = 50_000
@@ -215,12 +215,12 @@ def likeness_by_lag(mine_S: np.ndarray, theirs_S: np.ndarray) -> np.ndarray:
 def workers(library: Library, rounds: int, steps: int = 40) -> list[str]:
     """Return clips/s of one worker process and of two."""
     plan_of = SamplingConfig(films_per_batch=1, clips_per_film=BATCH)
-    opened = open_for_training(library.root, ClipConfig(), plan_of, seed=0)
+    opened = open_training_clips(library.root, ClipConfig(), plan_of, seed=0)
     rates: dict[int, list[float]] = {1: [], 2: []}
     for turn in range(rounds):
         for count, found in rates.items():
             some = range(turn * steps, (turn + 1) * steps)
-            batches = loader(opened.source, opened.plan, some, LoaderConfig(workers=count))
+            batches = load_batches(opened.source, opened.plan, some, LoaderConfig(workers=count))
             for _ in range(4):  # until it is no longer ahead, or behind, of itself
                 next(batches)
             begun = time.perf_counter()
@@ -238,10 +238,10 @@ def workers(library: Library, rounds: int, steps: int = 40) -> list[str]:
 def memory(library: Library, clips: int) -> list[str]:
     """Return what a worker holds while it reads many clips of more films than it keeps open."""
     sampling = SamplingConfig(films_per_batch=MANY // 2, clips_per_film=16)
-    opened = open_for_training(library.root, ClipConfig(), sampling, seed=0)
+    opened = open_training_clips(library.root, ClipConfig(), sampling, seed=0)
     steps = -(-clips // opened.plan.config.batch_clips)
     done, rows, marks = 0, [], [clips * part // 10 for part in range(1, 11)]
-    for batch in loader(opened.source, opened.plan, range(steps), LoaderConfig(workers=1)):
+    for batch in load_batches(opened.source, opened.plan, range(steps), LoaderConfig(workers=1)):
         done += len(batch)
         if done >= marks[0]:
             marks.pop(0)

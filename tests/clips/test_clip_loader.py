@@ -15,8 +15,7 @@ from talkies.clips import (
     LoaderConfig,
     SamplingConfig,
     TrainingClips,
-    loader,
-    open_for_training,
+    open_training_clips,
 )
 from talkies.clips.workers import count_cores
 from talkies.core import ClipBatch, ConfigError, LibraryError, MediaError, PlanError, WorkError
@@ -25,16 +24,18 @@ from talkies.library import Library
 CLIP = ClipConfig(frames=4, fps=16, audio_seconds=0.5)
 SAMPLING = SamplingConfig(films_per_batch=4, clips_per_film=3)
 STEPS = range(2, 6)
-LOADER = sys.modules["talkies.clips.loader"]  # whose name in the package is the function
+LOADER = sys.modules["talkies.clips.loader"]
 
 
 def opened(library: Library) -> TrainingClips:
-    return open_for_training(library.root, CLIP, SAMPLING, seed=5)
+    return open_training_clips(library.root, CLIP, SAMPLING, seed=5)
 
 
 def batches(library: Library, workers: int, rank: int = 0, world_size: int = 1) -> list[ClipBatch]:
     clips = opened(library)
-    return list(loader(clips.source, clips.plan, STEPS, LoaderConfig(workers=workers), rank, world_size))
+    return list(
+        load_batches(clips.source, clips.plan, STEPS, LoaderConfig(workers=workers), rank=rank, world_size=world_size)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -95,9 +96,9 @@ def test_the_size_of_the_parts_that_are_read_changes_nothing_in_the_batches(
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_batch_of_many_clips_is_read_in_parts_of_whole_films(many_films: Library, workers: int) -> None:
-    plan = open_for_training(many_films.root, CLIP, SamplingConfig(films_per_batch=11, clips_per_film=7), seed=5).plan
+    plan = open_training_clips(many_films.root, CLIP, SamplingConfig(films_per_batch=11, clips_per_film=7), seed=5).plan
     config = LoaderConfig(workers=workers)
-    for step, batch in zip(STEPS, loader(TellsParts(), plan, STEPS, config), strict=True):  # type: ignore[arg-type]
+    for step, batch in zip(STEPS, load_batches(TellsParts(), plan, STEPS, config), strict=True):  # type: ignore[arg-type]
         assert batch.audio_BS[:, 0].tolist() == [28] * 28 + [28] * 28 + [21] * 21
         assert batch.requests == tuple(plan.draw_batch(step))
         assert batch.film_B.tolist() == plan.draw_batch(step).film_N.tolist()
@@ -108,7 +109,7 @@ def test_a_film_with_more_clips_than_a_part_is_read_at_once(
 ) -> None:
     monkeypatch.setattr(LOADER, "_PART_CLIPS", 2)
     clips = opened(many_films)
-    whole = list(loader(TellsParts(), clips.plan, STEPS, LoaderConfig(workers=0)))  # type: ignore[arg-type]
+    whole = list(load_batches(TellsParts(), clips.plan, STEPS, LoaderConfig(workers=0)))  # type: ignore[arg-type]
     assert {read for batch in whole for read in batch.audio_BS[:, 0].tolist()} == {3}
 
 
@@ -138,36 +139,36 @@ def test_a_run_that_goes_on_gets_the_batches_it_would_have_had(
     many_films: Library, of_this_process: list[ClipBatch]
 ) -> None:
     clips = opened(many_films)
-    rest = list(loader(clips.source, clips.plan, range(4, 6), LoaderConfig(workers=0)))
+    rest = list(load_batches(clips.source, clips.plan, range(4, 6), LoaderConfig(workers=0)))
     assert all(same(*pair) for pair in zip(rest, of_this_process[2:], strict=True))
 
 
 def test_no_steps_give_no_batches(many_films: Library) -> None:
     clips = opened(many_films)
-    assert list(loader(clips.source, clips.plan, range(0), LoaderConfig(workers=2))) == []
+    assert list(load_batches(clips.source, clips.plan, range(0), LoaderConfig(workers=2))) == []
 
 
 def test_some_films_of_a_library_can_be_trained_on_alone(many_films: Library) -> None:
     chosen = [film.film_id for film in many_films.films()][3:8]
-    clips = open_for_training(many_films.root, CLIP, SAMPLING, seed=5, film_ids=chosen)
+    clips = open_training_clips(many_films.root, CLIP, SAMPLING, seed=5, film_ids=chosen)
     assert list(clips.plan.films.film_ids) == chosen
     assert clips.profile == many_films.profile
 
 
 def test_films_that_the_library_lacks_are_counted_and_the_first_is_named(many_films: Library) -> None:
-    sentence = f"^{many_films.root} lacks 2 films of this run, {'0' * 16} first; ingest what was taken out again$"
+    sentence = f"^{many_films.root} lacks 2 films of this run, {'0' * 16} first; ingest the removed films again$"
     with pytest.raises(LibraryError, match=sentence):
-        open_for_training(many_films.root, CLIP, SAMPLING, 5, ["0" * 16, many_films.films()[0].film_id, "1" * 16])
+        open_training_clips(many_films.root, CLIP, SAMPLING, 5, ["0" * 16, many_films.films()[0].film_id, "1" * 16])
 
 
 def test_films_that_are_too_short_are_named_by_their_file(many_films: Library) -> None:
     with pytest.raises(PlanError, match=r"^11 films cannot give 9 clips a batch: film-\d\d\.mp4 \(at most 8\)"):
-        open_for_training(many_films.root, CLIP, SamplingConfig(films_per_batch=2, clips_per_film=9), seed=5)
+        open_training_clips(many_films.root, CLIP, SamplingConfig(films_per_batch=2, clips_per_film=9), seed=5)
 
 
 def test_a_clip_that_does_not_fit_the_grid_is_refused(many_films: Library) -> None:
     with pytest.raises(ConfigError, match=r"^clip\.fps must divide the library's 16 frames a second, got 5;"):
-        open_for_training(many_films.root, ClipConfig(fps=5), SAMPLING, seed=5)
+        open_training_clips(many_films.root, ClipConfig(fps=5), SAMPLING, seed=5)
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -188,23 +189,23 @@ def test_a_damaged_proxy_is_told_in_its_sentence_from_any_process(
 def test_a_worker_that_was_killed_ends_the_loading_in_one_sentence(many_films: Library) -> None:
     sentence = (
         r"^a process that reads clips died \(out of memory or of /dev/shm, or killed\); "
-        r"give the command again, with fewer loader\.workers or a smaller loader\.prefetch$"
+        r"run the command again with fewer loader\.workers or a smaller loader\.prefetch$"
     )
     plan = opened(many_films).plan
     with pytest.raises(WorkError, match=sentence):
-        list(loader(Dies(), plan, STEPS, LoaderConfig(workers=1)))  # type: ignore[arg-type]
+        list(load_batches(Dies(), plan, STEPS, LoaderConfig(workers=1)))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_an_error_of_the_program_is_not_taken_for_a_killed_process(many_films: Library, workers: int) -> None:
     plan = opened(many_films).plan
     with pytest.raises(RuntimeError, match="shapes differ"):
-        list(loader(HasABug(), plan, STEPS, LoaderConfig(workers=workers)))  # type: ignore[arg-type]
+        list(load_batches(HasABug(), plan, STEPS, LoaderConfig(workers=workers)))  # type: ignore[arg-type]
 
 
 def test_a_worker_runs_one_thread(many_films: Library) -> None:
     plan = opened(many_films).plan
-    loaded = list(loader(TellsThreads(), plan, STEPS, LoaderConfig(workers=1)))  # type: ignore[arg-type]
+    loaded = list(load_batches(TellsThreads(), plan, STEPS, LoaderConfig(workers=1)))  # type: ignore[arg-type]
     assert [set(batch.audio_BS[:, 0].tolist()) for batch in loaded] == [{1}] * len(STEPS)
 
 
@@ -214,11 +215,11 @@ def test_a_worker_runs_one_thread(many_films: Library) -> None:
 )
 def test_by_default_each_core_but_those_that_train_has_a_worker(cores: int, processes: int, workers: int) -> None:
     assert LoaderConfig().workers == "auto"
-    assert LoaderConfig().workers_on(cores, processes) == workers
+    assert LoaderConfig().count_workers(cores, processes) == workers
 
 
 def test_a_number_of_workers_that_is_told_is_taken() -> None:
-    assert [LoaderConfig(workers=workers).workers_on(4, 2) for workers in (0, 1, 40)] == [0, 1, 40]
+    assert [LoaderConfig(workers=workers).count_workers(4, 2) for workers in (0, 1, 40)] == [0, 1, 40]
     assert count_cores() >= 1
 
 
@@ -240,7 +241,7 @@ def test_workers_are_shared_out_among_the_processes_of_this_machine_and_not_of_a
         for name, value in local.items():
             monkeypatch.setenv(name, value)
         clips = opened(many_films)
-        batches_of = loader(clips.source, clips.plan, range(100), LoaderConfig(), rank=1, world_size=4)
+        batches_of = load_batches(clips.source, clips.plan, range(100), LoaderConfig(), rank=1, world_size=4)
         with pytest.raises(RuntimeError, match="StopIteration"):  # there is nothing to load
             next(batches_of)
     assert asked == [2, 5]

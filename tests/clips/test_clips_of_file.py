@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from talkies.clips import ClipConfig, ClipSource, read_file_clips, list_windows
+from talkies.clips import ClipConfig, ClipSource, list_windows, read_file_clips
 from talkies.core import Clip, ClipShape, FilmId, MediaError
 from talkies.library import Library, Profile
 from talkies.media import FilmResampler, ResampledAudio
 
-SHAPE = ClipConfig(frames=16, fps=16, audio_seconds=2.0).on(16)
-LONG_PICTURE = ClipConfig(frames=16, fps=8, audio_seconds=0.5).on(16)
+SHAPE = ClipConfig(frames=16, fps=16, audio_seconds=2.0).to_shape(16)
+LONG_PICTURE = ClipConfig(frames=16, fps=8, audio_seconds=0.5).to_shape(16)
 ANY_FILM = FilmId("0" * 16)
 
 
@@ -49,7 +49,7 @@ def test_the_pictures_are_of_the_same_moment_and_not_of_the_next(library: Librar
 
 
 def test_a_file_shorter_than_a_clip_gives_none(films: Path) -> None:
-    shape = ClipConfig(frames=16, fps=1, audio_seconds=2.0).on(16)
+    shape = ClipConfig(frames=16, fps=1, audio_seconds=2.0).to_shape(16)
     assert list(read_file_clips(films / "film-000.mp4", ANY_FILM, Profile(), shape, 16)) == []
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from talkies.clips import ClipConfig, SamplingConfig, TrainingClips, open_for_training
+from talkies.clips import ClipConfig, SamplingConfig, TrainingClips, open_training_clips
 from talkies.core import FilmId, PlanError, Span
-from talkies.library import SHOT, FilmRecord, Library, Reason, Verdict, write_json, write_annotations
+from talkies.library import SHOT, FilmRecord, Library, Reason, Verdict, write_annotations, write_json
 
 FRAMES = 960
 CLIP = ClipConfig(frames=16, fps=16, audio_seconds=2.0)
@@ -53,7 +53,7 @@ def make(tmp_path: Path) -> Make:
 
 def opened(library: Library, films_per_batch: int = 2, clips_per_film: int = 2, **sampling: object) -> TrainingClips:
     config = SamplingConfig(films_per_batch=films_per_batch, clips_per_film=clips_per_film, **sampling)  # type: ignore[arg-type]
-    return open_for_training(library.root, CLIP, config, seed=0)
+    return open_training_clips(library.root, CLIP, config, seed=0)
 
 
 def eligible(clips: TrainingClips) -> list[list[Span]]:

@@ -27,7 +27,7 @@ TIMES = {
     25: tuple(Fraction(n) for n in (1, 3, 5, 8, 10, 12, 15, 17, 19, 22)),
     30: tuple(Fraction(n, 2) for n in (1, 5, 10, 14, 19, 23, 28, 32, 37, 41)),
 }
-SHAPE = ClipConfig(frames=32, fps=FPS, audio_seconds=2.0).on(FPS)
+SHAPE = ClipConfig(frames=32, fps=FPS, audio_seconds=2.0).to_shape(FPS)
 
 
 @pytest.fixture(scope="module", params=sorted(TIMES), ids="{}fps".format)

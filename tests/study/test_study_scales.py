@@ -25,7 +25,7 @@ def test_every_arm_is_a_recipe_that_sees_as_many_clips_of_films_that_have_them(n
         config = resolve(scale.recipe, [*scale.set, *arm.sets])
         assert arm.nature in natures
         assert config.sampling.batch_clips * arm.steps == scale.batch_clips * scale.steps
-        shape = config.clip.on(scale.profile.fps)
+        shape = config.clip.to_shape(scale.profile.fps)
         clip_seconds = shape.window_frames / scale.profile.fps + config.sampling.least_gap_seconds
         longest = max(config.sampling.clip_counts) * clip_seconds
         assert longest <= (config.sampling.widest_window_seconds or scale.synth.seconds)
@@ -103,7 +103,7 @@ def test_films_hear_some_recordings_and_the_test_the_others(tmp_path: Path) -> N
     data = sounds.data
     split = data.splits[0]
     heard = {path for of_class in sounds.recordings() for path in of_class}
-    held = {str(data.path_of(number).absolute()) for number in split.test}
+    held = {str(data.get_path(number).absolute()) for number in split.test}
     assert len(sounds.recordings()) == 3
     assert all(sounds.recordings())
     assert not heard & held

@@ -7,7 +7,7 @@ import typer
 from talkies.cli.output import Json, LibraryFolder, Sets, print_json, print_table, print_text, say
 
 if TYPE_CHECKING:
-    from talkies.clips import Examination
+    from talkies.clips import DoctorReport
 
 _STEP = "How long a training step takes once its clips are ready."
 _RECIPE = "The recipe that sets the clip and the clips of a step: a name or a YAML file."
@@ -43,10 +43,10 @@ def doctor(
 
 
 def _print_examination(found: "Examination") -> None:
-    first, original, parts = found.speeds[0].clips_per_second, found.original, found.parts
+    first, original, parts = found.throughputs[0].clips_per_second, found.originals_per_second, found.reading_time
     rows = [
         (str(s.workers), f"{rate:.0f}", f"{rate / first:.2f}", f"{rate / original:.0f}" if original else "-")
-        for s in found.speeds
+        for s in found.throughputs
         for rate in [s.clips_per_second]
     ]
     numbers = ("workers", "clips/s", "× the first", "× originals")
@@ -55,8 +55,8 @@ def _print_examination(found: "Examination") -> None:
         f"One clip takes {1000 * parts.seconds:.1f} ms in one process: pictures {1000 * parts.pictures_seconds:.1f}, "
         f"sound {1000 * parts.sound_seconds:.1f}, its share of opening the film {1000 * parts.opening_seconds:.1f}."
     )
-    print_text(found.right)
+    print_text(found.accuracy)
     print_text(f"The slowest part: {found.bottleneck}.")
-    print_text(f"Recommended for {found.cores} cores: --set loader.workers={found.advised.workers}")
+    print_text(f"Recommended for {found.cores} cores: --set loader.workers={found.recommended.workers}")
     for warning in found.warnings:
         print_text(f"Warning: {warning}.")

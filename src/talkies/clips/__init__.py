@@ -1,7 +1,7 @@
 """From clip requests to batches: read and verify clips, load a training plan, pass over whole films."""
 
 from talkies.clips.config import ClipConfig
-from talkies.clips.doctor import Examination, Step, examine
+from talkies.clips.doctor import DoctorReport, Step, examine
 from talkies.clips.file_clips import collate_in_batches, read_file_clips
 from talkies.clips.file_windows import (
     FileWindows,
@@ -11,10 +11,10 @@ from talkies.clips.file_windows import (
     read_file_windows,
 )
 from talkies.clips.film_pass import list_windows, read_batches, read_films
-from talkies.clips.loader import LoaderConfig, loader
+from talkies.clips.loader import LoaderConfig, load_batches
 from talkies.clips.source import ClipSource, collate
-from talkies.clips.speed import WorkersSpeed, speed_of_workers
-from talkies.clips.training import TrainingClips, open_for_training
+from talkies.clips.throughput import WorkerThroughput, measure_workers
+from talkies.clips.training_clips import TrainingClips, open_training_clips
 from talkies.clips.workers import count_cores, read_by_workers
 from talkies.sampling import BatchPlan, FilmSpans, SamplingConfig
 
@@ -22,14 +22,14 @@ __all__ = [
     "BatchPlan",
     "ClipConfig",
     "ClipSource",
-    "Examination",
+    "DoctorReport",
     "FileWindows",
     "FilmSpans",
     "LoaderConfig",
     "SamplingConfig",
     "Step",
     "TrainingClips",
-    "WorkersSpeed",
+    "WorkerThroughput",
     "collate",
     "collate_in_batches",
     "count_cores",
@@ -38,12 +38,12 @@ __all__ = [
     "cut_video_windows",
     "examine",
     "list_windows",
-    "loader",
-    "open_for_training",
+    "load_batches",
+    "measure_workers",
+    "open_training_clips",
     "read_batches",
     "read_by_workers",
     "read_file_clips",
     "read_file_windows",
     "read_films",
-    "speed_of_workers",
 ]

@@ -1,4 +1,4 @@
-"""What a clip is."""
+"""The config section `clip`: what a clip is made of."""
 
 from typing import Annotated
 
@@ -15,16 +15,16 @@ class ClipConfig(Config):
     fps: Annotated[int, Field(ge=1, le=120)] = 16
     audio_seconds: Annotated[float, Field(gt=0, le=60)] = 2.0
 
-    def on(self, grid_fps: int) -> ClipShape:
-        """Return the clip's shape on a library's grid.
+    def to_shape(self, grid_fps: int) -> ClipShape:
+        """Return the clip's shape on the grid of a library with `grid_fps` frames a second.
 
         Raises:
-            ConfigError: if the grid has no such frames, or the sound is no whole number of frames.
+            ConfigError: if the grid lacks the clip's pictures, or the sound is not a whole number of its frames.
         """
         if grid_fps % self.fps:
+            accepted = [fps for fps in range(1, grid_fps + 1) if grid_fps % fps == 0]
             raise ConfigError(
-                f"clip.fps must divide the library's {grid_fps} frames a second, got {self.fps}; "
-                f"take one of {[n for n in range(1, grid_fps + 1) if grid_fps % n == 0]}"
+                f"clip.fps must divide the library's {grid_fps} frames a second, got {self.fps}; take one of {accepted}"
             )
         audio_frames = self.audio_seconds * grid_fps
         if audio_frames != int(audio_frames):

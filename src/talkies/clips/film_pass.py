@@ -8,7 +8,7 @@ Embedding, analysis, the audit, the film tasks and the study all read films thro
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import groupby, islice
 
@@ -86,7 +86,7 @@ def read_batches(
     *,
     batch_clips: int = BATCH_CLIPS,
     workers: int | None = 0,
-) -> Iterator[ClipBatch]:
+) -> Generator[ClipBatch, None, None]:
     """Yield clips in the order of `requests`, in batches of one film each; a thread reads a few batches ahead.
 
     Args:

@@ -1,8 +1,8 @@
-"""Load the batches of a plan, in worker processes or in this one."""
+"""Load the batches of a training plan, in worker processes or in this one."""
 
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -18,46 +18,60 @@ from talkies.config import Config
 from talkies.core import ClipBatch, ClipRequest, Int64s
 from talkies.sampling import BatchPlan
 
-_PART_CLIPS = 32  # a part that one worker reads at a time, if a film has not more clips in a batch
+_PART_CLIPS = 32  # the most clips that a worker reads at a time, unless a film has more in a batch
 _MOST_WORKERS = 16
 
 
 class LoaderConfig(Config):
-    """`workers` processes decode (0: this one; auto: one for each core but the one that trains), and each is
+    """How many processes decode clips, and how far ahead they read.
+
+    `workers` is 0 to decode in the training process, or auto for one per core except the one that trains; each reads
     `prefetch` parts of a batch ahead.
     """
 
     workers: Annotated[int, Field(ge=0, le=256)] | Literal["auto"] = "auto"
     prefetch: Annotated[int, Field(ge=1, le=64)] = 2
 
-    def workers_on(self, cores: int, processes: int = 1) -> int:
-        """Return how many workers each of `processes` training processes has on a machine of so many cores."""
+    def count_workers(self, cores: int, processes: int = 1) -> int:
+        """Return how many workers each of `processes` training processes has on a machine with `cores` cores."""
         if self.workers != "auto":
             return self.workers
         return min(_MOST_WORKERS, max(1, cores // processes - 1))
 
 
-def loader(
-    source: ClipSource, plan: BatchPlan, steps: range, config: LoaderConfig, rank: int = 0, world_size: int = 1
-) -> Iterator[ClipBatch]:
-    """Yield this rank's share of the batches of `steps`, in order; the number of workers changes nothing in them.
+def load_batches(
+    source: ClipSource, plan: BatchPlan, steps: range, config: LoaderConfig, *, rank: int = 0, world_size: int = 1
+) -> Generator[ClipBatch, None, None]:
+    """Yield this rank's share of the batches of `steps`, in order; they do not depend on the number of workers.
 
-    The films of a batch are dealt to the ranks, and to a rank's workers, in runs: all clips of a film are read by one
-    worker in the order of time. What is in flight is bounded by the workers, not by the size of a batch.
+    The films of a batch are divided into consecutive runs among the ranks, and among a rank's workers: one worker
+    reads all clips of a film, in the order of time. Memory depends on the workers, not on the size of a batch.
+
+    Args:
+        source: Reads the clips.
+        plan: Which clips each batch holds.
+        steps: The training steps whose batches are loaded.
+        config: How many workers read, and how far ahead.
+        rank: The number of this training process.
+        world_size: The number of training processes.
+
+    Raises:
+        MediaError: if a film cannot be read.
+        WorkError: if a worker process dies.
     """
-    beside = int(os.environ.get("LOCAL_WORLD_SIZE", world_size))  # as `torchrun` tells it: processes on this machine
-    workers = min(config.workers_on(count_cores(), beside), len(steps))
-    # One more than are being read, for that which is being copied: so no part is written before it was copied.
-    slots = _Slots.of(source, max(_PART_CLIPS, plan.most_clips_per_film), workers * config.prefetch + 1)
-    parts = _Parts(plan, steps, rank, world_size, len(slots.video_NBTPW))
-    read = read_by_workers(_Clips(source, slots), workers, config.prefetch, parts)
+    processes_here = int(os.environ.get("LOCAL_WORLD_SIZE", world_size))  # set by `torchrun`
+    workers = min(config.count_workers(count_cores(), processes_here), len(steps))
+    # One slot more than are being read, for the one that is being copied: no part is overwritten before its copy.
+    slots = _Slots.allocate(source, max(_PART_CLIPS, plan.most_clips_per_film), workers * config.prefetch + 1)
+    parts = _PartSampler(plan, steps, rank=rank, world_size=world_size, slots=len(slots.video_NBTPW))
+    read_parts = read_by_workers(_PartDataset(source, slots), workers, config.prefetch, parts)
     for _ in steps:
-        yield _batch(parts, slots, read)
+        yield _assemble_batch(parts, slots, read_parts)
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Clips that a worker reads at once, some whole films, and the slot that it reads them into."""
+    """Clips of whole films that a worker reads together, and the slot that it reads them into."""
 
     requests: tuple[ClipRequest, ...]
     slot: int
@@ -65,28 +79,33 @@ class Part:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Slots:
-    """Memory that all processes share, N slots for B clips each, used again and again: to map new memory for each part
-    takes as long as a tenth of the decoding.
+    """Memory shared by all processes: N slots for B clips each, used again and again.
+
+    Mapping new memory for each part would take a tenth of the time of decoding.
     """
 
     video_NBTPW: Tensor
     audio_NBS: Tensor
 
     @classmethod
-    def of(cls, source: ClipSource, clips: int, slots: int) -> "_Slots":
+    def allocate(cls, source: ClipSource, clips: int, slots: int) -> "_Slots":
         video, audio = (torch.from_numpy(array) for array in source.empty_batch(slots, clips))
         for tensor in (video, audio):
             tensor.share_memory_()  # type: ignore[no-untyped-call]
         return cls(video, audio)
 
 
-class _Parts(Sampler[Part]):
-    """The parts of a rank's batches, made here, so that no worker has to know all films; `issued` are on their way."""
+class _PartSampler(Sampler[Part]):
+    """The parts of a rank's batches, made in this process so that workers need not know all films.
 
-    def __init__(self, plan: BatchPlan, steps: range, rank: int, world_size: int, slots: int) -> None:
+    `issued` holds those that are being read.
+    """
+
+    def __init__(self, plan: BatchPlan, steps: range, *, rank: int, world_size: int, slots: int) -> None:
         self._plan, self._steps, self._rank, self._world_size = plan, steps, rank, world_size
         self._slots = slots
-        self.share = (rank + 1) * plan.config.batch_clips // world_size - rank * plan.config.batch_clips // world_size
+        batch_clips = plan.config.batch_clips
+        self.share = (rank + 1) * batch_clips // world_size - rank * batch_clips // world_size
         self.issued: deque[tuple[Part, Int64s]] = deque()
 
     def __iter__(self) -> Iterator[Part]:
@@ -101,7 +120,7 @@ class _Parts(Sampler[Part]):
                 number += 1
 
 
-class _Clips(Dataset[None]):
+class _PartDataset(Dataset[None]):
     """Reads a part into its slot."""
 
     def __init__(self, source: ClipSource, slots: _Slots) -> None:
@@ -113,7 +132,7 @@ class _Clips(Dataset[None]):
         self._source.read_into(part.requests, video.numpy(), audio.numpy())
 
 
-def _batch(parts: _Parts, slots: _Slots, read: Iterator[None]) -> ClipBatch:
+def _assemble_batch(parts: _PartSampler, slots: _Slots, read_parts: Iterator[None]) -> ClipBatch:
     """Return the next parts as one batch, in page-locked memory where there is a GPU."""
     pinned = torch.cuda.is_available()
     video_BTPW, audio_BS = (
@@ -123,10 +142,11 @@ def _batch(parts: _Parts, slots: _Slots, read: Iterator[None]) -> ClipBatch:
     requests: list[ClipRequest] = []
     films: list[Int64s] = []
     while len(requests) < parts.share:
-        next(read)
+        next(read_parts)
         part, film_N = parts.issued.popleft()
         place, clips = slice(len(requests), len(requests) + len(film_N)), slice(len(film_N))
-        video_BTPW[place], audio_BS[place] = slots.video_NBTPW[part.slot, clips], slots.audio_NBS[part.slot, clips]
+        video_BTPW[place] = slots.video_NBTPW[part.slot, clips]
+        audio_BS[place] = slots.audio_NBS[part.slot, clips]
         requests += part.requests
         films.append(film_N)
     film_B = torch.from_numpy(np.concatenate(films)) if films else torch.zeros(0, dtype=torch.int64)

@@ -1,4 +1,4 @@
-"""Processes that read ahead of the one that trains or encodes: what they read comes in order, as do their errors."""
+"""Worker processes that read ahead of the process that trains or encodes; items and errors come in order."""
 
 import os
 import warnings
@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from talkies.core import TalkiesError, WorkError
 from talkies.runtime import exit_when_process_ends
 
-_Read = TypeVar("_Read")
+_Item = TypeVar("_Item")
 
 
 def count_cores() -> int:
@@ -21,55 +21,61 @@ def count_cores() -> int:
 
 
 def read_by_workers(
-    dataset: Dataset[_Read], workers: int, prefetch: int = 2, sampler: Sampler[Any] | None = None
-) -> Iterator[_Read]:
-    """Yield the items of a data set in order; `workers` processes (0: this one) are `prefetch` items ahead each.
+    dataset: Dataset[_Item], workers: int, prefetch: int = 2, sampler: Sampler[Any] | None = None
+) -> Iterator[_Item]:
+    """Yield the items of a data set in order; an error in a worker is raised here.
 
-    What goes wrong in a worker is raised here.
+    Args:
+        dataset: Reads an item by its key.
+        workers: How many processes read; 0 reads in this process.
+        prefetch: How many items each worker reads ahead.
+        sampler: The keys in order; None takes 0, 1, 2, ….
 
     Raises:
         WorkError: if a worker dies.
     """
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "This DataLoader will create")  # more than there are cores: `doctor` says it
-        loading: DataLoader[_Read | _Failed] = DataLoader(
-            _Guarded(dataset),
+        warnings.filterwarnings("ignore", "This DataLoader will create")  # more workers than cores: `doctor` warns
+        loading: DataLoader[_Item | _Failure] = DataLoader(
+            _GuardedDataset(dataset),
             batch_size=None,
             sampler=sampler,
             num_workers=workers,
             prefetch_factor=prefetch if workers else None,
             multiprocessing_context="forkserver" if workers else None,
-            worker_init_fn=partial(_begin_worker, os.getpid()),
+            worker_init_fn=partial(_start_worker, os.getpid()),
         )
         items = iter(loading)
-    return _taken(items)
+    return _raise_failures(items)
 
 
-class _Failed:
-    """What went wrong with an item; handed over, for PyTorch would remake the error wrongly."""
+class _Failure:
+    """The error that reading an item raised; sent as an item, because PyTorch would rebuild the error wrongly."""
 
     def __init__(self, error: TalkiesError) -> None:
         self.error = error
 
 
-class _Guarded(Dataset[_Read | _Failed]):
-    def __init__(self, dataset: Dataset[_Read]) -> None:
+class _GuardedDataset(Dataset[_Item | _Failure]):
+    """Returns the errors of a data set instead of raising them."""
+
+    def __init__(self, dataset: Dataset[_Item]) -> None:
         self._dataset = dataset
 
     def __len__(self) -> int:
-        return len(self._dataset)  # type: ignore[arg-type]  # asked for only where there is no sampler
+        return len(self._dataset)  # type: ignore[arg-type]  # needed only where there is no sampler
 
-    def __getitem__(self, key: Any) -> _Read | _Failed:
+    def __getitem__(self, key: Any) -> _Item | _Failure:
         try:
             return self._dataset[key]
         except TalkiesError as error:
-            return _Failed(error)
+            return _Failure(error)
 
 
-def _taken(items: Iterator[_Read | _Failed]) -> Iterator[_Read]:
+def _raise_failures(items: Iterator[_Item | _Failure]) -> Iterator[_Item]:
     try:
         for item in items:
-            if isinstance(item, _Failed):
+            if isinstance(item, _Failure):
                 raise item.error
             yield item
     except RuntimeError as error:
@@ -77,14 +83,14 @@ def _taken(items: Iterator[_Read | _Failed]) -> Iterator[_Read]:
             raise
         raise WorkError(
             "a process that reads clips died (out of memory or of /dev/shm, or killed); "
-            "give the command again, with fewer loader.workers or a smaller loader.prefetch"
+            "run the command again with fewer loader.workers or a smaller loader.prefetch"
         ) from error
 
 
-def _begin_worker(reading_for: int, _: int) -> None:
-    """Make a worker process one of a single thread that ends with the process it reads for.
+def _start_worker(reading_for: int, _: int) -> None:
+    """Limit a worker process to one thread, and let it end with the process that it reads for.
 
-    PyTorch's workers look whether their parent is there, but theirs is the fork server, which waits for them.
+    PyTorch's workers watch their parent, but theirs is the fork server, which waits for them.
     """
     torch.set_num_threads(1)
     exit_when_process_ends(reading_for)

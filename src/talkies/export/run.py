@@ -104,7 +104,7 @@ def export_run(
 
 def clip_shapes(artefact: ExportedModel) -> dict[Modality, tuple[int, ...]]:
     """Return the shapes of one clip's bytes: pictures `[T, P, W]` and samples `[S]`."""
-    profile, shape = artefact.profile, artefact.clip.on(artefact.profile.fps)
+    profile, shape = artefact.profile, artefact.clip.to_shape(artefact.profile.fps)
     pictures = (shape.frames, yuv_rows(profile.short_side), profile.short_side)
     return {"video": pictures, "audio": (shape.audio_frames * profile.grid.samples_per_frame,)}
 

@@ -97,7 +97,7 @@ class ClipEncoder:
     @property
     def shape(self) -> ClipShape:
         """What a clip is made of, on the grid of `profile`."""
-        return self.clip.on(self.profile.fps)
+        return self.clip.to_shape(self.profile.fps)
 
     @property
     def dim(self) -> int:

@@ -97,7 +97,7 @@ def check_arms(scale: Scale, arms: Sequence[Arm]) -> None:
     for arm in arms:
         config = resolve(scale.recipe, [*scale.set, *arm.sets])
         check_devices(config)
-        sampling, window = config.sampling, config.clip.on(scale.profile.fps).window_frames / scale.profile.fps
+        sampling, window = config.sampling, config.clip.to_shape(scale.profile.fps).window_frames / scale.profile.fps
         most = max(sampling.clip_counts)
         needed = most * window + (most - 1) * sampling.least_gap_seconds
         room = min(scale.synth.seconds, sampling.widest_window_seconds or scale.synth.seconds)
@@ -133,7 +133,7 @@ def _cells(
 
 
 def _chances(films: Mapping[str, FilmsOfNature], scale: Scale, sounds: Sounds | None) -> dict[str, dict[str, float]]:
-    window = resolve(scale.recipe, scale.set).clip.on(scale.profile.fps).window_frames
+    window = resolve(scale.recipe, scale.set).clip.to_shape(scale.profile.fps).window_frames
     classes, found = len(sounds.data.classes) if sounds else None, {}
     for name, of_nature in films.items():
         clips = [film.frames // window for film in Library.open(of_nature.unseen_library).usable_films()]

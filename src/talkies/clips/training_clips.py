@@ -1,4 +1,4 @@
-"""What training needs of a library: the clips, their plan, and the profile they come in."""
+"""What training takes from a library: the source of its clips, the plan of the batches, and the library's profile."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,25 +22,32 @@ class TrainingClips:
     profile: Profile
 
 
-def open_for_training(
+def open_training_clips(
     library: str | Path, clip: ClipConfig, sampling: SamplingConfig, seed: int, film_ids: Sequence[str] | None = None
 ) -> TrainingClips:
-    """Return the clips and the plan of a library's accepted films, or of `film_ids` alone.
+    """Return the clips of a library's films and the plan of their batches.
+
+    Args:
+        library: The library's folder.
+        clip: What a clip is made of.
+        sampling: How batches are drawn.
+        seed: The seed of the plan.
+        film_ids: Take only these films; None takes all that the library accepted.
 
     Raises:
         LibraryError: if there is no such library, or it lacks a film.
-        PlanError: if the films cannot give the batches.
+        PlanError: if the films cannot fill the batches.
         ConfigError: if the clip does not fit the library's grid.
     """
     opened = Library.open(library)
     films = opened.usable_films()
     if film_ids is not None:
-        films = _only(films, film_ids, library)
-    shape = clip.on(opened.profile.fps)
+        films = _select_films(films, film_ids, library)
+    shape = clip.to_shape(opened.profile.fps)
     films = sorted(films, key=lambda film: film.film_id)
     table = FilmSpans(
         tuple(film.id for film in films),
-        _eligible(opened, films, sampling),
+        _find_eligible_spans(opened, films, sampling),
         tuple(film.name for film in films),
         opened.spans(films, {SHOT}) if sampling.one_clip_per_shot else None,
     )
@@ -48,20 +55,26 @@ def open_for_training(
     return TrainingClips(ClipSource(opened, shape), plan, opened.profile)
 
 
-def _eligible(library: Library, films: Sequence[FilmEntry], sampling: SamplingConfig) -> SpanTable:
-    """Return what clips may be drawn from: nothing marked to be excluded, and nothing that a decoder patched up."""
+def _find_eligible_spans(library: Library, films: Sequence[FilmEntry], sampling: SamplingConfig) -> SpanTable:
+    """Return the spans that clips may be drawn from: without excluded annotations and without damaged parts."""
     fps = library.profile.fps
     first, last = (round(seconds * fps) for seconds in (sampling.skip_first_seconds, sampling.skip_last_seconds))
     frames_F = np.array([film.frames for film in films], np.int64)
-    whole = SpanTable.from_bounds(np.full_like(frames_F, first), frames_F - last)
-    return whole.subtract(library.spans(films, {*sampling.exclude, "damaged"}))
+    whole_films = SpanTable.from_bounds(np.full_like(frames_F, first), frames_F - last)
+    return whole_films.subtract(library.spans(films, {*sampling.exclude, "damaged"}))
 
 
-def _only(films: Sequence[FilmEntry], film_ids: Sequence[str], library: str | Path) -> list[FilmEntry]:
+def _select_films(films: Sequence[FilmEntry], film_ids: Sequence[str], library: str | Path) -> list[FilmEntry]:
+    """Return the films of these ids, in their order.
+
+    Raises:
+        LibraryError: if one is missing.
+    """
     by_id = {film.film_id: film for film in films}
-    gone = [FilmId(film_id) for film_id in film_ids if film_id not in by_id]
-    if gone:
+    missing = [FilmId(film_id) for film_id in film_ids if film_id not in by_id]
+    if missing:
         raise LibraryError(
-            f"{library} lacks {format_count(len(gone), 'film')} of this run, {gone[0]} first; ingest what was taken out again"
+            f"{library} lacks {format_count(len(missing), 'film')} of this run, {missing[0]} first; "
+            "ingest the removed films again"
         )
     return [by_id[film_id] for film_id in film_ids]
