@@ -151,13 +151,13 @@ def catalogue(folder: Path, runs: int) -> list[str]:
 
 _OPEN = """
 import json, sys, time
-from talkies.runtime import peak_memory_bytes
+from talkies.runtime import read_peak_memory
 from talkies.library import Library
 begun = time.perf_counter()
 films = Library.open(sys.argv[1]).films()
 seconds = time.perf_counter() - begun
 assert len(films) == 101_000, len(films)
-print(json.dumps({"seconds": seconds, "bytes": peak_memory_bytes()}))
+print(json.dumps({"seconds": seconds, "bytes": read_peak_memory()}))
 """
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from talkies.ingest import IMPORTANCE, IngestedFilm, IngestReport, ingest
 from talkies.library import Profile, Verdict
-from talkies.runtime import Isolated
+from talkies.runtime import IsolatedProcess
 
 pytestmark = [pytest.mark.real_data, pytest.mark.slow]
 
@@ -95,7 +95,7 @@ def test_nothing_of_them_is_decoded_twice(
     def refuse(*_: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(Isolated, "call", refuse)
+    monkeypatch.setattr(IsolatedProcess, "call", refuse)
     again = ingest([real_data / "awkward"], report.library.root)
     assert [(film.source, film.record, film.reused) for film in again.films] == [
         (film.source, film.record, True) for film in report.films

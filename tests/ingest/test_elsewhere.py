@@ -11,7 +11,7 @@ import pytest
 from talkies.core import LibraryError, UsageError
 from talkies.ingest import ingest
 from talkies.library import Library, Profile
-from talkies.runtime import Isolated, hash_file
+from talkies.runtime import IsolatedProcess, hash_file
 
 MEMORY = fsspec.filesystem("memory")
 
@@ -110,7 +110,7 @@ def without_decoding(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     def refuse(*_: object) -> None:
         raise AssertionError
 
-    return lambda: monkeypatch.setattr(Isolated, "call", refuse)
+    return lambda: monkeypatch.setattr(IsolatedProcess, "call", refuse)
 
 
 def test_a_library_elsewhere_holds_what_one_of_this_machine_would(

@@ -10,7 +10,7 @@ import pytest
 from talkies.core import ConfigError
 from talkies.ingest import IngestConfig, IngestedFilm, IngestReport, build_config, ingest
 from talkies.library import FilmRecord, Library, Reason, Verdict
-from talkies.runtime import Isolated
+from talkies.runtime import IsolatedProcess
 
 Ingest = Callable[..., IngestedFilm]
 
@@ -28,7 +28,7 @@ def without_decoding(monkeypatch: pytest.MonkeyPatch) -> Callable[..., IngestRep
             raise AssertionError
 
         with monkeypatch.context() as patch:
-            patch.setattr(Isolated, "call", refuse)
+            patch.setattr(IsolatedProcess, "call", refuse)
             return ingest(*arguments, **keywords)
 
     return call

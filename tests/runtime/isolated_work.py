@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from talkies.runtime import Isolated, ProcessLimits, ProgressCallback
+from talkies.runtime import IsolatedProcess, ProcessLimits, ProgressCallback
 
 LIMITS = ProcessLimits(stall_seconds=60, total_seconds=120, memory_bytes=2_000_000_000)
 
@@ -107,5 +107,5 @@ def talk(words: str, report: ProgressCallback) -> None:
 
 def relay(path: Path) -> None:
     """Be a parent whose isolated process notes its number at `path` and hangs."""
-    with Isolated(LIMITS) as isolated:
+    with IsolatedProcess(LIMITS) as isolated:
         isolated.call(note_pid_and_sleep, path)

@@ -21,8 +21,8 @@ def test_one_worker_works_in_order_in_this_process() -> None:
 def test_workers_end_when_the_process_that_they_work_for_is_killed(tmp_path: Path) -> None:
     script = tmp_path / "works.py"
     script.write_text(
-        "import time\nfrom talkies.core import in_processes\n"
-        "if __name__ == '__main__':\n    list(in_processes(time.sleep, [300, 300], 2))\n"
+        "import time\nfrom talkies.runtime import map_in_processes\n"
+        "if __name__ == '__main__':\n    list(map_in_processes(time.sleep, [300, 300], 2))\n"
     )
     process = subprocess.Popen([sys.executable, str(script)])
     deadline, working = time.monotonic() + 60, list[psutil.Process]()

@@ -25,7 +25,7 @@ from talkies.media import (
     open_wav_writer,
     probe,
 )
-from talkies.runtime import ProgressCallback, peak_memory_bytes, prefetch
+from talkies.runtime import ProgressCallback, prefetch, read_peak_memory
 
 _PREFETCH = 24  # how many frames and blocks of audio are decoded ahead of encoding
 
@@ -78,7 +78,7 @@ def convert(task: ConvertTask, report: ProgressCallback) -> ConvertedFilm:
     reasons = judge_film(info, task.config.judge)
     if any(reason.rejects for reason in reasons):
         save_first_picture(task.source, info, task.folder / "strip.jpg", task.profile.short_side)
-        return ConvertedFilm(reasons, info, peak_memory_bytes=peak_memory_bytes())
+        return ConvertedFilm(reasons, info, peak_memory_bytes=read_peak_memory())
 
     # Decode it and judge again. The result of decoding damage depends on the number of threads, and a verdict must not:
     # a damaged film is decoded again with one thread, and one with broken audio timestamps without them.
@@ -190,5 +190,5 @@ class _ConversionPass:
             report.frames,
             self._size,
             len(shots),
-            peak_memory_bytes(),
+            read_peak_memory(),
         )

@@ -17,7 +17,7 @@ from talkies.ingest.judge import decide_verdict, judge_film, make_rejection, sor
 from talkies.ingest.source import Source
 from talkies.library import FilmRecord, Library, Reason, Verdict, write_json
 from talkies.media import MediaInfo
-from talkies.runtime import Isolated, IsolationError, hash_file
+from talkies.runtime import IsolatedProcess, IsolationError, hash_file
 
 _MAX_ATTEMPTS = 3
 """How often a film is tried whose worker process was killed from outside: that says nothing about the film."""
@@ -67,7 +67,7 @@ class FailedFilm:
     message: str
 
 
-def ingest_film(task: FilmTask, isolated: Isolated, on_progress: Callable[[float], None] | None = None) -> IngestedFilm:
+def ingest_film(task: FilmTask, isolated: IsolatedProcess, on_progress: Callable[[float], None] | None = None) -> IngestedFilm:
     """Hash, judge and convert one film, and commit it (or the record of its rejection) to the library.
 
     Args:
@@ -114,7 +114,7 @@ def ingest_film(task: FilmTask, isolated: Isolated, on_progress: Callable[[float
 
 
 def _convert_isolated(
-    work: ConvertTask, name: str, isolated: Isolated, on_progress: Callable[[float], None] | None
+    work: ConvertTask, name: str, isolated: IsolatedProcess, on_progress: Callable[[float], None] | None
 ) -> ConvertedFilm:
     """Convert a film in the isolated process; whatever ends that process becomes a reason for rejection.
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from talkies.core import SourceError, TalkiesError, WorkError
 from talkies.ingest.film import FailedFilm, FilmTask, IngestedFilm, ingest_film
-from talkies.runtime import Isolated, map_on_ray
+from talkies.runtime import IsolatedProcess, map_on_ray
 
 Outcome = IngestedFilm | FailedFilm
 OnProgress = Callable[[FilmTask, float], None]
@@ -53,7 +53,7 @@ class _WorkerPool:
             self._waiting.put(task)
         self._finished: queue.SimpleQueue[tuple[FilmTask, Outcome | TalkiesError]] = queue.SimpleQueue()
 
-        self._processes = [Isolated(tasks[0].config.worker.limits) for _ in range(count)]
+        self._processes = [IsolatedProcess(tasks[0].config.worker.limits) for _ in range(count)]
         self._threads = [threading.Thread(target=self._run, args=(p,), daemon=True) for p in self._processes]
 
     def __enter__(self) -> Callable[[], tuple[FilmTask, Outcome | TalkiesError]]:
@@ -75,7 +75,7 @@ class _WorkerPool:
             with suppress(queue.Empty):
                 return self._finished.get(timeout=_POLL_SECONDS)  # not for ever, so that Ctrl-C is noticed
 
-    def _run(self, isolated: Isolated) -> None:
+    def _run(self, isolated: IsolatedProcess) -> None:
         while True:
             try:
                 task = self._waiting.get_nowait()
@@ -84,7 +84,7 @@ class _WorkerPool:
             self._finished.put((task, _run_task(task, isolated, self._on_progress)))
 
 
-def _run_task(task: FilmTask, isolated: Isolated, on_progress: OnProgress) -> Outcome | TalkiesError:
+def _run_task(task: FilmTask, isolated: IsolatedProcess, on_progress: OnProgress) -> Outcome | TalkiesError:
     """Return the outcome of one film, or the error that stops the ingest."""
     try:
         return ingest_film(task, isolated, lambda seconds: on_progress(task, seconds))
@@ -116,5 +116,5 @@ def run_on_ray(
 
 def run_ray_task(task: FilmTask) -> Outcome | TalkiesError:
     """Run one task on a machine of a cluster, in an isolated process."""
-    with Isolated(task.config.worker.limits) as isolated:
+    with IsolatedProcess(task.config.worker.limits) as isolated:
         return _run_task(task, isolated, lambda _task, _seconds: None)

@@ -1,13 +1,13 @@
-"""How work runs: isolated processes with limits, local pools, a Ray cluster, atomic files, remote file systems."""
+"""How work runs: isolated processes with limits, process pools, a Ray cluster, atomic files, remote file systems."""
 
 from talkies.runtime.atomic_files import hash_file, remove_abandoned, replace_atomically, write_atomically
 from talkies.runtime.cluster import map_on_ray
-from talkies.runtime.isolation import Isolated, IsolationError, ProcessLimits, ProgressCallback, peak_memory_bytes
+from talkies.runtime.isolation import IsolatedProcess, IsolationError, ProcessLimits, ProgressCallback, read_peak_memory
 from talkies.runtime.parallel import exit_when_process_ends, map_in_processes, prefetch
 from talkies.runtime.remote import download, is_remote, list_files, open_filesystem
 
 __all__ = [
-    "Isolated",
+    "IsolatedProcess",
     "IsolationError",
     "ProcessLimits",
     "ProgressCallback",
@@ -19,8 +19,8 @@ __all__ = [
     "map_in_processes",
     "map_on_ray",
     "open_filesystem",
-    "peak_memory_bytes",
     "prefetch",
+    "read_peak_memory",
     "remove_abandoned",
     "replace_atomically",
     "write_atomically",

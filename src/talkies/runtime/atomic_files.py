@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Atomic files: a reader finds a complete file or none, even if the process that writes it is killed."""
 
 import fcntl
 import hashlib
@@ -22,16 +22,16 @@ def hash_file(path: Path, length: int = 16) -> str:
 
 @contextmanager
 def replace_atomically(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path` to write to; on success it is flushed and takes `path`'s place.
+    """Yield a temporary path next to `path` to write to; on success it is flushed and takes the place of `path`.
 
-    If the block raises, the temporary file is removed and `path` is as it was. What a killed process leaves of it is
-    told by its lock, and removed by `remove_abandoned`.
+    If the block raises, the temporary file is removed and `path` stays as it was. A process that is killed leaves the
+    temporary file, but not its lock: `remove_abandoned` removes such files.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}{_TEMPORARY}")
     try:
-        with temporary.open("wb") as held:
+        with temporary.open("wb") as locked:
             with suppress(OSError):  # not every file system has locks
-                fcntl.flock(held, fcntl.LOCK_EX)
+                fcntl.flock(locked, fcntl.LOCK_EX)
             yield temporary
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
@@ -41,14 +41,17 @@ def replace_atomically(path: Path) -> Iterator[Path]:
 
 
 def remove_abandoned(folder: Path) -> None:
-    """Remove what killed processes left in `folder` of files that they were about to replace."""
+    """Remove the temporary files that killed processes left in `folder`."""
     for temporary in folder.glob(f".*{_TEMPORARY}"):
-        with suppress(OSError), temporary.open("r+b") as file:  # its owner lives, or has just finished
+        with (
+            suppress(OSError),
+            temporary.open("r+b") as file,
+        ):  # the process that writes it is alive, or has just finished
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             temporary.unlink()
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write `text` (UTF-8) to `path` so that a reader sees the old file or the new one, never a part."""
+    """Write `text` (UTF-8) to `path` so that a reader sees the old file or the new one, never a part of it."""
     with replace_atomically(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

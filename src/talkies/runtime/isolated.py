@@ -1,4 +1,4 @@
-"""The program of an isolated process: `python -m talkies.runtime.isolated SOCKET PARENT`."""
+"""The program that an isolated process runs: `python -m talkies.runtime.isolated SOCKET PARENT`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Spread independent work over processes of this machine, and let the steps of one work run side by side."""
+"""Parallel work on this machine: a pool of processes for independent items, and a thread that prefetches items."""
 
 import multiprocessing
 import os
@@ -23,9 +23,12 @@ Result = TypeVar("Result")
 def map_in_processes(
     function: Callable[[Item], Result], items: Sequence[Item], workers: int
 ) -> Iterator[tuple[Item, Result]]:
-    """Yield `(item, function(item))` as each is done, in any order; one worker works in this very process.
+    """Yield `(item, function(item))` as each is done, in any order; what `function` raises is raised here.
 
-    `function` and the items must be importable and picklable. What `function` raises is raised here.
+    Args:
+        function: the work, importable in another process.
+        items: the arguments, picklable.
+        workers: number of processes; a single worker is this process.
 
     Raises:
         UsageError: if `workers` is not positive.
@@ -37,6 +40,7 @@ def map_in_processes(
         for item in items:
             yield item, function(item)
         return
+
     # Workers are spawned, not forked: FFmpeg's and PyTorch's threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(
@@ -56,18 +60,18 @@ def map_in_processes(
 
 
 def exit_when_process_ends(process: int) -> None:
-    """Let this process end, from now on, as soon as `process` is gone, even if that was killed."""
+    """Let this process end, from now on, as soon as the process with that id has ended, even if it was killed."""
 
     def watch() -> None:
-        while _lives(process):
+        while _is_alive(process):
             time.sleep(_POLL_SECONDS)
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _lives(process: int) -> bool:
-    """Return whether a process is there and has not ended, even if nobody has asked for its exit status yet."""
+def _is_alive(process: int) -> bool:
+    """Return whether a process runs; one that has ended counts as ended even before its exit status is read."""
     try:
         return psutil.Process(process).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -76,39 +80,43 @@ def _lives(process: int) -> bool:
 
 @contextmanager
 def prefetch(items: Iterable[Item], depth: int) -> Iterator[Iterator[Item]]:
-    """Yield an iterator over `items` that a thread runs up to `depth` items ahead; what it raises is raised here.
+    """Yield an iterator over `items` that a thread runs ahead; the thread ends with the block.
 
-    The thread has ended when the block is left, however it is left.
+    What `items` raises is raised by the iterator.
+
+    Args:
+        items: the items to prefetch.
+        depth: how many items the thread may be ahead.
     """
     waiting: queue.Queue[tuple[Item | None, BaseException | None]] = queue.Queue(depth)
-    left = threading.Event()
+    stopped = threading.Event()
 
     def run() -> None:
         try:
             for item in items:
                 waiting.put((item, None))
-                if left.is_set():
+                if stopped.is_set():
                     return
             waiting.put((None, StopIteration()))
-        except BaseException as error:  # noqa: BLE001  # it is raised where the items are wanted
+        except BaseException as error:  # noqa: BLE001  # it is raised where the items are used
             waiting.put((None, error))
 
-    def taken() -> Iterator[Item]:
+    def take_items() -> Iterator[Item]:
         while True:
-            item, fault = waiting.get()
-            if isinstance(fault, StopIteration):
+            item, error = waiting.get()
+            if isinstance(error, StopIteration):
                 return
-            if fault is not None:
-                raise fault
+            if error is not None:
+                raise error
             yield item  # type: ignore[misc]
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     try:
-        yield taken()
+        yield take_items()
     finally:
-        left.set()
-        while thread.is_alive():  # make room, so that it sees that nobody wants more
+        stopped.set()
+        while thread.is_alive():  # empty the queue, so that the thread is not blocked and sees that it must stop
             with suppress(queue.Empty):
                 waiting.get(timeout=0.01)
         thread.join()

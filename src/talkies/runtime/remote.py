@@ -1,4 +1,4 @@
-"""Files elsewhere: anything that fsspec knows by a URL (`s3://…`, `gs://…`, `memory://…`)."""
+"""Remote files: anything that fsspec can open by a URL (`s3://…`, `gs://…`, `memory://…`)."""
 
 import shutil
 import tempfile
@@ -13,7 +13,7 @@ from talkies.core.errors import UsageError
 
 
 def is_remote(location: str | Path) -> bool:
-    """Return whether a location is a URL rather than a path."""
+    """Return whether a location is a URL and not a path."""
     return "://" in str(location)
 
 
@@ -21,7 +21,7 @@ def open_filesystem(url: str) -> tuple[Any, str]:
     """Return the file system of a URL, and the path in it.
 
     Raises:
-        UsageError: if fsspec does not know the URL's kind, or lacks the package for it.
+        UsageError: if fsspec does not know the URL's scheme, or lacks the package for it.
     """
     try:
         system, path = fsspec.core.url_to_fs(url)
@@ -31,26 +31,28 @@ def open_filesystem(url: str) -> tuple[Any, str]:
 
 
 def list_files(url: str) -> dict[str, int]:
-    """Return the sizes in bytes of a file, or of all files in a folder all through, by URL, without hidden ones."""
+    """Return the size in bytes of a file, or of each file in a folder and its subfolders, by URL; no hidden files."""
     system, path = open_filesystem(url)
-    scheme = url.partition("://")[0]
     if not system.exists(path):
         return {}
-    details = system.find(path, detail=True)
-    inside = {name: name.removeprefix(path).split("/") for name in details}
-    return {
-        f"{scheme}://{name if scheme == 'file' else name.lstrip('/')}": int(details[name]["size"] or 0)
-        for name, parts in inside.items()
-        if not any(part.startswith(".") for part in parts)
-    }
+
+    scheme = url.partition("://")[0]
+    sizes: dict[str, int] = {}
+    for name, details in system.find(path, detail=True).items():
+        parts = name.removeprefix(path).split("/")
+        if any(part.startswith(".") for part in parts):
+            continue
+        location = name if scheme == "file" else name.lstrip("/")
+        sizes[f"{scheme}://{location}"] = int(details["size"] or 0)
+    return sizes
 
 
 @contextmanager
 def download(url: str) -> Iterator[Path]:
-    """Yield a copy of a remote file on this machine, under its own name; it is removed at the end.
+    """Yield a local copy of a remote file, under its own name; the copy is removed when the block is left.
 
     Raises:
-        OSError: if it is not there, or cannot be fetched.
+        OSError: if the file does not exist, or cannot be downloaded.
     """
     system, path = open_filesystem(url)
     folder = Path(tempfile.mkdtemp(prefix="talkies-"))

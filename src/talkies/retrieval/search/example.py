@@ -16,7 +16,7 @@ from talkies.media import DecodedFile, QueryFile, read_query_file
 from talkies.retrieval.search.clip_sequence import ClipSequence, place_windows
 from talkies.retrieval.search.query import Example
 from talkies.runs.clip_encoder import ClipEncoder
-from talkies.runtime import Isolated, ProcessLimits, replace_atomically
+from talkies.runtime import IsolatedProcess, ProcessLimits, replace_atomically
 
 LIMITS = ProcessLimits(stall_seconds=30.0, total_seconds=60.0, memory_bytes=1_500_000_000)
 
@@ -48,7 +48,7 @@ def encode_file(
         IsolationError: if reading it crashed, or exceeded `limits`.
     """
     stride_frames = max(1, round(stride_seconds * encoder.profile.fps))
-    with Isolated(limits) as isolated:
+    with IsolatedProcess(limits) as isolated:
         media = isolated.call(read_query_file, QueryFile(path, encoder.profile.grid, encoder.profile.short_side))
     return encode_media(media, encoder, stride_frames, name or format_path(path.name))
 

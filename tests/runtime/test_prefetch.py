@@ -1,4 +1,4 @@
-"""Work that runs ahead in a thread: in order, bounded, and ended when nobody wants more of it."""
+"""A thread that prefetches: items come in order, it is bounded, and it ends when no more items are wanted."""
 
 import threading
 import time
