@@ -15,7 +15,7 @@ from pathlib import Path
 
 from machine import write_results
 from talkies.evaluation import evaluate
-from talkies.evaluation.results import as_text, table_of
+from talkies.evaluation.results import build_table, format_table
 from talkies.evaluation.transfer import resolve_protocol
 from talkies.ingest import ingest
 from talkies.synth import SynthConfig, render_films
@@ -46,7 +46,7 @@ def main() -> None:
             told = result.model_copy(update={"protocol": result.protocol | {"run": "tiny"}})
             found.append((Path(f"{len(found)}"), told))
     what = f"`tiny`, {wanted.steps} steps on {wanted.films} rendered films of a minute."
-    write_results("transfer", "Transfer to real sounds and actions", [what, "", as_text(table_of(found), "markdown")])
+    write_results("transfer", "Transfer to real sounds and actions", [what, "", format_table(build_table(found), "markdown")])
 
 
 def trained(root: Path, films: int, steps: int) -> Path:

@@ -11,33 +11,33 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from talkies.core import ModalityChoice
 from talkies.evaluation.datasets import DataSet, Example, Split
-from talkies.evaluation.datasets.dataset import Modality
 from talkies.evaluation.transfer.clip_spec import ClipSpec
 from talkies.evaluation.transfer.features import Statistics, TowerFeatures
-from talkies.media import write_wav
+from talkies.media import open_wav_writer
 from talkies.models import AUDIO_ENCODERS, VIDEO_ENCODERS
 from talkies.transforms import AudioTransformConfig, TransformConfig, VideoTransformConfig
 
 RATE_HZ, FPS, SIDE = 8_000, 8, 32
-LOOK = ClipSpec(frames=4, fps=FPS, short_side=SIDE, size=SIDE, audio_seconds=0.5, audio_rate_hz=RATE_HZ)
+CLIP_SPEC = ClipSpec(frames=4, fps=FPS, short_side=SIDE, size=SIDE, audio_seconds=0.5, audio_rate_hz=RATE_HZ)
 AUDIO = AudioTransformConfig(n_fft=256, hop=128, mels=16)
 Pictures = npt.NDArray[np.uint8]
 Samples = npt.NDArray[np.int16]
 
 
-def towers(seed: int = 0, look: ClipSpec = LOOK) -> TowerFeatures:
+def tiny_features(seed: int = 0, clip_spec: ClipSpec = CLIP_SPEC) -> TowerFeatures:
     """Two tiny encoders whose weights a seed has drawn."""
     torch.manual_seed(seed)
     transforms = TransformConfig(video=VideoTransformConfig(size=SIDE), audio=AUDIO)
-    return TowerFeatures("tiny", look, transforms, VIDEO_ENCODERS["tiny"](), AUDIO_ENCODERS["tiny"]())
+    return TowerFeatures("tiny", clip_spec, transforms, VIDEO_ENCODERS["tiny"](), AUDIO_ENCODERS["tiny"]())
 
 
-def statistics(look: ClipSpec = LOOK) -> Statistics:
-    return Statistics(look, AUDIO)
+def statistics_features(clip_spec: ClipSpec = CLIP_SPEC) -> Statistics:
+    return Statistics(clip_spec, AUDIO)
 
 
-def data_of(root: Path, modality: Modality, clips: Sequence[tuple[str, int]], tested: int = 2) -> DataSet:
+def data_of(root: Path, modality: ModalityChoice, clips: Sequence[tuple[str, int]], tested: int = 2) -> DataSet:
     """A data set of files and their labels; the last `tested` of them are its test."""
     examples = tuple(Example(name, (label,), name) for name, label in clips)
     classes = tuple(f"class {label}" for label in range(1 + max(label for _, label in clips)))
@@ -48,7 +48,7 @@ def data_of(root: Path, modality: Modality, clips: Sequence[tuple[str, int]], te
 
 def write_sound(path: Path, audio_S: Samples) -> str:
     """Write a WAV file; return its name."""
-    with write_wav(path, RATE_HZ) as file:
+    with open_wav_writer(path, RATE_HZ) as file:
         file.writeframes(audio_S.astype("<i2").tobytes())
     return path.name
 

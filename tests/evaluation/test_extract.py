@@ -18,28 +18,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from little_clips import (
     AUDIO,
+    CLIP_SPEC,
     FPS,
-    LOOK,
     RATE_HZ,
     data_of,
     noise_pictures,
     noise_sound,
-    statistics,
-    towers,
+    statistics_features,
+    tiny_features,
     write_film,
     write_sound,
 )
 
 from talkies.core import UsageError, WorkError
 from talkies.evaluation.datasets import DataSet
-from talkies.evaluation.transfer.clip_spec import ClipSpec, square_at
-from talkies.evaluation.transfer.extract import Extracted, extract, extract_all
+from talkies.evaluation.transfer.clip_spec import ClipSpec, crop_square_at
+from talkies.evaluation.transfer.extract import ExtractedFeatures, extract_all_features, extract_features
 from talkies.evaluation.transfer.features import Features, TowerFeatures
 from talkies.evaluation.transfer.protocol import Protocol
 from talkies.evaluation.transfer.reading import read_clip
 from talkies.transforms import TransformConfig, VideoTransformConfig
 
-FEATURES: dict[str, Callable[[], Features]] = {"tiny": towers, "statistics": statistics}
+FEATURES: dict[str, Callable[[], Features]] = {"tiny": tiny_features, "statistics": statistics_features}
 PROTOCOL = Protocol(clips=3)
 
 
@@ -61,26 +61,26 @@ def films(root: Path, count: int = 5) -> DataSet:
 
 def by_hand(data: DataSet, number: int, features: Features, clips: int) -> dict[str, torch.Tensor]:
     """One window at a time; the windows of pictures and sound are of the same length, and laid out here."""
-    media = read_clip(data, number, ("video", "audio"), features.look)
+    media = read_clip(data, number, ("video", "audio"), features.clip_spec)
     assert media.video_NPW is not None
     assert media.audio_S is not None
-    frames, samples = features.look.frames, features.look.samples
+    frames, samples = features.clip_spec.frames, features.clip_spec.samples
     space = max(0, len(media.video_NPW) - frames)
     rows: dict[str, list[torch.Tensor]] = {"video": [], "audio": []}
     for start in np.round(np.linspace(0, space, clips)).astype(int):
         pictures = [media.video_NPW[(start + t) % len(media.video_NPW)] for t in range(frames)]
         sound = [media.audio_S[(start * (RATE_HZ // FPS) + s) % len(media.audio_S)] for s in range(samples)]
-        rows["video"].append(features.video(torch.from_numpy(np.stack(pictures))[None]))
-        rows["audio"].append(features.audio(torch.from_numpy(np.array(sound, np.int16))[None]))
-    return {tower: torch.cat(parts) for tower, parts in rows.items()}
+        rows["video"].append(features.encode_video(torch.from_numpy(np.stack(pictures))[None]))
+        rows["audio"].append(features.encode_audio(torch.from_numpy(np.array(sound, np.int16))[None]))
+    return {modality: torch.cat(parts) for modality, parts in rows.items()}
 
 
-def assert_same(one: Extracted, other: Extracted, *, atol: float = 0.0) -> None:
-    assert one.rows.keys() == other.rows.keys()
-    for number, rows in one.rows.items():
-        assert rows.keys() == other.rows[number].keys()
-        for tower, row_VE in rows.items():
-            torch.testing.assert_close(row_VE, other.rows[number][tower], atol=atol, rtol=0)
+def assert_same(one: ExtractedFeatures, other: ExtractedFeatures, *, atol: float = 0.0) -> None:
+    assert one.features.keys() == other.features.keys()
+    for number, rows in one.features.items():
+        assert rows.keys() == other.features[number].keys()
+        for modality, row_VE in rows.items():
+            torch.testing.assert_close(row_VE, other.features[number][modality], atol=atol, rtol=0)
 
 
 @pytest.mark.parametrize("kind", FEATURES)
@@ -88,64 +88,70 @@ def assert_same(one: Extracted, other: Extracted, *, atol: float = 0.0) -> None:
 def test_the_features_of_a_clip_are_those_of_its_windows_one_at_a_time(
     kind: str, at_once: int, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("talkies.evaluation.transfer.extract._ENCODED_AT_ONCE", at_once)
+    monkeypatch.setattr("talkies.evaluation.transfer.extract._BATCH_WINDOWS", at_once)
     data, features = films(folder), FEATURES[kind]()
-    found = extract(data, features, PROTOCOL, None)
-    assert sorted(found.rows) == [0, 1, 2, 3, 4]
-    for number, rows in found.rows.items():
+    found = extract_features(data, features, PROTOCOL, None)
+    assert sorted(found.features) == [0, 1, 2, 3, 4]
+    for number, rows in found.features.items():
         wanted = by_hand(data, number, features, PROTOCOL.clips)
         assert set(rows) == {"video", "audio"}
-        for tower, row_VE in rows.items():
-            torch.testing.assert_close(row_VE, wanted[tower], atol=1e-5, rtol=0)
+        for modality, row_VE in rows.items():
+            torch.testing.assert_close(row_VE, wanted[modality], atol=1e-5, rtol=0)
             assert row_VE.std() > 0
 
 
 @pytest.mark.parametrize("kind", FEATURES)
 def test_the_features_of_a_clip_do_not_depend_on_those_beside_it(kind: str, folder: Path) -> None:
     features = FEATURES[kind]()
-    together = extract(films(folder), features, PROTOCOL, None)
+    together = extract_features(films(folder), features, PROTOCOL, None)
     for number in range(5):
-        alone = extract(data_of(folder, "both", [(f"film-{number}.avi", 0)], 0), features, PROTOCOL, None)
-        for tower in ("video", "audio"):
-            torch.testing.assert_close(alone.rows[0][tower], together.rows[number][tower], atol=1e-5, rtol=0)
+        alone = extract_features(data_of(folder, "both", [(f"film-{number}.avi", 0)], 0), features, PROTOCOL, None)
+        for modality in ("video", "audio"):
+            torch.testing.assert_close(
+                alone.features[0][modality], together.features[number][modality], atol=1e-5, rtol=0
+            )
 
 
 @settings(max_examples=10, deadline=None)
 @given(order=st.permutations(range(4)))
 def test_the_order_of_examples_does_not_matter(order: list[int], folder: Path) -> None:
     data = films(folder, 4)
-    told = extract(data, statistics(), PROTOCOL, None)
-    other = extract(
-        replace(data, examples=tuple(data.examples[number] for number in order)), statistics(), PROTOCOL, None
+    in_order = extract_features(data, statistics_features(), PROTOCOL, None)
+    other = extract_features(
+        replace(data, examples=tuple(data.examples[number] for number in order)), statistics_features(), PROTOCOL, None
     )
     for place, number in enumerate(order):
-        assert other.hashes[place] == told.hashes[number]
-        for tower in ("video", "audio"):
-            torch.testing.assert_close(other.rows[place][tower], told.rows[number][tower], atol=1e-5, rtol=0)
+        assert other.keys[place] == in_order.keys[number]
+        for modality in ("video", "audio"):
+            torch.testing.assert_close(
+                other.features[place][modality], in_order.features[number][modality], atol=1e-5, rtol=0
+            )
 
 
 def test_processes_read_what_threads_read(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(folder, tmp_path / "clips")
     (tmp_path / "clips" / "film-1.avi").write_bytes(b"no film")
     data = films(tmp_path / "clips")
-    by_threads = extract(data, towers(), PROTOCOL, None)
-    monkeypatch.setattr("talkies.evaluation.transfer.reading._WORTH_PROCESSES", 1)  # so many clips are worth a process
-    monkeypatch.setattr("talkies.evaluation.transfer.reading._MOST_READERS", 1)
-    by_processes = extract(data, towers(), PROTOCOL, None)
-    assert "film-1.avi" in by_processes.unfit[1]
+    by_threads = extract_features(data, tiny_features(), PROTOCOL, None)
+    monkeypatch.setattr(
+        "talkies.evaluation.transfer.reading._MIN_CLIPS_FOR_PROCESSES", 1
+    )  # so many clips are worth a process
+    monkeypatch.setattr("talkies.evaluation.transfer.reading._MAX_READERS", 1)
+    by_processes = extract_features(data, tiny_features(), PROTOCOL, None)
+    assert "film-1.avi" in by_processes.unusable[1]
     assert_same(by_processes, by_threads)
 
 
 def test_crops_of_a_window_are_averaged(folder: Path) -> None:
-    data, features = data_of(folder, "video", [("wide.avi", 0)], 0), towers()
-    media = read_clip(data, 0, ("video",), LOOK)
+    data, features = data_of(folder, "video", [("wide.avi", 0)], 0), tiny_features()
+    media = read_clip(data, 0, ("video",), CLIP_SPEC)
     assert media.video_NPW is not None
-    crops = [torch.from_numpy(square_at(media.video_NPW[4:8], place))[None] for place in (0.0, 0.5, 1.0)]
-    each = [features.video(crop) for crop in crops]
+    crops = [torch.from_numpy(crop_square_at(media.video_NPW[4:8], place))[None] for place in (0.0, 0.5, 1.0)]
+    each = [features.encode_video(crop) for crop in crops]
     assert (each[0] - each[2]).abs().max() > 0.01, "the crops show different things"
-    found = extract(data, features, Protocol(clips=1, crops=3), None).rows[0]["video"]
+    found = extract_features(data, features, Protocol(clips=1, crops=3), None).features[0]["video"]
     torch.testing.assert_close(found, torch.stack(each).mean(0), atol=1e-5, rtol=0)
-    middle = extract(data, features, Protocol(clips=1), None).rows[0]["video"]
+    middle = extract_features(data, features, Protocol(clips=1), None).features[0]["video"]
     torch.testing.assert_close(middle, each[1], atol=1e-5, rtol=0)
 
 
@@ -159,10 +165,12 @@ def test_pictures_and_sound_of_a_window_are_of_the_same_moment(
     sound = noise_sound(0, 6 * RATE_HZ, level=100)
     sound[second * RATE_HZ :] *= 60
     write_film(tmp_path / "step.avi", pictures, sound)
-    look = ClipSpec(frames, FPS, 32, 32, audio_seconds, RATE_HZ)
-    found = extract(data_of(tmp_path, "both", [("step.avi", 0)], 0), statistics(look), Protocol(clips=clips), None)
-    bright_V = found.rows[0]["video"][:, 0]
-    loud_V = found.rows[0]["audio"][:, : AUDIO.mels].mean(1)
+    clip_spec = ClipSpec(frames, FPS, 32, 32, audio_seconds, RATE_HZ)
+    found = extract_features(
+        data_of(tmp_path, "both", [("step.avi", 0)], 0), statistics_features(clip_spec), Protocol(clips=clips), None
+    )
+    bright_V = found.features[0]["video"][:, 0]
+    loud_V = found.features[0]["audio"][:, : AUDIO.mels].mean(1)
     window = max(frames / FPS, audio_seconds)
     middle_V = np.round(np.linspace(0, (6 - window) * FPS, clips)) / FPS + window / 2
     for level_V in (bright_V, loud_V):
@@ -173,22 +181,22 @@ def test_pictures_and_sound_of_a_window_are_of_the_same_moment(
 def test_a_short_sound_begins_again(tmp_path: Path) -> None:
     short = noise_sound(3, RATE_HZ // 5)
     write_sound(tmp_path / "short.wav", short)
-    features = towers()
-    found = extract(data_of(tmp_path, "audio", [("short.wav", 0)], 0), features, PROTOCOL, None)
-    window_S = np.tile(short, 3)[: LOOK.samples]
-    wanted = features.audio(torch.from_numpy(window_S)[None]).expand(PROTOCOL.clips, -1)
-    torch.testing.assert_close(found.rows[0]["audio"], wanted, atol=1e-5, rtol=0)
+    features = tiny_features()
+    found = extract_features(data_of(tmp_path, "audio", [("short.wav", 0)], 0), features, PROTOCOL, None)
+    window_S = np.tile(short, 3)[: CLIP_SPEC.samples]
+    wanted = features.encode_audio(torch.from_numpy(window_S)[None]).expand(PROTOCOL.clips, -1)
+    torch.testing.assert_close(found.features[0]["audio"], wanted, atol=1e-5, rtol=0)
 
 
 def test_short_pictures_begin_again(tmp_path: Path) -> None:
     write_film(tmp_path / "short.avi", noise_pictures(3, 3))
-    data, features = data_of(tmp_path, "video", [("short.avi", 0)], 0), towers()
-    media = read_clip(data, 0, ("video",), LOOK)
+    data, features = data_of(tmp_path, "video", [("short.avi", 0)], 0), tiny_features()
+    media = read_clip(data, 0, ("video",), CLIP_SPEC)
     assert media.video_NPW is not None
     assert len(media.video_NPW) == 3
-    wanted = features.video(torch.from_numpy(media.video_NPW[[0, 1, 2, 0]])[None]).expand(PROTOCOL.clips, -1)
-    found = extract(data, features, PROTOCOL, None)
-    torch.testing.assert_close(found.rows[0]["video"], wanted, atol=1e-5, rtol=0)
+    wanted = features.encode_video(torch.from_numpy(media.video_NPW[[0, 1, 2, 0]])[None]).expand(PROTOCOL.clips, -1)
+    found = extract_features(data, features, PROTOCOL, None)
+    torch.testing.assert_close(found.features[0]["video"], wanted, atol=1e-5, rtol=0)
 
 
 def test_of_a_clip_with_a_span_that_part_is_seen_alone(tmp_path: Path) -> None:
@@ -205,11 +213,11 @@ def test_of_a_clip_with_a_span_that_part_is_seen_alone(tmp_path: Path) -> None:
             examples=(replace(first, span_seconds=(0.0, 1.0)), replace(later, span_seconds=(1.0, 3.0))),
         )
         cut = data_of(tmp_path, modality, [(f"first.{suffix}", 0), (f"later.{suffix}", 1)], 0)  # type: ignore[arg-type]
-        features = towers()
-        found = extract(spans, features, PROTOCOL, tmp_path / f"store-{suffix}")
-        assert_same(found, extract(cut, features, PROTOCOL, None), atol=1e-5)
-        assert found.hashes[0] != found.hashes[1]
-        assert_same(found, extract(spans, features, PROTOCOL, tmp_path / f"store-{suffix}"))
+        features = tiny_features()
+        found = extract_features(spans, features, PROTOCOL, tmp_path / f"store-{suffix}")
+        assert_same(found, extract_features(cut, features, PROTOCOL, None), atol=1e-5)
+        assert found.keys[0] != found.keys[1]
+        assert_same(found, extract_features(spans, features, PROTOCOL, tmp_path / f"store-{suffix}"))
 
 
 def no_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,13 +230,15 @@ def no_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_second_extraction_decodes_nothing_and_gives_the_same(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = extract(films(folder), towers(), PROTOCOL, tmp_path)
+    first = extract_features(films(folder), tiny_features(), PROTOCOL, tmp_path)
     (key,) = tmp_path.iterdir()
     no_decoding(monkeypatch)
     told: list[str] = []
-    again = extract(films(folder), towers(), PROTOCOL, tmp_path, lambda name, total: told.append(f"{name} {total}"))
+    again = extract_features(
+        films(folder), tiny_features(), PROTOCOL, tmp_path, lambda name, total: told.append(f"{name} {total}")
+    )
     assert_same(first, again)
-    assert again.hashes == first.hashes
+    assert again.keys == first.keys
     assert told == [f"film-{number}.avi 5" for number in range(5)]
     assert list(tmp_path.iterdir()) == [key]
 
@@ -236,38 +246,40 @@ def test_a_second_extraction_decodes_nothing_and_gives_the_same(
 def test_a_file_of_the_same_bytes_is_known_by_another_name(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = extract(films(folder, 3), towers(), PROTOCOL, tmp_path / "store")
+    first = extract_features(films(folder, 3), tiny_features(), PROTOCOL, tmp_path / "store")
     (tmp_path / "elsewhere.avi").write_bytes((folder / "film-2.avi").read_bytes())
     no_decoding(monkeypatch)
-    found = extract(data_of(tmp_path, "both", [("elsewhere.avi", 0)], 0), towers(), PROTOCOL, tmp_path / "store")
-    assert torch.equal(found.rows[0]["video"], first.rows[2]["video"])
+    found = extract_features(
+        data_of(tmp_path, "both", [("elsewhere.avi", 0)], 0), tiny_features(), PROTOCOL, tmp_path / "store"
+    )
+    assert torch.equal(found.features[0]["video"], first.features[2]["video"])
 
 
 def test_a_clip_that_was_changed_is_decoded_again(folder: Path, tmp_path: Path) -> None:
     data = data_of(tmp_path, "audio", [("sound.wav", 0)], 0)
     (tmp_path / "sound.wav").write_bytes((folder / "sound-0.wav").read_bytes())
-    first = extract(data, towers(), PROTOCOL, tmp_path / "store")
+    first = extract_features(data, tiny_features(), PROTOCOL, tmp_path / "store")
     (tmp_path / "sound.wav").write_bytes((folder / "sound-2.wav").read_bytes())
-    second = extract(data, towers(), PROTOCOL, tmp_path / "store")
-    assert not torch.equal(first.rows[0]["audio"], second.rows[0]["audio"])
-    assert_same(second, extract(data, towers(), PROTOCOL, None), atol=1e-5)
+    second = extract_features(data, tiny_features(), PROTOCOL, tmp_path / "store")
+    assert not torch.equal(first.features[0]["audio"], second.features[0]["audio"])
+    assert_same(second, extract_features(data, tiny_features(), PROTOCOL, None), atol=1e-5)
 
 
 def of_another_transform() -> TowerFeatures:
-    given = towers()
+    given = tiny_features()
     audio = AUDIO.model_copy(update={"scale": "db"})
     transforms = TransformConfig(video=VideoTransformConfig(size=32), audio=audio)
-    return TowerFeatures("tiny", LOOK, transforms, given.video_encoder, given.audio_encoder)
+    return TowerFeatures("tiny", CLIP_SPEC, transforms, given.video_encoder, given.audio_encoder)
 
 
 OTHERS: dict[str, tuple[Callable[[], Features], Protocol]] = {
-    "weights": (lambda: towers(1), PROTOCOL),
-    "kind": (statistics, PROTOCOL),
+    "weights": (lambda: tiny_features(1), PROTOCOL),
+    "kind": (statistics_features, PROTOCOL),
     "transforms": (of_another_transform, PROTOCOL),
-    "windows": (towers, Protocol(clips=4)),
-    "crops": (towers, Protocol(clips=3, crops=3)),
-    "frames": (lambda: towers(look=replace(LOOK, frames=6)), PROTOCOL),
-    "seconds of sound": (lambda: towers(look=replace(LOOK, audio_seconds=0.75)), PROTOCOL),
+    "windows": (tiny_features, Protocol(clips=4)),
+    "crops": (tiny_features, Protocol(clips=3, crops=3)),
+    "frames": (lambda: tiny_features(clip_spec=replace(CLIP_SPEC, frames=6)), PROTOCOL),
+    "seconds of sound": (lambda: tiny_features(clip_spec=replace(CLIP_SPEC, audio_seconds=0.75)), PROTOCOL),
 }
 
 
@@ -275,49 +287,51 @@ OTHERS: dict[str, tuple[Callable[[], Features], Protocol]] = {
 def test_what_features_depend_on_has_another_key(other: str, folder: Path, tmp_path: Path) -> None:
     make, protocol = OTHERS[other]
     data = films(folder, 2)
-    extract(data, towers(), PROTOCOL, tmp_path)
-    found = extract(data, make(), protocol, tmp_path)
+    extract_features(data, tiny_features(), PROTOCOL, tmp_path)
+    found = extract_features(data, make(), protocol, tmp_path)
     assert len(list(tmp_path.iterdir())) == 2
-    assert_same(found, extract(data, make(), protocol, None), atol=1e-5)
+    assert_same(found, extract_features(data, make(), protocol, None), atol=1e-5)
 
 
 def test_what_features_do_not_depend_on_has_the_same_key(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = extract(films(folder, 2), towers(), PROTOCOL, tmp_path)
+    first = extract_features(films(folder, 2), tiny_features(), PROTOCOL, tmp_path)
     no_decoding(monkeypatch)
     other = Protocol(method="knn", clips=3, c_grid=(1.0,), seeds=(1, 2), baselines=False, inner_folds=5)
-    assert_same(first, extract(films(folder, 2), towers(), other, tmp_path))
+    assert_same(first, extract_features(films(folder, 2), tiny_features(), other, tmp_path))
 
 
 @pytest.mark.parametrize("damage", ["text", "empty", "cut short", "gone"])
 def test_a_damaged_store_file_is_computed_again(damage: str, folder: Path, tmp_path: Path) -> None:
-    first = extract(films(folder, 3), towers(), PROTOCOL, tmp_path)
+    first = extract_features(films(folder, 3), tiny_features(), PROTOCOL, tmp_path)
     (path,) = tmp_path.glob("*/*.safetensors")
     whole = path.read_bytes()
     if damage == "gone":
         path.unlink()
     else:
         path.write_bytes({"text": b"Dear store", "empty": b"", "cut short": whole[: len(whole) // 2]}[damage])
-    assert_same(first, extract(films(folder, 3), towers(), PROTOCOL, tmp_path), atol=1e-5)
+    assert_same(first, extract_features(films(folder, 3), tiny_features(), PROTOCOL, tmp_path), atol=1e-5)
     assert path.stat().st_size == len(whole)
 
 
 def test_many_clips_go_to_many_files(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("talkies.evaluation.transfer.feature_cache._CLIPS_A_FILE", 2)
-    monkeypatch.setattr("talkies.evaluation.transfer.extract._ENCODED_AT_ONCE", 1)
-    first = extract(films(folder), towers(), PROTOCOL, tmp_path)
+    monkeypatch.setattr("talkies.evaluation.transfer.feature_cache._CLIPS_PER_FILE", 2)
+    monkeypatch.setattr("talkies.evaluation.transfer.extract._BATCH_WINDOWS", 1)
+    first = extract_features(films(folder), tiny_features(), PROTOCOL, tmp_path)
     assert len(list(tmp_path.glob("*/*.safetensors"))) == 5
     next(iter(tmp_path.glob("*/*.safetensors"))).unlink()
-    assert_same(first, extract(films(folder), towers(), PROTOCOL, tmp_path), atol=1e-5)
+    assert_same(first, extract_features(films(folder), tiny_features(), PROTOCOL, tmp_path), atol=1e-5)
     no_decoding(monkeypatch)
-    assert_same(first, extract(films(folder), towers(), PROTOCOL, tmp_path), atol=1e-5)
+    assert_same(first, extract_features(films(folder), tiny_features(), PROTOCOL, tmp_path), atol=1e-5)
 
 
 def test_a_store_that_is_no_folder_is_named(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "store").write_text("a file")
-    with pytest.raises(WorkError, match=r"features cannot be kept in \S+/store/\w+ \(.*\); make room and run it again"):
-        extract(films(folder, 2), statistics(), PROTOCOL, tmp_path / "store")
+    with pytest.raises(
+        WorkError, match=r"features cannot be written to \S+/store/\w+ \(.*\); free some space and run it again"
+    ):
+        extract_features(films(folder, 2), statistics_features(), PROTOCOL, tmp_path / "store")
 
 
 def test_a_full_disk_is_named_and_leaves_nothing_half(
@@ -328,8 +342,8 @@ def test_a_full_disk_is_named_and_leaves_nothing_half(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
     monkeypatch.setattr("talkies.evaluation.transfer.feature_cache.save_file", full)
-    with pytest.raises(WorkError, match=r"features cannot be kept in .* \(no space left on device\); make room"):
-        extract(films(folder, 2), statistics(), PROTOCOL, tmp_path)
+    with pytest.raises(WorkError, match=r"features cannot be written to .* \(no space left on device\); free some"):
+        extract_features(films(folder, 2), statistics_features(), PROTOCOL, tmp_path)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
@@ -341,17 +355,17 @@ def test_what_cannot_be_read_is_told_and_never_stored(folder: Path, tmp_path: Pa
     write_film(clips / "mute.avi", noise_pictures(0, 4))
     data = data_of(clips, "audio", [("letter.wav", 0), ("good.wav", 1), ("mute.avi", 1)], 1)
     for _ in range(2):
-        found = extract(data, statistics(), PROTOCOL, tmp_path / "store")
-        assert list(found.rows) == [1]
-        assert found.unfit[0].startswith("letter.wav is not media that FFmpeg can read")
-        assert found.unfit[2] == "mute.avi has no audio track"
-        assert sorted(found.hashes) == [0, 1, 2]
+        found = extract_features(data, statistics_features(), PROTOCOL, tmp_path / "store")
+        assert list(found.features) == [1]
+        assert found.unusable[0].startswith("letter.wav is not media that FFmpeg can read")
+        assert found.unusable[2] == "mute.avi has no audio track"
+        assert sorted(found.keys) == [0, 1, 2]
 
 
 def test_what_is_shown_alike_is_decoded_once_for_all(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from talkies.evaluation import reading as module
+    from talkies.evaluation.transfer import reading as module
 
     decoded: list[int] = []
     real = module.read_clip
@@ -360,28 +374,33 @@ def test_what_is_shown_alike_is_decoded_once_for_all(
         decoded.append(number)
         return real(of, number, *more)
 
-    arms: list[Features] = [towers(), towers(1), statistics(), statistics(replace(LOOK, frames=6, audio_seconds=0.75))]
-    alone = [extract(films(folder), arm, PROTOCOL, None) for arm in arms]
+    arms: list[Features] = [
+        tiny_features(),
+        tiny_features(1),
+        statistics_features(),
+        statistics_features(replace(CLIP_SPEC, frames=6, audio_seconds=0.75)),
+    ]
+    alone = [extract_features(films(folder), arm, PROTOCOL, None) for arm in arms]
     monkeypatch.setattr(module, "read_clip", counted)
-    extract(films(folder, 2), arms[1], PROTOCOL, tmp_path)  # one of them knows some of the clips
+    extract_features(films(folder, 2), arms[1], PROTOCOL, tmp_path)  # one of them knows some of the clips
     decoded.clear()
-    together = extract_all(films(folder), arms, PROTOCOL, tmp_path)
+    together = extract_all_features(films(folder), arms, PROTOCOL, tmp_path)
     assert sorted(decoded) == sorted([*range(5), *range(5)]), "once for each look"
     for found, wanted in zip(together, alone, strict=True):
         assert_same(found, wanted, atol=1e-5)
     decoded.clear()
-    for found, wanted in zip(extract_all(films(folder), arms, PROTOCOL, tmp_path), together, strict=True):
+    for found, wanted in zip(extract_all_features(films(folder), arms, PROTOCOL, tmp_path), together, strict=True):
         assert_same(found, wanted)
     assert decoded == []
 
 
 def test_absent_clips_are_passed_over(folder: Path) -> None:
-    found = extract(replace(films(folder), absent=frozenset({1, 3})), statistics(), PROTOCOL, None)
-    assert sorted(found.rows) == sorted(found.hashes) == [0, 2, 4]
+    found = extract_features(replace(films(folder), absent=frozenset({1, 3})), statistics_features(), PROTOCOL, None)
+    assert sorted(found.features) == sorted(found.keys) == [0, 2, 4]
 
 
 def test_a_data_set_that_no_encoder_speaks_to_is_refused(folder: Path) -> None:
-    given = towers()
-    pictures_alone = TowerFeatures("mine", LOOK, given.transforms, video=given.video_encoder)
+    given = tiny_features()
+    pictures_alone = TowerFeatures("mine", CLIP_SPEC, given.transforms, video=given.video_encoder)
     with pytest.raises(UsageError, match="mine has no audio encoder; name a run, or give encoders, that have one"):
-        extract(films(folder), pictures_alone, PROTOCOL, None)
+        extract_features(films(folder), pictures_alone, PROTOCOL, None)

@@ -6,11 +6,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from little_clips import FPS, RATE_HZ, data_of, noise_sound, statistics, tone, towers, write_film, write_sound
+from little_clips import (
+    FPS,
+    RATE_HZ,
+    data_of,
+    noise_sound,
+    statistics_features,
+    tiny_features,
+    tone,
+    write_film,
+    write_sound,
+)
 
-from talkies.core import UsageError
+from talkies.core import ModalityChoice, UsageError
 from talkies.evaluation.datasets import DataSet, Split
-from talkies.evaluation.datasets.dataset import Modality
 from talkies.evaluation.results.result import Result
 from talkies.evaluation.transfer.features import TowerFeatures
 from talkies.evaluation.transfer.finetune import FineTuner
@@ -43,18 +52,18 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def data(root: Path, modality: Modality) -> DataSet:
+def data(root: Path, modality: ModalityChoice) -> DataSet:
     suffix = "wav" if modality == "audio" else "avi"
     clips = [(f"{label}-{take}.{suffix}", label) for take in range(EACH) for label in range(CLASSES)]
     return data_of(root, modality, clips, tested=2 * CLASSES)
 
 
-def tuned(root: Path, modality: Modality, *more: str, epochs: int = 6) -> Result:
-    return measure_transfer(data(root, modality), [towers()], protocol(*more, epochs=epochs))
+def tuned(root: Path, modality: ModalityChoice, *more: str, epochs: int = 6) -> Result:
+    return measure_transfer(data(root, modality), [tiny_features()], protocol(*more, epochs=epochs))
 
 
 @pytest.mark.parametrize("modality", ["video", "audio"])
-def test_classes_of_colour_and_of_pitch_are_told_apart(modality: Modality, planted: Path) -> None:
+def test_classes_of_colour_and_of_pitch_are_told_apart(modality: ModalityChoice, planted: Path) -> None:
     result = tuned(planted, modality)
     assert result.metrics["accuracy"].mean == 1.0
     assert result.protocol["chance"]["accuracy"] == pytest.approx(1 / CLASSES)
@@ -69,13 +78,14 @@ def test_labels_that_tell_nothing_cannot_be_learnt(planted: Path) -> None:
     for seed in range(3):
         labels = random.permutation([example.labels[0] for example in honest.examples])
         examples = tuple(replace(e, labels=(int(n),)) for e, n in zip(honest.examples, labels, strict=True))
-        shuffled = measure_transfer(replace(honest, examples=examples), [towers()], protocol(f"seeds=[{seed}]", epochs=2))
-        hits.append(shuffled.metrics["accuracy"].mean)
+        shuffled = replace(honest, examples=examples)
+        result = measure_transfer(shuffled, [tiny_features()], protocol(f"seeds=[{seed}]", epochs=2))
+        hits.append(result.metrics["accuracy"].mean)
     assert np.mean(hits) < 0.8
 
 
 @pytest.mark.parametrize("modality", ["video", "audio"])
-def test_the_same_seed_gives_the_same_bytes_and_another_does_not(modality: Modality, planted: Path) -> None:
+def test_the_same_seed_gives_the_same_bytes_and_another_does_not(modality: ModalityChoice, planted: Path) -> None:
     first, again = (tuned(planted, modality, "seeds=[3]", epochs=2) for _ in range(2))
     assert first.model_dump_json() == again.model_dump_json()
     other = tuned(planted, modality, "seeds=[4]", epochs=2)
@@ -92,8 +102,8 @@ def test_each_seed_is_told_as_if_it_were_alone(planted: Path) -> None:
 
 
 @pytest.mark.parametrize("modality", ["video", "audio"])
-def test_the_given_encoder_is_left_as_it_was(modality: Modality, planted: Path) -> None:
-    features = towers()
+def test_the_given_encoder_is_left_as_it_was(modality: ModalityChoice, planted: Path) -> None:
+    features = tiny_features()
     encoders = (features.video_encoder, features.audio_encoder)
     before = [compute_model_stamp(encoder) for encoder in encoders if encoder]
     measure_transfer(data(planted, modality), [features], protocol(epochs=1))
@@ -103,7 +113,7 @@ def test_the_given_encoder_is_left_as_it_was(modality: Modality, planted: Path) 
 
 
 @pytest.mark.parametrize("modality", ["video", "audio"])
-def test_clips_that_are_decoded_again_give_the_same(modality: Modality, planted: Path) -> None:
+def test_clips_that_are_decoded_again_give_the_same(modality: ModalityChoice, planted: Path) -> None:
     kept = tuned(planted, modality, epochs=2)
     again = tuned(planted, modality, "finetune.memory_gb=0", epochs=2)
     some = tuned(planted, modality, "finetune.memory_gb=0.0001", epochs=2)
@@ -137,7 +147,7 @@ def test_clips_of_several_labels_are_judged_by_their_mean_average_precision(plan
     single = data(planted, "audio")
     examples = tuple(replace(e, labels=(e.labels[0], 3) if e.labels[0] == 1 else e.labels) for e in single.examples)
     several = replace(single, multi_label=True, classes=(*single.classes, "middle"), examples=examples)
-    result = measure_transfer(several, [towers()], protocol(epochs=8))
+    result = measure_transfer(several, [tiny_features()], protocol(epochs=8))
     assert list(result.metrics) == ["mean_average_precision"]
     assert result.metrics["mean_average_precision"].mean > 0.9
 
@@ -145,22 +155,22 @@ def test_clips_of_several_labels_are_judged_by_their_mean_average_precision(plan
 def test_pictures_and_sound_are_not_tuned_at_once(planted: Path) -> None:
     both = data(planted, "both")
     with pytest.raises(UsageError, match=r"planted has pictures and sound, .*choose with --set data\.tower=video or"):
-        measure_transfer(both, [towers()], protocol())
+        measure_transfer(both, [tiny_features()], protocol())
 
 
 @pytest.mark.parametrize("tower", ["video", "audio"])
-def test_one_of_both_can_be_chosen(tower: Modality, planted: Path) -> None:
-    result = measure_transfer(replace(data(planted, "both"), modality=tower), [towers()], protocol(epochs=1))
+def test_one_of_both_can_be_chosen(tower: ModalityChoice, planted: Path) -> None:
+    result = measure_transfer(replace(data(planted, "both"), modality=tower), [tiny_features()], protocol(epochs=1))
     assert list(result.protocol["chosen"]["tiny"]) == [f"{tower} last_training_loss"]
 
 
 def test_what_has_no_weights_is_refused(planted: Path) -> None:
     with pytest.raises(UsageError, match="statistics has no weights to fine-tune; give encoders"):
-        measure_transfer(data(planted, "audio"), [statistics()], protocol())
+        measure_transfer(data(planted, "audio"), [statistics_features()], protocol())
 
 
 def test_an_encoder_that_is_lacking_is_named(planted: Path) -> None:
-    given = towers()
+    given = tiny_features()
     sound_alone = TowerFeatures("mine", given.clip_spec, given.transforms, audio=given.audio_encoder)
     with pytest.raises(UsageError, match="mine has no video encoder; name a run, or give encoders, that have one"):
         measure_transfer(data(planted, "video"), [sound_alone], protocol())
@@ -169,14 +179,14 @@ def test_an_encoder_that_is_lacking_is_named(planted: Path) -> None:
 def test_a_single_training_clip_is_refused(planted: Path) -> None:
     few = replace(data(planted, "audio"), splits=(Split("split 1", (0,), (1, 2)),))
     with pytest.raises(UsageError, match="split 1 of planted has a single audio clip to learn from; give two or more"):
-        measure_transfer(few, [towers()], protocol())
+        measure_transfer(few, [tiny_features()], protocol())
 
 
 @pytest.mark.parametrize("count", [2, 3, 5, 9])
 def test_no_batch_is_of_a_single_clip(count: int, planted: Path) -> None:
     few = replace(data(planted, "audio"), splits=(Split("split 1", tuple(range(count)), (16, 17)),))
-    tuner = FineTuner(few, towers(), protocol(epochs=1))
+    tuner = FineTuner(few, tiny_features(), protocol(epochs=1))
     tuner.clips.read_all()
-    scores = tuner.scores("audio", few.splits[0], 0).scores_NVK
+    scores = tuner.fit_and_score("audio", few.splits[0], 0).scores_NVK
     assert scores.shape == (2, 2, CLASSES)
     np.testing.assert_allclose(scores.sum(-1), 1, atol=1e-6)

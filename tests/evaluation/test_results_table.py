@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from talkies.core import UsageError, WorkError
-from talkies.evaluation.results import Metric, Result, as_text, read_results, table_of, write_result
+from talkies.evaluation.results import Metric, Result, build_table, format_table, read_results, write_result
 from talkies.evaluation.results.result import SCHEMA_VERSION
 from talkies.evaluation.results.table import HEADINGS, ResultTable
 
@@ -29,7 +29,7 @@ def result(task: str = "ucf101", method: str = "linear", metric: float = 0.5, **
 
 
 def table(*results: Result) -> ResultTable:
-    return table_of([(Path(f"{number}.json"), each) for number, each in enumerate(results)])
+    return build_table([(Path(f"{number}.json"), each) for number, each in enumerate(results)])
 
 
 @given(
@@ -156,13 +156,13 @@ def test_equal_protocols_share_a_number_and_others_do_not() -> None:
 @pytest.mark.parametrize("form", FORMS)
 def test_clips_that_lack_are_shouted(form: Any) -> None:
     shouted = "25.0 % OF THE CLIPS MISSING"
-    assert shouted in as_text(table(result("esc10", missing_share=0.25)), form)
-    assert "MISSING" not in as_text(table(result("esc10", missing_share=0.0)), form)
-    assert "MISSING" not in as_text(table(result("esc10")), form)
+    assert shouted in format_table(table(result("esc10", missing_share=0.25)), form)
+    assert "MISSING" not in format_table(table(result("esc10", missing_share=0.0)), form)
+    assert "MISSING" not in format_table(table(result("esc10")), form)
 
 
 def test_text_is_aligned_and_protocols_are_below() -> None:
-    lines = as_text(table(result("esc10"), result("hmdb51", missing_share=0.5)), "text").splitlines()
+    lines = format_table(table(result("esc10"), result("hmdb51", missing_share=0.5)), "text").splitlines()
     blank = lines.index("")
     columns = [lines[0].index(heading) for heading in HEADINGS]
     for line in lines[1:blank]:
@@ -177,7 +177,7 @@ names = st.text(st.characters(codec="ascii", min_codepoint=32), min_size=1, max_
 
 @given(name=names)
 def test_each_line_of_markdown_has_its_columns(name: str) -> None:
-    lines = as_text(table(result(run=name)), "markdown").splitlines()
+    lines = format_table(table(result(run=name)), "markdown").splitlines()
     body = lines[: lines.index("")]
     assert body[1] == "|" + "---|" * len(HEADINGS)
     for line in body:
@@ -187,7 +187,7 @@ def test_each_line_of_markdown_has_its_columns(name: str) -> None:
 
 @given(name=names)
 def test_each_line_of_latex_has_its_columns_and_nothing_that_means_something(name: str) -> None:
-    lines = as_text(table(result(run=name)), "latex").splitlines()
+    lines = format_table(table(result(run=name)), "latex").splitlines()
     begin = re.fullmatch(r"\\begin\{tabular\}\{([lr]+)\}", lines[0])
     assert begin is not None
     assert len(begin[1]) == len(HEADINGS)
@@ -203,7 +203,7 @@ def test_each_line_of_latex_has_its_columns_and_nothing_that_means_something(nam
 
 
 def test_what_means_something_in_latex_is_escaped() -> None:
-    text = as_text(table(result("esc10", run="50%_&#{}$~")), "latex")
+    text = format_table(table(result("esc10", run="50%_&#{}$~")), "latex")
     assert r"50\%\_\&\#\{\}\$\textasciitilde{}, step 400" in text
     assert r"52.0 \% $\pm$ 2.0" in text
 

@@ -1,7 +1,15 @@
-"""How good a representation is: probes, retrieval and film tasks, each with its protocol."""
+"""Evaluate a representation: transfer to labelled data sets, and tasks on films, each with its protocol."""
 
 from talkies.evaluation.evaluate import TASKS, evaluate, evaluate_features
-from talkies.evaluation.results import Metric, Result, as_text, check_place, read_results, table_of, write_result
+from talkies.evaluation.results import (
+    Metric,
+    Result,
+    build_table,
+    check_writable,
+    format_table,
+    read_results,
+    write_result,
+)
 from talkies.evaluation.transfer import (
     PROTOCOLS,
     ClipSpec,
@@ -22,12 +30,12 @@ __all__ = [
     "Result",
     "Statistics",
     "TowerFeatures",
-    "as_text",
-    "check_place",
+    "build_table",
+    "check_writable",
     "evaluate",
     "evaluate_features",
+    "format_table",
     "read_results",
     "resolve_protocol",
-    "table_of",
     "write_result",
 ]

@@ -9,7 +9,7 @@ from torch import nn
 
 from talkies.config.yaml import format_yaml
 from talkies.core import Modality, format_count
-from talkies.evaluation.results import Result, as_text, table_of
+from talkies.evaluation.results import Result, format_table, build_table
 from talkies.export.onnx_files import INPUTS, TOLERANCE
 from talkies.models import TwoTower
 from talkies.runs.exported_model import ExportedModel
@@ -44,7 +44,7 @@ def card_of(
         inputs={tower: (INPUTS[tower], _KINDS[tower], shape) for tower, shape in shapes.items()},
         side=artefact.profile.short_side,
         tolerance=TOLERANCE,
-        results=as_text(table_of((path, _of_no_place(result)) for path, result in results), "markdown")
+        results=format_table(build_table((path, _of_no_place(result)) for path, result in results), "markdown")
         if results
         else "",
         profile=", ".join(f"{name} {value}" for name, value in artefact.profile.model_dump().items()),

@@ -6,8 +6,8 @@ from pathlib import Path
 from talkies.core import UsageError
 from talkies.evaluation.datasets import READERS, DataSet, Split
 from talkies.evaluation.transfer import Protocol, Statistics
-from talkies.evaluation.transfer.features import features_of_run, untrained_of_run
-from talkies.evaluation.transfer.transfer import check_complete, transfer
+from talkies.evaluation.transfer.features import load_run_features, load_untrained_features
+from talkies.evaluation.transfer.transfer import check_complete, measure_transfer
 from talkies.synth import CONCEPTS
 
 _ESC_LISTS = ("meta/esc10.csv", "meta/esc50.csv")
@@ -51,7 +51,7 @@ class Sounds:
         data = self.data
         by_class: list[list[str]] = [[] for _ in data.classes]
         for number in data.splits[0].train:
-            by_class[data.examples[number].labels[0]].append(str(data.path_of(number).absolute()))
+            by_class[data.examples[number].labels[0]].append(str(data.get_path(number).absolute()))
         return tuple(map(tuple, by_class))
 
 
@@ -63,10 +63,10 @@ def measure_sounds(sounds: Sounds, run: Path, step: int) -> dict[str, float]:
         UsageError: if a sound cannot be used, or one lies on both sides.
     """
     protocol = Protocol(baselines=True)
-    trained = features_of_run(run, step, protocol, "trained")
-    untrained = untrained_of_run(run, protocol)
-    arms = [trained, *([untrained] if untrained else []), Statistics(trained.look, trained.transforms.audio)]
-    result = transfer(sounds.data, arms, protocol)
+    trained = load_run_features(run, step, protocol, "trained")
+    untrained = load_untrained_features(run, protocol)
+    arms = [trained, *([untrained] if untrained else []), Statistics(trained.clip_spec, trained.transforms.audio)]
+    result = measure_transfer(sounds.data, arms, protocol)
     found = {"sounds_accuracy": result.metrics["accuracy"].mean}
     for name, metrics in result.baselines.items():
         found[f"sounds_accuracy_{name}"] = metrics["accuracy"].mean

@@ -16,7 +16,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from talkies.media import write_wav
+from talkies.media import open_wav_writer
 
 Media = Callable[[Path, int], None]
 RATE_HZ, FPS, SIDE = 8_000, 8, 64
@@ -40,7 +40,7 @@ def playable(path: Path, label: int) -> None:
     if path.suffix in CODECS:
         path.write_bytes(_film(path.suffix, label) + _padding(path.suffix, own))
     else:
-        with write_wav(path, RATE_HZ) as file:
+        with open_wav_writer(path, RATE_HZ) as file:
             file.writeframes(_tone(label, RATE_HZ, phase=crc32(own) % 997 / 997).tobytes())
 
 

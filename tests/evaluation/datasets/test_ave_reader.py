@@ -37,13 +37,13 @@ def test_a_clip_of_two_events_is_two_examples_and_an_event_without_length_the_wh
             "trainSet.txt",
             "&good&0&1",
             "&good&0&2",
-            r"trainSet.txt, line 1, has an event that Annotations.txt has not: Chu",
+            r"trainSet.txt, line 1, has an event that Annotations.txt lacks: Chu",
         ),
         (
             "trainSet.txt",
             "Church bell",
             "Dog",
-            r"trainSet.txt, line 1, has an event that Annotations.txt has not: Dog&tr",
+            r"trainSet.txt, line 1, has an event that Annotations.txt lacks: Dog&tr",
         ),
         (
             "testSet.txt",
@@ -69,8 +69,8 @@ def test_wrong_lists_are_refused(listed: str, old: str, new: str, sentence: str,
 @pytest.mark.parametrize(
     ("seconds", "sentence"),
     [
-        ("x&1", "line 1, has 'x' for the start, which is no number of seconds"),
-        ("3&1", "line 1, ends at 1 s, and begins"),
+        ("x&1", "line 1, has 'x' for the start, which is not a number of seconds"),
+        ("3&1", "line 1, ends at 1 s, but starts"),
     ],
 )
 def test_seconds_that_cannot_be_are_refused(seconds: str, sentence: str, tmp_path: Path) -> None:

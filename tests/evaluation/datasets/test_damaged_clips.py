@@ -15,7 +15,7 @@ from talkies.evaluation.results.result import Result
 from talkies.evaluation.transfer.clip_spec import ClipSpec
 from talkies.evaluation.transfer.features import Statistics
 from talkies.evaluation.transfer.protocol import Protocol
-from talkies.evaluation.transfer.transfer import transfer
+from talkies.evaluation.transfer.transfer import measure_transfer
 from talkies.transforms import AudioTransformConfig
 
 UNLISTED = {"dcase2014", "video-folder", "audio-folder"}  # what is in their folders is what there is
@@ -53,9 +53,9 @@ def copy(whole: Callable[[str], Path], tmp_path: Path) -> Callable[[str], DataSe
 
 def measure(data: DataSet, *, allow_missing: bool = False) -> Result:
     """Measure plain statistics on a miniature, which has fewer clips than its publishers say."""
-    look = ClipSpec(frames=4, fps=8, short_side=64, size=64, audio_seconds=0.5, audio_rate_hz=8_000)
-    statistics = Statistics(look, AudioTransformConfig(n_fft=256, hop=128, mels=16))
-    return transfer(replace(data, published=None), [statistics], QUICK, allow_missing=allow_missing)
+    clip_spec = ClipSpec(frames=4, fps=8, short_side=64, size=64, audio_seconds=0.5, audio_rate_hz=8_000)
+    statistics = Statistics(clip_spec, AudioTransformConfig(n_fft=256, hop=128, mels=16))
+    return measure_transfer(replace(data, published=None), [statistics], QUICK, allow_missing=allow_missing)
 
 
 @pytest.mark.parametrize("name", READERS)
@@ -71,7 +71,7 @@ def test_a_whole_data_set_is_measured(name: str, whole: Callable[[str], Path]) -
 def test_a_missing_clip_is_named(name: str, copy: Callable[[str], DataSet]) -> None:
     data = copy(name)
     number = data.splits[0].test[-1]  # of Speech Commands the training clips are in no list
-    data.path_of(number).unlink()
+    data.get_path(number).unlink()
     data = READERS[name](data.root)
     told = re.escape(data.examples[number].path)
     with pytest.raises(UsageError, match=rf"lacks 1 of the \d+ clips of {name}, {told} first; .*--allow-missing"):
@@ -84,16 +84,16 @@ def test_a_missing_clip_is_named(name: str, copy: Callable[[str], DataSet]) -> N
 def test_a_missing_clip_that_no_list_names_is_seen_by_its_number(name: str, copy: Callable[[str], DataSet]) -> None:
     data = copy(name)
     whole = Published(len(data.classes), len(data.examples))
-    data.path_of(data.splits[0].train[0]).unlink()
+    data.get_path(data.splits[0].train[0]).unlink()
     fewer = replace(READERS[name](data.root), published=whole)
-    with pytest.raises(UsageError, match=rf"{len(data.examples) - 1} clips, and {name} has {len(data.examples)}"):
+    with pytest.raises(UsageError, match=rf"{len(data.examples) - 1} clips, but {name} has {len(data.examples)}"):
         check_published(fewer)
 
 
 @pytest.mark.parametrize("name", READERS)
 def test_a_corrupt_clip_is_named(name: str, copy: Callable[[str], DataSet]) -> None:
     data = copy(name)
-    data.path_of(1).write_bytes(b"this is no film" * 100)
+    data.get_path(1).write_bytes(b"this is no film" * 100)
     with pytest.raises(
         UsageError, match=rf"1 of the \d+ clips of {name} cannot be used, .*{data.path_of(1).name} first: "
     ):
@@ -105,7 +105,7 @@ def test_a_corrupt_clip_is_named(name: str, copy: Callable[[str], DataSet]) -> N
 @pytest.mark.parametrize("name", READERS)
 def test_a_clip_without_sound_is_named_where_sound_is_wanted(name: str, copy: Callable[[str], DataSet]) -> None:
     data = copy(name)
-    data.path_of(1).write_bytes(mini.mute_film())
+    data.get_path(1).write_bytes(mini.mute_film())
     if data.modality == "video":
         assert measure(data).protocol["missing_share"] == 0
         return
@@ -118,8 +118,8 @@ def test_a_clip_without_sound_is_named_where_sound_is_wanted(name: str, copy: Ca
 def test_an_empty_data_set_is_refused_even_where_clips_may_be_missing(copy: Callable[[str], DataSet]) -> None:
     data = copy("esc50")
     for number in range(len(data.examples)):
-        data.path_of(number).unlink()
-    with pytest.raises(UsageError, match=r"esc50 in .* has no clip that can be used: .* is not there"):
+        data.get_path(number).unlink()
+    with pytest.raises(UsageError, match=r"esc50 in .* has no clip that can be used: .* does not exist"):
         measure(READERS["esc50"](data.root), allow_missing=True)
 
 
@@ -128,17 +128,17 @@ def test_what_is_learnt_from_is_not_tested_on(kind: str, copy: Callable[[str], D
     data = copy("speech-commands")
     train, test = data.splits[0].train[0], data.splits[0].test[0]
     if kind == "bytes":
-        data.path_of(test).write_bytes(data.path_of(train).read_bytes())
+        data.get_path(test).write_bytes(data.get_path(train).read_bytes())
     else:
         examples = list(data.examples)
         examples[test] = replace(examples[test], source=examples[train].source)
         data = replace(data, examples=tuple(examples))
     first, other = data.examples[train].path, data.examples[test].path
-    with pytest.raises(UsageError, match=f"learns from what it tests on: {first} and {other} are of the same source"):
+    with pytest.raises(UsageError, match=f"trains on what it tests on: {first} and {other} are of the same source"):
         measure(data)
-    look = ClipSpec(4, 8, 64, 64, 0.5, 8_000)
-    statistics = Statistics(look, AudioTransformConfig(n_fft=256, hop=128, mels=16))
+    clip_spec = ClipSpec(4, 8, 64, 64, 0.5, 8_000)
+    statistics = Statistics(clip_spec, AudioTransformConfig(n_fft=256, hop=128, mels=16))
     dropping = Protocol(clips=2, c_grid=(0.1,), drop_overlap=True)
-    result = transfer(replace(data, published=None), [statistics], dropping)
+    result = measure_transfer(replace(data, published=None), [statistics], dropping)
     assert result.protocol["dropped_for_overlap"] >= 1
     assert result.protocol["splits"][data.splits[0].name][0] < len(data.splits[0].train)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from talkies.core import UsageError
 from talkies.evaluation.datasets.dataset import leave_one_out, read_list
-from talkies.evaluation.datasets.lists import files_by_stem, read_csv, read_rows
+from talkies.evaluation.datasets.lists import index_media_by_stem, read_csv, read_rows
 
 
 @given(st.lists(st.sampled_from(["fold 1", "fold 2", "fold 10", "a", "B2", ""]), min_size=1))
@@ -57,5 +57,5 @@ def test_the_first_folder_that_has_a_file_counts(tmp_path: Path) -> None:
     for name in ("a.mp4", "video/deep/a.mp4", "video/b.mp4", "audio/b.wav", "audio/c.d.wav", "audio/notes.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    found = files_by_stem(tmp_path, (".", "video", "audio", "nowhere"))
+    found = index_media_by_stem(tmp_path, (".", "video", "audio", "nowhere"))
     assert found == {"a": "a.mp4", "b": "video/b.mp4", "c.d": "audio/c.d.wav"}

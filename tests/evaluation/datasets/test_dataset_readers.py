@@ -61,7 +61,7 @@ EXAMPLES = {
     "speech-commands": 105_829,
     "ave": 4_143,
 }
-TABLES = ("Where they come from", "How they must lie", "How they are split")
+TABLES = ("Where they come from", "Their layouts", "How they are split")
 
 
 def read(name: str, root: Path) -> DataSet:
@@ -76,10 +76,10 @@ def test_every_reader_has_its_miniature() -> None:
 def test_a_whole_miniature_lacks_nothing(name: str, tmp_path: Path) -> None:
     data = read(name, tmp_path)
     assert (data.name, data.root, data.absent) == (name, tmp_path, frozenset())
-    assert all(data.path_of(number).is_file() for number in range(len(data.examples)))
+    assert all(data.get_path(number).is_file() for number in range(len(data.examples)))
     assert len(set(data.classes)) == len(data.classes)
     assert {label for example in data.examples for label in example.labels} == set(range(len(data.classes)))
-    assert len(data.hashes_of_lists()) == len(data.lists)
+    assert len(data.hash_lists()) == len(data.lists)
     assert bool(data.lists) == (name not in WITHOUT_LISTS)
 
 
@@ -104,8 +104,8 @@ def test_each_clip_bears_the_label_that_it_was_made_with(name: str, tmp_path: Pa
     data = READERS[name](BUILD[name](tmp_path, note))
     of_class: dict[int, int] = {}
     for number, example in enumerate(data.examples):
-        if not data.multi_label and data.path_of(number).name != "train_0-0ab.mp4":  # which has two events
-            assert of_class.setdefault(made[data.path_of(number)], example.labels[0]) == example.labels[0]
+        if not data.multi_label and data.get_path(number).name != "train_0-0ab.mp4":  # which has two events
+            assert of_class.setdefault(made[data.get_path(number)], example.labels[0]) == example.labels[0]
     assert len(set(of_class.values())) == len(of_class)
 
 
@@ -113,7 +113,7 @@ def test_each_clip_bears_the_label_that_it_was_made_with(name: str, tmp_path: Pa
 def test_a_clip_that_is_not_there_is_told_and_stays_listed(name: str, tmp_path: Path) -> None:
     before = read(name, tmp_path)
     gone = before.splits[0].test[0]
-    before.path_of(gone).unlink()
+    before.get_path(gone).unlink()
     after = READERS[name](tmp_path)
     if name == "audioset":
         assert [example.labels for example in after.examples] == [example.labels for example in before.examples]
@@ -137,7 +137,7 @@ def test_a_miniature_is_not_what_was_published(name: str, tmp_path: Path) -> Non
     data = read(name, tmp_path)
     assert data.published is not None
     assert (data.published.classes, data.published.examples) == (CLASSES[name], EXAMPLES.get(name))
-    with pytest.raises(UsageError, match=rf"names {len(data.classes)} classes, and {name} has {CLASSES[name]}; "):
+    with pytest.raises(UsageError, match=rf"names {len(data.classes)} classes, but {name} has {CLASSES[name]}; "):
         check_published(data)
 
 
@@ -151,16 +151,24 @@ def test_playable_miniatures_play_and_no_two_files_are_alike(name: str, tmp_path
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for number in (0, len(data.examples) - 1):
-            with av.open(str(data.path_of(number))) as container:
+            with av.open(str(data.get_path(number))) as container:
                 assert sum(1 for _ in container.decode()) > 8
     files = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
     assert len(set(files)) == len(files)
 
 
-def test_options_are_named_by_the_readers_signatures() -> None:
-    options = {name: list(inspect.signature(reader).parameters)[1:] for name, reader in READERS.items()}
-    assert options["audioset"] == ["subset"]
-    assert options["video-folder"] == options["audio-folder"] == ["group", "folds", "seed"]
+def test_declared_options_are_the_keyword_arguments_of_the_readers() -> None:
+    for name, reader in READERS.items():
+        arguments = inspect.signature(reader.read).parameters.values()
+        keywords = [argument.name for argument in arguments if argument.kind is argument.KEYWORD_ONLY]
+        assert list(reader.options) == [keyword for keyword in keywords if keyword != "number"], name
+    assert READERS["audioset"].options == ("subset",)
+    assert READERS["video-folder"].options == READERS["audio-folder"].options == ("group", "folds", "seed")
+
+
+def test_an_option_of_another_reader_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match=r"unknown option 'subset'; accepted: group, folds, seed"):
+        READERS["video-folder"](tmp_path, subset="20k")
 
 
 def test_real_esc10_is_as_published(real_data: Path) -> None:

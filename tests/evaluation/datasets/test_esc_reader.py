@@ -49,20 +49,20 @@ def test_a_file_may_have_been_coded_anew(tmp_path: Path) -> None:
         (
             "A-0.wav,1,0,dog",
             "A-0.wav,1,1,dog",
-            r"line 3, has target 0 with category dog, and another line has it otherwise",
+            r"line 3, has target 0 with category dog, but another line pairs them differently",
         ),
         (
             "A-0.wav,1,0,dog",
             "A-0.wav,1,0,cow",
-            r"line 3, has target 0 with category dog, and another line has it otherwise",
+            r"line 3, has target 0 with category dog, but another line pairs them differently",
         ),
-        ("A-0.wav,1,0,dog", "A-0.wav,2,0,dog", r"line 2, gives 1-100001-A-0.wav the fold 2, and its name says 1; take"),
-        ("A-0.wav,1,0,dog", "A-0.wav,1,no,dog", r"line 2, has 'no' for target, which is no whole number"),
+        ("A-0.wav,1,0,dog", "A-0.wav,2,0,dog", r"line 2, gives 1-100001-A-0.wav the fold 2, but its name says 1; take"),
+        ("A-0.wav,1,0,dog", "A-0.wav,1,no,dog", r"line 2, has 'no' for target, which is not a whole number"),
         ("1-100001-A-0.wav", "dog.wav", r"line 2, names 'dog.wav', which is not of the form FOLD-CLIP-TAKE-TARGET.wav"),
         ("1-100001-B-0.wav", "1-100001-A-0.wav", r"line 3, names 1-100001-A-0.wav, which line 2 names too"),
-        ("0,dog,True,100002", "0,dog,True,100001", r"line 4, puts the recording 100001 in fold 2, and it is in 1 too"),
+        ("0,dog,True,100002", "0,dog,True,100001", r"line 4, puts the recording 100001 in fold 2, but it is in 1 too"),
         ("src_file", "source", r"meta/esc50.csv, line 1, has no column 'src_file'"),
-        ("True,100001,A", "True,100001", r"meta/esc50.csv, line 2, has 6 fields, and the header has 7"),
+        ("True,100001,A", "True,100001", r"meta/esc50.csv, line 2, has 6 fields, but the header has 7"),
     ],
 )
 def test_wrong_lists_are_refused(old: str, new: str, sentence: str, tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_labels_that_are_all_off_by_one_are_refused(tmp_path: Path) -> None:
     listed = tmp_path / "meta/esc50.csv"
     head, *rows = [line.split(",") for line in listed.read_text().splitlines()]
     listed.write_text("\n".join(",".join(row) for row in (head, *([*r[:2], str(int(r[2]) + 1), *r[3:]] for r in rows))))
-    with pytest.raises(UsageError, match=r"line 2, gives 1-100001-A-0.wav the target 1, and its name says 0; take"):
+    with pytest.raises(UsageError, match=r"line 2, gives 1-100001-A-0.wav the target 1, but its name says 0; take"):
         read_esc50(tmp_path)
 
 

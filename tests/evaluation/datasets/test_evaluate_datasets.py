@@ -185,9 +185,7 @@ def test_what_cannot_be_used_is_told_where_it_may_be(own_run: Path, esc50: Path,
 
 
 def test_a_data_set_of_another_size_than_its_publishers_is_refused(own_run: Path, esc50: Path) -> None:
-    with pytest.raises(
-        UsageError, match=r"meta/esc50\.csv names 4 classes, and esc50 has 50; it is of another version"
-    ):
+    with pytest.raises(UsageError, match=r"meta/esc50\.csv names 4 classes, but esc50 has 50; it is another version"):
         evaluate("esc50", own_run, esc50, protocol=quick())
 
 
@@ -228,7 +226,7 @@ def test_a_protocol_that_is_none_is_refused(name: str, sets: tuple[str, ...], se
 
 
 def test_data_that_are_no_folder_are_refused(own_run: Path, esc50: Path, tmp_path: Path) -> None:
-    sentence = r"is not a folder; name the one that esc50 lies in, as docs/datasets\.md says$"
+    sentence = r"is not a folder; name the folder that holds esc50, as docs/datasets\.md describes$"
     for data in (tmp_path / "none", esc50 / "meta" / "esc50.csv"):
         with pytest.raises(UsageError, match=rf"^{re.escape(str(data))} {sentence}"):
             evaluate("esc50", own_run, data, protocol=quick(), allow_missing=True)
@@ -250,7 +248,7 @@ def test_every_task_is_told_where_none_is_meant(own_run: Path, esc50: Path) -> N
 
 @pytest.mark.parametrize("task", ["retrieval", "synthetic-concepts"])
 def test_films_have_no_list_that_could_lack_some(task: str, own_run: Path, films: Path) -> None:
-    with pytest.raises(UsageError, match=f"^{task} has no list of films that could lack some; leave --allow-missing"):
+    with pytest.raises(UsageError, match=f"^{task} measures every film of the folder; leave out --allow-missing"):
         evaluate(task, own_run, films, allow_missing=True)
 
 
@@ -259,7 +257,7 @@ def test_a_data_set_leaks_from_test_to_training_only_if_its_lists_say_so(
 ) -> None:
     root = Path(shutil.copytree(esc50, tmp_path / "esc50"))
     shutil.copy(root / "audio" / "1-100001-A-0.wav", root / "audio" / "2-100002-A-0.wav")
-    leak = r"learns from what it tests on: audio/\S+-0\.wav and audio/\S+-0\.wav are of the same source \(1 such clip\)"
+    leak = r"trains on what it tests on: audio/\S+-0\.wav and audio/\S+-0\.wav are of the same source \(1 such clip\)"
     with pytest.raises(UsageError, match=leak):
         evaluate("esc50", own_run, root, protocol=quick(), allow_missing=True)
     sets = quick("drop_overlap=true", "baselines=false")

@@ -76,16 +76,19 @@ def test_media_are_chosen_by_their_suffix(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"group": "(s["}, r"group '\(s\[' is no regular expression \(.*\); give one such as"),
+        ({"group": "(s["}, r"group '\(s\[' is not a regular expression \(.*\); give one such as"),
         ({"group": "s[0-9]"}, r"group 's\[0-9\]' has no part in brackets; give one such as"),
         (
             {"group": "(t[0-9])"},
-            r"group '\(t\[0-9\]\)' does not fit the name of .*fall/s0_0.mp4; give one that fits all",
+            r"group '\(t\[0-9\]\)' does not match the name of .*fall/s0_0.mp4; give one that matches all",
         ),
         ({"group": "(s)"}, r"all files belong to s, so none are left to test on; choose another group"),
-        ({"folds": 7}, r"7 folds cannot be made, for one class has but 6 files; ask for at least 2 and at most 6"),
-        ({"folds": 1}, r"1 fold cannot be made, for one class has but 6 files; ask for at least 2 and at most 6"),
-        ({"folds": 4, "group": SUBJECT}, r"4 folds cannot be made, for one class has but 3 groups; ask for at least 2"),
+        ({"folds": 7}, r"7 folds cannot be made because one class has only 6 files; ask for at least 2 and at most 6"),
+        ({"folds": 1}, r"1 fold cannot be made because one class has only 6 files; ask for at least 2 and at most 6"),
+        (
+            {"folds": 4, "group": SUBJECT},
+            r"4 folds cannot be made because one class has only 3 groups; ask for",
+        ),
     ],
 )
 def test_options_that_do_not_fit_are_refused(options: dict[str, str | int], sentence: str, tmp_path: Path) -> None:
@@ -97,7 +100,7 @@ def test_options_that_do_not_fit_are_refused(options: dict[str, str | int], sent
 @pytest.mark.parametrize(
     ("stray", "sentence"),
     [
-        ("a.mp4", r"a.mp4 lies in no class's folder; move it into one"),
+        ("a.mp4", r"a.mp4 is in no class's folder; move it into one"),
         ("empty/notes.txt", r"empty holds no video file; fill the class's folder, or remove it"),
     ],
 )
@@ -110,8 +113,8 @@ def test_what_would_be_dropped_is_refused(stray: str, sentence: str, tmp_path: P
 @pytest.mark.parametrize(
     ("sides", "stray", "options", "sentence"),
     [
-        (("train",), None, {}, r"has train/ with classes and lacks test/; name what is to be tested on test"),
-        (("train", "test"), "extra/a.mp4", {}, r"has extra/ beside train/ and test/; move it away, or into them"),
+        (("train",), None, {}, r"has train/ with classes, but no test/; name the folder to test on test"),
+        (("train", "test"), "extra/a.mp4", {}, r"has extra/ next to train/ and test/; move it away, or into them"),
         (
             ("train", "test"),
             "test/jump/a.mp4",
@@ -123,7 +126,7 @@ def test_what_would_be_dropped_is_refused(stray: str, sentence: str, tmp_path: P
             ("train", "test"),
             None,
             {"group": SUBJECT},
-            r"belongs to s0, of which train/ has files too; keep what belongs",
+            r"belongs to s0, which has files in train/ too; keep what belongs",
         ),
     ],
 )
@@ -193,7 +196,7 @@ def test_scenes_may_lie_one_folder_deeper(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("stray", "sentence"),
     [
-        ("scenes_stereo/noise.wav", r"scenes_stereo/noise.wav names no class, as bus01.wav does; take the publishers'"),
+        ("scenes_stereo/noise.wav", r"scenes_stereo/noise.wav has no class in its name, as bus01.wav has; take"),
         (
             "scenes_stereo_testset/tram01.wav",
             r"tram01.wav is of class tram, which scenes_stereo lacks; take the publis",

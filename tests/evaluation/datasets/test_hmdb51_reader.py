@@ -42,7 +42,12 @@ def test_splits_are_the_publishers_and_leave_some_out(tmp_path: Path) -> None:
             "_0.avi",
             r"climb_test_split1.txt, line 1, is not of the form 'CLIP.avi 0\|1\|2'",
         ),
-        ("climb_test_split1", "_climb_", "_clap_", r"line 1, names 'Film1_clap_.*', which is no clip of climb; take"),
+        (
+            "climb_test_split1",
+            "_climb_",
+            "_clap_",
+            r"line 1, names 'Film1_clap_.*', which is not a clip of climb",
+        ),
         (
             "climb_test_split1",
             "goo_0.avi",

@@ -74,26 +74,26 @@ def test_a_list_without_any_of_the_sounds_is_refused(tmp_path: Path) -> None:
             "id",
             r"train.csv, line 1, has no column 'youtube_id'; take the publishers' own list",
         ),
-        ("train.csv", ",10,20,train", ",10,20", r"train.csv, line 2, has 4 fields, and the header has 5"),
+        ("train.csv", ",10,20,train", ",10,20", r"train.csv, line 2, has 4 fields, but the header has 5"),
         (
             "train.csv",
             ",10,20,train",
             ",ten,20,train",
-            r"line 2, has 'ten' for time_start, which is no number of seconds",
+            r"line 2, has 'ten' for time_start, which is not a number of seconds",
         ),
-        ("train.csv", ",10,20,train", ",30,20,train", r"train.csv, line 2, ends at 20 s, and begins at 30 s"),
+        ("train.csv", ",10,20,train", ",30,20,train", r"train.csv, line 2, ends at 20 s, but starts at 30 s"),
         (
             "train.csv",
             ",10,20,train",
             ",10,20,val",
-            r"train.csv, line 2, is of split 'val', and the list is that of 'train'",
+            r"train.csv, line 2, is of split 'val', but the list is that of 'train'",
         ),
-        ("train.csv", "abseiling", '"abseiling', r"train.csv, line 2, is not CSV, for its quotes are wrong"),
+        ("train.csv", "abseiling", '"abseiling', r"train.csv, line 2, is not valid CSV: its quotes are wrong"),
         (
             "val.csv",
             ",10,20,val",
             ",10,20,train",
-            r"val.csv, line 2, is of split 'train', and the list is that of 'val'",
+            r"val.csv, line 2, is of split 'train', but the list is that of 'val'",
         ),
         (
             "val.csv",
@@ -120,7 +120,7 @@ def test_a_clip_in_the_folder_of_another_class_is_refused(tmp_path: Path) -> Non
     build_kinetics(tmp_path, in_classes=True)
     edit(tmp_path / "train.csv", "abseiling", "singing")
     with pytest.raises(
-        UsageError, match=r"train.csv, line 2, is of class 'singing', and .*abseiling/.* lies in another's"
+        UsageError, match=r"train.csv, line 2, is of class 'singing', but .*abseiling/.* is in the folder of another"
     ):
         read_kinetics(tmp_path)
 

@@ -27,17 +27,17 @@ def test_urbansound_tests_on_each_of_ten_folds(tmp_path: Path) -> None:
         (
             "1,0,air",
             "1,1,air",
-            r"line 2, gives 1001-0-0-0.wav the classID 1, and its name says 0; take the publishers'",
+            r"line 2, gives 1001-0-0-0.wav the classID 1, but its name says 0; take the publishers'",
         ),
         (
             "1,0,air_conditioner",
             "1,0,car_horn",
-            r"has classID 0 with class air_conditioner, and another line has it oth",
+            r"has classID 0 with class air_conditioner, but another line pairs them diff",
         ),
         (
             "1001-0-0-0.wav,1001",
             "1001-0-0-0.wav,1002",
-            r"line 2, gives 1001-0-0-0.wav the fsID 1002, and its name says",
+            r"line 2, gives 1001-0-0-0.wav the fsID 1002, but its name says",
         ),
         (
             "1001-0-0-0.wav,",
@@ -45,7 +45,7 @@ def test_urbansound_tests_on_each_of_ten_folds(tmp_path: Path) -> None:
             r"line 2, names '1001.wav', which is not of the form FSID-CLASSID-OCCURRENCE-",
         ),
         ("1001-0-0-1.wav,", "1001-0-0-0.wav,", r"line 3, names 1001-0-0-0.wav, which line 2 names too"),
-        (",1,0,air", ",one,0,air", r"line 2, has 'one' for fold, which is no whole number"),
+        (",1,0,air", ",one,0,air", r"line 2, has 'one' for fold, which is not a whole number"),
         ("classID", "label", r"metadata/UrbanSound8K.csv, line 1, has no column 'classID'"),
     ],
 )
@@ -60,7 +60,7 @@ def test_urbansound_without_its_first_class_is_refused(tmp_path: Path) -> None:
     build_urbansound8k(tmp_path)
     listed = tmp_path / "metadata/UrbanSound8K.csv"
     listed.write_text("\n".join(line for line in listed.read_text().splitlines() if "air_cond" not in line))
-    with pytest.raises(UsageError, match=r"has 2 classes and none with the classID 0, and they run from 0 to 1"):
+    with pytest.raises(UsageError, match=r"has 2 classes but none with the classID 0, and they run from 0 to 1"):
         read_urbansound8k(tmp_path)
 
 
@@ -92,9 +92,9 @@ def test_vggsound_is_found_in_each_of_its_places(folder: str, tmp_path: Path) ->
         ),
         (",0,dog barking,train", ",0,dog, barking,train", r"vggsound.csv, line 1, is not of the form 'ID,SECOND,LABEL"),
         (",0,dog barking,train", ",0,dog barking,val", r"vggsound.csv, line 1, is not of the form 'ID,SECOND,LABEL"),
-        (",0,dog barking,train", ",a,dog barking,train", r"line 1, has 'a' for the start, which is no whole number"),
+        (",0,dog barking,train", ",a,dog barking,train", r"line 1, has 'a' for the start, which is not a whole number"),
         ("dog barking,test", "cat,test", r"vggsound.csv, line 5, is of class 'cat', which no line for training has"),
-        ("-vgg_0_4abc,120", "-vgg_0_0abc,0", r"line 5, names -vgg_0_0abc_000000 for test, and line 1 for the other"),
+        ("-vgg_0_4abc,120", "-vgg_0_0abc,0", r"line 5, names -vgg_0_0abc_000000 for test, but line 1 for the other"),
     ],
 )
 def test_wrong_lists_of_vggsound_are_refused(old: str, new: str, sentence: str, tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_audioset_may_lie_in_audios(tmp_path: Path) -> None:
             "class_labels_indices",
             "0,/m",
             "1,/m",
-            r"class_labels_indices.csv, line 2, has index 1, and 0 comes next; take",
+            r"class_labels_indices.csv, line 2, has index 1, but 0 comes next; take",
         ),
         (
             "class_labels_indices",
@@ -154,13 +154,13 @@ def test_audioset_may_lie_in_audios(tmp_path: Path) -> None:
             "balanced_train_segments",
             " 30.000",
             " start",
-            r"line 4, has 'start' for the start, which is no number of sec",
+            r"line 4, has 'start' for the start, which is not a number of sec",
         ),
         (
             "balanced_train_segments",
             "num_segs=4",
             "num_segs=5",
-            r"says that it has 5 segments, and has 4; take the publ",
+            r"declares 5 segments, but has 4; take the publ",
         ),
         (
             "eval_segments",
@@ -206,7 +206,7 @@ def test_a_stray_file_among_spoken_words_is_refused(tmp_path: Path) -> None:
     build_speech_commands(tmp_path)
     stub(tmp_path / "bed" / "mine.wav", 0)
     with pytest.raises(
-        UsageError, match=r"bed/mine.wav is not named SPEAKER_nohash_TAKE.wav; move what is not of the data"
+        UsageError, match=r"bed/mine.wav is not named SPEAKER_nohash_TAKE.wav; move what is not part of the data"
     ):
         read_speech_commands(tmp_path)
 

@@ -45,9 +45,9 @@ def test_classes_are_numbered_as_the_publishers_do_and_not_by_the_alphabet(tmp_p
             "labels",
             '"0"',
             '"3"',
-            r"labels.json has 3 labels and none with the number 0, and numbers run from 0 to 2; take",
+            r"labels.json has 3 labels but none with the number 0, and numbers run from 0 to 2; take",
         ),
-        ("labels", '"0"', '"1"', r"labels.json has 3 labels and none with the number 0, and numbers run from 0 to 2"),
+        ("labels", '"0"', '"1"', r"labels.json has 3 labels but none with the number 0, and numbers run from 0 to 2"),
         ("labels", '"0"', "[0]", r"labels.json does not give each label a number; take the publishers' own list"),
         ("labels", '"0",', '"0"', r"labels.json, line 3, is not JSON \(.*\); take the publishers' own list"),
         ("train", '"template"', '"form"', r"train.json: entry 1 lacks id or template; take the publishers' own list"),
@@ -55,7 +55,7 @@ def test_classes_are_numbered_as_the_publishers_do_and_not_by_the_alphabet(tmp_p
             "train",
             "Holding [some",
             "Having [some",
-            r"entry 1 has the template 'Having something', which is no label, so",
+            r"entry 1 has the template 'Having something', which is not a label, so",
         ),
         ("train", '"5001"', '"5000"', r"train.json: entry 2 names clip 5000 again; take the publishers' own list"),
         (
@@ -76,7 +76,7 @@ def test_wrong_lists_are_refused(listed: str, old: str, new: str, sentence: str,
 def test_labels_that_are_all_off_by_one_are_refused(tmp_path: Path) -> None:
     build_ssv2(tmp_path)
     (tmp_path / "labels/labels.json").write_text(json.dumps({name: str(n) for n, name in enumerate(LABELS, start=1)}))
-    with pytest.raises(UsageError, match=r"has 3 labels and none with the number 0, and numbers run from 0 to 2"):
+    with pytest.raises(UsageError, match=r"has 3 labels but none with the number 0, and numbers run from 0 to 2"):
         read_ssv2(tmp_path)
 
 

@@ -41,13 +41,13 @@ def test_classes_may_lie_in_the_root_itself(tmp_path: Path) -> None:
             "classInd.txt",
             "1 Apply",
             "0 Apply",
-            r"classInd.txt, line 1, numbers ApplyEyeMakeup 0, and 1 comes next; take",
+            r"classInd.txt, line 1, numbers ApplyEyeMakeup 0, but 1 comes next; take",
         ),
         (
             "classInd.txt",
             "2 Archery",
             "two Archery",
-            r"line 2, has 'two' for a class's number, which is no whole number",
+            r"line 2, has 'two' for a class's number, which is not a whole number",
         ),
         ("classInd.txt", "2 Archery", "2 Archery far", r"classInd.txt, line 2, is not of the form 'NUMBER CLASS'"),
         (
@@ -60,7 +60,7 @@ def test_classes_may_lie_in_the_root_itself(tmp_path: Path) -> None:
             "trainlist01.txt",
             "c01.avi 1",
             "c01.avi 0",
-            r"trainlist01.txt, line 1, numbers ApplyEyeMakeup 0, and .* it 1",
+            r"trainlist01.txt, line 1, numbers ApplyEyeMakeup 0, but .* it 1",
         ),
         (
             "trainlist02.txt",
@@ -113,6 +113,6 @@ def test_labels_that_are_all_off_by_one_are_refused(tmp_path: Path) -> None:
         lines = [line.split() for line in listed.read_text().splitlines()]
         listed.write_text("".join(f"{clip} {int(label) - 1}\n" for clip, label in lines))
     with pytest.raises(
-        UsageError, match=r"numbers ApplyEyeMakeup 0, and classInd.txt numbers it 1; take the publishers'"
+        UsageError, match=r"numbers ApplyEyeMakeup 0, but classInd.txt numbers it 1; take the publishers'"
     ):
         read_ucf101(tmp_path)

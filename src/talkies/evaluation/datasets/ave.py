@@ -7,45 +7,56 @@
     ├── valSet.txt
     └── testSet.txt
 
-A line says class, YouTube id, quality, and the seconds in which the event is seen and heard: the example's span (one
-line of the publishers has no length; there the whole clip is meant). A clip with two events has two lines, so there
-are fewer files than examples, and in the publishers' own lists ten clips of valSet and eight of testSet are in
-trainSet with another event: their sources are on both sides. Classes are numbered by the alphabet. Labels are names,
-which Annotations.txt and a set's list must give alike; that both were shifted could not be seen.
+A line gives class, YouTube id, quality, and the seconds between which the event is seen and heard: the example's span
+(one line of the publishers has no length; it means the whole clip). A clip with two events has two lines, so there are
+fewer files than examples. In the publishers' own lists ten clips of valSet and eight of testSet are also in trainSet
+with another event, so their sources are on both sides. Classes are numbered alphabetically. Labels are names, which
+Annotations.txt and the list of a set must repeat; a shift of both cannot be detected.
 """
 
 from pathlib import Path
 
-from talkies.evaluation.datasets.dataset import DataSet, Example, Published, Split, absent_of, numbered
-from talkies.evaluation.datasets.lists import Once, Row, read_rows
+from talkies.evaluation.datasets.dataset import (
+    DataSet,
+    Example,
+    Published,
+    Split,
+    find_absent_examples,
+    number_classes,
+)
+from talkies.evaluation.datasets.lists import DuplicateCheck, Row, read_rows
 
 FORM = "CATEGORY&VIDEO&QUALITY&START&END"
 HEADER = ("Category", "VideoID", "Quality", "StartTime", "EndTime")
 
 
 def read_ave(root: Path) -> DataSet:
-    """Return AVE with the publishers' training, validation (`select`) and test lists; a source is a YouTube video.
+    """Return AVE with its training, validation (`select`) and test lists; a source is a YouTube video.
 
     Raises:
-        UsageError: if a list is missing or malformed, names an event that Annotations.txt has not, or names one that
+        UsageError: if a list is missing or malformed, names an event that Annotations.txt lacks, or names one that
             another list names.
     """
-    listed, rows = read_rows(root, "Annotations.txt", form=FORM, separator="&")
-    events = [row for row in rows if row.fields != HEADER]
+    annotation_list, annotation_rows = read_rows(root, "Annotations.txt", form=FORM, separator="&")
+    events = [row for row in annotation_rows if row.fields != HEADER]
     known = {row.fields for row in events}
-    labels = numbered(row.fields[0] for row in events)
+    labels = number_classes(row.fields[0] for row in events)
+
     examples: list[Example] = []
-    lists, sides, once = [listed], [], Once()
+    lists, sides = [annotation_list], []
+    duplicates = DuplicateCheck()
     for side in ("train", "val", "test"):
-        name, rows = read_rows(root, f"{side}Set.txt", form=FORM, separator="&")
+        list_name, rows = read_rows(root, f"{side}Set.txt", form=FORM, separator="&")
         first = len(examples)
         for row in rows:
+            category, video = row.fields[:2]
             if row.fields not in known:
-                raise row.refusal(f"has an event that Annotations.txt has not: {'&'.join(row.fields)}")
-            once.add(row, f"{row.fields[0]}&{row.fields[1]}")
-            examples.append(Example(f"AVE/{row.fields[1]}.mp4", (labels[row.fields[0]],), row.fields[1], _span(row)))
-        lists.append(name)
+                raise row.error(f"has an event that Annotations.txt lacks: {'&'.join(row.fields)}")
+            duplicates.add(row, f"{category}&{video}")
+            examples.append(Example(f"AVE/{video}.mp4", (labels[category],), video, _parse_span(row)))
+        lists.append(list_name)
         sides.append(tuple(range(first, len(examples))))
+
     return DataSet(
         name="ave",
         root=root,
@@ -55,12 +66,12 @@ def read_ave(root: Path) -> DataSet:
         splits=(Split("the publishers' lists", train=sides[0], test=sides[2], select=sides[1]),),
         lists=tuple(lists),
         published=Published(classes=28, examples=4_143),
-        absent=absent_of(root, examples),
+        absent=find_absent_examples(root, examples),
     )
 
 
-def _span(row: Row) -> tuple[float, float] | None:
-    start, end = row.seconds(3, "the start"), row.seconds(4, "the end")
+def _parse_span(row: Row) -> tuple[float, float] | None:
+    start, end = row.parse_seconds(3, "the start"), row.parse_seconds(4, "the end")
     if end < start:
-        raise row.refusal(f"ends at {row.fields[4]} s, and begins at {row.fields[3]} s")
+        raise row.error(f"ends at {row.fields[4]} s, but starts at {row.fields[3]} s")
     return (start, end) if start < end else None

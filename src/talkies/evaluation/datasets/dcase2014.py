@@ -1,62 +1,64 @@
-"""What the audio-visual literature calls DCASE2014: scenes of the IEEE AASP challenge of 2013 (Stowell et al. 2015).
+"""DCASE2014, as the audio-visual literature calls the scenes of the IEEE AASP challenge of 2013 (Stowell et al. 2015).
 
     root/
     ├── scenes_stereo/bus01.wav           ten classes, ten recordings of 30 s each, to train on
     └── scenes_stereo_testset/bus01.wav   as many to test on
 
-(each folder may lie once more in one of its own name, as some unpackers leave it). There are no lists: the class is the
-file's name without its number, so labels cannot be shifted unless the files are renamed, and a file that is not there
-is not missed here; `check_published` counts.
+Each folder may be nested in one of the same name, as some unpackers leave it. There are no lists. The class is the
+file's name without its number, so labels cannot be shifted unless files are renamed; a missing file is detected only
+by the counts of `check_published`.
 """
 
 import re
 from pathlib import Path, PurePosixPath
 
 from talkies.core import UsageError
-from talkies.evaluation.datasets.dataset import DataSet, Example, Published, Split, numbered
-from talkies.evaluation.datasets.lists import files_below
+from talkies.evaluation.datasets.dataset import DataSet, Example, Published, Split, number_classes
+from talkies.evaluation.datasets.lists import list_media_files
 
 FOLDERS = ("scenes_stereo", "scenes_stereo_testset")
 NAME = re.compile(r"(?P<scene>[a-z]+)\d+")
 
 
 def read_dcase2014(root: Path) -> DataSet:
-    """Return the scenes, to be learnt on the public set and tested on the test set; each recording is its own source.
+    """Return the scenes, with the public set for training and the test set for testing; a source is a recording.
 
     Raises:
-        UsageError: if a folder is missing or holds a file that names no class, or the second has a class that the first
-            lacks.
+        UsageError: if a folder is missing or holds a file whose name has no class, or the test set has a class that the
+            public set lacks.
     """
-    scenes: list[list[tuple[str, str]]] = []
-    for folder in FOLDERS:
-        names = files_below(root, folder)
-        if not names:
-            raise UsageError(
-                f"{root} lacks {folder}/ with its recordings; lay the data set out as docs/datasets.md says"
-            )
-        scenes.append([(name, _scene(root, name)) for name in names])
-    labels = numbered(scene for _, scene in scenes[0])
-    for name, scene in scenes[1]:
+    train_scenes, test_scenes = (_read_scenes(root, folder) for folder in FOLDERS)
+    labels = number_classes(train_scenes.values())
+    for name, scene in test_scenes.items():
         if scene not in labels:
             raise UsageError(
                 f"{root / name} is of class {scene}, which {FOLDERS[0]} lacks; take the publishers' own files"
             )
-    examples = [Example(name, (labels[scene],), source=name) for of_folder in scenes for name, scene in of_folder]
-    everything = tuple(range(len(examples)))
-    first = len(scenes[0])
+
+    scenes = train_scenes | test_scenes
+    examples = tuple(Example(name, (labels[scene],), source=name) for name, scene in scenes.items())
+    numbers, first_test = tuple(range(len(examples))), len(train_scenes)
     return DataSet(
         name="dcase2014",
         root=root,
         modality="audio",
         classes=tuple(labels),
-        examples=tuple(examples),
-        splits=(Split("train on the public set, test on the test set", everything[:first], everything[first:]),),
+        examples=examples,
+        splits=(Split("train on the public set, test on the test set", numbers[:first_test], numbers[first_test:]),),
         published=Published(classes=10, examples=200),
     )
 
 
-def _scene(root: Path, name: str) -> str:
-    found = NAME.fullmatch(PurePosixPath(name).stem)
-    if not found:
-        raise UsageError(f"{root / name} names no class, as bus01.wav does; take the publishers' own files")
-    return found["scene"]
+def _read_scenes(root: Path, folder: str) -> dict[str, str]:
+    """Return the scene of each recording in a folder, by its path relative to `root`."""
+    names = list_media_files(root, folder)
+    if not names:
+        raise UsageError(f"{root} lacks {folder}/ with its recordings; lay the data set out as docs/datasets.md says")
+    return {name: _parse_scene(root, name) for name in names}
+
+
+def _parse_scene(root: Path, name: str) -> str:
+    match = NAME.fullmatch(PurePosixPath(name).stem)
+    if not match:
+        raise UsageError(f"{root / name} has no class in its name, as bus01.wav has; take the publishers' own files")
+    return match["scene"]

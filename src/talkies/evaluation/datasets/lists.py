@@ -1,4 +1,4 @@
-"""The publishers' lists read line by line, so that a refusal names file and line; and an index of their files."""
+"""Read the publishers' lists line by line, so that an error names file and line, and index the media files."""
 
 import csv
 import os
@@ -8,52 +8,60 @@ from pathlib import Path, PurePosixPath
 
 from talkies.core import UsageError
 from talkies.evaluation.datasets.dataset import read_text
-from talkies.media import looks_like_media
+from talkies.media import has_media_suffix
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a list: its fields, the list's path, and the line's number from 1."""
+    """One line of a list: its fields, the list's path, and the line number from 1."""
 
     fields: tuple[str, ...]
     path: Path
     line: int
 
-    def refusal(self, why: str) -> UsageError:
-        """Return the error that names this line and says `why` it cannot be: a verb and what follows."""
-        return UsageError(f"{self.path}, line {self.line}, {why}; take the publishers' own list")
+    def error(self, problem: str) -> UsageError:
+        """Return an error that names this line; `problem` continues the sentence with a verb."""
+        return UsageError(f"{self.path}, line {self.line}, {problem}; take the publishers' own list")
 
-    def integer(self, number: int, what: str) -> int:
-        """Return field `number` as a whole number.
+    def parse_integer(self, index: int, meaning: str) -> int:
+        """Return field `index` as a whole number.
+
+        Args:
+            index: which field, from 0.
+            meaning: what the field is, for the error message.
 
         Raises:
-            UsageError: naming the line, if it is none.
+            UsageError: naming the line, if the field is not a whole number.
         """
         try:
-            return int(self.fields[number])
+            return int(self.fields[index])
         except ValueError:
-            raise self.refusal(f"has '{self.fields[number]}' for {what}, which is no whole number") from None
+            raise self.error(f"has '{self.fields[index]}' for {meaning}, which is not a whole number") from None
 
-    def seconds(self, number: int, what: str) -> float:
-        """Return field `number` as seconds, not negative.
+    def parse_seconds(self, index: int, meaning: str) -> float:
+        """Return field `index` as a finite, non-negative number of seconds.
+
+        Args:
+            index: which field, from 0.
+            meaning: what the field is, for the error message.
 
         Raises:
-            UsageError: naming the line, if it is none.
+            UsageError: naming the line, if the field is not such a number.
         """
         try:
-            value = float(self.fields[number])
+            value = float(self.fields[index])
         except ValueError:
             value = -1.0
         if not 0 <= value < float("inf"):
-            raise self.refusal(f"has '{self.fields[number]}' for {what}, which is no number of seconds")
+            raise self.error(f"has '{self.fields[index]}' for {meaning}, which is not a number of seconds")
         return value
 
 
 @dataclass(slots=True)
-class Once:
-    """Remembers where each clip was first named, and refuses one that another list names again.
+class DuplicateCheck:
+    """Remembers the line that first named each clip, and rejects a clip that another list names again.
 
-    With `within_a_list`, one that the same list names again is refused too.
+    With `within_a_list`, a clip that the same list names twice is rejected too.
     """
 
     within_a_list: bool = True
@@ -63,22 +71,26 @@ class Once:
         """Remember that a line names a clip.
 
         Raises:
-            UsageError: naming both lines.
+            UsageError: naming both lines, if an earlier one named the clip.
         """
         path, line = self._first.setdefault(clip, (row.path, row.line))
         if path != row.path:
-            raise row.refusal(f"names {clip}, which line {line} of {path.name} names too, so the lists overlap")
+            raise row.error(f"names {clip}, which line {line} of {path.name} names too, so the lists overlap")
         if self.within_a_list and line != row.line:
-            raise row.refusal(f"names {clip}, which line {line} names too")
+            raise row.error(f"names {clip}, which line {line} names too")
 
 
 def read_rows(root: Path, *names: str, form: str, separator: str | None = None) -> tuple[str, list[Row]]:
-    """Return the first of some lists that is there, and its lines that are not empty, split at `separator` or spaces.
+    """Return the name of the first of several lists that exists, and its non-empty lines split into fields.
 
-    `form` shows a line as it should be, such as `NUMBER CLASS`: each line has as many fields.
+    Args:
+        root: the data set's folder.
+        names: paths relative to `root`, the usual name first.
+        form: an example of a valid line, such as `NUMBER CLASS`: every line must have as many fields.
+        separator: what separates fields; white space if not given.
 
     Raises:
-        UsageError: if no list is there, or a line has another number of fields.
+        UsageError: if no list exists, or a line has another number of fields.
     """
     name, text = read_text(root, *names)
     rows = [
@@ -86,33 +98,41 @@ def read_rows(root: Path, *names: str, form: str, separator: str | None = None) 
         for number, line in enumerate(text.split("\n"), start=1)
         if line.strip()
     ]
-    wanted = len(form.split(separator))
+
+    field_count = len(form.split(separator))
     for row in rows:
-        if len(row.fields) != wanted:
-            raise row.refusal(f"is not of the form '{form}'")
+        if len(row.fields) != field_count:
+            raise row.error(f"is not of the form '{form}'")
     return name, rows
 
 
 def read_csv(root: Path, *names: str, columns: Sequence[str]) -> tuple[str, Iterator[Row]]:
-    """Return the first of some CSV lists that is there, and its lines below the header, with just the `columns`.
+    """Return the name of the first of several CSV lists that exists, and its lines reduced to some columns.
+
+    Args:
+        root: the data set's folder.
+        names: paths relative to `root`, the usual name first.
+        columns: the header names of the fields to keep, in this order.
 
     Raises:
-        UsageError: if no list is there or its header lacks a column; while lines are drawn, if one lacks a field.
+        UsageError: if no list exists or its header lacks a column; during iteration, if a line lacks a field.
     """
     name, text = read_text(root, *names)
-    rows = csv_rows(root / name, text)
+    rows = parse_csv(root / name, text)
+
     header = next(rows, Row((), root / name, 1))
-    places = [header.fields.index(column) if column in header.fields else -1 for column in columns]
-    if -1 in places:
-        raise header.refusal(f"has no column '{columns[places.index(-1)]}'")
-    return name, _columns(rows, places, len(header.fields))
+    for column in columns:
+        if column not in header.fields:
+            raise header.error(f"has no column '{column}'")
+    indices = [header.fields.index(column) for column in columns]
+    return name, _select_columns(rows, indices, len(header.fields))
 
 
-def csv_rows(path: Path, text: str) -> Iterator[Row]:
+def parse_csv(path: Path, text: str) -> Iterator[Row]:
     """Yield the lines of a CSV text that are neither empty nor comments.
 
     Raises:
-        UsageError: naming a line whose quotes are wrong.
+        UsageError: naming a line with unbalanced quotes.
     """
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip() or line.startswith("#"):
@@ -120,42 +140,44 @@ def csv_rows(path: Path, text: str) -> Iterator[Row]:
         try:
             fields = next(csv.reader([line.rstrip("\r")], skipinitialspace=True, strict=True))
         except csv.Error as error:
-            raise Row((), path, number).refusal("is not CSV, for its quotes are wrong") from error
+            raise Row((), path, number).error("is not valid CSV: its quotes are wrong") from error
         yield Row(tuple(part.strip() for part in fields), path, number)
 
 
-def files_by_stem(root: Path, folders: Iterable[str]) -> dict[str, str]:
-    """Return where each media file below some folders lies, from `root`, by its name without suffix.
+def index_media_by_stem(root: Path, folders: Iterable[str]) -> dict[str, str]:
+    """Return the path of each media file below some folders, relative to `root`, by its name without suffix.
 
-    Of files with one name, that of the first folder counts. Folder `.` is the root's own files only.
+    Args:
+        root: the data set's folder.
+        folders: folders relative to `root`; the first that has a name wins. `.` means only files directly in the root.
     """
-    found: dict[str, str] = {}
+    paths: dict[str, str] = {}
     for folder in folders:
-        for name in _own_files(root) if folder == "." else files_below(root, folder):
-            found.setdefault(PurePosixPath(name).stem, name)
-    return found
+        for name in _list_direct_files(root) if folder == "." else list_media_files(root, folder):
+            paths.setdefault(PurePosixPath(name).stem, name)
+    return paths
 
 
-def files_below(root: Path, folder: str) -> list[str]:
-    """Return the media files below a folder, from `root`, in the order of the alphabet; hidden ones do not count."""
-    found: list[str] = []
-    for where, inner, names in os.walk(root / folder):
-        inner[:] = [name for name in inner if not name.startswith(".")]
-        place = Path(where).relative_to(root)
-        found += [(place / name).as_posix() for name in names if _is_media(name)]
-    return sorted(found)
+def list_media_files(root: Path, folder: str) -> list[str]:
+    """Return the media files at any depth below a folder, relative to `root` and sorted, without hidden ones."""
+    paths: list[str] = []
+    for directory, subfolders, names in os.walk(root / folder):
+        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        relative = Path(directory).relative_to(root)
+        paths += [(relative / name).as_posix() for name in names if _is_media(name)]
+    return sorted(paths)
 
 
-def _own_files(root: Path) -> list[str]:
+def _list_direct_files(root: Path) -> list[str]:
     return sorted(path.name for path in root.iterdir() if path.is_file() and _is_media(path.name))
 
 
 def _is_media(name: str) -> bool:
-    return looks_like_media(name) and not name.startswith(".")
+    return has_media_suffix(name) and not name.startswith(".")
 
 
-def _columns(rows: Iterator[Row], places: Sequence[int], width: int) -> Iterator[Row]:
+def _select_columns(rows: Iterator[Row], indices: Sequence[int], field_count: int) -> Iterator[Row]:
     for row in rows:
-        if len(row.fields) != width:
-            raise row.refusal(f"has {len(row.fields)} fields, and the header has {width}")
-        yield Row(tuple(row.fields[place] for place in places), row.path, row.line)
+        if len(row.fields) != field_count:
+            raise row.error(f"has {len(row.fields)} fields, but the header has {field_count}")
+        yield Row(tuple(row.fields[index] for index in indices), row.path, row.line)

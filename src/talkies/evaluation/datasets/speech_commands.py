@@ -1,22 +1,29 @@
-"""Speech Commands, version 0.02 (Warden 2018): 105,829 spoken words of 35 kinds, a second each.
+"""Speech Commands, version 0.02 (Warden 2018): 105,829 utterances of 35 words, a second each.
 
     root/
     ├── validation_list.txt               bed/026290a7_nohash_0.wav
     ├── testing_list.txt
     ├── bed/026290a7_nohash_0.wav         SPEAKER_nohash_TAKE.wav
-    └── _background_noise_/               no class
+    └── _background_noise_/               not a class
 
-What neither list names is for training, so a file of the training part that is not there is not missed here;
-`check_published` counts. All a speaker said is on one side, which tells lists of another version. The class is the
-folder, classes are numbered by the alphabet, and nothing but the sound could tell that a folder was renamed.
+Whatever neither list names is for training, so a missing training file is detected only by the counts of
+`check_published`. All utterances of a speaker are on one side, which detects lists of another version. The class is
+the folder, and classes are numbered alphabetically; only listening could detect a renamed folder.
 """
 
 import re
 from pathlib import Path
 
 from talkies.core import UsageError
-from talkies.evaluation.datasets.dataset import DataSet, Example, Published, Split, absent_of, numbered
-from talkies.evaluation.datasets.lists import Once, files_below, read_rows
+from talkies.evaluation.datasets.dataset import (
+    DataSet,
+    Example,
+    Published,
+    Split,
+    find_absent_examples,
+    number_classes,
+)
+from talkies.evaluation.datasets.lists import DuplicateCheck, list_media_files, read_rows
 
 LISTS = {"select": "validation_list.txt", "test": "testing_list.txt"}
 NAME = re.compile(r"(?P<word>[^/]+)/(?P<speaker>[0-9a-zA-Z]+)_nohash_\d+\.wav")
@@ -29,49 +36,61 @@ def read_speech_commands(root: Path) -> DataSet:
         UsageError: if a list is missing or malformed, a file of a word is not named as the publishers name it, or a
             speaker is on two sides.
     """
-    side_of, once = {}, Once()
-    for side, name in LISTS.items():
-        _, rows = read_rows(root, name, form="WORD/SPEAKER_nohash_TAKE.wav")
-        for row in rows:
-            if not NAME.fullmatch(row.fields[0]):
-                raise row.refusal(f"names '{row.fields[0]}', which is not of the form WORD/SPEAKER_nohash_TAKE.wav")
-            once.add(row, row.fields[0])
-            side_of[row.fields[0]] = side
-    paths = sorted({*side_of, *_found(root)})
-    labels = numbered(path.split("/")[0] for path in paths)
-    examples, sides, side_of_speaker = [], dict[str, list[int]](train=[], select=[], test=[]), dict[str, str]()
+    side_of_path = _read_lists(root)
+    paths = sorted({*side_of_path, *_list_utterances(root)})
+    labels = number_classes(path.split("/")[0] for path in paths)
+
+    examples: list[Example] = []
+    numbers: dict[str, list[int]] = {"train": [], "select": [], "test": []}
+    side_of_speaker: dict[str, str] = {}
     for number, path in enumerate(paths):
-        found = NAME.fullmatch(path)
-        assert found is not None
-        side = side_of.get(path, "train")
-        other = side_of_speaker.setdefault(found["speaker"], side)
+        match = NAME.fullmatch(path)
+        assert match is not None
+        side = side_of_path.get(path, "train")
+        other = side_of_speaker.setdefault(match["speaker"], side)
         if other != side:
-            named = " and ".join(LISTS.get(which, "neither list") for which in sorted({side, other} - {"train"}))
+            lists = " and ".join(LISTS.get(name, "neither list") for name in sorted({side, other} - {"train"}))
             raise UsageError(
-                f"{root / named}: speaker {found['speaker']} of {path} is not on one side alone, so the list is of "
+                f"{root / lists}: speaker {match['speaker']} of {path} is on more than one side, so the list is of "
                 f"another version than the files; take that of version 0.02"
             )
-        sides[side].append(number)
-        examples.append(Example(path, (labels[found["word"]],), source=found["speaker"]))
+        numbers[side].append(number)
+        examples.append(Example(path, (labels[match["word"]],), source=match["speaker"]))
+
     return DataSet(
         name="speech-commands",
         root=root,
         modality="audio",
         classes=tuple(labels),
         examples=tuple(examples),
-        splits=(Split("the publishers' lists", *(tuple(sides[side]) for side in ("train", "test", "select"))),),
+        splits=(Split("the publishers' lists", *(tuple(numbers[side]) for side in ("train", "test", "select"))),),
         lists=tuple(LISTS.values()),
         published=Published(classes=35, examples=105_829),
-        absent=absent_of(root, examples),
+        absent=find_absent_examples(root, examples),
     )
 
 
-def _found(root: Path) -> list[str]:
+def _read_lists(root: Path) -> dict[str, str]:
+    """Return the side (`select` or `test`) of each file that a list names."""
+    side_of_path: dict[str, str] = {}
+    duplicates = DuplicateCheck()
+    for side, list_name in LISTS.items():
+        _, rows = read_rows(root, list_name, form="WORD/SPEAKER_nohash_TAKE.wav")
+        for row in rows:
+            if not NAME.fullmatch(row.fields[0]):
+                raise row.error(f"names '{row.fields[0]}', which is not of the form WORD/SPEAKER_nohash_TAKE.wav")
+            duplicates.add(row, row.fields[0])
+            side_of_path[row.fields[0]] = side
+    return side_of_path
+
+
+def _list_utterances(root: Path) -> list[str]:
+    """Return the files in the folders of words, relative to `root`."""
     words = sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith(("_", ".")))
-    found = [name for word in words for name in files_below(root, word)]
-    for name in found:
-        if not NAME.fullmatch(name):
+    paths = [path for word in words for path in list_media_files(root, word)]
+    for path in paths:
+        if not NAME.fullmatch(path):
             raise UsageError(
-                f"{root / name} is not named SPEAKER_nohash_TAKE.wav; move what is not of the data set away"
+                f"{root / path} is not named SPEAKER_nohash_TAKE.wav; move what is not part of the data set away"
             )
-    return found
+    return paths

@@ -1,15 +1,15 @@
-"""Results of an evaluation: their documents on disk, and the table of many."""
+"""Results of evaluations: the value, its JSON files, and a table of many."""
 
-from talkies.evaluation.results.documents import check_place, read_results, write_result
+from talkies.evaluation.results.documents import check_writable, read_results, write_result
 from talkies.evaluation.results.result import Metric, Result
-from talkies.evaluation.results.table import as_text, table_of
+from talkies.evaluation.results.table import build_table, format_table
 
 __all__ = [
     "Metric",
     "Result",
-    "as_text",
-    "check_place",
+    "build_table",
+    "check_writable",
+    "format_table",
     "read_results",
-    "table_of",
     "write_result",
 ]

@@ -1,4 +1,4 @@
-"""Results on disk: one JSON file each, named for what was measured and how."""
+"""Write and read results: one JSON file each, named for the task and a hash of the protocol."""
 
 import hashlib
 import os
@@ -12,9 +12,12 @@ from talkies.runtime import write_atomically
 
 
 def write_result(result: Result, to: Path) -> Path:
-    """Return where a result was written: `to` itself if it ends in .json, else a file in that folder.
+    """Write a result, and return the path of its file.
 
-    The file's name tells the protocol, so that another one's result does not take its place.
+    Args:
+        result: the result.
+        to: a file that ends in .json, or a folder; there the file's name has a hash of the protocol, so that results of
+            different protocols do not replace each other.
 
     Raises:
         WorkError: if it cannot be written.
@@ -22,7 +25,7 @@ def write_result(result: Result, to: Path) -> Path:
     if to.suffix != ".json":
         method = result.protocol.get("method", "films")
         step = result.protocol.get("checkpoint_step", "bare")
-        to = to / f"{result.task}-{method}-step-{step}-{_digest(result)}.json"
+        to = to / f"{result.task}-{method}-step-{step}-{_hash_protocol(result)}.json"
     try:
         to.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(to, result.model_dump_json(indent=1) + "\n")
@@ -31,29 +34,32 @@ def write_result(result: Result, to: Path) -> Path:
     return to
 
 
-def check_place(to: Path) -> None:
-    """Do nothing if a result may be written there; nothing is made.
+def check_writable(to: Path) -> None:
+    """Check that a result may be written to a file or folder, without creating anything.
 
     Raises:
         UsageError: if it may not.
     """
-    place = to.parent if to.suffix == ".json" else to
-    while not place.exists() and place != place.parent:
-        place = place.parent
-    if not place.is_dir() or not os.access(place, os.W_OK) or (to.is_dir() and to.suffix == ".json"):
-        raise UsageError(f"{to} cannot be written ({place} is no folder that you may write); name another with --to")
+    folder = to.parent if to.suffix == ".json" else to
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK) or (to.is_dir() and to.suffix == ".json"):
+        raise UsageError(f"{to} cannot be written ({folder} is not a folder you may write to); name another with --to")
 
 
 def read_results(root: Path) -> Iterator[tuple[Path, Result]]:
-    """Yield each result in the `results` folders of a folder, however deep, or else in itself, in the order of paths.
+    """Yield the path and content of each result, in the order of paths.
+
+    Args:
+        root: a run, a folder with `results` folders at any depth, or else a folder of result files.
 
     Raises:
-        UsageError: if there is no such folder, it holds none, or one is damaged.
+        UsageError: if there is no such folder, it holds no result, or a result is damaged.
     """
     if not root.is_dir():
         raise UsageError(f"{root} is not a folder; name a run, or a folder of results or runs")
     paths = sorted(root.glob("**/results/*.json"))
-    if not paths and not (root / "run.json").exists():  # a run's own documents are no results
+    if not paths and not (root / "run.json").exists():  # the JSON files of a run's own folder are not results
         paths = sorted(root.glob("*.json"))
     if not paths:
         raise UsageError(f"{root} holds no result; make one with: talkies evaluate TASK --run RUN --data DIR")
@@ -62,7 +68,8 @@ def read_results(root: Path) -> Iterator[tuple[Path, Result]]:
         yield path, read_document(path, Result, "a result of talkies evaluate", SCHEMA_VERSION, UsageError, remedy)
 
 
-def _digest(result: Result) -> str:
-    apart = {"chosen"}  # it follows from the others
-    told = f"{result.task} { {k: v for k, v in result.protocol.items() if k not in apart} } {result.hashes}"
-    return hashlib.blake2b(told.encode(), digest_size=4).hexdigest()
+def _hash_protocol(result: Result) -> str:
+    """Return a hash of task, protocol and inputs, without `chosen`, which follows from them."""
+    protocol = {key: value for key, value in result.protocol.items() if key != "chosen"}
+    text = f"{result.task} {protocol} {result.hashes}"
+    return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()

@@ -1,21 +1,21 @@
-"""A result: numbers, with the protocol that they were got by."""
+"""The result of an evaluation: metrics with intervals, and the protocol of their measurement."""
 
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from talkies.analysis.metric import Metric as Metric
-from talkies.analysis.metric import wilson as wilson
+from talkies.analysis.metric import wilson_interval as wilson_interval
 from talkies.config import Config
 
 SCHEMA_VERSION = 1
 
 
 class Result(Config):
-    """What a task came to; `protocol` says how it was measured, with the chance level of each metric.
+    """The metrics of one task; `protocol` says how they were measured, with the chance level of each.
 
-    `baselines` are the same metrics of other features by name; `hashes` tell weights and the publishers' lists by their
-    bytes. Two results of the same inputs and seed differ in `wall_seconds` alone.
+    `baselines` holds the same metrics for other features, by name; `hashes` identifies weights, lists and clips by
+    their bytes. Two results of the same inputs and seed differ only in `wall_seconds`.
     """
 
     schema_version: int = SCHEMA_VERSION

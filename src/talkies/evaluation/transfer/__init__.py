@@ -1,4 +1,4 @@
-"""Transfer to labelled data sets: features, probes, fine-tuning, each with its protocol."""
+"""Transfer to labelled data sets: features of clips, probes and fine-tuning, each with its protocol."""
 
 from talkies.evaluation.transfer.clip_spec import ClipSpec
 from talkies.evaluation.transfer.features import Features, Statistics, TowerFeatures

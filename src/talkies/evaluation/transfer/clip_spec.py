@@ -45,7 +45,7 @@ class ClipSpec:
 
 
 def spread_window_starts(length: int, window: int, count: int) -> Int64s:
-    """Return the starts `[V]` of evenly spread windows: from the first to the last that fits, a single one in the middle.
+    """Return the starts `[V]` of windows, evenly from the first to the last that fits; a single one is in the middle.
 
     Args:
         length: length of the clip, in frames or samples.

@@ -1,6 +1,7 @@
-"""The features of a data set's clips: read beside the encoder, encoded once, kept by the bytes of each file.
+"""Extract the features of a data set's clips: read ahead, encode in batches, and cache by the bytes of each file.
 
-Shapes: `V` windows, `R` crops, `T` frames, `P` rows of planar YUV 4:2:0, `Z` side, `S` samples, `E` features.
+Shapes: `V` windows, `R` crops, `T` frames, `P` rows of planar YUV 4:2:0, `Z` side, `S` samples, `E` features, `X` rows
+of several clips.
 """
 
 import hashlib
@@ -10,149 +11,178 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from talkies.core import Modality
 from talkies.evaluation.datasets import DataSet
-from talkies.evaluation.transfer.feature_cache import FeatureStore
+from talkies.evaluation.transfer.feature_cache import FeatureCache
 from talkies.evaluation.transfer.features import Features
 from talkies.evaluation.transfer.protocol import Protocol
-from talkies.evaluation.transfer.reading import Read, Reading, View, Windows
+from talkies.evaluation.transfer.reading import ClipDataset, ClipReading, ClipWindows, ViewSampling
 
 OnClip = Callable[[str, int], None]
-_ENCODED_AT_ONCE = 64
-_VERSION = 1  # of how clips are read and shown
+"""Called after each clip with its path and the number of clips."""
+
+_BATCH_WINDOWS = 64
+_VERSION = 1  # increase when clips are read or cut differently: cached features are then computed again
 
 
 @dataclass(slots=True)
-class Extracted:
-    """Features of each tower by example, `[V, E]`; `unfit` says of those that have none why, `hashes` tells files."""
+class ExtractedFeatures:
+    """The features of a data set's examples, by their numbers.
 
-    rows: dict[int, dict[Modality, Tensor]] = field(default_factory=dict)
-    unfit: dict[int, str] = field(default_factory=dict)
-    hashes: dict[int, str] = field(default_factory=dict)
+    `features` holds `[V, E]` of each modality; `unusable` says why an example has none; `keys` identifies each clip by
+    its bytes and span.
+    """
+
+    features: dict[int, dict[Modality, Tensor]] = field(default_factory=dict)
+    unusable: dict[int, str] = field(default_factory=dict)
+    keys: dict[int, str] = field(default_factory=dict)
 
 
-def towers_of(data: DataSet) -> tuple[Modality, ...]:
-    """Return the towers that a data set speaks to."""
-    return ("video", "audio") if data.modality == "both" else (data.modality,)
+def extract_features(
+    data: DataSet, features: Features, protocol: Protocol, cache_folder: Path | None, on_clip: OnClip | None = None
+) -> ExtractedFeatures:
+    """Return the features of all examples whose files exist; the crops of a window are averaged.
 
-
-def extract(
-    data: DataSet, features: Features, protocol: Protocol, store_root: Path | None, on_clip: OnClip | None = None
-) -> Extracted:
-    """Return the features of all examples that are there; crops of one window are averaged.
-
-    `store_root` is where features are kept; without it they are computed.
+    Args:
+        data: the data set.
+        features: what encodes the windows.
+        protocol: gives the number of windows and crops.
+        cache_folder: where features are cached; without it they are always computed.
+        on_clip: called after each clip.
 
     Raises:
-        UsageError: if no encoder speaks to the data.
-        SourceError: if the system does not let a file be read.
+        UsageError: if `features` cannot encode the modalities of the data set.
+        SourceError: if the system refuses to read a file.
     """
-    return extract_all(data, [features], protocol, store_root, on_clip)[0]
+    return extract_all_features(data, [features], protocol, cache_folder, on_clip)[0]
 
 
-def extract_all(
+def extract_all_features(
     data: DataSet,
     arms: Sequence[Features],
     protocol: Protocol,
-    store_root: Path | None,
+    cache_folder: Path | None,
     on_clip: OnClip | None = None,
-) -> list[Extracted]:
-    """Return what `extract` does, for several features at once: what is shown alike is read once for all.
+) -> list[ExtractedFeatures]:
+    """Return the result of `extract_features` for each of several `arms`; those with equal input read each clip once.
+
+    Args:
+        data: the data set.
+        arms: what encodes the windows.
+        protocol: gives the number of windows and crops.
+        cache_folder: where features are cached; without it they are always computed.
+        on_clip: called after each clip.
 
     Raises:
-        UsageError: as `extract`.
-        SourceError: as `extract`.
+        UsageError: as `extract_features`.
+        SourceError: as `extract_features`.
     """
-    towers = towers_of(data)
-    encodings = [_Encoding(features, towers, protocol, store_root) for features in arms]
-    for look in dict.fromkeys(features.look for features in arms):
-        alike = [encoding for encoding in encodings if encoding.view.look == look]
-        _pass_over(data, alike, on_clip)
-    return [encoding.found for encoding in encodings]
+    extractors = [_Extractor(arm, data.modalities, protocol, cache_folder) for arm in arms]
+    for clip_spec in dict.fromkeys(arm.clip_spec for arm in arms):
+        sharing = [extractor for extractor in extractors if extractor.sampling.clip_spec == clip_spec]
+        _read_once(data, sharing, on_clip)
+    return [extractor.extracted for extractor in extractors]
 
 
-def _pass_over(data: DataSet, encodings: Sequence["_Encoding"], on_clip: OnClip | None) -> None:
-    numbers = [number for number in range(len(data.examples)) if number not in data.absent]
-    known = frozenset.intersection(*(encoding.known for encoding in encodings))
-    reading = Reading(data, numbers, encodings[0].towers, encodings[0].view, known)
-    for number, read in zip(numbers, reading.in_order(), strict=True):
-        for encoding in encodings:
-            encoding.take(number, read)
+def _read_once(data: DataSet, extractors: Sequence["_Extractor"], on_clip: OnClip | None) -> None:
+    """Read each clip once and give it to all extractors, which have the same input."""
+    numbers = data.present
+    cached = frozenset.intersection(*(extractor.cached_keys for extractor in extractors))
+    clips = ClipDataset(data, numbers, data.modalities, extractors[0].sampling, cached)
+    for number, reading in zip(numbers, clips.read_in_order(), strict=True):
+        for extractor in extractors:
+            extractor.add(number, reading)
         if on_clip:
             on_clip(data.examples[number].path, len(numbers))
-    for encoding in encodings:
-        encoding.finish()
+    for extractor in extractors:
+        extractor.finish()
 
 
-class _Encoding:
-    """Encodes the windows of several clips at once with one kind of features."""
+class _Extractor:
+    """Collects clips, encodes the windows of several at once, and puts their features into the cache."""
 
     def __init__(
-        self, features: Features, towers: Sequence[Modality], protocol: Protocol, store_root: Path | None
+        self, features: Features, modalities: Sequence[Modality], protocol: Protocol, cache_folder: Path | None
     ) -> None:
-        features.check(towers)
-        self.towers, self.view = towers, View(features.look, protocol.clips, protocol.crops)
-        self.found = Extracted()
-        self._features = features
-        self._store = FeatureStore(store_root, _key(features, self.view, towers)) if store_root else None
-        self._waiting: list[tuple[int, str, Windows]] = []
-        self._shown = 0
+        features.check(modalities)
+        self.sampling = ViewSampling(features.clip_spec, protocol.clips, protocol.crops)
+        self.extracted = ExtractedFeatures()
+        self._features, self._modalities = features, modalities
+        key = _compute_cache_key(features, self.sampling, modalities)
+        self._cache = FeatureCache(cache_folder, key) if cache_folder else None
+        self._pending: list[tuple[int, str, ClipWindows]] = []
+        self._pending_windows = 0
 
     @property
-    def known(self) -> frozenset[str]:
-        """The names of the clips whose features were kept before."""
-        if self._store is None:
+    def cached_keys(self) -> frozenset[str]:
+        """The keys of the clips that need not be read because the cache has all their features."""
+        if self._cache is None:
             return frozenset()
-        kept = self._store.clips
-        return frozenset.intersection(
-            *(
-                frozenset(clip.removesuffix(f"-{tower}") for clip in kept if clip.endswith(f"-{tower}"))
-                for tower in self.towers
-            )
+        names = self._cache.clips
+        by_modality = (
+            frozenset(name.removesuffix(f"-{modality}") for name in names if name.endswith(f"-{modality}"))
+            for modality in self._modalities
         )
+        return frozenset.intersection(*by_modality)
 
-    def _knows(self, name: str) -> bool:
-        return self._store is not None and all(f"{name}-{tower}" in self._store for tower in self.towers)
-
-    def take(self, number: int, read: Read) -> None:
-        """Take a clip, or why it cannot be used; it is encoded when there are enough for a batch."""
-        name, windows = read.name, read.windows
-        self.found.hashes[number] = name
-        if read.fault:
-            self.found.unfit[number] = read.fault
-        elif self._store is not None and self._knows(name):
-            self.found.rows[number] = {tower: self._store.get(f"{name}-{tower}") for tower in self.towers}
+    def add(self, number: int, reading: ClipReading) -> None:
+        """Add a clip, or the reason why it cannot be used; it is encoded when there are enough for a batch."""
+        key, windows = reading.key, reading.windows
+        self.extracted.keys[number] = key
+        if reading.error:
+            self.extracted.unusable[number] = reading.error
+        elif self._cache is not None and all(f"{key}-{modality}" in self._cache for modality in self._modalities):
+            self.extracted.features[number] = {
+                modality: self._cache.get(f"{key}-{modality}") for modality in self._modalities
+            }
         elif windows is not None:
-            self._waiting.append((number, name, windows))
-            self._shown += max(len(windows.of(tower)) * windows.of(tower).shape[1] for tower in self.towers)
-            if self._shown >= _ENCODED_AT_ONCE:
-                self._encode()
+            self._pending.append((number, key, windows))
+            views = [windows.get_input(modality).shape[:2] for modality in self._modalities]
+            self._pending_windows += max(window_count * crop_count for window_count, crop_count in views)
+            if self._pending_windows >= _BATCH_WINDOWS:
+                self._encode_pending()
 
     def finish(self) -> None:
-        """Encode what waits, and keep what is new."""
-        self._encode()
-        if self._store:
-            self._store.flush()
+        """Encode the clips that are still pending, and write the cache."""
+        self._encode_pending()
+        if self._cache:
+            self._cache.flush()
 
-    def _encode(self) -> None:
-        for tower in self.towers if self._waiting else ():
-            inputs = [windows.of(tower) for _, _, windows in self._waiting]
-            encode = self._features.video if tower == "video" else self._features.audio
-            joined = torch.from_numpy(np.concatenate([part.reshape(-1, *part.shape[2:]) for part in inputs]))
-            rows_XE = torch.cat([encode(part) for part in torch.split(joined, _ENCODED_AT_ONCE)])
-            shares = torch.split(rows_XE, [part.shape[0] * part.shape[1] for part in inputs])
-            for (number, name, _), part, share_XE in zip(self._waiting, inputs, shares, strict=True):
-                row_VE = share_XE.view(*part.shape[:2], -1).mean(1)  # over crops
-                self.found.rows.setdefault(number, {})[tower] = row_VE
-                if self._store:
-                    self._store.put(f"{name}-{tower}", row_VE)
-        self._waiting, self._shown = [], 0
+    def _encode_pending(self) -> None:
+        if not self._pending:
+            return
+        for modality in self._modalities:
+            inputs = [windows.get_input(modality) for _, _, windows in self._pending]
+            for (number, key, _), features_VE in zip(self._pending, self._encode(inputs, modality), strict=True):
+                self.extracted.features.setdefault(number, {})[modality] = features_VE
+                if self._cache:
+                    self._cache.put(f"{key}-{modality}", features_VE)
+        self._pending, self._pending_windows = [], 0
+
+    def _encode(self, inputs: Sequence[npt.NDArray[np.generic]], modality: Modality) -> list[Tensor]:
+        """Return the features `[V, E]` of each clip of inputs `[V, R, …]`, averaged over crops."""
+        encode = self._features.encode_video if modality == "video" else self._features.encode_audio
+        joined = torch.from_numpy(np.concatenate([clip.reshape(-1, *clip.shape[2:]) for clip in inputs]))
+        features_XE = torch.cat([encode(batch) for batch in torch.split(joined, _BATCH_WINDOWS)])
+        per_clip = torch.split(features_XE, [clip.shape[0] * clip.shape[1] for clip in inputs])
+        return [clip_XE.view(*clip.shape[:2], -1).mean(1) for clip_XE, clip in zip(per_clip, inputs, strict=True)]
 
 
-def _key(features: Features, view: View, towers: Sequence[Modality]) -> str:
+def _compute_cache_key(features: Features, sampling: ViewSampling, modalities: Sequence[Modality]) -> str:
+    """Return a hash of all that the cached features depend on.
+
+    The text is that of the first release, so that features that were cached by it are still found.
+    """
+    spec = sampling.clip_spec
+    look = (
+        f"Look(frames={spec.frames!r}, fps={spec.fps!r}, short_side={spec.short_side!r}, size={spec.size!r}, "
+        f"audio_seconds={spec.audio_seconds!r}, audio_rate_hz={spec.audio_rate_hz!r})"
+    )
+    view = f"View(look={look}, clips={sampling.windows!r}, crops={sampling.crops!r})"
     tools = [version(tool) for tool in ("av", "torch")]
-    told = f"{features.stamp} {view} {sorted(towers)} {tools} {_VERSION}"
-    return hashlib.blake2b(told.encode(), digest_size=8).hexdigest()
+    text = f"{features.stamp} {view} {sorted(modalities)} {tools} {_VERSION}"
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

@@ -106,10 +106,9 @@ class FineTuner(TransferMethod):
 
         loss = self._train(model, train, seed)
         model.eval()
-        scores_NVK = [
-            self._predict(model, windows) for _, windows in map_in_threads(self.clips.get_windows, split.test)
-        ]
-        return ClipScores(np.stack(scores_NVK), {"last_training_loss": loss})
+        test_windows = map_in_threads(self.clips.get_windows, split.test)
+        scores = [self._predict(model, windows) for _, windows in test_windows]
+        return ClipScores(np.stack(scores), {"last_training_loss": loss})
 
     def _train(self, model: Classifier, train: Int64s, seed: int) -> float:
         """Train on some examples, and return the mean loss of the last epoch."""

@@ -1,4 +1,4 @@
-"""Classifiers on frozen features: a linear one, or the nearest neighbours, its setting chosen on training clips alone.
+"""Classifiers on frozen features, linear or nearest neighbours; the hyperparameter is selected without the test clips.
 
 Shapes: `N` examples, `V` windows of each, `E` features, `K` classes, `X` = N·V rows.
 """
@@ -27,185 +27,220 @@ from talkies.core import Float32s, Float64s, Int64s, UsageError
 from talkies.evaluation.transfer.protocol import Protocol
 from talkies.evaluation.transfer.torch_probe import TorchLinear
 
-_Fold = tuple[Int64s, Int64s]
-_TORCH_ROWS = 20_000
+_MIN_ROWS_FOR_TORCH = 20_000
 _FITTING_BYTES = 4e9
+
+_Fold = tuple[Int64s, Int64s]
+"""The rows to fit on, and the rows to score."""
 
 
 @dataclass(frozen=True, slots=True)
-class Labelled:
-    """Examples: features `[N, V, E]`; labels `[N]`, or `[N, K]` of 0 and 1; `group_N` tells what comes of one source.
+class LabelledFeatures:
+    """Features `[N, V, E]` of examples with their labels: `[N]`, or `[N, K]` of 0 and 1.
 
-    `fold_N` are the published folds, where there are some, for choosing among settings.
+    `group_N` is the source of each example; `fold_N` are the published folds, if there are some, for the selection of a
+    hyperparameter.
     """
 
-    rows_NVE: Float32s
+    features_NVE: Float32s
     label_N: Int64s
     group_N: npt.NDArray[Any]
     fold_N: Int64s | None = None
 
     def __len__(self) -> int:
-        return len(self.rows_NVE)
+        return len(self.features_NVE)
 
-    def by_window(self) -> tuple[Float32s, Int64s, npt.NDArray[Any]]:
-        """Return rows `[X, E]`, labels and groups, one for each window."""
-        windows = self.rows_NVE.shape[1]
-        each = np.repeat(np.arange(len(self)), windows)
-        return self.rows_NVE.reshape(len(each), -1), self.label_N[each], self.group_N[each]
+    def flatten_windows(self) -> tuple[Float32s, Int64s, npt.NDArray[Any]]:
+        """Return features `[X, E]`, labels and groups with one row for each window."""
+        windows = self.features_NVE.shape[1]
+        example_X = np.repeat(np.arange(len(self)), windows)
+        return self.features_NVE.reshape(len(example_X), -1), self.label_N[example_X], self.group_N[example_X]
 
 
 @dataclass(frozen=True, slots=True)
-class Scores:
-    """A score for each window and class `[N, V, K]` of the test clips; `chosen` is the setting that was taken."""
+class ClipScores:
+    """Scores `[N, V, K]` of the test clips, and the values that were `chosen` in training, by name."""
 
     scores_NVK: Float64s
     chosen: dict[str, float]
 
 
 def fit_and_score(
-    fit: Labelled, test: Labelled, classes: int, protocol: Protocol, seed: int, *, select: Labelled | None = None
-) -> Scores:
-    """Return what a classifier fitted on `fit` says of `test`; a class that `fit` lacks scores least.
+    fit: LabelledFeatures,
+    test: LabelledFeatures,
+    classes: int,
+    protocol: Protocol,
+    *,
+    seed: int,
+    select: LabelledFeatures | None = None,
+) -> ClipScores:
+    """Return the scores of `test` by a classifier fitted on `fit`; a class without training clips scores lowest.
 
-    Its setting is chosen on `select`, or else on parts of `fit` that are left out in turn.
+    Args:
+        fit: the training examples.
+        test: the test examples.
+        classes: number of classes, `K`.
+        protocol: gives the classifier and the grid of its hyperparameter.
+        seed: seed of the solver and of the folds.
+        select: examples to select the hyperparameter on; cross-validation on `fit` if not given.
 
     Raises:
-        UsageError: if the training clips hold a single class, or too little to choose a setting on.
+        UsageError: if the training clips have a single class, or are too few to select a hyperparameter on.
     """
-    rows_XE, label_X, _ = fit.by_window()
+    rows_XE, label_X, _ = fit.flatten_windows()
     if label_X.ndim == 1 and len(np.unique(label_X)) < 2:
         raise UsageError("the training clips are all of one class; a classifier needs two or more")
-    estimator, grid = _estimator(protocol, seed, len(rows_XE), label_X.ndim == 2)
-    best, chosen = _chosen(estimator, grid, fit, _Choosing(fit, select, protocol, seed))
-    scores_XK = _scores(best, test.rows_NVE.reshape(-1, rows_XE.shape[1]), label_X, classes)
-    return Scores(scores_XK.reshape(len(test), -1, classes), chosen)
+    estimator, grid = _build_estimator(protocol, seed, len(rows_XE), is_multi_label=label_X.ndim == 2)
+    fitted, chosen = _fit_best(estimator, grid, fit, _SelectionFolds(fit, select, protocol, seed))
+    scores_XK = _predict_scores(fitted, test.features_NVE.reshape(-1, rows_XE.shape[1]), label_X, classes)
+    return ClipScores(scores_XK.reshape(len(test), -1, classes), chosen)
 
 
-def accuracy(scores_NVK: Float64s, label_N: Int64s, best: int = 1) -> dict[str, Float64s]:
-    """Return of each clip whether its class is among the `best` by its windows' mean, and in which share of them.
+def compute_accuracy(scores_NVK: Float64s, label_N: Int64s, k: int = 1) -> dict[str, Float64s]:
+    """Return the top-k accuracy of each clip, by the mean of its windows' scores (`clip`) and of each window (`window`).
 
-    Equal scores count for the class as the mean over all orders would: nothing is won by the order of classes.
+    Equal scores count as the mean over all their orders, so the order of classes has no influence.
+
+    Args:
+        scores_NVK: scores of each window.
+        label_N: the label of each clip.
+        k: how many of the best classes may be the right one.
     """
     return {
-        "video": _among(scores_NVK.mean(1), label_N, best),
-        "clip": _among(scores_NVK, label_N[:, None], best).mean(1),
+        "clip": _compute_top_k(scores_NVK.mean(1), label_N, k),
+        "window": _compute_top_k(scores_NVK, label_N[:, None], k).mean(1),
     }
 
 
-def _among(scores: Float64s, labels: Int64s, best: int) -> Float64s:
+def _compute_top_k(scores: Float64s, labels: Int64s, k: int) -> Float64s:
+    """Return how likely the label is among the `k` best scores `[…, K]`, if equal scores are ordered at random."""
     own = np.take_along_axis(scores, np.broadcast_to(labels, scores.shape[:-1])[..., None], -1)
     above, equal = (scores > own).sum(-1), (scores == own).sum(-1)
-    share: Float64s = np.clip((best - above) / equal, 0, 1)
+    share: Float64s = np.clip((k - above) / equal, 0, 1)
     return share
 
 
-def _estimator(protocol: Protocol, seed: int, rows: int, many: bool) -> tuple[Pipeline, dict[str, list[Any]]]:
-    """Return a classifier and the grid of its one setting."""
+def _build_estimator(
+    protocol: Protocol, seed: int, rows: int, *, is_multi_label: bool
+) -> tuple[Pipeline, dict[str, list[Any]]]:
+    """Return a classifier and the grid of its one hyperparameter."""
     if protocol.method == "knn":
         neighbours = KNeighborsClassifier(metric="euclidean", weights="distance")  # of unit rows: the order of cosines
-        classifier = OneVsRestClassifier(neighbours) if many else neighbours
+        classifier = OneVsRestClassifier(neighbours) if is_multi_label else neighbours
         return make_pipeline(Normalizer(), classifier), {"n_neighbors": list(protocol.neighbour_grid)}
-    on_torch = protocol.solver == "torch" or (
-        protocol.solver == "auto" and rows > _TORCH_ROWS and torch.cuda.is_available()
-    )
+
+    is_large = rows > _MIN_ROWS_FOR_TORCH and torch.cuda.is_available()
+    uses_torch = protocol.solver == "torch" or (protocol.solver == "auto" and is_large)
     linear: BaseEstimator
-    if on_torch:
+    if uses_torch:
         linear = TorchLinear(loss="squared_hinge" if protocol.classifier == "svm" else "logistic")
     elif protocol.classifier == "svm":
         linear = LinearSVC(dual=False, random_state=seed, max_iter=5000)
     else:
         linear = LogisticRegression(max_iter=5000)
-    if many and not on_torch:
+    if is_multi_label and not uses_torch:
         linear = OneVsRestClassifier(linear)
     return make_pipeline(StandardScaler(), linear), {"C": list(protocol.c_grid)}
 
 
-class _Choosing:
-    """The rows that a setting is chosen on, and how they are split: `folds` holds rows to fit and rows to judge by."""
+class _SelectionFolds:
+    """The rows and folds that a hyperparameter is selected on.
 
-    def __init__(self, fit: Labelled, select: Labelled | None, protocol: Protocol, seed: int) -> None:
+    They are the validation examples if there are some, else the published folds of the training examples, else
+    stratified folds of them with each source in one fold.
+    """
+
+    def __init__(self, fit: LabelledFeatures, select: LabelledFeatures | None, protocol: Protocol, seed: int) -> None:
         self._protocol, self._seed = protocol, seed
-        self.rows_XE, self.label_X, self._group_X = fit.by_window()
+        self.rows_XE, self.label_X, self._group_X = fit.flatten_windows()
         if select is not None:
-            rows_XE, label_X, _ = select.by_window()
-            side_X = np.repeat([-1, 0], [len(self.rows_XE), len(rows_XE)])  # -1: never judged by
+            rows_XE, label_X, _ = select.flatten_windows()
+            fold_X = np.repeat([-1, 0], [len(self.rows_XE), len(rows_XE)])  # -1: fitted on in every fold
             self.rows_XE = np.concatenate([self.rows_XE, rows_XE])
             self.label_X = np.concatenate([self.label_X, label_X])
-            self.folds = list(PredefinedSplit(side_X).split())
+            self.folds = list(PredefinedSplit(fold_X).split())
             return
-        self.folds = self._usable(self._published(fit)) or self._usable(self._by_source(fit))
+        self.folds = self._keep_usable(self._build_published(fit)) or self._keep_usable(self._build_by_source(fit))
 
     @property
     def fewest_rows(self) -> int:
-        """How many rows the smallest fit has."""
+        """The number of rows in the smallest fit."""
         return min((len(fit) for fit, _ in self.folds), default=len(self.rows_XE))
 
-    def _published(self, fit: Labelled) -> list[_Fold]:
+    def _build_published(self, fit: LabelledFeatures) -> list[_Fold]:
         if fit.fold_N is None or len(np.unique(fit.fold_N)) < 2:
             return []
-        return list(PredefinedSplit(np.repeat(fit.fold_N, fit.rows_NVE.shape[1])).split())
+        return list(PredefinedSplit(np.repeat(fit.fold_N, fit.features_NVE.shape[1])).split())
 
-    def _by_source(self, fit: Labelled) -> list[_Fold]:
+    def _build_by_source(self, fit: LabelledFeatures) -> list[_Fold]:
+        # as many folds as asked for, but no more than the rarest class has sources
         label_N = fit.label_N if fit.label_N.ndim == 1 else fit.label_N.argmax(1)
-        sources = min(len(np.unique(fit.group_N[label_N == label])) for label in np.unique(label_N))
-        most = min(self._protocol.inner_folds, len(np.unique(fit.group_N)), max(2, sources))
-        commonest = int(np.unique(label_N, return_counts=True)[1].max())
-        if min(most, commonest * fit.rows_NVE.shape[1]) < 2:
+        fewest_sources = min(len(np.unique(fit.group_N[label_N == label])) for label in np.unique(label_N))
+        fold_count = min(self._protocol.inner_folds, len(np.unique(fit.group_N)), max(2, fewest_sources))
+        most_examples = int(np.unique(label_N, return_counts=True)[1].max())
+        if min(fold_count, most_examples * fit.features_NVE.shape[1]) < 2:
             return []
+
         label_X = self.label_X if self.label_X.ndim == 1 else self.label_X.argmax(1)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # a class with fewer rows than folds
-            folds = StratifiedGroupKFold(most, shuffle=True, random_state=self._seed)
-            return list(folds.split(self.rows_XE, label_X, self._group_X))
+            splitter = StratifiedGroupKFold(fold_count, shuffle=True, random_state=self._seed)
+            return list(splitter.split(self.rows_XE, label_X, self._group_X))
 
-    def _usable(self, folds: Sequence[_Fold]) -> list[_Fold]:
-        """Return the folds that leave two classes or more to fit on."""
+    def _keep_usable(self, folds: Sequence[_Fold]) -> list[_Fold]:
+        """Return the folds that have two classes or more to fit on."""
         if self.label_X.ndim == 2:
             return [fold for fold in folds if self.label_X[fold[0]].any()]
         return [fold for fold in folds if len(fold[1]) and len(np.unique(self.label_X[fold[0]])) > 1]
 
 
-def _chosen(
-    estimator: Pipeline, grid: dict[str, list[Any]], fit: Labelled, choosing: _Choosing
+def _fit_best(
+    estimator: Pipeline, grid: dict[str, list[Any]], fit: LabelledFeatures, selection: _SelectionFolds
 ) -> tuple[Pipeline, dict[str, float]]:
-    """Return the classifier fitted on `fit`, with the setting that was best on what was left out."""
+    """Return the classifier fitted on `fit` with the value of the hyperparameter that is best on the folds."""
     (name, values), (step, last) = next(iter(grid.items())), estimator.steps[-1]
-    key = f"{step}__estimator__{name}" if isinstance(last, OneVsRestClassifier) else f"{step}__{name}"
-    rows_XE, label_X, _ = fit.by_window()
-    if name == "n_neighbors":
-        values = [value for value in values if value <= choosing.fewest_rows] or [choosing.fewest_rows]
+    parameter = f"{step}__estimator__{name}" if isinstance(last, OneVsRestClassifier) else f"{step}__{name}"
+    rows_XE, label_X, _ = fit.flatten_windows()
+    if name == "n_neighbors":  # there cannot be more neighbours than rows
+        values = [value for value in values if value <= selection.fewest_rows] or [selection.fewest_rows]
+
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # such a fit is judged as it is
+        warnings.simplefilter("ignore", ConvergenceWarning)  # such a fit is scored as it is
         best = values[0]
         if len(values) > 1:
-            if not choosing.folds:
+            if not selection.folds:
                 raise UsageError(
-                    f"the training clips are of too few sources and classes to choose {name} on; give one value alone, "
+                    f"the training clips have too few sources and classes to choose {name} on; give a single value, "
                     f"such as --set {'neighbour_grid=[5]' if name == 'n_neighbors' else 'c_grid=[0.1]'}"
                 )
-            scoring = "accuracy" if label_X.ndim == 1 else "average_precision"
-            jobs = 1 if isinstance(last, TorchLinear) else _fits_at_once(choosing.rows_XE)
             search = GridSearchCV(
-                estimator, {key: values}, scoring=scoring, cv=choosing.folds, refit=False, n_jobs=jobs
+                estimator,
+                {parameter: values},
+                scoring="accuracy" if label_X.ndim == 1 else "average_precision",
+                cv=selection.folds,
+                refit=False,
+                n_jobs=1 if isinstance(last, TorchLinear) else _count_parallel_fits(selection.rows_XE),
             )
-            with parallel_config("threading"):  # the solvers let other threads run
-                search.fit(choosing.rows_XE, choosing.label_X)
-            best = search.best_params_[key]
-        return estimator.set_params(**{key: best}).fit(rows_XE, label_X), {name: best}
+            with parallel_config("threading"):  # the solvers release the GIL
+                search.fit(selection.rows_XE, selection.label_X)
+            best = search.best_params_[parameter]
+        return estimator.set_params(**{parameter: best}).fit(rows_XE, label_X), {name: best}
 
 
-def _fits_at_once(rows_XE: Float32s) -> int:
-    """Return how many fits have room beside each other: each takes the rows in double precision."""
+def _count_parallel_fits(rows_XE: Float32s) -> int:
+    """Return how many fits fit into memory at once: each holds the rows in double precision."""
     return max(1, min(cpu_count() or 1, int(_FITTING_BYTES // (2 * rows_XE.nbytes + 1))))
 
 
-def _scores(fitted: Pipeline, rows_XE: Float32s, label_X: Int64s, classes: int) -> Float64s:
-    """Return scores `[X, K]` in the order of all classes."""
-    told = fitted.decision_function(rows_XE) if hasattr(fitted, "decision_function") else fitted.predict_proba(rows_XE)
-    told_XK = np.asarray(told, np.float64)
-    known = np.arange(classes) if label_X.ndim == 2 else np.unique(label_X)
-    if told_XK.ndim == 1:  # two classes, one score
-        told_XK = np.stack([-told_XK, told_XK], axis=1)
-    scores_XK = np.full((len(rows_XE), classes), told_XK.min() - 1.0)
-    scores_XK[:, known] = told_XK
+def _predict_scores(fitted: Pipeline, rows_XE: Float32s, label_X: Int64s, classes: int) -> Float64s:
+    """Return scores `[X, K]` of all classes, also those that the classifier does not know."""
+    has_decision = hasattr(fitted, "decision_function")
+    predicted = fitted.decision_function(rows_XE) if has_decision else fitted.predict_proba(rows_XE)
+    known_XK = np.asarray(predicted, np.float64)
+    known_classes = np.arange(classes) if label_X.ndim == 2 else np.unique(label_X)
+    if known_XK.ndim == 1:  # two classes have one score
+        known_XK = np.stack([-known_XK, known_XK], axis=1)
+
+    scores_XK = np.full((len(rows_XE), classes), known_XK.min() - 1.0)
+    scores_XK[:, known_classes] = known_XK
     return scores_XK

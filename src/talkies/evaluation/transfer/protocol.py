@@ -1,4 +1,4 @@
-"""How a representation is measured on a labelled data set: every choice, each with its published default."""
+"""The protocol of a measurement on a labelled data set: every choice, with the usual published value as default."""
 
 from collections.abc import Iterable
 from typing import Annotated, Literal, Self
@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from talkies.config import Config, apply_overrides, check
-from talkies.core import UsageError, suggest_nearest
+from talkies.core import Modality, UsageError, suggest_nearest
 from talkies.training import OptimiserConfig
 
 Count = Annotated[int, Field(ge=1, le=1000)]
@@ -14,10 +14,10 @@ Positive = Annotated[float, Field(gt=0)]
 
 
 class FineTuning(Config):
-    """Every weight is learnt on, with a new linear layer: `epochs` over the training clips, one random window of each.
+    """How all weights and a new linear layer are trained: `epochs` over the training clips, one random window of each.
 
-    The learning rate rises over `optimiser.warmup_steps` and falls to zero along a cosine. `dropout` is before the
-    layer. Clips are kept in memory as they were decoded, up to `memory_gb`; the others are decoded again.
+    The learning rate rises over `optimiser.warmup_steps` and falls to zero along a cosine. `dropout` comes before the
+    linear layer. Decoded clips are kept in memory up to `memory_gb`; the others are decoded again in each epoch.
     """
 
     epochs: Count = 20
@@ -29,26 +29,26 @@ class FineTuning(Config):
 
 
 class DataOptions(Config):
-    """What a data set leaves open.
+    """Options of single data sets.
 
-    Of a folder of classes: `group` is a regular expression whose first group tells from a file's name what it belongs
-    to (each is left out once), and without it there are so many `folds`. `subset` is AudioSet's: `20k` or `2m`.
-    `tower` looks at one of pictures and sound where there are both.
+    For a folder of classes, `group` is a regular expression whose first group finds the source in a file's name (each
+    source is left out once); without it there are `folds` stratified folds. `subset` is AudioSet's: `20k` or `2m`.
+    `tower` measures only video or only audio of a data set that has both.
     """
 
     group: str | None = None
     folds: Annotated[int, Field(ge=2, le=100)] | None = None
     subset: Literal["20k", "2m"] | None = None
-    tower: Literal["video", "audio"] | None = None
+    tower: Modality | None = None
 
 
 class Protocol(Config):
-    """A way to measure.
+    """How transfer is measured.
 
-    `linear` and `knn` learn on frozen features, `finetune` on all weights. Of each clip `clips` windows are looked at,
-    in 1 or 3 square `crops`; `frames`, `fps`, `size` and `audio_seconds` are the run's own where they say nothing.
+    `linear` and `knn` are probes on frozen features, `finetune` trains all weights. An encoder gets `clips` windows of
+    each clip, each in 1 or 3 square `crops`; `frames`, `fps`, `size` and `audio_seconds` are the run's own if not set.
     `classifier` is a linear SVM or a logistic regression on standardised features; its C, or the number of neighbours,
-    is chosen from the grid by `inner_folds`-fold cross-validation on the training clips alone.
+    is selected from the grid by cross-validation with `inner_folds` folds, on the training clips only.
     """
 
     method: Literal["linear", "knn", "finetune"] = "linear"
@@ -70,7 +70,7 @@ class Protocol(Config):
     data: DataOptions = DataOptions()
 
     @model_validator(mode="after")
-    def _something_to_choose_from(self) -> Self:
+    def _check_grids(self) -> Self:
         for name in ("c_grid", "neighbour_grid", "seeds"):
             values = getattr(self, name)
             if not values or len(set(values)) < len(values):
@@ -86,11 +86,15 @@ PROTOCOLS: dict[str, dict[str, object]] = {
     "finetune-224": {"method": "finetune", "frames": 32, "fps": 16, "size": 224, "clips": 10, "crops": 3},
     "finetune-audio": {"method": "finetune"},
 }
-"""Protocols by name; `--set` changes single values of one."""
+"""Protocols by name; `--set` changes single values."""
 
 
 def resolve_protocol(name: str, overrides: Iterable[str] = ()) -> Protocol:
-    """Return a named protocol with single values changed, `key=value` each.
+    """Return a named protocol with some values changed.
+
+    Args:
+        name: one of `PROTOCOLS`.
+        overrides: texts `key=value`.
 
     Raises:
         UsageError: if there is no such protocol, key or value.

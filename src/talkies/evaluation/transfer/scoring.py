@@ -1,4 +1,4 @@
-"""What a learner's scores are worth: metrics over folds, from what each test clip got.
+"""Metrics of a transfer method: its scores on every split and seed, turned into accuracies with intervals.
 
 Shapes: `N` examples, `V` windows of each, `K` classes.
 """
@@ -12,62 +12,78 @@ from sklearn.metrics import average_precision_score
 from talkies.core import Float64s, Int64s
 from talkies.evaluation.datasets import DataSet, Split
 from talkies.evaluation.results.result import Metric
-from talkies.evaluation.transfer.extract import towers_of
-from talkies.evaluation.transfer.learners import Learner, labels_of
-from talkies.evaluation.transfer.probes import Scores, accuracy
+from talkies.evaluation.transfer.methods import FeatureChoice, TransferMethod, collect_labels
+from talkies.evaluation.transfer.probes import ClipScores, compute_accuracy
 from talkies.evaluation.transfer.protocol import Protocol
 
-
-def measures_of(data: DataSet) -> dict[str, str]:
-    """Return what is measured apart, each with what its metrics' names begin with: of two towers either, and both."""
-    towers = towers_of(data)
-    return {towers[0]: ""} if len(towers) == 1 else {name: f"{name}_" for name in (*towers, "joint")}
+_MIN_CLASSES_FOR_TOP5 = 11
 
 
-def fits_of(data: DataSet, splits: Sequence[Split], protocol: Protocol) -> int:
-    """Return how many times a learner learns."""
-    return len(measures_of(data)) * len(splits) * len(protocol.seeds)
+def list_metric_prefixes(data: DataSet) -> dict[FeatureChoice, str]:
+    """Return the prefix of the metrics' names for each choice of features: either modality, or both joined."""
+    if len(data.modalities) == 1:
+        return {data.modalities[0]: ""}
+    choices: tuple[FeatureChoice, ...] = (*data.modalities, "joint")
+    return {choice: f"{choice}_" for choice in choices}
 
 
-def measured(
-    data: DataSet, splits: Sequence[Split], protocol: Protocol, learner: Learner, on_fit: Callable[[str], None]
+def count_fits(data: DataSet, splits: Sequence[Split], protocol: Protocol) -> int:
+    """Return how many times `score_method` trains."""
+    return len(list_metric_prefixes(data)) * len(splits) * len(protocol.seeds)
+
+
+def score_method(
+    data: DataSet, splits: Sequence[Split], protocol: Protocol, method: TransferMethod, on_fit: Callable[[str], None]
 ) -> tuple[dict[str, Metric], dict[str, Any]]:
-    """Return the metrics over all splits, of each clip the mean over seeds, and the settings that were chosen.
+    """Return the metrics of a method over all splits, and the values that it chose in training.
 
-    Seeds are no further evidence on the test clips: they do not make an interval narrower.
+    A clip counts with its mean over seeds: more seeds are no further evidence on the test clips, and do not make an
+    interval narrower.
+
+    Args:
+        data: the data set.
+        splits: the splits to train and test on.
+        protocol: gives the seeds.
+        method: what trains and scores.
+        on_fit: called after each training with the features and split in words.
     """
     metrics: dict[str, Metric] = {}
     chosen: dict[str, list[Any]] = {}
-    for name, prefix in measures_of(data).items():
+    for choice, prefix in list_metric_prefixes(data).items():
         folds: dict[str, list[Float64s]] = {}
         for split in splits:
+            label_N = collect_labels(data, split.test)
             by_seed: dict[str, list[Float64s]] = {}
             for seed in protocol.seeds:
-                scores = learner.scores(name, split, seed)
-                for metric, each in _judged(data, scores, labels_of(data, split.test)).items():
-                    by_seed.setdefault(metric, []).append(each)
+                scores = method.fit_and_score(choice, split, seed)
+                for metric, values in _score_clips(data, scores, label_N).items():
+                    by_seed.setdefault(metric, []).append(values)
                 for setting, value in scores.chosen.items():
-                    chosen.setdefault(f"{name} {setting}", []).append(value)
-                on_fit(f"{name}, {split.name}")
+                    chosen.setdefault(f"{choice} {setting}", []).append(value)
+                on_fit(f"{choice}, {split.name}")
             for metric, seeds in by_seed.items():
                 folds.setdefault(metric, []).append(np.mean(seeds, axis=0))
-        for metric, parts in folds.items():
-            if data.multi_label:  # one number a split
-                metrics[prefix + metric] = Metric.of([float(part[0]) for part in parts], 0.0, 1.0)
-            else:
-                metrics[prefix + metric] = Metric.of_folds(parts)
+        metrics |= {prefix + metric: _summarise_folds(data, values) for metric, values in folds.items()}
     return metrics, chosen
 
 
-def _judged(data: DataSet, scores: Scores, label_N: Int64s) -> dict[str, Float64s]:
-    """Return what each test clip got; of a data set with several labels a clip, one number over all: mAP."""
+def _score_clips(data: DataSet, scores: ClipScores, label_N: Int64s) -> dict[str, Float64s]:
+    """Return the accuracies of each test clip; of a multi-label data set a single number, mean average precision."""
     if data.multi_label:
         means_NK = scores.scores_NVK.mean(1)
-        seen = label_N.any(0) & ~label_N.all(0)
-        value = average_precision_score(label_N[:, seen], means_NK[:, seen], average="macro")
+        has_both_K = label_N.any(0) & ~label_N.all(0)
+        value = average_precision_score(label_N[:, has_both_K], means_NK[:, has_both_K], average="macro")
         return {"mean_average_precision": np.array([value])}
-    found = accuracy(scores.scores_NVK, label_N)
-    told = {"accuracy": found["video"], "window_accuracy": found["clip"]}
-    if len(data.classes) > 10:
-        told["top5_accuracy"] = accuracy(scores.scores_NVK, label_N, best=5)["video"]
-    return told
+
+    top1 = compute_accuracy(scores.scores_NVK, label_N)
+    metrics = {"accuracy": top1["clip"], "window_accuracy": top1["window"]}
+    if len(data.classes) >= _MIN_CLASSES_FOR_TOP5:
+        metrics["top5_accuracy"] = compute_accuracy(scores.scores_NVK, label_N, k=5)["clip"]
+    return metrics
+
+
+def _summarise_folds(data: DataSet, folds: Sequence[Float64s]) -> Metric:
+    """Return the metric over folds, each of the values of its test clips, or of a single number."""
+    if data.multi_label:
+        return Metric.of([float(fold[0]) for fold in folds], 0.0, 1.0)
+    return Metric.of_folds(folds)

@@ -1,9 +1,9 @@
-"""Transfer to a labelled data set: a classifier on frozen features, learnt and tested on the published splits.
+"""Measure transfer to a labelled data set: train on the training clips of its published splits, score the test clips.
 
 Shapes: `N` examples, `V` windows of each, `E` features, `K` classes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -11,114 +11,138 @@ from typing import Any
 from talkies.core import UsageError, format_count
 from talkies.evaluation.datasets import DataSet, Split, check_published
 from talkies.evaluation.results.result import Metric, Result
-from talkies.evaluation.transfer.extract import Extracted, OnClip, extract_all, towers_of
+from talkies.evaluation.transfer.extract import ExtractedFeatures, OnClip, extract_all_features
 from talkies.evaluation.transfer.features import Features
 from talkies.evaluation.transfer.finetune import FineTuner
-from talkies.evaluation.transfer.leakage import checked_splits
-from talkies.evaluation.transfer.learners import Learner, Probe
+from talkies.evaluation.transfer.leakage import check_leakage
+from talkies.evaluation.transfer.methods import FrozenProbe, TransferMethod
 from talkies.evaluation.transfer.protocol import Protocol
-from talkies.evaluation.transfer.protocol_text import facts_of, protocol_of
-from talkies.evaluation.transfer.scoring import fits_of, measured
+from talkies.evaluation.transfer.protocol_text import describe_data, describe_protocol
+from talkies.evaluation.transfer.scoring import count_fits, score_method
 
 
-def check_complete(data: DataSet, unfit: dict[int, str], allow_missing: bool) -> None:
-    """Do nothing if every listed clip is there and can be used, or if some may be missing.
+def check_complete(data: DataSet, unusable: Mapping[int, str], allow_missing: bool) -> None:
+    """Check that every listed clip exists and can be used, or that any can if some may be missing.
+
+    Args:
+        data: the data set.
+        unusable: why clips cannot be used, by the numbers of their examples.
+        allow_missing: whether clips may be missing or unusable.
 
     Raises:
-        UsageError: with how many, and the first by name; or if nothing is left at all.
+        UsageError: with the number of such clips and the first of them, or if no clip is left.
     """
     listed, absent = len(data.examples), len(data.absent)
-    if absent + len(unfit) >= listed:
-        first = (
-            next(iter(unfit.values()), None) or f"{data.path_of(0)} is not there" if listed else "its lists are empty"
-        )
-        raise UsageError(f"{data.name} in {data.root} has no clip that can be used: {first}")
+    if absent + len(unusable) >= listed:
+        if listed:
+            reason = next(iter(unusable.values()), None) or f"{data.get_path(0)} does not exist"
+        else:
+            reason = "its lists are empty"
+        raise UsageError(f"{data.name} in {data.root} has no clip that can be used: {reason}")
     if allow_missing:
         return
+
+    clips = format_count(listed, "clip")
     if absent:
-        first_absent = data.examples[min(data.absent)].path
+        first = data.examples[min(data.absent)].path
         raise UsageError(
-            f"{data.root} lacks {absent} of the {format_count(listed, 'clip')} of {data.name}, {first_absent} first; fetch "
+            f"{data.root} lacks {absent} of the {clips} of {data.name}, {first} first; fetch "
             f"what is missing, or give --allow-missing to go on without"
         )
-    if unfit:
-        number = min(unfit)
+    if unusable:
+        number = min(unusable)
         raise UsageError(
-            f"{len(unfit)} of the {format_count(listed, 'clip')} of {data.name} cannot be used, {data.examples[number].path} "
-            f"first: {unfit[number]}; fetch them again, or give --allow-missing to go on without"
+            f"{len(unusable)} of the {clips} of {data.name} cannot be used, {data.examples[number].path} "
+            f"first: {unusable[number]}; fetch them again, or give --allow-missing to go on without"
         )
 
 
-def transfer(
+def measure_transfer(
     data: DataSet,
     arms: Sequence[Features],
     protocol: Protocol,
     *,
-    store: Path | None = None,
+    cache_folder: Path | None = None,
     allow_missing: bool = False,
     on_clip: OnClip | None = None,
 ) -> Result:
-    """Return how well each arm's features tell the classes: the first is what is measured, the others are baselines.
+    """Return how well classes can be recognised from each of several features, `arms`.
 
-    `store` is where features are kept. With two towers, pictures, sound and both joined are measured apart.
+    Args:
+        data: the data set; of both modalities, each of them and the two joined are measured.
+        arms: the features that are measured, then those of the baselines.
+        protocol: how to measure.
+        cache_folder: where features are cached.
+        allow_missing: whether clips may be missing or unusable.
+        on_clip: called after each clip and each training.
 
     Raises:
-        UsageError: if the data are not complete, leak from test to training, or no encoder speaks to them.
+        UsageError: if the data set is not complete, leaks from test to training, or has a modality that an arm cannot
+            encode.
     """
+    # check what can be checked before the work: all but the bytes of the clips
     if not allow_missing:
         check_published(data)
     check_complete(data, {}, allow_missing)
-    checked_splits(data, {}, protocol.drop_overlap)  # by their sources, before the work; by their bytes after it
+    check_leakage(data, {}, protocol.drop_overlap)
     for arm in arms:
-        arm.check(towers_of(data))
-    learners, found = _learners(data, arms, protocol, store, on_clip)
-    check_complete(data, found.unfit, allow_missing)
-    splits, dropped = checked_splits(data, found.hashes, protocol.drop_overlap)
-    usable = _usable(splits, found)
+        arm.check(data.modalities)
+
+    # read the clips, and check again
+    methods, extracted = _build_methods(data, arms, protocol, cache_folder, on_clip)
+    check_complete(data, extracted.unusable, allow_missing)
+    splits, dropped = check_leakage(data, extracted.keys, protocol.drop_overlap)
+    splits = _keep_usable(splits, extracted)
+
+    # train and score
     metrics: dict[str, dict[str, Metric]] = {}
     chosen: dict[str, Any] = {}
-    fits = len(arms) * fits_of(data, usable, protocol)
-    for arm, learner in zip(arms, learners, strict=True):
+    fits = len(arms) * count_fits(data, splits, protocol)
+    for arm, method in zip(arms, methods, strict=True):
 
-        def on_fit(what: str, name: str = arm.name) -> None:
+        def report_fit(words: str, name: str = arm.name) -> None:
             if on_clip:
-                on_clip(f"learnt by {name}: {what}", fits)
+                on_clip(f"learnt by {name}: {words}", fits)
 
-        metrics[arm.name], chosen[arm.name] = measured(data, usable, protocol, learner, on_fit)
-    first, *others = metrics
+        metrics[arm.name], chosen[arm.name] = score_method(data, splits, protocol, method, report_fit)
+
+    description = describe_protocol(protocol, arms[0], data) | describe_data(data, extracted, splits, dropped)
+    measured, *baselines = metrics
     return Result(
         task=data.name,
-        protocol=protocol_of(protocol, arms[0], data) | facts_of(data, found, usable, dropped) | {"chosen": chosen},
-        metrics=metrics[first],
-        baselines={name: metrics[name] for name in others},
-        hashes={f"features of {arm.name}": arm.stamp for arm in arms} | data.hashes_of_lists() | _clips_hash(found),
+        protocol=description | {"chosen": chosen},
+        metrics=metrics[measured],
+        baselines={name: metrics[name] for name in baselines},
+        hashes={f"features of {arm.name}": arm.stamp for arm in arms} | data.hash_lists() | _hash_clips(extracted),
     )
 
 
-def _learners(
-    data: DataSet, arms: Sequence[Features], protocol: Protocol, store: Path | None, on_clip: OnClip | None
-) -> tuple[list[Learner], Extracted]:
-    """Return what learns from each arm, and what was found of the clips: which can be used is the same for all."""
+def _build_methods(
+    data: DataSet, arms: Sequence[Features], protocol: Protocol, cache_folder: Path | None, on_clip: OnClip | None
+) -> tuple[list[TransferMethod], ExtractedFeatures]:
+    """Return the method of each arm, and which clips can be used, which is the same for all arms."""
     if protocol.method != "finetune":
-        founds = extract_all(data, arms, protocol, store, on_clip)
-        return [Probe(data, found, protocol) for found in founds], founds[0]
+        extracted = extract_all_features(data, arms, protocol, cache_folder, on_clip)
+        return [FrozenProbe(data, features, protocol) for features in extracted], extracted[0]
     first = FineTuner(data, arms[0], protocol)
-    shared = {arms[0].look: first.clips}  # read once for all that are shown alike
-    tuners = [FineTuner(data, arm, protocol, shared.get(arm.look)) for arm in arms]
+    caches = {arms[0].clip_spec: first.clips}  # arms with the same input share decoded clips
+    tuners = [FineTuner(data, arm, protocol, caches.get(arm.clip_spec)) for arm in arms]
     return [*tuners], first.clips.read_all(on_clip)
 
 
-def _usable(splits: Sequence[Split], found: Extracted) -> tuple[Split, ...]:
-    def only(numbers: Sequence[int]) -> tuple[int, ...]:
-        return tuple(number for number in numbers if number in found.rows)
+def _keep_usable(splits: Sequence[Split], extracted: ExtractedFeatures) -> tuple[Split, ...]:
+    """Return the splits without the clips that cannot be used."""
 
-    kept = tuple(Split(split.name, only(split.train), only(split.test), only(split.select)) for split in splits)
-    for split in kept:
+    def keep(numbers: Sequence[int]) -> tuple[int, ...]:
+        return tuple(number for number in numbers if number in extracted.features)
+
+    usable = tuple(Split(split.name, keep(split.train), keep(split.test), keep(split.select)) for split in splits)
+    for split in usable:
         if not split.train or not split.test:
             raise UsageError(f"{split.name} has no clip left to {'learn from' if not split.train else 'test on'}")
-    return kept
+    return usable
 
 
-def _clips_hash(found: Extracted) -> dict[str, str]:
-    told = "".join(f"{number} {name}\n" for number, name in sorted(found.hashes.items()))
-    return {"clips": blake2b(told.encode(), digest_size=8).hexdigest()}
+def _hash_clips(extracted: ExtractedFeatures) -> dict[str, str]:
+    text = "".join(f"{number} {key}\n" for number, key in sorted(extracted.keys.items()))
+    return {"clips": blake2b(text.encode(), digest_size=8).hexdigest()}

@@ -9,24 +9,24 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from talkies.evaluation.datasets import DataSet, Example, Split
-from talkies.evaluation.results.result import Metric, wilson
-from talkies.evaluation.transfer.learners import Learner
-from talkies.evaluation.transfer.probes import Scores
+from talkies.evaluation.results.result import Metric, wilson_interval
+from talkies.evaluation.transfer.methods import FeatureChoice, TransferMethod
+from talkies.evaluation.transfer.probes import ClipScores
 from talkies.evaluation.transfer.protocol import Protocol
-from talkies.evaluation.transfer.scoring import fits_of, measured
+from talkies.evaluation.transfer.scoring import count_fits, score_method
 
 CLIPS = 40
 
 
-class Fixed(Learner):
+class Fixed(TransferMethod):
     """Is right on clips whose number is not a multiple of four; with odd seeds on those whose number is not of five."""
 
-    def scores(self, tower: str, split: Split, seed: int) -> Scores:
+    def fit_and_score(self, choice: FeatureChoice, split: Split, seed: int) -> ClipScores:
         """Return one window a clip."""
         right = [number % (5 if seed % 2 else 4) != 0 for number in split.test]
         labels = [number % 2 for number in split.test]
         told = [label if good else 1 - label for label, good in zip(labels, right, strict=True)]
-        return Scores(np.eye(2)[told][:, None], {"C": float(seed)})
+        return ClipScores(np.eye(2)[told][:, None], {"C": float(seed)})
 
 
 def data(folds: int) -> DataSet:
@@ -40,7 +40,7 @@ def data(folds: int) -> DataSet:
 
 
 def metrics_of(folds: int, *seeds: int) -> Metric:
-    found, _ = measured(data(folds), data(folds).splits, Protocol(seeds=seeds), Fixed(), lambda what: None)
+    found, _ = score_method(data(folds), data(folds).splits, Protocol(seeds=seeds), Fixed(), lambda what: None)
     return found["accuracy"]
 
 
@@ -59,15 +59,15 @@ def test_seeds_are_averaged_clip_by_clip() -> None:
 def test_each_fit_is_told_and_each_setting_kept() -> None:
     told: list[str] = []
     some, protocol = data(5), Protocol(seeds=(0, 1))
-    _, chosen = measured(some, some.splits, protocol, Fixed(), told.append)
-    assert len(told) == fits_of(some, some.splits, protocol) == 10
+    _, chosen = score_method(some, some.splits, protocol, Fixed(), told.append)
+    assert len(told) == count_fits(some, some.splits, protocol) == 10
     assert chosen == {"audio C": [0.0, 1.0] * 5}
 
 
 def test_folds_that_agree_are_no_certainty() -> None:
     metric = Metric.of_folds([np.ones(8)] * 5)
     assert (metric.mean, metric.sd, metric.high) == (1.0, 0.0, 1.0)
-    assert metric.low == wilson(1.0, 40)[0] < 0.95
+    assert metric.low == wilson_interval(1.0, 40)[0] < 0.95
 
 
 @given(st.lists(st.lists(st.booleans(), min_size=1, max_size=12), min_size=1, max_size=6))
@@ -83,7 +83,7 @@ def test_an_interval_holds_its_mean_and_stays_where_shares_are(folds: list[list[
 def test_wilsons_interval_is_scipys(trials: int, share: float) -> None:
     hits = round(share * trials)
     wanted = binomtest(hits, trials).proportion_ci(0.95, method="wilson")
-    np.testing.assert_allclose(wilson(hits / trials, trials), (wanted.low, wanted.high), atol=1e-9)
+    np.testing.assert_allclose(wilson_interval(hits / trials, trials), (wanted.low, wanted.high), atol=1e-9)
 
 
 def test_students_interval_holds_the_truth_as_often_as_it_says() -> None:
