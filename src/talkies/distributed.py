@@ -1,4 +1,4 @@
-"""Ranks, and what crosses them: a gather with exact gradients, and the reduction of reports.
+"""Communication between training processes (ranks): a gather with exact gradients, and averages of reports.
 
 Shapes: `B` rows of this rank, `N` rows of all ranks in the order of ranks, `D` columns.
 """
@@ -14,54 +14,64 @@ from talkies.core import WorkError
 
 
 def rank() -> int:
-    """Return this process's number, 0 where nothing is distributed."""
-    return dist.get_rank() if _is_on() else 0
+    """Return the number of this process, 0 if training is not distributed."""
+    return dist.get_rank() if _is_distributed() else 0
 
 
 def world_size() -> int:
-    """Return how many processes train together, 1 where nothing is distributed."""
-    return dist.get_world_size() if _is_on() else 1
+    """Return how many processes train together, 1 if training is not distributed."""
+    return dist.get_world_size() if _is_distributed() else 1
 
 
 def gather_rows(rows_BD: Tensor) -> Tensor:
-    """Return the rows of all ranks, `[N, D]`, differentiable: every rank's rows get their gradient from every rank.
+    """Return the rows of all ranks, `[N, D]`; each rank's rows receive gradients from the losses of all ranks.
 
-    The gradient that comes back to a row is the sum of what all ranks' losses give it, so a loss that each rank
-    divides by N, summed over ranks, has the gradient of the one loss over all rows.
+    The gradient of a row is the sum of its gradients over all ranks. So a loss that each rank divides by N has,
+    summed over ranks, the gradient of the one loss over all rows.
+
+    Args:
+        rows_BD: the rows of this rank; every rank must pass the same number.
 
     Raises:
-        WorkError: on every rank, if they do not bring equally many rows.
+        WorkError: on every rank, if ranks pass different numbers of rows.
     """
-    if not _is_on():
+    if not _is_distributed():
         return rows_BD
-    _refuse_uneven(len(rows_BD), rows_BD.device)
+    _check_equal_rows(len(rows_BD), rows_BD.device)
     gathered_ND: Tensor = _Gather.apply(rows_BD)  # type: ignore[no-untyped-call]
     return gathered_ND
 
 
 def average_over_ranks(report: Mapping[str, float]) -> dict[str, float]:
-    """Return the mean of each number over all ranks."""
-    if not _is_on():
+    """Return the mean of each number over all ranks; every rank must pass the same keys."""
+    if not _is_distributed():
         return dict(report)
-    device = "cuda" if dist.get_backend() == "nccl" else "cpu"  # NCCL moves nothing else
-    values = torch.tensor([report[key] for key in sorted(report)], dtype=torch.float64, device=device)
+    device = "cuda" if dist.get_backend() == "nccl" else "cpu"  # NCCL moves only CUDA tensors
+    keys = sorted(report)
+    values = torch.tensor([report[key] for key in keys], dtype=torch.float64, device=device)
     dist.all_reduce(values)
-    return dict(zip(sorted(report), (values / world_size()).tolist(), strict=True))
+    return dict(zip(keys, (values / world_size()).tolist(), strict=True))
 
 
-def _refuse_uneven(rows: int, device: torch.device) -> None:
-    """Look before the gather: with uneven rows it would hang, or mix them up."""
+def _check_equal_rows(rows: int, device: torch.device) -> None:
+    """Check that all ranks have the same number of rows: otherwise a gather would hang, or mix up rows.
+
+    Raises:
+        WorkError: if they do not.
+    """
     counts = [torch.zeros(1, dtype=torch.int64, device=device) for _ in range(world_size())]
     dist.all_gather(counts, torch.tensor([rows], dtype=torch.int64, device=device))
-    each = [int(count) for count in counts]
-    if len(set(each)) > 1:
+    rows_of_rank = [int(count) for count in counts]
+    if len(set(rows_of_rank)) > 1:
         raise WorkError(
-            f"the {len(each)} processes bring {', '.join(map(str, each))} clips to one batch, and all must bring "
-            f"equally many; make the clips of a batch a multiple of the processes"
+            f"the {len(rows_of_rank)} processes bring {', '.join(map(str, rows_of_rank))} clips to one batch, and all "
+            f"must bring the same number; make the clips of a batch a multiple of the processes"
         )
 
 
 class _Gather(torch.autograd.Function):
+    """Concatenates the rows of all ranks; backward sums the gradients of all ranks and keeps this rank's rows."""
+
     @staticmethod
     def forward(ctx: Any, rows_BD: Tensor) -> Tensor:
         ctx.rows = len(rows_BD)
@@ -77,5 +87,5 @@ class _Gather(torch.autograd.Function):
         return grad_ND[start : start + ctx.rows]
 
 
-def _is_on() -> bool:
+def _is_distributed() -> bool:
     return dist.is_available() and dist.is_initialized()

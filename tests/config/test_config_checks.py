@@ -1,3 +1,5 @@
+"""Configs are checked when they are made, with one sentence for the first error."""
+
 import re
 from typing import Annotated, Any, Literal, Self
 

@@ -1,3 +1,5 @@
+"""Configs are read from YAML files and saved to them."""
+
 import re
 from pathlib import Path
 from typing import Annotated

@@ -1,3 +1,5 @@
+"""Overrides `key=value` set single values of a config."""
+
 import re
 
 import pytest

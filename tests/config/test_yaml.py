@@ -1,4 +1,4 @@
-"""YAML as people write it."""
+"""YAML as people write it: numbers like `1e-3`, and no key twice."""
 
 import re
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""The exception tree: exit statuses, and errors that travel between processes."""
+
 import pickle
 
 import pytest

@@ -1,3 +1,5 @@
+"""Exact time: grids, spans and clip shapes."""
+
 import re
 from itertools import permutations
 

@@ -1,3 +1,5 @@
+"""Film ids are sixteen hexadecimal digits."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

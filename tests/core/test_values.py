@@ -1,3 +1,5 @@
+"""Requests, clips, batches and embeddings are checked when made, and print their shapes."""
+
 import re
 from dataclasses import FrozenInstanceError
 

@@ -1,3 +1,5 @@
+"""Words of messages: suggestions, counted nouns, causes and paths."""
+
 from pathlib import Path
 
 from talkies.core import describe_os_error, format_count, format_path, suggest_nearest

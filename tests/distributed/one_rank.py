@@ -1,4 +1,4 @@
-"""One rank of a group: works on the global batch alone, then on its share of it, and leaves what it got both times."""
+"""One rank of a group: runs the objective on the global batch and on its share, and saves both results."""
 
 from pathlib import Path
 from typing import Any

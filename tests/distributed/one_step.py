@@ -1,4 +1,4 @@
-"""One rank of a group that trains: the batch in one pass alone, then its share of it under each wrapper."""
+"""One rank of a group that trains: the batch in one pass, then its share under each wrapper."""
 
 from pathlib import Path
 from typing import Any

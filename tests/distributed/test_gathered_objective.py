@@ -57,7 +57,7 @@ def test_the_mean_of_the_reports_is_the_report_of_the_global_batch(case: str, gr
 def test_uneven_batches_are_refused_on_every_rank(group: list[dict[str, Any]]) -> None:
     counts = ", ".join(["2"] * (len(group) - 1) + ["3"])
     sentence = (
-        f"the {len(group)} processes bring {counts} clips to one batch, and all must bring equally many; "
+        f"the {len(group)} processes bring {counts} clips to one batch, and all must bring the same number; "
         f"make the clips of a batch a multiple of the processes"
     )
     assert [results["uneven"] for results in group] == [sentence] * len(group)

@@ -1,4 +1,4 @@
-"""Steps in one pass and in two, alone and on two ranks: the same gradients, and the same clips in the same looks."""
+"""Training steps in one pass and in two, on one rank and on two: the same gradients and augmentations."""
 
 import math
 from typing import Any

@@ -1,4 +1,4 @@
-"""Property tests draw the same examples in every run, so that a failure is a failure for everybody."""
+"""Property tests draw the same examples in every run, so that a failure is reproducible."""
 
 from hypothesis import settings
 

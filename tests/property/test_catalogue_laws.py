@@ -1,4 +1,4 @@
-"""The catalogue's tables follow from the film folders alone, byte for byte, whatever happened on the way."""
+"""The catalogue's tables follow from the film folders, byte for byte, whatever happened before."""
 
 import shutil
 from collections.abc import Mapping

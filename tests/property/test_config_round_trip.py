@@ -1,3 +1,5 @@
+"""Every config survives being written as YAML and read back."""
+
 from typing import Any
 
 import yaml

@@ -1,3 +1,5 @@
+"""Laws of the matrix that crops and resizes along one axis."""
+
 import torch
 from hypothesis import given
 from hypothesis import strategies as st

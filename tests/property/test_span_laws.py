@@ -1,3 +1,5 @@
+"""Laws of spans, grids and clip shapes."""
+
 from itertools import pairwise
 
 from hypothesis import given

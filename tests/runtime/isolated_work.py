@@ -1,4 +1,4 @@
-"""Functions of every temper, for an isolated process to run; a module of its own, for that process imports it."""
+"""Functions of all kinds for an isolated process to run: they crash, hang, fail, and use memory."""
 
 import os
 import threading

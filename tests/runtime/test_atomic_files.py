@@ -1,3 +1,5 @@
+"""Files are replaced atomically, and what killed processes leave is removed."""
+
 import hashlib
 from pathlib import Path
 

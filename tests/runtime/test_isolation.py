@@ -1,4 +1,4 @@
-"""A function in a process of its own: whatever happens there is progress here, in one sentence, and the next call works."""
+"""Functions in an isolated process: a crash, a hang or an error there is one sentence here, and the next call works."""
 
 import os
 import signal

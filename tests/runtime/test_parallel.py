@@ -1,3 +1,5 @@
+"""Independent work in a pool of processes."""
+
 import math
 import operator
 import os

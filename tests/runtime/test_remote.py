@@ -1,4 +1,4 @@
-"""Files elsewhere, on fsspec's file system in memory: what is there, and a copy for as long as it is needed."""
+"""Remote files, on fsspec's file system in memory: what exists, and local copies."""
 
 import tempfile
 from collections.abc import Iterator

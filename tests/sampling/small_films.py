@@ -1,4 +1,4 @@
-"""Small films, plans of them on a grid of one frame a second, and what is true of them, found by trying everything."""
+"""Small films, plans on a grid of one frame a second, and brute-force references for them."""
 
 from collections.abc import Iterable, Sequence
 from functools import cache

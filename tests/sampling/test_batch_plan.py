@@ -1,3 +1,5 @@
+"""The plan of batches: reproducible, refused in one sentence where the films do not suffice."""
+
 import re
 
 import pytest

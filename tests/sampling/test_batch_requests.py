@@ -1,4 +1,4 @@
-"""The clips of a batch: a sequence of requests, shared among ranks, and cut into films."""
+"""The clip requests of a batch: a sequence, shared among ranks, and split by film."""
 
 from itertools import chain, pairwise
 

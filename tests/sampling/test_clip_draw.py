@@ -1,4 +1,4 @@
-"""Which clips a film gives: every choice equally often, gaps kept, inside the widest window."""
+"""The clips of a film: every choice equally likely, gaps kept, inside the widest window."""
 
 from collections import Counter
 from itertools import combinations as choices

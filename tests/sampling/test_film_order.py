@@ -1,4 +1,4 @@
-"""Which films a batch takes: distinct ones, all equally often, or in proportion to what is eligible of them."""
+"""The films of a batch: distinct, equally often, or in proportion to their eligible duration."""
 
 from collections import Counter
 from itertools import chain, combinations, pairwise, permutations

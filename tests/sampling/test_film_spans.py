@@ -1,3 +1,5 @@
+"""Films and their eligible spans."""
+
 import re
 
 import numpy as np

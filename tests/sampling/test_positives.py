@@ -1,4 +1,4 @@
-"""With positives within some seconds, a clip's sound is that of another moment of its film."""
+"""With `positives_within_seconds`, a clip's audio is from another moment of its film."""
 
 from collections import Counter
 

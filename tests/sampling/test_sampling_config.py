@@ -1,3 +1,5 @@
+"""The settings of sampling, and which of them are refused."""
+
 import re
 
 import pytest

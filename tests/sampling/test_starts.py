@@ -1,4 +1,4 @@
-"""Where clips may begin: numbers, frames and films of starts, against a list of all of them."""
+"""Where clips may start: numbers, frames and films of starts, against a list of all of them."""
 
 import numpy as np
 from hypothesis import given

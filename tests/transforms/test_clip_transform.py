@@ -1,3 +1,5 @@
+"""The transform of a batch: both modalities, augmentation, and slices of it."""
+
 import pytest
 import torch
 

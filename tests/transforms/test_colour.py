@@ -1,3 +1,5 @@
+"""Colours against FFmpeg's swscale."""
+
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice

@@ -1,3 +1,5 @@
+"""The log-mel spectrogram, against a reference computed sample by sample."""
+
 import math
 import re
 

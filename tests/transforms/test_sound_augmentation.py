@@ -1,3 +1,5 @@
+"""Audio augmentation: gain, and masks over time and frequency."""
+
 import re
 
 import pytest

@@ -1,3 +1,5 @@
+"""The video transform against slow references: crops, flips, resizing."""
+
 import re
 from dataclasses import dataclass
 

@@ -1,27 +1,27 @@
-"""YAML as people write it: numbers like `1e-3` are numbers, and a key that is given twice is a fault."""
+"""YAML as people write it: `1e-3` is a number, and a key that is given twice is an error."""
 
 import re
 from typing import Any
 
 import yaml
 
-_Safe: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's reads a recipe in a tenth of the time
+_SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml reads a recipe in a tenth of the time
 
 
-class _Loader(_Safe):  # type: ignore[misc]
-    """YAML 1.2's floats (1.1 takes `1e-3` for text), and no key twice."""
+class _Loader(_SafeLoader):  # type: ignore[misc]
+    """Reads the floats of YAML 1.2 (1.1 takes `1e-3` for text), and refuses a key that is given twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         for key in keys:
             if keys.count(key) > 1:
                 raise yaml.constructor.ConstructorError(None, None, f"the key '{key}' is given twice", node.start_mark)
-        made: dict[Any, Any] = super().construct_mapping(node, deep)
-        return made
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep)
+        return mapping
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes the text that the loader would take for a number."""
+    """Quotes text that the loader would read as a number."""
 
 
 _FLOAT = re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$")
@@ -36,7 +36,7 @@ def format_yaml(values: dict[str, Any]) -> str:
 
 
 def parse_yaml(text: str) -> Any:
-    """Return what a YAML text holds.
+    """Return the value that a YAML text holds.
 
     Raises:
         ValueError: if it is not YAML, with the reason in one line.

@@ -64,10 +64,10 @@ def read_exported_model(folder: Path) -> ExportedModel:
         RunError: if it is damaged, of something else, or of a newer version.
     """
     remedy = "; export the model again, to a new folder: talkies export --run RUN --to DIR"
-    return read_document(folder / DESCRIPTION, ExportedModel, _WHAT, SCHEMA_VERSION, RunError, remedy)
+    return read_document(folder / DESCRIPTION, ExportedModel, _WHAT, SCHEMA_VERSION, RunError, remedy=remedy)
 
 
-def read_weights(folder: Path, artefact: ExportedModel) -> dict[str, Tensor]:
+def read_exported_weights(folder: Path, artefact: ExportedModel) -> dict[str, Tensor]:
     """Return the tensors of an exported model by name, without the prefix, on the CPU.
 
     Raises:
@@ -88,14 +88,14 @@ def read_weights(folder: Path, artefact: ExportedModel) -> dict[str, Tensor]:
     return weights
 
 
-def stamp_at(path: Path, step: int | None = None) -> str:
+def read_stamp(path: Path, step: int | None = None) -> str:
     """Return the stamp of a run's newest checkpoint, or of that of `step`, or of an exported model.
 
     Raises:
         RunError: if there is no such run, checkpoint or model.
     """
     if not is_exported_model(path):
-        return RunFolder(path).checkpoint(step).state().stamp
+        return RunFolder(path).get_checkpoint(step).read_state().stamp
     artefact = read_exported_model(path)
     check_step(path, artefact, step)
     return artefact.stamp

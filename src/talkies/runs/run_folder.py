@@ -75,21 +75,21 @@ class Checkpoint:
             RunError: if it is damaged, or was written by a newer version.
         """
         path, remedy = self.folder / "state.json", f"; remove {self.folder} to use the one before"
-        return read_document(path, CheckpointState, "the state of a checkpoint", SCHEMA_VERSION, RunError, remedy)
+        return read_document(path, CheckpointState, "the state of a checkpoint", SCHEMA_VERSION, RunError, remedy=remedy)
 
-    def model_weights(self) -> dict[str, Tensor]:
+    def read_model_weights(self) -> dict[str, Tensor]:
         """Return the model's tensors by name, on the CPU."""
         return self._load("model.safetensors")
 
-    def average_weights(self) -> dict[str, Tensor] | None:
+    def read_average_weights(self) -> dict[str, Tensor] | None:
         """Return the moving average of the model's tensors by name, on the CPU, if one was kept."""
         return self._load("ema.safetensors") if (self.folder / "ema.safetensors").exists() else None
 
     def encoder_weights(self) -> dict[str, Tensor]:
         """Return what encodes films, by name, on the CPU: the average where one was kept, or the model's tensors."""
-        return self.average_weights() or self.model_weights()
+        return self.read_average_weights() or self.read_model_weights()
 
-    def optimiser_weights(self) -> dict[str, Tensor]:
+    def read_optimiser_weights(self) -> dict[str, Tensor]:
         """Return the optimiser's tensors by name, on the CPU."""
         return self._load("optimiser.safetensors")
 
@@ -137,7 +137,7 @@ class RunFolder:
         """
         self.check_exists()
         path, remedy = self.root / "run.json", "; name another run"
-        return read_document(path, RunRecord, "the record of a run", SCHEMA_VERSION, RunError, remedy)
+        return read_document(path, RunRecord, "the record of a run", SCHEMA_VERSION, RunError, remedy=remedy)
 
     def check_exists(self) -> None:
         """Do nothing if there is a run here.
@@ -163,7 +163,7 @@ class RunFolder:
             RunError: if there is no run here, or no such checkpoint.
         """
         self.check_exists()
-        found = self.checkpoints()
+        found = self.list_checkpoints()
         if not found:
             raise RunError(f"{self.root} has no checkpoint; train it: talkies pretrain --run {self.root} --resume …")
         if step is None:
@@ -177,7 +177,7 @@ class RunFolder:
     def best(self) -> Checkpoint | None:
         """Return the checkpoint of the highest score, the earlier of two alike, if any has one."""
         scores = [
-            (state.score, -each.step, each) for each in self.checkpoints() if (state := each.state()).score is not None
+            (state.score, -each.step, each) for each in self.list_checkpoints() if (state := each.read_state()).score is not None
         ]
         return max(scores)[2] if scores else None
 
@@ -214,8 +214,8 @@ class RunFolder:
 
     def keep(self, newest: int) -> None:
         """Remove all checkpoints but the first (the untrained model), the `newest` last ones, and the best."""
-        best = self.best()
-        for checkpoint in self.checkpoints()[1:-newest]:
+        best = self.find_best()
+        for checkpoint in self.list_checkpoints()[1:-newest]:
             if best is None or checkpoint.step != best.step:
                 shutil.rmtree(checkpoint.folder, ignore_errors=True)
 

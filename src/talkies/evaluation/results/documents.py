@@ -65,7 +65,7 @@ def read_results(root: Path) -> Iterator[tuple[Path, Result]]:
         raise UsageError(f"{root} holds no result; make one with: talkies evaluate TASK --run RUN --data DIR")
     for path in paths:
         remedy = "; take it out of the folder"
-        yield path, read_document(path, Result, "a result of talkies evaluate", SCHEMA_VERSION, UsageError, remedy)
+        yield path, read_document(path, Result, "a result of talkies evaluate", SCHEMA_VERSION, UsageError, remedy=remedy)
 
 
 def _hash_protocol(result: Result) -> str:

@@ -50,7 +50,8 @@ def read_index_state(index: VectorIndex, stamp: str) -> IndexState | None:
     path = index.folder / f"{stamp}.ann.json"
     if not path.is_file():
         return None
-    return read_document(path, IndexState, "the state of an index", 1, LibraryError, f"; remove {path} and embed again")
+    remedy = f"; remove {path} and embed again"
+    return read_document(path, IndexState, "the state of an index", 1, LibraryError, remedy=remedy)
 
 
 def update_ann_index(index: VectorIndex, stamp: str, exact_below: int = EXACT_BELOW) -> IndexState | None:

@@ -191,7 +191,7 @@ class VectorIndex:
     def _read_entry(self, stamp: str) -> EmbeddingSet:
         path, root = self._folder / f"{stamp}.json", self._library.location
         remedy = f"; remove {path} and embed again: talkies embed --library {root} --run RUN"
-        entry = read_document(path, EmbeddingSet, _DOCUMENT_NAME, SCHEMA_VERSION, LibraryError, remedy)
+        entry = read_document(path, EmbeddingSet, _DOCUMENT_NAME, SCHEMA_VERSION, LibraryError, remedy=remedy)
         if entry.schema_version < SCHEMA_VERSION:
             raise LibraryError(f"{path} was made by an older talkies (schema version {entry.schema_version}){remedy}")
         return entry
