@@ -49,7 +49,14 @@ def embed(
         def on_clips(clips: int, total: int) -> None:
             bars.update("clips", clips, total)
 
-        report = encode(library, run, stride, EmbedRunner(runner.value, workers, address), on_film, on_clips)
+        report = encode(
+            library,
+            run,
+            stride,
+            runner=EmbedRunner(runner.value, workers, address),
+            on_film=on_film,
+            on_clips=on_clips,
+        )
     if json:
         print_json(embed_document(report))
     else:
