@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from talkies.config import Config, apply_overrides, known_keys
+from talkies.config import Config, apply_overrides, list_keys
 from talkies.core import ConfigError
 
 
@@ -24,7 +24,7 @@ class Camera(Config):
 
 
 def test_the_keys_of_a_config_are_its_single_values_dotted_and_in_order() -> None:
-    assert known_keys(Camera) == ["name", "body.lens.millimetres", "body.lens.filters", "body.weight_grams"]
+    assert list_keys(Camera) == ["name", "body.lens.millimetres", "body.lens.filters", "body.weight_grams"]
 
 
 def test_an_override_sets_one_value_and_leaves_the_others() -> None:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from talkies.config import Config, apply_overrides, check, known_keys, read_yaml
+from talkies.config import Config, apply_overrides, check, list_keys, read_yaml
 from talkies.core import ConfigError
 
 OLD_NAME = "'body.lens.focal_length' is now called 'body.lens.millimetres'; use the new name"
@@ -111,7 +111,7 @@ def test_a_wrong_value_under_a_former_key_is_refused_under_the_present_one() -> 
 
 
 def test_only_present_keys_are_known() -> None:
-    assert known_keys(Camera) == ["name", "body.lens.millimetres"]
+    assert list_keys(Camera) == ["name", "body.lens.millimetres"]
 
 
 def test_a_terminal_shows_one_plain_line() -> None:

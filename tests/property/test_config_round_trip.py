@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from talkies.clips import ClipConfig, LoaderConfig, SamplingConfig
-from talkies.config import apply_overrides, check, known_keys, to_yaml
+from talkies.config import apply_overrides, check, list_keys, to_yaml
 from talkies.models import AUDIO_ENCODERS, VIDEO_ENCODERS, ModelConfig
 from talkies.objectives import ObjectiveConfig, WeightPoint
 from talkies.sampling import Stage
@@ -149,5 +149,5 @@ def test_every_run_config_reads_back_from_its_yaml_as_itself(config: RunConfig) 
 
 @given(runs())
 def test_every_run_config_can_be_said_in_overrides_alone(config: RunConfig) -> None:
-    overrides = [f"{key}={said(config, key)}" for key in known_keys(RunConfig)]
+    overrides = [f"{key}={said(config, key)}" for key in list_keys(RunConfig)]
     assert check(RunConfig, apply_overrides({}, overrides, RunConfig), "--set") == config

@@ -14,7 +14,7 @@ from talkies.core import ConfigError, describe_os_error, suggest_nearest
 C = TypeVar("C", bound=Config)
 
 
-def known_keys(kind: type[BaseModel], prefix: str = "") -> list[str]:
+def list_keys(kind: type[BaseModel], prefix: str = "") -> list[str]:
     """Return the dotted keys of every single value of a config class, in order; former keys are not among them."""
     keys: list[str] = []
     for name in kind.model_fields:
@@ -22,7 +22,7 @@ def known_keys(kind: type[BaseModel], prefix: str = "") -> list[str]:
         if section is None:
             keys.append(prefix + name)
         else:
-            keys += known_keys(section, f"{prefix}{name}.")
+            keys += list_keys(section, f"{prefix}{name}.")
     return keys
 
 
@@ -105,7 +105,7 @@ def _check_known(key: str, kind: type[BaseModel]) -> None:
     Raises:
         ConfigError: if it has not; the nearest known key is named.
     """
-    known = known_keys(kind)
+    known = list_keys(kind)
     if key not in known:
         hint = suggest_nearest(key, known) or f", known keys are {', '.join(known)}"
         raise ConfigError(f"unknown key '{key}' in --set{hint}")
@@ -151,7 +151,7 @@ def _describe_first_error(error: ValidationError, kind: type[BaseModel]) -> str:
     key = ".".join(str(part) for part in first["loc"])
     match first["type"]:
         case "extra_forbidden":
-            known = known_keys(kind)
+            known = list_keys(kind)
             sections = {name.rpartition(".")[0] for name in known} - {""}
             return f"unknown key '{key}'{suggest_nearest(key, {*known, *sections})}"
         case "missing":
