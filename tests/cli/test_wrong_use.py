@@ -86,11 +86,11 @@ WRONG_ARGUMENTS = {  # what is wrong: (the call, what the sentence says); {w} is
     ),
     "pretrain: --init without a tower": (
         f"{PRETRAIN} --init weights.pth",
-        r"weights to begin from got 'weights\.pth'.*video=PATH,audio=PATH",
+        r"initial weights: got 'weights\.pth'.*video=PATH,audio=PATH",
     ),
     "pretrain: --init of a file that is not there": (
         f"{PRETRAIN} {FITS} --init video={{t}}/none.pth",
-        r"\S+/none\.pth to begin from does not exist; name a \.safetensors file",
+        r"\S+/none\.pth does not exist; as initial weights name a \.safetensors file",
     ),
     "pretrain: --init with weights of another shape": (
         f"{PRETRAIN} {FITS} --set model.video=r2plus1d18 --init video={{w}}/run",
@@ -151,7 +151,7 @@ WRONG_ARGUMENTS = {  # what is wrong: (the call, what the sentence says); {w} is
     ),
     "pretrain: a target below a file": (
         f"pretrain --library {{w}}/lib --recipe tiny --run {{w}}/letter.mp4/run {FITS}",
-        r"\S+/run cannot be made a run's folder \(not a directory\); name one you may write",
+        r"cannot create the run folder \S+/run \(not a directory\); name one you may write to",
     ),
     "doctor: no worker": (
         "doctor --library {w}/lib --workers 0",

@@ -20,7 +20,7 @@ from talkies.evaluation.results import Metric, Result, write_result
 from talkies.export import ExportedRun, export_run
 from talkies.library import Library
 from talkies.runs import ClipEncoder, RunFolder, load_encoder
-from talkies.runs.exported_model import stamp_at
+from talkies.runs.exported_model import read_stamp
 
 WRITTEN = ["README.md", "audio.safetensors", "config.json", "model.safetensors", "video.safetensors"]
 
@@ -75,7 +75,7 @@ def test_an_exported_encoder_knows_all_that_its_run_knew(exported: ExportedRun, 
     loaded = load_encoder(exported.folder)
     assert facts(loaded) == facts(load_encoder(run))
     assert loaded.run == exported.folder
-    assert stamp_at(exported.folder) == stamp_at(run) == exported.stamp
+    assert read_stamp(exported.folder) == read_stamp(run) == exported.stamp
     assert load_encoder(exported.folder, 2).step == 2
     with pytest.raises(RunError, match=r"model is a model exported at step 2, and holds no other; got step 0$"):
         load_encoder(exported.folder, 0)
@@ -83,7 +83,7 @@ def test_an_exported_encoder_knows_all_that_its_run_knew(exported: ExportedRun, 
 
 def test_the_folder_holds_the_model_its_encoders_and_its_card(exported: ExportedRun, run: Path) -> None:
     assert names_in(exported.folder) == WRITTEN == [path.name for path in exported.files]
-    weights = RunFolder(run).checkpoint().encoder_weights()
+    weights = RunFolder(run).get_checkpoint().read_encoder_weights()
     own = {name: tensor for name, tensor in weights.items() if name.startswith("model.")}
     torch.testing.assert_close(load_file(exported.folder / "model.safetensors"), own, rtol=0, atol=0)
     with safe_open(exported.folder / "model.safetensors", "pt") as file:
@@ -94,7 +94,7 @@ def test_the_folder_holds_the_model_its_encoders_and_its_card(exported: Exported
 
 
 def test_the_description_says_what_the_model_is_and_what_it_learnt_from(exported: ExportedRun, run: Path) -> None:
-    told, record = json.loads((exported.folder / "config.json").read_text()), RunFolder(run).record()
+    told, record = json.loads((exported.folder / "config.json").read_text()), RunFolder(run).read_record()
     config = yaml.safe_load((run / "config.yaml").read_text())
     assert (told["schema_version"], told["stamp"], told["step"]) == (1, exported.stamp, 2)
     assert {name: told[name] for name in ("clip", "transforms", "model")} == {
@@ -110,7 +110,7 @@ def test_the_description_says_what_the_model_is_and_what_it_learnt_from(exported
 
 
 def test_the_card_tells_films_recipe_shapes_and_how_to_load_it(exported: ExportedRun, run: Path) -> None:
-    card, record = (exported.folder / "README.md").read_text(), RunFolder(run).record()
+    card, record = (exported.folder / "README.md").read_text(), RunFolder(run).read_record()
     assert card.startswith(f"# What pictures and sounds mean: talkies {exported.stamp}\n")
     assert all(film in card for film in (*record.films, record.plan_digest))
     assert "| video | `video_BTPW` uint8 [B, 8, 192, 128] | [B, 128] | [B, 128] |" in card
@@ -199,7 +199,7 @@ def test_another_model_is_never_mixed_with_one_that_is_there(run: Path, copy: Pa
     }
     export_run(run, copy)  # of the same model: an export that was stopped is completed
     assert {path: path.read_bytes() for path in plain} == plain
-    assert load_encoder(copy).stamp == stamp_at(run)
+    assert load_encoder(copy).stamp == read_stamp(run)
 
 
 def test_somebody_elses_readme_stays(run: Path, tmp_path: Path) -> None:
@@ -282,7 +282,7 @@ def other_sizes(copy: Path) -> None:
             r"model\.safetensors is missing or damaged; export the model",
         ),
         (damaged, r"model\.safetensors is missing or damaged; export the model again: talkies export"),
-        (swapped, r"model\.safetensors holds other weights \(stamp \w+\) than .*config\.json tells of \(\w+\); export"),
+        (swapped, r"model\.safetensors holds other weights \(stamp \w+\) than .*config\.json describes \(\w+\); export"),
         (newer, r"config\.json is of schema version 99, this talkies reads up to 1; install a newer talkies"),
         (not_ours, r"config\.json is not the description of an exported model, or is damaged; export the model again"),
         (other_sizes, r"the weights in .*copy are not of the model in its config\.json"),

@@ -21,8 +21,8 @@ def copy_of_run(run: Path, tmp_path: Path) -> Path:
 def test_the_newest_checkpoint_is_taken_unless_a_step_is_named(run: Path) -> None:
     newest, untrained = load_encoder(run), load_encoder(run, 0)
     assert (newest.step, untrained.step) == (2, 0)
-    assert newest.stamp == RunFolder(run).checkpoint(2).state().stamp
-    assert untrained.stamp == RunFolder(run).checkpoint(0).state().stamp
+    assert newest.stamp == RunFolder(run).get_checkpoint(2).read_state().stamp
+    assert untrained.stamp == RunFolder(run).get_checkpoint(0).read_state().stamp
     assert newest.stamp != untrained.stamp
 
 

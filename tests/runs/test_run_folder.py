@@ -26,13 +26,13 @@ def save(run: RunFolder, *steps: int) -> None:
 
 
 def steps_of(run: RunFolder) -> list[int]:
-    return [checkpoint.step for checkpoint in run.checkpoints()]
+    return [checkpoint.step for checkpoint in run.list_checkpoints()]
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> RunFolder:
     folder = RunFolder(tmp_path / "run")
-    folder.begin("training:\n  steps: 3\n", RECORD)
+    folder.create("training:\n  steps: 3\n", RECORD)
     return folder
 
 
@@ -43,21 +43,21 @@ def refused(sentence: str) -> pytest.RaisesExc[RunError]:
 def test_a_run_begins_with_its_config_and_its_record(run: RunFolder) -> None:
     assert run.exists()
     assert run.config_path.read_text() == "training:\n  steps: 3\n"
-    assert run.record() == RECORD
+    assert run.read_record() == RECORD
 
 
 def test_a_checkpoint_gives_back_equal_tensors_and_state(run: RunFolder) -> None:
     save(run, 7)
-    checkpoint = run.checkpoint(7)
-    torch.testing.assert_close(checkpoint.model_weights(), model_at(7), rtol=0, atol=0)
-    torch.testing.assert_close(checkpoint.optimiser_weights(), optimiser_at(7), rtol=0, atol=0)
-    assert checkpoint.state() == CheckpointState(step=7, stamp="000000000007")
+    checkpoint = run.get_checkpoint(7)
+    torch.testing.assert_close(checkpoint.read_model_weights(), model_at(7), rtol=0, atol=0)
+    torch.testing.assert_close(checkpoint.read_optimiser_weights(), optimiser_at(7), rtol=0, atol=0)
+    assert checkpoint.read_state() == CheckpointState(step=7, stamp="000000000007")
 
 
 def test_weights_that_are_one_tensor_twice_come_back_as_two(run: RunFolder) -> None:
     shared = torch.ones(3)
     run.save(CheckpointState(step=0, stamp="s"), {"a": shared, "b": shared.requires_grad_()}, {})
-    assert {name: tensor.tolist() for name, tensor in run.checkpoint().model_weights().items()} == {
+    assert {name: tensor.tolist() for name, tensor in run.get_checkpoint().read_model_weights().items()} == {
         "a": [1, 1, 1],
         "b": [1, 1, 1],
     }
@@ -66,15 +66,15 @@ def test_weights_that_are_one_tensor_twice_come_back_as_two(run: RunFolder) -> N
 def test_the_newest_checkpoint_is_that_of_the_highest_step(run: RunFolder) -> None:
     save(run, 100, 20, 3)
     assert steps_of(run) == [3, 20, 100]
-    assert run.checkpoint().step == 100
+    assert run.get_checkpoint().step == 100
 
 
 def test_a_checkpoint_of_the_same_step_takes_the_old_ones_place(run: RunFolder) -> None:
     save(run, 5)
     run.save(CheckpointState(step=5, stamp="new"), model_at(6), optimiser_at(6))
     assert steps_of(run) == [5]
-    assert run.checkpoint(5).state().stamp == "new"
-    assert run.checkpoint(5).model_weights()["counter"] == 6
+    assert run.get_checkpoint(5).read_state().stamp == "new"
+    assert run.get_checkpoint(5).read_model_weights()["counter"] == 6
 
 
 def test_a_save_that_fails_leaves_no_checkpoint_and_can_be_done_again(
@@ -85,7 +85,9 @@ def test_a_save_that_fails_leaves_no_checkpoint_and_can_be_done_again(
 
     save(run, 1)
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(WorkError, match=r"step-00000002 cannot be written .*No space left.*; make room and go on"):
+    with pytest.raises(
+        WorkError, match=r"step-00000002 cannot be written .*No space left.*; free disk space and continue"
+    ):
         save(run, 2)
     monkeypatch.undo()
     assert steps_of(run) == [1]
@@ -99,7 +101,7 @@ def test_a_save_that_fails_leaves_no_checkpoint_and_can_be_done_again(
 )
 def test_the_untrained_model_and_the_newest_checkpoints_are_kept(run: RunFolder, newest: int, kept: list[int]) -> None:
     save(run, 0, 10, 20, 30, 40)
-    run.keep(newest)
+    run.remove_old(newest)
     assert steps_of(run) == kept
 
 
@@ -110,22 +112,22 @@ def scored(run: RunFolder, scores: dict[int, float | None]) -> None:
 
 def test_the_best_checkpoint_is_that_of_the_highest_score_and_the_earlier_of_two_alike(run: RunFolder) -> None:
     scored(run, {0: None, 10: -0.5, 20: 0.25, 30: 0.25, 40: 0.125})
-    best = run.best()
+    best = run.find_best()
     assert best is not None
-    assert (best.step, best.state().score) == (20, 0.25)
+    assert (best.step, best.read_state().score) == (20, 0.25)
 
 
 def test_where_none_has_a_score_none_is_the_best(run: RunFolder) -> None:
-    assert run.best() is None
+    assert run.find_best() is None
     scored(run, {0: None, 10: None})
-    assert run.best() is None
+    assert run.find_best() is None
 
 
 def test_the_best_checkpoint_stays_however_many_follow_until_a_better_one_comes(run: RunFolder) -> None:
     seen = []
     for step, score in {0: None, 1: 0.2, 2: 0.9, 3: 0.3, 4: 0.4, 5: 0.5, 6: 0.95, 7: 0.1}.items():
         scored(run, {step: score})
-        run.keep(2)
+        run.remove_old(2)
         seen.append(steps_of(run))
     assert seen[-4:] == [[0, 2, 3, 4], [0, 2, 4, 5], [0, 5, 6], [0, 6, 7]]
 
@@ -133,11 +135,11 @@ def test_the_best_checkpoint_stays_however_many_follow_until_a_better_one_comes(
 def test_averaged_weights_are_what_encodes_and_without_them_the_models_are(run: RunFolder) -> None:
     plain = run.save(CheckpointState(step=1, stamp="s"), model_at(1), {})
     averaged = run.save(CheckpointState(step=2, stamp="s"), model_at(2), {}, model_at(9))
-    assert plain.average_weights() is None
-    torch.testing.assert_close(plain.encoder_weights(), model_at(1), rtol=0, atol=0)
-    torch.testing.assert_close(averaged.model_weights(), model_at(2), rtol=0, atol=0)
-    torch.testing.assert_close(averaged.average_weights(), model_at(9), rtol=0, atol=0)
-    torch.testing.assert_close(averaged.encoder_weights(), model_at(9), rtol=0, atol=0)
+    assert plain.read_average_weights() is None
+    torch.testing.assert_close(plain.read_encoder_weights(), model_at(1), rtol=0, atol=0)
+    torch.testing.assert_close(averaged.read_model_weights(), model_at(2), rtol=0, atol=0)
+    torch.testing.assert_close(averaged.read_average_weights(), model_at(9), rtol=0, atol=0)
+    torch.testing.assert_close(averaged.read_encoder_weights(), model_at(9), rtol=0, atol=0)
 
 
 def test_averaged_weights_that_are_damaged_are_refused_and_not_passed_over(run: RunFolder) -> None:
@@ -145,13 +147,13 @@ def test_averaged_weights_that_are_damaged_are_refused_and_not_passed_over(run: 
     path = checkpoint.folder / "ema.safetensors"
     put(path, b"\x08\x00")
     with refused(f"{path} is missing or damaged; remove {checkpoint.folder} to use the one before"):
-        checkpoint.encoder_weights()
+        checkpoint.read_encoder_weights()
 
 
 def test_a_folder_that_does_not_exist_is_no_run(tmp_path: Path) -> None:
     root = tmp_path / "none"
     sentence = f"{root} does not exist; make a run with: talkies pretrain --run {root} …"
-    for question in (RunFolder(root).checkpoint, RunFolder(root).record):
+    for question in (RunFolder(root).get_checkpoint, RunFolder(root).read_record):
         with refused(sentence):
             question()
 
@@ -166,13 +168,13 @@ def test_a_folder_without_a_config_is_no_run(tmp_path: Path) -> None:
 
 def test_a_run_without_checkpoints_says_how_to_get_one(run: RunFolder) -> None:
     with refused(f"{run.root} has no checkpoint; train it: talkies pretrain --run {run.root} --resume …"):
-        run.checkpoint()
+        run.get_checkpoint()
 
 
 def test_a_step_that_was_not_kept_is_told_with_those_there_are(run: RunFolder) -> None:
     save(run, 0, 10)
     with refused(f"{run.root} has no checkpoint of step 5; there are: 0, 10"):
-        run.checkpoint(5)
+        run.get_checkpoint(5)
 
 
 @pytest.mark.parametrize(
@@ -180,19 +182,19 @@ def test_a_step_that_was_not_kept_is_told_with_those_there_are(run: RunFolder) -
 )
 def test_a_checkpoint_with_a_damaged_state_is_refused(run: RunFolder, content: bytes | None) -> None:
     save(run, 3)
-    checkpoint = run.checkpoint(3)
+    checkpoint = run.get_checkpoint(3)
     put(checkpoint.folder / "state.json", content)
     path, what = checkpoint.folder / "state.json", "the state of a checkpoint"
     fault = "is not {}, or is damaged" if content is not None else "cannot be read as {} (no such file or directory)"
     with refused(f"{path} {fault.format(what)}; remove {checkpoint.folder} to use the one before"):
-        checkpoint.state()
+        checkpoint.read_state()
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\x08\x00"])
 def test_a_checkpoint_with_damaged_weights_is_refused(run: RunFolder, content: bytes | None) -> None:
     save(run, 3)
-    checkpoint = run.checkpoint(3)
-    for name, load in (("model", checkpoint.model_weights), ("optimiser", checkpoint.optimiser_weights)):
+    checkpoint = run.get_checkpoint(3)
+    for name, load in (("model", checkpoint.read_model_weights), ("optimiser", checkpoint.read_optimiser_weights)):
         path = checkpoint.folder / f"{name}.safetensors"
         put(path, content)
         with refused(f"{path} is missing or damaged; remove {checkpoint.folder} to use the one before"):
@@ -201,29 +203,29 @@ def test_a_checkpoint_with_damaged_weights_is_refused(run: RunFolder, content: b
 
 def test_a_checkpoint_whose_weights_were_cut_off_is_refused(run: RunFolder) -> None:
     save(run, 3)
-    path = run.checkpoint(3).folder / "model.safetensors"
+    path = run.get_checkpoint(3).folder / "model.safetensors"
     put(path, path.read_bytes()[:-1])
     with pytest.raises(RunError, match=re.escape(f"{path} is missing or damaged; remove ")):
-        run.checkpoint(3).model_weights()
+        run.get_checkpoint(3).read_model_weights()
 
 
 def test_a_checkpoint_of_a_newer_schema_is_refused(run: RunFolder) -> None:
     run.save(CheckpointState(schema_version=3, step=3, stamp="s"), {}, {})
-    folder = run.checkpoint(3).folder
+    folder = run.get_checkpoint(3).folder
     text = (folder / "state.json").read_text().replace('"step"', '"what_it_does_not_know": 1, "step"')
     (folder / "state.json").write_text(text)
     with refused(
         f"{folder / 'state.json'} is of schema version 3, this talkies reads up to 2; install a newer talkies"
     ):
-        run.checkpoint(3).state()
+        run.get_checkpoint(3).read_state()
 
 
 def test_a_run_of_a_newer_schema_is_refused(run: RunFolder) -> None:
-    run.begin("", RECORD.model_copy(update={"schema_version": 3}))
+    run.create("", RECORD.model_copy(update={"schema_version": 3}))
     with refused(
         f"{run.root / 'run.json'} is of schema version 3, this talkies reads up to 2; install a newer talkies"
     ):
-        run.record()
+        run.read_record()
 
 
 @pytest.mark.parametrize("content", [None, b"", b"[1, 2]", b'{"library": 3}'])
@@ -231,14 +233,14 @@ def test_a_run_with_a_damaged_record_is_refused(run: RunFolder, content: bytes |
     put(run.root / "run.json", content)
     fault = "is not {}, or is damaged" if content is not None else "cannot be read as {} (no such file or directory)"
     with refused(f"{run.root / 'run.json'} {fault.format('the record of a run')}; name another run"):
-        run.record()
+        run.read_record()
 
 
 def test_a_run_cannot_be_made_where_a_file_lies(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for root, reason in ((tmp_path / "file", "file exists"), (tmp_path / "file" / "run", "not a directory")):
-        with refused(f"{root} cannot be made a run's folder ({reason}); name one you may write"):
-            RunFolder(root).begin("", RECORD)
+        with refused(f"cannot create the run folder {root} ({reason}); name one you may write to"):
+            RunFolder(root).create("", RECORD)
 
 
 def put(path: Path, content: bytes | None) -> None:

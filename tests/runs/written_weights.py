@@ -7,7 +7,15 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from talkies.models import AUDIO_ENCODERS, VIDEO_ENCODERS, Encoder, ModelConfig, TwoTower, build_model, compute_model_stamp
+from talkies.models import (
+    AUDIO_ENCODERS,
+    VIDEO_ENCODERS,
+    Encoder,
+    ModelConfig,
+    TwoTower,
+    build_model,
+    compute_model_stamp,
+)
 from talkies.runs import CheckpointState, RunFolder, RunRecord
 
 CONFIG = ModelConfig(video="tiny", audio="tiny", embedding_dim=24, hidden_dim=32)
@@ -43,9 +51,11 @@ def in_model(video: Mapping[str, Tensor], audio: Mapping[str, Tensor]) -> Tensor
 def run_of(root: Path, config: ModelConfig = CONFIG) -> tuple[RunFolder, TwoTower]:
     """A run with checkpoints of steps 0 and 10, and the model of the last."""
     run, model = RunFolder(root), build_model(config)
-    run.begin(f"model: {json.dumps(config.model_dump())}\n", RunRecord(library="l", profile={}, films=(), tools={}))
+    run.create(f"model: {json.dumps(config.model_dump())}\n", RunRecord(library="l", profile={}, films=(), tools={}))
     for step in (0, 10):
         model.load_state_dict(trained(model))
         tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
-        run.save(CheckpointState(step=step, stamp=compute_model_stamp(model)), tensors | {"objective.t": torch.ones(1)}, {})
+        run.save(
+            CheckpointState(step=step, stamp=compute_model_stamp(model)), tensors | {"objective.t": torch.ones(1)}, {}
+        )
     return run, model

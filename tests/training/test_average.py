@@ -76,9 +76,9 @@ def test_the_average_is_no_part_of_the_model_and_the_model_none_of_it() -> None:
 
 
 def test_what_a_run_saves_is_the_average_of_the_weights_after_each_step(averaged: PretrainReport) -> None:
-    checkpoints = RunFolder(averaged.run).checkpoints()
+    checkpoints = RunFolder(averaged.run).list_checkpoints()
     assert [checkpoint.step for checkpoint in checkpoints] == list(range(7))
-    steps = [checkpoint.model_weights() for checkpoint in checkpoints]
+    steps = [checkpoint.read_model_weights() for checkpoint in checkpoints]
     saved = load_file(checkpoints[-1].folder / "ema.safetensors")
     assert saved.keys() == {name for name in steps[0] if name.startswith("model.")}
     for name, tensor in saved.items():
@@ -89,20 +89,20 @@ def test_what_a_run_saves_is_the_average_of_the_weights_after_each_step(averaged
 
 
 def test_the_first_average_is_the_untrained_model(averaged: PretrainReport) -> None:
-    first = RunFolder(averaged.run).checkpoint(0)
-    weights, average = first.model_weights(), load_file(first.folder / "ema.safetensors")
+    first = RunFolder(averaged.run).get_checkpoint(0)
+    weights, average = first.read_model_weights(), load_file(first.folder / "ema.safetensors")
     assert all(torch.equal(tensor, weights[name]) for name, tensor in average.items())
 
 
 @pytest.mark.parametrize("step", [1, 6])
 def test_the_stamp_is_that_of_the_average(step: int, averaged: PretrainReport) -> None:
-    checkpoint = RunFolder(averaged.run).checkpoint(step)
+    checkpoint = RunFolder(averaged.run).get_checkpoint(step)
     stamps = [
         compute_weights_stamp({name[6:]: tensor for name, tensor in weights.items() if name.startswith("model.")})
-        for weights in (load_file(checkpoint.folder / "ema.safetensors"), checkpoint.model_weights())
+        for weights in (load_file(checkpoint.folder / "ema.safetensors"), checkpoint.read_model_weights())
     ]
     assert stamps[0] != stamps[1]
-    assert checkpoint.state().stamp == stamps[0]
+    assert checkpoint.read_state().stamp == stamps[0]
     assert step < 6 or averaged.stamp == stamps[0]
 
 
@@ -111,7 +111,7 @@ def test_films_are_encoded_by_the_average(averaged: PretrainReport, library: Lib
     requests = list_windows(film.id, film.frames, encoder.shape, 16)[:2]
     batch = collate(ClipSource(library, encoder.shape).read_all(requests))
     got = encoder.encode(batch).embeddings
-    folder, config = RunFolder(averaged.run).checkpoint().folder, small()
+    folder, config = RunFolder(averaged.run).get_checkpoint().folder, small()
     ready = ClipTransform(config.transforms, library.profile.audio_rate_hz).eval()(batch)
     expected, other = (
         _model(folder / name, config)(ready.video_BCTHW, ready.audio_B1FL)
@@ -131,17 +131,17 @@ def test_what_is_embedded_bears_the_stamp_of_the_average(
     averaged: PretrainReport, library: Library, tmp_path: Path
 ) -> None:
     shelf = shutil.copytree(library.root, tmp_path / "lib")
-    assert embed(shelf, averaged.run).entry.stamp == RunFolder(averaged.run).checkpoint().state().stamp
+    assert embed(shelf, averaged.run).entry.stamp == RunFolder(averaged.run).get_checkpoint().read_state().stamp
 
 
 def test_the_average_changes_nothing_in_what_is_learnt(averaged: PretrainReport, whole_run: PretrainReport) -> None:
-    plain, beside = (RunFolder(report.run).checkpoint().model_weights() for report in (whole_run, averaged))
+    plain, beside = (RunFolder(report.run).get_checkpoint().read_model_weights() for report in (whole_run, averaged))
     assert all(torch.equal(tensor, beside[name]) for name, tensor in plain.items())
 
 
 def test_without_an_average_there_is_no_file_of_it(whole_run: PretrainReport) -> None:
     assert list(whole_run.run.rglob("ema*")) == []
-    assert RunFolder(whole_run.run).checkpoint().average_weights() is None
+    assert RunFolder(whole_run.run).get_checkpoint().read_average_weights() is None
 
 
 def test_a_run_whose_average_is_gone_is_not_gone_on_with(

@@ -49,7 +49,7 @@ def test_a_checkpoints_score_is_its_number_averaged_since_the_one_before_the_hig
     lines = read_metrics(report.run / "metrics.jsonl")
     sign = 1 if best_by.startswith("accuracy") else -1
     expected = {done: sign * (lines[done - 2][best_by] + lines[done - 1][best_by]) / 2 for done in (2, 4, 6)}
-    scores = {checkpoint.step: checkpoint.state().score for checkpoint in RunFolder(report.run).checkpoints()}
+    scores = {checkpoint.step: checkpoint.read_state().score for checkpoint in RunFolder(report.run).list_checkpoints()}
     assert scores == pytest.approx({0: None, **expected})
     assert report.best_step == max(expected, key=lambda done: (expected[done], -done))
 
@@ -67,10 +67,10 @@ def test_the_first_the_best_and_the_last_checkpoints_of_a_run_stay(
     def saved(self: Checkpoints, done: int, means: dict[str, float], writes: bool) -> None:
         save(self, done, {**means, **({"done": done} if done else {})}, writes)
 
-    monkeypatch.setattr(Checkpoints, "_score", score)
+    monkeypatch.setattr(Checkpoints, "_compute_score", score)
     monkeypatch.setattr(Checkpoints, "save", saved)
     report = pretrain(library.root, small("training.checkpoint_every=1"), tmp_path / "run")
-    assert [checkpoint.step for checkpoint in RunFolder(report.run).checkpoints()] == [0, 2, 5, 6]
+    assert [checkpoint.step for checkpoint in RunFolder(report.run).list_checkpoints()] == [0, 2, 5, 6]
     assert report.best_step == 2
     again = pretrain(library.root, small("training.checkpoint_every=1"), tmp_path / "run", resume=True)
     assert again.best_step == 2
@@ -99,7 +99,7 @@ def test_a_restored_learner_takes_the_same_next_steps(
     second = state_of(config.model_copy(update={"training": config.training.model_copy(update={"seed": 1})}))
     after = checkpoints_of(second, config, tmp_path)
     assert after.compute_stamp() != before.compute_stamp()
-    assert after.restore(RunFolder(tmp_path).checkpoints()[-1]) == 3
+    assert after.restore(RunFolder(tmp_path).list_checkpoints()[-1]) == 3
     assert after.compute_stamp() == before.compute_stamp()
     for number in (4, 5):
         step(first, number)
@@ -116,7 +116,7 @@ def test_the_restored_state_lies_in_memory_as_the_weights_do(small: Config, tmp_
     checkpoints = checkpoints_of(state, small(), tmp_path)
     checkpoints.save(1, {}, writes=True)
     again = state_of(small())
-    checkpoints_of(again, small(), tmp_path).restore(RunFolder(tmp_path).checkpoints()[-1])
+    checkpoints_of(again, small(), tmp_path).restore(RunFolder(tmp_path).list_checkpoints()[-1])
     kernel = again.system.model.video.get_parameter("block1.0.weight")
     assert kernel.is_contiguous(memory_format=torch.channels_last_3d)
     assert not kernel.is_contiguous()
@@ -190,7 +190,7 @@ def test_a_damaged_checkpoint_is_refused_with_the_remedy_which_works(
 
 
 def test_the_state_of_the_optimiser_is_kept_by_the_names_of_the_weights(whole_run: PretrainReport) -> None:
-    folder = RunFolder(whole_run.run).checkpoint().folder
+    folder = RunFolder(whole_run.run).get_checkpoint().folder
     weights, state = load_file(folder / "model.safetensors"), load_file(folder / "optimiser.safetensors")
     kinds = {"exp_avg", "exp_avg_sq", "step"}
     assert {name.rpartition(":")[2] for name in state} == kinds

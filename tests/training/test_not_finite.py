@@ -59,10 +59,10 @@ def test_a_loss_that_is_not_a_number_stops_the_run_before_it_is_learnt_from(
     written = json.loads((run / "not_finite.json").read_text())
     assert written == {"schema_version": 1, "step": 3, "what": "loss", "clips": clips}
     assert learnt(run) == learnt(whole_run.run)[:2]
-    checkpoints = RunFolder(run).checkpoints()
+    checkpoints = RunFolder(run).list_checkpoints()
     assert [checkpoint.step for checkpoint in checkpoints] == [0, 1, 2]
     for checkpoint in checkpoints:
-        assert all(tensor.isfinite().all() for tensor in checkpoint.model_weights().values())
+        assert all(tensor.isfinite().all() for tensor in checkpoint.read_model_weights().values())
     assert pretrain(library.root, config, run, resume=True).stamp == whole_run.stamp
     assert learnt(run) == learnt(whole_run.run)
 
@@ -99,7 +99,7 @@ def test_a_gradient_that_is_not_a_number_stops_the_run_before_a_weight_moves(
     assert json.loads((run / "not_finite.json").read_text())["what"] == "gradient"
     system, before = systems[-1]
     assert all(torch.equal(parameter, before[name]) for name, parameter in system.named_parameters())
-    assert [checkpoint.step for checkpoint in RunFolder(run).checkpoints()] == [0, 1, 2]
+    assert [checkpoint.step for checkpoint in RunFolder(run).list_checkpoints()] == [0, 1, 2]
     assert pretrain(library.root, config, run, resume=True).stamp == whole_run.stamp
 
 
@@ -109,7 +109,7 @@ def test_a_learning_rate_far_too_high_stops_the_run_with_its_sentence(
     config = small("optimiser.learning_rate=1.0e+30", "optimiser.warmup_steps=0")
     with pytest.raises(WorkError, match=r"the loss of step 2 is not a finite number .*lower optimiser\.learning_rate"):
         pretrain(library.root, config, tmp_path / "run")
-    assert [checkpoint.step for checkpoint in RunFolder(tmp_path / "run").checkpoints()] == [0]
+    assert [checkpoint.step for checkpoint in RunFolder(tmp_path / "run").list_checkpoints()] == [0]
 
 
 def test_a_run_that_nothing_disturbs_writes_no_such_report(whole_run: PretrainReport) -> None:

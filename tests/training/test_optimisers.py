@@ -79,7 +79,7 @@ def test_each_kind_learns_a_small_problem(kind: str, rate: float) -> None:
 
 def moved(run: Path) -> float:
     """How far the first step moved all that learns."""
-    before, after = (RunFolder(run).checkpoint(step).model_weights() for step in (0, 1))
+    before, after = (RunFolder(run).get_checkpoint(step).read_model_weights() for step in (0, 1))
     weights = (name for name in before if not name.endswith(("running_mean", "running_var", "num_batches_tracked")))
     return math.sqrt(sum(float((after[name] - before[name]).double().square().sum()) for name in weights))
 

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from talkies.core import ConfigError, LibraryError, PlanError, RunError, UsageError
 from talkies.library import Library
-from talkies.runs import Init, RunFolder
+from talkies.runs import InitialWeights, RunFolder
 from talkies.training import PretrainReport, RunConfig, pretrain, trackers
 
 training = sys.modules["talkies.training.pretrain"]
@@ -80,7 +80,7 @@ NOT_HERE = [
     ),
     (
         ("training.compile=true",),
-        r"needs a C\+\+ compiler, g\+\+, which is not here; install it or set training\.compile=false",
+        r"training\.compile needs the C\+\+ compiler g\+\+ on a CPU, and it is not installed; install it, or set training\.compile=false",
     ),
     (
         ("training.trackers=[tensorboard, wandb]",),
@@ -102,7 +102,7 @@ def test_what_this_machine_has_not_is_refused_before_any_work(
     monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
     monkeypatch.setattr("shutil.which", lambda program: None)
     monkeypatch.setattr(trackers, "find_spec", lambda name: None)
-    monkeypatch.setattr(training, "open_for_training", lambda *_: pytest.fail("the library was opened"))
+    monkeypatch.setattr(training, "open_training_clips", lambda *_: pytest.fail("the library was opened"))
     with pytest.raises(ConfigError, match=rf"{sentence}[^\n]*$"):
         pretrain(library.root, small(*overrides), tmp_path / "run")
     assert list(tmp_path.iterdir()) == []
@@ -125,13 +125,13 @@ def test_weights_to_begin_from_and_a_run_to_go_on_with_are_refused_together(
     before = files_of(whole_run.run)
     sentence = r"whole continues from its own weights; leave --init out, or start a new run with it"
     with pytest.raises(RunError, match=sentence):
-        pretrain(library.root, small(), whole_run.run, resume=True, init=Init(video=whole_run.run))
+        pretrain(library.root, small(), whole_run.run, resume=True, init=InitialWeights(video=whole_run.run))
     assert files_of(whole_run.run) == before
 
 
 def test_weights_that_are_not_there_are_refused(library: Library, small: Config, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"none\.safetensors to begin from does not exist; name a \.safetensors file"):
-        pretrain(library.root, small(), tmp_path / "run", init=Init(audio=tmp_path / "none.safetensors"))
+    with pytest.raises(ConfigError, match=r"none\.safetensors does not exist; as initial weights name a \.safetensors file"):
+        pretrain(library.root, small(), tmp_path / "run", init=InitialWeights(audio=tmp_path / "none.safetensors"))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -139,11 +139,11 @@ def test_weights_that_are_not_there_are_refused(library: Library, small: Config,
 def test_weights_of_another_shape_are_refused_by_name(
     tower: str, library: Library, small: Config, whole_run: PretrainReport, tmp_path: Path
 ) -> None:
-    weights = load_file(RunFolder(whole_run.run).checkpoint().folder / "model.safetensors")
+    weights = load_file(RunFolder(whole_run.run).get_checkpoint().folder / "model.safetensors")
     name = next(name for name in weights if name.startswith(f"model.{tower}.") and weights[name].ndim > 1)
     save_file({**weights, name: weights[name][:-1].contiguous()}, tmp_path / "other.safetensors")
     with pytest.raises(ConfigError, match=rf"^{name.removeprefix(f'model.{tower}.')} in .*other\.safetensors is \["):
-        pretrain(library.root, small(), tmp_path / "run", init=Init(**{tower: tmp_path / "other.safetensors"}))
+        pretrain(library.root, small(), tmp_path / "run", init=InitialWeights(**{tower: tmp_path / "other.safetensors"}))
     assert [path.name for path in tmp_path.iterdir()] == ["other.safetensors"]
 
 
@@ -249,5 +249,5 @@ def test_a_run_folder_that_cannot_be_made_is_named_with_the_cause(
     library: Library, small: Config, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(RunError, match=r"file/run cannot be made a run's folder \(not a directory\); name one you may"):
+    with pytest.raises(RunError, match=r"cannot create the run folder .*file/run \(not a directory\); name one you may"):
         pretrain(library.root, small(), tmp_path / "file" / "run")

@@ -131,7 +131,7 @@ def test_tensorboard_shows_the_numbers_of_the_metrics(whole_run: PretrainReport)
 
 
 def test_the_untrained_checkpoint_stays_with_the_newest_ones(whole_run: PretrainReport) -> None:
-    assert [checkpoint.step for checkpoint in RunFolder(whole_run.run).checkpoints()] == [0, 4, 6]
+    assert [checkpoint.step for checkpoint in RunFolder(whole_run.run).list_checkpoints()] == [0, 4, 6]
 
 
 def test_a_checkpoint_is_tensors_and_json_and_nothing_in_a_run_is_a_pickle(whole_run: PretrainReport) -> None:
@@ -147,14 +147,14 @@ def test_a_checkpoint_is_tensors_and_json_and_nothing_in_a_run_is_a_pickle(whole
 
 
 def test_the_stamp_is_that_of_the_saved_weights(whole_run: PretrainReport, small: Config) -> None:
-    weights = load_file(RunFolder(whole_run.run).checkpoint().folder / "model.safetensors")
+    weights = load_file(RunFolder(whole_run.run).get_checkpoint().folder / "model.safetensors")
     model = build_model(small().model)
     model.load_state_dict({name[6:]: tensor for name, tensor in weights.items() if name.startswith("model.")})
-    assert compute_model_stamp(model) == whole_run.stamp == RunFolder(whole_run.run).checkpoint().state().stamp
+    assert compute_model_stamp(model) == whole_run.stamp == RunFolder(whole_run.run).get_checkpoint().read_state().stamp
 
 
 def test_training_moves_every_weight_that_learns(whole_run: PretrainReport) -> None:
-    before, after = (RunFolder(whole_run.run).checkpoint(step).model_weights() for step in (0, 6))
+    before, after = (RunFolder(whole_run.run).get_checkpoint(step).read_model_weights() for step in (0, 6))
     still = [name for name, tensor in before.items() if torch.equal(tensor, after[name])]
     assert still == ["objective.log_temperature"]  # fixed in this recipe
 

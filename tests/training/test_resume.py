@@ -53,7 +53,7 @@ def interrupted(stopped: Path, tmp_path: Path) -> Path:
 
 
 def test_what_was_done_before_the_interruption_is_there(stopped: Path) -> None:
-    assert [checkpoint.step for checkpoint in RunFolder(stopped).checkpoints()] == [0, 2]
+    assert [checkpoint.step for checkpoint in RunFolder(stopped).list_checkpoints()] == [0, 2]
     assert [line["step"] for line in read_metrics(stopped / "metrics.jsonl")] == [1, 2, 3]
 
 
@@ -131,7 +131,7 @@ def test_a_checkpoint_that_was_half_written_is_passed_over(
     partial.mkdir()
     (partial / "model.safetensors").write_bytes(b"half of it")
     assert pretrain(library.root, small(), interrupted, resume=True).stamp == whole_run.stamp
-    assert [checkpoint.step for checkpoint in RunFolder(interrupted).checkpoints()] == [0, 4, 6]
+    assert [checkpoint.step for checkpoint in RunFolder(interrupted).list_checkpoints()] == [0, 4, 6]
 
 
 def test_a_finished_run_resumed_does_nothing_more(
@@ -150,9 +150,9 @@ def test_a_finished_run_can_be_made_longer(library: Library, small: Config, inte
     assert report.steps == 8
     assert [line["step"] for line in learnt(interrupted)] == [1, 2, 3, 4, 5, 6, 7, 8]
     folder = RunFolder(interrupted)
-    best = folder.best()
+    best = folder.find_best()
     assert best is not None
-    assert [checkpoint.step for checkpoint in folder.checkpoints()] == sorted({0, best.step, 8})
+    assert [checkpoint.step for checkpoint in folder.list_checkpoints()] == sorted({0, best.step, 8})
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,9 @@ def test_a_run_is_not_resumed_on_a_library_that_lacks_its_films(
 ) -> None:
     other = ingest([films / "film-000.mp4", films / "film-001.mp4"], tmp_path / "lib").library
     before = files_of(stopped)
-    with pytest.raises(LibraryError, match=r"lib lacks 1 film of this run, [0-9a-f]{16} first; ingest what was taken"):
+    with pytest.raises(
+        LibraryError, match=r"lib lacks 1 film of this run, [0-9a-f]{16} first; ingest the removed films again"
+    ):
         pretrain(other.root, small(), stopped, resume=True)
     assert files_of(stopped) == before
 

@@ -47,9 +47,9 @@ def test_two_processes_share_the_batches_of_one_run(two: Path) -> None:
     assert [line["negatives"] for line in lines] == [7, 7]
     for line in lines:
         assert line["loss_within_film"] + line["loss_which_film"] == pytest.approx(line["cross_entropy"], abs=1e-6)
-    checkpoints = RunFolder(two).checkpoints()
+    checkpoints = RunFolder(two).list_checkpoints()
     assert [checkpoint.step for checkpoint in checkpoints] == [0, 2]
-    assert checkpoints[0].state().stamp != checkpoints[1].state().stamp
+    assert checkpoints[0].read_state().stamp != checkpoints[1].read_state().stamp
 
 
 def test_a_run_that_exists_is_refused_before_a_second_process_is_begun(
@@ -71,7 +71,7 @@ def test_torchrun_says_how_many_processes_there_are_and_not_the_config(
     status, _, messages = run_one(torchrun("--nproc-per-node", "2", "--master-port", port, arguments=said), tmp_path)
     assert status == 0, messages
     assert learnt(tmp_path / "run") == learnt(two)
-    assert RunFolder(tmp_path / "run").checkpoint().state().stamp == RunFolder(two).checkpoint().state().stamp
+    assert RunFolder(tmp_path / "run").get_checkpoint().read_state().stamp == RunFolder(two).get_checkpoint().read_state().stamp
 
 
 def test_two_machines_with_a_process_each_share_one_run_and_the_first_writes_it(
@@ -83,7 +83,7 @@ def test_two_machines_with_a_process_each_share_one_run_and_the_first_writes_it(
     done = run_all(commands, tmp_path)
     assert [status for status, _, _ in done] == [0, 0], done
     assert learnt(tmp_path / "run") == learnt(two)
-    assert [checkpoint.step for checkpoint in RunFolder(tmp_path / "run").checkpoints()] == [0, 2]
+    assert [checkpoint.step for checkpoint in RunFolder(tmp_path / "run").list_checkpoints()] == [0, 2]
     assert len(list((tmp_path / "run" / "tensorboard").iterdir())) == 1
     stamps = {json.loads(out)["model"] for _, out, _ in done if out}
-    assert stamps == {RunFolder(two).checkpoint().state().stamp}
+    assert stamps == {RunFolder(two).get_checkpoint().read_state().stamp}

@@ -60,7 +60,7 @@ def test_a_run_in_chunks_logs_what_others_log_and_its_norms_see_chunks(
     assert [line.keys() for line in learnt(report.run)] == [line.keys() for line in learnt(whole_run.run)]
     assert losses(report.run)[0] != pytest.approx(losses(whole_run.run)[0], rel=1e-4)
     seen = [
-        RunFolder(run).checkpoint(6).model_weights()["model.video.stem.1.num_batches_tracked"]
+        RunFolder(run).get_checkpoint(6).read_model_weights()["model.video.stem.1.num_batches_tracked"]
         for run in (whole_run.run, report.run)
     ]
     assert seen == [6, 12]
@@ -120,7 +120,7 @@ def test_under_autocast_to_bf16_the_losses_are_near_those_of_float32(
     report = pretrain(library.root, small("training.precision=bf16-mixed"), tmp_path / "run")
     assert losses(report.run) != losses(whole_run.run)
     assert losses(report.run)[:2] == pytest.approx(losses(whole_run.run)[:2], abs=0.05)
-    weights = RunFolder(report.run).checkpoint().model_weights()
+    weights = RunFolder(report.run).get_checkpoint().read_model_weights()
     assert {tensor.dtype for tensor in weights.values()} == {torch.float32, torch.int64}
 
 
@@ -132,5 +132,5 @@ def test_a_compiled_run_has_the_losses_of_one_that_is_not(
 ) -> None:
     report = pretrain(library.root, small("training.compile=true"), tmp_path / "run")
     assert losses(report.run)[:2] == pytest.approx(losses(whole_run.run)[:2], abs=1e-4)
-    names = [RunFolder(run).checkpoint().model_weights().keys() for run in (report.run, whole_run.run)]
+    names = [RunFolder(run).get_checkpoint().read_model_weights().keys() for run in (report.run, whole_run.run)]
     assert names[0] == names[1]

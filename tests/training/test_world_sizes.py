@@ -114,7 +114,7 @@ def assert_same_losses(run: Path, expected: Path) -> None:
 def test_two_processes_that_were_stopped_leave_a_whole_checkpoint_and_what_they_had_done(
     stopped_in_two: Trained, unbroken: Trained
 ) -> None:
-    assert [checkpoint.step for checkpoint in RunFolder(stopped_in_two.run).checkpoints()] == [0, 2]
+    assert [checkpoint.step for checkpoint in RunFolder(stopped_in_two.run).list_checkpoints()] == [0, 2]
     assert [line["step"] for line in lines_of(stopped_in_two.run)] == [1, 2, 3]
     expected = taken(unbroken.batches, 1)
     assert taken(stopped_in_two.batches, 2) == {step: expected[step] for step in (1, 2, 3, 4)}
@@ -158,4 +158,4 @@ def test_if_one_process_has_a_loss_that_is_no_number_all_stop_and_say_so(
         (request.film_id, request.window.start_frame) for request in plan.draw_batch(2)
     ]
     assert [line["step"] for line in lines_of(run)] == [1, 2]
-    assert [checkpoint.step for checkpoint in RunFolder(run).checkpoints()] == [0, 2]
+    assert [checkpoint.step for checkpoint in RunFolder(run).list_checkpoints()] == [0, 2]

@@ -27,7 +27,7 @@ def pretrain(
     """Pre-train on every accepted film of a library."""
     from talkies.cli.documents import pretrain_document
     from talkies.distributed import rank
-    from talkies.runs import parse_init
+    from talkies.runs import parse_initial_weights
     from talkies.training import Progress, resolve
     from talkies.training import pretrain as train
 
@@ -47,7 +47,7 @@ def pretrain(
             say(f"left out because they are too short for their clips: {', '.join(names)}")
 
         hooks = Progress(on_step, on_log, on_left_out, lambda weights: say(str(weights)))
-        report = train(library, config, run, resume, hooks, init=parse_init(init) if init else None)
+        report = train(library, config, run, resume, hooks, init=parse_initial_weights(init) if init else None)
     if rank():  # only the first process reports
         return
     if json:

@@ -160,7 +160,7 @@ def _artefact(
     run: Path, encoder: ClipEncoder, formats: Sequence[str], before: ExportedModel | None, weights_license: str | None
 ) -> ExportedModel:
     folder = RunFolder(run)
-    values, record = read_yaml(folder.config_path), folder.record()
+    values, record = read_yaml(folder.config_path), folder.read_record()
     own, have = set(formats) | {"safetensors"}, before.formats if before else ()
     return ExportedModel(
         stamp=encoder.stamp,

@@ -27,7 +27,7 @@ from talkies.core import (
 from talkies.export.folder import check_folder, written_whole
 from talkies.library import Library
 from talkies.retrieval.index import EmbeddingSet, IndexRows, VectorIndex
-from talkies.runs.exported_model import stamp_at
+from talkies.runs.exported_model import read_stamp
 from talkies.runtime import replace_atomically
 
 VECTOR_FORMATS = ("parquet", "npy")
@@ -66,7 +66,7 @@ def export_vectors(library: str | Path, to: Path, format: str, run: Path | None 
         )
     opened = Library.open(library)
     index = VectorIndex(opened)
-    entry = index.choose(stamp_at(run) if run else None)
+    entry = index.choose(read_stamp(run) if run else None)
     if format == "npy":
         if to.suffix in _OF_FILES:
             raise UsageError(f"npy is a folder of arrays, got the file {to}; name a folder with --to")

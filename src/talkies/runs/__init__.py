@@ -1,15 +1,17 @@
 """A trained model on disk: run folder, checkpoints, exported model, and the encoder loaded from any of them."""
 
+from talkies.runs.checkpoint import Checkpoint, CheckpointState
 from talkies.runs.clip_encoder import ClipEncoder, Encoded, EncodedFile, load_encoder
 from talkies.runs.encoder_weights import (
     ExportedWeights,
-    Init,
+    InitialWeights,
     LoadedWeights,
     export_weights,
     load_encoder_weights,
-    parse_init,
+    parse_initial_weights,
 )
-from talkies.runs.run_folder import Checkpoint, CheckpointState, RunFolder, RunRecord
+from talkies.runs.exported_model import ExportedModel, is_exported_model, read_exported_model, read_stamp
+from talkies.runs.run_folder import RunFolder, RunRecord
 
 __all__ = [
     "Checkpoint",
@@ -17,13 +19,17 @@ __all__ = [
     "ClipEncoder",
     "Encoded",
     "EncodedFile",
+    "ExportedModel",
     "ExportedWeights",
-    "Init",
+    "InitialWeights",
     "LoadedWeights",
     "RunFolder",
     "RunRecord",
     "export_weights",
+    "is_exported_model",
     "load_encoder",
     "load_encoder_weights",
-    "parse_init",
+    "parse_initial_weights",
+    "read_exported_model",
+    "read_stamp",
 ]

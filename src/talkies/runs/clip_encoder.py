@@ -18,7 +18,8 @@ from talkies.config import check, read_yaml
 from talkies.core import ClipBatch, ClipShape, Embeddings, Float32s, Float64s, RunError
 from talkies.library import Profile
 from talkies.models import ModelConfig, TwoTower, build_model
-from talkies.runs.exported_model import check_step, is_exported_model, read_exported_model, read_weights
+from talkies.runs.checkpoint import select_model_weights
+from talkies.runs.exported_model import check_step, is_exported_model, read_exported_model, read_exported_weights
 from talkies.runs.run_folder import RunFolder
 from talkies.transforms import ClipTransform, TransformConfig
 
@@ -129,7 +130,7 @@ class ClipEncoder:
 
     @torch.inference_mode()
     def encode_windows(self, windows: FileWindows) -> tuple[Float32s | None, Float32s | None]:
-        """Return embeddings `[B, D]` of the video and of the audio of a file's windows, None for what the file lacks."""
+        """Return embeddings `[B, D]` of the video and of the audio of a file's windows; None for a missing one."""
         video_BD = audio_BD = None
         if windows.video_BTPW is not None:
             video_BCTHW = self._transform.video(torch.from_numpy(windows.video_BTPW).to(self._device))
@@ -191,22 +192,21 @@ def load_encoder(path: str | Path, step: int | None = None) -> ClipEncoder:
 
 def _load_run(run: Path, step: int | None) -> ClipEncoder:
     folder = RunFolder(run)
-    checkpoint, record = folder.checkpoint(step), folder.record()
+    checkpoint, record = folder.get_checkpoint(step), folder.read_record()
     values, where = read_yaml(folder.config_path), str(folder.config_path)
     clip = check(ClipConfig, values.get("clip", {}), where)
     transforms = check(TransformConfig, values.get("transforms", {}), where)
     config = check(ModelConfig, values.get("model", {}), where)
 
-    weights = checkpoint.encoder_weights()
-    own = {name.removeprefix("model."): tensor for name, tensor in weights.items() if name.startswith("model.")}
-    model = _build_model(config, own, f"the weights in {checkpoint.folder} are not of the model in {where}")
+    weights = select_model_weights(checkpoint.read_encoder_weights())
+    model = _build_model(config, weights, f"the weights in {checkpoint.folder} are not of the model in {where}")
     profile = Profile.model_validate(record.profile)
     return ClipEncoder(
         model,
         ClipTransform(transforms, profile.audio_rate_hz),
         clip=clip,
         profile=profile,
-        stamp=checkpoint.state().stamp,
+        stamp=checkpoint.read_state().stamp,
         run=run,
         step=checkpoint.step,
     )
@@ -215,7 +215,7 @@ def _load_run(run: Path, step: int | None) -> ClipEncoder:
 def _load_exported_model(folder: Path, step: int | None) -> ClipEncoder:
     exported = read_exported_model(folder)
     check_step(folder, exported, step)
-    weights = read_weights(folder, exported)
+    weights = read_exported_weights(folder, exported)
     model = _build_model(exported.model, weights, f"the weights in {folder} are not of the model in its config.json")
     return ClipEncoder(
         model,

@@ -1,8 +1,8 @@
-"""An encoder as a folder that stands alone: what `talkies export` writes of a run.
+"""A model as a self-contained folder, as `talkies export` writes it from a run.
 
 DIR/
-  config.json          what the model is, how clips are made ready for it, what it learnt from
-  model.safetensors    both towers and their heads, under a checkpoint's names: encoders can begin from it
+  config.json          what the model is, how clips are prepared for it, what it was trained on
+  model.safetensors    both towers and their heads, under a checkpoint's names: encoders can start from it
 """
 
 from pathlib import Path
@@ -23,16 +23,16 @@ from talkies.transforms import TransformConfig
 
 SCHEMA_VERSION = 1
 DESCRIPTION, WEIGHTS, PREFIX = "config.json", "model.safetensors", "model."
-_WHAT = "the description of an exported model"
+_EXPORT_AGAIN = "talkies export --run RUN --to DIR"
 
 
 class ExportedModel(Config):
     """What `config.json` holds.
 
-    `clip`, `profile` and `transforms` say what the encoders are shown, `model` how they are built, and `stamp` which
-    weights they have. `recipe` is the rest of the run's config; `films` are the hashes of the films that it learnt
-    from, `plan_digest` that of their spans, `init` the weights that it began with, `tools` what it was trained with.
-    `formats` are those that the folder was exported in, and `license` is that of the weights.
+    `clip`, `profile` and `transforms` describe the encoders' input, `model` how they are built; `stamp` identifies
+    their weights. `recipe` is the rest of the run's config. `films` are the hashes of the training films, `plan_digest`
+    identifies their spans, `init` holds the initial weights, `tools` the versions of the training tools. `formats` are
+    those that the folder was exported in, and `license` is that of the weights.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -61,51 +61,61 @@ def read_exported_model(folder: Path) -> ExportedModel:
     """Return the description of an exported model.
 
     Raises:
-        RunError: if it is damaged, of something else, or of a newer version.
+        RunError: if it is damaged, is not such a description, or has a newer version.
     """
-    remedy = "; export the model again, to a new folder: talkies export --run RUN --to DIR"
-    return read_document(folder / DESCRIPTION, ExportedModel, _WHAT, SCHEMA_VERSION, RunError, remedy=remedy)
+    return read_document(
+        folder / DESCRIPTION,
+        ExportedModel,
+        "the description of an exported model",
+        SCHEMA_VERSION,
+        RunError,
+        remedy=f"; export the model again, to a new folder: {_EXPORT_AGAIN}",
+    )
 
 
-def read_exported_weights(folder: Path, artefact: ExportedModel) -> dict[str, Tensor]:
+def read_exported_weights(folder: Path, exported: ExportedModel) -> dict[str, Tensor]:
     """Return the tensors of an exported model by name, without the prefix, on the CPU.
 
     Raises:
-        RunError: if they cannot be read, or are not those that the description is of.
+        RunError: if they cannot be read, or are not the weights that the description names.
     """
-    path, again = folder / WEIGHTS, "export the model again: talkies export --run RUN --to DIR"
+    path, remedy = folder / WEIGHTS, f"export the model again: {_EXPORT_AGAIN}"
     try:
-        named = load_file(path)
+        tensors = load_file(path)
     except (OSError, SafetensorError) as error:
-        raise RunError(f"{path} is missing or damaged; {again}") from error
-    weights = {name.removeprefix(PREFIX): tensor for name, tensor in named.items()}
-    found = compute_weights_stamp(weights)
-    if found != artefact.stamp:
+        raise RunError(f"{path} is missing or damaged; {remedy}") from error
+    weights = {name.removeprefix(PREFIX): tensor for name, tensor in tensors.items()}
+    stamp = compute_weights_stamp(weights)
+    if stamp != exported.stamp:
         raise RunError(
-            f"{path} holds other weights (stamp {found}) than {folder / DESCRIPTION} tells of ({artefact.stamp}); "
-            f"{again}"
+            f"{path} holds other weights (stamp {stamp}) than {folder / DESCRIPTION} describes ({exported.stamp}); "
+            f"{remedy}"
         )
     return weights
 
 
 def read_stamp(path: Path, step: int | None = None) -> str:
-    """Return the stamp of a run's newest checkpoint, or of that of `step`, or of an exported model.
+    """Return the stamp of the weights of a run's checkpoint, or of an exported model.
+
+    Args:
+        path: The folder of a run or of an exported model.
+        step: The checkpoint's step; None takes the newest.
 
     Raises:
         RunError: if there is no such run, checkpoint or model.
     """
     if not is_exported_model(path):
         return RunFolder(path).get_checkpoint(step).read_state().stamp
-    artefact = read_exported_model(path)
-    check_step(path, artefact, step)
-    return artefact.stamp
+    exported = read_exported_model(path)
+    check_step(path, exported, step)
+    return exported.stamp
 
 
-def check_step(folder: Path, artefact: ExportedModel, step: int | None) -> None:
-    """Do nothing if an exported model is that of `step`, or no step was asked for.
+def check_step(folder: Path, exported: ExportedModel, step: int | None) -> None:
+    """Check that an exported model is that of `step`, if a step is given.
 
     Raises:
         RunError: if it is of another one.
     """
-    if step is not None and step != artefact.step:
-        raise RunError(f"{folder} is a model exported at step {artefact.step}, and holds no other; got step {step}")
+    if step is not None and step != exported.step:
+        raise RunError(f"{folder} is a model exported at step {exported.step}, and holds no other; got step {step}")

@@ -140,7 +140,7 @@ def _ingest(films: Path, library: Path, scale: DemoScale, tell: OnProgress) -> P
 def _pretrain(library: Path, run: Path, scale: DemoScale, tell: OnProgress) -> None:
     config = resolve("tiny", [f"training.steps={scale.steps}"])
     folder, note = RunFolder(run), ""
-    if folder.exists() and folder.checkpoints() and folder.checkpoint().step == scale.steps:
+    if folder.exists() and folder.list_checkpoints() and folder.get_checkpoint().step == scale.steps:
         tell("pre-train", scale.steps, scale.steps, "there already")
         return
 

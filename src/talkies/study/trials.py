@@ -120,7 +120,7 @@ def run_cell(cell: Cell) -> CellResult:
     """
     films, run, threads = cell.films, cell.run, torch.get_num_threads()
     torch.set_num_threads(cell.threads)
-    if RunFolder(run).exists() and not RunFolder(run).checkpoints():
+    if RunFolder(run).exists() and not RunFolder(run).list_checkpoints():
         shutil.rmtree(run)
     pretrain(films.library, cell.config, run, resume=RunFolder(run).exists())
     judged = [_judged(cell, run, films, step) for step in (0, *cell.judged_steps)]

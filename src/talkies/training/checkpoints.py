@@ -49,7 +49,7 @@ class Checkpoints:
             stamp = self._stamp_encoders(weights, average)
             state = CheckpointState(step=step, stamp=stamp, score=self._compute_score(means))
             self._folder.save(state, weights, optimiser, average)
-            self._folder.keep(self._training.keep)
+            self._folder.remove_old(self._training.keep)
 
     def restore(self, checkpoint: Checkpoint) -> int:
         """Restore a checkpoint, and return the number of steps done.
@@ -57,12 +57,12 @@ class Checkpoints:
         Raises:
             RunError: if it is damaged, or of another model.
         """
-        state, weights, average = checkpoint.state(), checkpoint.model_weights(), checkpoint.average_weights()
+        state, weights, average = checkpoint.read_state(), checkpoint.read_model_weights(), checkpoint.read_average_weights()
         try:
             copy_into(self._select_saved(), weights)
             if self._average is not None:
                 self._average.load_state_dict({n.removeprefix("model."): t for n, t in (average or {}).items()})
-            self._restore_optimiser(checkpoint.optimiser_weights())
+            self._restore_optimiser(checkpoint.read_optimiser_weights())
         except ValueError as error:
             raise RunError(
                 f"{checkpoint.folder} does not hold the state that this run's config needs ({error}); start a new run, "

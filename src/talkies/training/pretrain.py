@@ -13,7 +13,7 @@ from talkies.clips import TrainingClips, load_batches, open_training_clips
 from talkies.config import check, read_yaml, to_yaml
 from talkies.core import ClipRequest, RunError
 from talkies.models import compute_model_stamp
-from talkies.runs import Init, LoadedWeights, RunFolder, RunRecord, load_encoder_weights
+from talkies.runs import InitialWeights, LoadedWeights, RunFolder, RunRecord, load_encoder_weights
 from talkies.runtime import is_remote, write_atomically
 from talkies.training.checkpoints import Checkpoints
 from talkies.training.config import RunConfig
@@ -76,7 +76,7 @@ def pretrain(
     resume: bool = False,
     progress: Progress | None = None,
     *,
-    init: Init | None = None,
+    init: InitialWeights | None = None,
 ) -> PretrainReport:
     """Pre-train on every accepted film of a library, write the run, and return a report.
 
@@ -100,8 +100,8 @@ def pretrain(
     _check_folder(folder, config, init, resume=resume)
 
     # Open the library, with the films of the run that is resumed.
-    record = folder.record() if resume else None
-    if record and record.init and not folder.checkpoints():
+    record = folder.read_record() if resume else None
+    if record and record.init and not folder.list_checkpoints():
         raise RunError(
             f"{run} was stopped before it had saved the weights of --init; remove the folder, and start the run again"
         )
@@ -115,14 +115,14 @@ def pretrain(
 
     # Build the model before anything is written.
     system = build_system(config, clips.profile.fps, clips.profile.audio_rate_hz)
-    loaded = _load_weights(system, init or Init())
+    loaded = _load_weights(system, init or InitialWeights())
 
     # Start the processes; the first one writes.
     fabric = make_fabric(config.training)
     fabric.launch()
     if fabric.is_global_zero:
         # Write the config also when resuming, because the length of the run may change.
-        folder.begin(to_yaml(config), record or _create_record(library, clips, system, loaded))
+        folder.create(to_yaml(config), record or _create_record(library, clips, system, loaded))
         for weights in loaded:
             progress.on_loaded(weights)
         if clips.plan.left_out:
@@ -130,7 +130,7 @@ def pretrain(
     return _train(fabric, clips, TrainState(fabric, system, config), config=config, folder=folder, progress=progress)
 
 
-def _check_folder(folder: RunFolder, config: RunConfig, init: Init | None, *, resume: bool) -> None:
+def _check_folder(folder: RunFolder, config: RunConfig, init: InitialWeights | None, *, resume: bool) -> None:
     """Check that the run's folder is new, or that its run can be resumed with this config."""
     if resume:
         folder.check_exists()
@@ -193,7 +193,7 @@ def _train(
         hooks = Hooks(log, state.update_average, report_step, save, explain_not_finite)
         run_loop(fabric, state.stepper, state.wrapped_optimiser, batches, steps=steps, config=config, hooks=hooks)
 
-    best = folder.best()
+    best = folder.find_best()
     report = PretrainReport(
         run=folder.root,
         steps=max(start, training.steps),
@@ -208,12 +208,12 @@ def _train(
 
 def _restore_newest(fabric: Fabric, folder: RunFolder, checkpoints: Checkpoints) -> int | None:
     """Restore the newest checkpoint on every rank, and return its step, or None if there is none."""
-    found = folder.checkpoints()
+    found = folder.list_checkpoints()
     fabric.barrier()  # every rank looks before the first one writes
 
     # Use what the first rank found: on a shared disk, another rank may not see it yet.
     newest = fabric.broadcast(found[-1].step if found else None)
-    return None if newest is None else checkpoints.restore(folder.checkpoint(newest))
+    return None if newest is None else checkpoints.restore(folder.get_checkpoint(newest))
 
 
 def _open_metrics(
@@ -261,7 +261,7 @@ def _check_unchanged(config: RunConfig, folder: RunFolder) -> None:
                 )
 
 
-def _load_weights(system: ContrastiveSystem, init: Init) -> tuple[LoadedWeights, ...]:
+def _load_weights(system: ContrastiveSystem, init: InitialWeights) -> tuple[LoadedWeights, ...]:
     """Load the weights of `init` into the encoders, and return what was loaded."""
     encoders = ((system.model.video, init.video), (system.model.audio, init.audio))
     return tuple(load_encoder_weights(encoder, path) for encoder, path in encoders if path)
@@ -278,6 +278,6 @@ def _create_record(
         profile=clips.profile.model_dump(),
         films=clips.plan.films.film_ids,
         plan_digest=clips.plan.digest,
-        init={weights.tower: f"{weights.path.absolute()} ({stamps[weights.tower]})" for weights in loaded},
+        init={weights.modality: f"{weights.path.absolute()} ({stamps[weights.modality]})" for weights in loaded},
         tools=tools,
     )

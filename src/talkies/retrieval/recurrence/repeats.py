@@ -26,7 +26,7 @@ from talkies.retrieval.recurrence.duplicates import (
 from talkies.retrieval.recurrence.families import PassageFamily, RepeatedPassage, group_passages
 from talkies.retrieval.recurrence.match_cuts import MatchCut, find_match_cuts
 from talkies.retrieval.recurrence.timeline import ClipTimeline, FilmAnnotations, build_timeline
-from talkies.runs.exported_model import stamp_at
+from talkies.runs.exported_model import read_stamp
 
 MIN_SECONDS = 4.0
 MAX_MATCH_CUTS = 50
@@ -118,7 +118,7 @@ def find_repeats(library: str | Path, query: RepeatQuery | None = None, run: Pat
     """
     opened = Library.open(library)
     index = VectorIndex(opened)
-    entry = index.choose(stamp_at(run) if run else None)
+    entry = index.choose(read_stamp(run) if run else None)
     rows = index.read_rows(entry.stamp)
     embedded, films = set(rows.film_B.tolist()), opened.usable_films()
     annotated = [_read_annotations(opened, film) for film in films if film.film_id in embedded]

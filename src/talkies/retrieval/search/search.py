@@ -5,7 +5,7 @@ from pathlib import Path
 from talkies.library import Library
 from talkies.retrieval.search.query import SearchQuery, SearchResult
 from talkies.retrieval.search.searcher import Searcher
-from talkies.runs.exported_model import stamp_at
+from talkies.runs.exported_model import read_stamp
 
 
 def search(library: str | Path, query: SearchQuery, run: Path | None = None) -> SearchResult:
@@ -35,5 +35,5 @@ def open_searcher(library: str | Path, run: Path | None = None) -> Searcher:
     Raises:
         LibraryError, RunError: as `search`.
     """
-    stamp = stamp_at(run) if run else None
+    stamp = read_stamp(run) if run else None
     return Searcher(Library.open(library), stamp)

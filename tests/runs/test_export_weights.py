@@ -26,7 +26,7 @@ def test_exported_weights_come_back_as_they_were(tmp_path: Path) -> None:
     for path, own in ((exported.video, model.video), (exported.audio, model.audio)):
         encoder = fresh(own.modality)
         loaded = load_encoder_weights(encoder, path)
-        assert (loaded.path, loaded.left, loaded.adapted) == (path, (), ())
+        assert (loaded.path, loaded.unused, loaded.adapted) == (path, (), ())
         assert_holds(encoder, own.state_dict())
 
 
@@ -43,15 +43,15 @@ def test_exported_files_say_what_they_are(step: int | None, tmp_path: Path) -> N
                 "encoder": "tiny",
                 "out_dim": "128",
                 "step": str(10 if step is None else 0),
-                "stamp": run.checkpoint(step).state().stamp,
+                "stamp": run.get_checkpoint(step).read_state().stamp,
             }
-    assert exported.stamp == run.checkpoint(step).state().stamp
+    assert exported.stamp == run.get_checkpoint(step).read_state().stamp
 
 
 def test_exported_weights_are_the_averaged_ones_where_there_are_any(tmp_path: Path) -> None:
     run, _ = run_of(tmp_path / "run")
     averaged = {f"model.{name}": tensor for name, tensor in trained(build_model(CONFIG)).items()}
-    save_file(averaged, run.checkpoint().folder / "ema.safetensors")
+    save_file(averaged, run.get_checkpoint().folder / "ema.safetensors")
     exported = export_weights(run.root, tmp_path)
     assert all(
         torch.equal(tensor, averaged[f"model.video.{name}"]) for name, tensor in load_file(exported.video).items()
@@ -75,7 +75,7 @@ def test_an_export_leaves_the_generators_alone(tmp_path: Path) -> None:
 def test_an_export_of_another_model_than_the_configs_is_refused(tmp_path: Path) -> None:
     run = run_of(tmp_path / "run")[0]
     run.config_path.write_text(run.config_path.read_text().replace("24", "25"))
-    with refused(f"the weights in {run.checkpoint().folder} are not of the model in {run.config_path}", RunError):
+    with refused(f"the weights in {run.get_checkpoint().folder} are not of the model in {run.config_path}", RunError):
         export_weights(run.root, tmp_path)
 
 
@@ -89,7 +89,7 @@ def test_an_export_that_cannot_be_written_leaves_the_files_as_they_were(
     video = export_weights(run.root, tmp_path / "out", 0).video
     before = video.read_bytes()
     monkeypatch.setattr("os.fsync", full)
-    sentence = f"{video} cannot be written (no space left on device); name a folder with room that you may write"
+    sentence = f"{video} cannot be written (no space left on device); name a folder that you may write to, on a disk with free space"
     with refused(sentence, WorkError):
         export_weights(run.root, tmp_path / "out")
     assert video.read_bytes() == before
@@ -100,5 +100,8 @@ def test_an_export_into_a_file_is_refused(tmp_path: Path) -> None:
     run = run_of(tmp_path / "run")[0]
     (tmp_path / "file").touch()
     path = tmp_path / "file" / "video.safetensors"
-    with refused(f"{path} cannot be written (file exists); name a folder with room that you may write", WorkError):
+    with refused(
+        f"{path} cannot be written (file exists); name a folder that you may write to, on a disk with free space",
+        WorkError,
+    ):
         export_weights(run.root, tmp_path / "file")

@@ -16,7 +16,7 @@ from written_weights import Tensors, assert_holds, copied, fresh, in_model, run_
 
 from talkies.core import ConfigError, RunError, TalkiesError
 from talkies.models import Encoder
-from talkies.runs import Init, RunFolder, RunRecord, load_encoder_weights, parse_init
+from talkies.runs import InitialWeights, RunFolder, RunRecord, load_encoder_weights, parse_initial_weights
 
 ACCEPTED = "a .safetensors file, a PyTorch file of a state dict, a talkies run or one of its checkpoints"
 IN_WORDS = f"it is video=PATH, audio=PATH or video=PATH,audio=PATH, where PATH is {ACCEPTED}"
@@ -36,12 +36,14 @@ def test_what_to_begin_from_reads_as_it_is_written(video: str | None, audio: str
     parts = [f"{tower}={path}" for tower, path in (("video", video), ("audio", audio)) if path is not None]
     if not parts:
         return
-    expected = Init(video=Path(video) if video else None, audio=Path(audio) if audio else None)
-    assert parse_init(",".join(reversed(parts) if swapped else parts)) == expected
+    expected = InitialWeights(video=Path(video) if video else None, audio=Path(audio) if audio else None)
+    assert parse_initial_weights(",".join(reversed(parts) if swapped else parts)) == expected
 
 
 def test_paths_to_begin_from_may_hold_commas_and_equals_signs() -> None:
-    assert parse_init("video=runs/lr=1,wd=2/x.pt, audio=a,b.pt") == Init(Path("runs/lr=1,wd=2/x.pt"), Path("a,b.pt"))
+    assert parse_initial_weights("video=runs/lr=1,wd=2/x.pt, audio=a,b.pt") == InitialWeights(
+        Path("runs/lr=1,wd=2/x.pt"), Path("a,b.pt")
+    )
 
 
 @pytest.mark.parametrize(
@@ -56,8 +58,8 @@ def test_paths_to_begin_from_may_hold_commas_and_equals_signs() -> None:
     ],
 )
 def test_what_to_begin_from_is_refused_if_it_names_no_tower_and_file(text: str, fault: str) -> None:
-    with refused(f"weights to begin from {fault}; {IN_WORDS}"):
-        parse_init(text)
+    with refused(f"initial weights: {fault}; {IN_WORDS}"):
+        parse_initial_weights(text)
 
 
 def saved_as_safetensors(tensors: Tensors, path: Path) -> None:
@@ -94,7 +96,7 @@ def test_every_accepted_kind_of_file_gives_its_weights(save: Callable[[Tensors, 
     save(tensors, path)
     loaded = load_encoder_weights(encoder, path)
     assert_holds(encoder, tensors)
-    assert (loaded.path, loaded.tower, loaded.adapted, loaded.left) == (path, "video", (), ())
+    assert (loaded.path, loaded.modality, loaded.adapted, loaded.unused) == (path, "video", (), ())
     assert loaded.matched == tuple(tensors)
 
 
@@ -104,21 +106,21 @@ def test_a_file_of_a_checkpoint_gives_the_tower_that_is_asked_for(tower: str, tm
     save_file(in_model(towers["video"], towers["audio"]), tmp_path / "model.safetensors")
     loaded = load_encoder_weights(encoder, tmp_path / "model.safetensors")
     assert_holds(encoder, towers[tower])
-    assert (loaded.left, len(loaded.matched)) == ((), len(towers[tower]))
+    assert (loaded.unused, len(loaded.matched)) == ((), len(towers[tower]))
 
 
 def test_a_run_gives_its_newest_checkpoint(tmp_path: Path) -> None:
     run, model = run_of(tmp_path / "run")
-    for path in (run.root, run.checkpoint(10).folder):
+    for path in (run.root, run.get_checkpoint(10).folder):
         encoder = fresh()
         loaded = load_encoder_weights(encoder, path)
         assert_holds(encoder, model.video.state_dict())
-        assert loaded.path == run.checkpoint(10).folder / "model.safetensors"
+        assert loaded.path == run.get_checkpoint(10).folder / "model.safetensors"
 
 
 def test_averaged_weights_go_before_the_last_ones(tmp_path: Path) -> None:
     run, encoder = run_of(tmp_path / "run")[0], fresh("audio")
-    averaged, path = trained(encoder), run.checkpoint().folder / "ema.safetensors"
+    averaged, path = trained(encoder), run.get_checkpoint().folder / "ema.safetensors"
     save_file(in_model(trained(fresh()), averaged), path)
     assert load_encoder_weights(encoder, run.root).path == path
     assert_holds(encoder, averaged)
@@ -173,11 +175,11 @@ def test_what_was_taken_is_told_in_a_sentence(tmp_path: Path) -> None:
     torch.save(tensors, path)
     count, adapted = len(tensors) - 2, "blocks.0.0.weight adapted (3 channels to 1)"
     assert str(load_encoder_weights(encoder, path)) == (
-        f"audio: {count} tensors of {path} matched, {adapted}, left: fc.bias"
+        f"audio: {count} tensors of {path} matched, {adapted}, unused: fc.bias"
     )
     torch.save(tensors | {f"decoder.{number}": torch.ones(2) for number in range(8)}, path)
     names = ", ".join(f"decoder.{number}" for number in range(5))
-    assert str(load_encoder_weights(encoder, path)).endswith(f", left: fc.bias, {names} and 3 more")
+    assert str(load_encoder_weights(encoder, path)).endswith(f", unused: fc.bias, {names} and 3 more")
 
 
 class Marker:
@@ -194,7 +196,9 @@ class Marker:
 def test_a_pickle_that_would_run_code_is_refused_and_does_not_run_it(zipped: bool, tmp_path: Path) -> None:
     path, ran = tmp_path / "w.pt", tmp_path / "ran"
     torch.save({"a": torch.ones(2), "code": Marker(ran)}, path, _use_new_zipfile_serialization=zipped)
-    with pytest.raises(ConfigError, match=r"reading it could run code of its maker; where you trust it, save its tens"):
+    with pytest.raises(
+        ConfigError, match=r"reading it could run code of its author; if you trust it, save only its tens"
+    ):
         load_encoder_weights(fresh(), path)
     assert not ran.exists()
 
@@ -203,8 +207,8 @@ def test_a_pickle_of_other_things_than_tensors_is_refused_by_their_name(tmp_path
     path = tmp_path / "w.pt"
     torch.save({"model": trained(fresh()), "args": argparse.Namespace(lr=1)}, path)
     with refused(
-        f"{path} to begin from holds an object of argparse.Namespace, and reading it could run code of its maker; "
-        f"where you trust it, save its tensors alone: torch.save(model.state_dict(), …)"
+        f"{path} holds an object of argparse.Namespace, and reading it could run code of its author; "
+        f"if you trust it, save only its tensors: torch.save(model.state_dict(), …)"
     ):
         load_encoder_weights(fresh(), path)
 
@@ -216,9 +220,7 @@ def test_a_file_that_is_none_of_weights_is_refused(content: bytes, tmp_path: Pat
     path, encoder = tmp_path / "w.pt", fresh()
     path.write_bytes(content)
     before = copied(encoder)
-    with pytest.raises(
-        ConfigError, match=f"^{re.escape(str(path))} to begin from (cannot be read, or is|holds more than)"
-    ):
+    with pytest.raises(ConfigError, match=f"^{re.escape(str(path))} (cannot be read, or is|holds more than)"):
         load_encoder_weights(encoder, path)
     assert_holds(encoder, before)
 
@@ -233,7 +235,7 @@ def test_a_file_that_was_cut_is_refused_and_changes_nothing(
     whole = path.read_bytes()
     for length in range(0, len(whole), 3):
         path.write_bytes(whole[:length])
-        with pytest.raises(ConfigError, match=f"^{re.escape(str(path))} to begin from "):
+        with pytest.raises(ConfigError, match=f"^{re.escape(str(path))} "):
             load_encoder_weights(encoder, path)
     assert_holds(encoder, before)
 
@@ -263,18 +265,18 @@ def test_a_file_with_other_bytes_is_refused_and_changes_nothing(tmp_path: Path, 
 )
 def test_a_path_without_weights_is_refused(make: Callable[[Path], None], fault: str, tmp_path: Path) -> None:
     make(tmp_path / "x")
-    with refused(f"{tmp_path / 'x'} to begin from {fault}; name {ACCEPTED}"):
+    with refused(f"{tmp_path / 'x'} {fault}; as initial weights name {ACCEPTED}"):
         load_encoder_weights(fresh(), tmp_path / "x")
 
 
 def test_a_path_that_the_system_refuses_is_told_with_its_cause(tmp_path: Path) -> None:
     path = tmp_path / ("x" * 300)
-    with refused(f"{path} to begin from cannot be read (file name too long); name {ACCEPTED}"):
+    with refused(f"{path} cannot be read (file name too long); as initial weights name {ACCEPTED}"):
         load_encoder_weights(fresh(), path)
 
 
 def test_a_run_without_checkpoints_cannot_be_begun_from(tmp_path: Path) -> None:
-    RunFolder(tmp_path).begin("model: {}\n", RunRecord(library="l", profile={}, films=(), tools={}))
+    RunFolder(tmp_path).create("model: {}\n", RunRecord(library="l", profile={}, films=(), tools={}))
     with pytest.raises(RunError, match="has no checkpoint"):
         load_encoder_weights(fresh(), tmp_path)
 
@@ -341,7 +343,7 @@ def test_weights_of_which_nothing_fits_are_refused_with_what_would(tensors: Tens
         encoder,
         tensors,
         path,
-        f"{path} has no tensor of the video encoder (TinyVideo): it holds {', '.join(tensors) or 'none'}, and wanted "
+        f"{path} has no tensor of the video encoder (TinyVideo): it holds {', '.join(tensors) or 'none'}, and needed "
         f"are stem.0.weight, stem.1.weight, stem.1.bias, stem.1.running_mean, stem.1.running_var, "
         f"stem.1.num_batches_tracked and 18 more; name {ACCEPTED}",
     )
@@ -351,7 +353,7 @@ def test_weights_of_which_nothing_fits_are_refused_with_what_would(tensors: Tens
 def test_a_file_without_a_state_dict_holds_nothing_that_fits(document: object, tmp_path: Path) -> None:
     torch.save(document, tmp_path / "w.pt")
     with pytest.raises(
-        ConfigError, match=r"has no tensor of the video encoder \(TinyVideo\): it holds none, and wanted"
+        ConfigError, match=r"has no tensor of the video encoder \(TinyVideo\): it holds none, and needed"
     ):
         load_encoder_weights(fresh(), tmp_path / "w.pt")
 
