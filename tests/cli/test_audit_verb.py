@@ -65,7 +65,7 @@ def test_the_same_seed_gives_the_same_bytes(
     assert same_keys(document, json.loads(section.split("```json\n")[1].split("```")[0]))
 
 
-def test_rendered_films_are_told_by_their_palette_if_they_have_marks(
+def test_rendered_films_are_identified_by_their_palette_if_they_have_shortcut_cues(
     talkies: Callable[..., Any], audited: Path, tmp_path: Path
 ) -> None:
     told = {}
@@ -101,23 +101,23 @@ WRONG = {
     ),
     "one film": (
         "audit --run {run} --library {t}/one --to {t}/a.html",
-        r"the audit needs two films of at least 8 clips \(8 s\) each, and \S+/one has 1 of 1 so long; ingest more",
+        r"the audit needs two films of at least 8 clips \(8 s\) each, and \S+/one has 1 of 1 that long; ingest more",
     ),
     "films too short": (
         "audit --run {run} --library {t}/short --to {t}/a.html",
-        r"the audit needs two films of at least 8 clips \(8 s\) each, and \S+/short has 0 of 2 so long; ingest more",
+        r"the audit needs two films of at least 8 clips \(8 s\) each, and \S+/short has 0 of 2 that long; ingest more",
     ),
     "another profile": (
         "audit --run {run} --library {t}/eight --to {t}/a.html",
-        r"\S+/eight has another profile \(fps=8 .*\) than the model learnt on \(fps=16 .*\); name a library of that",
+        r"\S+/eight has another profile \(fps=8 .*\) than the model was trained on \(fps=16 .*\); name a library of",
     ),
     "no page": (
         "audit --run {run} --library {lib} --to {t}/a.txt",
-        r"the report is an HTML page, and \S+/a\.txt ends otherwise; name a file that ends in \.html",
+        r"the report is an HTML page, and \S+/a\.txt has another suffix; name a file that ends in \.html",
     ),
     "a folder that is not there": (
         "audit --run {run} --library {lib} --to {t}/none/a.html",
-        r"\S+/none/a\.html cannot be written: it is a folder, or lies in none; name a file in a folder there is",
+        r"\S+/none/a\.html cannot be written: it is a folder, or its folder does not exist; name a file in an existing",
     ),
 }
 

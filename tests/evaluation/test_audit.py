@@ -10,9 +10,9 @@ from torch.nn import functional
 
 from talkies.core import Embeddings
 from talkies.evaluation.audit.films import AuditedFilm
-from talkies.evaluation.audit.measure import Bench, measure_marks, measure_model, yardsticks
+from talkies.evaluation.audit.measure import AuditInputs, compute_reference_levels, measure_cues, measure_model
 from talkies.evaluation.audit.values import AuditedModel, Estimate
-from talkies.evaluation.audit.verdict import verdict_of, words_of
+from talkies.evaluation.audit.verdict import decide_verdict, explain_verdict
 from talkies.runs import Encoded
 
 FILMS, CLIPS, DIM, FPS, WINDOW = 8, 30, 32, 16, 16
@@ -24,10 +24,10 @@ def film_of(number: int, video_ND: Tensor, audio_ND: Tensor, palette_NE: Tensor 
     embeddings = Embeddings(
         video_ND, audio_ND, torch.zeros(len(video_ND), dtype=torch.int64), torch.from_numpy(start_N)
     )
-    mark = (palette_NE if palette_NE is not None else video_ND).numpy()
-    marks = {"palette": mark, "loudness": mark, "spectrum": mark}
+    cue_NE = (palette_NE if palette_NE is not None else video_ND).numpy()
+    cues = {"palette": cue_NE, "loudness": cue_NE, "spectrum": cue_NE}
     encoded = {"trained": Encoded(embeddings, video_ND, audio_ND)}
-    return AuditedFilm(f"{number:016x}", f"film-{number}.mp4", start_N, encoded, marks)
+    return AuditedFilm(f"{number:016x}", f"film-{number}.mp4", start_N, encoded, cues)
 
 
 def planted(film: float, moment: float, seed: int = 0, noise: float = 1.0, films: int = FILMS) -> list[AuditedFilm]:
@@ -42,7 +42,7 @@ def planted(film: float, moment: float, seed: int = 0, noise: float = 1.0, films
 
 
 def measured(films: Sequence[AuditedFilm], seed: int = 0) -> AuditedModel:
-    return measure_model(Bench.of(films, WINDOW, FPS, seed), "trained", 7, "stamp")
+    return measure_model(AuditInputs.of(films, WINDOW, FPS, seed), "trained", 7, "stamp")
 
 
 def holds(estimate: Estimate, value: float) -> bool:
@@ -72,7 +72,7 @@ def test_a_pure_recogniser_of_films_leans_on_the_film(recogniser: AuditedModel) 
         assert getattr(recogniser.film_probe, field).mean == 1
     for k in (1, 5, 10):
         assert holds(retrieval.within_film.both.at(k), k / CLIPS)
-        assert holds(retrieval.across_films.both.at(k), k / CLIPS)  # as its yardstick says
+        assert holds(retrieval.across_films.both.at(k), k / CLIPS)  # as the reference level says
         assert holds(retrieval.shuffled.both.at(k), k / CLIPS)
         assert holds(retrieval.across_films_means_removed.both.at(k), k / (FILMS * CLIPS))
     assert holds(lifts.across_films, FILMS)
@@ -93,9 +93,9 @@ def test_a_pure_teller_of_moments_tells_moments_apart(teller: AuditedModel) -> N
     assert teller.film_reliance.mean < 0.2
 
 
-def test_a_guesser_cannot_be_told(guesser: AuditedModel) -> None:
+def test_nothing_can_be_told_of_a_guesser(guesser: AuditedModel) -> None:
     assert guesser.verdict == "cannot_tell"
-    chance = yardsticks(Bench.of(planted(0.0, 0.0), WINDOW, FPS, 0))
+    chance = compute_reference_levels(AuditInputs.of(planted(0.0, 0.0), WINDOW, FPS, 0))
     for k in (1, 5, 10):
         assert holds(guesser.retrieval.across_films.both.at(k), chance.across_films.at(k))
         assert holds(guesser.retrieval.within_film.both.at(k), chance.within_film.at(k))
@@ -112,7 +112,7 @@ def test_two_films_cannot_bear_a_verdict() -> None:
     assert measured(planted(4.0, 2.0, films=2)).verdict == "cannot_tell"
 
 
-def test_shuffled_films_are_told_at_chance() -> None:
+def test_shuffled_films_are_identified_at_chance() -> None:
     films = planted(film=4.0, moment=0.0)
     video_ND = torch.cat([film.encoded["trained"].embeddings.video_BD for film in films])
     mixed = video_ND[torch.randperm(len(video_ND), generator=torch.Generator().manual_seed(1))].split(CLIPS)
@@ -141,14 +141,14 @@ def test_the_seed_moves_the_resamples_alone() -> None:
     assert first.retrieval == other.retrieval
 
 
-def test_marks_are_probed_like_features() -> None:
+def test_shortcut_cues_are_probed_like_features() -> None:
     generator = torch.Generator().manual_seed(5)
     noise = [torch.randn(CLIPS, 3, generator=generator) for _ in range(FILMS)]
     corners = [torch.tensor([number & 1, number & 2, number & 4]).bool().float() for number in range(FILMS)]
     for strength, told in ((20, 1.0), (0, 1 / FILMS)):
         rows = [each + strength * corner for each, corner in zip(noise, corners, strict=True)]
         films = [film_of(number, each, each, palette_NE=each) for number, each in enumerate(rows)]
-        palette = measure_marks(Bench.of(films, WINDOW, FPS, 0)).palette
+        palette = measure_cues(AuditInputs.of(films, WINDOW, FPS, 0)).palette
         assert holds(palette, told)
         assert palette.mean == pytest.approx(told, abs=0.1)
 
@@ -161,18 +161,18 @@ def test_a_model_that_finds_nothing_at_all_has_no_parts() -> None:
 
 
 def test_words_say_the_verdict_and_the_numbers(recogniser: AuditedModel, teller: AuditedModel) -> None:
-    chance = yardsticks(Bench.of(planted(0.0, 0.0), WINDOW, FPS, 0))
+    chance = compute_reference_levels(AuditInputs.of(planted(0.0, 0.0), WINDOW, FPS, 0))
     sizes = [CLIPS] * FILMS
-    leans, tells = (words_of(model, recogniser, chance, sizes) for model in (recogniser, teller))
-    assert leans.startswith("This model leans on the film’s marks: ")
+    leans, tells = (explain_verdict(model, recogniser, chance, sizes) for model in (recogniser, teller))
+    assert leans.startswith("This model leans on the film’s shortcut cues: ")
     assert "its music), not what happens in it." in leans
     assert "3.3 % of the time" in leans
-    both = words_of(measured(planted(film=3.0, moment=1.0)), recogniser, chance, sizes)
+    both = explain_verdict(measured(planted(film=3.0, moment=1.0)), recogniser, chance, sizes)
     assert "its music), and what happens in it only after that." in both
     assert tells.startswith("This model tells moments apart within films: ")
     assert "more often than by chance" in tells
     few = recogniser.model_copy(update={"verdict": "cannot_tell"})
-    assert "2 films and 60 clips are too few to judge by" in words_of(few, recogniser, chance, [30, 30])
+    assert "2 films and 60 clips are too few to judge by" in explain_verdict(few, recogniser, chance, [30, 30])
 
 
 @pytest.mark.parametrize(
@@ -186,8 +186,8 @@ def test_words_say_the_verdict_and_the_numbers(recogniser: AuditedModel, teller:
     ],
 )
 def test_the_rules_of_the_verdict(reliance: tuple[float, ...], within: tuple[float, ...], verdict: str) -> None:
-    chance = yardsticks(Bench.of(planted(0.0, 0.0), WINDOW, FPS, 0))
+    chance = compute_reference_levels(AuditInputs.of(planted(0.0, 0.0), WINDOW, FPS, 0))
     values = [Estimate(mean=mean, low=low, high=high) for mean, low, high in (reliance, within)]
-    assert verdict_of([CLIPS] * FILMS, *values, chance) == verdict
-    assert verdict_of([CLIPS] * 2, *values, chance) == "cannot_tell"
-    assert verdict_of([8] * 5, *values, chance) == "cannot_tell"
+    assert decide_verdict([CLIPS] * FILMS, *values, chance) == verdict
+    assert decide_verdict([CLIPS] * 2, *values, chance) == "cannot_tell"
+    assert decide_verdict([8] * 5, *values, chance) == "cannot_tell"

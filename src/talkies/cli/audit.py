@@ -50,10 +50,10 @@ def audit(
 
 
 def _print_audit(report: "Audit") -> None:
-    from talkies.evaluation.audit.tables import sections
+    from talkies.evaluation.audit.tables import make_sections
 
     print_text(report.words)
     numbers = ("untrained", "trained", "chance")
-    for section in sections(report):
+    for section in make_sections(report):
         rows = [(row.what, row.untrained, row.trained, row.chance) for row in section.rows]
         print_table(section.title, ("what", *numbers), rows, numbers)

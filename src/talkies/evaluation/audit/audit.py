@@ -1,16 +1,28 @@
-"""The verb: does a model merely recognise films? A run and a library in, an audit out."""
+"""The audit: does a model merely recognise films? From a run and a library to numbers and a verdict."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from talkies.analysis.descriptors.film_probe import BLOCKS, LONGEST_GAP_SECONDS, C
+from talkies.clips.film_pass import OnFilm
 from talkies.core import UsageError, WorkError, describe_os_error
-from talkies.evaluation.audit.films import LEAST_CLIPS, MOST_CLIPS, MOST_FILMS, AuditedFilm, films_for_audit
-from talkies.evaluation.audit.measure import RESAMPLES, Bench, measure_marks, measure_model, yardsticks
-from talkies.evaluation.audit.page import page_of
+from talkies.evaluation.audit.films import LEAST_CLIPS, MOST_CLIPS, MOST_FILMS, encode_audited_films
+from talkies.evaluation.audit.measure import (
+    RESAMPLES,
+    AuditInputs,
+    compute_reference_levels,
+    measure_cues,
+    measure_model,
+)
+from talkies.evaluation.audit.page import render_audit_page
 from talkies.evaluation.audit.values import Audit, FilmCount
-from talkies.evaluation.audit.verdict import LEANS_FROM, LEAST_CLIPS_IN_ALL, LEAST_FILMS, RELIANCE_AT, words_of
+from talkies.evaluation.audit.verdict import (
+    LEAST_CLIPS_IN_ALL,
+    LEAST_FILMS,
+    LEAST_RELIANCE,
+    RELIANCE_AT,
+    explain_verdict,
+)
 from talkies.library import Library
 from talkies.runs import ClipEncoder, load_encoder
 from talkies.runtime import write_atomically
@@ -23,16 +35,21 @@ def audit(
     library: str | Path,
     step: int | None = None,
     seed: int = 0,
-    on_film: Callable[[str, int], None] | None = None,
+    on_film: OnFilm | None = None,
 ) -> Audit:
-    """Return the audit of a run's newest checkpoint, or that of `step`, beside the untrained model, over a library.
+    """Return the audit of a run's checkpoint on a library, with the untrained model for comparison.
 
-    `on_film` is called after each film with its name and the number of films.
+    Args:
+        run: The folder of the run.
+        library: The location of the library.
+        step: The step of the checkpoint; None for the newest.
+        seed: The seed of the draw of films and of the resamples.
+        on_film: Called after each film with its name and the number of films.
 
     Raises:
         RunError: if there is no such run or checkpoint, or the untrained one is missing.
         LibraryError: if there is no such library.
-        UsageError: if the step is the untrained model's, or the library is of another profile or has too few films.
+        UsageError: if the step is the untrained model's, or the library has another profile or too few films.
         MediaError: if a film cannot be read.
     """
     trained = load_encoder(run, step)
@@ -42,39 +59,62 @@ def audit(
         )
     untrained = load_encoder(run, 0)
     opened = Library.open(library)
-    films, left_out = films_for_audit(opened, {"trained": trained, "untrained": untrained}, seed, on_film)
-    return audit_of(films, left_out, trained, untrained, opened, seed)
 
+    encoders = {"trained": trained, "untrained": untrained}
+    films, left_out = encode_audited_films(opened, encoders, seed, on_film)
+    inputs = AuditInputs.of(films, trained.shape.window_frames, trained.profile.fps, seed)
 
-def audit_of(
-    films: list[AuditedFilm],
-    left_out: list[str],
-    trained: ClipEncoder,
-    untrained: ClipEncoder,
-    library: Library,
-    seed: int,
-) -> Audit:
-    """Return the audit of films that are encoded."""
-    bench = Bench.of(films, trained.shape.window_frames, trained.profile.fps, seed)
-    chance = yardsticks(bench)
-    model = measure_model(bench, "trained", trained.step, trained.stamp)
-    before = measure_model(bench, "untrained", untrained.step, untrained.stamp)
+    chance = compute_reference_levels(inputs)
+    after = measure_model(inputs, "trained", trained.step, trained.stamp)
+    before = measure_model(inputs, "untrained", untrained.step, untrained.stamp)
     return Audit(
-        library=library.location,
+        library=opened.location,
         run=str(trained.run),
-        verdict=model.verdict,
-        words=words_of(model, before, chance, bench.sizes),
-        trained=model,
+        verdict=after.verdict,
+        words=explain_verdict(after, before, chance, inputs.sizes),
+        trained=after,
         untrained=before,
-        marks=measure_marks(bench),
+        marks=measure_cues(inputs),
         chance=chance,
-        films=tuple(FilmCount(film_id=film.film_id, name=film.name, clips=len(film)) for film in bench.films),
+        films=tuple(FilmCount(film_id=film.film_id, name=film.name, clips=len(film)) for film in inputs.films),
         left_out=tuple(left_out),
-        protocol=_protocol(trained, seed),
+        protocol=_describe_protocol(trained, seed),
     )
 
 
-def _protocol(encoder: ClipEncoder, seed: int) -> dict[str, Any]:
+def report_path(run: Path, to: Path | None) -> Path:
+    """Return the path of the report: `to`, or a file in the run's folder.
+
+    Raises:
+        UsageError: if `to` is no HTML file in an existing folder.
+    """
+    path = to or run / REPORT_NAME
+    if path.suffix.lower() not in {".html", ".htm"}:
+        raise UsageError(f"the report is an HTML page, and {path} has another suffix; name a file that ends in .html")
+    if to and (path.is_dir() or not path.parent.is_dir()):
+        raise UsageError(
+            f"{path} cannot be written: it is a folder, or its folder does not exist; name a file in an existing folder"
+        )
+    return path
+
+
+def write_audit(report: Audit, path: Path) -> Path:
+    """Write the page to `path`, and its numbers as JSON next to it; return the path of the JSON.
+
+    Raises:
+        WorkError: if they cannot be written.
+    """
+    numbers = path.with_suffix(".json")
+    page = render_audit_page(report)
+    try:
+        write_atomically(numbers, report.model_dump_json(indent=1))
+        write_atomically(path, page)
+    except OSError as error:
+        raise WorkError(f"{path} cannot be written ({describe_os_error(error)}); name another with --to") from error
+    return numbers
+
+
+def _describe_protocol(encoder: ClipEncoder, seed: int) -> dict[str, Any]:
     return {
         "clip": encoder.clip.model_dump(),
         "profile": encoder.profile.model_dump(),
@@ -87,36 +127,6 @@ def _protocol(encoder: ClipEncoder, seed: int) -> dict[str, Any]:
         "intervals": f"95 %: Student's over films, at least Wilson's of the clips; lifts: {RESAMPLES} resamples of "
         "films",
         "rules": f"at least {LEAST_FILMS} films and {LEAST_CLIPS_IN_ALL} clips; leans on the film from a reliance of "
-        f"{LEANS_FROM} at recall {RELIANCE_AT}; otherwise recall at 1 within films above chance",
+        f"{LEAST_RELIANCE} at recall {RELIANCE_AT}; otherwise recall at 1 within films above chance",
         "seed": seed,
     }
-
-
-def report_path(run: Path, to: Path | None) -> Path:
-    """Return where the report goes: `to`, or the run's folder.
-
-    Raises:
-        UsageError: if `to` names no HTML file in a folder that is there.
-    """
-    path = to or run / REPORT_NAME
-    if path.suffix.lower() not in {".html", ".htm"}:
-        raise UsageError(f"the report is an HTML page, and {path} ends otherwise; name a file that ends in .html")
-    if to and (path.is_dir() or not path.parent.is_dir()):
-        raise UsageError(f"{path} cannot be written: it is a folder, or lies in none; name a file in a folder there is")
-    return path
-
-
-def write_audit(found: Audit, path: Path) -> Path:
-    """Write the page to `path`, and beside it the same numbers as JSON; return the path of the JSON.
-
-    Raises:
-        WorkError: if they cannot be written.
-    """
-    numbers = path.with_suffix(".json")
-    page = page_of(found)
-    try:
-        write_atomically(numbers, found.model_dump_json(indent=1))
-        write_atomically(path, page)
-    except OSError as error:
-        raise WorkError(f"{path} cannot be written ({describe_os_error(error)}); name another with --to") from error
-    return numbers

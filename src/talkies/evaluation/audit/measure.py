@@ -1,4 +1,7 @@
-"""From encoded films to the audit's numbers: probes, retrieval, lifts."""
+"""From encoded films to the audit's numbers: film probes, retrieval, and lifts over chance.
+
+Shapes: `N` clips of a film, `E` features, `F` films, `K` recalls, `R` resamples of the films.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,46 +10,49 @@ from math import log
 import numpy as np
 from torch import Tensor
 
-from talkies.analysis.descriptors.film_probe import film_accuracies
+from talkies.analysis.descriptors.film_probe import measure_film_accuracies
 from talkies.core import Float32s, Float64s, Int64s
 from talkies.evaluation.audit.films import AuditedFilm
 from talkies.evaluation.audit.retrieval import (
     FilmRetrieval,
-    chance_across,
-    chance_within,
-    retrieve,
-    unit,
-    without_mean,
+    expect_recall_across,
+    expect_recall_within,
+    measure_film_retrieval,
+    normalise_rows,
+    subtract_mean,
 )
 from talkies.evaluation.audit.values import (
     AuditedModel,
     ChanceRecalls,
+    CueEstimates,
     Directions,
     Estimate,
     FilmProbe,
     Lifts,
-    Marks,
     Recalls,
+    ReferenceLevels,
     Retrieval,
-    Yardsticks,
 )
-from talkies.evaluation.audit.verdict import RELIANCE_AT, verdict_of
+from talkies.evaluation.audit.verdict import RELIANCE_AT, decide_verdict
 from talkies.evaluation.film_tasks.retrieval import RECALLS
 from talkies.runs import Encoded
 
 RESAMPLES = 2000
 
-_FEATURES: Mapping[str, Callable[[Encoded], Tensor]] = {
+_PROBED: Mapping[str, Callable[[Encoded], Tensor]] = {
     "video_features": lambda encoded: encoded.video_BE,
     "audio_features": lambda encoded: encoded.audio_BE,
     "video_embeddings": lambda encoded: encoded.embeddings.video_BD,
     "audio_embeddings": lambda encoded: encoded.embeddings.audio_BD,
 }
 
+BothDirections = tuple[Sequence[FilmRetrieval], Sequence[FilmRetrieval]]
+"""What each film's clips find: sounds of pictures, and pictures of sounds."""
+
 
 @dataclass(frozen=True, slots=True)
-class Bench:
-    """What every measurement needs: the films in an order of their own, a clip's length, the rate, the seed."""
+class AuditInputs:
+    """The films in an order that does not depend on the caller, the length of a clip, the frame rate, and the seed."""
 
     films: tuple[AuditedFilm, ...]
     window_frames: int
@@ -54,140 +60,168 @@ class Bench:
     seed: int
 
     @classmethod
-    def of(cls, films: Sequence[AuditedFilm], window_frames: int, fps: int, seed: int) -> "Bench":
-        """Return the bench of some films, in whatever order they are given."""
+    def of(cls, films: Sequence[AuditedFilm], window_frames: int, fps: int, seed: int) -> "AuditInputs":
+        """Return the inputs for films in any order.
+
+        Args:
+            films: The encoded films.
+            window_frames: The length of a clip in frames.
+            fps: The frames of the library's grid in a second.
+            seed: The seed of the resamples.
+        """
         return cls(tuple(sorted(films, key=lambda film: film.film_id)), window_frames, fps, seed)
 
     @property
     def sizes(self) -> list[int]:
-        """How many clips each film has."""
+        """The number of clips of each film."""
         return [len(film) for film in self.films]
 
-    def probe(self, rows: Sequence[Float32s]) -> Estimate:
-        """Return how well each film's rows `[N, E]` tell the film."""
-        accuracies = film_accuracies(rows, [film.start_N for film in self.films], self.window_frames, self.fps)
+    def probe_films(self, rows: Sequence[Float32s]) -> Estimate:
+        """Return how well a linear probe identifies the film from each film's rows `[N, E]`."""
+        starts = [film.start_N for film in self.films]
+        accuracies = measure_film_accuracies(rows, starts, self.window_frames, self.fps)
         return Estimate.over_films(accuracies, sum(self.sizes))
 
 
-def measure_marks(bench: Bench) -> Marks:
-    """Return how well the marks alone tell the film."""
-    names = Marks.model_fields
-    return Marks(**{name: bench.probe([film.marks[name] for film in bench.films]) for name in names})
+def measure_cues(inputs: AuditInputs) -> CueEstimates:
+    """Return how well each shortcut cue identifies the film."""
+    names = CueEstimates.model_fields
+    return CueEstimates(**{name: inputs.probe_films([film.cues[name] for film in inputs.films]) for name in names})
 
 
-def yardsticks(bench: Bench) -> Yardsticks:
-    """Return what guesses and a pure recogniser of films come to."""
-    sizes = bench.sizes
-    across = ChanceRecalls(**{f"recall_at_{k}": chance_across(sizes, k) for k in RECALLS})
-    within = ChanceRecalls(**{f"recall_at_{k}": chance_within(sizes, k) for k in RECALLS})
-    return Yardsticks(film_probe=1 / len(sizes), across_films=across, within_film=within, pure_film_recogniser=within)
-
-
-def measure_model(bench: Bench, which: str, step: int, stamp: str) -> AuditedModel:
-    """Return the numbers of one model, by its name in `AuditedFilm.encoded`."""
-    encoded = [film.encoded[which] for film in bench.films]
-    probes = {name: bench.probe([rows_of(each).numpy() for each in encoded]) for name, rows_of in _FEATURES.items()}
-    video = [each.embeddings.video_BD for each in encoded]
-    audio = [each.embeddings.audio_BD for each in encoded]
-    both_ways = retrieve(video, audio), retrieve(audio, video)
-    bare_video, bare_audio = ([unit(without_mean(rows)) for rows in tower] for tower in (video, audio))
-    bare_both_ways = retrieve(bare_video, bare_audio), retrieve(bare_audio, bare_video)
-    clips, chance = sum(bench.sizes), yardsticks(bench)
-    pairs = sum(size * (size - 1) for size in bench.sizes)
-    retrieval = Retrieval(
-        across_films=_directions(both_ways, "across_K", clips),
-        within_film=_directions(both_ways, "within_K", clips),
-        across_films_means_removed=_directions(bare_both_ways, "across_K", clips),
-        within_film_means_removed=_directions(bare_both_ways, "within_K", clips),
-        shuffled=_directions(both_ways, "shuffled_K", pairs),
+def compute_reference_levels(inputs: AuditInputs) -> ReferenceLevels:
+    """Return the results of guessing, and of a pure recogniser of films."""
+    sizes = inputs.sizes
+    across = ChanceRecalls(**{f"recall_at_{k}": expect_recall_across(sizes, k) for k in RECALLS})
+    within = ChanceRecalls(**{f"recall_at_{k}": expect_recall_within(sizes, k) for k in RECALLS})
+    return ReferenceLevels(
+        film_probe=1 / len(sizes), across_films=across, within_film=within, pure_film_recogniser=within
     )
+
+
+def measure_model(inputs: AuditInputs, which: str, step: int, stamp: str) -> AuditedModel:
+    """Return the numbers of one model.
+
+    Args:
+        inputs: The encoded films.
+        which: The name of the model in `AuditedFilm.encoded`.
+        step: The step of its checkpoint.
+        stamp: The stamp of its weights.
+    """
+    encoded = [film.encoded[which] for film in inputs.films]
+    probes = {
+        name: inputs.probe_films([read_rows(film).numpy() for film in encoded]) for name, read_rows in _PROBED.items()
+    }
+
+    # Retrieve in both directions, with and without each film's mean.
+    video = [film.embeddings.video_BD for film in encoded]
+    audio = [film.embeddings.audio_BD for film in encoded]
+    with_means = measure_film_retrieval(video, audio), measure_film_retrieval(audio, video)
+    video, audio = ([normalise_rows(subtract_mean(rows)) for rows in tower] for tower in (video, audio))
+    without_means = measure_film_retrieval(video, audio), measure_film_retrieval(audio, video)
+
+    clips = sum(inputs.sizes)
+    pairs = sum(size * (size - 1) for size in inputs.sizes)
+    retrieval = Retrieval(
+        across_films=_summarise_directions(with_means, "across_K", clips),
+        within_film=_summarise_directions(with_means, "within_K", clips),
+        across_films_means_removed=_summarise_directions(without_means, "across_K", clips),
+        within_film_means_removed=_summarise_directions(without_means, "within_K", clips),
+        shuffled=_summarise_directions(with_means, "shuffled_K", pairs),
+    )
+
+    # Place the control between a guess (0) and a pure recogniser of films (1).
+    chance = compute_reference_levels(inputs)
     guess, pure = chance.across_films.at(RELIANCE_AT), chance.pure_film_recogniser.at(RELIANCE_AT)
-    reliance = retrieval.shuffled.both.at(RELIANCE_AT).scaled(guess, pure)
+    reliance = retrieval.shuffled.both.at(RELIANCE_AT).rescale(guess, pure)
     return AuditedModel(
         step=step,
         model_stamp=stamp,
         film_probe=FilmProbe(**probes),
         retrieval=retrieval,
-        lifts=lifts_of(both_ways, bench.sizes, bench.seed),
+        lifts=estimate_lifts(with_means, inputs.sizes, inputs.seed),
         film_reliance=reliance,
-        verdict=verdict_of(bench.sizes, reliance, retrieval.within_film.both.recall_at_1, chance),
+        verdict=decide_verdict(inputs.sizes, reliance, retrieval.within_film.both.recall_at_1, chance),
     )
 
 
-BothWays = tuple[Sequence[FilmRetrieval], Sequence[FilmRetrieval]]
-
-
-def _directions(both_ways: BothWays, what: str, clips: int) -> Directions:
-    forth_FK, back_FK = (np.stack([getattr(film, what) for film in way]) for way in both_ways)
-    forth, back, both = (_recalls(rows_FK, clips) for rows_FK in (forth_FK, back_FK, (forth_FK + back_FK) / 2))
-    return Directions(video_to_audio=forth, audio_to_video=back, both=both)
-
-
-def _recalls(rows_FK: Float64s, clips: int) -> Recalls:
-    return Recalls(
-        **{f"recall_at_{k}": Estimate.over_films(rows_FK[:, at].tolist(), clips) for at, k in enumerate(RECALLS)}
-    )
-
-
-def lifts_of(both_ways: BothWays, sizes: Sequence[int], seed: int) -> Lifts:
+def estimate_lifts(both_directions: BothDirections, sizes: Sequence[int], seed: int) -> Lifts:
     """Return the lifts of recall at 1, with intervals from resampling the films.
 
-    With p(clip) the share of queries whose very best candidate is right, p(film) that whose best is of the right film,
-    F films and N clips: log N·p(clip) = log F·p(film) + log (N/F)·p(clip)/p(film), for a guess gives 1/N and 1/F.
+    With p(clip) the share of queries whose best candidate is right, p(film) the share whose best candidate is of the
+    right film, F films and N clips: log N·p(clip) = log F·p(film) + log (N/F)·p(clip)/p(film), where a guess has 1/N
+    and 1/F.
+
+    Args:
+        both_directions: What the films' clips find, in both directions.
+        sizes: The number of clips of each film.
+        seed: The seed of the resamples.
     """
     films, clips = len(sizes), sum(sizes)
-    clip_F, film_F, within_F = (
-        np.mean([[read(film) for film in way] for way in both_ways], axis=0)
-        for read in (_right_clip, _right_film, _right_within)
-    )
+    clip_F = _average_directions(both_directions, lambda film: film.right_clip)
+    film_F = _average_directions(both_directions, lambda film: film.right_film)
+    within_F = _average_directions(both_directions, lambda film: float(film.within_K[0]))
+
+    # Each row starts with the value over all films, and goes on with the value of each resample.
     drawn_RF = np.random.default_rng([seed, 2]).integers(films, size=(RESAMPLES, films))
     guess_F = 1 / np.array(sizes)
-    across = _with_draws(clip_F, drawn_RF) * clips
-    within = _with_draws(within_F, drawn_RF) / _with_draws(guess_F, drawn_RF)
-    film_part = _logs(_with_draws(film_F, drawn_RF) * films)
-    whole = _logs(across)
-    found, lift = across[0] > 0, _estimate(across)
+    across = _resample_mean(clip_F, drawn_RF) * clips
+    within = _resample_mean(within_F, drawn_RF) / _resample_mean(guess_F, drawn_RF)
+    film_nats = _take_log(_resample_mean(film_F, drawn_RF) * films)
+    all_nats = _take_log(across)
+
+    anything_found = across[0] > 0
+    lift = _estimate_interval(across)
+    ratio = np.divide(within, across, where=across > 0, out=np.full_like(across, np.nan))
     return Lifts(
         across_films=lift,
-        within_film=_estimate(within),
-        within_over_across=_estimate(np.divide(within, across, where=across > 0, out=np.full_like(across, np.nan)))
-        if found
-        else None,
-        film_nats=float(film_part[0]) if found else None,
-        moment_nats=log(across[0]) - float(film_part[0]) if found else None,
-        film_share=_estimate(_share(film_part, whole)) if lift.low > 1 else None,
+        within_film=_estimate_interval(within),
+        within_over_across=_estimate_interval(ratio) if anything_found else None,
+        film_nats=float(film_nats[0]) if anything_found else None,
+        moment_nats=log(across[0]) - float(film_nats[0]) if anything_found else None,
+        film_share=_estimate_interval(_divide_share(film_nats, all_nats)) if lift.low > 1 else None,
     )
 
 
-def _right_clip(film: FilmRetrieval) -> float:
-    return film.right_clip
+def _summarise_directions(both_directions: BothDirections, name: str, clips: int) -> Directions:
+    """Return the recalls with this name in both directions; `clips` is the number of trials for the intervals."""
+    forward_FK, backward_FK = (np.stack([getattr(film, name) for film in way]) for way in both_directions)
+    return Directions(
+        video_to_audio=_summarise_recalls(forward_FK, clips),
+        audio_to_video=_summarise_recalls(backward_FK, clips),
+        both=_summarise_recalls((forward_FK + backward_FK) / 2, clips),
+    )
 
 
-def _right_film(film: FilmRetrieval) -> float:
-    return film.right_film
+def _summarise_recalls(rows_FK: Float64s, clips: int) -> Recalls:
+    estimates = [Estimate.over_films(rows_FK[:, column].tolist(), clips) for column in range(len(RECALLS))]
+    return Recalls(**{f"recall_at_{k}": estimate for k, estimate in zip(RECALLS, estimates, strict=True)})
 
 
-def _right_within(film: FilmRetrieval) -> float:
-    return float(film.within_K[0])
+def _average_directions(both_directions: BothDirections, read: Callable[[FilmRetrieval], float]) -> Float64s:
+    """Return a number of each film, `[F]`, averaged over both directions."""
+    mean_F: Float64s = np.mean([[read(film) for film in way] for way in both_directions], axis=0)
+    return mean_F
 
 
-def _with_draws(values_F: Float64s, drawn_RF: Int64s) -> Float64s:
-    """Return the mean of the films' values, and behind it that of each resample."""
+def _resample_mean(values_F: Float64s, drawn_RF: Int64s) -> Float64s:
+    """Return the mean of the films' values, followed by that of each resample, `[1 + R]`."""
     return np.concatenate([[values_F.mean()], values_F[drawn_RF].mean(1)])
 
 
-def _logs(values: Float64s) -> Float64s:
+def _take_log(values: Float64s) -> Float64s:
+    """Return the logarithms; nan where a value is 0."""
     return np.log(values, where=values > 0, out=np.full_like(values, np.nan))
 
 
-def _share(part: Float64s, whole: Float64s) -> Float64s:
-    """Return the part of the whole within [0, 1], and nothing where there is no whole."""
-    share = np.divide(part, whole, where=whole > 0, out=np.full_like(part, np.nan))
+def _divide_share(part: Float64s, total: Float64s) -> Float64s:
+    """Return the part's share of the total, cut to [0, 1]; nan where the total is not above 0."""
+    share = np.divide(part, total, where=total > 0, out=np.full_like(part, np.nan))
     return np.clip(share, 0, 1)
 
 
-def _estimate(values: Float64s) -> Estimate:
-    """Return the first value, with the middle 95 % of the others that there are around it."""
+def _estimate_interval(values: Float64s) -> Estimate:
+    """Return the first value, with the middle 95 % of the other finite values as its interval."""
     drawn = values[1:][np.isfinite(values[1:])]
     low, high = np.percentile(drawn, [2.5, 97.5]) if len(drawn) else (values[0], values[0])
     return Estimate(mean=float(values[0]), low=float(min(low, values[0])), high=float(max(high, values[0])))

@@ -1,32 +1,33 @@
-"""The audit as one HTML file without links: the verdict in words, the figures, the table, the films."""
+"""The page of an audit, one HTML file without links: the verdict in words, the figures, the table, the films."""
 
-from talkies.evaluation.audit.figures import lift_figure, probe_figure, retrieval_figure
-from talkies.evaluation.audit.tables import sections
+from talkies.evaluation.audit.figures import draw_lift, draw_probes, draw_retrieval
+from talkies.evaluation.audit.tables import make_sections
 from talkies.evaluation.audit.values import Audit
 from talkies.evaluation.audit.verdict import (
-    LEANS_FROM,
     LEAST_CLIPS_IN_ALL,
     LEAST_FILMS,
+    LEAST_RELIANCE,
     RELIANCE_AT,
     TITLES,
 )
-from talkies.reporting.pages import render_page
+from talkies.reporting import render_page
 
 
-def page_of(found: Audit) -> str:
+def render_audit_page(audit: Audit) -> str:
     """Return the page: the same bytes for the same audit."""
     return render_page(
         "talkies.evaluation.audit",
         "audit.html",
-        found=found,
-        title=TITLES[found.verdict],
-        sections=sections(found),
-        probes=probe_figure(found),
-        retrieval=retrieval_figure(found),
-        lift=lift_figure(found),
-        clips=sum(film.clips for film in found.films),
+        audit=audit,
+        title=TITLES[audit.verdict],
+        titles=TITLES,
+        sections=make_sections(audit),
+        probes=draw_probes(audit),
+        retrieval=draw_retrieval(audit),
+        lift=draw_lift(audit),
+        clips=sum(film.clips for film in audit.films),
         least_films=LEAST_FILMS,
         least_clips=LEAST_CLIPS_IN_ALL,
-        leans_from=LEANS_FROM,
+        least_reliance=LEAST_RELIANCE,
         reliance_at=RELIANCE_AT,
     )

@@ -1,4 +1,4 @@
-"""What an audit comes to, as values: estimates with their intervals, and all that a model was measured by."""
+"""The numbers of an audit, as they are stored in its JSON and shown on its page: estimates with intervals."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
@@ -20,18 +20,23 @@ class Estimate(Config):
 
     @classmethod
     def over_films(cls, shares: Sequence[float], clips: int) -> "Estimate":
-        """Return the mean of the films' shares (0 to 1) with its interval; at least two films."""
+        """Return the mean of the films' shares with its interval.
+
+        Args:
+            shares: The share of each film, 0 to 1, of at least two films.
+            clips: The number of clips of all films.
+        """
         metric = Metric.of_shares(shares, clips)
         return cls.model_validate(metric.model_dump(include={"mean", "low", "high"}))
 
-    def scaled(self, zero: float, one: float) -> "Estimate":
+    def rescale(self, zero: float, one: float) -> "Estimate":
         """Return the estimate on the scale that has 0 at `zero` and 1 at `one`."""
         low, mean, high = ((value - zero) / (one - zero) for value in (self.low, self.mean, self.high))
         return Estimate(mean=mean, low=low, high=high)
 
 
 class Recalls(Config):
-    """Shares of the queries whose counterpart is first, among the best five, among the best ten."""
+    """The shares of the queries whose counterpart is first, among the best five, and among the best ten."""
 
     recall_at_1: Estimate
     recall_at_5: Estimate
@@ -39,12 +44,12 @@ class Recalls(Config):
 
     def at(self, k: int) -> Estimate:
         """Return the recall at 1, 5 or 10."""
-        found: Estimate = getattr(self, f"recall_at_{k}")
-        return found
+        recall: Estimate = getattr(self, f"recall_at_{k}")
+        return recall
 
 
 class Directions(Config):
-    """The same in both directions, and their mean for each film."""
+    """Recalls in both directions, and of the mean of both for each film."""
 
     video_to_audio: Recalls
     audio_to_video: Recalls
@@ -52,7 +57,7 @@ class Directions(Config):
 
 
 class FilmProbe(Config):
-    """How well a linear probe tells the film, from each tower's features and embeddings."""
+    """How well a linear probe identifies the film from each tower's features and embeddings."""
 
     video_features: Estimate
     audio_features: Estimate
@@ -74,10 +79,10 @@ class Retrieval(Config):
 
 
 class Lifts(Config):
-    """Recalls at 1 (both directions) as multiples of chance, and the chain rule of the one across films.
+    """Recalls at 1 (both directions) as multiples of chance, and the one across films split by the chain rule.
 
-    `film_nats` + `moment_nats` = log(`across_films`) exactly; both are missing where nothing is found. `film_share` is
-    the film's part of that sum, within [0, 1]; it is missing where it may be that no more is found than by chance.
+    `film_nats` + `moment_nats` = log(`across_films`) exactly; both are None where nothing is found. `film_share` is the
+    film's part of that sum, within [0, 1]; it is None where the interval of `across_films` includes chance.
     """
 
     across_films: Estimate
@@ -89,7 +94,10 @@ class Lifts(Config):
 
 
 class AuditedModel(Config):
-    """One checkpoint's numbers; `film_reliance` is 0 for no recognition of films in the control, 1 for nothing else."""
+    """The numbers of one checkpoint.
+
+    `film_reliance` is 0 if the control shows no recognition of films, and 1 if there is nothing but recognition.
+    """
 
     step: int
     model_stamp: str
@@ -100,8 +108,8 @@ class AuditedModel(Config):
     verdict: Verdict
 
 
-class Marks(Config):
-    """How well a linear probe tells the film from its marks alone."""
+class CueEstimates(Config):
+    """How well a linear probe identifies the film from each shortcut cue, without a model."""
 
     palette: Estimate
     loudness: Estimate
@@ -109,7 +117,7 @@ class Marks(Config):
 
 
 class ChanceRecalls(Config):
-    """What a recall is expected to be at 1, 5 and 10."""
+    """The expected recalls at 1, 5 and 10."""
 
     recall_at_1: Annotated[float, Field(ge=0, le=1)]
     recall_at_5: Annotated[float, Field(ge=0, le=1)]
@@ -117,12 +125,12 @@ class ChanceRecalls(Config):
 
     def at(self, k: int) -> float:
         """Return the recall at 1, 5 or 10."""
-        found: float = getattr(self, f"recall_at_{k}")
-        return found
+        recall: float = getattr(self, f"recall_at_{k}")
+        return recall
 
 
-class Yardsticks(Config):
-    """What a guess comes to, and what a pure recogniser of films does among all clips (the guess within the film)."""
+class ReferenceLevels(Config):
+    """The results of guessing, and of a pure film recogniser: it finds the film and guesses within it."""
 
     film_probe: float
     across_films: ChanceRecalls
@@ -131,7 +139,7 @@ class Yardsticks(Config):
 
 
 class FilmCount(Config):
-    """A film that was audited, and how many of its clips."""
+    """A film that was audited, and the number of its clips."""
 
     film_id: str
     name: str
@@ -139,7 +147,7 @@ class FilmCount(Config):
 
 
 class Audit(Config):
-    """All that an audit comes to."""
+    """A whole audit; `words` explains the verdict, and `marks` are the probes of shortcut cues."""
 
     schema_version: int = 1
     library: str
@@ -148,8 +156,8 @@ class Audit(Config):
     words: str
     trained: AuditedModel
     untrained: AuditedModel
-    marks: Marks
-    chance: Yardsticks
+    marks: CueEstimates
+    chance: ReferenceLevels
     films: tuple[FilmCount, ...]
     left_out: tuple[str, ...]
     protocol: dict[str, Any]

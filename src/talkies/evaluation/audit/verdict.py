@@ -1,108 +1,124 @@
-"""The verdict: rules on the numbers, and what they say in words."""
+"""The verdict of an audit: rules on the numbers, and an explanation in words."""
 
 from collections.abc import Sequence
 
-from talkies.evaluation.audit.values import AuditedModel, Estimate, Verdict, Yardsticks
+from talkies.evaluation.audit.values import AuditedModel, Estimate, ReferenceLevels, Verdict
+from talkies.reporting import format_percent
 
 LEAST_FILMS = 3
 LEAST_CLIPS_IN_ALL = 48
 RELIANCE_AT = 10
-LEANS_FROM = 0.5
+LEAST_RELIANCE = 0.5
 
 TITLES: dict[Verdict, str] = {
-    "leans_on_film": "leans on the film’s marks",
+    "leans_on_film": "leans on the film’s shortcut cues",
     "tells_moments_apart": "tells moments apart within films",
     "cannot_tell": "cannot tell",
 }
 
 
-def enough(sizes: Sequence[int]) -> bool:
-    """Return whether so many films of so many clips can bear a verdict."""
+def has_enough_clips(sizes: Sequence[int]) -> bool:
+    """Return whether films of these numbers of clips are enough for a verdict."""
     return len(sizes) >= LEAST_FILMS and sum(sizes) >= LEAST_CLIPS_IN_ALL
 
 
-def verdict_of(sizes: Sequence[int], reliance: Estimate, within: Estimate, chance: Yardsticks) -> Verdict:
-    """Return the verdict on a model from its reliance on films and its recall at 1 within films.
+def decide_verdict(sizes: Sequence[int], reliance: Estimate, within: Estimate, chance: ReferenceLevels) -> Verdict:
+    """Return the verdict on a model.
 
     1. Fewer than `LEAST_FILMS` films or `LEAST_CLIPS_IN_ALL` clips: cannot tell.
-    2. The reliance is surely above 0, and at least `LEANS_FROM`: leans on the film's marks.
+    2. The reliance is surely above 0, and at least `LEAST_RELIANCE`: leans on the film's shortcut cues.
     3. The recall within films is surely above chance: tells moments apart within films.
-    4. The reliance is surely above 0: leans on the film's marks. What little is found is the film.
+    4. The reliance is surely above 0: leans on the film's shortcut cues. The little that it finds is the film.
     5. Otherwise: cannot tell.
 
     *Surely* means that the whole interval is.
+
+    Args:
+        sizes: The number of clips of each film.
+        reliance: The model's reliance on films.
+        within: Its recall at 1 within films.
+        chance: The results of guessing.
     """
-    recognises = reliance.low > 0
-    if not enough(sizes):
+    recognises_films = reliance.low > 0
+    if not has_enough_clips(sizes):
         return "cannot_tell"
-    if recognises and reliance.mean >= LEANS_FROM:
+    if recognises_films and reliance.mean >= LEAST_RELIANCE:
         return "leans_on_film"
     if within.low > chance.within_film.recall_at_1:
         return "tells_moments_apart"
-    return "leans_on_film" if recognises else "cannot_tell"
+    return "leans_on_film" if recognises_films else "cannot_tell"
 
 
-def words_of(model: AuditedModel, untrained: AuditedModel, chance: Yardsticks, sizes: Sequence[int]) -> str:
-    """Return a paragraph that says the verdict and its reasons to somebody who knows films, and no statistics."""
-    return " ".join([_verdict(model, chance, sizes), _moments(model, chance), _films(model), _probe(model, untrained)])
+def explain_verdict(model: AuditedModel, untrained: AuditedModel, chance: ReferenceLevels, sizes: Sequence[int]) -> str:
+    """Return a paragraph with the verdict and its reasons, for readers who know films and no statistics."""
+    sentences = (
+        _explain_title(model, chance, sizes),
+        _explain_moments(model, chance),
+        _explain_films(model),
+        _explain_probe(model, untrained),
+    )
+    return " ".join(sentences)
 
 
-def _verdict(model: AuditedModel, chance: Yardsticks, sizes: Sequence[int]) -> str:
+def _explain_title(model: AuditedModel, chance: ReferenceLevels, sizes: Sequence[int]) -> str:
     if model.verdict == "tells_moments_apart":
         return "This model tells moments apart within films: it hears and sees what happens, not only which film it is."
     if model.verdict == "leans_on_film":
-        tells = model.retrieval.within_film.both.recall_at_1.low > chance.within_film.recall_at_1
-        rest = "and what happens in it only after that" if tells else "not what happens in it"
+        finds_moments = model.retrieval.within_film.both.recall_at_1.low > chance.within_film.recall_at_1
+        rest = "and what happens in it only after that" if finds_moments else "not what happens in it"
         return (
-            "This model leans on the film’s marks: when it matches a sound to a picture, it first of all recognises "
-            f"the film (its colours, its grain, its music), {rest}."
+            "This model leans on the film’s shortcut cues: when it matches a sound to a picture, it first of all "
+            f"recognises the film (its colours, its grain, its music), {rest}."
         )
-    if not enough(sizes):
+    if not has_enough_clips(sizes):
         return (
             f"We cannot tell: {len(sizes)} films and {sum(sizes)} clips are too few to judge by "
             f"(at least {LEAST_FILMS} films and {LEAST_CLIPS_IN_ALL} clips)."
         )
-    return "We cannot tell: what this model finds could as well be a guess, for films and for moments within them."
+    return "We cannot tell: what this model finds may be guessing, both for films and for moments within them."
 
 
-def _moments(model: AuditedModel, chance: Yardsticks) -> str:
-    found, guess = model.retrieval.within_film.both.recall_at_1, chance.within_film.recall_at_1
-    if found.low > guess:
-        judged = "more often than by chance"
-    elif found.high < guess:
-        judged = "less often than by chance"
+def _explain_moments(model: AuditedModel, chance: ReferenceLevels) -> str:
+    recall, guess = model.retrieval.within_film.both.recall_at_1, chance.within_film.recall_at_1
+    if recall.low > guess:
+        comparison = "more often than by chance"
+    elif recall.high < guess:
+        comparison = "less often than by chance"
     else:
-        judged = "which may be chance"
+        comparison = "which may be chance"
     return (
-        f"Shown a moment and the sounds of that same film, it picks the right sound first (or the right picture for a "
-        f"sound) {_percent(found.mean)} of the time; a guess is right {_percent(guess)} of the time: {judged}."
+        f"Given a moment and the sounds of the same film, it picks the right sound first (or the right picture for a "
+        f"sound) {_format_share(recall.mean)} of the time; a guess is right {_format_share(guess)} of the time: "
+        f"{comparison}."
     )
 
 
-def _films(model: AuditedModel) -> str:
-    reliance, bare = model.film_reliance, model.retrieval.across_films_means_removed.both.recall_at_10
-    before = model.retrieval.across_films.both.recall_at_10
+def _explain_films(model: AuditedModel) -> str:
+    reliance = model.film_reliance
+    with_means = model.retrieval.across_films.both.recall_at_10
+    without_means = model.retrieval.across_films_means_removed.both.recall_at_10
     if reliance.low > 0:
         recognised = (
-            f"When the sounds of each film are shuffled, it still sends us to the right film: "
-            f"{_percent(max(0.0, reliance.mean))} of the way from a guess to a model that knows films and nothing else."
+            f"When the sounds of each film are shuffled, it still finds the right film: "
+            f"{_format_share(max(0.0, reliance.mean))} of the way from a guess to a model that knows only films."
         )
     else:
-        recognised = "When the sounds of each film are shuffled, it does not surely find the right film any more."
+        recognised = "When the sounds of each film are shuffled, it is no longer sure to find the right film."
     return (
-        f"{recognised} With what is common to each film taken away, the right one is among its best ten of all films "
-        f"{_percent(bare.mean)} of the time, and {_percent(before.mean)} before."
+        f"{recognised} Without what all clips of a film have in common, the right one is among its best ten of all "
+        f"films {_format_share(without_means.mean)} of the time, and with it {_format_share(with_means.mean)}."
     )
 
 
-def _probe(model: AuditedModel, untrained: AuditedModel) -> str:
+def _explain_probe(model: AuditedModel, untrained: AuditedModel) -> str:
     own, before = model.film_probe, untrained.film_probe
     return (
-        f"The film can still be told from its description of the pictures in {_percent(own.video_embeddings.mean)} of "
-        f"the clips ({_percent(before.video_embeddings.mean)} before training) and of the sound in "
-        f"{_percent(own.audio_embeddings.mean)} ({_percent(before.audio_embeddings.mean)}); this alone is no fault."
+        f"The film can still be identified from its description of the pictures in "
+        f"{_format_share(own.video_embeddings.mean)} of the clips ({_format_share(before.video_embeddings.mean)} "
+        f"before training) and of the sound in {_format_share(own.audio_embeddings.mean)} "
+        f"({_format_share(before.audio_embeddings.mean)}); this is no problem in itself."
     )
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %" if share >= 0.1 or share == 0 else f"{100 * share:.1f} %"
+def _format_share(share: float) -> str:
+    return format_percent(share, None)
