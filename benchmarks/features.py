@@ -1,18 +1,18 @@
-"""How fast features of clips are extracted, beside what the encoder alone does on windows that lie in memory.
+"""Measure how fast features of clips are extracted from files, compared with the encoder on windows in memory.
 
     python benchmarks/features.py [--rounds 3] [--clips 10] [--crops 1]
 
-Both in turns within a round: on clips of a library (two real films again and again, both encoders), on the real action
-clips (320 px) and on ESC-10's sounds, each several times over; the figure is the median of the rounds' ratios. The
-encoder has one thread, and the other core reads; then it has both. The files are in the system's cache, and nothing is
-kept between rounds. Processes read; for a library the time runs from their first batch, and how long they take to begin
-is told apart; for labelled clips all is counted.
+Each round measures both, one after the other: on clips of a library (two real films repeated, both encoders), on the
+real action clips (320 px) and on ESC-10's sounds, each repeated; the figure is the median of the rounds' ratios. The
+encoder has one thread, so that the other core reads; then it has both. The files are in the system's cache, and no
+features are cached between rounds. Processes read the clips: for a library, time is counted from their first batch, and
+their start is printed separately; for labelled clips everything is counted.
 """
 
 import argparse
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -39,98 +39,119 @@ from talkies.transforms import ClipTransform
 DATA = Path(__file__).parents[2] / "shared" / "data"
 FILMS = ("sintel_trailer.mp4", "tears_of_steel_excerpt.webm")
 CLIPS = 3000
-SETS: dict[str, Callable[[], DataSet]] = {
-    "the 23 action clips": lambda: times(READERS["video-folder"](DATA / "actions", group=r"^(subject\d+)_"), 12),
-    "ESC-10's 400 sounds": lambda: times(READERS["esc10"](DATA / "esc10"), 2),
+BATCH_WINDOWS = 64
+CLIPS_IN_MEMORY = 16
+DATA_SETS: dict[str, Callable[[], DataSet]] = {
+    "the 23 action clips": lambda: repeat_examples(
+        READERS["video-folder"](DATA / "actions", group=r"^(subject\d+)_"), 12
+    ),
+    "ESC-10's 400 sounds": lambda: repeat_examples(READERS["esc10"](DATA / "esc10"), 2),
 }
+HEAD = "| clips | threads | encoder alone, windows/s | from files, windows/s | share |\n|---|---|---|---|---|"
+
+Rates = tuple[float, float]
+"""Windows a second: by the encoder alone, and from files."""
 
 
 def main() -> None:
-    """Measure and write."""
+    """Measure all rounds and write the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--clips", type=int, default=10)
     parser.add_argument("--crops", type=int, default=1)
-    wanted = parser.parse_args()
+    options = parser.parse_args()
+
     rows, cores = [], torch.get_num_threads()
     with tempfile.TemporaryDirectory() as folder:
         library = ingest([DATA / "films" / name for name in FILMS], Path(folder) / "library", workers=2).library
-        measures = {"clips of a library": partial(of_library, library)}
-        measures |= {words: partial(measured, read(), wanted) for words, read in SETS.items()}
+        measures: dict[str, Callable[[], Rates]] = {"clips of a library": partial(measure_library, library)}
+        for words, read in DATA_SETS.items():
+            measures[words] = partial(measure_data_set, read(), options.clips, options.crops)
         for threads in (1, cores):
             torch.set_num_threads(threads)
-            rows += [row(words, threads, measure, wanted.rounds) for words, measure in measures.items()]
-    head = "| clips | threads | encoder alone, windows/s | from files, windows/s | share |\n|---|---|---|---|---|"
-    what = f"`tiny`; of labelled clips {wanted.clips} windows × {wanted.crops} crops each."
-    write_results("features", "Features of clips, extracted from files", [what, "", "\n".join([head, *rows])])
+            rows += [measure_row(words, threads, measure, options.rounds) for words, measure in measures.items()]
+
+    what = f"`tiny`; of labelled clips {options.clips} windows × {options.crops} crops each."
+    write_results("features", "Features of clips, extracted from files", [what, "", "\n".join([HEAD, *rows])])
 
 
-def row(words: str, threads: int, measure: Callable[[], tuple[float, float]], turns: int) -> str:
+def measure_row(words: str, threads: int, measure: Callable[[], Rates], rounds: int) -> str:
     """Return one line of the table."""
-    rounds = [measure() for _ in range(turns + 1)][1:]  # the first warms up
-    ratios = [from_files / alone for alone, from_files in rounds]
-    alone, from_files = (median(part) for part in zip(*rounds, strict=True))
+    rates = [measure() for _ in range(rounds + 1)][1:]  # the first round warms up
+    ratios = [from_files / encoder for encoder, from_files in rates]
+    encoder, from_files = (median(column) for column in zip(*rates, strict=True))
     spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
-    return f"| {words} | {threads} | {alone:.0f} | {from_files:.0f} | **{median(ratios):.2f}** ({spread}) |"
+    return f"| {words} | {threads} | {encoder:.0f} | {from_files:.0f} | **{median(ratios):.2f}** ({spread}) |"
 
 
-def of_library(library: Library) -> tuple[float, float]:
-    """Return clips a second of a library's films, pictures and sound: the encoders alone, and read as well."""
+def measure_library(library: Library) -> Rates:
+    """Return clips a second of a library's films, video and audio: the encoders alone, and with reading."""
     config = resolve("tiny", [])
     model = build_model(ModelConfig.model_validate(config.model.model_dump()))
     transform = ClipTransform(config.transforms, library.profile.audio_rate_hz)
     encoder = ClipEncoder(
         model, transform, clip=config.clip, profile=library.profile, stamp="", run=library.root, step=0
     )
-    films, step = library.usable_films(), encoder.shape.window_frames
-    windows = [list_windows(film.id, film.frames, encoder.shape, step) for film in films]
-    requests = [request for some in windows for request in some]
+    step = encoder.shape.window_frames
+    requests = [
+        request
+        for film in library.usable_films()
+        for request in list_windows(film.id, film.frames, encoder.shape, step)
+    ]
+
     batches = list(read_batches(library, encoder.shape, requests))
-    begun, done = time.perf_counter(), 0
-    while done < CLIPS:
-        for batch in batches:
-            encoder.encode(batch)
-            done += len(batch)
-    alone = done / (time.perf_counter() - begun)
-    several = requests * (CLIPS // len(requests) + 2)
-    coming, begun = read_batches(library, encoder.shape, several, workers=1), time.perf_counter()
-    first = next(coming)
-    print(f"the process that reads begins in {time.perf_counter() - begun:.1f} s", flush=True)
-    begun = time.perf_counter()
-    done = sum(len(encoder.encode(batch).video_BE) for batch in coming)
-    from_files = done / (time.perf_counter() - begun)
+    encoder_rate = measure_encoder(
+        [partial(encoder.encode, batch) for batch in batches], list(map(len, batches)), CLIPS
+    )
+
+    repeated = requests * (CLIPS // len(requests) + 2)
+    incoming, start = read_batches(library, encoder.shape, repeated, workers=1), time.perf_counter()
+    first = next(incoming)
     assert len(first)
-    return alone, from_files
+    print(f"the reading process starts in {time.perf_counter() - start:.1f} s", flush=True)
+    start = time.perf_counter()
+    clips = sum(len(encoder.encode(batch).video_BE) for batch in incoming)
+    return encoder_rate, clips / (time.perf_counter() - start)
 
 
-def times(data: DataSet, count: int) -> DataSet:
-    """Return a data set that lists each of its examples so many times, and has no splits."""
+def measure_data_set(data: DataSet, clips: int, crops: int) -> Rates:
+    """Return windows a second of labelled clips of one modality: the encoder alone, and from files."""
+    features, (modality,) = build_features(), data.modalities
+    sampling = ViewSampling(features.clip_spec, clips, crops)
+    inputs = []
+    for number in range(min(CLIPS_IN_MEMORY, len(data.examples))):
+        media = read_clip(data, number, (modality,), features.clip_spec)
+        inputs.append(cut_windows(media, sampling).get_input(modality))
+    joined = np.concatenate(inputs)
+    batches = torch.split(torch.from_numpy(joined.reshape(-1, *joined.shape[2:])), BATCH_WINDOWS)
+
+    windows = len(data.examples) * clips * crops
+    encode = features.encode_video if modality == "video" else features.encode_audio
+    encodings = [partial(encode, batch) for batch in batches]
+    encoder_rate = measure_encoder(encodings, list(map(len, batches)), windows)
+
+    start = time.perf_counter()
+    extract_features(data, features, Protocol(clips=clips, crops=crops), None)
+    return encoder_rate, windows / (time.perf_counter() - start)
+
+
+def measure_encoder(encodings: Sequence[Callable[[], object]], sizes: Sequence[int], count: int) -> float:
+    """Return windows a second when encoding batches in memory, repeated until `count` windows are done."""
+    start, done = time.perf_counter(), 0
+    while done < count:
+        for encode, size in zip(encodings, sizes, strict=True):
+            encode()
+            done += size
+    return done / (time.perf_counter() - start)
+
+
+def repeat_examples(data: DataSet, count: int) -> DataSet:
+    """Return a data set that lists each of its examples `count` times, and has no splits."""
     return replace(data, examples=data.examples * count, splits=(), absent=frozenset())
 
 
-def measured(data: DataSet, wanted: argparse.Namespace) -> tuple[float, float]:
-    """Return windows a second: the encoder alone, and from files."""
-    features, (tower,) = tiny(), towers_of(data)
-    protocol = Protocol(clips=wanted.clips, crops=wanted.crops)
-    view = ViewSampling(features.clip_spec, wanted.clips, wanted.crops)
-    some = range(min(16, len(data.examples)))
-    shown = np.concatenate([cut_windows(read_clip(data, n, (tower,), features.clip_spec), view).of(tower) for n in some])
-    batches = torch.split(torch.from_numpy(shown.reshape(-1, *shown.shape[2:])), 64)
-    windows = len(data.examples) * wanted.clips * wanted.crops
-    encode = features.video if tower == "video" else features.audio
-    begun, done = time.perf_counter(), 0
-    while done < windows:
-        for batch in batches:
-            encode(batch)
-            done += len(batch)
-    alone = done / (time.perf_counter() - begun)
-    begun = time.perf_counter()
-    extract_features(data, features, protocol, None)
-    return alone, windows / (time.perf_counter() - begun)
-
-
-def tiny() -> TowerFeatures:
-    """Return the encoders of the recipe `tiny`, as they are before training."""
+def build_features() -> TowerFeatures:
+    """Return the untrained encoders of the recipe `tiny`."""
     config = resolve("tiny", [])
     model = build_model(ModelConfig.model_validate(config.model.model_dump()))
     clip = config.clip

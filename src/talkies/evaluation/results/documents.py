@@ -51,7 +51,7 @@ def read_results(root: Path) -> Iterator[tuple[Path, Result]]:
     """Yield the path and content of each result, in the order of paths.
 
     Args:
-        root: a run, a folder with `results` folders at any depth, or else a folder of result files.
+        root: a run, a folder with `results` folders at any depth, or a folder of result files.
 
     Raises:
         UsageError: if there is no such folder, it holds no result, or a result is damaged.
@@ -65,7 +65,10 @@ def read_results(root: Path) -> Iterator[tuple[Path, Result]]:
         raise UsageError(f"{root} holds no result; make one with: talkies evaluate TASK --run RUN --data DIR")
     for path in paths:
         remedy = "; take it out of the folder"
-        yield path, read_document(path, Result, "a result of talkies evaluate", SCHEMA_VERSION, UsageError, remedy=remedy)
+        yield (
+            path,
+            read_document(path, Result, "a result of talkies evaluate", SCHEMA_VERSION, UsageError, remedy=remedy),
+        )
 
 
 def _hash_protocol(result: Result) -> str:

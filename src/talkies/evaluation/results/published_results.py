@@ -16,7 +16,7 @@ class PublishedResult:
     protocol: str
 
 
-_FULL = "full fine-tuning, RGB alone; 8 to 32 frames, 112 or 224 px, 10 clips × 1 or 3 crops, mean over the splits"
+_FULL = "full fine-tuning, RGB only; 8 to 32 frames, 112 or 224 px, 10 clips × 1 or 3 crops, mean over the splits"
 _FROZEN = "frozen features, linear classifier, mean over the splits"
 _ESC = "frozen features, linear SVM over windows, mean over the five folds"
 

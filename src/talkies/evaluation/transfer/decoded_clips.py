@@ -41,7 +41,7 @@ class DecodedClipCache:
         return cut_windows(self.get_clip(number), self._sampling).get_input(self._modality)
 
     def get_clip(self, number: int) -> DecodedFile:
-        """Return a whole clip."""
+        """Return a decoded clip."""
         if number in self._clips:
             return self._clips[number]
         return read_clip(self._data, number, (self._modality,), self._sampling.clip_spec)

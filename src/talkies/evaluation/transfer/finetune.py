@@ -14,7 +14,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from torch.nn.utils import clip_grad_norm_
 
 from talkies.clips import cut_audio_windows, cut_video_windows
-from talkies.core import Float64s, Int64s, Modality, UsageError
+from talkies.core import Float64s, Int16s, Int64s, Modality, UInt8s, UsageError
 from talkies.evaluation.datasets import DataSet, Split
 from talkies.evaluation.transfer.clip_spec import crop_square_at
 from talkies.evaluation.transfer.decoded_clips import DecodedClipCache
@@ -155,10 +155,12 @@ class FineTuner(TransferMethod):
         if media.video_NPW is not None:
             start_V = np.array([int(time * max(1, len(media.video_NPW) - spec.frames + 1))])
             windows_VTPW = cut_video_windows(media.video_NPW, start_V, spec.frames)
-            return crop_square_at(windows_VTPW, position)[0]
+            square_TPZ: UInt8s = crop_square_at(windows_VTPW, position)[0]
+            return square_TPZ
         if media.audio_S is not None:
             start_V = np.array([int(time * max(1, len(media.audio_S) - spec.samples + 1))])
-            return cut_audio_windows(media.audio_S, start_V, spec.samples)[0]
+            window_S: Int16s = cut_audio_windows(media.audio_S, start_V, spec.samples)[0]
+            return window_S
         raise ValueError("neither video nor audio was read")
 
     @torch.inference_mode()

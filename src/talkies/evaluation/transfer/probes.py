@@ -97,7 +97,7 @@ def fit_and_score(
 
 
 def compute_accuracy(scores_NVK: Float64s, label_N: Int64s, k: int = 1) -> dict[str, Float64s]:
-    """Return the top-k accuracy of each clip, by the mean of its windows' scores (`clip`) and of each window (`window`).
+    """Return the top-k accuracy of each clip, by the mean score of its windows and window by window.
 
     Equal scores count as the mean over all their orders, so the order of classes has no influence.
 
@@ -105,6 +105,9 @@ def compute_accuracy(scores_NVK: Float64s, label_N: Int64s, k: int = 1) -> dict[
         scores_NVK: scores of each window.
         label_N: the label of each clip.
         k: how many of the best classes may be the right one.
+
+    Returns:
+        `clip`: the accuracy `[N]` by the mean score of a clip's windows; `window`: the mean `[N]` over its windows.
     """
     return {
         "clip": _compute_top_k(scores_NVK.mean(1), label_N, k),
@@ -146,8 +149,8 @@ def _build_estimator(
 class _SelectionFolds:
     """The rows and folds that a hyperparameter is selected on.
 
-    They are the validation examples if there are some, else the published folds of the training examples, else
-    stratified folds of them with each source in one fold.
+    They are the validation examples; without such examples the published folds of the training examples; without
+    such folds, stratified folds with each source in one fold.
     """
 
     def __init__(self, fit: LabelledFeatures, select: LabelledFeatures | None, protocol: Protocol, seed: int) -> None:
@@ -173,7 +176,7 @@ class _SelectionFolds:
         return list(PredefinedSplit(np.repeat(fit.fold_N, fit.features_NVE.shape[1])).split())
 
     def _build_by_source(self, fit: LabelledFeatures) -> list[_Fold]:
-        # as many folds as asked for, but no more than the rarest class has sources
+        # at most as many folds as the class with the fewest sources has
         label_N = fit.label_N if fit.label_N.ndim == 1 else fit.label_N.argmax(1)
         fewest_sources = min(len(np.unique(fit.group_N[label_N == label])) for label in np.unique(label_N))
         fold_count = min(self._protocol.inner_folds, len(np.unique(fit.group_N)), max(2, fewest_sources))

@@ -1,4 +1,4 @@
-"""Read labelled clips for an encoder: decode each whole, then cut it into windows and crops, ahead of the encoder.
+"""Read labelled clips ahead of an encoder: decode each completely, then cut it into windows and crops.
 
 Shapes: `N` video frames, `V` windows, `R` crops, `T` frames, `P` rows of planar YUV 4:2:0, `W` columns, `Z` side of a
 square, `S` samples.
@@ -27,7 +27,7 @@ from talkies.runtime import hash_file
 
 _MAX_READERS = 16
 _MIN_CLIPS_FOR_PROCESSES = 250
-"""Reading so many clips takes several times as long as starting the processes that read them."""
+"""Reading this many clips takes several times as long as starting the processes that read them."""
 
 _Result = TypeVar("_Result")
 
@@ -161,7 +161,7 @@ class ClipDataset(Dataset[ClipReading]):
             return ClipReading(key, error=str(error))
 
     def read_in_order(self) -> Iterator[ClipReading]:
-        """Yield each clip in order, read ahead: by processes if there are many clips, else by threads.
+        """Yield each clip in order, read ahead by processes if there are many clips, or by threads.
 
         Raises:
             SourceError: if the system refuses to read a file.
