@@ -15,7 +15,7 @@ from talkies.evaluation.film_tasks.concepts import (
     Truth,
     TruthFilm,
     TruthShot,
-    concept_of,
+    find_concept,
     probe_concepts,
     read_truth,
 )
@@ -43,7 +43,7 @@ SHOTS_OF_TWO = [
     ],
 )
 def test_a_window_has_the_concept_of_the_one_shot_that_holds_it(window: Span, concept: int | None) -> None:
-    assert concept_of(window, SHOTS_OF_TWO, FPS) == concept
+    assert find_concept(window, SHOTS_OF_TWO, FPS) == concept
 
 
 def planted(encoded_film: MakeFilm, seed: int, shuffled: bool) -> tuple[list[EncodedFilm], Truth]:
@@ -113,7 +113,7 @@ def test_one_film_cannot_be_halved(encoded_film: MakeFilm) -> None:
 def test_a_film_that_the_truth_does_not_know_is_named(encoded_film: MakeFilm) -> None:
     films, truth = planted(encoded_film, 0, shuffled=False)
     stranger = encoded_film("stranger.mp4", films[0].encoded.video_BE, films[0].encoded.audio_BE)
-    with pytest.raises(UsageError, match=r"truth\.json says nothing of stranger\.mp4; take it out of the folder"):
+    with pytest.raises(UsageError, match=r"truth\.json does not mention stranger\.mp4; take it out of the folder"):
         probe_concepts([*films, stranger], truth, FPS, seed=0)
 
 

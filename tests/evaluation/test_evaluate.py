@@ -100,10 +100,10 @@ def test_an_unknown_task_is_answered_with_the_nearest_and_all(run: Path, films: 
         evaluate("retreival", run, films)
 
 
-def test_films_are_measured_in_one_way_alone(run: Path, films: Path) -> None:
-    with pytest.raises(UsageError, match="retrieval is measured in one way alone; leave --protocol and --set out"):
+def test_film_tasks_have_a_fixed_protocol(run: Path, films: Path) -> None:
+    with pytest.raises(UsageError, match="retrieval has a fixed protocol; leave out --protocol and --set"):
         evaluate("retrieval", run, films, protocol=Protocol())
-    with pytest.raises(UsageError, match="retrieval has no list of films that could lack some"):
+    with pytest.raises(UsageError, match="retrieval measures every film of the folder; leave out --allow-missing"):
         evaluate("retrieval", run, films, allow_missing=True)
 
 

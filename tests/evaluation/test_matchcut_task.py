@@ -160,9 +160,9 @@ def test_clips_lie_inside_their_shot_apart_and_in_its_middle(start: int, frames:
 
 
 def test_the_frames_of_a_shot_lie_wholly_inside_it() -> None:
-    assert TimedShot(0, 1.0, 2.0).on(16) == Span(16, 32)
-    assert TimedShot(0, 0.99, 2.03).on(16) == Span(16, 32)
-    assert TimedShot(0, 1.01, 1.06).on(16) == Span(16, 17)  # shorter than a frame: the one in its middle
+    assert TimedShot(0, 1.0, 2.0).to_frames(16) == Span(16, 32)
+    assert TimedShot(0, 0.99, 2.03).to_frames(16) == Span(16, 32)
+    assert TimedShot(0, 1.01, 1.06).to_frames(16) == Span(16, 17)  # shorter than a frame: the one in its middle
     with pytest.raises(ValueError, match=r"a shot is 0 <= start < end, got \[2\.0, 1\.0\)"):
         TimedShot(0, 2.0, 1.0)
 

@@ -15,16 +15,17 @@ from miniatures import edit
 from sklearn.metrics import average_precision_score, f1_score
 
 from talkies.core import ClipShape, MediaError, UsageError
-from talkies.evaluation.film_tasks import ShotRows, TimedShot, encode_shots, films_in
+from talkies.evaluation.film_tasks.films import films_in
 from talkies.evaluation.film_tasks.scenes import (
-    best_threshold,
-    boundary_features,
-    miou,
-    scene_metrics,
-    scenes,
-    zero_shot,
+    ScenesTask,
+    choose_threshold,
+    compute_boundary_features,
+    compute_miou,
+    compute_scene_metrics,
+    score_zero_shot,
 )
 from talkies.evaluation.film_tasks.scenes_data import FilmScenes, read_scene_lists
+from talkies.evaluation.film_tasks.shots import EncodedShots, TimedShot, encode_shots
 from talkies.evaluation.results import Result
 from talkies.ingest import ingest
 from talkies.runs import ClipEncoder
@@ -64,20 +65,24 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def result(encoder: ClipEncoder, published: Path) -> Result:
-    return scenes(encoder, published)
+    return ScenesTask().measure(encoder, published)
 
 
-def film_of(lengths: list[int], rows_of_scene: Callable[[int], npt.NDArray[np.float32]]) -> tuple[FilmScenes, ShotRows]:
+def film_of(
+    lengths: list[int], rows_of_scene: Callable[[int], npt.NDArray[np.float32]]
+) -> tuple[FilmScenes, EncodedShots]:
     """A film of scenes of so many shots, 10 frames each, and the rows of its shots by the number of their scene."""
     scene = np.repeat(np.arange(len(lengths)), lengths)
     starts = 10 * np.arange(len(scene))
     rows = np.stack([rows_of_scene(number) for number in scene])
-    return FilmScenes(np.stack([starts, starts + 9], axis=1), scene[1:] != scene[:-1]), ShotRows(rows, rows, rows, rows)
+    return FilmScenes(np.stack([starts, starts + 9], axis=1), scene[1:] != scene[:-1]), EncodedShots(
+        rows, rows, rows, rows
+    )
 
 
 def planted(
     rows_of_scene: Callable[[int], npt.NDArray[np.float32]],
-) -> tuple[dict[str, ShotRows], dict[str, FilmScenes], dict[str, list[str]]]:
+) -> tuple[dict[str, EncodedShots], dict[str, FilmScenes], dict[str, list[str]]]:
     lengths = {"a": [3, 4, 3], "b": [5, 3], "c": [4, 3, 6], "d": [3, 3, 3]}
     films = {name: film_of(some, rows_of_scene) for name, some in lengths.items()}
     splits = {"train": ["a"], "validation": ["b"], "test": ["c", "d"]}
@@ -85,7 +90,7 @@ def planted(
 
 
 def test_a_perfect_model_finds_every_end() -> None:
-    metrics, chance, chosen = scene_metrics(*planted(lambda scene: np.eye(4, dtype=np.float32)[scene]))
+    metrics, chance, chosen = compute_scene_metrics(*planted(lambda scene: np.eye(4, dtype=np.float32)[scene]))
     zero = {name: metric.mean for name, metric in metrics.items() if name.startswith("zero_shot")}
     assert zero == dict.fromkeys(zero, 1.0)
     assert {name: metrics[f"classifier_video_{name}"].mean for name in ("average_precision", "f1", "miou")} == {
@@ -99,7 +104,7 @@ def test_a_perfect_model_finds_every_end() -> None:
 
 
 def test_a_model_that_gives_all_shots_one_embedding_is_at_chance_exactly() -> None:
-    metrics, chance, _ = scene_metrics(*planted(lambda _: np.full(5, 0.3, np.float32)))
+    metrics, chance, _ = compute_scene_metrics(*planted(lambda _: np.full(5, 0.3, np.float32)))
     assert {name: metric.mean for name, metric in metrics.items()} == pytest.approx(chance, abs=1e-12)
     assert chance["classifier_both_mean_average_precision"] == pytest.approx((2 / 12 + 2 / 8) / 2)
     assert chance["zero_shot_audio_f1"] == pytest.approx(2 * 0.2 / 1.2)
@@ -108,7 +113,7 @@ def test_a_model_that_gives_all_shots_one_embedding_is_at_chance_exactly() -> No
 def test_a_film_without_an_end_of_a_scene_counts_for_all_but_the_mean_over_films() -> None:
     encoded, truth, splits = planted(lambda scene: np.eye(4, dtype=np.float32)[scene])
     truth["e"], encoded["e"] = film_of([5], lambda scene: np.eye(4, dtype=np.float32)[scene])
-    metrics, chance, _ = scene_metrics(encoded, truth, splits | {"test": ["c", "d", "e"]})
+    metrics, chance, _ = compute_scene_metrics(encoded, truth, splits | {"test": ["c", "d", "e"]})
     assert (metrics["zero_shot_video_mean_average_precision"].n, metrics["zero_shot_video_miou"].n) == (2, 3)
     assert metrics["zero_shot_video_miou"].mean == pytest.approx(2 / 3)  # in "e" none was found, which counts 0
     assert chance["zero_shot_video_average_precision"] == pytest.approx(4 / 24)
@@ -117,9 +122,9 @@ def test_a_film_without_an_end_of_a_scene_counts_for_all_but_the_mean_over_films
 def test_metrics_over_films_are_those_of_scikit_learn() -> None:
     random = np.random.default_rng(5)
     encoded, truth, splits = planted(lambda _: random.normal(size=6).astype(np.float32))
-    metrics, _, chosen = scene_metrics(encoded, truth, splits)
+    metrics, _, chosen = compute_scene_metrics(encoded, truth, splits)
     labels = [truth[name].boundary_B for name in splits["test"]]
-    scores = [zero_shot(encoded[name], "video") for name in splits["test"]]
+    scores = [score_zero_shot(encoded[name], "video") for name in splits["test"]]
     joined = np.concatenate(labels), np.concatenate(scores)
     assert metrics["zero_shot_video_average_precision"].mean == pytest.approx(average_precision_score(*joined))
     by_film = [average_precision_score(*film) for film in zip(labels, scores, strict=True)]
@@ -154,10 +159,10 @@ def test_miou_is_that_of_counting_frames(shots: list[tuple[int, bool, bool]]) ->
     ends = np.cumsum([length for length, _, _ in shots]).tolist()
     frames = [(end - length, end - 1) for end, (length, _, _) in zip(ends, shots, strict=True)]
     true, found = [shot[1] for shot in shots[:-1]], [shot[2] for shot in shots[:-1]]
-    own = miou(np.array(frames), np.array(true), np.array(found))
+    own = compute_miou(np.array(frames), np.array(true), np.array(found))
     assert own == pytest.approx(reference_miou(frames, true, found))
     if any(true):
-        assert miou(np.array(frames), np.array(true), np.array(true)) == 1.0
+        assert compute_miou(np.array(frames), np.array(true), np.array(true)) == 1.0
 
 
 @settings(max_examples=60, deadline=None)
@@ -171,18 +176,18 @@ def test_no_threshold_is_better_than_the_best(examples: list[tuple[bool, int]]) 
         found = scores >= threshold
         return float(2 * (found & labels).sum() / (found.sum() + labels.sum()))
 
-    assert f1(best_threshold(labels, scores)) == pytest.approx(max(map(f1, scores)))
+    assert f1(choose_threshold(labels, scores)) == pytest.approx(max(map(f1, scores)))
 
 
 def test_features_of_a_boundary_are_those_of_the_shots_around_it() -> None:
     rows = np.array([[1.0], [2.0], [4.0], [8.0]], np.float32)
-    assert boundary_features(rows, "concat").tolist() == [[1, 1, 2, 4], [1, 2, 4, 8], [2, 4, 8, 8]]
-    assert boundary_features(rows, "differences").tolist() == [[1, 2], [2, 4.5], [4, 5]]
+    assert compute_boundary_features(rows, "concat").tolist() == [[1, 1, 2, 4], [1, 2, 4, 8], [2, 4, 8, 8]]
+    assert compute_boundary_features(rows, "differences").tolist() == [[1, 2], [2, 4.5], [4, 5]]
 
 
 def test_frames_become_seconds_to_the_end_of_the_last() -> None:
     film = FilmScenes(np.array([[0, 23], [24, 59]]), np.array([True]))
-    assert film.shots(24.0) == [TimedShot(0, 0.0, 1.0), TimedShot(1, 1.0, 2.5)]
+    assert film.to_shots(24.0) == [TimedShot(0, 0.0, 1.0), TimedShot(1, 1.0, 2.5)]
 
 
 def test_every_number_comes_with_its_protocol(result: Result, encoder: ClipEncoder, published: Path) -> None:
@@ -213,14 +218,14 @@ def test_the_last_shot_needs_no_label(data: Path, published: Path) -> None:
 
 
 def test_the_same_call_gives_the_same_result(result: Result, encoder: ClipEncoder, published: Path) -> None:
-    assert scenes(encoder, published).model_dump_json() == result.model_dump_json()
+    assert ScenesTask().measure(encoder, published).model_dump_json() == result.model_dump_json()
 
 
 def test_films_may_lie_in_a_library(result: Result, encoder: ClipEncoder, published: Path, data: Path) -> None:
     shutil.rmtree(data / "films")
     ingest([published / "films"], data / "films")
     told: list[tuple[str, int]] = []
-    stored = scenes(encoder, data, lambda name, count: told.append((name, count)))
+    stored = ScenesTask().measure(encoder, data, lambda name, count: told.append((name, count)))
     assert told == [(f"{imdb_id}.mp4", 3) for imdb_id in IDS.values()]
     assert stored.protocol["boundaries"] == result.protocol["boundaries"]
 
@@ -229,9 +234,9 @@ def test_missing_films_are_named_all(encoder: ClipEncoder, data: Path) -> None:
     for name in ("test", "val"):
         (data / "films" / f"{IDS[name]}.mp4").unlink()
     with pytest.raises(UsageError, match=r"no film tt0000001 \(2 of 3 films are missing: tt0000001, tt0000002\); put"):
-        scenes(encoder, data)
+        ScenesTask().measure(encoder, data)
     with pytest.raises(UsageError, match=r"the validation films have 0 ends of scenes in 0, and both kinds are needed"):
-        scenes(encoder, data, allow_missing=True)
+        ScenesTask().measure(encoder, data, allow_missing=True)
 
 
 def test_a_share_of_the_films_is_measured_only_when_that_is_allowed(encoder: ClipEncoder, data: Path) -> None:
@@ -240,8 +245,8 @@ def test_a_share_of_the_films_is_measured_only_when_that_is_allowed(encoder: Cli
     for folder in ("label318", "shot_movie318"):
         shutil.copy(data / folder / f"{IDS['train']}.txt", data / folder / "tt0000004.txt")
     with pytest.raises(UsageError, match=r"no film tt0000004 \(1 of 4 films are missing: tt0000004\)"):
-        scenes(encoder, data)
-    protocol = scenes(encoder, data, allow_missing=True).protocol
+        ScenesTask().measure(encoder, data)
+    protocol = ScenesTask().measure(encoder, data, allow_missing=True).protocol
     assert (protocol["share_of_films"], protocol["missing_films"]) == (0.75, ["tt0000004"])
 
 
@@ -295,7 +300,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "a single shot": (
         lambda data: (data / SHOTS).write_text("0 9 1 2 3\n"),
-        r"shot_movie318/tt0000002\.txt has 1 shots, and a boundary lies between two",
+        r"shot_movie318/tt0000002\.txt has 1 shots, and a boundary needs two",
     ),
 }
 
@@ -315,7 +320,7 @@ def test_a_film_that_ends_before_its_shots_is_another_release(encoder: ClipEncod
         r"shot_movie318/tt0000002\.txt: shot \d+ ends at 376\.000 s, and tt0000002\.mp4 ends at 14\.000 s; take the"
     )
     with pytest.raises(UsageError, match=sentence):
-        scenes(encoder, data)
+        ScenesTask().measure(encoder, data)
 
 
 def test_a_film_that_stops_while_it_is_decoded_is_named(

@@ -1,4 +1,4 @@
-"""Linear probe of the concepts of rendered films: fitted on half of the films, tested on the other half.
+"""A linear probe of the concepts of rendered films: fitted on half of the films, tested on the other half.
 
 Shapes: `N` clips, `E` features.
 """
@@ -12,11 +12,15 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from talkies.core import Float32s, Int64s, Span, UsageError
-from talkies.evaluation.film_tasks.encode_films import EncodedFilm
-from talkies.evaluation.results.result import Metric
+from talkies.core import MODALITIES, Float32s, Int64s, Modality, Span, UsageError
+from talkies.evaluation.film_tasks.base import FolderTask, describe_encoder
+from talkies.evaluation.film_tasks.encode_films import EncodedFilm, encode_films
+from talkies.evaluation.film_tasks.films import OnFilm
+from talkies.evaluation.results.result import Metric, Result
+from talkies.runs import ClipEncoder
 
 SPLITS = 5
+_SEED = 0
 
 
 class TruthShot(BaseModel):
@@ -35,14 +39,36 @@ class TruthFilm(BaseModel):
 
 
 class Truth(BaseModel):
-    """What `truth.json` says, as far as it is needed here."""
+    """The part of `truth.json` that the probe needs."""
 
     concepts: tuple[str, ...]
     films: tuple[TruthFilm, ...]
 
 
+class SyntheticConceptsTask(FolderTask):
+    """The accuracy of a linear probe of the concept that a clip of a rendered film shows."""
+
+    name = "synthetic-concepts"
+    needs = "a folder that talkies render made: films and truth.json"
+
+    def _measure_folder(self, encoder: ClipEncoder, data: Path, on_film: OnFilm | None) -> Result:
+        truth = read_truth(data)
+        stride_frames = encoder.shape.window_frames
+        films = encode_films(encoder, data, stride_frames, on_film)
+        metrics = probe_concepts(films, truth, encoder.profile.fps, _SEED)
+        chance = 1 / len(truth.concepts)
+        protocol = describe_encoder(encoder, stride_frames) | {
+            "films": len(films),
+            "clips": sum(len(film.requests) for film in films),
+            "classifier": "logistic regression (L2, C = 0.1) on standardised encoder features, clips without a cut",
+            "splits": f"{SPLITS} random halvings of the films, seed {_SEED}",
+            "chance": {"video_accuracy": chance, "audio_accuracy": chance},
+        }
+        return Result(task=self.name, protocol=protocol, metrics=metrics)
+
+
 def read_truth(data: Path) -> Truth:
-    """Return the truth beside the films of a rendered folder.
+    """Return the truth of a folder of rendered films.
 
     Raises:
         UsageError: if there is none.
@@ -57,17 +83,23 @@ def read_truth(data: Path) -> Truth:
         ) from error
 
 
-def concept_of(window: Span, shots: Sequence[TruthShot], fps: int) -> int | None:
-    """Return the concept of the one shot that holds a window of frames at `fps`, or nothing if a cut lies inside."""
-    start, end = window.start_frame / fps, window.end_frame / fps
+def find_concept(window: Span, shots: Sequence[TruthShot], fps: int) -> int | None:
+    """Return the concept of the shot that holds a whole window of frames, or `None` if a cut is inside the window.
+
+    Args:
+        window: The window, in frames of a grid of `fps` frames a second.
+        shots: The film's shots, in seconds.
+        fps: The frames of the grid in a second.
+    """
+    start_seconds, end_seconds = window.start_frame / fps, window.end_frame / fps
     for shot in shots:
-        if shot.start_seconds <= start and end <= shot.end_seconds:
+        if shot.start_seconds <= start_seconds and end_seconds <= shot.end_seconds:
             return shot.concept
     return None
 
 
 def probe_concepts(films: Sequence[EncodedFilm], truth: Truth, fps: int, seed: int) -> dict[str, Metric]:
-    """Return the accuracy of either tower's features over `SPLITS` random halvings of the films.
+    """Return the probe's accuracy on the features of each modality, over `SPLITS` random halvings of the films.
 
     Raises:
         UsageError: if there are fewer than two films, or the truth lacks one.
@@ -75,47 +107,47 @@ def probe_concepts(films: Sequence[EncodedFilm], truth: Truth, fps: int, seed: i
     if len(films) < 2:
         raise UsageError(f"the probe is fitted on half of the films and tested on the other half; got {len(films)}")
     shots = {film.file: film.shots for film in truth.films}
-    labels = [_labels(film, shots, fps) for film in films]
+    labels = [_label_clips(film, shots, fps) for film in films]
+
     random = np.random.default_rng(seed)
-    accuracies: dict[str, list[float]] = {"video_accuracy": [], "audio_accuracy": []}
+    accuracies: dict[Modality, list[float]] = {modality: [] for modality in MODALITIES}
     for _ in range(SPLITS):
         order = random.permutation(len(films))
-        halves = order[: len(films) // 2], order[len(films) // 2 :]
-        for name in accuracies:
-            fit, test = (_gather(films, labels, half, name.removesuffix("_accuracy")) for half in halves)
-            accuracies[name].append(_probe(*fit, *test))
-    return {name: Metric.of(values) for name, values in accuracies.items()}
+        fit_films, test_films = order[: len(films) // 2], order[len(films) // 2 :]
+        for modality in MODALITIES:
+            fit_NE, fit_N = _gather_clips(films, labels, fit_films, modality)
+            test_NE, test_N = _gather_clips(films, labels, test_films, modality)
+            accuracies[modality].append(_fit_and_score(fit_NE, fit_N, test_NE, test_N))
+
+    return {f"{modality}_accuracy": Metric.of(values) for modality, values in accuracies.items()}
 
 
-def _labels(film: EncodedFilm, shots: Mapping[str, Sequence[TruthShot]], fps: int) -> Int64s:
+def _label_clips(film: EncodedFilm, shots: Mapping[str, Sequence[TruthShot]], fps: int) -> Int64s:
+    """Return the concept of each clip, `[N]`; -1 where a cut is inside the clip."""
     if film.name not in shots:
         raise UsageError(
-            f"truth.json says nothing of {film.name}; take it out of the folder, or render the folder anew"
+            f"truth.json does not mention {film.name}; take it out of the folder, or render the folder again"
         )
-    found = [concept_of(request.window, shots[film.name], fps) for request in film.requests]
-    return np.array([-1 if concept is None else concept for concept in found], np.int64)
+    concepts = [find_concept(request.window, shots[film.name], fps) for request in film.requests]
+    return np.array([-1 if concept is None else concept for concept in concepts], np.int64)
 
 
-def _gather(
-    films: Sequence[EncodedFilm], labels: Sequence[Int64s], chosen: Int64s, tower: str
+def _gather_clips(
+    films: Sequence[EncodedFilm], labels: Sequence[Int64s], selected: Int64s, modality: Modality
 ) -> tuple[Float32s, Int64s]:
-    """Return features `[N, E]` and labels `[N]` of the clips without a cut."""
-    features_NE = np.concatenate([_features(films[film], tower) for film in chosen])
-    labels_N = np.concatenate([labels[film] for film in chosen])
+    """Return features `[N, E]` and labels `[N]` of the clips without a cut, of the films with these numbers."""
+    features_NE = np.concatenate([_select_features(films[number], modality) for number in selected])
+    labels_N = np.concatenate([labels[number] for number in selected])
     return features_NE[labels_N >= 0], labels_N[labels_N >= 0]
 
 
-def _features(film: EncodedFilm, tower: str) -> Float32s:
+def _select_features(film: EncodedFilm, modality: Modality) -> Float32s:
     encoded = film.encoded
-    return (encoded.video_BE if tower == "video" else encoded.audio_BE).numpy()
+    return (encoded.video_BE if modality == "video" else encoded.audio_BE).numpy()
 
 
-def _probe(
-    fit_NE: Float32s,
-    fit_N: Int64s,
-    test_NE: Float32s,
-    test_N: Int64s,
-) -> float:
+def _fit_and_score(fit_NE: Float32s, fit_N: Int64s, test_NE: Float32s, test_N: Int64s) -> float:
+    """Return the accuracy on the test clips of a classifier of the other clips."""
     if len(np.unique(fit_N)) < 2 or not len(test_N):
         raise UsageError("the films hold too few whole shots for a probe; render longer films, or more of them")
     classifier = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=2000))

@@ -1,4 +1,4 @@
-"""A classifier fitted on train films, its setting chosen on validation films, its scores for all.
+"""A classifier fitted on train films, with settings selected on validation films, and its scores.
 
 Shapes: `N` examples, `F` features.
 """
@@ -20,16 +20,16 @@ TRAIN, VALIDATION, TEST = "train", "validation", "test"
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
-    """The setting that was chosen, its average precision on the validation films, and its scores by split."""
+class FittedClassifier:
+    """The setting that was selected, its average precision on the validation films, and its scores by split."""
 
     form: str
     strength: float
     validation_average_precision: float
     scores: Mapping[str, Float64s]
 
-    def setting(self) -> dict[str, Any]:
-        """Return what the protocol says of it."""
+    def describe(self) -> dict[str, Any]:
+        """Return the setting as the protocol records it."""
         return {
             "features": self.form,
             "C": self.strength,
@@ -43,10 +43,14 @@ def average_precision(labels_N: Bools, scores_N: Float64s) -> float:
 
 
 def check_labels(labels: Mapping[str, Bools], what: str) -> None:
-    """Check that each split has both kinds.
+    """Check that each split has positive and negative examples.
+
+    Args:
+        labels: Labels `[N]` by split.
+        what: What the positive examples are, for the message.
 
     Raises:
-        UsageError: if one has not.
+        UsageError: if a split has only one of the two.
     """
     for split, labels_N in labels.items():
         if labels_N.all() or not labels_N.any():
@@ -56,26 +60,33 @@ def check_labels(labels: Mapping[str, Bools], what: str) -> None:
             )
 
 
-def fit_on_validation(
+def fit_classifier(
     features: Callable[[str, str], Float32s],
     forms: Sequence[str],
     labels: Mapping[str, Bools],
     strengths: Sequence[float] = STRENGTHS,
-) -> Fitted:
-    """Return the classifier that ranks the validation examples best; of equal ones the first.
+) -> FittedClassifier:
+    """Return the classifier that ranks the validation examples best; among equals the first.
 
-    `features(form, split)` gives a new `[N, F]`, which is standardised in its place; one form is kept at a time.
+    Args:
+        features: Returns a new array `[N, F]` for a form and a split. It is standardised in place, and only the arrays
+            of one form are kept at a time.
+        forms: The forms of features to try.
+        labels: Labels `[N]` by split.
+        strengths: The values of C to try, the inverse of the strength of regularisation.
     """
-    best: Fitted | None = None
+    best: FittedClassifier | None = None
     for form in forms:
         scaler = StandardScaler(copy=False)
         train_NF = scaler.fit_transform(features(form, TRAIN))
         others = {split: scaler.transform(features(form, split)) for split in labels if split != TRAIN}
+
         for strength in strengths:
             model = LogisticRegression(C=strength, max_iter=5000).fit(train_NF, labels[TRAIN])
             scores = {split: np.asarray(model.decision_function(x_NF), np.float64) for split, x_NF in others.items()}
-            reached = average_precision(labels[VALIDATION], scores[VALIDATION])
-            if best is None or reached > best.validation_average_precision:
-                best = Fitted(form, strength, reached, scores)
-    assert best is not None, "there is a form, and a strength"
+            precision = average_precision(labels[VALIDATION], scores[VALIDATION])
+            if best is None or precision > best.validation_average_precision:
+                best = FittedClassifier(form, strength, precision, scores)
+
+    assert best is not None, "at least one form and one strength are tried"
     return best
