@@ -126,7 +126,7 @@ WRONG = {  # what is wrong: (the call, what the sentence says)
     "a step that is no number": (f"{CALL} --step last", r".*valid int.*; see: talkies .*--help"),
     "films that may be missing": (
         "evaluate retrieval --run {run} --data {w}/films --allow-missing",
-        r"retrieval has no list of films that could lack some; leave --allow-missing out",
+        r"retrieval measures every film of the folder; leave out --allow-missing",
     ),
 }
 

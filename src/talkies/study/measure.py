@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from talkies.analysis.descriptors.film_probe import film_accuracies
+from talkies.analysis.descriptors.film_probe import measure_film_accuracies
 from talkies.evaluation.film_tasks.concepts import Truth, probe_concepts
 from talkies.evaluation.film_tasks.encode_films import EncodedFilm
-from talkies.evaluation.film_tasks.retrieval import retrieval_metrics
+from talkies.evaluation.film_tasks.retrieval import compute_retrieval_metrics
 from talkies.runs import ClipEncoder
 
 MEASURES = {
@@ -30,10 +30,10 @@ def measure(films: Sequence[EncodedFilm], truth: Truth, encoder: ClipEncoder, se
         UsageError: if the films hold too few whole shots.
     """
     concepts = probe_concepts(films, truth, encoder.profile.fps, seed)
-    retrieval, _ = retrieval_metrics(films)
+    retrieval, _ = compute_retrieval_metrics(films)
     starts = [np.array([request.window.start_frame for request in film.requests], np.int64) for film in films]
     told = {
-        tower: np.mean(film_accuracies(rows, starts, encoder.shape.window_frames, encoder.profile.fps))
+        tower: np.mean(measure_film_accuracies(rows, starts, encoder.shape.window_frames, encoder.profile.fps))
         for tower, rows in (
             ("video", [film.encoded.video_BE.numpy() for film in films]),
             ("audio", [film.encoded.audio_BE.numpy() for film in films]),
