@@ -114,7 +114,8 @@ def test_clips_views_and_steps_are_augmented_each_in_its_own_way() -> None:
     assert len(first.video.crops.top_B.unique()) == len(FILMS)
     assert not torch.equal(first.video.crops.top_B, second.video.crops.top_B)
     stepper = stepper_of(Fabric(accelerator="cpu", devices=1), system, None)
-    drawn = [stepper.draw_augmentations(batch, seed, step)[0].video.crops.top_B for seed, step in ((5, 3), (5, 4), (6, 3))]
+    seeds_and_steps = (5, 3), (5, 4), (6, 3)
+    drawn = [stepper.draw_augmentations(batch, *key)[0].video.crops.top_B for key in seeds_and_steps]
     assert torch.equal(drawn[0], first.video.crops.top_B)
     assert not torch.equal(drawn[0], drawn[1])
     assert not torch.equal(drawn[0], drawn[2])

@@ -69,6 +69,7 @@ __all__ = [
     "crop_middle_square",
     "crop_square",
     "describe_os_error",
+    "evenly_spaced",
     "format_count",
     "format_path",
     "join_planes",
@@ -79,7 +80,6 @@ __all__ = [
     "split_planes",
     "suggest_nearest",
     "yuv_rows",
-    "evenly_spaced",
 ]
 
 

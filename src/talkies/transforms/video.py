@@ -22,7 +22,7 @@ _Strength = Annotated[float, Field(ge=0, le=4)]
 
 
 class VideoTransformConfig(Config):
-    """The size of the video, and its augmentation in training; all frames of a clip are augmented alike.
+    """The size of the video, and its augmentation in training; all frames of a clip get the same.
 
     Attributes:
         size: height and width of the output, in pixels.
