@@ -1,4 +1,4 @@
-"""Folders of films that ingest must judge."""
+"""Folders of films for ingest to judge."""
 
 import shutil
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What of a film is black, silent or still: found where it was put, and only if it lasts long enough."""
+"""Black, silent and still spans are found where they were put, and only if they last long enough."""
 
 from fractions import Fraction
 from itertools import groupby

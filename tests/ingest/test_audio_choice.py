@@ -1,4 +1,4 @@
-"""Of a film in several languages the sound that was asked for is taken, and a wrong wish is told with what there is."""
+"""The chosen language or track is taken; if the film lacks it, the message lists the tracks that exist."""
 
 from fractions import Fraction
 from pathlib import Path

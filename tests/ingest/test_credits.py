@@ -1,4 +1,4 @@
-"""Titles and credits: text on a dark ground, told from night scenes, near the ends of a film only."""
+"""Titles and credits are text on a dark background near the ends of a film; night scenes are not."""
 
 from pathlib import Path
 

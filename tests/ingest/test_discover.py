@@ -1,4 +1,4 @@
-"""Which files are films to be ingested, and in which order."""
+"""Which files are ingested as films, and in which order."""
 
 import errno
 import os

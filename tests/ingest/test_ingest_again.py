@@ -1,4 +1,4 @@
-"""Ingesting twice, under other names, and with more workers: the library is a function of the films' bytes."""
+"""Ingesting twice, under other names, or with more workers: the library depends only on the bytes of the films."""
 
 import shutil
 from collections.abc import Callable

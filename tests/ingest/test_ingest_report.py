@@ -1,4 +1,4 @@
-"""The audit page: what it counts, shows, leaves out and escapes."""
+"""The ingest report: what it counts, shows, leaves out and escapes."""
 
 import re
 import shutil
@@ -8,7 +8,7 @@ from typing import Any
 
 import fsspec
 import pytest
-from audit_page import AUDIO, MEASURES, MUTE, SHORT, SILENT, TIMES, VIDEO, Page, Shelf, probed
+from report_page import AUDIO, MEASURES, MUTE, SHORT, SILENT, TIMES, VIDEO, Page, Shelf, probed
 
 import talkies.ingest.report as report
 from talkies.core import FilmId, WorkError

@@ -1,4 +1,4 @@
-"""The judge, on what is known of films that nobody made: each reason at its threshold, from both sides."""
+"""The judge, on made-up facts about films: each reason at its threshold, from both sides."""
 
 import re
 from collections.abc import Mapping

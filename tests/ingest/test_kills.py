@@ -1,4 +1,4 @@
-"""Killed again and again, an ingest comes to the library that it would have come to in peace; `make soak`, in small."""
+"""An ingest that is killed again and again builds the same library as one that is not; a small `make soak`."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Real films, harmed in every way: each gets its verdict, and what is taken is whole; `make soak`, in small."""
+"""Real films, damaged in every way: each gets a verdict, and those accepted are complete; a small `make soak`."""
 
 from collections import Counter
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Films that are odd, and cost their own verdict at most."""
+"""Odd films: they get a verdict and do not stop the others."""
 
 import shutil
 from pathlib import Path

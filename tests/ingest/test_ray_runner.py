@@ -1,4 +1,4 @@
-"""The Ray runner: the same function of a film, on the machines of a cluster."""
+"""The Ray runner: the same function for each film, on the machines of a cluster."""
 
 import shutil
 import sys

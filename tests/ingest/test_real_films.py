@@ -1,4 +1,4 @@
-"""Real films: they are taken, at their own length, with their sound."""
+"""Real films are ingested at their own length, with their sound."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What an ingest is told: how it is read, and what becomes of films that were judged by other settings."""
+"""The settings of an ingest: how they are read, and what happens to films judged by other settings."""
 
 import shutil
 from collections.abc import Callable

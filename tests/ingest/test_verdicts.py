@@ -1,4 +1,4 @@
-"""What ingest decides of each file of a folder, and what it keeps of it."""
+"""The verdict of ingest on each file of a folder, and what the library keeps of it."""
 
 import json
 import re
@@ -45,7 +45,7 @@ def test_the_report_keeps_the_order_in_which_films_were_found(mixed_report: Inge
 
 def test_reasons_are_sentences(mixed_report: IngestReport) -> None:
     texts = {film.source.name: film.record.reasons[0].text for film in mixed_report.films if film.record.reasons}
-    assert texts["blink.mkv"] == "its pictures last 0.60 s; a film lasts at least 1 s"
+    assert texts["blink.mkv"] == "its picture lasts 0.60 s; a film lasts at least 1 s"
     assert texts["mute.mkv"] == "it has no audio track; talkies needs picture and sound"
     assert texts["void.mp4"] == "void.mp4 is empty (0 bytes)"
     assert texts["letter.mp4"].startswith("letter.mp4 is not media that FFmpeg can read (")

@@ -1,4 +1,4 @@
-"""A film that takes too much time or memory costs its own verdict, and the films beside it are taken."""
+"""A film that takes too much time or memory is rejected, and the other films are ingested."""
 
 import re
 from collections.abc import Callable

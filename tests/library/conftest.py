@@ -1,4 +1,4 @@
-"""Libraries whose films are records and shots alone: the library itself never decodes."""
+"""Libraries whose films are records and shots only: the library itself never decodes."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A film's folder is there whole or not at all."""
+"""A film's folder is complete or absent."""
 
 import errno
 import os

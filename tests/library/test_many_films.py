@@ -1,4 +1,4 @@
-"""Libraries of many films, made of records alone: the same code, and the same answers."""
+"""Libraries of many films, made of records only: the same code, and the same answers."""
 
 from dataclasses import replace
 from pathlib import Path

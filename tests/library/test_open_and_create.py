@@ -1,4 +1,4 @@
-"""Opening and creating a library, and every sentence that refuses."""
+"""Opening and creating a library, and every message that refuses."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The spans of many films at once: from the catalogue's tables, and from folders where these know nothing."""
+"""The spans of many films at once: from the catalogue's tables, and from film folders it does not list."""
 
 import shutil
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Killed at any touch of the disk, a library is what it was or what it was to become, and the next ingest tidies up."""
+"""Killed at any write to the disk, a library is in its old or its new state, and the next ingest cleans up."""
 
 import os
 import shutil

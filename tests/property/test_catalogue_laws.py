@@ -1,4 +1,4 @@
-"""The catalogue's tables follow from the film folders, byte for byte, whatever happened before."""
+"""The bytes of the catalogue's tables depend only on the film folders, whatever happened before."""
 
 import shutil
 from collections.abc import Mapping

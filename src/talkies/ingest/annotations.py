@@ -86,9 +86,9 @@ class AnnotationFinder:
         self._credits.push(luma_HW)
 
         # Compare with the run's first picture, not with the previous one: a slow fade moves too.
-        luma_HW = luma_HW.astype(np.int16)
-        if self._reference_HW is None or float(np.abs(luma_HW - self._reference_HW).mean()) >= STILL_LEVELS:
-            self._reference_HW = luma_HW
+        levels_HW = luma_HW.astype(np.int16)
+        if self._reference_HW is None or float(np.abs(levels_HW - self._reference_HW).mean()) >= STILL_LEVELS:
+            self._reference_HW = levels_HW
             self.still.finish()  # a picture that moved starts a new run
         self.still.push(True)
 

@@ -67,7 +67,9 @@ class FailedFilm:
     message: str
 
 
-def ingest_film(task: FilmTask, isolated: IsolatedProcess, on_progress: Callable[[float], None] | None = None) -> IngestedFilm:
+def ingest_film(
+    task: FilmTask, isolated: IsolatedProcess, on_progress: Callable[[float], None] | None = None
+) -> IngestedFilm:
     """Hash, judge and convert one film, and commit it (or the record of its rejection) to the library.
 
     Args:

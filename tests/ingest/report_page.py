@@ -1,4 +1,4 @@
-"""For tests of the audit page: a library of records alone, and the page as a browser would read it."""
+"""Helpers for tests of the ingest report: a library of records only, and the page parsed as a browser does."""
 
 import re
 from html.parser import HTMLParser

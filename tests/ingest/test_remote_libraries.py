@@ -1,4 +1,4 @@
-"""Sources and libraries that lie elsewhere, on fsspec's file system in memory: the same films, the same verdicts."""
+"""Remote sources and libraries, on fsspec's file system in memory: the same films, the same verdicts."""
 
 import tempfile
 from collections.abc import Callable, Iterator
