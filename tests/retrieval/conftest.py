@@ -1,4 +1,4 @@
-"""Two little models, and copies of the rendered library that may be written to."""
+"""Fixtures: a second small model, and writable copies of the rendered library."""
 
 import shutil
 from collections.abc import Callable
@@ -19,7 +19,7 @@ def other_run(library: Library, two_steps: Callable[..., RunConfig], tmp_path_fa
 
 @pytest.fixture(scope="session")
 def new_shelf(library: Library, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Library]:
-    """A function that gives a fresh copy of the library, without embeddings."""
+    """A function that returns a fresh copy of the library, without embeddings."""
 
     def copy() -> Library:
         return Library.open(Path(shutil.copytree(library.root, tmp_path_factory.mktemp("shelf") / "lib")))

@@ -1,4 +1,4 @@
-"""What a decoder does at its worst, for an isolated process that imports this module."""
+"""Decoders that crash, hang or eat memory, for an isolated process that imports this module."""
 
 import os
 import signal

@@ -11,19 +11,19 @@ from talkies.retrieval.search.clip_sequence import MAX_WINDOWS, ClipSequence, pl
 BOTH = (("video", "video"), ("audio", "audio"))
 
 
-def unit(random: np.random.Generator, *shape: int) -> np.ndarray:
+def draw_unit_rows(random: np.random.Generator, *shape: int) -> np.ndarray:
     rows = random.normal(size=shape)
     return (rows / np.linalg.norm(rows, axis=-1, keepdims=True)).astype(np.float32)
 
 
-def films(random: np.random.Generator, lengths: list[int], stride: float) -> IndexRows:
+def draw_films(random: np.random.Generator, lengths: list[int], stride: float) -> IndexRows:
     """Rows of films at a stride, and one clip of a shot in each."""
     parts = []
     for number, length in enumerate(lengths):
         start = np.array([*(stride * np.arange(length)), 0.3])
         of_shot = np.array([False] * length + [True])
         name = np.array([f"{number:016x}"] * (length + 1), np.object_)
-        vectors = unit(random, 2, length + 1, 8)
+        vectors = draw_unit_rows(random, 2, length + 1, 8)
         parts.append(IndexRows(name, start, start + 1, np.zeros(length + 1, np.int32), of_shot, *vectors))
     return IndexRows.concatenate(parts)
 
@@ -40,8 +40,8 @@ def test_scores_are_those_of_a_plain_loop(
     seed: int, lengths: list[int], windows: int, parts: int, stride: float
 ) -> None:
     random = np.random.default_rng(seed)
-    rows = films(random, lengths, stride)
-    sequence = ClipSequence(stride, np.arange(windows) * stride / parts, *unit(random, 2, windows, 8))
+    rows = draw_films(random, lengths, stride)
+    sequence = ClipSequence(stride, np.arange(windows) * stride / parts, *draw_unit_rows(random, 2, windows, 8))
     found = score_sequence(rows, sequence, BOTH)
     place = {
         (film, round(start / stride)): number
@@ -67,7 +67,7 @@ def test_scores_are_those_of_a_plain_loop(
 @given(seed=st.integers(0, 999), at=st.integers(0, 30), windows=st.integers(2, 8))
 def test_a_sequence_of_a_film_is_found_where_it_was_taken(seed: int, at: int, windows: int) -> None:
     random = np.random.default_rng(seed)
-    rows = films(random, [40, 40], 1.0)
+    rows = draw_films(random, [40, 40], 1.0)
     taken = slice(41 + at, 41 + at + windows)  # the second film
     sequence = ClipSequence(1.0, np.arange(windows, dtype=np.float64), rows.video_BD[taken], rows.audio_BD[taken])
     found = score_sequence(rows, sequence, BOTH)
@@ -77,8 +77,8 @@ def test_a_sequence_of_a_film_is_found_where_it_was_taken(seed: int, at: int, wi
 
 def test_no_sequence_runs_over_the_end_of_a_film_or_starts_at_the_clip_of_a_shot() -> None:
     random = np.random.default_rng(0)
-    rows = films(random, [5, 5], 1.0)
-    sequence = ClipSequence(1.0, np.arange(3.0), *unit(random, 2, 3, 8))
+    rows = draw_films(random, [5, 5], 1.0)
+    sequence = ClipSequence(1.0, np.arange(3.0), *draw_unit_rows(random, 2, 3, 8))
     found = score_sequence(rows, sequence, BOTH)
     assert np.isfinite(found).tolist() == ([True] * 3 + [False] * 3) * 2
 

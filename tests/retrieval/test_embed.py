@@ -1,4 +1,4 @@
-"""Embedding a library: every film once, each clip with its time, models apart."""
+"""Embedding a library: every film once, every clip with its time, every model in its own set."""
 
 from collections.abc import Callable
 from pathlib import Path

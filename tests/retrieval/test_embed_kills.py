@@ -1,4 +1,4 @@
-"""Embedding that is killed and given again, and reading while another process embeds."""
+"""Embedding that is killed and run again, and searching while another process embeds."""
 
 import os
 import random
@@ -28,7 +28,7 @@ embed(sys.argv[1], Path(sys.argv[2]), on_film=lambda film, total: (print(film.fi
 
 @pytest.fixture(scope="module")
 def larger(new_shelf: Callable[[], Library], tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Library]:
-    """A function that gives a library of eight films."""
+    """A function that returns a library of eight films."""
     folder = tmp_path_factory.mktemp("more")
     render_films(folder, 5, SynthConfig(seconds=3.0), seed=90)
 

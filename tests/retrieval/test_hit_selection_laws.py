@@ -14,7 +14,7 @@ from talkies.retrieval.search.hit_selection import HitSelector
 FILMS = ("a" * 16, "b" * 16, "c" * 16)
 
 
-def rows_of(films: list[int], starts: list[int], shots: list[int]) -> IndexRows:
+def build_rows(films: list[int], starts: list[int], shots: list[int]) -> IndexRows:
     """Rows of one second each, without vectors that matter."""
     start = np.array(starts, np.float64) / 2
     vectors = np.zeros((len(starts), 2), np.float32)
@@ -22,7 +22,7 @@ def rows_of(films: list[int], starts: list[int], shots: list[int]) -> IndexRows:
     return IndexRows(names, start, start + 1, np.array(shots, np.int32), np.zeros(len(starts), bool), vectors, vectors)
 
 
-def reference(
+def select_by_definition(
     rows: IndexRows, scores: np.ndarray, query: SearchQuery, asked: tuple[str, float, float], own_shot: int
 ) -> list[int]:
     """All hits by the words of the definition, one row at a time."""
@@ -42,13 +42,13 @@ def reference(
             continue
         others = [(rows.film_B[m], int(rows.shot_B[m]), rows.start_B[m], rows.end_B[m]) for m in hits]
         others.append((film, own_shot, begin, end))
-        if any(_too_near(query.per, rows, n, other) for other in others):
+        if any(_is_suppressed(query.per, rows, n, other) for other in others):
             continue
         hits.append(n)
     return hits
 
 
-def _too_near(per: str, rows: IndexRows, n: int, other: tuple[Any, int, float, float]) -> bool:
+def _is_suppressed(per: str, rows: IndexRows, n: int, other: tuple[Any, int, float, float]) -> bool:
     film, shot, begin, end = other
     if rows.film_B[n] != film:
         return False
@@ -73,12 +73,12 @@ def _too_near(per: str, rows: IndexRows, n: int, other: tuple[Any, int, float, f
 def test_hits_are_those_of_a_plain_reference(
     clips: Any, per: Any, skip: int, count: int, apart: float, span: Any, seed: int
 ) -> None:
-    rows = rows_of(*map(list, zip(*clips, strict=True)))
+    rows = build_rows(*map(list, zip(*clips, strict=True)))
     scores = np.random.default_rng(seed).permutation(len(rows)).astype(np.float32) / len(rows)
     asked, shot = (FILMS[0], float(rows.start_B[0]), float(rows.end_B[0])), int(rows.shot_B[0])
     query = SearchQuery(Moment("film", 0.0), "video", "video", count, skip, per, (), span, apart)
     chosen, done = HitSelector(query, FILMS[0], asked[1:], shot, FILMS, None).select_rows(rows, scores, 0.25)
-    assert chosen == reference(rows, scores, query, asked, shot)[: skip + count + 1]
+    assert chosen == select_by_definition(rows, scores, query, asked, shot)[: skip + count + 1]
     assert done or len(chosen) <= skip + count
 
 
@@ -86,7 +86,7 @@ def test_hits_are_those_of_a_plain_reference(
 @given(seed=st.integers(0, 1000), pages=st.integers(1, 4))
 def test_pages_put_together_are_one_long_answer(seed: int, pages: int) -> None:
     random = np.random.default_rng(seed)
-    rows = rows_of(random.integers(0, 3, 60).tolist(), random.integers(0, 80, 60).tolist(), [0] * 60)
+    rows = build_rows(random.integers(0, 3, 60).tolist(), random.integers(0, 80, 60).tolist(), [0] * 60)
     scores = random.random(60).astype(np.float32)
 
     def places(skip: int, count: int) -> list[int]:
@@ -99,7 +99,7 @@ def test_pages_put_together_are_one_long_answer(seed: int, pages: int) -> None:
 
 
 def test_films_that_have_left_the_library_and_films_not_asked_for_give_no_hits() -> None:
-    rows = rows_of([0, 1, 2], [0, 0, 0], [0, 0, 0])
+    rows = build_rows([0, 1, 2], [0, 0, 0], [0, 0, 0])
     scores = np.array([0.9, 0.8, 0.7], np.float32)
     query = SearchQuery(Moment("film", 0.0))
     assert HitSelector(query, None, (0, 0), -1, FILMS[1:], None).select_rows(rows, scores, -1)[0] == [1, 2]
@@ -109,7 +109,7 @@ def test_films_that_have_left_the_library_and_films_not_asked_for_give_no_hits()
 def test_of_very_many_rows_the_order_is_that_of_their_scores() -> None:
     random = np.random.default_rng(3)
     count = 5_000
-    rows = rows_of([0] * count, list(range(0, 2 * count, 2)), [0] * count)
+    rows = build_rows([0] * count, list(range(0, 2 * count, 2)), [0] * count)
     scores = random.permutation(count).astype(np.float32)
     query = SearchQuery(Moment("film", 0.0), count=1000)
     chosen, _ = HitSelector(query, None, (0, 0), -1, FILMS, None).select_rows(rows, scores, -1)

@@ -1,4 +1,4 @@
-"""Sets so large that they have an index: what it finds, its word on its recall, and the same answers as without it."""
+"""Large sets with an approximate index: it finds nearly what an exact search finds, and states its recall."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,7 +26,7 @@ def shelf(new_shelf: Callable[[], Library], run: Path) -> tuple[Library, str]:
     scenes = random.normal(size=(40, 128))
     for film in library.films():
         which = np.repeat(random.integers(0, 40, 50), 20)
-        sides = [_unit(scenes[which] + 0.4 * random.normal(size=(1000, 128))) for _ in range(2)]
+        sides = [normalise(scenes[which] + 0.4 * random.normal(size=(1000, 128))) for _ in range(2)]
         start = np.arange(1000, dtype=np.float64)
         names = np.array([film.film_id] * 1000, np.object_)
         index.add(stamp, IndexRows(names, start, start + 1, np.full(1000, -1, np.int32), np.zeros(1000, bool), *sides))
@@ -35,11 +35,11 @@ def shelf(new_shelf: Callable[[], Library], run: Path) -> tuple[Library, str]:
     return library, stamp
 
 
-def _unit(rows: np.ndarray) -> np.ndarray:
+def normalise(rows: np.ndarray) -> np.ndarray:
     return (rows / np.linalg.norm(rows, axis=-1, keepdims=True)).astype(np.float32)
 
 
-def test_the_index_tells_its_recall_and_what_it_is_of(shelf: tuple[Library, str]) -> None:
+def test_the_index_states_its_recall_and_its_rows(shelf: tuple[Library, str]) -> None:
     state = read_index_state(VectorIndex(shelf[0]), shelf[1])
     assert state is not None
     assert state.rows == 3000
@@ -47,7 +47,7 @@ def test_the_index_tells_its_recall_and_what_it_is_of(shelf: tuple[Library, str]
     assert min(state.recall.values()) >= 0.95
 
 
-def test_it_is_not_built_anew_until_the_set_has_grown(shelf: tuple[Library, str]) -> None:
+def test_it_is_not_built_again_until_the_set_has_grown(shelf: tuple[Library, str]) -> None:
     index = VectorIndex(shelf[0])
     before = index.open_table(shelf[1]).list_indices()
     assert update_ann_index(index, shelf[1], exact_below=SMALL) == read_index_state(index, shelf[1])
@@ -139,13 +139,13 @@ def test_a_map_has_so_many_points_of_all_films_and_is_the_same_each_time(shelf: 
     assert build_map(*shelf, "video") == points  # kept
     for path in VectorIndex(shelf[0]).folder.glob("*.map-video.json"):
         path.unlink()
-    assert build_map(*shelf, "video") == points  # made anew
+    assert build_map(*shelf, "video") == points  # built again
 
 
 def test_what_is_alike_lies_near_on_the_map() -> None:
     random = np.random.default_rng(0)
     kind = np.repeat(np.arange(6), 30)
-    place = project_to_plane(_unit(random.normal(size=(6, 32))[kind] + 0.2 * random.normal(size=(180, 32))))
+    place = project_to_plane(normalise(random.normal(size=(6, 32))[kind] + 0.2 * random.normal(size=(180, 32))))
     assert place.min() == 0
     assert place.max() == 1
     apart = np.linalg.norm(place[:, None] - place[None], axis=2)
@@ -155,7 +155,7 @@ def test_what_is_alike_lies_near_on_the_map() -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 2, 5])
 def test_a_map_of_a_few_clips_is_a_map(count: int) -> None:
-    place = project_to_plane(_unit(np.random.default_rng(1).normal(size=(count, 8))))
+    place = project_to_plane(normalise(np.random.default_rng(1).normal(size=(count, 8))))
     assert place.shape == (count, 2)
     assert np.all((place >= 0) & (place <= 1))
 
@@ -175,7 +175,7 @@ def test_a_set_that_was_taken_away_and_made_anew_gets_its_own_index_and_map(
     assert [path.name for path in index.folder.glob("*.json")] == [f"{entry.stamp}.json"]
 
 
-def test_a_map_is_drawn_anew_when_a_film_takes_the_place_of_another(
+def test_a_map_is_built_again_when_a_film_takes_the_place_of_another(
     new_shelf: Callable[[], Library], run: Path
 ) -> None:
     library = new_shelf()

@@ -1,4 +1,4 @@
-"""Markers as editors read them: an independent reader of edit decision lists, tables and documents that agree."""
+"""Markers for editors: an independent reader reads the edit decision lists; tables and documents agree."""
 
 import csv
 import io

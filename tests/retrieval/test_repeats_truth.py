@@ -1,9 +1,9 @@
-"""Films in which a scene, a piece of music and a whole film come back at known times: they are found, and no others."""
+"""Films in which a scene, a piece of music and a whole film repeat at known times: they are found, and nothing else."""
 
 from pathlib import Path
 
 import pytest
-from pieced_films import FPS, LOW, RATE_HZ, pictures, sound, write_film
+from spliced_films import FPS, LOW, RATE_HZ, render_pictures, render_sound, write_film
 
 from talkies.ingest import ingest
 from talkies.retrieval.index import embed
@@ -23,10 +23,12 @@ def found(run: Path, tmp_path_factory: pytest.TempPathFactory) -> LibraryRepeats
     folder = tmp_path_factory.mktemp("pieced")
     films = folder / "films"
     films.mkdir()
-    one = pictures([(1, 12.5), SCENE, (2, 12.0), SCENE, (3, 4.5)])
-    write_film(films / "one.mp4", one, sound([(11, 6.5), MUSIC, (12, 14.0), MUSIC, (13, 4.5)]))
-    write_film(films / "two.mp4", pictures([(4, 10.0), SCENE, (5, 12.0)]), sound([(14, 15.5), MUSIC, (15, 4.5)]))
-    three, heard = pictures([(6, 32.0)]), sound([(16, 32.0)])
+    one = render_pictures([(1, 12.5), SCENE, (2, 12.0), SCENE, (3, 4.5)])
+    write_film(films / "one.mp4", one, render_sound([(11, 6.5), MUSIC, (12, 14.0), MUSIC, (13, 4.5)]))
+    write_film(
+        films / "two.mp4", render_pictures([(4, 10.0), SCENE, (5, 12.0)]), render_sound([(14, 15.5), MUSIC, (15, 4.5)])
+    )
+    three, heard = render_pictures([(6, 32.0)]), render_sound([(16, 32.0)])
     write_film(films / "three.mp4", three, heard)
     first = int(TRIM_SECONDS * FPS)
     cropped = [picture[2:-2, 4:-4] for picture in three[first:]]
@@ -48,7 +50,9 @@ def test_the_scene_and_the_music_are_found_within_and_across_films_and_nothing_e
         assert not times
 
 
-def test_a_trimmed_cropped_and_badly_encoded_copy_is_told_by_both_sides_at_its_offset(found: LibraryRepeats) -> None:
+def test_a_trimmed_cropped_and_badly_encoded_copy_is_found_by_both_modalities_at_its_offset(
+    found: LibraryRepeats,
+) -> None:
     (same,) = found.repeats.duplicates
     assert sorted(same.modalities) == ["audio", "video"]
     names = [found.repeats.films[place.film_id].name for place in (same.first, same.second)]

@@ -17,26 +17,26 @@ SIDES = [
 DIMS, FILMS, CLIPS = 64, 12, 60
 
 
-def library(seed: int = 0) -> IndexRows:
+def draw_library(seed: int = 0) -> IndexRows:
     """Clips of films: each film has a mark, each scene of ten clips a direction of its own; sounds go with pictures."""
     random = np.random.default_rng(seed)
     parts = []
     for number in range(FILMS):
         scenes = np.repeat(random.normal(size=(CLIPS // 10, DIMS)), 10, axis=0) + 0.5 * random.normal(size=DIMS)
-        sides = [_unit(scenes + 0.5 * random.normal(size=scenes.shape)) for _ in range(2)]
+        sides = [normalise(scenes + 0.5 * random.normal(size=scenes.shape)) for _ in range(2)]
         start = np.arange(CLIPS, dtype=np.float64)
         names = np.array([f"{number:016x}"] * CLIPS, np.object_)
         parts.append(IndexRows(names, start, start + 1, np.zeros(CLIPS, np.int32), np.zeros(CLIPS, bool), *sides))
     return IndexRows.concatenate(parts)
 
 
-def _unit(rows: np.ndarray) -> np.ndarray:
+def normalise(rows: np.ndarray) -> np.ndarray:
     return (rows / np.linalg.norm(rows, axis=-1, keepdims=True)).astype(np.float32)
 
 
 @pytest.mark.parametrize("pairs", SIDES)
 def test_a_clip_finds_its_scene_and_little_else(pairs: tuple[tuple[str, str], ...]) -> None:
-    rows, found, rest = library(), [], []
+    rows, found, rest = draw_library(), [], []
     thresholds = ScoreThresholds(rows, len(rows), 1.0)
     for place in range(0, len(rows), 7):
         asked = {"video": rows.video_BD[place], "audio": rows.audio_BD[place]}
@@ -50,20 +50,20 @@ def test_a_clip_finds_its_scene_and_little_else(pairs: tuple[tuple[str, str], ..
 
 @pytest.mark.parametrize("pairs", SIDES)
 def test_nonsense_finds_nothing_but_now_and_then_a_clip(pairs: tuple[tuple[str, str], ...]) -> None:
-    rows, random = library(), np.random.default_rng(1)
+    rows, random = draw_library(), np.random.default_rng(1)
     thresholds, above = ScoreThresholds(rows, len(rows), 1.0), []
     for _ in range(100):
-        asked = dict(zip(("video", "audio"), _unit(random.normal(size=(2, DIMS))), strict=True))
+        asked = dict(zip(("video", "audio"), normalise(random.normal(size=(2, DIMS))), strict=True))
         above.append(score_rows(rows, combine_query_vectors(asked, pairs)) >= thresholds.compute(asked, pairs))
     assert np.mean(np.sum(above, axis=1)) < 3
     assert np.mean(np.any(above, axis=1)) < 0.6
 
 
 def test_what_is_a_little_like_everything_finds_nothing() -> None:
-    rows = library()
+    rows = draw_library()
     everything = IndexRows(*(getattr(rows, name) for name in ("film_B", "start_B", "end_B", "shot_B", "of_shot_B")),
-                           _unit(rows.video_BD + 1.0), rows.audio_BD)  # fmt: skip
-    asked = {"video": _unit(np.ones(DIMS))}
+                           normalise(rows.video_BD + 1.0), rows.audio_BD)  # fmt: skip
+    asked = {"video": normalise(np.ones(DIMS))}
     thresholds = ScoreThresholds(everything, len(rows), 1.0)
     score = score_rows(everything, combine_query_vectors(asked, VIDEO))
     assert (score > thresholds.compute_general(VIDEO)).mean() > 0.5  # it would return the whole library
@@ -71,12 +71,12 @@ def test_what_is_a_little_like_everything_finds_nothing() -> None:
 
 
 def test_the_threshold_of_a_library_of_one_film_is_estimated_from_distant_clips() -> None:
-    rows = library()[:CLIPS]
+    rows = draw_library()[:CLIPS]
     assert ScoreThresholds(rows, len(rows), 1.0).compute({"video": rows.video_BD[0]}, VIDEO) > 0
 
 
 def test_a_handful_of_clips_has_no_threshold() -> None:
-    rows = library()[:6]
+    rows = draw_library()[:6]
     assert ScoreThresholds(rows, len(rows), 1.0).compute({"video": rows.video_BD[0]}, VIDEO) == NO_THRESHOLD
 
 
@@ -96,7 +96,7 @@ def test_truly_similar_pairs_hardly_raise_the_threshold() -> None:
 
 
 def test_the_same_sample_gives_the_same_threshold() -> None:
-    rows = library()
+    rows = draw_library()
     asked = {"video": rows.video_BD[3], "audio": rows.audio_BD[3]}
     assert [ScoreThresholds(rows, len(rows), 1.0).compute(asked, pairs) for pairs in SIDES] == [
         ScoreThresholds(rows, len(rows), 1.0).compute(asked, pairs) for pairs in SIDES

@@ -19,7 +19,7 @@ from talkies.retrieval.search import Example, Searcher, SearchQuery, encode_file
 from talkies.retrieval.search import example as example_module
 from talkies.runtime import IsolationError, ProcessLimits
 
-ANEW = X264Settings(gop=48, crf=20, preset="ultrafast", tune=None)
+RECODED = X264Settings(gop=48, crf=20, preset="ultrafast", tune=None)
 FPS = 16
 
 
@@ -31,7 +31,7 @@ def searcher(new_shelf: Callable[[], Library], run: Path) -> Searcher:
     return Searcher(shelf)
 
 
-def parts(library: Library, film: str, begin_frame: int, frames: int) -> tuple[list[np.ndarray], np.ndarray]:
+def read_part(library: Library, film: str, begin_frame: int, frames: int) -> tuple[list[np.ndarray], np.ndarray]:
     """Pictures and sound of a part of a film."""
     film_id = library.find(film).id
     with VideoReader(library.proxy_path(film_id), FPS) as video, AudioReader(library.audio_path(film_id)) as sound:
@@ -39,28 +39,28 @@ def parts(library: Library, film: str, begin_frame: int, frames: int) -> tuple[l
         return pictures, sound.read(Span(begin_frame, begin_frame + frames), 1000)
 
 
-def excerpt(library: Library, film: str, begin_frame: int, frames: int, target: Path) -> Path:
+def write_excerpt(library: Library, film: str, begin_frame: int, frames: int, target: Path) -> Path:
     """A part of a film, coded anew."""
-    pictures, sound_S = parts(library, film, begin_frame, frames)
+    pictures, sound_S = read_part(library, film, begin_frame, frames)
     height, width = pictures[0].shape[:2]
-    with FilmWriter(target, (width, height), FPS, 16_000, ANEW) as writer:
+    with FilmWriter(target, (width, height), FPS, 16_000, RECODED) as writer:
         for number, picture in enumerate(pictures):
             writer.write_rgb(picture)
             writer.write_audio(sound_S[number * 1000 : (number + 1) * 1000])
     return target
 
 
-def wav(samples_S: np.ndarray, target: Path) -> Path:
+def write_sound(samples_S: np.ndarray, target: Path) -> Path:
     with open_wav_writer(target, 16_000) as file:
         file.writeframes(samples_S.astype("<i2").tobytes())
     return target
 
 
 @pytest.mark.parametrize(("film", "begin_frame"), [("film-000.mp4", 21), ("film-001.mp4", 78), ("film-002.mp4", 112)])
-def test_the_first_hit_of_an_excerpt_coded_anew_lies_where_it_was_taken_from(
+def test_the_first_hit_of_a_recoded_excerpt_is_where_it_was_taken_from(
     searcher: Searcher, tmp_path: Path, film: str, begin_frame: int
 ) -> None:
-    path = excerpt(searcher.library, film, begin_frame, 56, tmp_path / "cut.mp4")
+    path = write_excerpt(searcher.library, film, begin_frame, 56, tmp_path / "cut.mp4")
     begin, end = begin_frame / FPS, (begin_frame + 56) / FPS
     # After two steps of training pictures that return in a film are told apart by 0.0001 alone, so by sound above all.
     for side, first in (("both", 1), ("video", 3)):
@@ -70,7 +70,7 @@ def test_the_first_hit_of_an_excerpt_coded_anew_lies_where_it_was_taken_from(
 
 
 def test_a_picture_of_any_format_is_asked_with_its_picture_alone(searcher: Searcher, tmp_path: Path) -> None:
-    (pictures, _), vectors = parts(searcher.library, "film-001.mp4", 88, 1), []
+    (pictures, _), vectors = read_part(searcher.library, "film-001.mp4", 88, 1), []
     for suffix in ("png", "jpg", "webp"):
         Image.fromarray(pictures[0]).save(tmp_path / f"frame.{suffix}")
         example = searcher.encode_example(tmp_path / f"frame.{suffix}")
@@ -83,8 +83,8 @@ def test_a_picture_of_any_format_is_asked_with_its_picture_alone(searcher: Searc
 def test_a_sound_finds_the_moment_that_it_is_of_and_pictures_that_go_with_it(
     searcher: Searcher, tmp_path: Path
 ) -> None:
-    _, sound_S = parts(searcher.library, "film-002.mp4", 48, 24)
-    path = wav(sound_S, tmp_path / "cut.wav")
+    _, sound_S = read_part(searcher.library, "film-002.mp4", 48, 24)
+    path = write_sound(sound_S, tmp_path / "cut.wav")
     example = searcher.encode_example(path)
     assert example.modalities == ("audio",)
     hit = searcher.search(SearchQuery(example, to="audio", use_threshold=False)).hits[0]
@@ -93,20 +93,20 @@ def test_a_sound_finds_the_moment_that_it_is_of_and_pictures_that_go_with_it(
 
 
 def test_a_file_shorter_than_a_clip_is_asked_with_too(searcher: Searcher, tmp_path: Path) -> None:
-    path = excerpt(searcher.library, "film-000.mp4", 40, 6, tmp_path / "blink.mp4")
+    path = write_excerpt(searcher.library, "film-000.mp4", 40, 6, tmp_path / "blink.mp4")
     result = searcher.search(SearchQuery(path, use_threshold=False))
     assert result.hits
     assert result.end_seconds == pytest.approx(6 / FPS, abs=0.1)
 
 
 def test_asking_with_a_side_that_the_file_lacks_is_refused(searcher: Searcher, tmp_path: Path) -> None:
-    path = wav(np.zeros(32_000, np.int16), tmp_path / "still.wav")
+    path = write_sound(np.zeros(32_000, np.int16), tmp_path / "still.wav")
     with pytest.raises(UsageError, match=r"^still\.wav has no picture to search with; search with its sound$"):
         searcher.search(SearchQuery(path, from_="video"))
 
 
 def test_an_example_outlives_its_file_and_its_process(searcher: Searcher, tmp_path: Path) -> None:
-    path = excerpt(searcher.library, "film-000.mp4", 40, 40, tmp_path / "cut.mp4")
+    path = write_excerpt(searcher.library, "film-000.mp4", 40, 40, tmp_path / "cut.mp4")
     example = searcher.encode_example(path, "a name of its own")
     save_example(tmp_path / "kept.safetensors", example)
     path.unlink()
@@ -131,12 +131,12 @@ def test_without_the_model_only_files_cannot_be_asked_with(
     embed(shelf.root, copied)
     shutil.rmtree(copied)
     searcher = Searcher(shelf)
-    path = wav(np.zeros(32_000, np.int16), tmp_path / "still.wav")
+    path = write_sound(np.zeros(32_000, np.int16), tmp_path / "still.wav")
     with pytest.raises(LibraryError, match=r"its run folder is gone .*; search by a moment"):
         searcher.search(SearchQuery(path))
 
 
-def bomb(path: Path) -> Path:
+def write_bomb(path: Path) -> Path:
     """A PNG of a few bytes that says it has 40,000 × 40,000 pixels."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
@@ -160,7 +160,7 @@ def bomb(path: Path) -> Path:
     ],
     ids=["empty", "text", "noise", "cut"],
 )
-def test_a_file_that_is_nothing_is_told_in_a_sentence(
+def test_an_unreadable_file_is_refused_in_a_sentence(
     searcher: Searcher, tmp_path: Path, name: str, data: bytes, sentence: str
 ) -> None:
     (tmp_path / name).write_bytes(data)
@@ -170,7 +170,7 @@ def test_a_file_that_is_nothing_is_told_in_a_sentence(
 
 def test_a_picture_of_very_many_pixels_is_not_opened(searcher: Searcher, tmp_path: Path) -> None:
     with pytest.raises(MediaError, match=r"^bomb\.png has .*(too many|40000 × 40000) pixels"):
-        searcher.encode_example(bomb(tmp_path / "bomb.png"))
+        searcher.encode_example(write_bomb(tmp_path / "bomb.png"))
 
 
 @pytest.mark.parametrize(("fault", "code"), [("crash", "crashed"), ("eat", "out_of_memory"), ("hang", "timed_out")])
@@ -181,5 +181,5 @@ def test_a_decoder_that_crashes_hangs_or_eats_memory_costs_a_sentence(
     monkeypatch.setattr(example_module, "read_query_file", getattr(faulty_decoders, fault))
     limits = ProcessLimits(stall_seconds=8.0, total_seconds=12.0, memory_bytes=500_000_000)
     with pytest.raises(IsolationError) as told:
-        encode_file(wav(np.zeros(9, np.int16), tmp_path / "a.wav"), searcher.load_encoder(), limits=limits)
+        encode_file(write_sound(np.zeros(9, np.int16), tmp_path / "a.wav"), searcher.load_encoder(), limits=limits)
     assert told.value.code == code

@@ -88,7 +88,7 @@ def test_the_map_lays_every_clip(client: Client, shelf: Library, side: str) -> N
         ("film={film}&at=1&per=hour", 422, "per: input should be 'moment', 'shot' or 'film', got 'hour'"),
         ("film={film}&at=1&count=0", 422, "greater than or equal to 1, got '0'"),
         ("film={film}&at=1&fil=3", 422, "fil is not something that can be asked here"),
-        ("film={film}&at=1&begin=5&end=2", 400, "before it ends, got 5 to 2"),
+        ("film={film}&at=1&begin=5&end=2", 400, "before its end, got 5 to 2"),
         ("film={film}&at=99", 400, "lasts 12.00 s, and the query's moment is 99; name a time inside it"),
         ("film=nix&at=1", 404, "no film 'nix'"),
         ("film=letter.mp4&at=0", 404, "letter.mp4 was rejected at ingest"),

@@ -121,11 +121,11 @@ def find_nearest(
             query = query.where(condition, prefilter=True)
         return query.select([*columns, "_distance"]).to_arrow()
 
-    found = search(_PROBES)
-    if len(found) < count and not exact:  # the condition may leave too few rows in the nearest partitions
-        found = search(_ALL_PARTITIONS)
-    rows = IndexRows.from_table(found, sort=False)
-    cosine_B = np.float32(1) - found.column("_distance").to_numpy().astype(np.float32)
+    nearest = search(_PROBES)
+    if len(nearest) < count and not exact:  # the condition may leave too few rows in the nearest partitions
+        nearest = search(_ALL_PARTITIONS)
+    rows = IndexRows.from_table(nearest, sort=False)
+    cosine_B = np.float32(1) - nearest.column("_distance").to_numpy().astype(np.float32)
     best_first = np.argsort(-cosine_B, kind="stable")
     return rows[best_first], cosine_B[best_first]
 
@@ -161,7 +161,7 @@ def _measure_recall(table: Any, vectors_BD: Float32s, modality: Modality) -> flo
     """Return the mean share of the true ten best rows that the index finds."""
     shares = []
     for vector_D in vectors_BD:
-        _, found = find_nearest(table, vector_D, modality, _RECALL_AT, with_vectors=False)
-        _, truth = find_nearest(table, vector_D, modality, _RECALL_AT, exact=True, with_vectors=False)
-        shares.append(np.mean(found >= truth[-1] - 1e-6) if len(truth) else 1.0)
+        _, found_B = find_nearest(table, vector_D, modality, _RECALL_AT, with_vectors=False)
+        _, truth_B = find_nearest(table, vector_D, modality, _RECALL_AT, exact=True, with_vectors=False)
+        shares.append(np.mean(found_B >= truth_B[-1] - 1e-6) if len(truth_B) else 1.0)
     return float(np.mean(shares))

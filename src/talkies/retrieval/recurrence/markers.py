@@ -132,8 +132,8 @@ class _MarkerBuilder:
         yield from self._build_match_cuts()
 
     def _build_passages(self) -> Iterator[tuple[str, Marker]]:
-        for modality, found in self._repeats.by_modality.items():
-            for number, family in enumerate(found.families, start=1):
+        for modality, modality_repeats in self._repeats.by_modality.items():
+            for number, family in enumerate(modality_repeats.families, start=1):
                 for index, span in enumerate(family.spans, start=1):
                     others = [other for other in family.spans if other != span]
                     name = f"{PASSAGE_WORDS[modality]} {number} ({index} of {len(family.spans)})"

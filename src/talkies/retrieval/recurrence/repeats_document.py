@@ -42,12 +42,14 @@ def build_document(result: LibraryRepeats) -> dict[str, Any]:
     modalities = [
         {
             "side": modality,
-            "clips": found.clips,
-            "left_out": found.left_out,
-            "least_score": round(found.min_score, 4),
-            "families": [_convert_family(number, family, names) for number, family in enumerate(found.families, 1)],
+            "clips": modality_repeats.clips,
+            "left_out": modality_repeats.left_out,
+            "least_score": round(modality_repeats.min_score, 4),
+            "families": [
+                _convert_family(number, family, names) for number, family in enumerate(modality_repeats.families, 1)
+            ],
         }
-        for modality, found in repeats.by_modality.items()
+        for modality, modality_repeats in repeats.by_modality.items()
     ]
     return {
         "library": result.library.location,
@@ -101,8 +103,8 @@ def build_tables(result: LibraryRepeats) -> list[Table]:
             f"{family.score:.2f}",
             format_spans(*family.spans),
         )
-        for modality, found in repeats.by_modality.items()
-        for number, family in enumerate(found.families, start=1)
+        for modality, modality_repeats in repeats.by_modality.items()
+        for number, family in enumerate(modality_repeats.families, start=1)
     ]
     duplicates = [
         (

@@ -99,14 +99,14 @@ def find_top_pairs(
     for left_start in range(0, len(left), BLOCK):
         strip = _concatenate([])
         for right_start in range(0, len(right), BLOCK):
-            found = _find_pairs_in_block(
+            pairs = _find_pairs_in_block(
                 left.take_block(left_start),
                 right.take_block(right_start),
                 min_score=min_score,
                 min_gap=min_gap,
                 max_partners=max_partners,
             )
-            shifted = ClipPairs(found.first_C + left_start, found.second_C + right_start, found.score_C)
+            shifted = ClipPairs(pairs.first_C + left_start, pairs.second_C + right_start, pairs.score_C)
             strip = _keep_best_partners(_concatenate([strip, shifted]), max_partners)
         strips.append(strip)
     return _concatenate(strips)

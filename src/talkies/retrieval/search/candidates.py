@@ -111,5 +111,5 @@ def _add_surrounding_rows(
         for film, start, end in zip(best.film_B, best.start_B.tolist(), best.end_B.tolist(), strict=True)
     )
     where = f"({surroundings}) AND {condition}" if condition else surroundings
-    found = snapshot.table.search().where(where).limit(_MAX_ROWS).to_arrow()
-    return IndexRows.concatenate([rows, IndexRows.from_table(found)])
+    surrounding = snapshot.table.search().where(where).limit(_MAX_ROWS).to_arrow()
+    return IndexRows.concatenate([rows, IndexRows.from_table(surrounding)])

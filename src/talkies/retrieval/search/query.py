@@ -1,4 +1,4 @@
-"""The values of a search: what is asked (a moment or a file) and what is returned (hits).
+"""The values of a search: the query (by a moment or a file) and its result (hits).
 
 Shapes: `D` embedding.
 """

@@ -1,4 +1,4 @@
-"""Made films: unit rows drawn at random, in which passages are planted."""
+"""Synthetic films: random unit rows, in which passages are planted."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,22 +12,22 @@ DIM = 48
 Vectors = Mapping[str, np.ndarray]
 
 
-def drawn(random: np.random.Generator, clips: int) -> np.ndarray:
-    """Rows that have nothing to do with each other."""
-    return unit(random.normal(size=(clips, DIM)))
+def draw_rows(random: np.random.Generator, clips: int) -> np.ndarray:
+    """Return independent random rows."""
+    return normalise_rows(random.normal(size=(clips, DIM)))
 
 
-def unit(rows: np.ndarray) -> np.ndarray:
+def normalise_rows(rows: np.ndarray) -> np.ndarray:
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
-def again(random: np.random.Generator, rows: np.ndarray, noise: float = 0.05) -> np.ndarray:
-    """The same rows, as another encoding would have them."""
-    return unit(rows + noise * random.normal(size=rows.shape))
+def add_noise(random: np.random.Generator, rows: np.ndarray, noise: float = 0.05) -> np.ndarray:
+    """Return the rows with noise, as another encoding would change them."""
+    return normalise_rows(rows + noise * random.normal(size=rows.shape))
 
 
-def rows_of(films: Vectors, shots: Mapping[str, Sequence[tuple[float, float]]] | None = None) -> IndexRows:
-    """Films' clips of a second at each second, with the same vectors on both sides."""
+def build_rows(films: Vectors, shots: Mapping[str, Sequence[tuple[float, float]]] | None = None) -> IndexRows:
+    """Return films' clips of one second every second, with the same vectors for both modalities."""
     parts = []
     for film_id, vectors in films.items():
         start = np.arange(len(vectors), dtype=np.float64)
@@ -39,16 +39,16 @@ def rows_of(films: Vectors, shots: Mapping[str, Sequence[tuple[float, float]]] |
     return IndexRows.concatenate(parts)
 
 
-def marked(films: Vectors, **spans: Mapping[str, Sequence[tuple[float, float]]]) -> list[FilmAnnotations]:
-    """The films, with spans by kind and film."""
+def annotate_films(films: Vectors, **spans: Mapping[str, Sequence[tuple[float, float]]]) -> list[FilmAnnotations]:
+    """Return the films with annotated spans by kind and film."""
     return [
         FilmAnnotations(film_id, f"{film_id}.mp4", {kind: of[film_id] for kind, of in spans.items() if film_id in of})
         for film_id in films
     ]
 
 
-def near(place: FilmSpan, film_id: str, start: float, end: float, clips: float = 1.01) -> bool:
-    """Whether a place is a span, but for a clip."""
+def is_near(place: FilmSpan, film_id: str, start: float, end: float, clips: float = 1.01) -> bool:
+    """Return whether a span is the expected one, within one clip."""
     return (
         place.film_id == film_id and abs(place.start_seconds - start) <= clips and abs(place.end_seconds - end) <= clips
     )

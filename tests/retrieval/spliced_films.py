@@ -1,4 +1,4 @@
-"""Films put together from rendered pieces, pictures and sound apart, so that it is known what comes back when."""
+"""Films spliced from rendered pieces, pictures and sound separately, so that every repetition is known."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -26,7 +26,7 @@ def _script(piece: int, seconds: float) -> FilmScript:
     return generate_script(f"piece-{piece}", piece, config)
 
 
-def pictures(pieces: Pieces) -> Pictures:
+def render_pictures(pieces: Pieces) -> Pictures:
     found = []
     for script in (_script(*piece) for piece in pieces):
         painter = Painter(script)
@@ -34,7 +34,7 @@ def pictures(pieces: Pieces) -> Pictures:
     return found
 
 
-def sound(pieces: Pieces) -> np.ndarray:
+def render_sound(pieces: Pieces) -> np.ndarray:
     return np.concatenate([compose_soundtrack(_script(*piece)) for piece in pieces])
 
 
