@@ -1,7 +1,6 @@
 """Loading: batches of M films × k clips, the same whatever the number of workers and ranks."""
 
 import shutil
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from talkies.clips import (
     LoaderConfig,
     SamplingConfig,
     TrainingClips,
+    load_batches,
     open_training_clips,
 )
 from talkies.clips.workers import count_cores
@@ -24,7 +24,6 @@ from talkies.library import Library
 CLIP = ClipConfig(frames=4, fps=16, audio_seconds=0.5)
 SAMPLING = SamplingConfig(films_per_batch=4, clips_per_film=3)
 STEPS = range(2, 6)
-LOADER = sys.modules["talkies.clips.loader"]
 
 
 def opened(library: Library) -> TrainingClips:
@@ -90,7 +89,7 @@ def test_workers_change_nothing_in_the_batches(
 def test_the_size_of_the_parts_that_are_read_changes_nothing_in_the_batches(
     many_films: Library, of_this_process: list[ClipBatch], most_clips: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(LOADER, "_PART_CLIPS", most_clips)
+    monkeypatch.setattr("talkies.clips.loader._PART_CLIPS", most_clips)
     assert all(same(*pair) for pair in zip(batches(many_films, 0), of_this_process, strict=True))
 
 
@@ -107,7 +106,7 @@ def test_a_batch_of_many_clips_is_read_in_parts_of_whole_films(many_films: Libra
 def test_a_film_with_more_clips_than_a_part_is_read_at_once(
     many_films: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(LOADER, "_PART_CLIPS", 2)
+    monkeypatch.setattr("talkies.clips.loader._PART_CLIPS", 2)
     clips = opened(many_films)
     whole = list(load_batches(TellsParts(), clips.plan, STEPS, LoaderConfig(workers=0)))  # type: ignore[arg-type]
     assert {read for batch in whole for read in batch.audio_BS[:, 0].tolist()} == {3}
@@ -236,7 +235,7 @@ def test_workers_are_shared_out_among_the_processes_of_this_machine_and_not_of_a
             return iter(())
 
     monkeypatch.setattr("talkies.clips.workers.DataLoader", Recorded)
-    monkeypatch.setattr(sys.modules["talkies.clips.loader"], "cores", lambda: 12)  # the package has a function loader
+    monkeypatch.setattr("talkies.clips.loader.count_cores", lambda: 12)
     for local in ({}, {"LOCAL_WORLD_SIZE": "2"}):
         for name, value in local.items():
             monkeypatch.setenv(name, value)

@@ -15,11 +15,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from talkies.clips import ClipConfig, ClipSource, read_file_clips, collate, list_windows
+from talkies.clips import ClipConfig, ClipSource, collate, list_windows, read_file_clips
 from talkies.core import ClipBatch, ClipShape, UsageError, WorkError, parse_film_id
 from talkies.export import ExportedRun, export_run
-from talkies.export.onnx_files import MatrixLogMel, MatrixPictures, check_onnx, write_onnx
-from talkies.export.run import clip_shapes
+from talkies.export.model_folder import compute_input_shapes
+from talkies.export.onnx_files import MatrixLogMel, MatrixVideoTransform, check_onnx, write_onnx
 from talkies.library import Library, Profile
 from talkies.models import Encoder, ModelConfig, TwoTower
 from talkies.models.r2plus1d import R2Plus1D18
@@ -159,7 +159,7 @@ def test_the_fourier_transform_as_matrices_gives_the_same_log_mel(config: AudioT
 @pytest.mark.parametrize(("side", "size"), [(128, 32), (32, 112), (128, 128)])
 def test_the_resize_of_whole_pictures_as_matrices_gives_the_same_pictures(side: int, size: int) -> None:
     config, video_BTPW = VideoTransformConfig(size=size), torch.randint(0, 256, (2, 3, side * 3 // 2, side)).byte()
-    own, in_matrices = VideoTransform(config)(video_BTPW), MatrixPictures(config, side)(video_BTPW)
+    own, in_matrices = VideoTransform(config)(video_BTPW), MatrixVideoTransform(config, side)(video_BTPW)
     torch.testing.assert_close(in_matrices, own, rtol=0, atol=1e-5)
 
 
@@ -188,9 +188,9 @@ def test_files_that_give_something_else_are_not_kept(
     before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "model").iterdir()}
     other = load_encoder(run, 0).model
     wrong = (exported.folder / "video.onnx").read_bytes()
-    monkeypatch.setattr("talkies.export.onnx_files._exported", lambda *_: wrong)
+    monkeypatch.setattr("talkies.export.onnx_files._export_module", lambda *_: wrong)
     monkeypatch.setattr(
-        "talkies.export.run.load_encoder", lambda run, step: _with_model(load_encoder(run, step), other)
+        "talkies.export.model_folder.load_encoder", lambda run, step: _with_model(load_encoder(run, step), other)
     )
     with pytest.raises(
         WorkError, match=r"the video encoder as ONNX gives embeddings that differ by [\d.]+ from PyTorch"
@@ -214,8 +214,8 @@ def test_the_exporters_warnings_and_logs_stay_with_it(
         logging.getLogger("torch.onnx").warning("torchvision is not installed")
 
     monkeypatch.setattr("torch.onnx.export", noisy)
-    with pytest.raises(WorkError, match=r"PyTorch .* gave no ONNX of the audio encoder; take another format"):
-        onnx_files._exported(nn.Identity(), "audio", (160,), {})
+    with pytest.raises(WorkError, match=r"PyTorch .* cannot export the audio encoder as ONNX; take another"):
+        onnx_files._export_module(nn.Identity(), "audio", (160,), {})
     assert capfd.readouterr() == ("", "")
     assert logging.root.manager.disable == logging.NOTSET
 
@@ -229,4 +229,4 @@ def test_the_shapes_of_a_clips_bytes_follow_from_its_config_and_the_profile() ->
         transforms=SMALL,
         model=ModelConfig(video="tiny", audio="tiny"),
     )
-    assert clip_shapes(artefact) == {"video": (4, 96, 64), "audio": (8_000,)}
+    assert compute_input_shapes(artefact) == {"video": (4, 96, 64), "audio": (8_000,)}

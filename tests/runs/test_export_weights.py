@@ -89,7 +89,8 @@ def test_an_export_that_cannot_be_written_leaves_the_files_as_they_were(
     video = export_weights(run.root, tmp_path / "out", 0).video
     before = video.read_bytes()
     monkeypatch.setattr("os.fsync", full)
-    sentence = f"{video} cannot be written (no space left on device); name a folder that you may write to, on a disk with free space"
+    remedy = "name a folder that you may write to, on a disk with free space"
+    sentence = f"{video} cannot be written (no space left on device); {remedy}"
     with refused(sentence, WorkError):
         export_weights(run.root, tmp_path / "out")
     assert video.read_bytes() == before

@@ -1,4 +1,4 @@
-"""Embeddings of a library as plain tables: Parquet, or arrays for NumPy with a list of their rows.
+"""Export a library's embeddings as plain tables: Parquet, or NumPy arrays with a list of their rows.
 
 Shapes: `B` clips, `D` embedding.
 """
@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from talkies.core import (
+    MODALITIES,
     Float32s,
     LibraryError,
     UsageError,
@@ -24,15 +25,16 @@ from talkies.core import (
     parse_film_id,
     suggest_nearest,
 )
-from talkies.export.folder import check_folder, written_whole
+from talkies.export.atomic_folder import check_folder, write_folder
 from talkies.library import Library
 from talkies.retrieval.index import EmbeddingSet, IndexRows, VectorIndex
-from talkies.runs.exported_model import read_stamp
+from talkies.runs import read_stamp
 from talkies.runtime import replace_atomically
 
 VECTOR_FORMATS = ("parquet", "npy")
-_SET, _PARQUET, _OF_FILES = "set.json", "embeddings.parquet", {".parquet", ".npy", ".npz", ".csv"}
-_ARRAYS = ("video.npy", "audio.npy", "rows.csv")
+_PARQUET_FILE, _FILE_SUFFIXES = "embeddings.parquet", {".parquet", ".npy", ".npz", ".csv"}
+_SET_FILE, _ROWS_FILE = "set.json", "rows.csv"
+_NPY_FILES = ("video.npy", "audio.npy", _ROWS_FILE, _SET_FILE)
 _COLUMNS = ("film_id", "source", "start_seconds", "end_seconds", "shot", "of_shot")
 
 
@@ -50,13 +52,17 @@ class ExportedVectors:
 def export_vectors(library: str | Path, to: Path, format: str, run: Path | None = None) -> ExportedVectors:  # noqa: A002
     """Write the embeddings of a library, film by film and in the order of time.
 
-    `parquet` is one file, `to` itself or `embeddings.parquet` in it. `npy` is a folder: `video.npy` and `audio.npy`
-    `[B, D]`, `rows.csv` with a line for each of their rows, and `set.json`, which says what the set is of. With `run`
-    (or an exported model) the embeddings are that model's; without it there must be one set alone.
+    Args:
+        library: The library's folder.
+        to: For `parquet` the file, or a folder that gets an `embeddings.parquet`. For `npy` a folder, which gets
+            `video.npy` and `audio.npy` `[B, D]`, `rows.csv` with a line for each row, and `set.json`, which describes
+            the set.
+        format: One of `VECTOR_FORMATS`.
+        run: The run or exported model whose embeddings are written; None if the library has a single set.
 
     Raises:
         UsageError: if there is no such format, or `to` does not fit it.
-        LibraryError: if there is no such library, it has no embeddings, or another model's.
+        LibraryError: if there is no such library, it has no embeddings, or only those of other models.
         WorkError: if something cannot be written.
     """
     if format not in VECTOR_FORMATS:
@@ -67,105 +73,110 @@ def export_vectors(library: str | Path, to: Path, format: str, run: Path | None 
     opened = Library.open(library)
     index = VectorIndex(opened)
     entry = index.choose(read_stamp(run) if run else None)
-    if format == "npy":
-        if to.suffix in _OF_FILES:
-            raise UsageError(f"npy is a folder of arrays, got the file {to}; name a folder with --to")
-        check_folder(to)
-        _check_ours(to)
-        return _as_arrays(opened, index, entry, to)
-    return _as_parquet(opened, index, entry, to if to.suffix == ".parquet" else to / _PARQUET)
+    if format == "parquet":
+        return _write_parquet(opened, index, entry, to if to.suffix == ".parquet" else to / _PARQUET_FILE)
+    if to.suffix in _FILE_SUFFIXES:
+        raise UsageError(f"npy is a folder of arrays, got the file {to}; name a folder with --to")
+    check_folder(to)
+    _check_not_foreign(to)
+    return _write_arrays(opened, index, entry, to)
 
 
-def _films(library: Library, index: VectorIndex, stamp: str) -> Iterator[tuple[str, IndexRows]]:
+def _read_films(library: Library, index: VectorIndex, stamp: str) -> Iterator[tuple[str, IndexRows]]:
     """Yield each film's source and rows; one film at a time is in memory.
 
-    A film that has left the library since it was embedded has no source.
+    The source of a film that has left the library since it was embedded is empty.
     """
     sources = {film.film_id: film.name for film in library.films()}
     for film_id in sorted(index.list_films(stamp)):
         rows = index.read_rows(stamp, parse_film_id(film_id))
-        if len(rows):  # else another process has taken it out meanwhile
+        if len(rows):  # unless another process has removed it meanwhile
             yield sources.get(film_id, ""), rows
 
 
-def _as_parquet(library: Library, index: VectorIndex, entry: EmbeddingSet, to: Path) -> ExportedVectors:
+def _write_parquet(library: Library, index: VectorIndex, entry: EmbeddingSet, to: Path) -> ExportedVectors:
     clips = films = 0
     try:
         to.parent.mkdir(parents=True, exist_ok=True)
         with replace_atomically(to) as temporary, ExitStack() as stack:
             writer = None
-            for source, rows in _films(library, index, entry.stamp):
-                table = _with_source(rows, source).replace_schema_metadata({"talkies": _told(entry)})
+            for source, rows in _read_films(library, index, entry.stamp):
+                table = _add_source(rows, source).replace_schema_metadata({"talkies": _describe_set(entry)})
                 writer = writer or stack.enter_context(pq.ParquetWriter(temporary, table.schema))
                 writer.write_table(table)
                 clips, films = clips + len(rows), films + 1
-            _check_some(clips, library)
+            _check_not_empty(clips, library)
     except OSError as error:
         raise WorkError(f"{to} cannot be written ({describe_os_error(error)}); name another place with --to") from error
     return ExportedVectors((to,), "parquet", entry, clips, films)
 
 
-def _with_source(rows: IndexRows, source: str) -> pa.Table:
+def _add_source(rows: IndexRows, source: str) -> pa.Table:
     return rows.to_table().add_column(1, "source", pa.array([source] * len(rows), pa.string()))
 
 
-def _as_arrays(library: Library, index: VectorIndex, entry: EmbeddingSet, to: Path) -> ExportedVectors:
+def _write_arrays(library: Library, index: VectorIndex, entry: EmbeddingSet, to: Path) -> ExportedVectors:
     clips = films = 0
-    with written_whole(to, last=_SET) as folder, ExitStack() as stack:
-        arrays = {side: _Array(stack.enter_context((folder / f"{side}.npy").open("wb"))) for side in ("video", "audio")}
-        told = csv.writer(stack.enter_context((folder / "rows.csv").open("w", encoding="utf-8", newline="")))
-        told.writerow(("row", *_COLUMNS))
-        for source, rows in _films(library, index, entry.stamp):
-            arrays["video"].add(rows.video_BD)
-            arrays["audio"].add(rows.audio_BD)
+    with write_folder(to, last=_SET_FILE) as folder, ExitStack() as stack:
+        arrays = {name: _NpyWriter(stack.enter_context((folder / f"{name}.npy").open("wb"))) for name in MODALITIES}
+        rows_file = stack.enter_context((folder / _ROWS_FILE).open("w", encoding="utf-8", newline=""))
+        lines = csv.writer(rows_file)
+        lines.writerow(("row", *_COLUMNS))
+        for source, rows in _read_films(library, index, entry.stamp):
+            arrays["video"].append(rows.video_BD)
+            arrays["audio"].append(rows.audio_BD)
             of_shot = np.where(rows.of_shot_B, "true", "false")
             columns = rows.film_B, [source] * len(rows), rows.start_B, rows.end_B, rows.shot_B, of_shot
-            told.writerows(zip(range(clips, clips + len(rows)), *columns, strict=True))
+            lines.writerows(zip(range(clips, clips + len(rows)), *columns, strict=True))
             clips, films = clips + len(rows), films + 1
-        _check_some(clips, library)
+        _check_not_empty(clips, library)
         for array in arrays.values():
             array.finish()
-        (folder / _SET).write_text(_told(entry) + "\n", encoding="utf-8")
-        written = tuple(to / path.name for path in sorted(folder.iterdir()))
-    return ExportedVectors(written, "npy", entry, clips, films)
+        (folder / _SET_FILE).write_text(_describe_set(entry) + "\n", encoding="utf-8")
+        files = tuple(to / path.name for path in sorted(folder.iterdir()))
+    return ExportedVectors(files, "npy", entry, clips, films)
 
 
-class _Array:
-    """An array `[B, D]` in a file for NumPy, of which B is known at the end."""
+class _NpyWriter:
+    """Writes an array `[B, D]` to an .npy file row by row; B is known at the end."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file, self._rows, self._dim = file, 0, 0
 
-    def add(self, rows_BD: Float32s) -> None:
+    def append(self, rows_BD: Float32s) -> None:
         if not self._rows:
             self._dim = rows_BD.shape[1]
-            self._head()
+            self._write_header()
         self._file.write(np.ascontiguousarray(rows_BD, "<f4").tobytes())
         self._rows += len(rows_BD)
 
     def finish(self) -> None:
-        """Tell at the file's beginning how many rows there are: NumPy leaves room for the number."""
+        """Write the final number of rows to the header, in which NumPy leaves space for it."""
         self._file.seek(0)
-        self._head()
+        self._write_header()
 
-    def _head(self) -> None:
-        about = {"descr": "<f4", "fortran_order": False, "shape": (self._rows, self._dim)}
-        np.lib.format.write_array_header_1_0(self._file, about)
+    def _write_header(self) -> None:
+        header = {"descr": "<f4", "fortran_order": False, "shape": (self._rows, self._dim)}
+        np.lib.format.write_array_header_1_0(self._file, header)
 
 
-def _told(entry: EmbeddingSet) -> str:
-    """Return what the set is of as JSON: of its run the name, and not where it lay on the machine."""
+def _describe_set(entry: EmbeddingSet) -> str:
+    """Return the set's description as JSON, with the name of its run and not its folder on this machine."""
     return entry.model_copy(update={"run": Path(entry.run).name}).model_dump_json(indent=1)
 
 
-def _check_ours(to: Path) -> None:
-    """Raise UsageError if a folder has files by the names of ours that no export wrote."""
-    there = [name for name in (*_ARRAYS, _SET) if (to / name).exists()]
-    if there and not _is_set(to / _SET):
-        raise UsageError(f"{to} holds a {there[0]} that no export wrote; name a new folder")
+def _check_not_foreign(to: Path) -> None:
+    """Check that files of our names in a folder are from an earlier export.
+
+    Raises:
+        UsageError: if one is not.
+    """
+    names = [name for name in _NPY_FILES if (to / name).exists()]
+    if names and not _is_set_description(to / _SET_FILE):
+        raise UsageError(f"{to} holds a {names[0]} that is not from an export; name a new folder")
 
 
-def _is_set(path: Path) -> bool:
+def _is_set_description(path: Path) -> bool:
     try:
         EmbeddingSet.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):
@@ -173,6 +184,6 @@ def _is_set(path: Path) -> bool:
     return True
 
 
-def _check_some(clips: int, library: Library) -> None:
+def _check_not_empty(clips: int, library: Library) -> None:
     if not clips:
         raise LibraryError(f"{library.location} has a set of embeddings without a clip; embed its films again")

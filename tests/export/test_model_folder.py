@@ -111,7 +111,7 @@ def test_the_description_says_what_the_model_is_and_what_it_learnt_from(exported
 
 def test_the_card_tells_films_recipe_shapes_and_how_to_load_it(exported: ExportedRun, run: Path) -> None:
     card, record = (exported.folder / "README.md").read_text(), RunFolder(run).read_record()
-    assert card.startswith(f"# What pictures and sounds mean: talkies {exported.stamp}\n")
+    assert card.startswith(f"# talkies audio-visual encoders {exported.stamp}\n")
     assert all(film in card for film in (*record.films, record.plan_digest))
     assert "| video | `video_BTPW` uint8 [B, 8, 192, 128] | [B, 128] | [B, 128] |" in card
     assert "| audio | `audio_BS` int16 [B, 16000] | [B, 128] | [B, 128] |" in card
@@ -119,7 +119,7 @@ def test_the_card_tells_films_recipe_shapes_and_how_to_load_it(exported: Exporte
     config = yaml.safe_load((run / "config.yaml").read_text())
     assert recipe == {name: section for name, section in config.items() if name != "loader"}
     assert "## Limits\n" in card
-    assert "None: no result of this model" in card
+    assert "None: there was no result of this model" in card
     assert str(run.parent) not in card
 
 
@@ -185,11 +185,11 @@ def test_an_existing_folder_keeps_what_is_not_of_the_model(run: Path, tmp_path: 
 def test_another_model_is_never_mixed_with_one_that_is_there(run: Path, copy: Path) -> None:
     before = {path: path.read_bytes() for path in copy.iterdir()}
     plain = {path: data for path, data in before.items() if path.suffix != ".safetensors"}
-    sentence = rf"copy holds another model \(stamp {stamp_at(run)}, step 2\) than this one \(\w+\), and two are never"
+    sentence = rf"copy holds another model \(stamp {read_stamp(run)}, step 2\) than this one \(\w+\), and two are never"
     with pytest.raises(UsageError, match=sentence):
         export_run(run, copy, step=0)
     (copy / "config.json").write_text('{"of": "something else"}')
-    with pytest.raises(UsageError, match=r"copy holds a config\.json that no export wrote, or damaged; name a new"):
+    with pytest.raises(UsageError, match=r"copy holds a config\.json that is damaged or not from an export"):
         export_run(run, copy)
     (copy / "config.json").unlink()
     with pytest.raises(UsageError, match=r"holds a video\.safetensors that is not of this model .*; name a new folder"):
@@ -220,8 +220,10 @@ def test_an_export_that_cannot_be_written_leaves_nothing(
     if there:
         to.mkdir()
     with monkeypatch.context() as patched:
-        patched.setattr("talkies.export.folder.os.fsync", full)
-        with pytest.raises(WorkError, match=r"cannot be written \(no space left on device\); name a folder with room"):
+        patched.setattr("talkies.export.atomic_folder.os.fsync", full)
+        with pytest.raises(
+            WorkError, match=r"cannot be written \(no space left on device\); name a folder that you may write to"
+        ):
             export_run(run, to)
     assert names_in(tmp_path) == (["model"] if there else [])
     assert not there or names_in(to) == []
@@ -282,7 +284,10 @@ def other_sizes(copy: Path) -> None:
             r"model\.safetensors is missing or damaged; export the model",
         ),
         (damaged, r"model\.safetensors is missing or damaged; export the model again: talkies export"),
-        (swapped, r"model\.safetensors holds other weights \(stamp \w+\) than .*config\.json describes \(\w+\); export"),
+        (
+            swapped,
+            r"model\.safetensors holds other weights \(stamp \w+\) than .*config\.json describes \(\w+\)",
+        ),
         (newer, r"config\.json is of schema version 99, this talkies reads up to 1; install a newer talkies"),
         (not_ours, r"config\.json is not the description of an exported model, or is damaged; export the model again"),
         (other_sizes, r"the weights in .*copy are not of the model in its config\.json"),
@@ -302,7 +307,7 @@ def test_files_are_as_readable_as_the_system_makes_files(exported: ExportedRun, 
 def test_the_card_names_no_more_films_than_a_reader_scrolls_past(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("talkies.export.card._FILMS_NAMED", 2)
+    monkeypatch.setattr("talkies.export.model_card._MOST_FILMS", 2)
     folder = export_run(run, tmp_path / "model").folder
     assert "\nand 1 more; `config.json` has all.\n" in (folder / "README.md").read_text()
     assert len(re.findall(r"^    [0-9a-f]{16} [0-9a-f]{16}$", (folder / "README.md").read_text(), re.MULTILINE)) == 1

@@ -122,7 +122,7 @@ def test_wrong_use_of_the_export_of_embeddings_is_told(
 
 def test_arrays_of_somebody_else_are_left_alone_and_our_own_replaced(shelf: Library, tmp_path: Path) -> None:
     (tmp_path / "video.npy").write_bytes(b"mine")
-    with pytest.raises(UsageError, match=r"holds a video\.npy that no export wrote; name a new folder$"):
+    with pytest.raises(UsageError, match=r"holds a video\.npy that is not from an export; name a new folder$"):
         export_vectors(shelf.root, tmp_path, "npy")
     assert (tmp_path / "video.npy").read_bytes() == b"mine"
     assert [path.name for path in tmp_path.iterdir()] == ["video.npy"]
