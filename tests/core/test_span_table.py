@@ -95,8 +95,8 @@ def test_spans_that_only_touch_stay_two_and_one_inside_another_goes() -> None:
 @laws
 @given(films.filter(bool), st.data())
 def test_some_films_alone_come_in_the_order_in_which_they_are_asked_for(spans: Films, data: st.DataObject) -> None:
-    asked = data.draw(st.lists(st.integers(0, len(spans) - 1), max_size=6))
-    assert list_all(SpanTable.of(spans).take(array(asked))) == [spans[film] for film in asked]
+    chosen = data.draw(st.lists(st.integers(0, len(spans) - 1), max_size=6))
+    assert list_all(SpanTable.of(spans).take(array(chosen))) == [spans[film] for film in chosen]
 
 
 @laws

@@ -61,13 +61,13 @@ def test_gradients_in_two_passes_are_those_in_one(knobs: str, chunk: int, alone:
 def test_the_objective_is_told_which_film_each_clip_is_of_and_where_it_begins(
     chunk: int | None, alone: Fabric, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    system, batch, told = system_of(KNOBS["two views"]), batch_of(), []
+    system, batch, received = system_of(KNOBS["two views"]), batch_of(), []
     judge = system.objective.forward
-    monkeypatch.setattr(system.objective, "forward", lambda views, step: told.extend(views) or judge(views, step))
+    monkeypatch.setattr(system.objective, "forward", lambda views, step: received.extend(views) or judge(views, step))
     stepper = stepper_of(alone, system, chunk)
     stepper.backward(batch, stepper.draw_augmentations(batch, SEED, STEP), STEP)
-    assert [view.film_B.tolist() for view in told] == [FILMS] * 2
-    assert [view.start_B.tolist() for view in told] == [STARTS] * 2
+    assert [view.film_B.tolist() for view in received] == [FILMS] * 2
+    assert [view.start_B.tolist() for view in received] == [STARTS] * 2
 
 
 @pytest.mark.parametrize(("strategy", "chunk"), WRAPPED)

@@ -46,7 +46,7 @@ stages = st.lists(
 
 @given(stages, st.integers(12, 40), st.integers(0, 99), st.lists(st.integers(0, 60), max_size=5))
 def test_films_are_visited_equally_often_through_all_stages_and_found_from_anywhere(
-    schedule: tuple[dict[str, int], ...], film_count: int, seed: int, asked: list[int]
+    schedule: tuple[dict[str, int], ...], film_count: int, seed: int, steps: list[int]
 ) -> None:
     table = alike(film_count, 99)
     plan = plan_of(table, 4, 3, seed=seed, schedule=schedule)
@@ -57,7 +57,7 @@ def test_films_are_visited_equally_often_through_all_stages_and_found_from_anywh
         visits.update(taken[step])
         assert max(visits.values()) - min(visits.values()) <= 1
     fresh = plan_of(table, 4, 3, seed=seed, schedule=schedule)
-    assert [fresh.select_films(step).tolist() for step in asked] == [taken[step] for step in asked]
+    assert [fresh.select_films(step).tolist() for step in steps] == [taken[step] for step in steps]
 
 
 def test_before_its_first_stage_a_schedule_changes_nothing() -> None:

@@ -41,11 +41,11 @@ def test_the_first_start_from_a_frame_on_is_the_first_of_the_list_or_the_next_fi
     films: list[list[Span]], window: int
 ) -> None:
     starts, expected = Starts(SpanTable.of(films), window), listed(films, window)
-    asked = [(film, frame) for film in range(len(films)) for frame in range(50)]
-    if not asked:
+    queries = [(film, frame) for film in range(len(films)) for frame in range(50)]
+    if not queries:
         return
-    found = starts.find_first_at(*(np.array(column, np.int64) for column in zip(*asked, strict=True)))
-    later = [sum(start < place for start in expected) for place in asked]
+    found = starts.find_first_at(*(np.array(column, np.int64) for column in zip(*queries, strict=True)))
+    later = [sum(start < place for start in expected) for place in queries]
     assert found.tolist() == later
     assert found.dtype == np.int64
 
