@@ -65,7 +65,7 @@ def test_the_first_the_best_and_the_last_checkpoints_of_a_run_stay(
     save = Checkpoints.save
 
     def saved(self: Checkpoints, done: int, means: dict[str, float], writes: bool) -> None:
-        save(self, done, {**means, **({"done": done} if done else {})}, writes)
+        save(self, done, {**means, **({"done": done} if done else {})}, writes=writes)
 
     monkeypatch.setattr(Checkpoints, "_compute_score", score)
     monkeypatch.setattr(Checkpoints, "save", saved)
