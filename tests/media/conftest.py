@@ -1,4 +1,4 @@
-"""Films for the tests of media: pictures that say their own number, and files whose every track is chosen freely."""
+"""Films for the tests of media: pictures that encode their own number, and files with freely chosen tracks."""
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""`AudioReader`: every sample as it was written, or a sentence."""
+"""`AudioReader`: every sample as it was written, or an error."""
 
 import os
 import wave

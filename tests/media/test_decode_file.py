@@ -1,4 +1,4 @@
-"""A short file read whole."""
+"""`decode_file`: a short file decoded into memory."""
 
 from pathlib import Path
 
@@ -73,7 +73,9 @@ def test_a_film_is_no_labelled_clip(tmp_path: Path) -> None:
     long = tmp_path / "long.wav"
     with open_wav_writer(long, 8_000) as file:
         file.writeframes(bytes(2 * 8_000 * int(MAX_SECONDS + 60)))
-    with pytest.raises(MediaError, match=r"long\.wav lasts 6 min, and a labelled clip at most 5 min; cut it into clips"):
+    with pytest.raises(
+        MediaError, match=r"long\.wav lasts 6 min, and a labelled clip at most 5 min; cut it into clips"
+    ):
         decode_file(long, "audio", GRID, 128)
     assert decode_file(long, "audio", GRID, 128, (1.0, 2.0)).audio_S is not None
 

@@ -1,4 +1,4 @@
-"""`FilmWriter`: what it writes plays back at the times, in the colours and with the sound that were put in."""
+"""`FilmWriter`: what it writes plays back with the times, colours and sound that were given."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -15,12 +15,12 @@ from talkies.media import FilmWriter, X264Settings
 ORDINARY = X264Settings(gop=48, crf=20, b_frames=2, tune=None)
 
 
-def frames_in(path: Path) -> list[av.VideoFrame]:
+def read_frames(path: Path) -> list[av.VideoFrame]:
     with av.open(str(path)) as container:
         return list(container.decode(container.streams.video[0]))
 
 
-def sound_in(path: Path) -> tuple[Fraction, npt.NDArray[np.float32]]:
+def read_sound(path: Path) -> tuple[Fraction, npt.NDArray[np.float32]]:
     """Return the time of the first decoded sample, and all samples."""
     with av.open(str(path)) as container:
         frames = list(container.decode(container.streams.audio[0]))
@@ -39,22 +39,22 @@ def write_noise(path: Path, frames: int, gop: int = 16) -> Path:
 
 @pytest.mark.parametrize("fps", [16, 24, 25, Fraction(30_000, 1001)])
 def test_picture_i_comes_back_at_exactly_i_over_fps(tmp_path: Path, coded: Any, fps: Fraction | int) -> None:
-    frames = frames_in(coded.constant_rate(tmp_path / "film.mp4", 100, fps))
+    frames = read_frames(coded.constant_rate(tmp_path / "film.mp4", 100, fps))
     assert [frame.pts * frame.time_base for frame in frames] == [i / Fraction(fps) for i in range(100)]
     assert [coded.number_in(frame.to_ndarray()[:120]) for frame in frames] == list(range(100))
 
 
 def test_key_frames_are_a_gop_apart_and_nowhere_else(tmp_path: Path) -> None:
     path = write_noise(tmp_path / "film.mp4", 60, gop=12)
-    assert [i for i, frame in enumerate(frames_in(path)) if frame.key_frame] == [0, 12, 24, 36, 48]
+    assert [i for i, frame in enumerate(read_frames(path)) if frame.key_frame] == [0, 12, 24, 36, 48]
 
 
 def test_a_frames_own_time_and_kind_are_not_taken_over(tmp_path: Path, coded: Any) -> None:
     path = tmp_path / "film.mp4"
     with FilmWriter(path, (160, 120), 16, 16_000, X264Settings(gop=16)) as writer:
-        for frame in frames_in(coded.constant_rate(tmp_path / "source.mp4", 48, 24, gop=5)):
+        for frame in read_frames(coded.constant_rate(tmp_path / "source.mp4", 48, 24, gop=5)):
             writer.write_frame(frame)
-    copies = frames_in(path)
+    copies = read_frames(path)
     assert [frame.pts * frame.time_base for frame in copies] == [Fraction(i, 16) for i in range(48)]
     assert [i for i, frame in enumerate(copies) if frame.key_frame] == [0, 16, 32]
     assert [coded.number_in(frame.to_ndarray()[:120]) for frame in copies] == list(range(48))
@@ -68,7 +68,7 @@ def test_sound_comes_back_when_it_was_written(tmp_path: Path) -> None:
         for frame in range(48):
             writer.write_rgb(np.zeros((64, 64, 3), np.uint8))
             writer.write_audio(samples[frame * 1000 : (frame + 1) * 1000])
-    begin, heard = sound_in(path)
+    begin, heard = read_sound(path)
     onset = begin + Fraction(int(np.argmax(np.abs(heard) > 0.1)), rate)
     assert begin == 0
     assert len(heard) >= len(samples)
@@ -82,7 +82,7 @@ def test_colours_are_written_as_bt601(tmp_path: Path) -> None:
     with FilmWriter(path, (64, 64), 16, 16_000, X264Settings(gop=16, crf=10)) as writer:
         for _ in range(4):
             writer.write_rgb(np.full((64, 64, 3), (red, green, blue), np.uint8))
-    planes = frames_in(path)[2].to_ndarray()
+    planes = read_frames(path)[2].to_ndarray()
     luma, chroma = planes[:64], planes[64:].reshape(2, 32, 32)
     light = 0.299 * red + 0.587 * green + 0.114 * blue
     assert luma.mean() == pytest.approx(16 + 219 * light / 255, abs=2)

@@ -1,4 +1,4 @@
-"""`FrameNormaliser`: pictures the right way up, with square pixels, of the size that was asked for."""
+"""`FrameNormaliser`: pictures upright, with square pixels, of the size requested."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from talkies.core import Grid, MediaError
-from talkies.media import FilmResampler, ResampledFrame, read_first_picture, probe
+from talkies.media import FilmResampler, ResampledFrame, probe, read_first_picture
 from talkies.media.frames import FrameNormaliser
 
 ONE = 1 << 16  # in the display matrix of a file
@@ -28,7 +28,7 @@ ORIENTATIONS = [
 ]
 
 
-def four_corners(height: int = 48, width: int = 64) -> npt.NDArray[np.uint8]:
+def make_four_corners(height: int = 48, width: int = 64) -> npt.NDArray[np.uint8]:
     """Return a picture with another colour in each quarter."""
     picture = np.zeros((height, width, 3), np.uint8)
     picture[: height // 2, : width // 2] = 250, 250, 250
@@ -37,12 +37,12 @@ def four_corners(height: int = 48, width: int = 64) -> npt.NDArray[np.uint8]:
     return picture
 
 
-def gray_corners(height: int, width: int) -> npt.NDArray[np.uint8]:
+def make_grey_corners(height: int, width: int) -> npt.NDArray[np.uint8]:
     """Return it without colours, which old and new films code in different ways."""
-    return np.repeat(four_corners(height, width).max(axis=2, keepdims=True), 3, axis=2)
+    return np.repeat(make_four_corners(height, width).max(axis=2, keepdims=True), 3, axis=2)
 
 
-def shown_by(picture_HWC: npt.NDArray[np.uint8], orientation: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+def apply_orientation(picture_HWC: npt.NDArray[np.uint8], orientation: tuple[int, ...]) -> npt.NDArray[np.uint8]:
     """Return a picture of which every pixel went where the matrix says: x' = ax + cy, y' = bx + dy."""
     a, b, c, d = orientation
     rows, columns = np.mgrid[: picture_HWC.shape[0], : picture_HWC.shape[1]]
@@ -53,7 +53,7 @@ def shown_by(picture_HWC: npt.NDArray[np.uint8], orientation: tuple[int, ...]) -
     return shown
 
 
-def mean_error(left: npt.NDArray[np.uint8], right: npt.NDArray[np.uint8]) -> float:
+def compute_mean_error(left: npt.NDArray[np.uint8], right: npt.NDArray[np.uint8]) -> float:
     assert left.shape == right.shape
     return float(np.abs(left.astype(int) - right).mean())
 
@@ -63,27 +63,27 @@ def test_a_picture_comes_out_the_way_that_its_display_matrix_says(
     tmp_path: Path, reel: Any, orientation: tuple[int, ...]
 ) -> None:
     a, b, c, d = (ONE * part for part in orientation)
-    picture = four_corners()
+    picture = make_four_corners()
     film = reel(tmp_path / "film.mp4").pictures([picture] * 9, matrix=[a, b, 0, c, d, 0, 0, 0, 1 << 30])
     path = film.sound(np.zeros((1, 16_000), np.int16), codec="aac").write()
-    expected = shown_by(picture, orientation)
+    expected = apply_orientation(picture, orientation)
     first = read_first_picture(path, 0, Fraction(1), 48)
     assert first is not None
-    assert mean_error(first, expected) < 3
+    assert compute_mean_error(first, expected) < 3
 
     parts = FilmResampler(path, probe(path), Grid(25, 16_000), 48)
     pictures = [part.to_bgr()[..., ::-1] for part in parts if isinstance(part, ResampledFrame)]
     assert len(pictures) == 9
-    assert max(mean_error(picture, expected) for picture in pictures) < 3
+    assert max(compute_mean_error(picture, expected) for picture in pictures) < 3
 
 
 @pytest.mark.parametrize(("degrees", "orientation"), [(90, 6), (180, 3), (270, 5)])
 def test_a_rotation_is_counter_clockwise(tmp_path: Path, reel: Any, degrees: int, orientation: int) -> None:
-    path = reel(tmp_path / "film.mp4").pictures([four_corners()] * 3, rotation=degrees).write()
+    path = reel(tmp_path / "film.mp4").pictures([make_four_corners()] * 3, rotation=degrees).write()
     first = read_first_picture(path, 0, Fraction(1), 48)
     assert first is not None
-    assert mean_error(first, np.rot90(four_corners(), degrees // 90).astype(np.uint8)) < 3
-    assert mean_error(first, shown_by(four_corners(), ORIENTATIONS[orientation])) < 3
+    assert compute_mean_error(first, np.rot90(make_four_corners(), degrees // 90).astype(np.uint8)) < 3
+    assert compute_mean_error(first, apply_orientation(make_four_corners(), ORIENTATIONS[orientation])) < 3
 
 
 @pytest.mark.real_data
@@ -132,7 +132,7 @@ def test_wide_and_narrow_pixels_become_square(
     degrees: int,
     expected: tuple[int, int],
 ) -> None:
-    picture = gray_corners(*coded_size[::-1])
+    picture = make_grey_corners(*coded_size[::-1])
     film = reel(tmp_path / "film.mp4").pictures([picture] * 2, rotation=degrees, sample_aspect_ratio=pixel_aspect)
     path = film.sound(np.zeros((1, 1600), np.int16), codec="aac").write()
     info = probe(path)
@@ -140,8 +140,8 @@ def test_wide_and_narrow_pixels_become_square(
     shown = next(iter(FilmResampler(path, info, Grid(25, 16_000), 192)))
     assert isinstance(shown, ResampledFrame)
     assert shown.size == expected
-    quarter = np.rot90(gray_corners(*(expected if degrees else expected[::-1])), degrees // 90).astype(np.uint8)
-    assert mean_error(shown.to_bgr()[..., ::-1].astype(np.uint8), quarter) < 4
+    quarter = np.rot90(make_grey_corners(*(expected if degrees else expected[::-1])), degrees // 90).astype(np.uint8)
+    assert compute_mean_error(shown.to_bgr()[..., ::-1].astype(np.uint8), quarter) < 4
 
 
 @given(width=st.integers(16, 700), height=st.integers(16, 700), short=st.sampled_from([64, 96, 128]))
@@ -166,7 +166,9 @@ def test_any_size_gives_an_even_one_of_the_same_shape(width: int, height: int, s
 )
 def test_a_picture_too_long_for_a_film_is_refused(width: int, height: int, pixel_aspect: Fraction, said: str) -> None:
     normaliser = FrameNormaliser(128, pixel_aspect, 8)
-    sentence = rf"^a picture of {said} pixels is too wide or too tall for a film; one side may be at most 8 times the other$"
+    sentence = (
+        rf"^a picture of {said} pixels is too wide or too tall for a film; one side may be at most 8 times the other$"
+    )
     with pytest.raises(MediaError, match=sentence) as caught:
         normaliser.normalise(av.VideoFrame(width, height, "yuv420p"))
     assert caught.value.code == "bad_shape"
@@ -175,13 +177,13 @@ def test_a_picture_too_long_for_a_film_is_refused(width: int, height: int, pixel
 def test_a_film_that_changes_its_size_keeps_the_first(tmp_path: Path) -> None:
     normaliser = FrameNormaliser(48, Fraction(1), 8)
     for size in ((64, 48), (320, 240), (100, 300), (64, 48)):
-        frame = av.VideoFrame.from_ndarray(four_corners(*size[::-1]), format="rgb24")
+        frame = av.VideoFrame.from_ndarray(make_four_corners(*size[::-1]), format="rgb24")
         shown = normaliser.normalise(frame).to_ndarray(format="rgb24").astype(np.uint8)
-        assert mean_error(shown, four_corners()) < 6
+        assert compute_mean_error(shown, make_four_corners()) < 6
 
 
 def test_a_file_without_a_picture_that_can_be_decoded_has_none_at_its_start(tmp_path: Path, reel: Any) -> None:
-    film = reel(tmp_path / "film.mkv").pictures([four_corners()] * 3)
+    film = reel(tmp_path / "film.mkv").pictures([make_four_corners()] * 3)
     path = film.write()
     content = path.read_bytes()
     path.write_bytes(content[: content.index(b"\x1fC\xb6u") + 40])  # as far as the first cluster's head

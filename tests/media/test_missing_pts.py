@@ -1,4 +1,4 @@
-"""AVI tells only the order in which pictures are decoded: they are shown in order, at their own times, all the same."""
+"""AVI stores only the order of decoding: pictures are still shown in order, each at its time."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -33,7 +33,7 @@ def write_avi(path: Path, codec: str, bframes: int) -> None:
         container.mux(video.encode(None))
 
 
-def numbers_shown(resampler: FilmResampler) -> list[int]:
+def read_numbers(resampler: FilmResampler) -> list[int]:
     """What picture is shown at each tick of the grid."""
     pictures = (part for part in resampler if isinstance(part, ResampledFrame))
     return [round((float(picture.to_yuv()[:48].mean()) - 20) / 2) for picture in pictures]
@@ -47,7 +47,7 @@ def test_pictures_are_shown_in_order_each_at_its_time_and_with_its_sound(
     write_avi(tmp_path / "film.avi", codec, bframes)
     info = probe(tmp_path / "film.avi")
     resampler = FilmResampler(tmp_path / "film.avi", info, GRID, 48, threads)
-    assert numbers_shown(resampler) == list(range(PICTURES))
+    assert read_numbers(resampler) == list(range(PICTURES))
     assert resampler.report.audio_start_seconds == 0.0
     assert resampler.report.audio_end_seconds == pytest.approx(3.0, abs=0.05)
 
@@ -62,7 +62,7 @@ def test_a_picture_that_is_lost_takes_no_other_from_its_place(tmp_path: Path) ->
     content[victim.pos + 8 : victim.pos + 8 + victim.size] = bytes(victim.size)
     path.write_bytes(content)
     resampler = FilmResampler(path, probe(path), GRID, 48)
-    shown = numbers_shown(resampler)
+    shown = read_numbers(resampler)
     assert resampler.report.damaged_video_packets >= 1
     assert shown[:25] == list(range(25))
     assert shown[50:] == list(range(50, PICTURES))

@@ -1,4 +1,4 @@
-"""`PacketStats`: what the packets of one track say of its times."""
+"""`PacketStats`: times, gaps, rate and key frames of a track, from its packets."""
 
 import struct
 from dataclasses import dataclass, field
@@ -30,45 +30,47 @@ class FakePacket:
         return self.sidedata[name]
 
 
-def skipping(samples: int, pts: int = 0) -> FakePacket:
+def make_skipping_packet(samples: int, pts: int = 0) -> FakePacket:
     return FakePacket(pts, sidedata={"skip_samples": struct.pack("<IIBB", samples, 0, 0, 0)})
 
 
-def count(packets: list[FakePacket], is_audio: bool = False, gap: float = 2.0) -> PacketStats:
+def count_packets(packets: list[FakePacket], is_audio: bool = False, gap: float = 2.0) -> PacketStats:
     stats = PacketStats("1/1000", 0.001, gap, is_audio)
     for packet in packets:
         stats.add(packet)  # type: ignore[arg-type]
     return stats
 
 
-def times(packets: list[FakePacket], **how: Any) -> TrackTimes:
-    return count(packets, **how).finish()
+def compute_times(packets: list[FakePacket], **how: Any) -> TrackTimes:
+    return count_packets(packets, **how).finish()
 
 
 def test_a_track_lasts_from_its_first_packet_to_the_end_of_its_last() -> None:
-    found = times([FakePacket(500 + 40 * n) for n in range(100)])
+    found = compute_times([FakePacket(500 + 40 * n) for n in range(100)])
     assert (found.start_seconds, found.end_seconds) == pytest.approx((0.5, 4.5))
     assert found.duration_seconds == pytest.approx(4.0)
     assert (found.packets, found.gaps, found.time_base) == (100, 0, "1/1000")
 
 
 def test_an_empty_track_has_no_times() -> None:
-    found = times([])
+    found = compute_times([])
     assert (found.start_seconds, found.end_seconds, found.duration_seconds) == (None, None, 0.0)
-    assert count([]).fps is None
-    assert count([]).constant_rate
+    assert count_packets([]).fps is None
+    assert count_packets([]).constant_rate
 
 
 def test_a_last_picture_of_unknown_duration_lasts_as_long_as_the_others() -> None:
     packets = [FakePacket(40 * n, duration=0) for n in range(10)]
-    assert times(packets).end_seconds == pytest.approx(0.4)
-    assert times(packets, is_audio=True).end_seconds == pytest.approx(0.36)  # a sound's packets say how long they last
+    assert compute_times(packets).end_seconds == pytest.approx(0.4)
+    assert compute_times(packets, is_audio=True).end_seconds == pytest.approx(
+        0.36
+    )  # a sound's packets say how long they last
 
 
 def test_a_picture_that_is_said_to_last_for_days_lasts_ten_seconds_at_most() -> None:
     packets = [FakePacket(40 * n, duration=10**8) for n in range(10)]
-    assert times(packets).end_seconds == pytest.approx(0.36 + 10)
-    assert times(packets, is_audio=True).end_seconds == pytest.approx(0.36 + 10**5)
+    assert compute_times(packets).end_seconds == pytest.approx(0.36 + 10)
+    assert compute_times(packets, is_audio=True).end_seconds == pytest.approx(0.36 + 10**5)
 
 
 @pytest.mark.parametrize("b_frames", [1, 3, 16])
@@ -76,7 +78,7 @@ def test_packets_in_the_order_of_decoding_are_counted_in_the_order_of_presentati
     order: list[int] = []
     for group in range(0, 200, b_frames + 1):  # each group's last picture is decoded before the others
         order += [group + b_frames, *range(group, group + b_frames)]
-    stats = count([FakePacket(40 * n) for n in order])
+    stats = count_packets([FakePacket(40 * n) for n in order])
     found = stats.finish()
     assert (found.start_seconds, found.gaps) == (0.0, 0)
     assert found.end_seconds == pytest.approx(len(order) * 0.04)
@@ -91,7 +93,7 @@ def test_pictures_that_wait_for_others_in_the_decoder_are_put_in_order(seed: int
         part = moments[place : place + 24]
         random.shuffle(part)
         moments[place : place + 24] = part
-    stats = count([FakePacket(moment) for moment in moments], gap=0.05)
+    stats = count_packets([FakePacket(moment) for moment in moments], gap=0.05)
     found = stats.finish()
     assert (found.start_seconds, found.end_seconds) == (pytest.approx(700), pytest.approx(709.6))
     assert (found.gaps, stats.constant_rate, stats.fps) == (0, True, pytest.approx(25))
@@ -99,7 +101,7 @@ def test_pictures_that_wait_for_others_in_the_decoder_are_put_in_order(seed: int
 
 @given(st.lists(st.integers(1, 400), min_size=1, max_size=60), st.integers(-5000, 10**9))
 def test_rate_and_steadiness_are_those_of_the_steps(steps: list[int], start: int) -> None:
-    stats = count([FakePacket(start + sum(steps[:n])) for n in range(len(steps) + 1)])
+    stats = count_packets([FakePacket(start + sum(steps[:n])) for n in range(len(steps) + 1)])
     found = stats.finish()
     assert found.start_seconds == pytest.approx(start / 1000)
     assert stats.fps == pytest.approx(1000 * len(steps) / sum(steps))
@@ -113,44 +115,46 @@ def test_rate_and_steadiness_are_those_of_the_steps(steps: list[int], start: int
 def test_a_rate_is_constant_as_far_as_a_container_of_milliseconds_can_tell(
     step_ms: tuple[int, int], constant: bool
 ) -> None:
-    stats = count([FakePacket(sum(step_ms) * (n // 2) + step_ms[0] * (n % 2)) for n in range(50)])
+    stats = count_packets([FakePacket(sum(step_ms) * (n // 2) + step_ms[0] * (n % 2)) for n in range(50)])
     stats.finish()
     assert stats.constant_rate == constant
 
 
 def test_a_hole_between_pictures_is_a_gap_from_one_to_the_next() -> None:
-    packets = [FakePacket(40 * n) for n in range(25)] + [FakePacket(5000 + 40 * n) for n in range(25)] + [FakePacket(9000)]
-    found = times(packets)
+    packets = (
+        [FakePacket(40 * n) for n in range(25)] + [FakePacket(5000 + 40 * n) for n in range(25)] + [FakePacket(9000)]
+    )
+    found = compute_times(packets)
     assert found.gaps == 2
     assert found.longest_gap_seconds == pytest.approx(5.0 - 0.96)
-    assert times(packets, gap=10).gaps == 0
-    assert times(packets, gap=10).longest_gap_seconds == 0
+    assert compute_times(packets, gap=10).gaps == 0
+    assert compute_times(packets, gap=10).longest_gap_seconds == 0
 
 
 def test_a_hole_in_sound_is_a_gap_from_the_end_of_a_packet_to_the_next() -> None:
     packets = [FakePacket(0, 1000), FakePacket(1000, 1000), FakePacket(2600, 1000), FakePacket(3700, 1000)]
-    found = times(packets, is_audio=True, gap=0.5)
+    found = compute_times(packets, is_audio=True, gap=0.5)
     assert found.gaps == 1
     assert found.longest_gap_seconds == pytest.approx(0.6)
 
 
 def test_a_long_packet_covers_the_shorter_ones_after_it() -> None:
     packets = [FakePacket(0, 5000), FakePacket(100, 100), FakePacket(4000, 100)]
-    found = times(packets, is_audio=True, gap=0.5)
+    found = compute_times(packets, is_audio=True, gap=0.5)
     assert (found.gaps, found.end_seconds) == (0, pytest.approx(5.0))
 
 
 def test_key_frames_are_counted_and_the_longest_way_between_two_is_told() -> None:
-    stats = count([FakePacket(40 * n, is_keyframe=n in (0, 10, 60, 70)) for n in range(100)])
+    stats = count_packets([FakePacket(40 * n, is_keyframe=n in (0, 10, 60, 70)) for n in range(100)])
     assert stats.key_frames == 4
     assert stats.longest_key_frame_distance_seconds == pytest.approx(2.0)
-    once = count([FakePacket(40 * n, is_keyframe=n == 0) for n in range(100)])
+    once = count_packets([FakePacket(40 * n, is_keyframe=n == 0) for n in range(100)])
     assert (once.key_frames, once.longest_key_frame_distance_seconds) == (1, None)
 
 
 def test_packets_that_an_edit_list_takes_out_have_no_part_in_the_times() -> None:
     packets = [FakePacket(40 * n, is_discard=n < 5 or n > 90, is_keyframe=n % 50 == 0) for n in range(100)]
-    stats = count(packets)
+    stats = count_packets(packets)
     found = stats.finish()
     assert (found.packets, found.discarded_packets) == (100, 14)
     assert (found.start_seconds, found.end_seconds) == (pytest.approx(0.2), pytest.approx(91 * 0.04))
@@ -160,16 +164,24 @@ def test_packets_that_an_edit_list_takes_out_have_no_part_in_the_times() -> None
 
 def test_damage_encryption_and_packets_without_a_time_are_counted() -> None:
     secret = {"encryption_info": b""}
-    packets = [FakePacket(0), FakePacket(None), FakePacket(40, is_corrupt=True), FakePacket(80, sidedata=secret), FakePacket(120)]
-    found = times(packets)
+    packets = [
+        FakePacket(0),
+        FakePacket(None),
+        FakePacket(40, is_corrupt=True),
+        FakePacket(80, sidedata=secret),
+        FakePacket(120),
+    ]
+    found = compute_times(packets)
     assert (found.packets, found.corrupt_packets, found.encrypted_packets) == (5, 1, 1)
     assert found.end_seconds == pytest.approx(0.16)
 
 
 def test_the_samples_that_are_skipped_at_the_beginning_are_told() -> None:
-    found = times([skipping(1024), *(FakePacket(40 * n) for n in range(1, 50))], is_audio=True)
+    found = compute_times([make_skipping_packet(1024), *(FakePacket(40 * n) for n in range(1, 50))], is_audio=True)
     assert found.skipped_samples == 1024
-    assert times([skipping(1000), skipping(24, 40)], is_audio=True).skipped_samples == 1024
-    at_the_end = [*(FakePacket(40 * n) for n in range(50)), skipping(300, 2000)]
-    assert times(at_the_end, is_audio=True).skipped_samples == 0
-    assert times([skipping(1024)]).skipped_samples == 0  # pictures have no samples
+    assert (
+        compute_times([make_skipping_packet(1000), make_skipping_packet(24, 40)], is_audio=True).skipped_samples == 1024
+    )
+    at_the_end = [*(FakePacket(40 * n) for n in range(50)), make_skipping_packet(300, 2000)]
+    assert compute_times(at_the_end, is_audio=True).skipped_samples == 0
+    assert compute_times([make_skipping_packet(1024)]).skipped_samples == 0  # pictures have no samples

@@ -1,4 +1,4 @@
-"""The colours of `FrameNormaliser`: whatever a film is coded by, what comes out is BT.601 in the limited range.
+"""The colours of `FrameNormaliser`: from any colour coding to BT.601 in the limited range.
 
 What must come out is computed here from the definition of each coding (ISO/IEC 23091-2, section 8.3).
 """
@@ -29,7 +29,7 @@ LUMA_OF = {
 LIMITED, FULL = 1, 2
 
 
-def decoded(yuv: tuple[int, int, int], matrix: int, full: bool, bits: int) -> npt.NDArray[np.float64]:
+def decode_yuv(yuv: tuple[int, int, int], matrix: int, full: bool, bits: int) -> npt.NDArray[np.float64]:
     """Return the red, green and blue in [0, 1] that a coded colour means."""
     red_share, blue_share = LUMA_OF[matrix]
     unit = 2 ** (bits - 8)
@@ -40,21 +40,21 @@ def decoded(yuv: tuple[int, int, int], matrix: int, full: bool, bits: int) -> np
     return np.clip([red, green, blue], 0, 1)
 
 
-def coded_by_bt601(rgb: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def encode_bt601(rgb: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Return the luma and chroma codes of a colour in BT.601, limited range."""
     red, green, blue = rgb
     luma = 0.299 * red + 0.587 * green + 0.114 * blue
     return np.array([16 + 219 * luma, 128 + 224 * (blue - luma) / 1.772, 128 + 224 * (red - luma) / 1.402])
 
 
-def plain_yuv(yuv: tuple[int, int, int], pix_fmt: str, height: int) -> av.VideoFrame:
+def make_plain_yuv(yuv: tuple[int, int, int], pix_fmt: str, height: int) -> av.VideoFrame:
     """Return a frame of one colour in 4:2:0, 64 pixels wide."""
     kind, pixels = (np.uint16 if "10" in pix_fmt else np.uint8), 64 * height
     planes = [np.full(count, value, kind) for value, count in zip(yuv, (pixels, pixels // 4, pixels // 4), strict=True)]
     return av.VideoFrame.from_ndarray(np.concatenate(planes).reshape(height * 3 // 2, 64), format=pix_fmt)
 
 
-def normalised(frame: av.VideoFrame) -> npt.NDArray[np.float64]:
+def normalise_mean(frame: av.VideoFrame) -> npt.NDArray[np.float64]:
     """Return the mean luma and chroma codes of a normalised frame of one colour."""
     small = FrameNormaliser(64, Fraction(1), 20).normalise(frame)
     assert small.format.name == "yuv420p"
@@ -72,14 +72,14 @@ def test_the_colours_of_each_coding_come_out_in_bt601(
     yuv: tuple[int, int, int], matrix: int, color_range: int, bits: int
 ) -> None:
     y, u, v = (part * 2 ** (bits - 8) for part in yuv)
-    frame = plain_yuv((y, u, v), "yuv420p" if bits == 8 else "yuv420p10le", 64)
+    frame = make_plain_yuv((y, u, v), "yuv420p" if bits == 8 else "yuv420p10le", 64)
     frame.colorspace, frame.color_range = matrix, color_range
-    expected = coded_by_bt601(decoded((y, u, v), matrix, color_range == FULL, bits))
-    assert np.abs(normalised(frame) - expected).max() < 2.8
+    expected = encode_bt601(decode_yuv((y, u, v), matrix, color_range == FULL, bits))
+    assert np.abs(normalise_mean(frame) - expected).max() < 2.8
 
 
 def test_the_codings_are_so_different_that_one_taken_for_another_is_seen() -> None:
-    codes = [coded_by_bt601(decoded((150, 60, 60), matrix, False, 8)) for matrix in (BT709, BT601_PAL, BT2020)]
+    codes = [encode_bt601(decode_yuv((150, 60, 60), matrix, False, 8)) for matrix in (BT709, BT601_PAL, BT2020)]
     assert all(np.abs(codes[one] - codes[other]).max() > 4 for one, other in ((0, 1), (1, 2), (0, 2)))
 
 
@@ -88,13 +88,13 @@ def test_the_codings_are_so_different_that_one_taken_for_another_is_seen() -> No
 def test_a_film_that_does_not_say_is_bt709_if_it_is_of_high_definition(height: int, matrix: int, pix_fmt: str) -> None:
     bits = 10 if "10" in pix_fmt else 8
     y, u, v = (part * 2 ** (bits - 8) for part in (150, 60, 60))
-    expected = coded_by_bt601(decoded((y, u, v), matrix, False, bits))
-    assert np.abs(normalised(plain_yuv((y, u, v), pix_fmt, height)) - expected).max() < 2.8
+    expected = encode_bt601(decode_yuv((y, u, v), matrix, False, bits))
+    assert np.abs(normalise_mean(make_plain_yuv((y, u, v), pix_fmt, height)) - expected).max() < 2.8
 
 
 def test_jpeg_pictures_have_the_full_range_without_saying_so() -> None:
-    expected = coded_by_bt601(decoded((150, 60, 60), BT601_PAL, True, 8))
-    assert np.abs(normalised(plain_yuv((150, 60, 60), "yuvj420p", 64)) - expected).max() < 2.8
+    expected = encode_bt601(decode_yuv((150, 60, 60), BT601_PAL, True, 8))
+    assert np.abs(normalise_mean(make_plain_yuv((150, 60, 60), "yuvj420p", 64)) - expected).max() < 2.8
 
 
 @pytest.mark.parametrize("height", [64, 720])
@@ -102,22 +102,22 @@ def test_jpeg_pictures_have_the_full_range_without_saying_so() -> None:
 def test_red_green_and_blue_need_no_matrix(pix_fmt: str, height: int) -> None:
     rgb = av.VideoFrame.from_ndarray(np.full((height, 64, 3), (200, 40, 90), np.uint8), format="rgb24")
     frame = rgb if pix_fmt == "rgb24" else rgb.reformat(format=pix_fmt)
-    expected = coded_by_bt601(np.array([200, 40, 90]) / 255)
-    assert np.abs(normalised(frame) - expected).max() < 2.8
+    expected = encode_bt601(np.array([200, 40, 90]) / 255)
+    assert np.abs(normalise_mean(frame) - expected).max() < 2.8
 
 
 @pytest.mark.parametrize("pix_fmt", ["yuv444p", "yuv422p", "yuv422p10le", "yuv444p12le", "nv12", "yuyv422", "yuv411p"])
 def test_any_sampling_of_the_chroma_comes_out_in_420(pix_fmt: str) -> None:
     rgb = av.VideoFrame.from_ndarray(np.full((64, 64, 3), (200, 40, 90), np.uint8), format="rgb24")
-    expected = coded_by_bt601(np.array([200, 40, 90]) / 255)
-    assert np.abs(normalised(rgb.reformat(format=pix_fmt)) - expected).max() < 2.8
+    expected = encode_bt601(np.array([200, 40, 90]) / 255)
+    assert np.abs(normalise_mean(rgb.reformat(format=pix_fmt)) - expected).max() < 2.8
 
 
 @pytest.mark.parametrize(("pix_fmt", "kind", "white"), [("gray", np.uint8, 255), ("gray10le", np.uint16, 1023)])
 def test_black_and_white_films_stay_grey(pix_fmt: str, kind: Any, white: int) -> None:
     for share in (0.0, 0.25, 0.7, 1.0):
         frame = av.VideoFrame.from_ndarray(np.full((64, 64), round(share * white), kind), format=pix_fmt)
-        assert normalised(frame) == pytest.approx([16 + 219 * share, 128, 128], abs=1.5)
+        assert normalise_mean(frame) == pytest.approx([16 + 219 * share, 128, 128], abs=1.5)
 
 
 @pytest.mark.parametrize(

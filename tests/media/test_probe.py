@@ -1,4 +1,4 @@
-"""What `probe` reads from whole films, and what it says of files that are none."""
+"""What `probe` reports of whole films, and of files that are not films."""
 
 import errno
 import os

@@ -17,15 +17,15 @@ from talkies.media.timeline import Timeline
 ORDINARY = {"g": "12", "bf": "2"}
 
 
-def plain(count: int) -> list[npt.NDArray[np.uint8]]:
+def make_plain(count: int) -> list[npt.NDArray[np.uint8]]:
     return [np.full((64, 64, 3), 5 * number % 256, np.uint8) for number in range(count)]
 
 
-def quiet(seconds: float, rate_hz: int = 16_000, channels: int = 1) -> npt.NDArray[np.int16]:
+def make_silence(seconds: float, rate_hz: int = 16_000, channels: int = 1) -> npt.NDArray[np.int16]:
     return np.zeros((channels, round(seconds * rate_hz)), np.int16)
 
 
-def times_of(info: MediaInfo) -> Any:
+def get_times(info: MediaInfo) -> Any:
     """Return the times of picture and sound."""
     assert info.video is not None
     assert info.audio is not None
@@ -39,9 +39,9 @@ def times_of(info: MediaInfo) -> Any:
 def test_an_ordinary_film_lasts_as_long_as_its_packets(
     tmp_path: Path, reel: Any, suffix: str, time_bases: tuple[str, str], priming: float
 ) -> None:
-    film = reel(tmp_path / f"film.{suffix}").pictures(plain(50), options=ORDINARY)
-    info = probe(film.sound(quiet(2, 48_000), codec="aac", rate_hz=48_000).write())
-    video, audio = times_of(info)
+    film = reel(tmp_path / f"film.{suffix}").pictures(make_plain(50), options=ORDINARY)
+    info = probe(film.sound(make_silence(2, 48_000), codec="aac", rate_hz=48_000).write())
+    video, audio = get_times(info)
     assert (video.time_base, audio.time_base) == time_bases
     assert (video.packets, video.discarded_packets, video.skipped_samples) == (50, 0, 0)
     assert (video.start_seconds, video.duration_seconds) == (0.0, pytest.approx(2.0))
@@ -58,11 +58,11 @@ def test_pictures_that_an_edit_list_cuts_off_are_discarded_and_not_counted_in_th
     path = (
         reel(tmp_path / "cut.mp4")
         .pictures(pictures, range(-5, 55), options=ORDINARY)
-        .sound(quiet(2.2), codec="aac")
+        .sound(make_silence(2.2), codec="aac")
         .write()
     )
     info = probe(path)
-    video, _ = times_of(info)
+    video, _ = get_times(info)
     assert (video.packets, video.discarded_packets) == (60, 5)
     assert (video.start_seconds, video.end_seconds) == (0.0, pytest.approx(55 / 25))
     assert info.video is not None
@@ -74,14 +74,16 @@ def test_pictures_that_an_edit_list_cuts_off_are_discarded_and_not_counted_in_th
 @pytest.mark.parametrize(("suffix", "start"), [("mkv", 0.5), ("mp4", 0.5), ("ts", 744.5)])
 def test_a_late_start_of_either_track_is_told(tmp_path: Path, reel: Any, suffix: str, start: float) -> None:
     first = round(start * 25 / 0.5 * 0.5)
-    late_picture = reel(tmp_path / f"a.{suffix}").pictures(plain(50), range(first, first + 50), options={"bf": "0"})
-    video, audio = times_of(
-        probe(late_picture.sound(quiet(3, 48_000), start - 0.5, codec="mp2", rate_hz=48_000).write())
+    late_picture = reel(tmp_path / f"a.{suffix}").pictures(
+        make_plain(50), range(first, first + 50), options={"bf": "0"}
+    )
+    video, audio = get_times(
+        probe(late_picture.sound(make_silence(3, 48_000), start - 0.5, codec="mp2", rate_hz=48_000).write())
     )
     assert video.start_seconds - audio.start_seconds == pytest.approx(0.5, abs=0.03)
-    late_sound = reel(tmp_path / f"b.{suffix}").pictures(plain(50), range(first, first + 50), options={"bf": "0"})
-    video, audio = times_of(
-        probe(late_sound.sound(quiet(1, 48_000), start + 0.75, codec="mp2", rate_hz=48_000).write())
+    late_sound = reel(tmp_path / f"b.{suffix}").pictures(make_plain(50), range(first, first + 50), options={"bf": "0"})
+    video, audio = get_times(
+        probe(late_sound.sound(make_silence(1, 48_000), start + 0.75, codec="mp2", rate_hz=48_000).write())
     )
     assert audio.start_seconds - video.start_seconds == pytest.approx(0.75, abs=0.03)
     assert video.start_seconds == pytest.approx(start, abs=0.03)
@@ -99,7 +101,9 @@ def test_a_constant_rate_is_told_in_any_container(tmp_path: Path, coded: Any, fp
 
 def test_a_variable_rate_is_told_with_its_average(tmp_path: Path, reel: Any) -> None:
     ticks = [2 * n if n < 25 else 50 + 4 * (n - 25) for n in range(50)]  # of 1/50 s: 25 pictures a second, then 12.5
-    info = probe(reel(tmp_path / "film.mp4").pictures(plain(50), ticks, 50, options=ORDINARY).sound(quiet(3)).write())
+    info = probe(
+        reel(tmp_path / "film.mp4").pictures(make_plain(50), ticks, 50, options=ORDINARY).sound(make_silence(3)).write()
+    )
     assert info.video is not None
     assert not info.video.constant_rate
     assert info.video.fps == pytest.approx(49 / 2.92)
@@ -108,7 +112,7 @@ def test_a_variable_rate_is_told_with_its_average(tmp_path: Path, reel: Any) -> 
 @pytest.mark.parametrize(("gop", "longest"), [(5, 0.2), (12, 0.48), (100, None)])
 def test_the_distance_of_key_frames_is_told(tmp_path: Path, reel: Any, gop: int, longest: float | None) -> None:
     options = {"g": str(gop), "bf": "2", "x264-params": "scenecut=0"}
-    info = probe(reel(tmp_path / "film.mp4").pictures(plain(49), options=options).sound(quiet(2)).write())
+    info = probe(reel(tmp_path / "film.mp4").pictures(make_plain(49), options=options).sound(make_silence(2)).write())
     assert info.video is not None
     assert info.video.key_frames == -(-49 // gop)
     assert info.video.longest_key_frame_distance_seconds == (longest and pytest.approx(longest))
@@ -116,8 +120,8 @@ def test_the_distance_of_key_frames_is_told(tmp_path: Path, reel: Any, gop: int,
 
 def test_holes_of_picture_and_sound_are_gaps(tmp_path: Path, coded: Any) -> None:
     moments = [Fraction(n, 8) for n in (*range(16), *range(40, 56), *range(58, 64))]
-    runs = [(0.0, quiet(2)[0]), (2.4, quiet(1)[0]), (5.0, quiet(3)[0])]
-    video, audio = times_of(probe(coded.timed(tmp_path / "film.mkv", moments, runs, (64, 64))))
+    runs = [(0.0, make_silence(2)[0]), (2.4, make_silence(1)[0]), (5.0, make_silence(3)[0])]
+    video, audio = get_times(probe(coded.timed(tmp_path / "film.mkv", moments, runs, (64, 64))))
     assert video.gaps == 1
     assert video.longest_gap_seconds == pytest.approx(25 / 8)
     assert audio.gaps == 1
@@ -125,7 +129,7 @@ def test_holes_of_picture_and_sound_are_gaps(tmp_path: Path, coded: Any) -> None
 
 
 def test_a_subtitle_far_ahead_is_no_jump_of_the_films_clock(tmp_path: Path, reel: Any) -> None:
-    film = reel(tmp_path / "film.mkv").pictures(plain(100), options=ORDINARY).sound(quiet(2), 2.0)
+    film = reel(tmp_path / "film.mkv").pictures(make_plain(100), options=ORDINARY).sound(make_silence(2), 2.0)
     info = probe(film.packet("ass", 100, b"0,0,Default,,0,0,0,,The end").write())
     assert info.subtitle_languages == ("und",)
     assert info.jumps == ()
@@ -137,15 +141,15 @@ def test_what_is_read_of_a_truncated_film_is_what_is_left(tmp_path: Path, coded:
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
     cut = probe(path)
     assert cut.claimed_seconds == whole.claimed_seconds == pytest.approx(10, abs=0.1)
-    assert times_of(whole)[0].duration_seconds == pytest.approx(10)
-    assert times_of(cut)[0].duration_seconds == pytest.approx(times_of(cut)[0].packets / 24, abs=0.1)
-    assert 60 < times_of(cut)[0].packets < 220
+    assert get_times(whole)[0].duration_seconds == pytest.approx(10)
+    assert get_times(cut)[0].duration_seconds == pytest.approx(get_times(cut)[0].packets / 24, abs=0.1)
+    assert 60 < get_times(cut)[0].packets < 220
 
 
-def damaged_fragment(reel: Any, path: Path) -> Path:
+def write_damaged_fragment(reel: Any, path: Path) -> Path:
     """Write twelve seconds of film in fragments; in the 21st, a run of packets is said to hold what it does not."""
-    film = reel(path, movflags="frag_keyframe+empty_moov").pictures(plain(300), options={"g": "12", "bf": "0"})
-    content = bytearray(film.sound(quiet(12), codec="aac").write().read_bytes())
+    film = reel(path, movflags="frag_keyframe+empty_moov").pictures(make_plain(300), options={"g": "12", "bf": "0"})
+    content = bytearray(film.sound(make_silence(12), codec="aac").write().read_bytes())
     runs = [place for place in range(len(content)) if content[place : place + 4] == b"trun"]
     content[runs[41] + 4 : runs[41] + 8] = b"\x00\x00\x0f\x01"
     path.write_bytes(bytes(content))
@@ -153,10 +157,10 @@ def damaged_fragment(reel: Any, path: Path) -> Path:
 
 
 def test_a_file_that_cannot_be_read_to_its_end_is_told_and_taken_as_far_as_it_goes(tmp_path: Path, reel: Any) -> None:
-    path = damaged_fragment(reel, tmp_path / "film.mp4")
+    path = write_damaged_fragment(reel, tmp_path / "film.mp4")
     info = probe(path)
     assert info.unreadable_end
-    video, _ = times_of(info)
+    video, _ = get_times(info)
     assert 240 < video.packets < 252
 
     resampler = FilmResampler(path, info, Grid(25, 16_000), 64)
@@ -176,12 +180,12 @@ def test_packets_are_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     process, memory, correct = psutil.Process(), [], Timeline.correct
     packets = count()
 
-    def measured(timeline: Timeline, packet: Any) -> None:
+    def measure(timeline: Timeline, packet: Any) -> None:
         if next(packets) % 100 == 0:
             memory.append(process.memory_info().rss)
         correct(timeline, packet)
 
-    monkeypatch.setattr(Timeline, "correct", measured)
+    monkeypatch.setattr(Timeline, "correct", measure)
     info = probe(path)
     assert info.audio_tracks[0].times.end_seconds == pytest.approx(megabytes * 1_000_000 / 192_000, rel=1e-3)
     assert len(memory) > 20

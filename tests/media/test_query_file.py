@@ -1,4 +1,4 @@
-"""Pictures that somebody shows: deep ones, transparent ones, and those of which nobody says what is white."""
+"""Still pictures to search with: 16 bits a channel, transparency, and values of unknown range."""
 
 from pathlib import Path
 
@@ -12,14 +12,14 @@ from talkies.media.query_file import QueryFile, read_query_file
 SIDE = 64
 
 
-def luma_of(path: Path) -> np.ndarray:
+def read_luma(path: Path) -> np.ndarray:
     """The picture's luma rows, 16 (black) to 235 (white)."""
     media = read_query_file(QueryFile(path, Grid(16, 16_000), SIDE))
     assert media.video_NPW is not None
     return media.video_NPW[0, :SIDE].astype(np.float64)
 
 
-def saved(image: Image.Image, path: Path) -> Path:
+def save_image(image: Image.Image, path: Path) -> Path:
     image.save(path)
     return path
 
@@ -27,23 +27,23 @@ def saved(image: Image.Image, path: Path) -> Path:
 @pytest.mark.parametrize("suffix", ["png", "tiff"])
 def test_a_picture_of_16_bits_is_as_bright_as_one_of_8(tmp_path: Path, suffix: str) -> None:
     ramp = np.tile(np.arange(256, dtype=np.uint16), (256, 1))
-    deep = saved(Image.fromarray(ramp * 257), tmp_path / f"deep.{suffix}")
-    plain = saved(Image.fromarray(ramp.astype(np.uint8)), tmp_path / f"plain.{suffix}")
-    np.testing.assert_allclose(luma_of(deep), luma_of(plain), atol=1)
-    assert np.ptp(luma_of(deep)) > 200
+    deep = save_image(Image.fromarray(ramp * 257), tmp_path / f"deep.{suffix}")
+    plain = save_image(Image.fromarray(ramp.astype(np.uint8)), tmp_path / f"plain.{suffix}")
+    np.testing.assert_allclose(read_luma(deep), read_luma(plain), atol=1)
+    assert np.ptp(read_luma(deep)) > 200
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
 def test_what_is_transparent_is_white(tmp_path: Path, mode: str) -> None:
     drawing = np.zeros((128, 128, 4), np.uint8)
     drawing[32:96, 32:96, 3] = 255  # a black square on nothing
-    luma = luma_of(saved(Image.fromarray(drawing).convert(mode), tmp_path / "drawing.png"))
+    luma = read_luma(save_image(Image.fromarray(drawing).convert(mode), tmp_path / "drawing.png"))
     assert luma[SIDE // 2, SIDE // 2] < 20
     assert luma[2, 2] > 230
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.int32])
 def test_a_picture_of_32_bits_a_pixel_is_refused(tmp_path: Path, kind: type) -> None:
-    path = saved(Image.fromarray(np.ones((64, 64), kind)), tmp_path / "measured.tiff")
+    path = save_image(Image.fromarray(np.ones((64, 64), kind)), tmp_path / "measured.tiff")
     with pytest.raises(MediaError, match=r"^measured\.tiff has 32 bits a pixel and does not say which value is white"):
-        luma_of(path)
+        read_luma(path)

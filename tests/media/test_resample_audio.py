@@ -12,27 +12,27 @@ import numpy.typing as npt
 import pytest
 
 from talkies.core import Grid
-from talkies.media import FilmResampler, ResampledFrame, ResampledAudio, probe
+from talkies.media import FilmResampler, ResampledAudio, ResampledFrame, probe
 
 GRID = Grid(16, 16_000)
 FOUR_SECONDS = [Fraction(n, 8) for n in range(32)]  # of pictures
 
 
-def noise(seconds: float, seed: int) -> npt.NDArray[np.int16]:
+def make_noise(seconds: float, seed: int) -> npt.NDArray[np.int16]:
     return np.random.default_rng(seed).integers(-20_000, 20_000, round(seconds * 16_000)).astype(np.int16)
 
 
-def silence(seconds: float) -> npt.NDArray[np.int16]:
+def make_silence(seconds: float) -> npt.NDArray[np.int16]:
     return np.zeros(round(seconds * 16_000), np.int16)
 
 
-def resampled(path: Path) -> tuple[FilmResampler, list[ResampledFrame | ResampledAudio]]:
+def resample(path: Path) -> tuple[FilmResampler, list[ResampledFrame | ResampledAudio]]:
     resampler = FilmResampler(path, probe(path), GRID, 64)
     return resampler, list(resampler)
 
 
-def sound_of(path: Path) -> npt.NDArray[np.int16]:
-    return np.concatenate([part.samples_S for part in resampled(path)[1] if isinstance(part, ResampledAudio)])
+def resample_sound(path: Path) -> npt.NDArray[np.int16]:
+    return np.concatenate([part.samples_S for part in resample(path)[1] if isinstance(part, ResampledAudio)])
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def film(tmp_path: Path, coded: Any) -> Any:
 
 @pytest.mark.parametrize("fps", [12, 24, 25, Fraction(30_000, 1001)])
 def test_there_are_as_many_samples_as_the_frames_last(tmp_path: Path, coded: Any, fps: Fraction | int) -> None:
-    resampler, parts = resampled(coded.constant_rate(tmp_path / "film.mp4", int(5 * fps), fps))
+    resampler, parts = resample(coded.constant_rate(tmp_path / "film.mp4", int(5 * fps), fps))
     pictures = sum(isinstance(part, ResampledFrame) for part in parts)
     samples = sum(len(part.samples_S) for part in parts if isinstance(part, ResampledAudio))
     assert pictures == 80
@@ -63,44 +63,48 @@ def test_sound_never_runs_ahead_of_its_pictures(films: Path) -> None:
 
 
 def test_sound_as_long_as_the_pictures_comes_through_unchanged(film: Any) -> None:
-    whole = noise(4.0, seed=1)
-    assert np.array_equal(sound_of(film((0, whole))), whole)
+    whole = make_noise(4.0, seed=1)
+    assert np.array_equal(resample_sound(film((0, whole))), whole)
 
 
 def test_a_gap_becomes_silence_of_its_own_length(film: Any) -> None:
-    before, after = noise(1.0, seed=1), noise(1.0, seed=2)
+    before, after = make_noise(1.0, seed=1), make_noise(1.0, seed=2)
     path = film((0, before), (2.2, after))
-    assert np.array_equal(sound_of(path), np.concatenate([before, silence(1.2), after, silence(0.8)]))
+    assert np.array_equal(resample_sound(path), np.concatenate([before, make_silence(1.2), after, make_silence(0.8)]))
 
 
 def test_late_sound_waits_for_its_moment(film: Any) -> None:
-    path = film((0.5, noise(1.0, seed=1)))
-    assert np.array_equal(sound_of(path), np.concatenate([silence(0.5), noise(1.0, seed=1), silence(2.5)]))
+    path = film((0.5, make_noise(1.0, seed=1)))
+    assert np.array_equal(
+        resample_sound(path), np.concatenate([make_silence(0.5), make_noise(1.0, seed=1), make_silence(2.5)])
+    )
 
 
 def test_sound_before_the_first_picture_is_cut(film: Any) -> None:
     late_pictures = [moment + Fraction(1, 4) for moment in FOUR_SECONDS]
-    path = film((0, noise(2.0, seed=1)), pictures=late_pictures)
-    assert np.array_equal(sound_of(path), np.concatenate([noise(2.0, seed=1)[4000:], silence(2.25)]))
+    path = film((0, make_noise(2.0, seed=1)), pictures=late_pictures)
+    assert np.array_equal(resample_sound(path), np.concatenate([make_noise(2.0, seed=1)[4000:], make_silence(2.25)]))
 
 
 def test_sound_that_overlaps_is_heard_once(film: Any) -> None:
-    first, second = noise(1.0, seed=1), noise(1.0, seed=2)
-    expected = np.concatenate([first, second[8000:], silence(2.5)])
-    assert np.array_equal(sound_of(film((0, first), (0.5, second))), expected)
+    first, second = make_noise(1.0, seed=1), make_noise(1.0, seed=2)
+    expected = np.concatenate([first, second[8000:], make_silence(2.5)])
+    assert np.array_equal(resample_sound(film((0, first), (0.5, second))), expected)
 
 
 def test_a_timestamp_that_is_off_a_little_makes_no_hole(film: Any) -> None:
-    path = film((0, noise(1.0, seed=1)), (1.02, noise(1.0, seed=2)))
-    assert np.array_equal(sound_of(path), np.concatenate([noise(1.0, seed=1), noise(1.0, seed=2), silence(2.0)]))
+    path = film((0, make_noise(1.0, seed=1)), (1.02, make_noise(1.0, seed=2)))
+    assert np.array_equal(
+        resample_sound(path), np.concatenate([make_noise(1.0, seed=1), make_noise(1.0, seed=2), make_silence(2.0)])
+    )
 
 
 def test_sound_after_the_last_picture_is_cut(film: Any) -> None:
-    assert np.array_equal(sound_of(film((0, noise(6.0, seed=1)))), noise(6.0, seed=1)[:64_000])
+    assert np.array_equal(resample_sound(film((0, make_noise(6.0, seed=1)))), make_noise(6.0, seed=1)[:64_000])
 
 
 def test_the_report_says_when_the_sound_began_and_ended(film: Any) -> None:
-    resampler, parts = resampled(film((0.5, noise(1.0, seed=1))))
+    resampler, parts = resample(film((0.5, make_noise(1.0, seed=1))))
     assert len(parts) > 64
     assert resampler.report.audio_start_seconds == pytest.approx(0.5, abs=1e-3)
     assert resampler.report.audio_end_seconds == pytest.approx(1.5, abs=1e-3)
@@ -112,7 +116,7 @@ def test_a_click_keeps_its_moment_through_a_change_of_rate(tmp_path: Path, coded
     samples = np.zeros(4 * rate_hz, np.int16)
     samples[[round(click * rate_hz) for click in clicks_seconds]] = 30_000
     path = coded.timed(tmp_path / "film.mkv", FOUR_SECONDS, [(0, samples)], (64, 64), rate_hz)
-    heard = np.abs(sound_of(path).astype(int))
+    heard = np.abs(resample_sound(path).astype(int))
     for click in clicks_seconds:
         window = heard[round((click - 0.2) * 16_000) :][:6400]
         assert window.max() > 3000
@@ -123,7 +127,7 @@ def test_both_channels_are_heard(tmp_path: Path, coded: Any) -> None:
     seconds = np.arange(64_000) / 16_000
     left, right = (8000 * np.sin(2 * np.pi * hz * seconds) for hz in (500, 1200))
     stereo = np.stack([left, right], axis=1).astype(np.int16)
-    mono = sound_of(coded.timed(tmp_path / "film.mkv", FOUR_SECONDS, [(0, stereo)], (64, 64)))
+    mono = resample_sound(coded.timed(tmp_path / "film.mkv", FOUR_SECONDS, [(0, stereo)], (64, 64)))
     spectrum = np.abs(np.fft.rfft(mono[:16_000].astype(float)))  # one line a hertz
     assert sorted(np.argsort(spectrum)[-2:]) == [500, 1200]
     assert spectrum[500] == pytest.approx(spectrum[1200], rel=0.05)

@@ -19,12 +19,12 @@ GRID = Grid(16, 16_000)
 SECOND_OF_SOUND = np.zeros(16_000, np.int16)
 
 
-def pictures_of(path: Path, short_side: int = 120, grid: Grid = GRID, threads: int = 1) -> list[ResampledFrame]:
+def resample_pictures(path: Path, short_side: int = 120, grid: Grid = GRID, threads: int = 1) -> list[ResampledFrame]:
     parts = FilmResampler(path, probe(path), grid, short_side, threads)
     return [part for part in parts if isinstance(part, ResampledFrame)]
 
 
-def numbers_in(pictures: list[ResampledFrame], coded: Any) -> list[int]:
+def read_numbers(pictures: list[ResampledFrame], coded: Any) -> list[int]:
     return [coded.number_in(picture.to_yuv()[: picture.size[1]]) for picture in pictures]
 
 
@@ -33,21 +33,21 @@ def test_frame_i_shows_the_source_picture_that_is_on_screen_at_i_sixteenths(
     tmp_path: Path, coded: Any, fps: Fraction | int
 ) -> None:
     frames = int(6 * fps)
-    pictures = pictures_of(coded.constant_rate(tmp_path / "film.mp4", frames, fps))
+    pictures = resample_pictures(coded.constant_rate(tmp_path / "film.mp4", frames, fps))
     count = ceil(Fraction(frames) / fps * 16)
-    assert numbers_in(pictures, coded) == [i * Fraction(fps) // 16 for i in range(count)]
+    assert read_numbers(pictures, coded) == [i * Fraction(fps) // 16 for i in range(count)]
     assert [picture.index for picture in pictures] == list(range(count))
 
 
 def test_another_grid_takes_the_pictures_of_its_own_ticks(tmp_path: Path, coded: Any) -> None:
     path = coded.constant_rate(tmp_path / "film.mp4", 75, 25)
-    pictures = pictures_of(path, grid=Grid(10, 16_000))
-    assert numbers_in(pictures, coded) == [i * 25 // 10 for i in range(30)]
+    pictures = resample_pictures(path, grid=Grid(10, 16_000))
+    assert read_numbers(pictures, coded) == [i * 25 // 10 for i in range(30)]
 
 
 def test_more_threads_give_the_same_pictures(tmp_path: Path, coded: Any) -> None:
     path = coded.constant_rate(tmp_path / "film.mp4", 72, 24)
-    one, four = pictures_of(path), pictures_of(path, threads=4)
+    one, four = resample_pictures(path), resample_pictures(path, threads=4)
     assert len(one) == len(four) == 48
     assert all(np.array_equal(left.to_yuv(), right.to_yuv()) for left, right in zip(one, four, strict=True))
 
@@ -59,7 +59,7 @@ def test_at_a_variable_rate_each_frame_shows_the_last_picture_that_has_begun(
     random = Random(seed)
     times_ms = sorted({0, *(random.randrange(4000) for _ in range(70))})
     path = coded.timed(tmp_path / "film.mkv", [Fraction(t, 1000) for t in times_ms], [(0, SECOND_OF_SOUND)])
-    numbers = numbers_in(pictures_of(path), coded)
+    numbers = read_numbers(resample_pictures(path), coded)
     assert len(numbers) >= times_ms[-1] * 16 // 1000
     assert numbers == [bisect_right(times_ms, i * 1000 / 16) - 1 for i in range(len(numbers))]
 
@@ -67,13 +67,13 @@ def test_at_a_variable_rate_each_frame_shows_the_last_picture_that_has_begun(
 def test_time_zero_is_the_first_picture(tmp_path: Path, coded: Any) -> None:
     times = [Fraction(n, 8) + Fraction(1, 4) for n in range(16)]
     path = coded.timed(tmp_path / "film.mkv", times, [(0, SECOND_OF_SOUND)])
-    assert numbers_in(pictures_of(path), coded)[:30] == [i // 2 for i in range(30)]
+    assert read_numbers(resample_pictures(path), coded)[:30] == [i // 2 for i in range(30)]
 
 
 def test_a_picture_is_held_until_the_next_one_comes(tmp_path: Path, coded: Any) -> None:
     times = [Fraction(0), Fraction(1, 8), Fraction(17, 8), Fraction(18, 8)]
     path = coded.timed(tmp_path / "film.mkv", times, [(0, SECOND_OF_SOUND)])
-    assert numbers_in(pictures_of(path), coded)[:37] == [0] * 2 + [1] * 32 + [2] * 2 + [3]
+    assert read_numbers(resample_pictures(path), coded)[:37] == [0] * 2 + [1] * 32 + [2] * 2 + [3]
 
 
 def test_a_truncated_film_gives_the_right_pictures_as_far_as_it_goes(tmp_path: Path, coded: Any) -> None:
@@ -81,7 +81,7 @@ def test_a_truncated_film_gives_the_right_pictures_as_far_as_it_goes(tmp_path: P
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
     resampler = FilmResampler(path, probe(path), GRID, 120)
     parts = list(resampler)
-    numbers = numbers_in([part for part in parts if isinstance(part, ResampledFrame)], coded)
+    numbers = read_numbers([part for part in parts if isinstance(part, ResampledFrame)], coded)
     assert 40 < len(numbers) < 140
     assert numbers == [i * 24 // 16 for i in range(len(numbers))]
     assert resampler.report.samples == 1000 * len(numbers)
@@ -95,10 +95,12 @@ def test_odd_sizes_give_even_pictures_whose_short_side_is_right(
     tmp_path: Path, coded: Any, source: tuple[int, int], expected: tuple[int, int]
 ) -> None:
     times = [Fraction(n, 8) for n in range(16)]
-    pictures = pictures_of(coded.timed(tmp_path / "film.mkv", times, [(0, SECOND_OF_SOUND)], source), short_side=128)
+    pictures = resample_pictures(
+        coded.timed(tmp_path / "film.mkv", times, [(0, SECOND_OF_SOUND)], source), short_side=128
+    )
     assert {picture.size for picture in pictures} == {expected}
     assert pictures[0].to_yuv().shape == (expected[1] * 3 // 2, expected[0])
-    assert numbers_in(pictures, coded)[:16] == [i // 2 for i in range(16)]
+    assert read_numbers(pictures, coded)[:16] == [i // 2 for i in range(16)]
 
 
 def test_colours_stay_what_they_are(tmp_path: Path) -> None:
@@ -107,7 +109,7 @@ def test_colours_stay_what_they_are(tmp_path: Path) -> None:
         for _ in range(16):
             writer.write_rgb(np.full((64, 64, 3), rgb, np.uint8))
             writer.write_audio(np.zeros(1000, np.int16))
-    shown = pictures_of(path, short_side=64)[8].to_bgr()
+    shown = resample_pictures(path, short_side=64)[8].to_bgr()
     assert shown.shape == (64, 64, 3)
     assert np.abs(shown.astype(int) - rgb[::-1]).max() <= 4
 
@@ -132,7 +134,7 @@ def write_bt709(path: Path, rgb: tuple[int, int, int]) -> Path:
 
 def test_the_colours_of_a_film_in_bt709_are_brought_to_bt601(tmp_path: Path) -> None:
     red, green, blue = 200, 40, 90
-    picture = pictures_of(write_bt709(tmp_path / "film.mkv", (red, green, blue)), short_side=64)[8]
+    picture = resample_pictures(write_bt709(tmp_path / "film.mkv", (red, green, blue)), short_side=64)[8]
     assert np.abs(picture.to_bgr().astype(int) - (blue, green, red)).max() <= 5
     light_601 = 0.299 * red + 0.587 * green + 0.114 * blue
     assert picture.to_yuv()[:64].mean() == pytest.approx(16 + 219 * light_601 / 255, abs=2)
@@ -141,26 +143,26 @@ def test_the_colours_of_a_film_in_bt709_are_brought_to_bt601(tmp_path: Path) -> 
 def test_a_film_without_sound_is_refused(tmp_path: Path, coded: Any) -> None:
     path = coded.timed(tmp_path / "mute.mkv", [Fraction(n, 8) for n in range(16)])
     with pytest.raises(MediaError, match=r"^mute\.mkv has no audio track; talkies needs both$") as caught:
-        pictures_of(path)
+        resample_pictures(path)
     assert caught.value.code == "no_audio"
 
 
 def test_a_film_without_pictures_is_refused(tmp_path: Path, coded: Any) -> None:
     path = coded.timed(tmp_path / "blind.mkv", sounds=[(0, SECOND_OF_SOUND)])
     with pytest.raises(MediaError, match=r"^blind\.mkv has no video track; talkies needs both$") as caught:
-        pictures_of(path)
+        resample_pictures(path)
     assert caught.value.code == "no_video"
 
 
 @pytest.mark.real_data
 def test_a_song_with_cover_art_has_no_video(real_data: Path) -> None:
     with pytest.raises(MediaError, match=r"bear-id3\.mp3 has no video track; talkies needs both$") as caught:
-        pictures_of(real_data / "awkward" / "androidx-media__bear-id3.mp3")
+        resample_pictures(real_data / "awkward" / "androidx-media__bear-id3.mp3")
     assert caught.value.code == "no_video"
 
 
 @pytest.mark.real_data
 def test_a_header_without_packets_has_no_pictures(real_data: Path) -> None:
     with pytest.raises(MediaError, match=r"^no picture of androidx-media__init\.mp4 can be decoded$") as caught:
-        pictures_of(real_data / "awkward" / "androidx-media__init.mp4")
+        resample_pictures(real_data / "awkward" / "androidx-media__init.mp4")
     assert caught.value.code == "undecodable_video"

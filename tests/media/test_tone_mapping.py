@@ -1,4 +1,4 @@
-"""High dynamic range to standard: the published curves at known points, and what they make of pictures."""
+"""HDR to SDR: the published curves at known points, and their effect on pictures."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -13,16 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from talkies.core import Grid
-from talkies.media import FilmResampler, ResampledFrame, read_first_picture, probe
+from talkies.media import FilmResampler, ResampledFrame, probe, read_first_picture
 from talkies.media.tone_mapping import (
     PEAK,
     REFERENCE_WHITE,
-    ToneMapper,
     HdrTransfer,
-    hlg_inverse_oetf,
-    pq_inverse_eotf,
-    pq_eotf,
+    ToneMapper,
     compress_highlights,
+    hlg_inverse_oetf,
+    pq_eotf,
+    pq_inverse_eotf,
 )
 
 MAPPERS = {transfer: ToneMapper(transfer) for transfer in HdrTransfer}
@@ -41,7 +41,7 @@ def to_xyz(name: str) -> npt.NDArray[np.float64]:
     return columns * np.linalg.solve(columns, white)
 
 
-def rolled(light: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def apply_bt2390(light: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Return light after the roll-off of BT.2390, written as the report writes it: E1, KS, P, T."""
     e1 = np.minimum(pq_inverse_eotf(light) / pq_inverse_eotf(np.array(1000.0)), 1)
     max_lum = float(pq_inverse_eotf(np.array(203.0)) / pq_inverse_eotf(np.array(1000.0)))
@@ -51,15 +51,15 @@ def rolled(light: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return pq_eotf(np.where(e1 < ks, e1, p) * pq_inverse_eotf(np.array(1000.0)))
 
 
-def expected_rgb(light_3: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def compute_expected_rgb(light_3: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Return the 8-bit codes `[..., 3]` that a light in cd/m² of BT.2020 is shown with."""
     brightest = light_3.max(axis=-1, keepdims=True)
-    shown = light_3 * rolled(brightest) / np.maximum(brightest, 1e-9) / 203
+    shown = light_3 * apply_bt2390(brightest) / np.maximum(brightest, 1e-9) / 203
     of_bt709 = shown @ (np.linalg.inv(to_xyz("BT.709")) @ to_xyz("BT.2020")).T
     return 255 * np.clip(of_bt709, 0, 1) ** (1 / 2.4)
 
 
-def mapped(transfer: HdrTransfer, codes: Any) -> npt.NDArray[np.int64]:
+def map_codes(transfer: HdrTransfer, codes: Any) -> npt.NDArray[np.int64]:
     """Return the colour that codes in [0, 1], one for each channel or one for all, are shown with."""
     rgb = np.broadcast_to(np.round(np.asarray(codes, float) * 65535), (1, 1, 3)).astype(np.uint16)
     return MAPPERS[transfer](rgb)[0, 0].astype(np.int64)
@@ -101,7 +101,7 @@ def test_the_roll_off_leaves_what_is_below_its_knee_and_ends_at_reference_white(
     above = np.linspace(float(knee) + 1, 10_000, 500)
     assert (compress_highlights(above) < above).all()
     assert compress_highlights(np.array([PEAK, 4000.0, 10_000.0])) == pytest.approx([REFERENCE_WHITE] * 3)
-    assert compress_highlights(above) == pytest.approx(rolled(above))
+    assert compress_highlights(above) == pytest.approx(apply_bt2390(above))
 
 
 @pytest.mark.parametrize("transfer", HdrTransfer)
@@ -116,17 +116,17 @@ def test_black_stays_black_and_grey_stays_grey_and_rises_to_white(transfer: HdrT
 
 @pytest.mark.parametrize("light", [0, 1, 10, 50, 80, 100, 150, 203, 400, 1000, 4000])
 def test_grey_of_a_known_light_is_shown_with_the_code_that_it_should_have(light: float) -> None:
-    shown = mapped(HdrTransfer.PQ, pq_inverse_eotf(np.array(float(light))))
-    assert shown == pytest.approx(expected_rgb(np.full(3, float(light))), abs=1)
+    shown = map_codes(HdrTransfer.PQ, pq_inverse_eotf(np.array(float(light))))
+    assert shown == pytest.approx(compute_expected_rgb(np.full(3, float(light))), abs=1)
     if light <= 80:
         assert shown[0] == pytest.approx(255 * (light / 203) ** (1 / 2.4), abs=1)
 
 
 def test_reference_white_is_nearly_white_and_only_the_peak_is() -> None:
-    diffuse, peak = mapped(HdrTransfer.PQ, 0.5807)[0], mapped(HdrTransfer.PQ, 0.7518)[0]
+    diffuse, peak = map_codes(HdrTransfer.PQ, 0.5807)[0], map_codes(HdrTransfer.PQ, 0.7518)[0]
     assert 225 <= diffuse <= 240
     assert peak == 255
-    assert mapped(HdrTransfer.HLG, 0.75)[0] == pytest.approx(diffuse, abs=1)  # BT.2408: 75 % HLG is reference white
+    assert map_codes(HdrTransfer.HLG, 0.75)[0] == pytest.approx(diffuse, abs=1)  # BT.2408: 75 % HLG is reference white
 
 
 @pytest.mark.parametrize(
@@ -137,20 +137,20 @@ def test_colours_of_bt709_keep_their_hue_on_the_way_through_bt2020(
     colour: tuple[float, float, float], light: float
 ) -> None:
     of_bt2020 = np.linalg.inv(to_xyz("BT.2020")) @ to_xyz("BT.709") @ np.array(colour) * light
-    shown = mapped(HdrTransfer.PQ, pq_inverse_eotf(of_bt2020))
-    assert shown == pytest.approx(expected_rgb(of_bt2020), abs=2)
+    shown = map_codes(HdrTransfer.PQ, pq_inverse_eotf(of_bt2020))
+    assert shown == pytest.approx(compute_expected_rgb(of_bt2020), abs=2)
     linear = (shown / 255) ** 2.4
     assert linear / linear.max() == pytest.approx(np.array(colour) / max(colour), abs=0.03)
 
 
 def test_colours_outside_bt709_are_clipped_and_never_wrap() -> None:
     for pure in np.eye(3):
-        shown = mapped(HdrTransfer.PQ, 0.6 * pure)
+        shown = map_codes(HdrTransfer.PQ, 0.6 * pure)
         assert shown[np.argmax(pure)] > 200
         assert sorted(shown)[:2] == [0, 0]
 
 
-def hlg_light(codes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def compute_hlg_light(codes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Return the light in cd/m² of HLG codes on a display of 1000 cd/m² (BT.2100, table 5)."""
     scene = np.where(codes <= 0.5, codes**2 / 3, (np.exp((codes - 0.55991073) / 0.17883277) + 0.28466892) / 12)
     return 1000 * (scene @ BT2020_LUMINANCE)[..., None] ** 0.2 * scene
@@ -158,10 +158,12 @@ def hlg_light(codes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 @pytest.mark.parametrize("codes", [(0.2, 0.2, 0.2), (0.5, 0.5, 0.5), (0.8, 0.3, 0.3), (0.3, 0.6, 0.9), (0.9, 0.9, 0.5)])
 def test_hlg_colours_are_shown_as_on_a_display_of_a_thousand_candelas(codes: tuple[float, float, float]) -> None:
-    assert mapped(HdrTransfer.HLG, codes) == pytest.approx(expected_rgb(hlg_light(np.array(codes))), abs=2)
+    assert map_codes(HdrTransfer.HLG, codes) == pytest.approx(
+        compute_expected_rgb(compute_hlg_light(np.array(codes))), abs=2
+    )
 
 
-def hdr_film(reel: Any, path: Path, lights: list[float], transfer: ColorTrc) -> Path:
+def write_hdr_film(reel: Any, path: Path, lights: list[float], transfer: ColorTrc) -> Path:
     """Write grey patches of known light side by side, as 10-bit HEVC of BT.2020."""
     patches = np.round(64 + 876 * pq_inverse_eotf(np.array(lights))).astype(np.uint16)
     luma = np.repeat(np.repeat(patches[None], 64, 0), 32, 1)
@@ -182,16 +184,18 @@ def hdr_film(reel: Any, path: Path, lights: list[float], transfer: ColorTrc) -> 
 
 def test_a_pq_film_comes_out_with_the_codes_that_its_light_should_have(tmp_path: Path, reel: Any) -> None:
     lights = [0.0, 5.0, 50.0, 100.0, 203.0, 1000.0]
-    path = hdr_film(reel, tmp_path / "film.mkv", lights, ColorTrc.SMPTE2084)
-    pictures = [part for part in FilmResampler(path, probe(path), Grid(25, 16_000), 64) if isinstance(part, ResampledFrame)]
+    path = write_hdr_film(reel, tmp_path / "film.mkv", lights, ColorTrc.SMPTE2084)
+    pictures = [
+        part for part in FilmResampler(path, probe(path), Grid(25, 16_000), 64) if isinstance(part, ResampledFrame)
+    ]
     assert len(pictures) == 4
     middles = pictures[1].to_bgr()[32, 16::32].astype(int)
-    expected = [expected_rgb(np.full(3, light)) for light in lights]
+    expected = [compute_expected_rgb(np.full(3, light)) for light in lights]
     assert np.abs(middles - np.array(expected)[:, ::-1]).max() <= 3
 
 
 def test_the_same_film_without_its_transfer_is_no_high_dynamic_range(tmp_path: Path, reel: Any) -> None:
-    path = hdr_film(reel, tmp_path / "film.mkv", [0.0, 203.0, 1000.0], ColorTrc.BT709)
+    path = write_hdr_film(reel, tmp_path / "film.mkv", [0.0, 203.0, 1000.0], ColorTrc.BT709)
     shown = read_first_picture(path, 0, Fraction(1), 64)
     assert shown is not None
     assert shown[32, 16::32, 0] == pytest.approx([0, 255 * 0.5807, 255 * 0.7518], abs=5)
@@ -211,7 +215,7 @@ def test_a_real_hlg_film_comes_out_as_the_standard_says(real_data: Path) -> None
     y, u, v = (luma - 64) / 876, (chroma[0] - 512) / 896, (chroma[1] - 512) / 896
     red, blue = y + 1.4746 * v, y + 1.8814 * u
     codes = np.clip(np.stack([red, (y - 0.2627 * red - 0.0593 * blue) / 0.678, blue], axis=-1), 0, 1)
-    expected = np.rot90(expected_rgb(hlg_light(codes)).reshape(180, 3, 320, 3, 3).mean((1, 3)), 3)
+    expected = np.rot90(compute_expected_rgb(compute_hlg_light(codes)).reshape(180, 3, 320, 3, 3).mean((1, 3)), 3)
     shown = read_first_picture(path, track, Fraction(1), 180)
     assert shown is not None
     error = np.abs(shown - expected)

@@ -1,4 +1,4 @@
-"""`VideoReader`: whatever is read, in whatever order, is the frame that was asked for, or a sentence."""
+"""`VideoReader`: whatever is read, in any order, is the frame requested, or an error."""
 
 import os
 import re
@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pytest
 
 from talkies.core import MediaError, crop_middle_square
-from talkies.media import FilmWriter, X264Settings, VideoReader, yuv_to_rgb
+from talkies.media import FilmWriter, VideoReader, X264Settings, yuv_to_rgb
 
 FRAMES = 75  # no multiple of the GOP: the last one is cut short
 
@@ -27,15 +27,15 @@ def proxy(coded: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def busy_proxy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A proxy whose every packet is long, so that a cut falls inside one."""
-    return noise(tmp_path_factory.mktemp("busy") / "proxy.mp4", (128, 96), 40)
+    return write_noise(tmp_path_factory.mktemp("busy") / "proxy.mp4", (128, 96), 40)
 
 
-def noise(path: Path, size: tuple[int, int], frames: int) -> Path:
+def write_noise(path: Path, size: tuple[int, int], frames: int) -> Path:
     random = np.random.default_rng(0)
-    return film(path, random.integers(0, 256, (frames, size[1], size[0], 3)).astype(np.uint8))
+    return write_film(path, random.integers(0, 256, (frames, size[1], size[0], 3)).astype(np.uint8))
 
 
-def film(path: Path, pictures: Iterable[npt.NDArray[np.uint8]], fps: int = 16, gop: int = 16) -> Path:
+def write_film(path: Path, pictures: Iterable[npt.NDArray[np.uint8]], fps: int = 16, gop: int = 16) -> Path:
     """Write pictures and silence as ingest writes a proxy."""
     pictures = list(pictures)
     height, width, _ = pictures[0].shape
@@ -46,21 +46,21 @@ def film(path: Path, pictures: Iterable[npt.NDArray[np.uint8]], fps: int = 16, g
     return path
 
 
-def entries_of(folder: str) -> int:
+def list_entries(folder: str) -> int:
     return sum(1 for _ in Path(folder).iterdir())
 
 
-def plain_decode(path: Path) -> npt.NDArray[np.uint8]:
+def decode_all(path: Path) -> npt.NDArray[np.uint8]:
     """Return all frames as PyAV gives them."""
     with av.open(str(path)) as container:
         return np.stack([frame.to_ndarray() for frame in container.decode(video=0)])
 
 
-def numbers_in(video_TPW: npt.NDArray[np.uint8], coded: Any) -> list[int]:
+def read_numbers(video_TPW: npt.NDArray[np.uint8], coded: Any) -> list[int]:
     return [coded.number_in(picture[:120]) for picture in video_TPW]
 
 
-def outcome_of(path: Path, number: int) -> npt.NDArray[np.uint8] | MediaError:
+def try_read(path: Path, number: int) -> npt.NDArray[np.uint8] | MediaError:
     """Return the frame that a reader gives for a number, or its error."""
     with VideoReader(path, 16) as reader:
         try:
@@ -74,7 +74,7 @@ def test_read_in_order_the_frames_come_in_order(proxy: Path, coded: Any) -> None
         video = reader.read(range(FRAMES))
         assert reader.height == 120
     assert (video.shape, video.dtype) == ((FRAMES, 180, 160), np.uint8)
-    assert numbers_in(video, coded) == list(range(FRAMES))
+    assert read_numbers(video, coded) == list(range(FRAMES))
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -93,21 +93,21 @@ def test_any_stride_from_anywhere_gives_exactly_its_frames(proxy: Path, coded: A
         for _ in range(25):
             start = random.randrange(FRAMES)
             wanted = range(start, random.randint(start + 1, FRAMES), random.randint(1, 9))
-            assert numbers_in(reader.read(wanted), coded) == list(wanted)
+            assert read_numbers(reader.read(wanted), coded) == list(wanted)
 
 
 def test_another_gop_and_rate_are_read_as_well(tmp_path: Path, coded: Any) -> None:
-    path = film(tmp_path / "film.mp4", [coded.picture(number, 160, 120) for number in range(60)], fps=30, gop=7)
+    path = write_film(tmp_path / "film.mp4", [coded.picture(number, 160, 120) for number in range(60)], fps=30, gop=7)
     with VideoReader(path, 30) as reader:
         for start in (44, 3, 20, 21, 50, 0):
-            assert numbers_in(reader.read(range(start, 60, 4)), coded) == list(range(start, 60, 4))
+            assert read_numbers(reader.read(range(start, 60, 4)), coded) == list(range(start, 60, 4))
 
 
 @pytest.mark.parametrize("size", [(228, 128), (128, 228), (128, 128), (130, 128), (34, 32), (32, 86), (128, 1024)])
 def test_frames_are_bit_for_bit_those_of_a_plain_decode(tmp_path: Path, size: tuple[int, int]) -> None:
     """Windows anywhere, in any order, with any stride, over key frames, from the first frame to the last."""
-    path, random = noise(tmp_path / "proxy.mp4", size, 40), Random(sum(size))
-    whole = plain_decode(path)
+    path, random = write_noise(tmp_path / "proxy.mp4", size, 40), Random(sum(size))
+    whole = decode_all(path)
     with VideoReader(path, 16) as reader:
         assert (len(reader), reader.width, reader.height) == (40, *size)
         windows = [range(40), range(1), range(39, 40), range(15, 17), range(16, 32), range(17, 18), range(18, 20)]
@@ -120,7 +120,7 @@ def test_frames_are_bit_for_bit_those_of_a_plain_decode(tmp_path: Path, size: tu
 
 @pytest.mark.parametrize("size", [(228, 128), (128, 228), (128, 128), (130, 128), (34, 32), (32, 86)])
 def test_read_into_a_smaller_array_they_are_cut_in_their_middle(tmp_path: Path, size: tuple[int, int]) -> None:
-    path, side = noise(tmp_path / "proxy.mp4", size, 20), min(size)
+    path, side = write_noise(tmp_path / "proxy.mp4", size, 20), min(size)
     space = np.full((5, side * 3 // 2, side), 7, np.uint8)
     with VideoReader(path, 16) as reader:
         whole = reader.read(range(20))
@@ -171,7 +171,7 @@ def test_past_the_end_there_is_a_sentence_and_the_reader_goes_on(
         sentence = f"^{proxy} ends before {first_missing / 16} s; ingest its film again$"
         with pytest.raises(MediaError, match=sentence) as caught:
             reader.read(wanted)
-        assert numbers_in(reader.read(range(30, 33)), coded) == [30, 31, 32]
+        assert read_numbers(reader.read(range(30, 33)), coded) == [30, 31, 32]
     assert caught.value.code == "truncated"
 
 
@@ -221,13 +221,13 @@ def test_pictures_that_are_shown_later_than_stored_cannot_be_opened(tmp_path: Pa
 
 
 def test_a_proxy_of_one_frame_is_read(tmp_path: Path) -> None:
-    path = noise(tmp_path / "proxy.mp4", (64, 48), 1)
+    path = write_noise(tmp_path / "proxy.mp4", (64, 48), 1)
     with VideoReader(path, 16) as reader:
-        assert np.array_equal(reader.read(range(1)), plain_decode(path))
+        assert np.array_equal(reader.read(range(1)), decode_all(path))
 
 
 def test_a_table_of_more_packets_than_bytes_cannot_be_opened(tmp_path: Path) -> None:
-    path = noise(tmp_path / "proxy.mp4", (64, 48), 1)
+    path = write_noise(tmp_path / "proxy.mp4", (64, 48), 1)
     content = bytearray(path.read_bytes())
     begin = content.index(b"stsz") + 8
     content[begin : begin + 8] = (1).to_bytes(4, "big") + (2**32 - 1).to_bytes(4, "big")
@@ -237,14 +237,16 @@ def test_a_table_of_more_packets_than_bytes_cannot_be_opened(tmp_path: Path) -> 
 
 
 def test_a_frame_between_the_ticks_is_refused(proxy: Path) -> None:
-    sentence = rf"^{proxy} was asked for the frame at 0\.0417 s and returned the one at 0\.0625 s; ingest its film again$"
+    sentence = (
+        rf"^{proxy} was asked for the frame at 0\.0417 s and returned the one at 0\.0625 s; ingest its film again$"
+    )
     with VideoReader(proxy, 24) as reader, pytest.raises(MediaError, match=sentence) as caught:
         reader.read(range(4))
     assert caught.value.code == "wrong_time"
 
 
 def test_a_frame_that_is_not_there_is_never_replaced_by_its_neighbour(tmp_path: Path, coded: Any) -> None:
-    path = film(tmp_path / "film.mp4", [coded.picture(number, 160, 120) for number in range(40)], fps=8)
+    path = write_film(tmp_path / "film.mp4", [coded.picture(number, 160, 120) for number in range(40)], fps=8)
     sentence = f"^{path} was asked for the frame at 1.0 s and returned the one at 2.0 s; ingest its film again$"
     with VideoReader(path, 16) as reader:
         for _ in range(2):
@@ -275,7 +277,7 @@ def test_a_truncated_proxy_gives_its_own_frames_or_a_sentence(tmp_path: Path, bu
         whole = reader.read(range(40))
     path = tmp_path / "proxy.mp4"
     path.write_bytes(busy_proxy.read_bytes()[: int(busy_proxy.stat().st_size * share)])
-    outcomes = [outcome_of(path, number) for number in range(40)]
+    outcomes = [try_read(path, number) for number in range(40)]
     frames = [frame for frame in outcomes if not isinstance(frame, MediaError)]
     errors = [str(error) for error in outcomes if isinstance(error, MediaError)]
     assert all(np.array_equal(frame, whole[number]) for number, frame in enumerate(frames))  # all that come before
@@ -285,7 +287,7 @@ def test_a_truncated_proxy_gives_its_own_frames_or_a_sentence(tmp_path: Path, bu
 
 
 def test_bytes_that_are_overwritten_are_a_sentence_or_change_no_other_frame(tmp_path: Path, busy_proxy: Path) -> None:
-    whole, content, random = plain_decode(busy_proxy), busy_proxy.read_bytes(), Random(0)
+    whole, content, random = decode_all(busy_proxy), busy_proxy.read_bytes(), Random(0)
     with VideoReader(busy_proxy, 16) as reader:
         places = reader._table.offset_N, reader._table.bytes_N
     path, told = tmp_path / "proxy.mp4", 0
@@ -327,7 +329,7 @@ def test_a_proxy_that_another_takes_the_place_of_is_read_to_its_end(
 ) -> None:
     path = tmp_path / "proxy.mp4"
     path.write_bytes(busy_proxy.read_bytes())
-    whole = plain_decode(path)
+    whole = decode_all(path)
     with VideoReader(path, 16) as reader:
         first = reader.read(range(3))
         (tmp_path / "new.mp4").write_bytes(proxy.read_bytes())
@@ -354,18 +356,18 @@ def test_a_closed_reader_reads_no_other_file(proxy: Path) -> None:
 
 
 def test_a_reader_that_nobody_has_any_more_is_closed(proxy: Path) -> None:
-    before = entries_of("/proc/self/fd")
+    before = list_entries("/proc/self/fd")
     reader = VideoReader(proxy, 16)
-    assert entries_of("/proc/self/fd") == before + 1
+    assert list_entries("/proc/self/fd") == before + 1
     del reader
-    assert entries_of("/proc/self/fd") == before
+    assert list_entries("/proc/self/fd") == before
 
 
 def test_decoding_takes_no_thread_beside_this_one(proxy: Path) -> None:
-    before = entries_of("/proc/self/task")
+    before = list_entries("/proc/self/task")
     with VideoReader(proxy, 16) as reader:
         reader.read(range(FRAMES))
-        assert entries_of("/proc/self/task") == before
+        assert list_entries("/proc/self/task") == before
 
 
 def test_without_its_beginning_a_proxy_cannot_be_opened(tmp_path: Path, proxy: Path) -> None:

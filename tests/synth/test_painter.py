@@ -1,4 +1,4 @@
-"""The pictures of a film, measured."""
+"""`Painter`: palettes, determinism and motion of the pictures of a film."""
 
 import colorsys
 
@@ -10,18 +10,20 @@ from talkies.synth import CONCEPTS, FilmScript, SynthConfig, generate_script
 from talkies.synth.painter import Painter
 
 
-def script_with(seed: int, **values: float) -> FilmScript:
-    return generate_script("a", seed, SynthConfig(**{"seconds": 40.0, "width": 96, "height": 64, "places": 8, **values}))
+def generate_with(seed: int, **values: float) -> FilmScript:
+    return generate_script(
+        "a", seed, SynthConfig(**{"seconds": 40.0, "width": 96, "height": 64, "places": 8, **values})
+    )
 
 
-def one_concept(name: str, **values: float) -> FilmScript:
+def find_one_concept(name: str, **values: float) -> FilmScript:
     """Return the first film all of whose shots show the concept of that name."""
     number = next(n for n, concept in enumerate(CONCEPTS) if concept.name == name)
-    scripts = (script_with(seed, concepts_per_film=1, **values) for seed in range(999))
+    scripts = (generate_with(seed, concepts_per_film=1, **values) for seed in range(999))
     return next(script for script in scripts if script.shots[0].concept == number)
 
 
-def place_hues(script: FilmScript) -> npt.NDArray[np.float64]:
+def measure_place_hues(script: FilmScript) -> npt.NDArray[np.float64]:
     """Return the hue of the median colour of each place that is shown, as a share of the circle."""
     painter, hues = Painter(script), {}
     for shot in script.shots:
@@ -30,19 +32,19 @@ def place_hues(script: FilmScript) -> npt.NDArray[np.float64]:
     return np.array(list(hues.values()))
 
 
-def spread(hues: npt.NDArray[np.float64]) -> float:
+def compute_spread(hues: npt.NDArray[np.float64]) -> float:
     """Return the circular spread of hues: 0 if they are one, 1 if they lie all around."""
     return 1 - float(np.abs(np.exp(2j * np.pi * hues).mean()))
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_marked_film_keeps_one_palette_and_an_unmarked_one_has_many(seed: int) -> None:
-    assert spread(place_hues(script_with(seed, mark_strength=1.0))) < 0.05
-    assert spread(place_hues(script_with(seed, mark_strength=0.0))) > 0.15
+    assert compute_spread(measure_place_hues(generate_with(seed, mark_strength=1.0))) < 0.05
+    assert compute_spread(measure_place_hues(generate_with(seed, mark_strength=0.0))) > 0.15
 
 
 def test_a_picture_is_a_function_of_script_and_frame() -> None:
-    script = script_with(1)
+    script = generate_with(1)
     first, second = Painter(script), Painter(script)
     shot = script.shots[3]
     backwards = [second.paint(frame, shot) for frame in range(shot.start_frame + 9, shot.start_frame - 1, -1)][::-1]
@@ -52,13 +54,13 @@ def test_a_picture_is_a_function_of_script_and_frame() -> None:
 
 
 def test_another_seed_paints_another_film() -> None:
-    one, other = (Painter(script).paint(0, script.shots[0]) for script in (script_with(1), script_with(2)))
+    one, other = (Painter(script).paint(0, script.shots[0]) for script in (generate_with(1), generate_with(2)))
     assert np.abs(one.astype(int) - other).mean() > 5
 
 
 @pytest.mark.parametrize("name", [concept.name for concept in CONCEPTS])
 def test_every_concept_is_seen_to_move(name: str) -> None:
-    script = one_concept(name, mark_strength=0.0)
+    script = find_one_concept(name, mark_strength=0.0)
     painter, shot = Painter(script), script.shots[0]
     frames = [painter.paint(shot.start_frame + k, shot).astype(int) for k in range(32)]  # more than a slow period
     same_grain = [(k, k + apart) for apart in (8, 16) for k in range(32 - apart)]
@@ -67,7 +69,7 @@ def test_every_concept_is_seen_to_move(name: str) -> None:
 
 
 def test_a_bounce_is_lowest_when_it_thumps() -> None:
-    script = one_concept("slow-bounce-thump", mark_strength=0.0)
+    script = find_one_concept("slow-bounce-thump", mark_strength=0.0)
     painter, shot = Painter(script), script.shots[0]
     still = np.median([painter.paint(f, shot) for f in range(shot.start_frame, shot.end_frame)], axis=0)
     begin, end = (round(shot.event_seconds[n] * 24) for n in (0, 1))

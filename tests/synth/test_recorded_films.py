@@ -8,7 +8,7 @@ from scipy.io import wavfile
 
 from talkies.core import Grid, UsageError
 from talkies.media import decode_file
-from talkies.synth import SynthConfig, render_films, generate_script
+from talkies.synth import SynthConfig, generate_script, render_films
 from talkies.synth.soundtrack import compose_soundtrack
 
 RATE = 16_000

@@ -1,4 +1,4 @@
-"""The script of a film: a pure function of seed and config, and true in itself."""
+"""`generate_script`: a pure function of seed and config, and consistent in itself."""
 
 from collections import Counter
 from itertools import pairwise
@@ -23,7 +23,9 @@ def test_different_seeds_write_different_films() -> None:
 
 
 def test_how_strong_the_marks_are_changes_nothing_that_happens() -> None:
-    plain, marked = (generate_script("a", 3, SynthConfig(seconds=60.0, mark_strength=strength)) for strength in (0.0, 1.0))
+    plain, marked = (
+        generate_script("a", 3, SynthConfig(seconds=60.0, mark_strength=strength)) for strength in (0.0, 1.0)
+    )
     assert plain.shots == marked.shots
     assert plain.marks == marked.marks
 

@@ -1,4 +1,4 @@
-"""The sound of a film, measured: its theme, and that each concept sounds like itself and nothing else."""
+"""`compose_soundtrack`: the theme of a film, and that each concept sounds only like itself."""
 
 import numpy as np
 import numpy.typing as npt
@@ -11,13 +11,13 @@ from talkies.synth.soundtrack import compose_soundtrack
 RATE_HZ = 16_000
 
 
-def config(mark_strength: float) -> SynthConfig:
+def make_config(mark_strength: float) -> SynthConfig:
     return SynthConfig(seconds=12.0, audio_rate_hz=RATE_HZ, mark_strength=mark_strength)
 
 
-def theme_over_neighbours_db(seed: int, mark_strength: float) -> list[float]:
+def measure_theme_db(seed: int, mark_strength: float) -> list[float]:
     """Return how far the power at each note of the theme stands above the median of its surroundings."""
-    script = generate_script("a", seed, config(mark_strength))
+    script = generate_script("a", seed, make_config(mark_strength))
     sound = compose_soundtrack(script).astype(float)
     power = np.abs(np.fft.rfft(sound * np.hanning(len(sound)))) ** 2
     levels = []
@@ -30,14 +30,16 @@ def theme_over_neighbours_db(seed: int, mark_strength: float) -> list[float]:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_a_marked_film_has_its_theme_and_an_unmarked_one_has_none(seed: int) -> None:
-    assert min(theme_over_neighbours_db(seed, mark_strength=1.0)) > 25
-    assert max(theme_over_neighbours_db(seed, mark_strength=0.0)) < 18
+    assert min(measure_theme_db(seed, mark_strength=1.0)) > 25
+    assert max(measure_theme_db(seed, mark_strength=0.0)) < 18
 
 
 def test_the_theme_grows_with_the_strength_of_the_marks() -> None:
-    script = generate_script("a", 1, config(0.0))
+    script = generate_script("a", 1, make_config(0.0))
     quiet = compose_soundtrack(script).astype(float)
-    half, whole = (compose_soundtrack(generate_script("a", 1, config(strength))) - quiet for strength in (0.5, 1.0))
+    half, whole = (
+        compose_soundtrack(generate_script("a", 1, make_config(strength))) - quiet for strength in (0.5, 1.0)
+    )
     unclipped = np.abs(quiet + whole) < 32_000
     assert np.abs(whole[unclipped] - 2 * half[unclipped]).max() <= 3  # rounding
     assert np.abs(whole).mean() > 500
@@ -52,7 +54,7 @@ def test_sound_is_as_long_as_the_pictures() -> None:
 def test_no_sound_is_cut_off_at_a_cut() -> None:
     loudest, last = [], []
     for seed in range(4):
-        script = generate_script("a", seed, config(0.0))
+        script = generate_script("a", seed, make_config(0.0))
         sound = np.abs(compose_soundtrack(script).astype(int))
         for shot in script.shots:
             begin, end = (round(frame * RATE_HZ / 24) for frame in (shot.start_frame, shot.end_frame))
@@ -63,12 +65,12 @@ def test_no_sound_is_cut_off_at_a_cut() -> None:
 
 
 def test_the_same_script_sounds_the_same_and_another_seed_does_not() -> None:
-    first, again, other = (compose_soundtrack(generate_script("a", seed, config(0.6))) for seed in (1, 1, 2))
+    first, again, other = (compose_soundtrack(generate_script("a", seed, make_config(0.6))) for seed in (1, 1, 2))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
 
 
-def sounded(concept: Concept, seed: int) -> npt.NDArray[np.float64]:
+def synthesise(concept: Concept, seed: int) -> npt.NDArray[np.float64]:
     """Return eight seconds of a concept at a tempo and from a phase of its own."""
     random, count = np.random.default_rng(seed), 8 * RATE_HZ
     period = 1 / (concept.rate_hz * random.uniform(0.92, 1.08))
@@ -78,9 +80,9 @@ def sounded(concept: Concept, seed: int) -> npt.NDArray[np.float64]:
     return concept.sound((beats - event) * period, beats - event, inputs)
 
 
-def heard(concept: Concept, seed: int) -> tuple[npt.NDArray[np.float64], float]:
+def measure_sound(concept: Concept, seed: int) -> tuple[npt.NDArray[np.float64], float]:
     """Return the logarithmic spectrum of a concept's sound, and whether its loudness beats fast (> 0) or slow (< 0)."""
-    power = np.abs(np.fft.rfft(sounded(concept, seed).reshape(-1, 256) * np.hanning(256), axis=1)) ** 2
+    power = np.abs(np.fft.rfft(synthesise(concept, seed).reshape(-1, 256) * np.hanning(256), axis=1)) ** 2
     loudness = np.log(power.sum(axis=1) + 1e-3)
     beat = np.abs(np.fft.rfft((loudness - loudness.mean()) * np.hanning(len(loudness)))) ** 2
     hz = np.arange(len(beat)) / 8
@@ -88,15 +90,15 @@ def heard(concept: Concept, seed: int) -> tuple[npt.NDArray[np.float64], float]:
     return np.log(power.mean(axis=0) + 1e-3), float(np.log(fast / slow))
 
 
-def distances(first_seed: int, second_seed: int) -> npt.NDArray[np.float64]:
+def compute_distances(first_seed: int, second_seed: int) -> npt.NDArray[np.float64]:
     """Return how different each concept sounds with one seed from each with another."""
-    first, second = ([heard(concept, seed) for concept in CONCEPTS] for seed in (first_seed, second_seed))
+    first, second = ([measure_sound(concept, seed) for concept in CONCEPTS] for seed in (first_seed, second_seed))
     return np.array([[np.sqrt(np.square(a[0] - b[0]).mean()) + 0.2 * abs(a[1] - b[1]) for b in second] for a in first])
 
 
 @pytest.mark.parametrize("seeds", [(1, 2), (3, 4)])
 def test_each_of_the_sixteen_concepts_sounds_most_like_itself(seeds: tuple[int, int]) -> None:
-    apart = distances(*seeds)
+    apart = compute_distances(*seeds)
     assert np.array_equal(apart.argmin(axis=1), np.arange(16))
     assert apart.diagonal().max() < apart[~np.eye(16, dtype=bool)].min() + 1.0
     assert apart[~np.eye(16, dtype=bool)].min() > 1.0
@@ -104,13 +106,13 @@ def test_each_of_the_sixteen_concepts_sounds_most_like_itself(seeds: tuple[int, 
 
 @pytest.mark.parametrize("concept", [c for c in CONCEPTS if "siren" not in c.name], ids=lambda concept: concept.name)
 def test_a_concept_is_loud_at_its_own_tempo(concept: Concept) -> None:
-    _, tempo = heard(concept, seed=1)
+    _, tempo = measure_sound(concept, seed=1)
     assert tempo > 3 if concept.rate_hz == FAST_HZ else tempo < -3
 
 
-def centre_hz(concept: Concept) -> float:
+def measure_centre_hz(concept: Concept) -> float:
     """Return the centre of gravity of the power of a concept's sound."""
-    power = np.abs(np.fft.rfft(sounded(concept, seed=1))) ** 2
+    power = np.abs(np.fft.rfft(synthesise(concept, seed=1))) ** 2
     return float((power * np.arange(len(power)) / 8).sum() / power.sum())
 
 
@@ -119,11 +121,11 @@ def centre_hz(concept: Concept) -> float:
 )
 def test_where_there_is_a_pitch_the_fast_twin_is_higher(kind: str) -> None:
     by_name = {concept.name: concept for concept in CONCEPTS}
-    assert centre_hz(by_name[f"fast-{kind}"]) > 1.25 * centre_hz(by_name[f"slow-{kind}"])
+    assert measure_centre_hz(by_name[f"fast-{kind}"]) > 1.25 * measure_centre_hz(by_name[f"slow-{kind}"])
 
 
 @pytest.mark.parametrize("concept", CONCEPTS, ids=lambda concept: concept.name)
 def test_a_concepts_sound_is_neither_silent_nor_out_of_range(concept: Concept) -> None:
-    sound = sounded(concept, seed=1)
+    sound = synthesise(concept, seed=1)
     assert np.sqrt(np.square(sound).mean()) > 0.03
     assert np.abs(sound).max() < 3.0
