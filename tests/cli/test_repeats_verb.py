@@ -50,7 +50,7 @@ def test_a_film_that_is_not_embedded_is_told(talkies: Callable[..., Any], worksp
     talkies("ingest", tmp_path / "more", "--library", tmp_path / "lib")
     outcome = talkies("repeats", "--library", tmp_path / "lib")
     assert outcome.status == 0, outcome.err
-    assert outcome.err == "not embedded, and not looked at: film-000.mp4; see: talkies embed --help\n"
+    assert outcome.err == "not embedded, so not searched: film-000.mp4; see: talkies embed --help\n"
 
 
 WRONG = {
@@ -63,8 +63,8 @@ WRONG = {
         r"[^\n]*'xml' is not one of 'csv', 'json', 'edl'",
     ),
     "an unknown side": ("--library {lib} --side smell", r"[^\n]*'smell' is not one of 'video', 'audio', 'both'"),
-    "formats without a folder": ("--library {lib} --format csv", r"--format says what is written into a folder; name"),
-    "a folder of something else": ("--library {lib} --to {w}/films", r"\S+/films exists and holds other things than"),
+    "formats without a folder": ("--library {lib} --format csv", r"--format needs a folder to write to; name one"),
+    "a folder of something else": ("--library {lib} --to {w}/films", r"\S+/films exists and holds files other than"),
     "a file": ("--library {lib} --to {w}/letter.mp4", r"\S+ exists and holds files other than markers; name a new"),
     "a folder in none": ("--library {lib} --to {t}/none/of", r"\S+ cannot be created: its parent folder does not"),
     "a passage of no length": ("--library {lib} --least 0", r"--least must be 1 to 3600 seconds, got 0"),

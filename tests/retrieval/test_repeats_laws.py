@@ -15,7 +15,8 @@ BY_PICTURE = RepeatQuery(modalities=("video",))
 
 
 def find_repeats_in(films: dict[str, np.ndarray], query: RepeatQuery = BY_SOUND, **spans: object) -> Repeats:
-    return find_repeats_among(build_rows(films, spans.get("shot")), annotate_films(films, **spans), 1.0, query)  # type: ignore[arg-type]
+    rows = build_rows(films, spans.get("shot"))  # type: ignore[arg-type]
+    return find_repeats_among(rows, annotate_films(films, **spans), 1.0, query)  # type: ignore[arg-type]
 
 
 def list_spans(found: Repeats) -> list[tuple[str, float, float]]:

@@ -82,5 +82,5 @@ def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         vector = np.full(searcher.entry.dim, searcher.entry.dim**-0.5, np.float32)
         return Example(name, 1.0, searcher.entry.stamp, vector, None)
 
-    monkeypatch.setattr(Searcher, "example", made_up)
+    monkeypatch.setattr(Searcher, "encode_example", made_up)
     return paths

@@ -50,7 +50,7 @@ def known(shelf: Library, client: Client, monkeypatch: pytest.MonkeyPatch) -> di
         vector = np.full(searcher.entry.dim, searcher.entry.dim**-0.5, np.float32)
         return Example(name, 1.0, searcher.entry.stamp, vector, None)
 
-    monkeypatch.setattr(Searcher, "example", made_up)
+    monkeypatch.setattr(Searcher, "encode_example", made_up)
     upload = client.upload("x.wav", b"x").json()["upload"]
     films = [film.film_id for film in shelf.films()]
     model = client.get("/api/library").json()["model"]
