@@ -12,9 +12,9 @@ from pathlib import Path
 
 from machine import ROOT, hardware, today
 from talkies.study import StudyResults
-from talkies.study.findings import findings_of
+from talkies.study.findings import list_findings
 from talkies.study.results import write_results
-from talkies.study.summary import Numbers
+from talkies.study.summary import NumberFormatter
 
 BEGIN, END = "<!-- findings: written by benchmarks/study_doc.py -->", "<!-- /findings -->"
 PAGE = ROOT / "docs" / "study.md"
@@ -27,7 +27,7 @@ def main() -> None:
     results = StudyResults.model_validate_json((study / "results.json").read_text(encoding="utf-8"))
     write_results(kept(results.scale.name), results)
     FIGURES.mkdir(exist_ok=True)
-    for finding in findings_of(results):
+    for finding in list_findings(results):
         shutil.copy(study / "figures" / f"{finding.figure}.png", FIGURES)
     before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
     where = f"{hardware()}, {today()}"
@@ -41,7 +41,7 @@ def kept(scale: str) -> Path:
 
 def section(results: StudyResults, where: str) -> str:
     """Return the findings in Markdown."""
-    numbers, scale = Numbers(results), results.scale
+    numbers, scale = NumberFormatter(results), results.scale
     took = "In more than one sitting" if results.resumed else f"In {results.wall_seconds / 60:.0f} minutes"
     lines = [
         f"Scale `{scale.name}`: {len(results.cells)} models, {scale.films} films of {scale.synth.seconds:g} s to learn "
@@ -49,7 +49,7 @@ def section(results: StudyResults, where: str) -> str:
         f"{took} on {where}. Shares and differences with 95 % intervals over seeds.",
         "",
     ]
-    for finding in findings_of(results):
+    for finding in list_findings(results):
         sentences = [numbers.text(sentence) for sentence in finding.sentences]
         lines += [f"### {finding.title}", "", *[f"{sentence}  " for sentence in sentences], ""]
         lines += [f"![{finding.title}](study/{finding.figure}.png)", ""]

@@ -15,7 +15,7 @@ from PIL import Image
 
 from talkies import study
 from talkies.cli.main import main
-from talkies.study import DemoReport, DemoScale, demo_document, demo_rows, run_demo
+from talkies.study import DemoReport, DemoScale, build_demo_document, list_demo_rows, run_demo
 
 pytestmark = pytest.mark.xdist_group("demo")  # what all look at is made once
 
@@ -121,7 +121,7 @@ def test_trained_and_untrained_are_measured_by_one_protocol(first: Walk) -> None
 
 
 def test_the_summary_has_untrained_trained_and_chance_side_by_side(first: Walk) -> None:
-    rows = demo_rows(first.report)
+    rows = list_demo_rows(first.report)
     assert len({measure for measure, *_ in rows}) == len(rows) >= 8
     retrieval = first.report.trained["retrieval"]
     assert any(
@@ -176,7 +176,7 @@ def test_the_page_points_to_nothing_outside_itself(page: Page, first: Walk) -> N
 
 
 def test_the_page_shows_every_row_of_the_summary(page: Page, first: Walk) -> None:
-    for row in demo_rows(first.report):
+    for row in list_demo_rows(first.report):
         assert all(cell in page.text for cell in row), row
 
 
@@ -185,7 +185,7 @@ def test_a_second_walk_reuses_what_is_there(first: Walk) -> None:
     second = walk(first.report.workspace)
     assert made(first.report.workspace) == before
     assert second.seconds < first.seconds / 2
-    assert demo_rows(second.report) == demo_rows(first.report)
+    assert list_demo_rows(second.report) == list_demo_rows(first.report)
     notes = {stage: note for stage, _, _, note in second.told}
     assert notes["pre-train"] == notes["evaluate retrieval, trained"] == "there already"
 
@@ -199,10 +199,12 @@ def test_the_command_prints_the_document_that_is_written_down(
     with pytest.raises(SystemExit, match=r"^0$"):
         main()
     document = json.loads(capsys.readouterr().out)
-    assert document == demo_document(first.report)
+    assert document == build_demo_document(first.report)
     section = DOCUMENTS.read_text(encoding="utf-8").split("## `talkies demo`")[1]
     example = json.loads(section.split("```json")[1].split("```")[0])
     assert example.keys() == document.keys()
-    assert [row.keys() for row in document["summary"]] == [example["summary"][0].keys()] * len(demo_rows(first.report))
+    assert [row.keys() for row in document["summary"]] == [example["summary"][0].keys()] * len(
+        list_demo_rows(first.report)
+    )
     for name in ("untrained", "trained", "same_concept_among_best_five"):
         assert example[name].keys() == document[name].keys(), name

@@ -19,9 +19,9 @@ from PIL import Image
 from talkies.cli.documents import study_document
 from talkies.cli.main import main
 from talkies.core import UsageError
-from talkies.study import StudyResults, run_study, summary_rows
-from talkies.study.findings import Line, findings_of
-from talkies.study.summary import Numbers
+from talkies.study import StudyResults, run_study, list_summary_rows
+from talkies.study.findings import Line, list_findings
+from talkies.study.summary import NumberFormatter
 
 KNOWN = 9  # of fourteen cells
 
@@ -44,23 +44,23 @@ class Report(HTMLParser):
         self.numbers: list[tuple[str, str]] = []
         self.links: list[str] = []
         self.text = ""
-        self._line: str | None = None
+        self._draw_line: str | None = None
         self._styles = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
         self._styles = tag == "style"
-        self._line = given.get("data-line")
+        self._draw_line = given.get("data-line")
         self.links += [str(given[name]) for name in ("src", "href") if name in given]
 
     def handle_endtag(self, tag: str) -> None:
-        self._line, self._styles = None, False
+        self._draw_line, self._styles = None, False
 
     def handle_data(self, data: str) -> None:
         if self._styles:
             return
-        if self._line:
-            self.numbers.append((self._line, data))
+        if self._draw_line:
+            self.numbers.append((self._draw_line, data))
         else:
             self.text += data
 
@@ -75,9 +75,9 @@ def test_every_number_of_the_page_is_a_line_of_the_results(root: Path, results: 
     page = Report()
     page.feed((root / "whole" / "report.html").read_text())
     assert len(page.numbers) > 60
-    for line, written in page.numbers:
-        first = re.match(r"[+−]?\d+\.\d", written)
-        assert first, written
+    for line, text in page.numbers:
+        first = re.match(r"[+−]?\d+\.\d", text)
+        assert first, text
         assert float(first[0].replace("−", "-")) == pytest.approx(100 * lines[line]["mean"], abs=0.0501)
     assert not re.findall(r"\d\s?%|\d points", page.text.replace("95 % interval", "")), "a number without its line"
     assert all(link.startswith("data:") for link in page.links)
@@ -85,8 +85,8 @@ def test_every_number_of_the_page_is_a_line_of_the_results(root: Path, results: 
 
 
 def test_the_document_has_the_keys_that_are_written_down(results: StudyResults) -> None:
-    written = (Path(__file__).parents[2] / "docs" / "json.md").read_text(encoding="utf-8")
-    example = json.loads(written.split("## `talkies study`\n")[1].split("```json\n")[1].split("```")[0])
+    text = (Path(__file__).parents[2] / "docs" / "json.md").read_text(encoding="utf-8")
+    example = json.loads(text.split("## `talkies study`\n")[1].split("```json\n")[1].split("```")[0])
     document = study_document(results)
     assert document.keys() == example.keys()
     for part in ("arms", "cells", "summaries", "comparisons", "changes"):
@@ -128,14 +128,14 @@ def test_figures_are_there_as_png_and_svg(root: Path, results: StudyResults) -> 
 
 
 def test_all_findings_name_lines_that_are_there(results: StudyResults) -> None:
-    numbers = Numbers(results)
-    findings = findings_of(results)
+    numbers = NumberFormatter(results)
+    findings = list_findings(results)
     assert {finding.figure for finding in findings} >= {"pair", "shortcut", "marks", "length", "sounds"}
     for finding in findings:
         for sentence in finding.sentences:
             assert all(part.id in numbers for part in sentence if isinstance(part, Line))
             assert numbers.text(sentence).strip()
-    assert [row[0] for row in summary_rows(results)] == ["untrained", "random films", "within films", "chance"]
+    assert [row[0] for row in list_summary_rows(results)] == ["untrained", "random films", "within films", "chance"]
 
 
 def test_a_killed_study_goes_on_and_comes_to_the_same(root: Path, results: StudyResults) -> None:
@@ -143,9 +143,9 @@ def test_a_killed_study_goes_on_and_comes_to_the_same(root: Path, results: Study
     recipe.write_text(yaml.safe_dump(LITTLE))
     shutil.copytree(root / "whole" / "films", out / "films")  # the films are there: what is killed is the training
     shutil.copy(root / "whole" / "study.json", out / "study.json")
-    known = sorted((root / "whole" / "cells").glob("*.json"))[:KNOWN]  # to be killed in the middle, and not for ever
+    finished = sorted((root / "whole" / "cells").glob("*.json"))[:KNOWN]  # to be killed in the middle, and not for ever
     (out / "cells").mkdir()
-    for cell in known:
+    for cell in finished:
         shutil.copy(cell, out / "cells")
     command = [sys.executable, "-m", "talkies", "study", "--out", out, "--scale", recipe, "--sounds", root / "tones"]
     process = subprocess.Popen([*command, "--workers", "1", "--resume"], stderr=subprocess.DEVNULL)

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from little_study import little
 
 from talkies.study import StudyResults, read_scale
-from talkies.study.arms import arms_of
-from talkies.study.findings import findings_of
-from talkies.study.results import changed, compared, summarised
-from talkies.study.summary import Numbers
-from talkies.study.trials import CellResult, Judged
+from talkies.study.arms import list_arms
+from talkies.study.findings import list_findings
+from talkies.study.results import compare_natures, compare_arms, summarise
+from talkies.study.summary import NumberFormatter
+from talkies.study.trials import TrialResult, Measurement
 
 SCALE = little(ranges={"mark_strengths": [0.0]})
-ARMS = arms_of(SCALE, recorded=False)
+ARMS = list_arms(SCALE, recorded=False)
 MEASURES = ("concept_video", "concept_audio", "film_video", "film_audio")
 
 
@@ -28,10 +28,10 @@ def planted(share: Callable[[str, int], float]) -> StudyResults:
         for seed in range(arm.seeds):
             last = share(arm.name, seed)
             judged = [
-                Judged(step=step, clips_seen=4 * step, measures=dict.fromkeys(MEASURES, value))
+                Measurement(step=step, clips_seen=4 * step, measures=dict.fromkeys(MEASURES, value))
                 for step, value in ((0, 0.1), (2, 0.1), (4, last))
             ]
-            cells.append(CellResult(arm=arm.name, seed=seed, fingerprint="", judged=tuple(judged)))
+            cells.append(TrialResult(arm=arm.name, seed=seed, fingerprint="", judged=tuple(judged)))
     return StudyResults(
         scale=SCALE,
         tools={},
@@ -40,27 +40,27 @@ def planted(share: Callable[[str, int], float]) -> StudyResults:
         chance={},
         arms=tuple(asdict(arm) for arm in ARMS),
         cells=tuple(cells),
-        summaries=summarised(ARMS, cells),
-        comparisons=compared(ARMS, cells),
-        changes=changed(ARMS, cells),
+        summaries=summarise(ARMS, cells),
+        comparisons=compare_arms(ARMS, cells),
+        changes=compare_natures(ARMS, cells),
     )
 
 
 def words(results: StudyResults, title: str) -> str:
     """Return the sentences of the finding whose title begins so."""
-    finding = next(finding for finding in findings_of(results) if finding.title.startswith(title))
-    return " ".join(Numbers(results).text(sentence) for sentence in finding.sentences)
+    finding = next(finding for finding in list_findings(results) if finding.title.startswith(title))
+    return " ".join(NumberFormatter(results).text(sentence) for sentence in finding.sentences)
 
 
 @pytest.mark.parametrize("name", ["gpu", "medium", "small"])
 def test_a_name_is_of_one_line_alone(name: str) -> None:
-    arms = arms_of(read_scale(name), recorded=True)
-    first, last = (Judged(step=step, clips_seen=0, measures={"film_video": 0.5}) for step in (0, 1))
+    arms = list_arms(read_scale(name), recorded=True)
+    first, last = (Measurement(step=step, clips_seen=0, measures={"film_video": 0.5}) for step in (0, 1))
     cells = []
     for arm in arms:
         judged = (first, last.model_copy(update={"step": arm.steps}))
-        cells += [CellResult(arm=arm.name, seed=seed, fingerprint="", judged=judged) for seed in range(arm.seeds)]
-    lines = [line.id for line in (*summarised(arms, cells), *compared(arms, cells), *changed(arms, cells))]
+        cells += [TrialResult(arm=arm.name, seed=seed, fingerprint="", judged=judged) for seed in range(arm.seeds)]
+    lines = [line.id for line in (*summarise(arms, cells), *compare_arms(arms, cells), *compare_natures(arms, cells))]
     assert len(set(lines)) == len(lines)
 
 
@@ -75,7 +75,7 @@ def test_a_difference_is_seed_by_seed_with_students_interval_and_the_paired_test
     assert (found.low, found.high) == pytest.approx((0.12 - half, 0.12 + half))
     t = 0.12 / (0.01 / math.sqrt(3))
     assert found.p == pytest.approx(1 - t / math.sqrt(t * t + 2))  # its distribution is known in closed form
-    assert Numbers(results).written(found.id) == "+12.0 points [+9.5, +14.5] (p = 0.002)"
+    assert NumberFormatter(results).format_line(found.id) == "+12.0 points [+9.5, +14.5] (p = 0.002)"
     assert results.comparison("random", "concept_video") is None
     mean = results.summary("random", "concept_audio")
     assert mean is not None

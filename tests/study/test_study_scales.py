@@ -7,7 +7,7 @@ from little_study import SMALL_FILMS, little, tones
 
 from talkies.core import ConfigError, UsageError
 from talkies.study import read_scale, run_study, scale_names
-from talkies.study.arms import arms_of, natures_of
+from talkies.study.arms import list_arms, list_natures
 from talkies.study.sounds import Sounds
 from talkies.training import resolve
 
@@ -19,7 +19,7 @@ def test_three_scales_are_shipped() -> None:
 @pytest.mark.parametrize("name", ["gpu", "medium", "small"])
 def test_every_arm_is_a_recipe_that_sees_as_many_clips_of_films_that_have_them(name: str) -> None:
     scale = read_scale(name)
-    natures, arms = natures_of(scale, recorded=True), arms_of(scale, recorded=True)
+    natures, arms = list_natures(scale, recorded=True), list_arms(scale, recorded=True)
     assert len({arm.name for arm in arms}) == len(arms)
     for arm in arms:
         config = resolve(scale.recipe, [*scale.set, *arm.sets])
@@ -39,7 +39,7 @@ def test_every_arm_is_a_recipe_that_sees_as_many_clips_of_films_that_have_them(n
 @pytest.mark.parametrize("name", ["gpu", "medium", "small"])
 def test_the_whole_range_of_clips_of_a_film_is_gone_through(name: str) -> None:
     scale = read_scale(name)
-    arms = [arm for arm in arms_of(scale, recorded=False) if arm.grid]
+    arms = [arm for arm in list_arms(scale, recorded=False) if arm.grid]
     assert {1, 2, 8, scale.batch_clips} <= {arm.clips_per_film for arm in arms}
     at_two = {arm.cross_film_weight for arm in arms if arm.clips_per_film == 2}
     assert at_two == set(scale.ranges.cross_film_weights)
@@ -78,7 +78,7 @@ def test_films_too_short_for_an_arm_are_told_before_any_is_made(tmp_path: Path) 
 
 
 def test_few_concepts_in_a_film_are_measured_where_all_are() -> None:
-    natures = natures_of(read_scale("small"), recorded=True)
+    natures = list_natures(read_scale("small"), recorded=True)
     elsewhere = {name: nature.judged_on for name, nature in natures.items() if nature.judged_on}
     assert elsewhere == {"concepts-2": "plain"}
 
@@ -87,7 +87,7 @@ def test_the_page_says_how_many_models_a_scale_has() -> None:
     page = (Path(__file__).parents[2] / "docs" / "study.md").read_text(encoding="utf-8")
     for name in scale_names():
         scale = read_scale(name)
-        counts = [sum(arm.seeds for arm in arms_of(scale, recorded)) for recorded in (False, True)]
+        counts = [sum(arm.seeds for arm in list_arms(scale, recorded)) for recorded in (False, True)]
         row = next(line for line in page.splitlines() if line.startswith(f"| `{name}`"))
         assert f"| {counts[0]}, with `--sounds` {counts[1]} |" in row
 

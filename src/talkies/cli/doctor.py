@@ -34,15 +34,15 @@ def doctor(
 
     config = resolve(recipe, sets or ())
     step = Step(config.sampling.batch_clips, step_seconds) if step_seconds else None
-    examination = examine(library, config.clip, workers, step, lambda part: say(f"measuring {part}"))
+    report = examine(library, config.clip, workers, step, lambda part: say(f"measuring {part}"))
     if json:
-        print_json(doctor_document(examination))
+        print_json(doctor_document(report))
     else:
-        _print_examination(examination)
-    examination.check()
+        _print_report(report)
+    report.check()
 
 
-def _print_examination(found: "Examination") -> None:
+def _print_report(found: "DoctorReport") -> None:
     first, original, parts = found.throughputs[0].clips_per_second, found.originals_per_second, found.reading_time
     rows = [
         (str(s.workers), f"{rate:.0f}", f"{rate / first:.2f}", f"{rate / original:.0f}" if original else "-")

@@ -43,7 +43,7 @@ def print_ingested(title: str, report: "IngestReport") -> None:
     rows = [_format_row(FilmEntry.of(f.record), f.source.name, str(f.verdict), f.reasons) for f in report.films]
     print_table(title, _COLUMNS, rows, _NUMBERS)
     for failure in report.failures:
-        say(f"no verdict: {failure.sentence}")
+        say(f"no verdict: {failure.message}")
     print_text(report.summary)
 
 

@@ -86,7 +86,10 @@ def print_found(result: "LibraryRepeats") -> None:
     for title, columns, rows in tables:
         more = f" (the first {_MOST_ROWS} of {len(rows)}; --to or --json gives all)" if len(rows) > _MOST_ROWS else ""
         print_table(
-            f"{title}{more}", columns, rows[:_MOST_ROWS], numbers=("", "length", "share", "share there", "offset", "score")
+            f"{title}{more}",
+            columns,
+            rows[:_MOST_ROWS],
+            numbers=("", "length", "share", "share there", "offset", "score"),
         )
     if not tables:
         print_text("Nothing recurs.")

@@ -31,13 +31,15 @@ def study(
 ) -> None:
     """Measure what negatives from the same film do: films, arms and seeds, in one report."""
     from talkies.cli.documents import study_document
-    from talkies.study import SUMMARY_COLUMNS, read_scale, run_study, summary_rows
+    from talkies.study import SUMMARY_COLUMNS, list_summary_rows, read_scale, run_study
 
     with progress_bars() as bars:
-        results = run_study(out, read_scale(scale, seeds), sounds, resume, workers, bars.update)
+        results = run_study(
+            out, read_scale(scale, seeds), sounds, resume=resume, workers=workers, on_progress=bars.update
+        )
     if json:
         print_json(study_document(results))
         return
     title = "On films that no model has seen"
-    print_table(title, SUMMARY_COLUMNS, summary_rows(results), numbers=SUMMARY_COLUMNS[1:])
+    print_table(title, SUMMARY_COLUMNS, list_summary_rows(results), numbers=SUMMARY_COLUMNS[1:])
     say(f"the report, with figures: {out / 'report.html'}")

@@ -1,10 +1,10 @@
 """Experiments that use the whole road: the demonstration, and the study."""
 
-from talkies.study.demo import DEMO_COLUMNS, DemoReport, DemoScale, demo_document, demo_rows, run_demo
+from talkies.study.demo import DEMO_COLUMNS, DemoReport, DemoScale, build_demo_document, list_demo_rows, run_demo
 from talkies.study.results import StudyResults
 from talkies.study.scale import Scale, read_scale, scale_names
 from talkies.study.study import run_study
-from talkies.study.summary import SUMMARY_COLUMNS, summary_rows
+from talkies.study.summary import SUMMARY_COLUMNS, list_summary_rows
 
 __all__ = [
     "DEMO_COLUMNS",
@@ -13,11 +13,11 @@ __all__ = [
     "DemoScale",
     "Scale",
     "StudyResults",
-    "demo_document",
-    "demo_rows",
+    "build_demo_document",
+    "list_demo_rows",
+    "list_summary_rows",
     "read_scale",
     "run_demo",
     "run_study",
     "scale_names",
-    "summary_rows",
 ]

@@ -46,7 +46,7 @@ class Arm:
     cross_film_weight: float = 1.0
 
 
-def natures_of(scale: Scale, recorded: bool) -> dict[str, Nature]:
+def list_natures(scale: Scale, recorded: bool) -> dict[str, Nature]:
     """Return the natures of films by name; `recorded` if there are recordings for some."""
     ranges = scale.ranges
     natures = [Nature(PLAIN)]
@@ -61,17 +61,21 @@ def natures_of(scale: Scale, recorded: bool) -> dict[str, Nature]:
     return {nature.name: nature for nature in natures}
 
 
-def arms_of(scale: Scale, recorded: bool) -> tuple[Arm, ...]:
+def list_arms(scale: Scale, recorded: bool) -> tuple[Arm, ...]:
     """Return all arms; the pair on plain films comes first, then the rest in the order of its axes."""
-    arms = [*_pair(scale, PLAIN, "sampling", scale.pair_seeds), *_sampling(scale), *_natures(scale)]
-    arms += _batches(scale)
+    arms = [
+        *_make_pair(scale, PLAIN, "sampling", scale.pair_seeds),
+        *_make_sampling_arms(scale),
+        *_make_nature_arms(scale),
+    ]
+    arms += _make_batch_arms(scale)
     if recorded:
-        arms += _pair(scale, "recordings", "sound", scale.seeds)
+        arms += _make_pair(scale, "recordings", "sound", scale.seeds)
     return tuple(arms)
 
 
-def _pair(
-    scale: Scale, nature: str, axis: Axis, seeds: int, at: float | None = None, factor: float = 1.0
+def _make_pair(
+    scale: Scale, nature: str, axis: Axis, seeds: int, at: float | None = None, *, factor: float = 1.0
 ) -> Iterator[Arm]:
     """Yield random films and the pair's within-film arm, on films of a nature or with a batch of another size."""
     batch, steps = round(scale.batch_clips * factor), round(scale.steps / factor)
@@ -85,7 +89,7 @@ def _pair(
             axis=axis,
             words=words,
             nature=nature,
-            sets=_sets(batch, clips, cross),
+            sets=_make_settings(batch, clips, cross),
             steps=steps,
             seeds=seeds,
             at=at,
@@ -96,7 +100,7 @@ def _pair(
         )
 
 
-def _sets(batch: int, clips: int, cross: float) -> tuple[str, ...]:
+def _make_settings(batch: int, clips: int, cross: float) -> tuple[str, ...]:
     return (
         f"sampling.films_per_batch={batch // clips}",
         f"sampling.clips_per_film={clips}",
@@ -104,7 +108,7 @@ def _sets(batch: int, clips: int, cross: float) -> tuple[str, ...]:
     )
 
 
-def _sampling(scale: Scale) -> Iterator[Arm]:
+def _make_sampling_arms(scale: Scale) -> Iterator[Arm]:
     batch, k, weight = scale.batch_clips, scale.pair_clips_per_film, scale.pair_cross_film_weight
 
     def arm(name: str, words: str, clips: int, cross: float, *more: str) -> Arm:
@@ -113,7 +117,7 @@ def _sampling(scale: Scale) -> Iterator[Arm]:
             axis="sampling",
             words=words,
             nature=PLAIN,
-            sets=(*_sets(batch, clips, cross), *more),
+            sets=(*_make_settings(batch, clips, cross), *more),
             steps=scale.steps,
             seeds=scale.seeds,
             grid=not more,
@@ -141,14 +145,14 @@ def _sampling(scale: Scale) -> Iterator[Arm]:
     yield arm("falling-weight", f"{k} clips of a film, weight falling from 1 to 0", k, 1.0, told)
 
 
-def _natures(scale: Scale) -> Iterator[Arm]:
+def _make_nature_arms(scale: Scale) -> Iterator[Arm]:
     ranges = scale.ranges
     for strength in ranges.mark_strengths:
-        yield from _pair(scale, f"marks-{strength:g}", "marks", scale.seeds, strength)
+        yield from _make_pair(scale, f"marks-{strength:g}", "marks", scale.seeds, strength)
     for concepts in ranges.concepts_per_film:
-        yield from _pair(scale, f"concepts-{concepts}", "diversity", scale.seeds, concepts)
+        yield from _make_pair(scale, f"concepts-{concepts}", "diversity", scale.seeds, concepts)
         if concepts == min(ranges.concepts_per_film):  # where a negative is oftenest the same thing
-            whole = _sets(scale.batch_clips, scale.batch_clips, 0.0)
+            whole = _make_settings(scale.batch_clips, scale.batch_clips, 0.0)
             yield Arm(
                 name=f"k{scale.batch_clips}-concepts-{concepts}",
                 axis="diversity",
@@ -163,10 +167,10 @@ def _natures(scale: Scale) -> Iterator[Arm]:
             )
     for each in ranges.recurrences:
         nature = f"places-{each.places}-characters-{each.characters}"
-        yield from _pair(scale, nature, "recurrence", scale.seeds, each.places)
+        yield from _make_pair(scale, nature, "recurrence", scale.seeds, each.places)
 
 
-def _batches(scale: Scale) -> Iterator[Arm]:
+def _make_batch_arms(scale: Scale) -> Iterator[Arm]:
     for factor in scale.ranges.batch_factors:
         at = scale.batch_clips * factor
-        yield from _pair(scale, PLAIN, "batch", scale.seeds, at, factor)
+        yield from _make_pair(scale, PLAIN, "batch", scale.seeds, at, factor=factor)

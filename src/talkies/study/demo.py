@@ -13,7 +13,7 @@ from talkies.library import read_json, write_json
 from talkies.retrieval.index import embed
 from talkies.runs import RunFolder, load_encoder
 from talkies.study.demo_page import write_page
-from talkies.study.demo_search import FoundMoments, find_by, share_of_same_concept
+from talkies.study.demo_search import FoundMoments, search_by, share_of_same_concept
 from talkies.synth import SynthConfig, render_films
 from talkies.training import Progress, pretrain, resolve
 from talkies.training.metrics import read_metrics
@@ -65,18 +65,18 @@ def run_demo(workspace: Path, scale: DemoScale | None = None, on_progress: OnPro
     run = workspace / "run"
     _pretrain(library, run, scale, tell)
     untrained, trained = (
-        {task: _evaluate(task, run, unseen, step, workspace, tell) for task in _TASKS} for step in (0, scale.steps)
+        {task: _evaluate(task, run, unseen, step, tell) for task in _TASKS} for step in (0, scale.steps)
     )
-    embed(unseen_library, run, on_film=_counter("embed the unseen films", tell))
-    searches = {side: find_by(side, unseen_library, unseen, run) for side in ("video", "audio")}
+    embed(unseen_library, run, on_film=_make_counter("embed the unseen films", tell))
+    searches = {side: search_by(side, unseen_library, unseen, run) for side in ("video", "audio")}
     shares, chance = share_of_same_concept(unseen_library, unseen, run)
     report = DemoReport(workspace, workspace / "report.html", untrained, trained, searches, shares, chance)
-    write_page(report.page, unseen_library, read_metrics(RunFolder(run).metrics_path), demo_rows(report), searches)
+    write_page(report.page, unseen_library, read_metrics(RunFolder(run).metrics_path), list_demo_rows(report), searches)
     tell("report", 1, 1, str(report.page))
     return report
 
 
-def demo_rows(report: DemoReport) -> list[tuple[str, str, str, str]]:
+def list_demo_rows(report: DemoReport) -> list[tuple[str, str, str, str]]:
     """Return the summary: measure, untrained, trained, chance."""
     rows: list[tuple[str, str, str, str]] = []
     for task, names in _SHOWN.items():
@@ -92,11 +92,11 @@ def demo_rows(report: DemoReport) -> list[tuple[str, str, str, str]]:
     return rows
 
 
-def demo_document(report: DemoReport) -> dict[str, Any]:
+def build_demo_document(report: DemoReport) -> dict[str, Any]:
     """Return the JSON document of the demonstration."""
     return {
         "workspace": str(report.workspace),
-        "summary": [dict(zip(DEMO_COLUMNS, row, strict=True)) for row in demo_rows(report)],
+        "summary": [dict(zip(DEMO_COLUMNS, row, strict=True)) for row in list_demo_rows(report)],
         "report": str(report.page),
         "untrained": {task: result.model_dump(mode="json") for task, result in report.untrained.items()},
         "trained": {task: result.model_dump(mode="json") for task, result in report.trained.items()},
@@ -121,19 +121,19 @@ _SHOWN = {
 
 
 def _render(folder: Path, films: int, scale: DemoScale, seed: int, tell: OnProgress) -> None:
-    counter = _counter(f"render {folder.name}", tell)
+    counter = _make_counter(f"render {folder.name}", tell)
     config = SynthConfig(seconds=scale.seconds)
     render_films(folder, films, config, seed, scale.workers, on_film=lambda path: counter(path, films))
 
 
 def _ingest(films: Path, library: Path, scale: DemoScale, tell: OnProgress) -> Path:
-    counter = _counter(f"ingest {films.name}", tell)
+    counter = _make_counter(f"ingest {films.name}", tell)
 
     def on_progress(progress: IngestProgress, outcome: IngestedFilm | FailedFilm | None) -> None:
         if outcome is not None:
             counter(outcome, progress.films)
 
-    ingest([films], library, scale.workers, on_progress=on_progress)
+    ingest([films], library, workers=scale.workers, on_progress=on_progress)
     return library
 
 
@@ -152,21 +152,21 @@ def _pretrain(library: Path, run: Path, scale: DemoScale, tell: OnProgress) -> N
     pretrain(library, config, run, resume=folder.exists(), progress=progress)
 
 
-def _evaluate(task: str, run: Path, data: Path, step: int, workspace: Path, tell: OnProgress) -> Result:
-    """Return a result, from the workspace if it was got with the same weights."""
-    path = workspace / f"{task}-step-{step}.json"
+def _evaluate(task: str, run: Path, data: Path, step: int, tell: OnProgress) -> Result:
+    """Return the result of a task, read from the workspace if the same weights gave it before."""
+    path = run.parent / f"{task}-step-{step}.json"
     stage = f"evaluate {task}, {'trained' if step else 'untrained'}"
     if path.is_file():
-        known = read_json(path, Result, "a result")
-        if known.protocol.get("model_stamp") == load_encoder(run, step).stamp:
+        earlier = read_json(path, Result, "a result")
+        if earlier.protocol.get("model_stamp") == load_encoder(run, step).stamp:
             tell(stage, 1, 1, "there already")
-            return known
-    result = evaluate(task, run, data, step, on_film=_counter(stage, tell))
+            return earlier
+    result = evaluate(task, run, data, step, on_film=_make_counter(stage, tell))
     write_json(path, result)
     return result
 
 
-def _counter(stage: str, tell: OnProgress) -> Callable[[object, int], None]:
+def _make_counter(stage: str, tell: OnProgress) -> Callable[[object, int], None]:
     """Return a callback that counts its calls as progress of a stage."""
     done = 0
 

@@ -53,14 +53,14 @@ def write_page(
     page = template.render(
         version=version("talkies"),
         rows=rows,
-        curves=_curves(metrics),
+        curves=_collect_curves(metrics),
         last=metrics[-1] if metrics else {},
-        searches=[_shown(opened, _ASKED[side], found) for side, found in searches.items()],
+        searches=[_render_search(opened, _ASKED[side], found) for side, found in searches.items()],
     )
     write_atomically(path, page)
 
 
-def _shown(library: Library, how: str, found: FoundMoments) -> dict[str, object]:
+def _render_search(library: Library, how: str, found: FoundMoments) -> dict[str, object]:
     result = found.result
     assert result.film_id is not None, "it was asked with a moment"
     query = Moment(
@@ -68,8 +68,8 @@ def _shown(library: Library, how: str, found: FoundMoments) -> dict[str, object]
         concept=found.concept,
         is_same=True,
         score="",
-        frames=_strip(library, result.film_id, result.start_seconds, result.end_seconds),
-        spectrogram=_spectrogram(library, result.film_id, result.start_seconds, result.end_seconds),
+        frames=_render_strip(library, result.film_id, result.start_seconds, result.end_seconds),
+        spectrogram=_render_spectrogram(library, result.film_id, result.start_seconds, result.end_seconds),
     )
     hits = [
         Moment(
@@ -77,24 +77,24 @@ def _shown(library: Library, how: str, found: FoundMoments) -> dict[str, object]
             concept=concept or "a cut lies inside",
             is_same=concept == found.concept,
             score=f"{hit.score:.2f}",
-            frames=_strip(library, hit.film_id, hit.start_seconds, hit.end_seconds),
-            spectrogram=_spectrogram(library, hit.film_id, hit.start_seconds, hit.end_seconds),
+            frames=_render_strip(library, hit.film_id, hit.start_seconds, hit.end_seconds),
+            spectrogram=_render_spectrogram(library, hit.film_id, hit.start_seconds, hit.end_seconds),
         )
         for hit, concept in zip(result.hits, found.hit_concepts, strict=True)
     ]
     return {"how": how, "query": query, "hits": hits}
 
 
-def _strip(library: Library, film_id: str, start_seconds: float, end_seconds: float) -> str:
+def _render_strip(library: Library, film_id: str, start_seconds: float, end_seconds: float) -> str:
     """Return frames of a span, side by side."""
     profile, film = library.profile, parse_film_id(film_id)
     start, end = (round(seconds * profile.fps) for seconds in (start_seconds, end_seconds))
     with VideoReader(library.proxy_path(film), profile.fps) as reader:
         pictures = reader.read(range(start, end, max(1, (end - start) // _STRIP_FRAMES)))[:_STRIP_FRAMES]
-    return _png(np.concatenate([yuv_to_rgb(picture) for picture in pictures], axis=1))
+    return _encode_png(np.concatenate([yuv_to_rgb(picture) for picture in pictures], axis=1))
 
 
-def _spectrogram(library: Library, film_id: str, start_seconds: float, end_seconds: float) -> str:
+def _render_spectrogram(library: Library, film_id: str, start_seconds: float, end_seconds: float) -> str:
     """Return the log-mel of a span, low notes below."""
     grid = library.profile.grid
     span = Span(round(start_seconds * grid.fps), round(end_seconds * grid.fps))
@@ -103,10 +103,10 @@ def _spectrogram(library: Library, film_id: str, start_seconds: float, end_secon
     level_FL = log_mel(torch.from_numpy(samples_S)[None])[0, 0].flip(0).numpy()
     shade = np.clip((level_FL + 2.0) / 5.0, 0, 1)
     colours = (1 - shade[..., None]) * np.array([247, 249, 252]) + shade[..., None] * np.array([0, 50, 95])
-    return _png(colours.astype(np.uint8).repeat(2, axis=0).repeat(2, axis=1))
+    return _encode_png(colours.astype(np.uint8).repeat(2, axis=0).repeat(2, axis=1))
 
 
-def _curves(metrics: Sequence[Mapping[str, float]]) -> str:
+def _collect_curves(metrics: Sequence[Mapping[str, float]]) -> str:
     figure = Figure(figsize=(9, 3.2), layout="constrained")
     losses, accuracies = figure.subplots(1, 2)
     steps = [line["step"] for line in metrics]
@@ -126,7 +126,7 @@ def _curves(metrics: Sequence[Mapping[str, float]]) -> str:
     return f"data:image/svg+xml;base64,{base64.b64encode(data.getvalue()).decode()}"
 
 
-def _png(rgb_HWC: UInt8s) -> str:
+def _encode_png(rgb_HWC: UInt8s) -> str:
     data = io.BytesIO()
     Image.fromarray(rgb_HWC).save(data, format="PNG", optimize=True)
     return f"data:image/png;base64,{base64.b64encode(data.getvalue()).decode()}"

@@ -24,13 +24,13 @@ class FoundMoments:
     hit_concepts: tuple[str | None, ...]
 
 
-def find_by(side: Modality, library: Path, films: Path, run: Path) -> FoundMoments:
+def search_by(side: Modality, library: Path, films: Path, run: Path) -> FoundMoments:
     """Return what is found for the picture or the sound of one shot of the first film, among all pictures."""
     truth = read_truth(films)
     film = truth.films[0]
     shot = film.shots[min(_QUERY_SHOT, len(film.shots) - 1)]
-    result = search(library, _asked(film.file, shot, side), run)
-    names = tuple(_name(truth, _concept_of_hit(library, truth, hit)) for hit in result.hits)
+    result = search(library, _build_query(film.file, shot, side), run)
+    names = tuple(_name(truth, _find_concept_of_hit(library, truth, hit)) for hit in result.hits)
     return FoundMoments(result, truth.concepts[shot.concept], names)
 
 
@@ -44,22 +44,22 @@ def share_of_same_concept(library: Path, films: Path, run: Path) -> tuple[dict[s
         found: list[float] = []
         for film in truth.films:
             for shot in (s for s in film.shots if s.end_seconds - s.start_seconds >= _LEAST_SHOT_SECONDS):
-                result = search(library, _asked(film.file, shot, side), run)
-                same = [_concept_of_hit(library, truth, hit) == shot.concept for hit in result.hits]
+                result = search(library, _build_query(film.file, shot, side), run)
+                same = [_find_concept_of_hit(library, truth, hit) == shot.concept for hit in result.hits]
                 found.append(float(np.mean(same)))
         shares[side] = float(np.mean(found))
-    return shares, _chance(truth)
+    return shares, _compute_chance(truth)
 
 
-def _asked(file: str, shot: TruthShot, side: Modality) -> SearchQuery:
-    return SearchQuery(Moment(file, _middle(shot)), side, "video", _BEST, use_threshold=False)
+def _build_query(file: str, shot: TruthShot, side: Modality) -> SearchQuery:
+    return SearchQuery(Moment(file, _find_middle(shot)), side, "video", _BEST, use_threshold=False)
 
 
-def _middle(shot: TruthShot) -> float:
+def _find_middle(shot: TruthShot) -> float:
     return (shot.start_seconds + shot.end_seconds) / 2
 
 
-def _concept_of_hit(library: Path, truth: Truth, hit: Hit) -> int | None:
+def _find_concept_of_hit(library: Path, truth: Truth, hit: Hit) -> int | None:
     fps = Library.open(library).profile.fps
     shots = {film.file: film.shots for film in truth.films}[hit.source]
     return find_concept(Span(round(hit.start_seconds * fps), round(hit.end_seconds * fps)), shots, fps)
@@ -69,7 +69,7 @@ def _name(truth: Truth, concept: int | None) -> str | None:
     return None if concept is None else truth.concepts[concept]
 
 
-def _chance(truth: Truth) -> float:
+def _compute_chance(truth: Truth) -> float:
     """Return how often a picture drawn at random is of the concept of a shot drawn at random, by screen time."""
     seconds = np.zeros(len(truth.concepts))
     asked = np.zeros(len(truth.concepts))

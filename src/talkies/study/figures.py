@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from talkies.study.arms import PLAIN
-from talkies.study.findings import mean_of_common
-from talkies.study.results import UNTRAINED, StudyResults, Summary, plain_pair
+from talkies.study.findings import average_common_seeds
+from talkies.study.results import UNTRAINED, StudyResults, Summary, get_plain_pair
 
 RANDOM_COLOUR, WITHIN_COLOUR, GREY = "#E69F00", "#0072B2", "#666666"
 _WEIGHT_COLOURS = ("#E69F00", "#CC79A7", "#0072B2", "#56B4E9", "#000000")
@@ -28,12 +28,12 @@ _PAIR_NAMES = {
 _CONCEPTS = "concept told (% of unseen clips)"
 
 
-def pair_figure(results: StudyResults) -> Figure | None:
+def draw_pair_figure(results: StudyResults) -> Figure | None:
     """The pair on films with strong marks: every seed, the mean and its interval, and what tells the film."""
-    random, within = plain_pair(results)
+    random, within = get_plain_pair(results)
     rows = [(f"concept from\n{words}", measure) for measure, words in TOWERS]
     rows += [("film from\npictures", "film_video"), ("film from\nsound", "film_audio")]
-    figure, (axes,) = _panels(1, (7.2, 4.4))
+    figure, (axes,) = _make_panels(1, (7.2, 4.4))
     for name, colour, mark, words, shift in (
         (f"{UNTRAINED}-{PLAIN}", GREY, "x", "untrained", -0.26),
         (random, RANDOM_COLOUR, "s", "random films", 0.0),
@@ -47,66 +47,66 @@ def pair_figure(results: StudyResults) -> Figure | None:
                 if cell.arm == name:
                     share = cell.judged[-1].measures[measure]
                     axes.plot(100 * share, place + shift + 0.08, ".", color=colour, alpha=0.5, markersize=5)
-            _across(axes, summary, place + shift, colour, mark, words if place == 0 else None)
+            _draw_across(axes, summary, place + shift, colour, mark, words if place == 0 else None)
     for place, (_, measure) in enumerate(rows):
         chance = 100 * results.chance[PLAIN][measure]
-        axes.plot([chance, chance], [place - 0.42, place + 0.42], "--", color=GREY, label=_once("chance", place))
+        axes.plot([chance, chance], [place - 0.42, place + 0.42], "--", color=GREY, label=_deduplicate("chance", place))
     axes.set(xlabel="clips of unseen films (%)", xlim=(-2, 102), yticks=range(len(rows)))
     axes.set_yticklabels([words for words, _ in rows])
     axes.invert_yaxis()
-    _plain(axes, "x")
+    _format_share(axes, "x")
     figure.legend(loc="outside lower center", frameon=False, ncols=4)
     return figure
 
 
-def grid_figure(results: StudyResults) -> Figure | None:
+def draw_grid_figure(results: StudyResults) -> Figure | None:
     """Concepts told, by clips of a film in a batch, a line for each weight of the other films."""
     arms = [arm for arm in results.arms if arm["grid"] and arm["clips_per_film"] > 1]
     weights = sorted({arm["cross_film_weight"] for arm in arms}, reverse=True)
     if len(arms) < 3:
         return None
     batch = results.scale.batch_clips
-    figure, panels = _panels(2, (8.4, 4.4))
-    random = plain_pair(results)[0]
+    figure, panels = _make_panels(2, (8.4, 4.4))
+    random = get_plain_pair(results)[0]
     for axes, (measure, words) in zip(panels, TOWERS, strict=True):
         for number, weight in enumerate(weights):
             line = [arm for arm in arms if arm["cross_film_weight"] == weight or arm["clips_per_film"] == batch]
             points = [(arm["clips_per_film"], results.summary(arm["name"], measure)) for arm in line]
             points.append((1, results.summary(random, measure)))
             colour, mark = _WEIGHT_COLOURS[number % 5], _MARKERS[number % 5]
-            _line(axes, points, colour, mark, f"weight of other films {weight:g}", 1 + 0.03 * (number - 1))
-        _chance(axes, 100 * results.chance[PLAIN][measure])
+            _draw_line(axes, points, colour, mark, f"weight of other films {weight:g}", 1 + 0.03 * (number - 1))
+        _compute_chance(axes, 100 * results.chance[PLAIN][measure])
         counts = sorted({1, *(arm["clips_per_film"] for arm in arms)})
         axes.set_xscale("log", base=2)
         axes.set(xticks=counts, xlabel=f"clips of one film, of {batch} in a batch", title=f"from {words}")
         axes.set_xticklabels([str(count) for count in counts])
-    return _shared(figure, panels, _CONCEPTS)
+    return _share_axis(figure, panels, _CONCEPTS)
 
 
-def policies_figure(results: StudyResults) -> Figure | None:
+def draw_policies_figure(results: StudyResults) -> Figure | None:
     """Concepts told under each way of sampling and weighing, on films with strong marks."""
     arms = [arm for arm in results.arms if arm["axis"] == "sampling"]
-    figure, panels = _panels(2, (8.6, 0.9 + 0.36 * (len(arms) + 2)))
+    figure, panels = _make_panels(2, (8.6, 0.9 + 0.36 * (len(arms) + 2)))
     names = [(arm["name"], arm["words"], arm["pair"]) for arm in arms]
     first = {measure: results.summary(arm["name"], measure) for arm in arms for measure, _ in TOWERS}
-    names.sort(key=lambda name: -mean_of_common(results, name[0], "concept_video"))
+    names.sort(key=lambda name: -average_common_seeds(results, name[0], "concept_video"))
     names.append((f"{UNTRAINED}-{PLAIN}", "untrained", None))
     for axes, (measure, words) in zip(panels, TOWERS, strict=True):
         for place, (name, _, pair) in enumerate(names):
             summary = results.summary(name, measure)
             colour = {"random": RANDOM_COLOUR, "within": WITHIN_COLOUR}.get(str(pair), "#333333")
             if summary:
-                _across(axes, summary, place, colour, "s" if pair == "random" else "o", None)
+                _draw_across(axes, summary, place, colour, "s" if pair == "random" else "o", None)
         axes.axvline(100 * results.chance[PLAIN][measure], color=GREY, linestyle="--")
         axes.set(xlabel=f"told from {words} (%)", xlim=(0, 102), yticks=range(len(names)))
         axes.set_yticklabels([told for _, told, _ in names])
         axes.invert_yaxis()
-        _plain(axes, "x")
+        _format_share(axes, "x")
     panels[1].set_yticklabels([])
     return figure if first else None
 
 
-def nature_figure(results: StudyResults, axis: str) -> Figure | None:
+def draw_nature_figure(results: StudyResults, axis: str) -> Figure | None:
     """Concepts told by the two arms of the pair, along an axis of the films' nature or of the batch."""
     pairs = results.of_pair(axis)
     own = results.of_pair("sampling")
@@ -114,53 +114,53 @@ def nature_figure(results: StudyResults, axis: str) -> Figure | None:
     where |= {"recurrence": results.scale.synth.places, "batch": results.scale.batch_clips}
     if not pairs:
         return None
-    figure, panels = _panels(2, (8.4, 4.2))
+    figure, panels = _make_panels(2, (8.4, 4.2))
     for axes, (measure, words) in zip(panels, TOWERS, strict=True):
         for side, (_, colour, mark, label) in enumerate(_SIDES):
             points = [(float(pair[side]["at"]), results.summary(pair[side]["name"], measure)) for pair in pairs]
             points.append((float(where[axis]), results.summary(own[0][side]["name"], measure)))
-            _line(axes, points, colour, mark, label)
+            _draw_line(axes, points, colour, mark, label)
         if axis == "diversity":
             for arm in results.arms:
                 if arm["axis"] == axis and arm["pair"] is None:
                     point = [(float(arm["at"]), results.summary(arm["name"], measure))]
-                    _line(axes, point, "#000000", "D", f"{arm['words']}, no others")
-        _chance(axes, 100 * results.chance[PLAIN][measure])
+                    _draw_line(axes, point, "#000000", "D", f"{arm['words']}, no others")
+        _compute_chance(axes, 100 * results.chance[PLAIN][measure])
         axes.set(title=f"from {words}", xlabel=_PAIR_NAMES[axis])
         if axis in ("diversity", "recurrence", "batch"):
             ticks = sorted({float(where[axis]), *(float(pair[0]["at"]) for pair in pairs)})
             axes.set_xscale("log", base=2)
             axes.set(xticks=ticks)
             axes.set_xticklabels([f"{tick:g}" for tick in ticks])
-    return _shared(figure, panels, _CONCEPTS)
+    return _share_axis(figure, panels, _CONCEPTS)
 
 
-def length_figure(results: StudyResults) -> Figure | None:
+def draw_length_figure(results: StudyResults) -> Figure | None:
     """Concepts told by the pair as training goes on."""
-    figure, panels = _panels(2, (8.4, 4.2))
+    figure, panels = _make_panels(2, (8.4, 4.2))
     for axes, (measure, words) in zip(panels, TOWERS, strict=True):
-        for name, (_, colour, mark, label) in zip(plain_pair(results), _SIDES, strict=True):
+        for name, (_, colour, mark, label) in zip(get_plain_pair(results), _SIDES, strict=True):
             steps = [judged.step for judged in next(c for c in results.cells if c.arm == name).judged]
             points = []
             for step in steps:
                 key = f"{name}@{step}" if step not in (0, steps[-1]) else name if step else f"{UNTRAINED}-{PLAIN}"
                 points.append((float(step * results.scale.batch_clips), results.summary(key, measure)))
-            _line(axes, points, colour, mark, label)
-        _chance(axes, 100 * results.chance[PLAIN][measure])
+            _draw_line(axes, points, colour, mark, label)
+        _compute_chance(axes, 100 * results.chance[PLAIN][measure])
         axes.set(title=f"from {words}", xlabel="clips seen in training", xlim=(-0.02 * points[-1][0], None))
-    return _shared(figure, panels, _CONCEPTS)
+    return _share_axis(figure, panels, _CONCEPTS)
 
 
-def losses_figure(results: StudyResults) -> Figure | None:
+def draw_losses_figure(results: StudyResults) -> Figure | None:
     """The two terms of the loss as training goes on: which clip of the film, and which film."""
     k, batch = results.scale.pair_clips_per_film, results.scale.batch_clips
     terms = (  # with how many candidates either of the pair has
         ("loss_within_film", "which clip of its film", (1, k)),
         ("loss_which_film", "which film", (batch, batch // k)),
     )
-    figure, panels = _panels(2, (8.4, 4.0))
+    figure, panels = _make_panels(2, (8.4, 4.0))
     for axes, (curve, words, candidates) in zip(panels, terms, strict=True):
-        for name, (_, colour, _, label), count in zip(plain_pair(results), _SIDES, candidates, strict=True):
+        for name, (_, colour, _, label), count in zip(get_plain_pair(results), _SIDES, candidates, strict=True):
             cells = [cell.curves[curve] for cell in results.cells if cell.arm == name and curve in cell.curves]
             if cells and count > 1:
                 rows_ST = np.array([each.values for each in cells]) / np.log(count)
@@ -168,13 +168,13 @@ def losses_figure(results: StudyResults) -> Figure | None:
                 axes.fill_between(cells[0].steps, rows_ST.min(0), rows_ST.max(0), color=colour, alpha=0.25, lw=0)
         axes.axhline(1, color=GREY, linestyle="--", label="a guess")
         axes.set(title=words, xlabel="step", ylim=(0, 1.25))
-    return _shared(figure, panels, "loss (1: that of a guess)")
+    return _share_axis(figure, panels, "loss (1: that of a guess)")
 
 
-def shortcut_figure(results: StudyResults) -> Figure | None:
+def draw_shortcut_figure(results: StudyResults) -> Figure | None:
     """Every cell on films with strong marks: how well it tells the film, against how well it tells the concept."""
     arms = {arm["name"]: arm for arm in results.arms if arm["axis"] == "sampling"}
-    figure, panels = _panels(2, (8.4, 4.4))
+    figure, panels = _make_panels(2, (8.4, 4.4))
     for axes, (measure, words) in zip(panels, TOWERS, strict=True):
         seen: set[str] = set()
         for cell in results.cells:
@@ -192,10 +192,10 @@ def shortcut_figure(results: StudyResults) -> Figure | None:
                 seen.add(kind)
                 axes.plot(x, y, mark, color=colour, alpha=0.75, markersize=6, label=label, linestyle="")
         axes.set(title=f"from {words}", xlabel="film told (%)", xlim=(0, 102), ylim=(0, 102))
-    return _shared(figure, panels, "concept told (%)")
+    return _share_axis(figure, panels, "concept told (%)")
 
 
-def sounds_figure(results: StudyResults) -> Figure | None:
+def draw_sounds_figure(results: StudyResults) -> Figure | None:
     """Recordings that were never heard: their class told by the encoder of sound, and by what has learnt nothing."""
     pairs = results.of_pair("sound")
     if not pairs:
@@ -207,59 +207,59 @@ def sounds_figure(results: StudyResults) -> Figure | None:
         ("random films", random, "sounds_accuracy", RANDOM_COLOUR, "s"),
         ("within films", within, "sounds_accuracy", WITHIN_COLOUR, "o"),
     )
-    figure, (axes,) = _panels(1, (6.4, 2.8))
+    figure, (axes,) = _make_panels(1, (6.4, 2.8))
     for place, (_, name, measure, colour, mark) in enumerate(rows):
         if summary := results.summary(name, measure):
-            _across(axes, summary, place, colour, mark, None)
+            _draw_across(axes, summary, place, colour, mark, None)
     axes.axvline(100 * results.chance["recordings"]["sounds_accuracy"], color=GREY, linestyle="--", label="chance")
     axes.set(xlabel="class told, of recordings never heard (%)", xlim=(0, 102), yticks=range(len(rows)))
     axes.set_yticklabels([row[0] for row in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)
-    _plain(axes, "x")
+    _format_share(axes, "x")
     return figure
 
 
 FIGURES: dict[str, Callable[[StudyResults], Figure | None]] = {
-    "pair": pair_figure,
-    "grid": grid_figure,
-    "policies": policies_figure,
-    "shortcut": shortcut_figure,
-    "marks": lambda results: nature_figure(results, "marks"),
-    "diversity": lambda results: nature_figure(results, "diversity"),
-    "recurrence": lambda results: nature_figure(results, "recurrence"),
-    "batch": lambda results: nature_figure(results, "batch"),
-    "length": length_figure,
-    "losses": losses_figure,
-    "sounds": sounds_figure,
+    "pair": draw_pair_figure,
+    "grid": draw_grid_figure,
+    "policies": draw_policies_figure,
+    "shortcut": draw_shortcut_figure,
+    "marks": lambda results: draw_nature_figure(results, "marks"),
+    "diversity": lambda results: draw_nature_figure(results, "diversity"),
+    "recurrence": lambda results: draw_nature_figure(results, "recurrence"),
+    "batch": lambda results: draw_nature_figure(results, "batch"),
+    "length": draw_length_figure,
+    "losses": draw_losses_figure,
+    "sounds": draw_sounds_figure,
 }
 
 
 def write_figures(folder: Path, results: StudyResults) -> list[str]:
     """Write each figure that the study's arms allow as `<name>.png` and `<name>.svg`; return their names."""
     folder.mkdir(parents=True, exist_ok=True)
-    written = []
+    format_line = []
     for name, draw in FIGURES.items():
         with mpl.rc_context(_STYLE):
             figure = draw(results)
             if figure is not None:
                 figure.savefig(folder / f"{name}.png", dpi=150, metadata={"Software": None})
                 figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
-                written.append(name)
-    return written
+                format_line.append(name)
+    return format_line
 
 
-def _panels(count: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
+def _make_panels(count: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
     figure = Figure(figsize=size, layout="constrained")
     return figure, list(figure.subplots(1, count, squeeze=False)[0])
 
 
-def _shared(figure: Figure, panels: Sequence[Axes], ylabel: str) -> Figure:
+def _share_axis(figure: Figure, panels: Sequence[Axes], ylabel: str) -> Figure:
     """Finish panels of one ordinate: its name once, and one legend below them."""
     panels[0].set_ylabel(ylabel)
     for axes in panels:
         if "%" in ylabel:
             axes.set_ylim(0, 102)
-        _plain(axes, "y")
+        _format_share(axes, "y")
     named: dict[str, Any] = {}
     for axes in panels:
         named |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
@@ -267,7 +267,7 @@ def _shared(figure: Figure, panels: Sequence[Axes], ylabel: str) -> Figure:
     return figure
 
 
-def _line(
+def _draw_line(
     axes: Axes, points: Sequence[tuple[float, Summary | None]], colour: str, mark: str, label: str, shift: float = 1.0
 ) -> None:
     """Draw a line through summaries, each with its interval; `shift` sets lines that would hide one another apart."""
@@ -281,21 +281,21 @@ def _line(
     )
 
 
-def _across(axes: Axes, summary: Summary, place: float, colour: str, mark: str, label: str | None) -> None:
+def _draw_across(axes: Axes, summary: Summary, place: float, colour: str, mark: str, label: str | None) -> None:
     low, high = (summary.mean if end is None else end for end in (summary.low, summary.high))
     ends = [[100 * (summary.mean - low)], [100 * (high - summary.mean)]]
     axes.errorbar([100 * summary.mean], [place], xerr=ends, fmt=mark, color=colour, capsize=3, label=label)
 
 
-def _chance(axes: Axes, percent: float) -> None:
+def _compute_chance(axes: Axes, percent: float) -> None:
     axes.axhline(percent, color=GREY, linestyle="--", label="chance")
 
 
-def _plain(axes: Axes, grid: str) -> None:
+def _format_share(axes: Axes, grid: str) -> None:
     axes.grid(axis=grid, color="#dddddd")  # type: ignore[arg-type]
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _once(label: str, place: int) -> str | None:
+def _deduplicate(label: str, place: int) -> str | None:
     return label if place == 0 else None

@@ -59,12 +59,18 @@ class FilmsOfNature:
 
 
 def make_films(
-    root: Path, nature: Nature, scale: Scale, recordings: Recordings, workers: int, on_film: Callable[[str], None]
+    root: Path,
+    nature: Nature,
+    scale: Scale,
+    *,
+    recordings: Recordings,
+    workers: int,
+    on_film: Callable[[str], None],
 ) -> None:
-    """Render the films of a nature and take them into libraries; what is there already is left.
+    """Render the films of a nature and ingest them into libraries; existing ones are kept.
 
     Raises:
-        UsageError: if other films lie there.
+        UsageError: if the folder holds other films.
         MediaError: if a recording cannot be read.
         WorkError: if a film cannot be made.
     """
@@ -77,7 +83,7 @@ def make_films(
         sides.append((films.unseen, films.unseen_library, scale.unseen_films, _UNSEEN_SEED))
     for folder, library, count, seed in sides:
         render_films(folder, count, config, seed, workers, on_film=lambda path: on_film(path.name), recordings=sounds)
-        usable = ingest([folder], library, workers, profile=scale.profile).library.usable_films()
+        usable = ingest([folder], library, workers=workers, profile=scale.profile).library.usable_films()
         if len(usable) != count:
             raise WorkError(
                 f"of the {count} films in {folder} {len(usable)} can be used (see talkies films --library {library}); "
@@ -85,7 +91,7 @@ def make_films(
             )
 
 
-def unseen_films(encoder: ClipEncoder, films: FilmsOfNature) -> list[EncodedFilm]:
+def encode_unseen_films(encoder: ClipEncoder, films: FilmsOfNature) -> list[EncodedFilm]:
     """Return the unseen films encoded, one clip after the other; a process reads them once."""
     return [
         EncodedFilm(name, requests, encoder.encode_batches(batches))

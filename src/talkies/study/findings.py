@@ -6,7 +6,7 @@ from typing import Any
 
 from talkies.analysis.metric import Metric
 from talkies.study.arms import PLAIN
-from talkies.study.results import UNTRAINED, Comparison, StudyResults, Summary, plain_pair
+from talkies.study.results import UNTRAINED, Comparison, StudyResults, Summary, get_plain_pair
 
 TOWERS = (("concept_video", "pictures"), ("concept_audio", "sound"))
 
@@ -30,16 +30,28 @@ class Finding:
     figure: str
 
 
-def findings_of(results: StudyResults) -> list[Finding]:
+def list_findings(results: StudyResults) -> list[Finding]:
     """Return all findings that the study's arms allow, the claim first."""
-    parts = (_claim, _shortcut, _marks, _grid, _policies, _diversity, _recurrence, _batch, _length, _losses, _sounds)
+    parts = (
+        _describe_claim,
+        _describe_film_identity,
+        _describe_control,
+        _describe_grid,
+        _describe_policies,
+        _describe_diversity,
+        _describe_recurrence,
+        _describe_batch_sizes,
+        _describe_length,
+        _describe_losses,
+        _describe_sounds,
+    )
     return [finding for part in parts for finding in part(results)]
 
 
-def _claim(results: StudyResults) -> Iterator[Finding]:
-    random, within = plain_pair(results)
+def _describe_claim(results: StudyResults) -> Iterator[Finding]:
+    random, within = get_plain_pair(results)
     k, batch = results.scale.pair_clips_per_film, results.scale.batch_clips
-    won = [words for measure, words in TOWERS if _sure(results.comparison(within, measure)) > 0]
+    won = [words for measure, words in TOWERS if _find_sign(results.comparison(within, measure)) > 0]
     verdict = {2: "The claim holds here, for both encoders.", 1: f"The claim holds here for {''.join(won[:1])} alone."}
     scale = results.scale
     sentences: list[Sentence] = [
@@ -51,9 +63,9 @@ def _claim(results: StudyResults) -> Iterator[Finding]:
     ]
     sentences += [
         (
-            f"From {words}, the concept is told of ", _of(within, measure), " of the unseen films' clips, with random "
-            "films of ", _of(random, measure), ", untrained of ", _of(f"{UNTRAINED}-{PLAIN}", measure), ": ",
-            _more(within, measure), ".",
+            f"From {words}, the concept is told of ", _refer_to_summary(within, measure), " of the unseen films' clips, with random "
+            "films of ", _refer_to_summary(random, measure), ", untrained of ", _refer_to_summary(f"{UNTRAINED}-{PLAIN}", measure), ": ",
+            _refer_to_comparison(within, measure), ".",
         )
         for measure, words in TOWERS
     ]  # fmt: skip
@@ -61,30 +73,30 @@ def _claim(results: StudyResults) -> Iterator[Finding]:
     yield Finding("Negatives of the same film", tuple(sentences), "pair")
 
 
-def _shortcut(results: StudyResults) -> Iterator[Finding]:
-    random, within = plain_pair(results)
+def _describe_film_identity(results: StudyResults) -> Iterator[Finding]:
+    random, within = get_plain_pair(results)
     sentences: list[Sentence] = []
     for measure, words in (("film_video", "pictures"), ("film_audio", "sound")):
         before, after, other = (results.summary(name, measure) for name in (f"{UNTRAINED}-{PLAIN}", random, within))
         sentences.append(
             (
-                f"From {words}, the film is told of ", _of(f"{UNTRAINED}-{PLAIN}", measure), " of the clips before "
-                "training, of ", _of(random, measure), " with random films, of ", _of(within, measure),
-                " within films: ", _more(within, measure), f". {_film_told(before, after, other)}",
+                f"From {words}, the film is told of ", _refer_to_summary(f"{UNTRAINED}-{PLAIN}", measure), " of the clips before "
+                "training, of ", _refer_to_summary(random, measure), " with random films, of ", _refer_to_summary(within, measure),
+                " within films: ", _refer_to_comparison(within, measure), f". {_describe_film_change(before, after, other)}",
             )
         )  # fmt: skip
     yield Finding("What becomes of the film itself", tuple(sentences), "shortcut")
 
 
-def _film_told(before: Summary | None, random: Summary | None, within: Summary | None) -> str:
+def _describe_film_change(before: Summary | None, random: Summary | None, within: Summary | None) -> str:
     """Return what training did to how well the film is told, where intervals do not overlap."""
     told = {1: "teach it", 0: "hardly change it", -1: "take it away"}
-    first, second = (told[_apart(after, before)] for after in (random, within))
+    first, second = (told[_compare_intervals(after, before)] for after in (random, within))
     return f"Random films {first}, negatives within films {second}."
 
 
-def _marks(results: StudyResults) -> Iterator[Finding]:
-    pairs, own = results.of_pair("marks"), plain_pair(results)[1]
+def _describe_control(results: StudyResults) -> Iterator[Finding]:
+    pairs, own = results.of_pair("marks"), get_plain_pair(results)[1]
     if not pairs:
         return
     least = pairs[0][1]
@@ -92,75 +104,75 @@ def _marks(results: StudyResults) -> Iterator[Finding]:
     for measure, words in TOWERS:
         told: list[str | Line] = [f"From {words}, the advantage of negatives within films is "]
         for _, within in pairs:
-            told += [_more(within["name"], measure), f" with marks of strength {within['at']:g}, "]
-        told += [_more(own, measure), f" with marks of strength {results.scale.synth.mark_strength:g}."]
+            told += [_refer_to_comparison(within["name"], measure), f" with marks of strength {within['at']:g}, "]
+        told += [_refer_to_comparison(own, measure), f" with marks of strength {results.scale.synth.mark_strength:g}."]
         sentences.append(tuple(told))
         without, full = results.comparison(least["name"], measure), results.comparison(own, measure)
         change = results.change(least["name"], measure)
-        if without and full and change and least["at"] == 0 and _sure(full) > 0:
+        if without and full and change and least["at"] == 0 and _find_sign(full) > 0:
             line = Line(change.id)
             sentences.append(
-                (f"Without marks it {_fate(without, full, change)}: seed by seed it changes by ", line, ".")
+                (f"Without marks it {_describe_change(without, full, change)}: seed by seed it changes by ", line, ".")
             )
     yield Finding("Where films bear no marks: the control", tuple(sentences), "marks")
 
 
-def _fate(without: Comparison, full: Comparison, change: Comparison) -> str:
+def _describe_change(without: Comparison, full: Comparison, change: Comparison) -> str:
     """Return what becomes of an advantage."""
-    if _sure(without) < 0:
+    if _find_sign(without) < 0:
         return "turns round, random films are the better there"
-    if without.high is not None and _sure(without) == 0 and without.high < full.mean / 2:
+    if without.high is not None and _find_sign(without) == 0 and without.high < full.mean / 2:
         return "vanishes"
-    if _sure(change) < 0:
+    if _find_sign(change) < 0:
         return "shrinks"
-    return "cannot be told to change" if _sure(change) == 0 else "grows"
+    return "cannot be told to change" if _find_sign(change) == 0 else "grows"
 
 
-def _grid(results: StudyResults) -> Iterator[Finding]:
+def _describe_grid(results: StudyResults) -> Iterator[Finding]:
     arms = [arm for arm in results.arms if arm["grid"]]
     if len(arms) < 4:
         return
     sentences: list[Sentence] = []
     for measure, words in TOWERS:
-        ranked = sorted(arms, key=lambda arm: -mean_of_common(results, arm["name"], measure))
+        ranked = sorted(arms, key=lambda arm: -average_common_seeds(results, arm["name"], measure))
         best, next_best, worst = ranked[0], ranked[1], ranked[-1]
         ties = [arm for arm in ranked[1:] if not _is_better(results, best["name"], arm["name"], measure)]
         also = (
-            f"; it is not surely better than {_listed(ties)}"
+            f"; it is not surely better than {_join_names(ties)}"
             if ties
-            else f", surely better than {_described(next_best)}"
+            else f", surely better than {_name_arm(next_best)}"
         )
         sentences.append(
             (
-                f"From {words}, most is told with {_described(best)}: ", _of(best["name"], measure), f"{also}. Least "
-                f"with {_described(worst)}: ", _of(worst["name"], measure), ".",
+                f"From {words}, most is told with {_name_arm(best)}: ", _refer_to_summary(best["name"], measure), f"{also}. Least "
+                f"with {_name_arm(worst)}: ", _refer_to_summary(worst["name"], measure), ".",
             )
         )  # fmt: skip
     yield Finding("How many clips of a film, and what the other films weigh", tuple(sentences), "grid")
 
 
-def _listed(arms: Sequence[dict[str, Any]]) -> str:
-    return "; ".join(_described(arm) for arm in arms)
+def _join_names(arms: Sequence[dict[str, Any]]) -> str:
+    return "; ".join(_name_arm(arm) for arm in arms)
 
 
 def _is_better(results: StudyResults, one: str, other: str, measure: str) -> bool:
     """Return whether one arm's measure is surely larger than another's, on the seeds that both have."""
-    first, second = (seeds_of(results, name, measure) for name in (one, other))
+    first, second = (collect_by_seed(results, name, measure) for name in (one, other))
     found = Metric.of([first[seed] - second[seed] for seed in sorted(first.keys() & second.keys())])
     return found.low is not None and found.low > 0
 
 
-def _described(arm: dict[str, Any]) -> str:
+def _name_arm(arm: dict[str, Any]) -> str:
     return "random films" if arm["pair"] == "random" else str(arm["words"])
 
 
-def _policies(results: StudyResults) -> Iterator[Finding]:
+def _describe_policies(results: StudyResults) -> Iterator[Finding]:
     others = [arm for arm in results.arms if arm["axis"] == "sampling" and not arm["grid"]]
     sentences = tuple(
         (
-            f"{str(arm['words'])[0].upper()}{str(arm['words'])[1:]}: from pictures ", _of(arm["name"], "concept_video"),
-            ", from sound ", _of(arm["name"], "concept_audio"), "; than random films ",
-            _more(arm["name"], "concept_video"), " and ", _more(arm["name"], "concept_audio"), ".",
+            f"{str(arm['words'])[0].upper()}{str(arm['words'])[1:]}: from pictures ", _refer_to_summary(arm["name"], "concept_video"),
+            ", from sound ", _refer_to_summary(arm["name"], "concept_audio"), "; than random films ",
+            _refer_to_comparison(arm["name"], "concept_video"), " and ", _refer_to_comparison(arm["name"], "concept_audio"), ".",
         )
         for arm in others
     )  # fmt: skip
@@ -168,11 +180,11 @@ def _policies(results: StudyResults) -> Iterator[Finding]:
         yield Finding("Other ways: positives, windows, schedules", sentences, "policies")
 
 
-def _diversity(results: StudyResults) -> Iterator[Finding]:
+def _describe_diversity(results: StudyResults) -> Iterator[Finding]:
     pairs = results.of_pair("diversity")
     if not pairs:
         return
-    sentences = [*_advantages(results, "diversity", "with {at:g} concepts in a film")]
+    sentences = [*_describe_advantages(results, "diversity", "with {at:g} concepts in a film")]
     whole = [arm for arm in results.arms if arm["axis"] == "diversity" and arm["pair"] is None]
     for arm in whole:
         name, alike = arm["name"], next(within for _, within in pairs if within["at"] == arm["at"])
@@ -180,53 +192,59 @@ def _diversity(results: StudyResults) -> Iterator[Finding]:
             (
                 f"All are measured on films of all concepts. With all {arm['clips_per_film']} clips of one film and "
                 f"{arm['at']:g} concepts in it, one negative in {arm['at']:g} is the same thing: concepts are told of ",
-                _of(name, "concept_video"),
-                " from pictures and ", _of(name, "concept_audio"), " from sound; with fewer clips of more films of ",
-                _of(alike["name"], "concept_video"), " and ", _of(alike["name"], "concept_audio"), ".",
+                _refer_to_summary(name, "concept_video"),
+                " from pictures and ", _refer_to_summary(name, "concept_audio"), " from sound; with fewer clips of more films of ",
+                _refer_to_summary(alike["name"], "concept_video"), " and ", _refer_to_summary(alike["name"], "concept_audio"), ".",
             )
         )  # fmt: skip
     yield Finding("How much a film holds, and false negatives", tuple(sentences), "diversity")
 
 
-def _recurrence(results: StudyResults) -> Iterator[Finding]:
+def _describe_recurrence(results: StudyResults) -> Iterator[Finding]:
     if results.of_pair("recurrence"):
-        sentences = _advantages(results, "recurrence", "with {nature}")
+        sentences = _describe_advantages(results, "recurrence", "with {nature}")
         yield Finding("How often places and characters come back", tuple(sentences), "recurrence")
 
 
-def _batch(results: StudyResults) -> Iterator[Finding]:
+def _describe_batch_sizes(results: StudyResults) -> Iterator[Finding]:
     if results.of_pair("batch"):
         same: Sentence = ("As many clips seen, in more or fewer steps; the learning rate is that of the recipe.",)
-        sentences = (*_advantages(results, "batch", "with {at:g} clips in a batch"), same)
+        sentences = (*_describe_advantages(results, "batch", "with {at:g} clips in a batch"), same)
         yield Finding("Batches of another size", sentences, "batch")
 
 
-def _advantages(results: StudyResults, axis: str, where: str) -> Iterator[Sentence]:
-    own = plain_pair(results)[1]
+def _describe_advantages(results: StudyResults, axis: str, where: str) -> Iterator[Sentence]:
+    own = get_plain_pair(results)[1]
     for measure, words in TOWERS:
         told: list[str | Line] = [f"From {words}, the advantage of negatives within films is "]
         for _, within in results.of_pair(axis):
             words_of = where.format(at=within["at"], nature=within["nature"].replace("-", " "))
-            told += [_more(within["name"], measure), f" {words_of}, "]
-        yield (*told, _more(own, measure), " on the films of the pair.")
+            told += [_refer_to_comparison(within["name"], measure), f" {words_of}, "]
+        yield (*told, _refer_to_comparison(own, measure), " on the films of the pair.")
 
 
-def _length(results: StudyResults) -> Iterator[Finding]:
-    random, within = plain_pair(results)
-    steps = [step for step in results.scale.judged_steps if step != results.scale.steps]
+def _describe_length(results: StudyResults) -> Iterator[Finding]:
+    random, within = get_plain_pair(results)
+    steps = [step for step in results.scale.measured_steps if step != results.scale.steps]
     if not steps:
         return
     sentences: list[Sentence] = []
     for measure, words in TOWERS:
         told: list[str | Line] = [f"From {words}: "]
         for step in steps:
-            told += [_of(f"{within}@{step}", measure), " within films and ", _of(f"{random}@{step}", measure)]
+            told += [
+                _refer_to_summary(f"{within}@{step}", measure),
+                " within films and ",
+                _refer_to_summary(f"{random}@{step}", measure),
+            ]
             told += [f" with random films after {step} steps; "]
-        sentences.append((*told, _of(within, measure), " and ", _of(random, measure), " at the end."))
+        sentences.append(
+            (*told, _refer_to_summary(within, measure), " and ", _refer_to_summary(random, measure), " at the end.")
+        )
     yield Finding("As training goes on", tuple(sentences), "length")
 
 
-def _losses(results: StudyResults) -> Iterator[Finding]:
+def _describe_losses(results: StudyResults) -> Iterator[Finding]:
     if any("loss_which_film" in cell.curves for cell in results.cells):
         words = (
             "The loss of plain contrast is the sum of two: which film a clip is of, and which clip of that film. With "
@@ -235,46 +253,46 @@ def _losses(results: StudyResults) -> Iterator[Finding]:
         yield Finding("The two questions of the loss", ((words,),), "losses")
 
 
-def _sounds(results: StudyResults) -> Iterator[Finding]:
+def _describe_sounds(results: StudyResults) -> Iterator[Finding]:
     for random, within in results.of_pair("sound"):
         name, other = within["name"], random["name"]
         sentences: tuple[Sentence, ...] = (
             (
                 "Films whose concepts sound like recordings; then a linear classifier of others that no film held: ",
-                _of(name, "sounds_accuracy"), " within films, ", _of(other, "sounds_accuracy"), " with random films, ",
-                _of(other, "sounds_accuracy_untrained"), " untrained, ", _of(other, "sounds_accuracy_statistics"),
-                " from log-mel statistics without learning: ", _more(name, "sounds_accuracy"), " than random films.",
+                _refer_to_summary(name, "sounds_accuracy"), " within films, ", _refer_to_summary(other, "sounds_accuracy"), " with random films, ",
+                _refer_to_summary(other, "sounds_accuracy_untrained"), " untrained, ", _refer_to_summary(other, "sounds_accuracy_statistics"),
+                " from log-mel statistics without learning: ", _refer_to_comparison(name, "sounds_accuracy"), " than random films.",
             ),
             (
-                "On the unseen films themselves, the class is told from sound of ", _of(name, "concept_audio"),
-                " within films and of ", _of(other, "concept_audio"), " with random films; from pictures of ",
-                _of(name, "concept_video"), " and ", _of(other, "concept_video"), ". (Those films hold recordings that "
+                "On the unseen films themselves, the class is told from sound of ", _refer_to_summary(name, "concept_audio"),
+                " within films and of ", _refer_to_summary(other, "concept_audio"), " with random films; from pictures of ",
+                _refer_to_summary(name, "concept_video"), " and ", _refer_to_summary(other, "concept_video"), ". (Those films hold recordings that "
                 "the training films held too.)",
             ),
         )  # fmt: skip
         yield Finding("Real sound", sentences, "sounds")
 
 
-def _of(arm: str, measure: str) -> Line:
+def _refer_to_summary(arm: str, measure: str) -> Line:
     return Line(f"summaries:{arm}:{measure}")
 
 
-def _more(arm: str, measure: str) -> Line:
+def _refer_to_comparison(arm: str, measure: str) -> Line:
     return Line(f"comparisons:{arm}:{measure}")
 
 
-def seeds_of(results: StudyResults, arm: str, measure: str) -> dict[int, float]:
+def collect_by_seed(results: StudyResults, arm: str, measure: str) -> dict[int, float]:
     """Return a measure of an arm at its end, by seed."""
     return {cell.seed: cell.judged[-1].measures[measure] for cell in results.cells if cell.arm == arm}
 
 
-def mean_of_common(results: StudyResults, arm: str, measure: str) -> float:
+def average_common_seeds(results: StudyResults, arm: str, measure: str) -> float:
     """Return the mean of a measure over the seeds that all arms have."""
-    values = [value for seed, value in seeds_of(results, arm, measure).items() if seed < results.scale.seeds]
+    values = [value for seed, value in collect_by_seed(results, arm, measure).items() if seed < results.scale.seeds]
     return sum(values) / len(values)
 
 
-def _apart(one: Summary | None, other: Summary | None) -> int:
+def _compare_intervals(one: Summary | None, other: Summary | None) -> int:
     """Return 1 or -1 if one interval lies wholly above or below another, else 0."""
     if one is None or other is None or None in (one.low, one.high, other.low, other.high):
         return 0
@@ -282,7 +300,7 @@ def _apart(one: Summary | None, other: Summary | None) -> int:
     return 1 if above else -1 if float(one.high or 0) < float(other.low or 0) else 0
 
 
-def _sure(comparison: Comparison | None) -> int:
+def _find_sign(comparison: Comparison | None) -> int:
     """Return 1 or -1 if the interval lies wholly above or below nothing, else 0."""
     if comparison is None or comparison.low is None or comparison.high is None:
         return 0

@@ -48,7 +48,7 @@ def measure(films: Sequence[EncodedFilm], truth: Truth, encoder: ClipEncoder, se
     return found
 
 
-def chances(clips: Sequence[int], concepts: int, classes: int | None) -> dict[str, float]:
+def compute_chances(clips: Sequence[int], concepts: int, classes: int | None) -> dict[str, float]:
     """Return the chance level of each measure, of films of so many clips each that hold `concepts` concepts in all."""
     found = {
         "concept_video": 1 / concepts,

@@ -10,10 +10,10 @@ from markupsafe import Markup
 from talkies.reporting.pages import render_page
 from talkies.runtime import write_atomically
 from talkies.study.figures import write_figures
-from talkies.study.findings import Line, Sentence, findings_of
+from talkies.study.findings import Line, Sentence, list_findings
 from talkies.study.measure import MEASURES
 from talkies.study.results import UNTRAINED, StudyResults
-from talkies.study.summary import Numbers
+from talkies.study.summary import NumberFormatter
 
 _CAPTIONS = {
     "pair": "Dots: seeds; marks and whiskers: mean and 95 % interval over seeds.",
@@ -38,15 +38,15 @@ class Shown:
 def write_report(out: Path, results: StudyResults) -> Path:
     """Write `report.html` and `figures/` into the study's folder; return the page."""
     figures = write_figures(out / "figures", results)
-    numbers = Numbers(results)
+    numbers = NumberFormatter(results)
     shown = [
         Shown(
             finding.title,
-            tuple(_marked(sentence, numbers) for sentence in finding.sentences),
-            _data_uri(out / "figures" / f"{finding.figure}.svg") if finding.figure in figures else None,
+            tuple(_mark(sentence, numbers) for sentence in finding.sentences),
+            _encode_image(out / "figures" / f"{finding.figure}.svg") if finding.figure in figures else None,
             _CAPTIONS.get(finding.figure, _USUAL_CAPTION),
         )
-        for finding in findings_of(results)
+        for finding in list_findings(results)
     ]
     measures = {name: words for name, words in MEASURES.items() if any(s.measure == name for s in results.summaries)}
     page = out / "report.html"
@@ -59,51 +59,61 @@ def write_report(out: Path, results: StudyResults) -> Path:
             scale=results.scale,
             findings=shown,
             measures=measures,
-            rows=_rows(results, list(measures), numbers),
-            differences=_differences(results, list(measures), numbers),
+            rows=_list_rows(results, list(measures), numbers),
+            differences=_compute_differences(results, list(measures), numbers),
         ),
     )
     return page
 
 
-def _rows(results: StudyResults, measures: list[str], numbers: Numbers) -> list[tuple[str, str, list[Markup]]]:
+def _list_rows(
+    results: StudyResults, measures: list[str], numbers: NumberFormatter
+) -> list[tuple[str, str, list[Markup]]]:
     """Return a line of the table for each arm, those before training first: its words, its films, its measures."""
     rows = []
     for nature in results.chance:
         name = f"{UNTRAINED}-{nature}"
-        rows.append(("untrained", nature, [_cell(f"summaries:{name}:{measure}", numbers) for measure in measures]))
+        rows.append(
+            ("untrained", nature, [_format_cell(f"summaries:{name}:{measure}", numbers) for measure in measures])
+        )
     for arm in results.arms:
-        cells = [_cell(f"summaries:{arm['name']}:{measure}", numbers) for measure in measures]
-        rows.append((_words(arm), arm["nature"], cells))
+        cells = [_format_cell(f"summaries:{arm['name']}:{measure}", numbers) for measure in measures]
+        rows.append((_describe(arm), arm["nature"], cells))
     return rows
 
 
-def _differences(results: StudyResults, measures: list[str], numbers: Numbers) -> list[tuple[str, str, list[Markup]]]:
+def _compute_differences(
+    results: StudyResults, measures: list[str], numbers: NumberFormatter
+) -> list[tuple[str, str, list[Markup]]]:
     """Return a line for each arm: how much more than random films alike."""
     arms = [arm for arm in results.arms if any(c.arm == arm["name"] for c in results.comparisons)]
     return [
-        (_words(a), a["nature"], [_cell(f"comparisons:{a['name']}:{measure}", numbers) for measure in measures])
+        (
+            _describe(a),
+            a["nature"],
+            [_format_cell(f"comparisons:{a['name']}:{measure}", numbers) for measure in measures],
+        )
         for a in arms
     ]
 
 
-def _words(arm: dict[str, Any]) -> str:
+def _describe(arm: dict[str, Any]) -> str:
     return str(arm["words"]) + (f", batch of {arm['at']:g}" if arm["axis"] == "batch" else "")
 
 
-def _cell(line: str, numbers: Numbers) -> Markup:
-    return _span(line, numbers) if line in numbers else Markup("")
+def _format_cell(line: str, numbers: NumberFormatter) -> Markup:
+    return _format_span(line, numbers) if line in numbers else Markup("")
 
 
-def _marked(sentence: Sentence, numbers: Numbers) -> Markup:
-    parts = [_span(part.id, numbers) if isinstance(part, Line) else Markup.escape(part) for part in sentence]
+def _mark(sentence: Sentence, numbers: NumberFormatter) -> Markup:
+    parts = [_format_span(part.id, numbers) if isinstance(part, Line) else Markup.escape(part) for part in sentence]
     return Markup("").join(parts)
 
 
-def _span(line: str, numbers: Numbers) -> Markup:
+def _format_span(line: str, numbers: NumberFormatter) -> Markup:
     """Return a number that names its line of `results.json`."""
-    return Markup('<span class="number" data-line="{0}" title="{0}">{1}</span>').format(line, numbers.written(line))
+    return Markup('<span class="number" data-line="{0}" title="{0}">{1}</span>').format(line, numbers.format_line(line))
 
 
-def _data_uri(path: Path) -> str:
+def _encode_image(path: Path) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode()

@@ -17,7 +17,7 @@ from talkies.config import Config
 from talkies.runtime import write_atomically
 from talkies.study.arms import PLAIN, Arm
 from talkies.study.scale import Scale
-from talkies.study.trials import CellResult, Judged
+from talkies.study.trials import Measurement, TrialResult
 
 SCHEMA_VERSION = 1
 UNTRAINED = "untrained"
@@ -60,7 +60,7 @@ class StudyResults(Config):
     resumed: bool
     chance: dict[str, dict[str, float]]
     arms: tuple[dict[str, Any], ...]
-    cells: tuple[CellResult, ...]
+    cells: tuple[TrialResult, ...]
     summaries: tuple[Summary, ...]
     comparisons: tuple[Comparison, ...]
     changes: tuple[Comparison, ...]
@@ -91,7 +91,7 @@ def _place(arm: dict[str, Any]) -> float:
     return float(arm["at"] or 0)
 
 
-def summarised(arms: Sequence[Arm], cells: Sequence[CellResult]) -> tuple[Summary, ...]:
+def summarise(arms: Sequence[Arm], cells: Sequence[TrialResult]) -> tuple[Summary, ...]:
     """Return each measure of each arm at each step at which it was judged, and of films of a nature before training."""
     found: list[Summary] = []
     for arm in arms:
@@ -100,48 +100,48 @@ def summarised(arms: Sequence[Arm], cells: Sequence[CellResult]) -> tuple[Summar
             of_seeds = [cell.judged[place] for cell in own]
             if judged.step == 0:
                 if arm.pair == "random" and arm.axis != "batch":
-                    found += _summaries(f"{UNTRAINED}-{arm.nature}", of_seeds)
+                    found += _compute_summaries(f"{UNTRAINED}-{arm.nature}", of_seeds)
             elif judged.step == arm.steps:
-                found += _summaries(arm.name, of_seeds)
+                found += _compute_summaries(arm.name, of_seeds)
             else:
-                found += _summaries(f"{arm.name}@{judged.step}", of_seeds)
+                found += _compute_summaries(f"{arm.name}@{judged.step}", of_seeds)
     return tuple(found)
 
 
-def _summaries(name: str, of_seeds: Sequence[Judged]) -> Iterator[Summary]:
+def _compute_summaries(name: str, of_seeds: Sequence[Measurement]) -> Iterator[Summary]:
     for measure in of_seeds[0].measures:
         metric = Metric.of([judged.measures[measure] for judged in of_seeds], 0.0, 1.0)
         line = f"summaries:{name}:{measure}"
         yield Summary(id=line, arm=name, measure=measure, step=of_seeds[0].step, **metric.model_dump())
 
 
-def compared(arms: Sequence[Arm], cells: Sequence[CellResult]) -> tuple[Comparison, ...]:
+def compare_arms(arms: Sequence[Arm], cells: Sequence[TrialResult]) -> tuple[Comparison, ...]:
     """Return how each arm's measures differ from those of random films of the same nature and batch, seed by seed."""
     return tuple(
-        _comparison("comparisons", arm.name, other.name, measure, differences)
+        _compute_comparison("comparisons", arm.name, other.name, measure, differences)
         for arm in arms
-        if (other := _random_alike(arm, arms)) is not None and other.name != arm.name
-        for measure, differences in _differences(arm, other, cells).items()
+        if (other := _find_random_arm(arm, arms)) is not None and other.name != arm.name
+        for measure, differences in _compute_differences(arm, other, cells).items()
     )
 
 
-def changed(arms: Sequence[Arm], cells: Sequence[CellResult]) -> tuple[Comparison, ...]:
+def compare_natures(arms: Sequence[Arm], cells: Sequence[TrialResult]) -> tuple[Comparison, ...]:
     """Return how the pair's differences on other films, or with other batches, differ from those on plain films."""
     random, within = arms[:2]
-    plain, found = _differences(within, random, cells), []
+    plain, found = _compute_differences(within, random, cells), []
     for arm in arms[2:]:
-        other = _random_alike(arm, arms)
+        other = _find_random_arm(arm, arms)
         if arm.pair != "within" or other is None:
             continue
-        for measure, differences in _differences(arm, other, cells).items():
+        for measure, differences in _compute_differences(arm, other, cells).items():
             if measure in plain:
                 seeds = sorted(differences.keys() & plain[measure].keys())
                 changes = {seed: differences[seed] - plain[measure][seed] for seed in seeds}
-                found.append(_comparison("changes", arm.name, within.name, measure, changes))
+                found.append(_compute_comparison("changes", arm.name, within.name, measure, changes))
     return tuple(found)
 
 
-def _differences(arm: Arm, other: Arm, cells: Sequence[CellResult]) -> dict[str, dict[int, float]]:
+def _compute_differences(arm: Arm, other: Arm, cells: Sequence[TrialResult]) -> dict[str, dict[int, float]]:
     """Return how much more each measure of an arm is than another's, by the seeds that both have."""
     mine, theirs = ({cell.seed: cell.judged[-1] for cell in cells if cell.arm == a.name} for a in (arm, other))
     seeds = sorted(mine.keys() & theirs.keys())
@@ -151,12 +151,12 @@ def _differences(arm: Arm, other: Arm, cells: Sequence[CellResult]) -> dict[str,
     }
 
 
-def _random_alike(arm: Arm, arms: Sequence[Arm]) -> Arm | None:
+def _find_random_arm(arm: Arm, arms: Sequence[Arm]) -> Arm | None:
     alike = [a for a in arms if a.pair == "random" and a.nature == arm.nature and a.steps == arm.steps]
     return alike[0] if alike else None
 
 
-def _comparison(kind: str, arm: str, other: str, measure: str, differences: dict[int, float]) -> Comparison:
+def _compute_comparison(kind: str, arm: str, other: str, measure: str, differences: dict[int, float]) -> Comparison:
     values = [*differences.values()]
     metric, p = Metric.of(values), None
     if len(values) > 1 and metric.sd > 0:
@@ -171,19 +171,19 @@ def write_results(path: Path, results: StudyResults) -> None:
     lines = ["{"]
     for name, value in document.items():
         if isinstance(value, list):
-            lines += [f" {json.dumps(name)}: [", *_joined(f"  {json.dumps(each)}" for each in value), " ],"]
+            lines += [f" {json.dumps(name)}: [", *_join_cells(f"  {json.dumps(each)}" for each in value), " ],"]
         else:
             lines.append(f" {json.dumps(name)}: {json.dumps(value)},")
     lines[-1] = lines[-1].removesuffix(",")
     write_atomically(path, "\n".join([*lines, "}", ""]))
 
 
-def _joined(lines: Iterable[str]) -> list[str]:
+def _join_cells(lines: Iterable[str]) -> list[str]:
     every = list(lines)
     return [line + "," for line in every[:-1]] + every[-1:]
 
 
-def plain_pair(results: StudyResults) -> tuple[str, str]:
+def get_plain_pair(results: StudyResults) -> tuple[str, str]:
     """Return the names of the two arms of the pair on plain films: random, within."""
     by_side = {arm["pair"]: arm["name"] for arm in results.arms if arm["nature"] == PLAIN and arm["axis"] == "sampling"}
     return by_side["random"], by_side["within"]

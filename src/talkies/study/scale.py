@@ -104,14 +104,16 @@ class Scale(Config):
         }
 
     @property
-    def judged_steps(self) -> tuple[int, ...]:
+    def measured_steps(self) -> tuple[int, ...]:
         """The steps at which a model is measured."""
         return tuple(max(1, round(share * self.steps)) for share in self.judged_at)
 
 
 def scale_names() -> list[str]:
     """Return the names of the scales that the package ships."""
-    return sorted(entry.name.removesuffix(".yaml") for entry in _folder().iterdir() if entry.name.endswith(".yaml"))
+    return sorted(
+        entry.name.removesuffix(".yaml") for entry in _lock_folder().iterdir() if entry.name.endswith(".yaml")
+    )
 
 
 def read_scale(name: str, pair_seeds: int | None = None) -> Scale:
@@ -123,11 +125,11 @@ def read_scale(name: str, pair_seeds: int | None = None) -> Scale:
     if name.endswith((".yaml", ".yml")):
         path = Path(name)
     elif name in scale_names():
-        path = _folder() / f"{name}.yaml"
+        path = _lock_folder() / f"{name}.yaml"
     else:
-        known = scale_names()
+        names = scale_names()
         raise ConfigError(
-            f"no scale '{name}'{suggest_nearest(name, known)}; there are: {', '.join(known)}, or name a YAML file"
+            f"no scale '{name}'{suggest_nearest(name, names)}; there are: {', '.join(names)}, or name a YAML file"
         )
     values = read_yaml(path)
     if pair_seeds is not None:
@@ -135,5 +137,5 @@ def read_scale(name: str, pair_seeds: int | None = None) -> Scale:
     return check(Scale, values, "--seeds" if pair_seeds is not None else f"scale {name}")
 
 
-def _folder() -> Path:
+def _lock_folder() -> Path:
     return Path(__file__).parent / "scales"

@@ -15,14 +15,14 @@ from talkies.core import UsageError, describe_os_error
 from talkies.evaluation.film_tasks.concepts import read_truth
 from talkies.library import Library, read_json, write_json
 from talkies.runtime import map_in_processes
-from talkies.study.arms import Arm, arms_of, natures_of
+from talkies.study.arms import Arm, list_arms, list_natures
 from talkies.study.films import FilmsOfNature, make_films
-from talkies.study.measure import chances
+from talkies.study.measure import compute_chances
 from talkies.study.page import write_report
-from talkies.study.results import StudyResults, changed, compared, summarised, write_results
+from talkies.study.results import StudyResults, compare_arms, compare_natures, summarise, write_results
 from talkies.study.scale import Scale
 from talkies.study.sounds import Sounds
-from talkies.study.trials import Cell, CellResult, known, run_cell
+from talkies.study.trials import Trial, TrialResult, load_finished_trial, run_trial
 from talkies.training import resolve
 from talkies.training.devices import check_devices
 
@@ -30,7 +30,7 @@ OnProgress = Callable[[str, int, int, str], None]
 _TOOLS = ("talkies", "torch", "av", "scikit-learn", "numpy")
 
 
-class Asked(Config):
+class StudyRequest(Config):
     """What a study's folder was begun with."""
 
     scale: Scale
@@ -41,6 +41,7 @@ def run_study(
     out: Path,
     scale: Scale,
     sounds: Path | None = None,
+    *,
     resume: bool = False,
     workers: int | None = None,
     on_progress: OnProgress | None = None,
@@ -58,28 +59,28 @@ def run_study(
     tell, begun = on_progress or (lambda *_: None), time.monotonic()
     recorded = Sounds(sounds.absolute()) if sounds else None
     recordings = recorded.recordings() if recorded else ()
-    arms, natures = arms_of(scale, bool(recordings)), natures_of(scale, bool(recordings))
+    arms, natures = list_arms(scale, bool(recordings)), list_natures(scale, bool(recordings))
     workers = workers or count_cores()
     check_arms(scale, arms)
-    with _folder(out, Asked(scale=scale, sounds=str(recorded.root) if recorded else None), resume):
+    with _lock_folder(out, StudyRequest(scale=scale, sounds=str(recorded.root) if recorded else None), resume):
         for place, nature in enumerate(natures.values()):
-            note = partial(_film_is_there, tell, place, len(natures), nature.name)
+            note = partial(_report_film, tell, place, len(natures), nature.name)
             note("")
-            make_films(out, nature, scale, recordings, workers, note)
+            make_films(out, nature, scale, recordings=recordings, workers=workers, on_film=note)
         tell("films", len(natures), len(natures), "")
         films = {name: FilmsOfNature.of(out, nature) for name, nature in natures.items()}
-        cells = _cells(films, scale, arms, recorded, scale.side_by_side or workers, tell)
+        cells = _run_trials(films, scale, arms, sounds=recorded, workers=scale.side_by_side or workers, tell=tell)
         results = StudyResults(
             scale=scale,
             tools={tool: version(tool) for tool in _TOOLS},
             wall_seconds=round(time.monotonic() - begun, 1),
             resumed=resume,
-            chance=_chances(films, scale, recorded),
+            chance=_compute_chances(films, scale, recorded),
             arms=tuple(asdict(arm) for arm in arms),
             cells=tuple(cells),
-            summaries=summarised(arms, cells),
-            comparisons=compared(arms, cells),
-            changes=changed(arms, cells),
+            summaries=summarise(arms, cells),
+            comparisons=compare_arms(arms, cells),
+            changes=compare_natures(arms, cells),
         )
         write_results(out / "results.json", results)
         write_report(out, results)
@@ -108,53 +109,56 @@ def check_arms(scale: Scale, arms: Sequence[Arm]) -> None:
             )
 
 
-def _cells(
+def _run_trials(
     films: Mapping[str, FilmsOfNature],
     scale: Scale,
     arms: Sequence[Arm],
+    *,
     sounds: Sounds | None,
     workers: int,
     tell: OnProgress,
-) -> list[CellResult]:
+) -> list[TrialResult]:
     """Return all cells in the order of the arms; those that are there are not run again."""
     threads = max(1, count_cores() // workers)
     cells = [
-        Cell(arm, seed, scale, films[arm.nature], sounds if arm.axis == "sound" else None, threads)
+        Trial(arm, seed, scale, films[arm.nature], sounds if arm.axis == "sound" else None, threads)
         for arm in arms
         for seed in range(arm.seeds)
     ]
-    done = {cell.name: result for cell in cells if (result := known(cell))}
+    done = {cell.name: result for cell in cells if (result := load_finished_trial(cell))}
     tell("train and measure", len(done), len(cells), "")
     waiting = [cell for cell in cells if cell.name not in done]
-    for cell, result in map_in_processes(run_cell, waiting, min(workers, max(1, len(waiting)))):
+    for cell, result in map_in_processes(run_trial, waiting, min(workers, max(1, len(waiting)))):
         done[cell.name] = result
         tell("train and measure", len(done), len(cells), cell.name)
     return [done[cell.name] for cell in cells]
 
 
-def _chances(films: Mapping[str, FilmsOfNature], scale: Scale, sounds: Sounds | None) -> dict[str, dict[str, float]]:
+def _compute_chances(
+    films: Mapping[str, FilmsOfNature], scale: Scale, sounds: Sounds | None
+) -> dict[str, dict[str, float]]:
     window = resolve(scale.recipe, scale.set).clip.to_shape(scale.profile.fps).window_frames
     classes, found = len(sounds.data.classes) if sounds else None, {}
     for name, of_nature in films.items():
         clips = [film.frames // window for film in Library.open(of_nature.unseen_library).usable_films()]
         concepts = {shot.concept for film in read_truth(of_nature.unseen).films for shot in film.shots}
-        found[name] = chances(clips, len(concepts), classes)
+        found[name] = compute_chances(clips, len(concepts), classes)
     return found
 
 
-def _film_is_there(tell: OnProgress, place: int, natures: int, nature: str, film: str) -> None:
+def _report_film(tell: OnProgress, place: int, natures: int, nature: str, film: str) -> None:
     tell("films", place, natures, f"{nature} {film}".strip())
 
 
 @contextmanager
-def _folder(out: Path, asked: Asked, resume: bool) -> Iterator[None]:
+def _lock_folder(out: Path, asked: StudyRequest, resume: bool) -> Iterator[None]:
     """Hold the study's folder against a second study."""
     path = out / "study.json"
     if not resume and out.exists() and any(out.iterdir()):
         raise UsageError(f"{out} is there already; go on with it with --resume, or name a new folder")
     if resume and not path.is_file():
         raise UsageError(f"{out} holds no study to go on with; leave --resume out, and name an empty folder")
-    if resume and read_json(path, Asked, "a study") != asked:
+    if resume and read_json(path, StudyRequest, "a study") != asked:
         raise UsageError(f"{out} was begun with another scale or other sounds; give the same, or name a new folder")
     try:
         out.mkdir(parents=True, exist_ok=True)

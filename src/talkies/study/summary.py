@@ -4,14 +4,14 @@ from collections.abc import Callable
 
 from talkies.study.arms import PLAIN
 from talkies.study.findings import Line, Sentence
-from talkies.study.results import UNTRAINED, Comparison, StudyResults, Summary, plain_pair
+from talkies.study.results import UNTRAINED, Comparison, StudyResults, Summary, get_plain_pair
 
 MINUS = "−"
 SUMMARY_COLUMNS = ("way of training", "concept from pictures", "from sound", "film from pictures", "from sound ")
 _SUMMARISED = ("concept_video", "concept_audio", "film_video", "film_audio")
 
 
-class Numbers:
+class NumberFormatter:
     """The lines of a study's results by `id`, and how each is written."""
 
     def __init__(self, results: StudyResults) -> None:
@@ -21,7 +21,7 @@ class Numbers:
     def __contains__(self, line: str) -> bool:
         return line in self._lines
 
-    def written(self, line: str) -> str:
+    def format_line(self, line: str) -> str:
         """Return `61.2 % [58.0, 64.4]` of a share, or `+12.3 points [9.0, 15.6] (p = 0.002)` of a difference.
 
         Raises:
@@ -29,41 +29,41 @@ class Numbers:
         """
         number = self._lines[line]
         if isinstance(number, Comparison):
-            p = "" if number.p is None else f" (p {_p(number.p)})"
-            return f"{_signed(number.mean)} points{_interval(number, _signed)}{p}"
-        return f"{100 * number.mean:.1f} %{_interval(number, _plain)}"
+            p = "" if number.p is None else f" (p {_format_p(number.p)})"
+            return f"{_format_points(number.mean)} points{_format_interval(number, _format_points)}{p}"
+        return f"{100 * number.mean:.1f} %{_format_interval(number, _format_share)}"
 
     def text(self, sentence: Sentence) -> str:
         """Return a sentence as plain text."""
-        return "".join(self.written(part.id) if isinstance(part, Line) else part for part in sentence)
+        return "".join(self.format_line(part.id) if isinstance(part, Line) else part for part in sentence)
 
 
-def _interval(number: Summary | Comparison, written: Callable[[float], str]) -> str:
+def _format_interval(number: Summary | Comparison, format_line: Callable[[float], str]) -> str:
     if number.low is None or number.high is None or number.low == number.high:
         return ""  # of one seed, or of what no seed changes
-    return f" [{written(number.low)}, {written(number.high)}]"
+    return f" [{format_line(number.low)}, {format_line(number.high)}]"
 
 
-def _plain(share: float) -> str:
+def _format_share(share: float) -> str:
     return f"{100 * share:.1f}"
 
 
-def _signed(share: float) -> str:
+def _format_points(share: float) -> str:
     points = f"{100 * share:+.1f}"
     return points.replace("-", MINUS)
 
 
-def _p(p: float) -> str:
+def _format_p(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"= {p:.3f}"
 
 
-def summary_rows(results: StudyResults) -> list[tuple[str, ...]]:
+def list_summary_rows(results: StudyResults) -> list[tuple[str, ...]]:
     """Return what the command prints: the pair on films with strong marks, and what no training gives."""
-    random, within = plain_pair(results)
-    numbers = Numbers(results)
+    random, within = get_plain_pair(results)
+    numbers = NumberFormatter(results)
     names = {"untrained": f"{UNTRAINED}-{PLAIN}", "random films": random, "within films": within}
     rows = [
-        (words, *(numbers.written(f"summaries:{name}:{measure}") for measure in _SUMMARISED))
+        (words, *(numbers.format_line(f"summaries:{name}:{measure}") for measure in _SUMMARISED))
         for words, name in names.items()
     ]
     chance = results.chance[PLAIN]

@@ -19,7 +19,7 @@ from talkies.evaluation.film_tasks.concepts import read_truth
 from talkies.library import read_json, write_json
 from talkies.runs import RunFolder, load_encoder
 from talkies.study.arms import Arm
-from talkies.study.films import FilmsOfNature, unseen_films
+from talkies.study.films import FilmsOfNature, encode_unseen_films
 from talkies.study.measure import measure
 from talkies.study.scale import Scale
 from talkies.study.sounds import Sounds, measure_sounds
@@ -29,7 +29,7 @@ from talkies.training.metrics import read_metrics
 CURVES = ("loss", "loss_within_film", "loss_which_film")
 
 
-class Judged(Config):
+class Measurement(Config):
     """What a model was measured at after `step` steps, by the measure's name."""
 
     step: int
@@ -44,18 +44,18 @@ class Curve(Config):
     values: tuple[float, ...]
 
 
-class CellResult(Config):
+class TrialResult(Config):
     """A cell that is done; `fingerprint` tells all that it was asked for."""
 
     arm: str
     seed: int
     fingerprint: str
-    judged: tuple[Judged, ...]
+    judged: tuple[Measurement, ...]
     curves: dict[str, Curve] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class Trial:
     """An arm with a seed, and all that it takes to run it in another process."""
 
     arm: Arm
@@ -84,7 +84,7 @@ class Cell:
     def config(self) -> RunConfig:
         """The recipe of its run."""
         asked = [*self.scale.set, *self.arm.sets, f"training.steps={self.arm.steps}", f"training.seed={self.seed}"]
-        every, judged = resolve(self.scale.recipe, asked).training.checkpoint_every, gcd(*self.judged_steps)
+        every, judged = resolve(self.scale.recipe, asked).training.checkpoint_every, gcd(*self.measured_steps)
         kept = max(step for step in range(1, judged + 1) if judged % step == 0 and step <= every)
         keep = self.arm.steps // kept + 1  # until all are judged
         return resolve(self.scale.recipe, [*asked, f"training.checkpoint_every={kept}", f"training.keep={keep}"])
@@ -92,27 +92,27 @@ class Cell:
     @property
     def fingerprint(self) -> str:
         """What tells a cell that was asked for otherwise: its recipe, its films, its steps, the sounds."""
-        asked = f"{self.config.model_dump_json()} {self.films.fingerprint} {self.judged_steps} {self.sounds}"
+        asked = f"{self.config.model_dump_json()} {self.films.fingerprint} {self.measured_steps} {self.sounds}"
         return hashlib.blake2b(asked.encode(), digest_size=8).hexdigest()
 
     @property
-    def judged_steps(self) -> tuple[int, ...]:
+    def measured_steps(self) -> tuple[int, ...]:
         """The steps at which it is measured, beside 0."""
         return tuple(dict.fromkeys(max(1, round(share * self.arm.steps)) for share in self.scale.judged_at))
 
 
-def known(cell: Cell) -> CellResult | None:
+def load_finished_trial(cell: Trial) -> TrialResult | None:
     """Return the result of a cell if it is there and was asked for alike; what is left of its run is removed then."""
     if not cell.path.is_file():
         return None
-    result = read_json(cell.path, CellResult, "a cell of a study")
+    result = read_json(cell.path, TrialResult, "a cell of a study")
     if result.fingerprint != cell.fingerprint:
         return None
     shutil.rmtree(cell.run, ignore_errors=True)
     return result
 
 
-def run_cell(cell: Cell) -> CellResult:
+def run_trial(cell: Trial) -> TrialResult:
     """Train, measure and write down one cell; what a killed study left of its run is gone on with.
 
     Raises:
@@ -123,13 +123,13 @@ def run_cell(cell: Cell) -> CellResult:
     if RunFolder(run).exists() and not RunFolder(run).list_checkpoints():
         shutil.rmtree(run)
     pretrain(films.library, cell.config, run, resume=RunFolder(run).exists())
-    judged = [_judged(cell, run, films, step) for step in (0, *cell.judged_steps)]
-    result = CellResult(
+    judged = [_measure_step(cell, run, films, step) for step in (0, *cell.measured_steps)]
+    result = TrialResult(
         arm=cell.arm.name,
         seed=cell.seed,
         fingerprint=cell.fingerprint,
         judged=tuple(judged),
-        curves=_curves(run),
+        curves=_collect_curves(run),
     )
     write_json(cell.path, result)
     shutil.rmtree(run)
@@ -137,16 +137,16 @@ def run_cell(cell: Cell) -> CellResult:
     return result
 
 
-def _judged(cell: Cell, run: Path, films: FilmsOfNature, step: int) -> Judged:
+def _measure_step(cell: Trial, run: Path, films: FilmsOfNature, step: int) -> Measurement:
     encoder = load_encoder(run, step)
-    encoded = unseen_films(encoder, films)
+    encoded = encode_unseen_films(encoder, films)
     measures = measure(encoded, read_truth(films.unseen), encoder, cell.seed)
     if cell.sounds and step == cell.arm.steps:
         measures |= measure_sounds(cell.sounds, run, step)
-    return Judged(step=step, clips_seen=step * cell.config.sampling.batch_clips, measures=measures)
+    return Measurement(step=step, clips_seen=step * cell.config.sampling.batch_clips, measures=measures)
 
 
-def _curves(run: Path) -> dict[str, Curve]:
+def _collect_curves(run: Path) -> dict[str, Curve]:
     lines = read_metrics(RunFolder(run).metrics_path)
     curves = {}
     for name in CURVES:
