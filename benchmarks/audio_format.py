@@ -18,7 +18,7 @@ import numpy as np
 
 from machine import write_results
 from talkies.core import Grid, Span
-from talkies.media import FilmResampler, Sound, SoundReader, probe, write_wav
+from talkies.media import AudioReader, FilmResampler, ResampledAudio, open_wav_writer, probe
 
 RATE, FPS, SPAN = 16_000, 16, 32
 HEADER_BYTES = 44
@@ -31,13 +31,13 @@ def main() -> None:
     parser.add_argument("--film", type=Path, required=True)
     film = parser.parse_args().film
     parts = FilmResampler(film, probe(film), Grid(FPS, RATE), 128, threads=2)
-    samples = np.concatenate([part.samples_S for part in parts if isinstance(part, Sound)])
+    samples = np.concatenate([part.samples_S for part in parts if isinstance(part, ResampledAudio)])
     with tempfile.TemporaryDirectory() as folder:
         wav, flac = Path(folder) / "audio.wav", Path(folder) / "audio.flac"
-        with write_wav(wav, RATE) as file:
+        with open_wav_writer(wav, RATE) as file:
             file.writeframes(samples.astype("<i2").tobytes())
         write_flac(flac, samples)
-        mapped = SoundReader(wav)
+        mapped = AudioReader(wav)
         ways: dict[str, tuple[Path, Callable[[int], np.ndarray], int]] = {
             "FLAC, sought and decoded": (flac, lambda start: read_flac(flac, start), READS // 10),
             "PCM, opened, sought and read": (wav, lambda start: read_pcm(wav, start), READS),
