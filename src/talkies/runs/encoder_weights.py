@@ -128,15 +128,14 @@ def load_encoder_weights(encoder: Encoder, path: Path) -> LoadedWeights:
     offered = _select_encoder(_read_tensors(file), encoder.modality)
     own = encoder.state_dict()
     _check_complete(encoder, own, offered, file)
-    adapted = tuple(
-        name for name, tensor in own.items() if name in offered and _is_colour_kernel(offered[name], tensor)
-    )
+    shared = [name for name in own if name in offered]
+    adapted = tuple(name for name in shared if _is_colour_kernel(offered[name], own[name]))
     _check_shapes(own, offered, adapted, file)
 
     used = {name: offered[name] for name in shared}
     summed = {name: used[name].double().sum(1, keepdim=True) for name in adapted}
     encoder.load_state_dict(own | used | summed)
-    matched = tuple(name for name in own if name in used and name not in adapted)
+    matched = tuple(name for name in shared if name not in adapted)
     unused = tuple(name for name in offered if name not in own)
     return LoadedWeights(encoder.modality, file, matched, adapted, unused)
 
