@@ -1,4 +1,4 @@
-"""Clips made by hand, data sets of them, and the little encoders that look at them.
+"""Synthetic clips, data sets of them, and tiny encoders for them.
 
 Shapes: `N` pictures, `H W` pixels, `S` samples.
 """

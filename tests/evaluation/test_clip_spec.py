@@ -1,4 +1,4 @@
-"""Which windows and crops of a clip an encoder is shown."""
+"""The input of an encoder: which windows and crops of a clip it gets."""
 
 import numpy as np
 import pytest
@@ -31,10 +31,10 @@ def test_windows_are_even_and_within_the_clip(length: int, window: int, count: i
         assert abs(2 * int(starts[0]) - space) <= 1
 
 
-def test_a_short_clip_begins_again() -> None:
+def test_a_short_clip_is_repeated() -> None:
     pictures = np.arange(3, dtype=np.uint8)[:, None, None]
-    shown = cut_video_windows(pictures, np.array([0]), 7)
-    assert shown[0, :, 0, 0].tolist() == [0, 1, 2, 0, 1, 2, 0]
+    windows = cut_video_windows(pictures, np.array([0]), 7)
+    assert windows[0, :, 0, 0].tolist() == [0, 1, 2, 0, 1, 2, 0]
     assert cut_audio_windows(np.arange(3, dtype=np.int16), np.array([0]), 5).tolist() == [[0, 1, 2, 0, 1]]
 
 
@@ -56,7 +56,7 @@ def test_three_crops_are_both_ends_and_the_middle() -> None:
     assert [crop[0, 8].tolist() for crop in crops[0]] == [[0, 1, 2, 3] * 2, [2, 3, 4, 5] * 2, [4, 5, 6, 7] * 2]
 
 
-def test_a_look_must_be_positive_and_on_a_grid() -> None:
+def test_a_clip_spec_must_be_positive_and_on_a_grid() -> None:
     with pytest.raises(ValueError, match="must be positive"):
         ClipSpec(0, 16, 128, 112, 2.0, 16_000)
     with pytest.raises(ValueError, match="multiple of the frame rate"):

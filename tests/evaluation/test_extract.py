@@ -1,13 +1,15 @@
-"""The features of a clip: its own windows alone, encoded once, and kept.
+"""The features of a clip: of its own windows only, encoded once, and cached.
 
 Shapes: `V` windows, `R` crops, `T` frames, `P` rows of planar YUV 4:2:0, `Z` side, `S` samples, `E` features.
 """
 
 import errno
+import hashlib
 import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +35,15 @@ from little_clips import (
 from talkies.core import UsageError, WorkError
 from talkies.evaluation.datasets import DataSet
 from talkies.evaluation.transfer.clip_spec import ClipSpec, crop_square_at
-from talkies.evaluation.transfer.extract import ExtractedFeatures, extract_all_features, extract_features
+from talkies.evaluation.transfer.extract import (
+    ExtractedFeatures,
+    compute_cache_key,
+    extract_all_features,
+    extract_features,
+)
 from talkies.evaluation.transfer.features import Features, TowerFeatures
 from talkies.evaluation.transfer.protocol import Protocol
-from talkies.evaluation.transfer.reading import read_clip
+from talkies.evaluation.transfer.reading import ViewSampling, read_clip
 from talkies.transforms import TransformConfig, VideoTransformConfig
 
 FEATURES: dict[str, Callable[[], Features]] = {"tiny": tiny_features, "statistics": statistics_features}
@@ -178,7 +185,7 @@ def test_pictures_and_sound_of_a_window_are_of_the_same_moment(
         np.testing.assert_array_equal(after_V, middle_V > second)
 
 
-def test_a_short_sound_begins_again(tmp_path: Path) -> None:
+def test_a_short_sound_is_repeated(tmp_path: Path) -> None:
     short = noise_sound(3, RATE_HZ // 5)
     write_sound(tmp_path / "short.wav", short)
     features = tiny_features()
@@ -188,7 +195,7 @@ def test_a_short_sound_begins_again(tmp_path: Path) -> None:
     torch.testing.assert_close(found.features[0]["audio"], wanted, atol=1e-5, rtol=0)
 
 
-def test_short_pictures_begin_again(tmp_path: Path) -> None:
+def test_short_video_is_repeated(tmp_path: Path) -> None:
     write_film(tmp_path / "short.avi", noise_pictures(3, 3))
     data, features = data_of(tmp_path, "video", [("short.avi", 0)], 0), tiny_features()
     media = read_clip(data, 0, ("video",), CLIP_SPEC)
@@ -199,7 +206,7 @@ def test_short_pictures_begin_again(tmp_path: Path) -> None:
     torch.testing.assert_close(found.features[0]["video"], wanted, atol=1e-5, rtol=0)
 
 
-def test_of_a_clip_with_a_span_that_part_is_seen_alone(tmp_path: Path) -> None:
+def test_only_the_span_of_a_clip_is_used(tmp_path: Path) -> None:
     sound, pictures = noise_sound(4, 4 * RATE_HZ), noise_pictures(4, 4 * FPS)
     for name, part in {"whole": slice(0, 4), "first": slice(0, 1), "later": slice(1, 3)}.items():
         samples = sound[part.start * RATE_HZ : part.stop * RATE_HZ]
@@ -302,8 +309,17 @@ def test_what_features_do_not_depend_on_has_the_same_key(
     assert_same(first, extract_features(films(folder, 2), tiny_features(), other, tmp_path))
 
 
+def test_the_cache_key_is_that_of_earlier_releases() -> None:
+    features, sampling = statistics_features(), ViewSampling(CLIP_SPEC, 3, 1)
+    look = "Look(frames=4, fps=8, short_side=32, size=32, audio_seconds=0.5, audio_rate_hz=8000)"
+    tools = [version("av"), version("torch")]
+    text = f"{features.stamp} View(look={look}, clips=3, crops=1) ['audio', 'video'] {tools} 1"
+    key = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+    assert compute_cache_key(features, sampling, ("video", "audio")) == key
+
+
 @pytest.mark.parametrize("damage", ["text", "empty", "cut short", "gone"])
-def test_a_damaged_store_file_is_computed_again(damage: str, folder: Path, tmp_path: Path) -> None:
+def test_a_damaged_cache_file_is_computed_again(damage: str, folder: Path, tmp_path: Path) -> None:
     first = extract_features(films(folder, 3), tiny_features(), PROTOCOL, tmp_path)
     (path,) = tmp_path.glob("*/*.safetensors")
     whole = path.read_bytes()
@@ -326,7 +342,7 @@ def test_many_clips_go_to_many_files(folder: Path, tmp_path: Path, monkeypatch: 
     assert_same(first, extract_features(films(folder), tiny_features(), PROTOCOL, tmp_path), atol=1e-5)
 
 
-def test_a_store_that_is_no_folder_is_named(folder: Path, tmp_path: Path) -> None:
+def test_a_cache_that_is_not_a_folder_is_named(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "store").write_text("a file")
     with pytest.raises(
         WorkError, match=r"features cannot be written to \S+/store/\w+ \(.*\); free some space and run it again"
@@ -347,7 +363,7 @@ def test_a_full_disk_is_named_and_leaves_nothing_half(
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
-def test_what_cannot_be_read_is_told_and_never_stored(folder: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_read_is_reported_and_never_cached(folder: Path, tmp_path: Path) -> None:
     clips = tmp_path / "clips"
     clips.mkdir()
     (clips / "good.wav").write_bytes((folder / "sound-0.wav").read_bytes())
@@ -362,7 +378,7 @@ def test_what_cannot_be_read_is_told_and_never_stored(folder: Path, tmp_path: Pa
         assert sorted(found.keys) == [0, 1, 2]
 
 
-def test_what_is_shown_alike_is_decoded_once_for_all(
+def test_arms_with_the_same_input_decode_each_clip_once(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from talkies.evaluation.transfer import reading as module
@@ -385,7 +401,7 @@ def test_what_is_shown_alike_is_decoded_once_for_all(
     extract_features(films(folder, 2), arms[1], PROTOCOL, tmp_path)  # one of them knows some of the clips
     decoded.clear()
     together = extract_all_features(films(folder), arms, PROTOCOL, tmp_path)
-    assert sorted(decoded) == sorted([*range(5), *range(5)]), "once for each look"
+    assert sorted(decoded) == sorted([*range(5), *range(5)]), "once for each clip_spec"
     for found, wanted in zip(together, alone, strict=True):
         assert_same(found, wanted, atol=1e-5)
     decoded.clear()
@@ -394,12 +410,12 @@ def test_what_is_shown_alike_is_decoded_once_for_all(
     assert decoded == []
 
 
-def test_absent_clips_are_passed_over(folder: Path) -> None:
+def test_absent_clips_are_skipped(folder: Path) -> None:
     found = extract_features(replace(films(folder), absent=frozenset({1, 3})), statistics_features(), PROTOCOL, None)
     assert sorted(found.features) == sorted(found.keys) == [0, 2, 4]
 
 
-def test_a_data_set_that_no_encoder_speaks_to_is_refused(folder: Path) -> None:
+def test_a_data_set_without_an_encoder_is_refused(folder: Path) -> None:
     given = tiny_features()
     pictures_alone = TowerFeatures("mine", CLIP_SPEC, given.transforms, video=given.video_encoder)
     with pytest.raises(UsageError, match="mine has no audio encoder; name a run, or give encoders, that have one"):

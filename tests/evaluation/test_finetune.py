@@ -1,4 +1,4 @@
-"""Fine-tuning: it learns what is to be learnt, every draw follows from the seed, and nothing is changed on the way."""
+"""Fine-tuning: it learns, all randomness follows from the seed, and the given encoder is left unchanged."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -63,7 +63,7 @@ def tuned(root: Path, modality: ModalityChoice, *more: str, epochs: int = 6) -> 
 
 
 @pytest.mark.parametrize("modality", ["video", "audio"])
-def test_classes_of_colour_and_of_pitch_are_told_apart(modality: ModalityChoice, planted: Path) -> None:
+def test_classes_of_colour_and_of_pitch_are_recognised(modality: ModalityChoice, planted: Path) -> None:
     result = tuned(planted, modality)
     assert result.metrics["accuracy"].mean == 1.0
     assert result.protocol["chance"]["accuracy"] == pytest.approx(1 / CLASSES)
@@ -71,7 +71,7 @@ def test_classes_of_colour_and_of_pitch_are_told_apart(modality: ModalityChoice,
     assert loss < 0.5 * np.log(CLASSES)
 
 
-def test_labels_that_tell_nothing_cannot_be_learnt(planted: Path) -> None:
+def test_shuffled_labels_cannot_be_learnt(planted: Path) -> None:
     honest = data(planted, "audio")
     random = np.random.default_rng(0)
     hits: list[float] = []
@@ -92,7 +92,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(modality: Modal
     assert other.protocol["chosen"] != first.protocol["chosen"]
 
 
-def test_each_seed_is_told_as_if_it_were_alone(planted: Path) -> None:
+def test_each_seed_gives_the_same_as_on_its_own(planted: Path) -> None:
     both = tuned(planted, "audio", "seeds=[3, 4]", epochs=1).protocol["chosen"]["tiny"]["audio last_training_loss"]
     alone = [
         tuned(planted, "audio", f"seeds=[{seed}]", epochs=1).protocol["chosen"]["tiny"]["audio last_training_loss"][0]
@@ -143,7 +143,7 @@ def test_the_result_says_how_it_was_tuned(more: str, planted: Path) -> None:
     assert facts[0] != facts[1], "two ways to tune have one protocol"
 
 
-def test_clips_of_several_labels_are_judged_by_their_mean_average_precision(planted: Path) -> None:
+def test_clips_of_several_labels_are_scored_by_mean_average_precision(planted: Path) -> None:
     single = data(planted, "audio")
     examples = tuple(replace(e, labels=(e.labels[0], 3) if e.labels[0] == 1 else e.labels) for e in single.examples)
     several = replace(single, multi_label=True, classes=(*single.classes, "middle"), examples=examples)

@@ -1,4 +1,4 @@
-"""Classifiers on frozen features: known answers, and scikit-learn's own."""
+"""Classifiers on frozen features: known answers, and the same answers as scikit-learn."""
 
 from typing import Any
 
@@ -150,13 +150,13 @@ def test_scores_that_are_all_equal_give_chance() -> None:
     assert set(found["clip"]) == set(found["window"]) == {1 / CLASSES}
 
 
-def test_one_class_alone_cannot_be_learnt() -> None:
+def test_a_single_class_cannot_be_learnt() -> None:
     fit = _part(labelled(40, 0), np.arange(0, 40, CLASSES))
     with pytest.raises(UsageError, match="the training clips are all of one class"):
         fit_and_score(fit, labelled(8, 1), CLASSES, protocol("linear"), seed=0)
 
 
-def test_one_source_alone_leaves_nothing_to_choose_on() -> None:
+def test_a_single_source_leaves_nothing_to_choose_on() -> None:
     one = labelled(40, 0)
     fit = LabelledFeatures(one.features_NVE, one.label_N, np.zeros(40))
     with pytest.raises(

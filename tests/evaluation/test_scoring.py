@@ -1,4 +1,4 @@
-"""What a learner's scores are worth: folds, seeds and intervals."""
+"""Metrics of a transfer method: folds, seeds and intervals."""
 
 from pathlib import Path
 
@@ -18,15 +18,15 @@ from talkies.evaluation.transfer.scoring import count_fits, score_method
 CLIPS = 40
 
 
-class Fixed(TransferMethod):
-    """Is right on clips whose number is not a multiple of four; with odd seeds on those whose number is not of five."""
+class FixedMethod(TransferMethod):
+    """Right on clips whose number is not a multiple of four, with odd seeds not a multiple of five."""
 
     def fit_and_score(self, choice: FeatureChoice, split: Split, seed: int) -> ClipScores:
         """Return one window a clip."""
         right = [number % (5 if seed % 2 else 4) != 0 for number in split.test]
         labels = [number % 2 for number in split.test]
-        told = [label if good else 1 - label for label, good in zip(labels, right, strict=True)]
-        return ClipScores(np.eye(2)[told][:, None], {"C": float(seed)})
+        predicted = [label if good else 1 - label for label, good in zip(labels, right, strict=True)]
+        return ClipScores(np.eye(2)[predicted][:, None], {"C": float(seed)})
 
 
 def data(folds: int) -> DataSet:
@@ -40,12 +40,12 @@ def data(folds: int) -> DataSet:
 
 
 def metrics_of(folds: int, *seeds: int) -> Metric:
-    found, _ = score_method(data(folds), data(folds).splits, Protocol(seeds=seeds), Fixed(), lambda what: None)
+    found, _ = score_method(data(folds), data(folds).splits, Protocol(seeds=seeds), FixedMethod(), lambda what: None)
     return found["accuracy"]
 
 
 @pytest.mark.parametrize("folds", [1, 5])
-def test_more_of_the_same_seeds_tell_no_more(folds: int) -> None:
+def test_more_of_the_same_seeds_are_no_more_evidence(folds: int) -> None:
     once, often = metrics_of(folds, 0), metrics_of(folds, 0, 2, 4, 6, 8)
     assert often == once
 
@@ -56,15 +56,15 @@ def test_seeds_are_averaged_clip_by_clip() -> None:
     assert both.n == 20
 
 
-def test_each_fit_is_told_and_each_setting_kept() -> None:
-    told: list[str] = []
+def test_each_fit_is_reported_and_each_setting_kept() -> None:
+    reported: list[str] = []
     some, protocol = data(5), Protocol(seeds=(0, 1))
-    _, chosen = score_method(some, some.splits, protocol, Fixed(), told.append)
-    assert len(told) == count_fits(some, some.splits, protocol) == 10
+    _, chosen = score_method(some, some.splits, protocol, FixedMethod(), reported.append)
+    assert len(reported) == count_fits(some, some.splits, protocol) == 10
     assert chosen == {"audio C": [0.0, 1.0] * 5}
 
 
-def test_folds_that_agree_are_no_certainty() -> None:
+def test_folds_that_agree_are_not_certain() -> None:
     metric = Metric.of_folds([np.ones(8)] * 5)
     assert (metric.mean, metric.sd, metric.high) == (1.0, 0.0, 1.0)
     assert metric.low == wilson_interval(1.0, 40)[0] < 0.95

@@ -1,4 +1,4 @@
-"""AVE: events with their seconds, and what betrays a wrong list."""
+"""AVE: events with their seconds, and detecting a wrong list."""
 
 from pathlib import Path
 

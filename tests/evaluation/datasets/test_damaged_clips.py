@@ -95,7 +95,7 @@ def test_a_corrupt_clip_is_named(name: str, copy: Callable[[str], DataSet]) -> N
     data = copy(name)
     data.get_path(1).write_bytes(b"this is no film" * 100)
     with pytest.raises(
-        UsageError, match=rf"1 of the \d+ clips of {name} cannot be used, .*{data.path_of(1).name} first: "
+        UsageError, match=rf"1 of the \d+ clips of {name} cannot be used, .*{data.get_path(1).name} first: "
     ):
         measure(data)
     result = measure(data, allow_missing=True)
@@ -110,7 +110,7 @@ def test_a_clip_without_sound_is_named_where_sound_is_wanted(name: str, copy: Ca
         assert measure(data).protocol["missing_share"] == 0
         return
     with pytest.raises(
-        UsageError, match=rf"1 of the \d+ clips of {name} cannot be used, .*{data.path_of(1).name} first: .* no audio"
+        UsageError, match=rf"1 of the \d+ clips of {name} cannot be used, .*{data.get_path(1).name} first: .* no audio"
     ):
         measure(data)
 

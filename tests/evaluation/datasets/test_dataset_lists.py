@@ -46,7 +46,7 @@ def test_an_empty_table_lacks_its_columns(tmp_path: Path) -> None:
         read_csv(tmp_path, "list.csv", columns=["label"])
 
 
-def test_every_name_of_a_list_is_told_when_none_is_there(tmp_path: Path) -> None:
+def test_every_name_of_a_missing_list_is_reported(tmp_path: Path) -> None:
     with pytest.raises(
         UsageError, match=r"lacks val.csv \(or validate.csv\); lay the data set out as docs/datasets.md"
     ):

@@ -94,7 +94,7 @@ def test_no_source_is_on_both_sides_of_a_split(name: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_each_clip_bears_the_label_that_it_was_made_with(name: str, tmp_path: Path) -> None:
+def test_each_clip_has_the_label_that_it_was_made_with(name: str, tmp_path: Path) -> None:
     made: dict[Path, int] = {}
 
     def note(path: Path, label: int) -> None:
@@ -110,7 +110,7 @@ def test_each_clip_bears_the_label_that_it_was_made_with(name: str, tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", sorted(set(READERS) - WITHOUT_LISTS))
-def test_a_clip_that_is_not_there_is_told_and_stays_listed(name: str, tmp_path: Path) -> None:
+def test_a_missing_clip_is_absent_and_stays_listed(name: str, tmp_path: Path) -> None:
     before = read(name, tmp_path)
     gone = before.splits[0].test[0]
     before.get_path(gone).unlink()
@@ -123,7 +123,7 @@ def test_a_clip_that_is_not_there_is_told_and_stays_listed(name: str, tmp_path: 
 
 
 @pytest.mark.parametrize("name", sorted(set(READERS) - WITHOUT_LISTS))
-def test_every_list_is_missed_by_name(name: str, tmp_path: Path) -> None:
+def test_a_missing_list_is_named(name: str, tmp_path: Path) -> None:
     for listed in read(name, tmp_path).lists:
         kept = (tmp_path / listed).read_bytes()
         (tmp_path / listed).unlink()

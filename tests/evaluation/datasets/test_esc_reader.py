@@ -1,4 +1,4 @@
-"""ESC-50 and ESC-10: five folds, and what betrays a shifted class or fold."""
+"""ESC-50 and ESC-10: five folds, and detecting a shifted class or fold."""
 
 from pathlib import Path
 

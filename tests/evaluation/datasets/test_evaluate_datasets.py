@@ -1,4 +1,4 @@
-"""The verb on labelled data sets: a run and a folder in, a result with its baselines and hashes out."""
+"""`evaluate` on labelled data sets: a run and a folder in, a result with baselines and hashes out."""
 
 import json
 import re
@@ -66,7 +66,7 @@ def test_the_result_has_the_run_untrained_weights_and_statistics(measured: Resul
         assert metric.low <= metric.mean <= metric.high
 
 
-def test_hashes_tell_weights_lists_and_clips(measured: Result, own_run: Path, esc50: Path, tmp_path: Path) -> None:
+def test_hashes_identify_weights_lists_and_clips(measured: Result, own_run: Path, esc50: Path, tmp_path: Path) -> None:
     hashes = measured.hashes
     assert list(hashes) == [
         *(f"features of {arm}" for arm in ("run", "untrained", "statistics")),
@@ -82,7 +82,7 @@ def test_hashes_tell_weights_lists_and_clips(measured: Result, own_run: Path, es
     assert {name for name in changed if changed[name] != hashes[name]} == {"meta/esc50.csv", "clips"}
 
 
-def test_two_results_of_one_seed_differ_in_the_time_alone(
+def test_two_results_of_one_seed_differ_only_in_time(
     measured: Result, own_run: Path, esc50: Path, tmp_path: Path
 ) -> None:
     again = evaluate("esc50", own_run, esc50, protocol=quick(), allow_missing=True)  # features are kept
@@ -95,12 +95,12 @@ def test_two_results_of_one_seed_differ_in_the_time_alone(
     assert len(told) == 1
 
 
-def test_the_result_tells_its_tools(measured: Result) -> None:
+def test_the_result_names_its_tools(measured: Result) -> None:
     assert list(measured.tools) == ["talkies", "torch", "scikit-learn", "av", "numpy"]
     assert measured.wall_seconds > 0
 
 
-def test_without_baselines_there_is_the_run_alone(own_run: Path, esc50: Path, measured: Result) -> None:
+def test_without_baselines_there_is_only_the_run(own_run: Path, esc50: Path, measured: Result) -> None:
     result = evaluate("esc50", own_run, esc50, protocol=quick("baselines=false"), allow_missing=True)
     assert result.baselines == {}
     assert result.metrics == measured.metrics
@@ -117,7 +117,7 @@ def test_step_0_is_measured_as_the_untrained_baseline_of_a_later_step(
     assert result.hashes["features of run"] == measured.hashes["features of untrained"]
 
 
-def test_each_clip_is_read_and_told_once_for_all_arms(own_run: Path, esc50: Path) -> None:
+def test_each_clip_is_read_and_reported_once_for_all_arms(own_run: Path, esc50: Path) -> None:
     told: list[tuple[str, int]] = []
     evaluate("esc50", own_run, esc50, None, lambda *clip: told.append(clip), protocol=quick(), allow_missing=True)
     told = [each for each in told if each[0].startswith("audio/")]
@@ -137,7 +137,7 @@ def test_a_run_without_its_untrained_checkpoint_has_no_such_baseline(
         evaluate("esc50", bare, esc50, 0, protocol=quick(), allow_missing=True)
 
 
-def test_pictures_sound_and_both_are_told_apart(own_run: Path, kinetics_sounds: Path) -> None:
+def test_video_audio_and_both_are_measured_separately(own_run: Path, kinetics_sounds: Path) -> None:
     result = evaluate("kinetics-sounds", own_run, kinetics_sounds, protocol=quick(), allow_missing=True)
     names = [f"{tower}_{kind}" for tower in ("video", "audio", "joint") for kind in ("accuracy", "window_accuracy")]
     assert list(result.metrics) == list(result.protocol["chance"]) == names
@@ -150,7 +150,7 @@ def test_pictures_sound_and_both_are_told_apart(own_run: Path, kinetics_sounds: 
     assert "frames" not in sound.protocol
 
 
-def test_fine_tuning_is_of_one_tower_and_compared_with_untrained_weights(own_run: Path, kinetics_sounds: Path) -> None:
+def test_fine_tuning_takes_one_modality_and_untrained_weights_as_baseline(own_run: Path, kinetics_sounds: Path) -> None:
     sets = ("clips=2", "finetune.epochs=1", "finetune.batch_clips=4")
     with pytest.raises(UsageError, match=r"one encoder is fine-tuned at a time; choose with --set data\.tower"):
         evaluate(
@@ -174,7 +174,7 @@ def test_nearest_neighbours_need_no_other_features(own_run: Path, esc50: Path, m
     assert result.baselines["statistics"]["accuracy"].mean > 0.5
 
 
-def test_what_cannot_be_used_is_told_where_it_may_be(own_run: Path, esc50: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_used_is_reported_where_that_is_allowed(own_run: Path, esc50: Path, tmp_path: Path) -> None:
     root = Path(shutil.copytree(esc50, tmp_path / "esc50"))
     (root / "audio" / "2-100002-A-0.wav").write_bytes(b"Dear sound" * 50)
     (root / "audio" / "3-100103-A-1.wav").unlink()
@@ -240,7 +240,7 @@ def test_a_run_that_is_none_is_refused(esc50: Path, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_every_task_is_told_where_none_is_meant(own_run: Path, esc50: Path) -> None:
+def test_every_task_is_listed_for_an_unknown_one(own_run: Path, esc50: Path) -> None:
     with pytest.raises(UsageError, match="no task 'smell'") as told:
         evaluate("smell", own_run, esc50)
     assert all(name in str(told.value) for name in (*READERS, "retrieval", "sync", "matchcut", "scenes"))

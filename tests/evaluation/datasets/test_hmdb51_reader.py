@@ -1,4 +1,4 @@
-"""HMDB51: three splits by video, and what betrays a wrong list."""
+"""HMDB51: three splits by video, and detecting a wrong list."""
 
 from pathlib import Path
 

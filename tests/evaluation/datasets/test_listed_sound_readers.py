@@ -1,4 +1,4 @@
-"""UrbanSound8K, VGGSound, AudioSet and Speech Commands: splits, and what betrays a wrong list."""
+"""UrbanSound8K, VGGSound, AudioSet and Speech Commands: splits, and detecting a wrong list."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Something-Something V2: labels by template, and what betrays a wrong list."""
+"""Something-Something V2: labels by template, and detecting a wrong list."""
 
 import json
 from pathlib import Path

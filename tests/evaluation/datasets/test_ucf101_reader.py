@@ -1,4 +1,4 @@
-"""UCF101: three splits by group, and what betrays a wrong list."""
+"""UCF101: three splits by group, and detecting a wrong list."""
 
 from pathlib import Path
 

@@ -63,12 +63,9 @@ def read_results(root: Path) -> Iterator[tuple[Path, Result]]:
         paths = sorted(root.glob("*.json"))
     if not paths:
         raise UsageError(f"{root} holds no result; make one with: talkies evaluate TASK --run RUN --data DIR")
+    kind, remedy = "a result of talkies evaluate", "; take it out of the folder"
     for path in paths:
-        remedy = "; take it out of the folder"
-        yield (
-            path,
-            read_document(path, Result, "a result of talkies evaluate", SCHEMA_VERSION, UsageError, remedy=remedy),
-        )
+        yield path, read_document(path, Result, kind, SCHEMA_VERSION, UsageError, remedy=remedy)
 
 
 def _hash_protocol(result: Result) -> str:

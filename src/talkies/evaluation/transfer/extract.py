@@ -112,7 +112,7 @@ class _Extractor:
         self.sampling = ViewSampling(features.clip_spec, protocol.clips, protocol.crops)
         self.extracted = ExtractedFeatures()
         self._features, self._modalities = features, modalities
-        key = _compute_cache_key(features, self.sampling, modalities)
+        key = compute_cache_key(features, self.sampling, modalities)
         self._cache = FeatureCache(cache_folder, key) if cache_folder else None
         self._pending: list[tuple[int, str, ClipWindows]] = []
         self._pending_windows = 0
@@ -172,7 +172,7 @@ class _Extractor:
         return [clip_XE.view(*clip.shape[:2], -1).mean(1) for clip_XE, clip in zip(per_clip, inputs, strict=True)]
 
 
-def _compute_cache_key(features: Features, sampling: ViewSampling, modalities: Sequence[Modality]) -> str:
+def compute_cache_key(features: Features, sampling: ViewSampling, modalities: Sequence[Modality]) -> str:
     """Return a hash of all that the cached features depend on.
 
     The text is that of the first release, so that features that were cached by it are still found.
