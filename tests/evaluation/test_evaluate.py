@@ -131,7 +131,9 @@ def test_a_step_without_a_checkpoint_is_refused(run: Path, films: Path) -> None:
 
 def test_a_library_of_another_profile_is_refused(run: Path, films: Path, tmp_path: Path) -> None:
     other = ingest([films / "film-000.mp4"], tmp_path / "lib", profile=Profile(fps=8, gop=8)).library
-    with pytest.raises(UsageError, match=r"lib has another profile \(fps=8 .*\) than the model learnt on \(fps=16 "):
+    with pytest.raises(
+        UsageError, match=r"lib has another profile \(fps=8 .*\) than the model was trained on \(fps=16"
+    ):
         evaluate("retrieval", run, other.root)
 
 

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from miniatures import edit
 from sklearn.metrics import average_precision_score
 
-from talkies.clips import read_file_clips, collate
+from talkies.clips import collate, read_file_clips
 from talkies.core import FilmId, MediaError, Span, UsageError
-from talkies.evaluation.film_tasks.films import films_in
+from talkies.evaluation.film_tasks.films import list_films
 from talkies.evaluation.film_tasks.fitting import average_precision
 from talkies.evaluation.film_tasks.matchcut import MatchCutTask, compute_matchcut_metrics, score_zero_shot
 from talkies.evaluation.film_tasks.matchcut_data import KINDS, SPLITS, ShotPair, read_matchcut_lists
@@ -168,7 +168,7 @@ def test_the_frames_of_a_shot_lie_wholly_inside_it() -> None:
 
 
 def test_a_shot_is_the_mean_of_its_clips(encoder: ClipEncoder, films: Path) -> None:
-    path, film = films / "film-000.mp4", films_in(films, encoder)[0]
+    path, film = films / "film-000.mp4", list_films(films, encoder)[0]
     rows = encode_shots(encoder, film, [TimedShot(5, 2.0, 4.0), TimedShot(6, 11.75, 12.0), TimedShot(7, 0.0, 0.1)])
     film_id = FilmId("0" * 16)
     clips = list(read_file_clips(path, film_id, encoder.profile, encoder.shape, 1))
@@ -356,5 +356,5 @@ def test_two_films_of_one_id_are_refused(encoder: ClipEncoder, data: Path) -> No
 
 def test_a_folder_without_films_is_told_where_they_go(encoder: ClipEncoder, data: Path) -> None:
     shutil.rmtree(data / "films")
-    with pytest.raises(UsageError, match=r"has no folder films; put the films there under names that begin with"):
+    with pytest.raises(UsageError, match=r"has no folder films; put the films there under names that start with"):
         MatchCutTask().measure(encoder, data)

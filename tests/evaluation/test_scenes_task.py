@@ -15,7 +15,7 @@ from miniatures import edit
 from sklearn.metrics import average_precision_score, f1_score
 
 from talkies.core import ClipShape, MediaError, UsageError
-from talkies.evaluation.film_tasks.films import films_in
+from talkies.evaluation.film_tasks.films import list_films
 from talkies.evaluation.film_tasks.scenes import (
     ScenesTask,
     choose_threshold,
@@ -326,9 +326,9 @@ def test_a_film_that_ends_before_its_shots_is_another_release(encoder: ClipEncod
 def test_a_film_that_stops_while_it_is_decoded_is_named(
     encoder: ClipEncoder, published: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    film = films_in(published / "films", encoder)[0]
-    first = list(film.at([8]))
-    monkeypatch.setattr(film, "at", lambda starts: iter(first))
+    film = list_films(published / "films", encoder)[0]
+    first = list(film.read_at([8]))
+    monkeypatch.setattr(film, "read_at", lambda starts: iter(first))
     with pytest.raises(
         MediaError, match=r"^tt0000001\.mp4 can be decoded to 1\.5 s only, and its shots go on; replace"
     ):
@@ -338,7 +338,7 @@ def test_a_film_that_stops_while_it_is_decoded_is_named(
 def test_a_film_shorter_than_a_clip_is_named(encoder: ClipEncoder, tmp_path: Path) -> None:
     config = SynthConfig(seconds=1.1, shot_seconds_min=0.6, shot_seconds_max=0.7)
     render_films(tmp_path, 1, config, seed=3)
-    film = films_in(tmp_path, encoder)[0]
+    film = list_films(tmp_path, encoder)[0]
     film.shape = ClipShape(8, 8, 64)
     with pytest.raises(
         UsageError, match=r"film-000\.mp4 is shorter than one clip \(1 s\); take a model of shorter clips"

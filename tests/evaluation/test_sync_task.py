@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 
 from talkies.clips import ClipSource, collate, list_windows
 from talkies.core import ClipRequest, MediaError, Span, UsageError
-from talkies.evaluation.film_tasks.films import films_in
+from talkies.evaluation.film_tasks.films import list_films
 from talkies.evaluation.film_tasks.sync import SyncTask, align_shifts, compute_sync_metrics, score_film, score_offset
 from talkies.evaluation.results import Result
 from talkies.library import Library
@@ -165,8 +165,7 @@ def test_a_row_later_is_the_shifted_sound_itself(encoder: ClipEncoder, library: 
     requests = list_windows(film.id, film.frames, encoder.shape, stride)
     shifted = [ClipRequest(film.id, request.window, 2 * stride) for request in requests[:5]]
     rows_BD, truly_BD = (
-        encoder.encode(collate(source.read_all(some))).embeddings.audio_BD
-        for some in (requests[2:7], shifted)
+        encoder.encode(collate(source.read_all(some))).embeddings.audio_BD for some in (requests[2:7], shifted)
     )
     source.close()
     torch.testing.assert_close(rows_BD, truly_BD)
@@ -182,8 +181,8 @@ def test_a_library_is_measured_like_its_films(encoder: ClipEncoder, library: Lib
 
 def test_the_last_clip_stands_for_those_behind_it(encoder: ClipEncoder, films: Path, library: Library) -> None:
     for data in (films, library.root):
-        film = films_in(data, encoder)[0]
-        requests = [request for batch in film.at([3, 40, 400]) for request in batch.requests]
+        film = list_films(data, encoder)[0]
+        requests = [request for batch in film.read_at([3, 40, 400]) for request in batch.requests]
         assert [request.window for request in requests] == [Span(3, 19), Span(40, 56), Span(176, 192)]
 
 

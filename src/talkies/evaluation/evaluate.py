@@ -7,10 +7,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from talkies.clips.film_pass import OnFilm
 from talkies.core import UsageError, suggest_nearest
 from talkies.evaluation.datasets import READERS, DataSet
 from talkies.evaluation.film_tasks import FILM_TASKS
-from talkies.evaluation.film_tasks.films import OnFilm
 from talkies.evaluation.results.result import Result
 from talkies.evaluation.transfer.extract import OnClip
 from talkies.evaluation.transfer.features import (

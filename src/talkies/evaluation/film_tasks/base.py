@@ -4,8 +4,8 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar, get_args
 
+from talkies.clips.film_pass import OnFilm
 from talkies.core import ModalityChoice, UsageError
-from talkies.evaluation.film_tasks.films import OnFilm
 from talkies.evaluation.results.result import Result
 from talkies.runs import ClipEncoder
 

@@ -12,10 +12,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from talkies.clips.film_pass import OnFilm
 from talkies.core import MODALITIES, Float32s, Int64s, Modality, Span, UsageError
 from talkies.evaluation.film_tasks.base import FolderTask, describe_encoder
 from talkies.evaluation.film_tasks.encode_films import EncodedFilm, encode_films
-from talkies.evaluation.film_tasks.films import OnFilm
 from talkies.evaluation.results.result import Metric, Result
 from talkies.runs import ClipEncoder
 

@@ -1,4 +1,4 @@
-"""Encode the films of a folder or of a library, clip by clip."""
+"""The films of a folder or of a library, encoded clip by clip."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -67,7 +67,10 @@ def _read_library(encoder: ClipEncoder, data: Path, stride_frames: int) -> Itera
     library = Library.open(data)
     films = library.usable_films()
     if library.profile != encoder.profile:
-        raise UsageError(f"{data} has another profile ({library.profile}) than the model learnt on ({encoder.profile})")
+        raise UsageError(
+            f"{data} has another profile ({library.profile}) than the model was trained on ({encoder.profile}); "
+            f"ingest the films into a library of that profile"
+        )
     requests = {film: list_windows(film.id, film.frames, encoder.shape, stride_frames) for film in films}
     for film, batches in read_films(library, encoder.shape, requests):
         yield _FilmToEncode(film.name, batches, len(films))

@@ -1,12 +1,12 @@
-"""Films to be read once, in order: those of a folder or of a library, found by name or by IMDb id.
+"""The films of a folder or of a library, found by name or by IMDb id, checked before they are read clip by clip.
 
-A film is judged from its packets before any film is encoded, so that what is wrong is told at once and not after hours.
+A film is checked from its packets before any film is encoded, so errors are reported at once and not after hours.
 """
 
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,6 @@ from talkies.media import MediaInfo, has_film_suffix, probe
 from talkies.runs import ClipEncoder
 from talkies.runtime import hash_file
 
-OnFilm = Callable[[str, int], None]
-"""What is called after each film, with its name and the number of films."""
-
 _MISSING_SECONDS = 2.0
 _IMDB_ID = re.compile(r"tt\d+")
 _REPLACE = "replace it by a whole copy of the film, with its sound"
@@ -28,7 +25,7 @@ _REPLACE = "replace it by a whole copy of the film, with its sound"
 
 @dataclass(frozen=True, slots=True)
 class FilmFacts:
-    """What a film's packets tell: how long its pictures last, their own rate, and whether that rate is constant."""
+    """What a film's packets say: how long its pictures last, their rate a second, and whether it is constant."""
 
     seconds: float
     fps: float
@@ -36,14 +33,18 @@ class FilmFacts:
 
 
 class Film(ABC):
-    """A film that is read from its beginning to its end; `name` is its file's; `usable` unless a library said no."""
+    """A film that is read from start to end.
+
+    `name` is the name of its file, and `usable` is False if a library rejected it.
+    """
 
     def __init__(self, name: str, usable: bool, encoder: ClipEncoder) -> None:
-        self.name, self.usable, self.profile, self.shape = name, usable, encoder.profile, encoder.shape
+        self.name, self.usable = name, usable
+        self.profile, self.shape = encoder.profile, encoder.shape
 
     @abstractmethod
-    def facts(self) -> FilmFacts:
-        """Return what the film's packets tell.
+    def read_facts(self) -> FilmFacts:
+        """Return what the film's packets say.
 
         Raises:
             MediaError: if the film is damaged, or lacks pictures or sound.
@@ -59,17 +60,19 @@ class Film(ABC):
 
 
 class _FolderFilm(Film):
+    """A film file of a folder."""
+
     def __init__(self, path: Path, encoder: ClipEncoder) -> None:
         super().__init__(path.name, True, encoder)
         self._path = path
 
-    def facts(self) -> FilmFacts:
+    def read_facts(self) -> FilmFacts:
         try:
             info = probe(self._path)
         except MediaError as error:
             raise MediaError(error.code, f"{self.name} cannot be read ({error}); {_REPLACE}") from error
-        facts = _facts_of(info, self.name)
-        _check_whole(info, facts.seconds, self.name)
+        facts = _read_facts(info, self.name)
+        _check_complete(info, facts.seconds, self.name)
         return facts
 
     def read_every(self, stride_frames: int) -> Iterator[ClipBatch]:
@@ -84,17 +87,19 @@ class _FolderFilm(Film):
 
 
 class _LibraryFilm(Film):
+    """A film of a library."""
+
     def __init__(self, library: Library, entry: FilmEntry, encoder: ClipEncoder) -> None:
         super().__init__(entry.name, entry.usable, encoder)
         self._library, self._entry = library, entry
 
-    def facts(self) -> FilmFacts:
+    def read_facts(self) -> FilmFacts:
         record = self._library.record_of(self._entry.id)
         if record is None or not record.usable or record.probe is None:
             reason = "; ".join(reason.text for reason in self._entry.reasons) or "it has no record"
             raise MediaError("rejected", f"{self.name} is not used by the library ({reason}); {_REPLACE}")
-        told = _facts_of(MediaInfo.model_validate_json(json.dumps(record.probe)), self.name)
-        return FilmFacts(record.frames / self.profile.fps, told.fps, told.constant_rate)
+        original = _read_facts(MediaInfo.model_validate_json(json.dumps(record.probe)), self.name)
+        return FilmFacts(record.frames / self.profile.fps, original.fps, original.constant_rate)
 
     def read_every(self, stride_frames: int) -> Iterator[ClipBatch]:
         requests = list_windows(self._entry.id, self._entry.frames, self.shape, stride_frames)
@@ -110,11 +115,11 @@ class _LibraryFilm(Film):
         return read_batches(self._library, self.shape, requests)
 
 
-def films_in(data: Path, encoder: ClipEncoder) -> list[Film]:
+def list_films(data: Path, encoder: ClipEncoder) -> list[Film]:
     """Return the films of a library (those it rejected too), or of a folder, in the order of their names.
 
     Raises:
-        UsageError: if there is none, or the library's grid is not the one that the model learnt.
+        UsageError: if there is none, or the library has another profile than the model.
     """
     if not data.is_dir():
         raise UsageError(f"{data} is not a folder; name a folder of films, or a library")
@@ -123,7 +128,7 @@ def films_in(data: Path, encoder: ClipEncoder) -> list[Film]:
         library = Library.open(data)
         if library.profile != encoder.profile:
             raise UsageError(
-                f"{data} has another profile ({library.profile}) than the model learnt on ({encoder.profile}); "
+                f"{data} has another profile ({library.profile}) than the model was trained on ({encoder.profile}); "
                 f"ingest the films into a library of that profile"
             )
         films.extend(_LibraryFilm(library, entry, encoder) for entry in library.films())
@@ -135,28 +140,29 @@ def films_in(data: Path, encoder: ClipEncoder) -> list[Film]:
     return sorted(films, key=lambda film: film.name)
 
 
-def films_by_imdb_id(data: Path, encoder: ClipEncoder) -> dict[str, Film]:
-    """Return the films of `data/films` (a folder or a library), or of the library `data`, by the id they begin with.
+def find_films_by_imdb_id(data: Path, encoder: ClipEncoder) -> dict[str, Film]:
+    """Return the films of `data/films` (a folder or a library), or of the library `data`, by IMDb id.
 
     Raises:
-        UsageError: as `films_in`, or if two films have one id.
+        UsageError: as `list_films`, or if two films have one id.
     """
     folder = data if (data / "library.json").is_file() else data / "films"
     if not folder.is_dir():
-        raise UsageError(f"{data} has no folder films; put the films there under names that begin with their IMDb ids")
-    found: dict[str, Film] = {}
-    for film in films_in(folder, encoder):
+        raise UsageError(f"{data} has no folder films; put the films there under names that start with their IMDb ids")
+    films: dict[str, Film] = {}
+    for film in list_films(folder, encoder):
         if match := _IMDB_ID.match(film.name):
-            if match[0] in found:
-                raise UsageError(f"{found[match[0]].name} and {film.name} are both {match[0]}; take one of them away")
-            found[match[0]] = film
-    return found
+            imdb_id = match[0]
+            if imdb_id in films:
+                raise UsageError(f"{films[imdb_id].name} and {film.name} are both {imdb_id}; take one of them away")
+            films[imdb_id] = film
+    return films
 
 
-def chosen_films(
+def choose_films(
     films: Mapping[str, Film], wanted: Sequence[str], data: Path, allow_missing: bool
 ) -> tuple[dict[str, Film], dict[str, Any]]:
-    """Return the films of the ids `wanted`, in that order, and what the protocol says of their completeness.
+    """Return the films of the ids `wanted`, in that order, and the facts of the protocol about missing ones.
 
     Raises:
         UsageError: if one is missing and that is not allowed, or all are.
@@ -165,35 +171,23 @@ def chosen_films(
     share = f"{len(missing)} of {len(wanted)} films are missing: {', '.join(missing)}"
     if (missing and not allow_missing) or len(missing) == len(wanted):
         raise UsageError(
-            f"{data} has no film {missing[0]} ({share}); put the files into {data / 'films'} under names that begin "
-            f"with their IMDb ids, or measure on the others alone with --allow-missing"
+            f"{data} has no film {missing[0]} ({share}); put the files into {data / 'films'} under names that start "
+            f"with their IMDb ids, or measure on only the others with --allow-missing"
         )
-    there = {imdb_id: films[imdb_id] for imdb_id in wanted if imdb_id in films}
-    return there, {"films": len(there), "share_of_films": len(there) / len(wanted), "missing_films": missing}
+    chosen = {imdb_id: films[imdb_id] for imdb_id in wanted if imdb_id in films}
+    return chosen, {"films": len(chosen), "share_of_films": len(chosen) / len(wanted), "missing_films": missing}
 
 
-def judged(films: Mapping[str, Film]) -> dict[str, FilmFacts]:
-    """Return the facts of each film.
+def check_films(films: Mapping[str, Film]) -> dict[str, FilmFacts]:
+    """Check that each film can be read, and return its facts.
 
     Raises:
         MediaError: if one is damaged, or lacks pictures or sound.
     """
-    return {name: film.facts() for name, film in films.items()}
+    return {name: film.read_facts() for name, film in films.items()}
 
 
-def protocol_of(encoder: ClipEncoder) -> dict[str, Any]:
-    """Return what every protocol says of the model and of what it is shown."""
-    return {
-        "run": str(encoder.run),
-        "checkpoint_step": encoder.step,
-        "model_stamp": encoder.stamp,
-        "clip": encoder.clip.model_dump(),
-        "profile": encoder.profile.model_dump(),
-        "crop": "middle square, whole",
-    }
-
-
-def _facts_of(info: MediaInfo, name: str) -> FilmFacts:
+def _read_facts(info: MediaInfo, name: str) -> FilmFacts:
     if info.video is None or info.audio is None:
         missing = "pictures" if info.video is None else "sound"
         raise MediaError(f"no_{'video' if info.video is None else 'audio'}", f"{name} has no {missing}; {_REPLACE}")
@@ -202,7 +196,8 @@ def _facts_of(info: MediaInfo, name: str) -> FilmFacts:
     return FilmFacts(info.video.times.duration_seconds, info.video.fps, info.video.constant_rate)
 
 
-def _check_whole(info: MediaInfo, seconds: float, name: str) -> None:
+def _check_complete(info: MediaInfo, seconds: float, name: str) -> None:
+    """Check that the film can be read to the end that its file claims."""
     claimed = (info.video.claimed_seconds if info.video else None) or info.claimed_seconds or 0.0
     if info.unreadable_end or (claimed - seconds > _MISSING_SECONDS and not info.jumps):
         raise MediaError("truncated", f"{name} can be read to {seconds:.2f} s only and is longer; {_REPLACE}")

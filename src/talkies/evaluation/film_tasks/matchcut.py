@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from talkies.clips.film_pass import OnFilm
 from talkies.core import Bools, Float32s, Float64s, ModalityChoice
 from talkies.evaluation.film_tasks.base import MODALITY_CHOICES, FilmTask, describe_encoder
-from talkies.evaluation.film_tasks.films import Film, OnFilm, chosen_films, films_by_imdb_id, judged
+from talkies.evaluation.film_tasks.films import Film, check_films, choose_films, find_films_by_imdb_id
 from talkies.evaluation.film_tasks.fitting import CLASSIFIER, average_precision, check_labels, fit_classifier
 from talkies.evaluation.film_tasks.matchcut_data import (
     KINDS,
@@ -69,7 +70,7 @@ class MatchCutTask(FilmTask):
         """Return the result of this task; see `FilmTask.measure`."""
         lists = read_matchcut_lists(data)
         wanted = [imdb_id for split in SPLITS for imdb_id in lists.splits[split]]
-        films, completeness = chosen_films(films_by_imdb_id(data, encoder), wanted, data, allow_missing)
+        films, completeness = choose_films(find_films_by_imdb_id(data, encoder), wanted, data, allow_missing)
         _check_films(films, lists, data)
 
         pairs = split_pairs(lists, films)
@@ -89,7 +90,7 @@ class MatchCutTask(FilmTask):
 
 
 def _check_films(films: Mapping[str, Film], lists: MatchCutLists, data: Path) -> None:
-    for imdb_id, facts in judged(films).items():
+    for imdb_id, facts in check_films(films).items():
         shots = sorted(lists.shots[imdb_id].values(), key=lambda shot: shot.start_seconds)
         check_shots(shots, films[imdb_id], facts, str(data / "data" / RANGES))
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from talkies.clips.film_pass import OnFilm
 from talkies.evaluation.film_tasks.base import FolderTask, describe_encoder
 from talkies.evaluation.film_tasks.encode_films import EncodedFilm, encode_films
-from talkies.evaluation.film_tasks.films import OnFilm
 from talkies.evaluation.results.result import Metric, Result
 from talkies.runs import ClipEncoder
 

@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import f1_score, precision_recall_curve
 
+from talkies.clips.film_pass import OnFilm
 from talkies.core import Bools, Float32s, Float64s, Int64s, ModalityChoice, UsageError
 from talkies.evaluation.film_tasks.base import MODALITY_CHOICES, FilmTask, describe_encoder
-from talkies.evaluation.film_tasks.films import Film, FilmFacts, OnFilm, chosen_films, films_by_imdb_id, judged
+from talkies.evaluation.film_tasks.films import Film, FilmFacts, check_films, choose_films, find_films_by_imdb_id
 from talkies.evaluation.film_tasks.fitting import CLASSIFIER, average_precision, check_labels, fit_classifier
 from talkies.evaluation.film_tasks.scenes_data import SHOTS, FilmScenes, read_scene_lists
 from talkies.evaluation.film_tasks.shots import (
@@ -69,10 +70,10 @@ class ScenesTask(FilmTask):
         lists = read_scene_lists(data)
         wanted = [imdb_id for ids in lists.splits.values() for imdb_id in ids]
         truth = lists.read(wanted)
-        films, completeness = chosen_films(films_by_imdb_id(data, encoder), wanted, data, allow_missing)
+        films, completeness = choose_films(find_films_by_imdb_id(data, encoder), wanted, data, allow_missing)
         splits = {split: [imdb_id for imdb_id in ids if imdb_id in films] for split, ids in lists.splits.items()}
         check_labels({split: _join_labels(truth, ids) for split, ids in splits.items()}, "ends of scenes")
-        facts = judged(films)
+        facts = check_films(films)
         shots = _time_shots(films, facts, truth, data)
 
         encoded = {}

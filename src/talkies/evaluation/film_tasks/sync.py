@@ -18,9 +18,10 @@ import numpy as np
 import torch
 from sklearn.metrics import roc_auc_score
 
+from talkies.clips.film_pass import OnFilm
 from talkies.core import Float32s, Float64s, UsageError
 from talkies.evaluation.film_tasks.base import FolderTask, describe_encoder
-from talkies.evaluation.film_tasks.films import Film, OnFilm, films_in
+from talkies.evaluation.film_tasks.films import Film, list_films
 from talkies.evaluation.film_tasks.shots import COSINE_DECIMALS, compute_cosines
 from talkies.evaluation.results.result import Metric, Result
 from talkies.runs import ClipEncoder
@@ -54,9 +55,9 @@ class SyncTask(FolderTask):
     def _measure_folder(self, encoder: ClipEncoder, data: Path, on_film: OnFilm | None) -> Result:
         fps = encoder.profile.fps
         stride_frames, shifts = align_shifts(self._shifts_seconds, fps)
-        films = [film for film in films_in(data, encoder) if film.usable]
+        films = [film for film in list_films(data, encoder) if film.usable]
         for film in films:
-            film.facts()  # raises before hours of encoding if a film is damaged
+            film.read_facts()  # raises before hours of encoding if a film is damaged
 
         scores: list[SyncScores] = []
         clips = 0
