@@ -1,4 +1,4 @@
-"""What only a CUDA device can show; `make test-gpu` runs these."""
+"""Tests that need a CUDA device; `make test-gpu` runs them."""
 
 from pathlib import Path
 

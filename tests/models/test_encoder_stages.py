@@ -1,4 +1,4 @@
-"""An encoder's parts: stages, recomputation, norms that stand still, compilation block by block."""
+"""Blocks and stages of encoders: recomputation, frozen batch norm statistics, compilation block by block."""
 
 import copy
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+"""Every encoder: its number of parameters, its modality, and the features that it returns."""
+
 from collections.abc import Callable
 
 import pytest

@@ -1,3 +1,5 @@
+"""The two-tower model: its embeddings, its weights from the seed, its stamp."""
+
 import copy
 import re
 

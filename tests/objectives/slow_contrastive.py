@@ -1,4 +1,4 @@
-"""The contrastive objective from its definitions, one pair of numbers after the other, and clips to try it on."""
+"""A reference of the contrastive objective from its definitions, pair by pair, and clips to test it with."""
 
 import math
 from collections.abc import Sequence

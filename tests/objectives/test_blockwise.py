@@ -1,4 +1,4 @@
-"""The loss in blocks is the loss at once, and so is its gradient; it takes little memory."""
+"""The loss in blocks equals the loss at once, and so does its gradient; it needs little memory."""
 
 import subprocess
 import sys

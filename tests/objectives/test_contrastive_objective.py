@@ -1,4 +1,4 @@
-"""What the objective says of towers, films and temperatures."""
+"""What the objective reports about towers, films and temperatures."""
 
 import math
 import re
@@ -183,7 +183,7 @@ def test_descending_the_loss_pairs_the_clips_of_each_film(weighs: str, block: in
 def test_the_weight_of_other_films_goes_in_straight_lines_from_point_to_point() -> None:
     points = [{"at_step": 10, "cross_film_weight": 0.0}, {"at_step": 20, "cross_film_weight": 0.5}]
     config = check(ObjectiveConfig, {"cross_film_weight": 1.0, "cross_film_schedule": points}, "recipe x")
-    weights = [config.cross_film_weight_at(step) for step in (0, 5, 10, 15, 20, 1000)]
+    weights = [config.compute_cross_film_weight(step) for step in (0, 5, 10, 15, 20, 1000)]
     assert weights == pytest.approx([1.0, 0.5, 0.0, 0.25, 0.5, 0.5])
 
 

@@ -1,4 +1,4 @@
-"""The objective against the slow one, with every knob."""
+"""The objective against the slow reference, with every setting."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Scores of queries, and the two parts of the cross-entropy that they come to."""
+"""The summary of each query's scores, and the two terms of the cross-entropy computed from it."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Small runs on the rendered films: six steps of two films by four clips, a log line each step."""
+"""Fixtures of small runs on the rendered films: six steps of two films by four clips, each step logged."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

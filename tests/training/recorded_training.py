@@ -1,7 +1,7 @@
-"""Pre-trainings that write down the ids of every batch that they take, each in a fresh process that has all imported.
+"""Pre-trainings that record the ids of every batch, each in a forked process that has imported everything already.
 
-Run as: recorded_training.py. Each line of its input, a JSON list [LIBRARY, RECIPE, RUN, IDS, whether to resume], begins
-a process; its id is printed, and when it has ended its exit status, below zero if a signal ended it.
+Run as: recorded_training.py. Each line of its input, a JSON list [LIBRARY, RECIPE, RUN, IDS, whether to resume], starts
+a process; its id is printed, and when it has ended, its exit status, negative if a signal ended it.
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-import talkies.training  # so that its module is there, whose loader is watched
+import talkies.training  # so that its module is loaded, whose loader is patched
 from talkies.core import ClipBatch
 
 training = sys.modules["talkies.training.pretrain"]

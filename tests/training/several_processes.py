@@ -1,4 +1,4 @@
-"""Trainings in processes of their own, which none outlives its watchdog."""
+"""Starts trainings in their own processes, under a watchdog that ends them."""
 
 import os
 import socket

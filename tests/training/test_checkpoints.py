@@ -1,4 +1,4 @@
-"""Which checkpoints stay, what they give back, and which are refused."""
+"""Which checkpoints are kept, what they restore, and which are refused."""
 
 import json
 import shutil

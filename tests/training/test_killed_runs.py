@@ -1,4 +1,4 @@
-"""Exact resume, end to end: a run killed at a random step goes on with the batches and losses of one never killed."""
+"""Exact resume, end to end: a run killed at a random step resumes with the batches and losses of one never killed."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""LARS against its formulas, written out number by number."""
+"""LARS against its formulas, computed number by number."""
 
 import math
 from dataclasses import dataclass, field

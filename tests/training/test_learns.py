@@ -1,4 +1,4 @@
-"""What the whole package is for: the model learns, from films alone, what happens in films it has never seen."""
+"""The purpose of the package: from unlabelled films, the model learns what happens in films it has never seen."""
 
 from pathlib import Path
 

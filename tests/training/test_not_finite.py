@@ -1,4 +1,4 @@
-"""A loss or a gradient that is no number: nothing is learnt from it, what it was is written down, the run can go on."""
+"""A loss or gradient that is not finite: the weights stay, the batch is recorded, and the run can be resumed."""
 
 import json
 from collections.abc import Callable

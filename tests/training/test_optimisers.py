@@ -1,4 +1,4 @@
-"""The optimisers by name: which one it is, that each learns, what decays, and where gradients are cut."""
+"""The optimisers by name: which one each is, that it learns, which weights decay, and the gradient-norm limit."""
 
 import math
 from collections.abc import Callable

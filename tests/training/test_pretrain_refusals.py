@@ -1,4 +1,4 @@
-"""What pre-training refuses, and what it leaves when it fails: nothing half-written."""
+"""What pre-training refuses, and that a failure leaves nothing half-written."""
 
 import sys
 from collections.abc import Callable
@@ -80,7 +80,8 @@ NOT_HERE = [
     ),
     (
         ("training.compile=true",),
-        r"training\.compile needs the C\+\+ compiler g\+\+ on a CPU, and it is not installed; install it, or set training\.compile=false",
+        r"training\.compile needs the C\+\+ compiler g\+\+ on a CPU, and it is not installed; install it, or set "
+        r"training\.compile=false",
     ),
     (
         ("training.trackers=[tensorboard, wandb]",),
@@ -130,7 +131,9 @@ def test_weights_to_begin_from_and_a_run_to_go_on_with_are_refused_together(
 
 
 def test_weights_that_are_not_there_are_refused(library: Library, small: Config, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"none\.safetensors does not exist; as initial weights name a \.safetensors file"):
+    with pytest.raises(
+        ConfigError, match=r"none\.safetensors does not exist; as initial weights name a \.safetensors file"
+    ):
         pretrain(library.root, small(), tmp_path / "run", init=InitialWeights(audio=tmp_path / "none.safetensors"))
     assert list(tmp_path.iterdir()) == []
 
@@ -143,7 +146,9 @@ def test_weights_of_another_shape_are_refused_by_name(
     name = next(name for name in weights if name.startswith(f"model.{tower}.") and weights[name].ndim > 1)
     save_file({**weights, name: weights[name][:-1].contiguous()}, tmp_path / "other.safetensors")
     with pytest.raises(ConfigError, match=rf"^{name.removeprefix(f'model.{tower}.')} in .*other\.safetensors is \["):
-        pretrain(library.root, small(), tmp_path / "run", init=InitialWeights(**{tower: tmp_path / "other.safetensors"}))
+        pretrain(
+            library.root, small(), tmp_path / "run", init=InitialWeights(**{tower: tmp_path / "other.safetensors"})
+        )
     assert [path.name for path in tmp_path.iterdir()] == ["other.safetensors"]
 
 
@@ -198,7 +203,7 @@ def test_schedules_that_leave_each_step_some_negatives_are_taken(small: Config) 
         "sampling.schedule=[{from_step: 2, clips_per_film: 1}]",
         "objective.cross_film_schedule=[{at_step: 1, cross_film_weight: 0}, {at_step: 2, cross_film_weight: 0.5}]",
     )
-    assert config.objective.cross_film_weight_at(2) == 0.5
+    assert config.objective.compute_cross_film_weight(2) == 0.5
 
 
 def test_clips_that_a_vision_transformer_cannot_cut_are_refused(
@@ -249,5 +254,7 @@ def test_a_run_folder_that_cannot_be_made_is_named_with_the_cause(
     library: Library, small: Config, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(RunError, match=r"cannot create the run folder .*file/run \(not a directory\); name one you may"):
+    with pytest.raises(
+        RunError, match=r"cannot create the run folder .*file/run \(not a directory\); name one you may"
+    ):
         pretrain(library.root, small(), tmp_path / "file" / "run")

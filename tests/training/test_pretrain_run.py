@@ -1,4 +1,4 @@
-"""What a run leaves behind: its config, its record, its metrics, its checkpoints."""
+"""What a run writes: its config, its record, its metrics, its checkpoints."""
 
 import json
 import math

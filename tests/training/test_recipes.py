@@ -9,12 +9,12 @@ import yaml
 from talkies.config import to_yaml
 from talkies.core import ConfigError
 from talkies.models import build_model
-from talkies.training import recipe_names, resolve
+from talkies.training import list_recipes, resolve
 
 
 def test_the_package_ships_these_recipes() -> None:
     arms = ["random", "within-film", "within-film-positives"]
-    assert recipe_names() == sorted(["r2plus1d18", "r2plus1d18-8gpu", "tiny", "vit-s", *arms])
+    assert list_recipes() == sorted(["r2plus1d18", "r2plus1d18-8gpu", "tiny", "vit-s", *arms])
 
 
 @pytest.mark.parametrize("arm", ["random", "within-film-positives"])
@@ -25,13 +25,13 @@ def test_the_comparison_arms_differ_from_one_another_in_their_sampling_alone(arm
     assert resolve("within-film").sampling.batch_clips == resolve(arm).sampling.batch_clips == 256
 
 
-@pytest.mark.parametrize("name", recipe_names())
+@pytest.mark.parametrize("name", list_recipes())
 def test_every_shipped_recipe_resolves_to_a_model_that_can_be_built(name: str) -> None:
     config = resolve(name)
     assert build_model(config.model).embedding_dim == config.model.embedding_dim
 
 
-@pytest.mark.parametrize("name", recipe_names())
+@pytest.mark.parametrize("name", list_recipes())
 def test_every_shipped_recipe_is_complete(name: str) -> None:
     written = yaml.safe_load((files("talkies.recipes") / f"{name}.yaml").read_text(encoding="utf-8"))
     assert written == resolve(name).model_dump(mode="json")

@@ -1,4 +1,4 @@
-"""A run that was interrupted goes on as if nothing had happened."""
+"""An interrupted run resumes exactly where it stopped."""
 
 import json
 import shutil

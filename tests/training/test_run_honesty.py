@@ -1,4 +1,4 @@
-"""A run keeps its word: its config is the one in force."""
+"""The config in a run's folder is the config in force."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The learning rate: a linear rise, then half a cosine down to nothing."""
+"""The learning rate: a linear warm-up, then half a cosine down to zero."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""What trackers are told of a run: TensorBoard itself, and the others through modules that note what they hear."""
+"""What trackers receive from a run: TensorBoard itself, and the others through modules that record their calls."""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence

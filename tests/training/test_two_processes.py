@@ -1,4 +1,4 @@
-"""One run by two processes: launched by talkies or by `torchrun`, joined, and written down once."""
+"""One run by two processes: launched by talkies or by `torchrun`, synchronised, and written once."""
 
 import json
 from collections.abc import Callable
@@ -71,7 +71,10 @@ def test_torchrun_says_how_many_processes_there_are_and_not_the_config(
     status, _, messages = run_one(torchrun("--nproc-per-node", "2", "--master-port", port, arguments=said), tmp_path)
     assert status == 0, messages
     assert learnt(tmp_path / "run") == learnt(two)
-    assert RunFolder(tmp_path / "run").get_checkpoint().read_state().stamp == RunFolder(two).get_checkpoint().read_state().stamp
+    assert (
+        RunFolder(tmp_path / "run").get_checkpoint().read_state().stamp
+        == RunFolder(two).get_checkpoint().read_state().stamp
+    )
 
 
 def test_two_machines_with_a_process_each_share_one_run_and_the_first_writes_it(

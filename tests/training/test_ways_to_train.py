@@ -1,4 +1,4 @@
-"""One recipe, computed in several ways: chunk by chunk, with less memory, compiled, in other layouts and precisions."""
+"""One recipe computed in several ways: in chunks, with less memory, compiled, in other formats and precisions."""
 
 import shutil
 from collections.abc import Callable

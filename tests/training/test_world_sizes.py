@@ -1,7 +1,7 @@
-"""A run goes on with another number of processes: with the same batches, the same augmentations and the same losses.
+"""A run resumes with another number of processes: with the same batches, the same augmentations and the same losses.
 
-Batch norms alone tell one number of processes from another: each process's see its own share of a batch. Here they are
-held still, so that nothing is left that differs but the order of sums.
+Only batch norms depend on the number of processes, because each process sees its own share of a batch. Here they use
+fixed statistics, so that only the order of sums differs.
 """
 
 import json

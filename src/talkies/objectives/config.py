@@ -59,7 +59,7 @@ class ObjectiveConfig(Config):
         """The number of times that each clip is augmented and encoded."""
         return 2 if self.within_modal_weight else 1
 
-    def cross_film_weight_at(self, step: int) -> float:
+    def compute_cross_film_weight(self, step: int) -> float:
         """Return the weight of other films at a step, interpolated between the points of the schedule."""
         last_step, weight = 0, self.cross_film_weight
         for point in self.cross_film_schedule:

@@ -106,7 +106,7 @@ class ContrastiveObjective(nn.Module):
             WorkError: if the ranks have different numbers of clips.
         """
         self.bound_temperature()
-        weight = self.config.cross_film_weight_at(step)
+        weight = self.config.compute_cross_film_weight(step)
         report = {"temperature": self.temperature.detach(), "cross_film_weight": torch.tensor(weight)}
         losses = {}
 

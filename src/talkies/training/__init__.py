@@ -3,7 +3,7 @@
 from talkies.training.config import OptimiserConfig, RunConfig, TrainingConfig
 from talkies.training.cost import Cost, estimate_cost
 from talkies.training.pretrain import PretrainReport, Progress, pretrain
-from talkies.training.recipes import recipe_names, resolve
+from talkies.training.recipes import list_recipes, resolve
 
 __all__ = [
     "Cost",
@@ -13,7 +13,7 @@ __all__ = [
     "RunConfig",
     "TrainingConfig",
     "estimate_cost",
+    "list_recipes",
     "pretrain",
-    "recipe_names",
     "resolve",
 ]

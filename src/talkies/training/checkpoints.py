@@ -57,7 +57,11 @@ class Checkpoints:
         Raises:
             RunError: if it is damaged, or of another model.
         """
-        state, weights, average = checkpoint.read_state(), checkpoint.read_model_weights(), checkpoint.read_average_weights()
+        state, weights, average = (
+            checkpoint.read_state(),
+            checkpoint.read_model_weights(),
+            checkpoint.read_average_weights(),
+        )
         try:
             copy_into(self._select_saved(), weights)
             if self._average is not None:

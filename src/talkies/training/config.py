@@ -98,7 +98,7 @@ class RunConfig(Config):
         clips_from = {0: self.sampling.clips_per_film} | {s.from_step: s.clips_per_film for s in self.sampling.schedule}
         for step in {*clips_from, *(point.at_step for point in self.objective.cross_film_schedule)}:
             clips = clips_from[max(first for first in clips_from if first <= step)]
-            if clips == 1 and self.objective.cross_film_weight_at(step) == 0:
+            if clips == 1 and self.objective.compute_cross_film_weight(step) == 0:
                 raise ValueError(
                     "with sampling.clips_per_film = 1 there are no within-film negatives, and with "
                     "objective.cross_film_weight = 0 no others count: set the weight to 1 for the usual random recipe"

@@ -1,4 +1,4 @@
-"""The moving average of the weights: what it is, that it is saved, and that it is what encodes films."""
+"""The moving average of the weights: its values, that it is saved, and that it encodes films."""
 
 import shutil
 from collections.abc import Callable
