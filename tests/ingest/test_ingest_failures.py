@@ -75,7 +75,7 @@ def test_of_several_sources_that_failed_the_first_is_named_and_the_rest_counted(
     report = ingest(films, tmp_path / "lib", on_progress=take_all_others_away)
     assert report.summary.splitlines()[0] == "4 films: 1 accepted, 3 failed"
     with pytest.raises(
-        WorkError, match=r"^b\.mkv cannot be read .* \(and 2 more films failed\); run the command again"
+        WorkError, match=r"^b\.mkv (cannot|can no longer) be read .* \(and 2 more films failed\); run the command again"
     ):
         report.check()
 

@@ -156,21 +156,9 @@ def ingest(
     threads = config.worker.threads or share_threads(min(workers, len(films)))
     tasks = [FilmTask(film, str(library), config, threads) for film in films]
 
-    # Run the tasks; the catalogue is brought up to date even if one of them stops the ingest.
     run = run_locally if runner == "local" else partial(run_on_ray, address=address)
     reporter = _ProgressReporter(films, on_progress)
-    outcomes: dict[str, Outcome] = {}
-    try:
-        for task, outcome in run(tasks, workers, reporter.report_active):
-            outcomes[task.source.location] = outcome
-            reporter.report_done(task, outcome)
-        results = list(_iterate_results(discovered, outcomes))
-        _remove_repaired(opened, results)
-    except BaseException:
-        with suppress(WorkError):  # a full disk that stopped a film stops the tables too: the film's error is raised
-            opened.update_catalogue()
-        raise
-    opened.update_catalogue()
+    results = _run_tasks(opened, discovered, partial(run, tasks, workers, reporter.report_active), reporter)
 
     report = IngestReport(
         opened,
@@ -181,6 +169,28 @@ def ingest(
     )
     write_report(opened, report.films)
     return report
+
+
+def _run_tasks(
+    library: Library,
+    discovered: DiscoveredFilms,
+    run: Callable[[], Iterator[tuple[FilmTask, Outcome]]],
+    reporter: "_ProgressReporter",
+) -> list[Outcome]:
+    """Return the outcome of each source; the catalogue is brought up to date even if a film stops the ingest."""
+    outcomes: dict[str, Outcome] = {}
+    try:
+        for task, outcome in run():  # not kept in a variable: an exception closes it, which ends its workers
+            outcomes[task.source.location] = outcome
+            reporter.report_done(task, outcome)
+        results = list(_iterate_results(discovered, outcomes))
+        _remove_repaired(library, results)
+    except BaseException:
+        with suppress(WorkError):  # a full disk that stopped a film stops the tables too: the film's error is raised
+            library.update_catalogue()
+        raise
+    library.update_catalogue()
+    return results
 
 
 class _ProgressReporter:
