@@ -1,4 +1,4 @@
-"""A library of many small films, for the tests of loading."""
+"""A library of many small films, for the tests of clips."""
 
 from pathlib import Path
 

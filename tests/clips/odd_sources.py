@@ -1,4 +1,4 @@
-"""Sources of clips that misbehave, or tell who reads them; a module of its own, for worker processes import it."""
+"""Clip sources that fail, or report which process and thread reads; worker processes import this module."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""What a clip is, and when a library's grid cannot give it."""
+"""`ClipConfig`: the shape of a clip, and grids that do not fit it."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Loading: batches of M films × k clips, the same whatever the number of workers and ranks."""
+"""`load_batches`: batches of M films × k clips, the same for any number of workers and ranks."""
 
 import shutil
 from collections import Counter

@@ -1,4 +1,4 @@
-"""`ClipSource`: the clips that are asked for, from few open files, or a sentence that names the file."""
+"""`ClipSource` and `read_films`: the requested clips from few open files, or an error that names the file."""
 
 import os
 import pickle

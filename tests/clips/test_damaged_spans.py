@@ -1,4 +1,4 @@
-"""What is never learnt from: what is marked, what a decoder patched up, and the ends that are skipped."""
+"""Spans that no clip is drawn from: excluded annotations, damaged parts, skipped ends."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The doctor: what it measures, what it concludes from it, what it refuses."""
+"""`examine`: what it measures, recommends and warns of, and what it refuses."""
 
 import re
 import shutil

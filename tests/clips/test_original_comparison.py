@@ -1,4 +1,4 @@
-"""Clips beside their originals: what is right is seen to be, and so is what is not."""
+"""Comparing clips with their source films: right clips pass, wrong pictures and late sound are found."""
 
 import shutil
 from pathlib import Path
@@ -64,7 +64,7 @@ def test_clips_of_a_library_are_what_the_originals_show(library: Library) -> Non
 def test_a_proxy_that_shows_its_film_a_frame_late_is_found_out(library: Library, tmp_path: Path) -> None:
     wrong = Library.open(shutil.copytree(library.root, tmp_path / "lib"))
     film = wrong.films()[0]
-    with ClipSource(library, SHAPE)._readers(film.id)[0] as reader:
+    with ClipSource(library, SHAPE)._open_readers(film.id)[0] as reader:
         pictures, size = reader.read(range(film.frames)), (reader.width, reader.height)
     path = wrong.proxy_path(film.id)
     with FilmWriter(path, size, 16, RATE_HZ, X264Settings(gop=16, crf=15)) as writer:

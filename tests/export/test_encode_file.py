@@ -1,4 +1,4 @@
-"""From a media file to embeddings in three lines."""
+"""`encode_file`: from a media file to embeddings in three lines."""
 
 import subprocess
 import sys

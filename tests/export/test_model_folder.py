@@ -1,4 +1,4 @@
-"""A run as a folder that stands alone: the same embeddings, a card that tells the truth, and no two models in one."""
+"""An exported model: the same embeddings, a correct card, and never two models in one folder."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Encoders as ONNX: what onnxruntime makes of a batch's bytes is what PyTorch makes of them."""
+"""Encoders as ONNX: onnxruntime gives the same outputs as PyTorch for the bytes of a batch."""
 
 import logging
 import shutil

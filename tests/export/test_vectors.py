@@ -1,4 +1,4 @@
-"""Embeddings of a library as plain tables: what the index holds, row by row."""
+"""Exported embeddings: the tables hold what the index holds, row by row."""
 
 import csv
 import json

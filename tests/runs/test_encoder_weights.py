@@ -1,4 +1,4 @@
-"""Weights in and out of encoders."""
+"""Initial weights: reading them from files of many kinds, and refusing what does not fit."""
 
 import argparse
 import pickle

@@ -1,4 +1,4 @@
-"""Weights out of a run: each encoder a file."""
+"""`export_weights`: the encoders of a run, one file each."""
 
 import re
 from importlib.metadata import version

@@ -1,4 +1,4 @@
-"""A run's encoders: which checkpoint they are of, and when there are none."""
+"""`load_encoder`: the encoders of a checkpoint, and the errors when there is none."""
 
 import shutil
 from pathlib import Path

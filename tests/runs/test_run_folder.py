@@ -1,3 +1,5 @@
+"""`RunFolder` and its checkpoints: written atomically, read back equal, refused when damaged."""
+
 import re
 from pathlib import Path
 

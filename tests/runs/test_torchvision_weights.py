@@ -1,4 +1,4 @@
-"""Weights under torchvision's names compute what torchvision computes from them, written here as bare functions."""
+"""Weights under torchvision's names give what torchvision computes from them, rewritten here as plain functions."""
 
 import torch
 from torch import Tensor

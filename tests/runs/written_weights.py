@@ -1,4 +1,4 @@
-"""Encoders, runs and weights for the tests of weights in and out."""
+"""Runs and weight files for the tests of runs."""
 
 import json
 from collections.abc import Mapping

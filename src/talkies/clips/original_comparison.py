@@ -44,7 +44,7 @@ class ClipComparison:
 
 
 class Originals:
-    """The source files of a library's films, as far as they still exist."""
+    """Opens and reads the source files of a library's films, those that still exist."""
 
     def __init__(self, library: Library, source: ClipSource) -> None:
         self._library, self._source = library, source

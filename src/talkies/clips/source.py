@@ -110,14 +110,14 @@ class ClipSource:
 
     def _read_into(self, request: ClipRequest, video_TPW: UInt8s, audio_S: Int16s) -> None:
         try:
-            video, sound = self._readers(request.film_id)
+            video, sound = self._open_readers(request.film_id)
             video.read_into(self._shape.select_video_frames(request.window), video_TPW)
             sound.read_into(self._shape.select_audio_span(request.audio_window), audio_S)
         except MediaError as error:
             self._close(request.film_id)  # it is opened again once it is repaired
             raise MediaError(error.code, self._describe(request, error)) from error
 
-    def _readers(self, film_id: FilmId) -> tuple[VideoReader, AudioReader]:
+    def _open_readers(self, film_id: FilmId) -> tuple[VideoReader, AudioReader]:
         if film_id in self._open:
             self._open.move_to_end(film_id)
             return self._open[film_id]

@@ -1,4 +1,4 @@
-"""Clips of a file that is in no library: the same as if it were, up to the proxy's compression."""
+"""`read_file_clips`: the same clips as from a library, up to the compression of its proxies."""
 
 import json
 from pathlib import Path
