@@ -1,7 +1,7 @@
 """The embed verb: embed the films of a library that are not yet embedded with a model."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -114,34 +114,25 @@ def embed(
     index = VectorIndex(opened)
     with index.lock_for_adding(entry.stamp):
         index.create_or_resume(entry)
-
-        # Remove the films that left the library, and find those not yet embedded.
-        known = index.list_films(entry.stamp)
-        gone = known - {film.film_id for film in opened.films() if film.usable}
-        index.remove_films(entry.stamp, gone)
-        new = [film for film in films if film.film_id not in known]
-        positions = {film: _compute_positions(opened, film, encoder, entry) for film in new}
-        todo = {film: clips for film, clips in positions.items() if clips.requests}
-
-        # Encode them film by film.
+        work = _plan_work(index, opened, films, encoder, entry)
         report_film = on_film or (lambda *_: None)
         for film in films:
-            if film not in todo:
+            if film not in work.todo:
                 report_film(film, len(films))
         added = 0
-        for film, rows in _encode_films(opened, encoder, todo, runner or EmbedRunner(), on_clips):
+        for film, rows in _encode_films(opened, encoder, work.todo, runner or EmbedRunner(), on_clips):
             index.add(entry.stamp, rows)
             added += len(rows)
             report_film(film, len(films))
         update_ann_index(index, entry.stamp)
     return EmbedReport(
         entry,
-        films=len(todo),
+        films=len(work.todo),
         clips=added,
-        reused=len(known - gone),
-        too_short=tuple(film.name for film in new if film not in todo),
-        removed=len(gone),
-        film_seconds=sum(film.duration_seconds for film in todo),
+        reused=work.reused,
+        too_short=work.too_short,
+        removed=work.removed,
+        film_seconds=sum(film.duration_seconds for film in work.todo),
         seconds=time.monotonic() - start_time,
     )
 
@@ -162,6 +153,34 @@ def _describe_set(encoder: ClipEncoder, library: Library, stride_seconds: float)
         dim=encoder.dim,
         clip_seconds=encoder.shape.window_frames / fps,
         stride_seconds=max(1, round(stride_seconds * fps)) / fps,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """The films to encode with their clips, and how the other films were accounted for, as in `EmbedReport`."""
+
+    todo: Mapping[FilmEntry, ClipPositions]
+    too_short: tuple[str, ...]
+    reused: int
+    removed: int
+
+
+def _plan_work(
+    index: VectorIndex, library: Library, films: Sequence[FilmEntry], encoder: ClipEncoder, entry: EmbeddingSet
+) -> _Work:
+    """Remove the films that left the library from the set, and return those that it does not hold yet."""
+    known = index.list_films(entry.stamp)
+    gone = known - {film.film_id for film in library.films() if film.usable}
+    index.remove_films(entry.stamp, gone)
+
+    new = [film for film in films if film.film_id not in known]
+    positions = {film: _compute_positions(library, film, encoder, entry) for film in new}
+    return _Work(
+        todo={film: clips for film, clips in positions.items() if clips.requests},
+        too_short=tuple(film.name for film, clips in positions.items() if not clips.requests),
+        reused=len(known - gone),
+        removed=len(gone),
     )
 
 
