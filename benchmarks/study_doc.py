@@ -50,7 +50,7 @@ def section(results: StudyResults, where: str) -> str:
         "",
     ]
     for finding in list_findings(results):
-        sentences = [numbers.text(sentence) for sentence in finding.sentences]
+        sentences = [numbers.format_sentence(sentence) for sentence in finding.sentences]
         lines += [f"### {finding.title}", "", *[f"{sentence}  " for sentence in sentences], ""]
         lines += [f"![{finding.title}](study/{finding.figure}.png)", ""]
     return "\n".join(lines) + "\n"

@@ -134,7 +134,7 @@ def test_all_findings_name_lines_that_are_there(results: StudyResults) -> None:
     for finding in findings:
         for sentence in finding.sentences:
             assert all(part.id in numbers for part in sentence if isinstance(part, Line))
-            assert numbers.text(sentence).strip()
+            assert numbers.format_sentence(sentence).strip()
     assert [row[0] for row in list_summary_rows(results)] == ["untrained", "random films", "within films", "chance"]
 
 

@@ -6,14 +6,14 @@ import pytest
 from little_study import SMALL_FILMS, little, tones
 
 from talkies.core import ConfigError, UsageError
-from talkies.study import read_scale, run_study, scale_names
+from talkies.study import read_scale, run_study, list_scale_names
 from talkies.study.arms import list_arms, list_natures
 from talkies.study.sounds import Sounds
 from talkies.training import resolve
 
 
 def test_three_scales_are_shipped() -> None:
-    assert scale_names() == ["gpu", "medium", "small"]
+    assert list_scale_names() == ["gpu", "medium", "small"]
 
 
 @pytest.mark.parametrize("name", ["gpu", "medium", "small"])
@@ -85,7 +85,7 @@ def test_few_concepts_in_a_film_are_measured_where_all_are() -> None:
 
 def test_the_page_says_how_many_models_a_scale_has() -> None:
     page = (Path(__file__).parents[2] / "docs" / "study.md").read_text(encoding="utf-8")
-    for name in scale_names():
+    for name in list_scale_names():
         scale = read_scale(name)
         counts = [sum(arm.seeds for arm in list_arms(scale, recorded)) for recorded in (False, True)]
         row = next(line for line in page.splitlines() if line.startswith(f"| `{name}`"))

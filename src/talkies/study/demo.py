@@ -1,4 +1,4 @@
-"""The demonstration: the whole road on synthetic films, in minutes on two cores, with a report to look at."""
+"""The demo: every step on synthetic films, in minutes on two cores, with a report to look at."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from talkies.library import read_json, write_json
 from talkies.retrieval.index import embed
 from talkies.runs import RunFolder, load_encoder
 from talkies.study.demo_page import write_page
-from talkies.study.demo_search import FoundMoments, search_by, share_of_same_concept
+from talkies.study.demo_search import FoundMoments, measure_same_concept, search_by
 from talkies.synth import SynthConfig, render_films
 from talkies.training import Progress, pretrain, resolve
 from talkies.training.metrics import read_metrics
@@ -25,7 +25,7 @@ _TASKS = ("retrieval", "synthetic-concepts")
 
 @dataclass(frozen=True, slots=True)
 class DemoScale:
-    """How much the demonstration does: films to learn from, films never seen, seconds of each, steps, processes."""
+    """The size of the demo: films to train on, unseen films, seconds of each, training steps, processes."""
 
     films: int = 12
     unseen_films: int = 4
@@ -37,7 +37,7 @@ class DemoScale:
 
 @dataclass(frozen=True, slots=True)
 class DemoReport:
-    """What the demonstration came to: results before and after training by task, searches, and the page."""
+    """The results of the demo: before and after training by task, searches, and the page."""
 
     workspace: Path
     page: Path
@@ -69,7 +69,7 @@ def run_demo(workspace: Path, scale: DemoScale | None = None, on_progress: OnPro
     )
     embed(unseen_library, run, on_film=_make_counter("embed the unseen films", tell))
     searches = {side: search_by(side, unseen_library, unseen, run) for side in ("video", "audio")}
-    shares, chance = share_of_same_concept(unseen_library, unseen, run)
+    shares, chance = measure_same_concept(unseen_library, unseen, run)
     report = DemoReport(workspace, workspace / "report.html", untrained, trained, searches, shares, chance)
     write_page(report.page, unseen_library, read_metrics(RunFolder(run).metrics_path), list_demo_rows(report), searches)
     tell("report", 1, 1, str(report.page))
@@ -77,7 +77,7 @@ def run_demo(workspace: Path, scale: DemoScale | None = None, on_progress: OnPro
 
 
 def list_demo_rows(report: DemoReport) -> list[tuple[str, str, str, str]]:
-    """Return the summary: measure, untrained, trained, chance."""
+    """Return the rows of the summary table: measure, untrained, trained, chance."""
     rows: list[tuple[str, str, str, str]] = []
     for task, names in _SHOWN.items():
         before, after = report.untrained[task], report.trained[task]
@@ -87,13 +87,13 @@ def list_demo_rows(report: DemoReport) -> list[tuple[str, str, str, str]]:
             rows.append((words, untrained, trained, _percent(chance)))
     for side, words in (("video", "picture → picture"), ("audio", "sound → picture")):
         share, chance = report.same_concept[side], report.same_concept_chance
-        label = f"search {words}: best five of the same concept"
+        label = f"search {words}: same concept among the best five"
         rows.append((label, "", _percent(share), _percent(chance)))
     return rows
 
 
 def build_demo_document(report: DemoReport) -> dict[str, Any]:
-    """Return the JSON document of the demonstration."""
+    """Return the JSON document of the demo."""
     return {
         "workspace": str(report.workspace),
         "summary": [dict(zip(DEMO_COLUMNS, row, strict=True)) for row in list_demo_rows(report)],
@@ -106,16 +106,16 @@ def build_demo_document(report: DemoReport) -> dict[str, Any]:
 
 _SHOWN = {
     "retrieval": {
-        "within_film_video_to_audio_recall_at_1": "sound of a picture found within its film, first of all",
-        "within_film_audio_to_video_recall_at_1": "picture of a sound found within its film, first of all",
-        "within_film_video_to_audio_recall_at_5": "sound of a picture found within its film, among five",
-        "within_film_audio_to_video_recall_at_5": "picture of a sound found within its film, among five",
-        "across_films_video_to_audio_recall_at_10": "sound of a picture found in all films, among ten",
-        "across_films_audio_to_video_recall_at_10": "picture of a sound found in all films, among ten",
+        "within_film_video_to_audio_recall_at_1": "picture → sound within the film, recall@1",
+        "within_film_audio_to_video_recall_at_1": "sound → picture within the film, recall@1",
+        "within_film_video_to_audio_recall_at_5": "picture → sound within the film, recall@5",
+        "within_film_audio_to_video_recall_at_5": "sound → picture within the film, recall@5",
+        "across_films_video_to_audio_recall_at_10": "picture → sound across films, recall@10",
+        "across_films_audio_to_video_recall_at_10": "sound → picture across films, recall@10",
     },
     "synthetic-concepts": {
-        "video_accuracy": "concept told from picture features (linear probe)",
-        "audio_accuracy": "concept told from sound features (linear probe)",
+        "video_accuracy": "concept accuracy from picture features (linear probe)",
+        "audio_accuracy": "concept accuracy from sound features (linear probe)",
     },
 }
 
@@ -141,7 +141,7 @@ def _pretrain(library: Path, run: Path, scale: DemoScale, tell: OnProgress) -> N
     config = resolve("tiny", [f"training.steps={scale.steps}"])
     folder, note = RunFolder(run), ""
     if folder.exists() and folder.list_checkpoints() and folder.get_checkpoint().step == scale.steps:
-        tell("pre-train", scale.steps, scale.steps, "there already")
+        tell("pre-train", scale.steps, scale.steps, "already done")
         return
 
     def on_log(line: dict[str, float]) -> None:
@@ -159,7 +159,7 @@ def _evaluate(task: str, run: Path, data: Path, step: int, tell: OnProgress) -> 
     if path.is_file():
         earlier = read_json(path, Result, "a result")
         if earlier.protocol.get("model_stamp") == load_encoder(run, step).stamp:
-            tell(stage, 1, 1, "there already")
+            tell(stage, 1, 1, "already done")
             return earlier
     result = evaluate(task, run, data, step, on_film=_make_counter(stage, tell))
     write_json(path, result)

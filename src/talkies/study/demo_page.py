@@ -1,4 +1,4 @@
-"""The demonstration's page: curves, frames, spectrograms and what was found, in one HTML file without links."""
+"""The demo's page: curves, frames, spectrograms and search results in one standalone HTML file."""
 
 import base64
 import io
@@ -22,8 +22,8 @@ from talkies.study.demo_search import FoundMoments
 from talkies.transforms import AudioTransformConfig, LogMel
 
 _STRIP_FRAMES = 4
-_BLUE, _ORANGE = "#0072B2", "#D55E00"  # told apart by the colour-blind
-_ASKED = {"video": "by picture", "audio": "by sound"}
+_BLUE, _ORANGE = "#0072B2", "#D55E00"  # distinguishable for the colour-blind
+_QUERY_WORDS = {"video": "by picture", "audio": "by sound"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +55,14 @@ def write_page(
         rows=rows,
         curves=_collect_curves(metrics),
         last=metrics[-1] if metrics else {},
-        searches=[_render_search(opened, _ASKED[side], found) for side, found in searches.items()],
+        searches=[_render_search(opened, _QUERY_WORDS[side], found) for side, found in searches.items()],
     )
     write_atomically(path, page)
 
 
 def _render_search(library: Library, how: str, found: FoundMoments) -> dict[str, object]:
     result = found.result
-    assert result.film_id is not None, "it was asked with a moment"
+    assert result.film_id is not None, "the query is a moment"
     query = Moment(
         title=f"{result.source}, {result.start_seconds:.1f}–{result.end_seconds:.1f} s",
         concept=found.concept,
@@ -74,7 +74,7 @@ def _render_search(library: Library, how: str, found: FoundMoments) -> dict[str,
     hits = [
         Moment(
             title=f"{hit.source}, {hit.start_seconds:.1f}–{hit.end_seconds:.1f} s",
-            concept=concept or "a cut lies inside",
+            concept=concept or "contains a cut",
             is_same=concept == found.concept,
             score=f"{hit.score:.2f}",
             frames=_render_strip(library, hit.film_id, hit.start_seconds, hit.end_seconds),
@@ -95,7 +95,7 @@ def _render_strip(library: Library, film_id: str, start_seconds: float, end_seco
 
 
 def _render_spectrogram(library: Library, film_id: str, start_seconds: float, end_seconds: float) -> str:
-    """Return the log-mel of a span, low notes below."""
+    """Return the log-mel spectrogram of a span, low frequencies at the bottom."""
     grid = library.profile.grid
     span = Span(round(start_seconds * grid.fps), round(end_seconds * grid.fps))
     samples_S = AudioReader(library.audio_path(parse_film_id(film_id))).read(span, grid.samples_per_frame)

@@ -1,4 +1,4 @@
-"""The study's figures, PNG and SVG: each measure with its interval, chance beside it; the colour-blind see all."""
+"""The study's figures, PNG and SVG: each measure with its interval and chance, in colours for the colour-blind."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,16 +20,16 @@ _STYLE: dict[Any, Any] = {"font.size": 12, "svg.hashsalt": "talkies", "axes.titl
 TOWERS = (("concept_video", "pictures"), ("concept_audio", "sound"))
 _SIDES = (("random", RANDOM_COLOUR, "s", "random films"), ("within", WITHIN_COLOUR, "o", "within films"))
 _PAIR_NAMES = {
-    "marks": "strength of marks (0: none)",
+    "marks": "strength of shortcut cues (0: none)",
     "diversity": "concepts in a film",
     "recurrence": "places in a film, with characters",
     "batch": "clips in a batch",
 }
-_CONCEPTS = "concept told (% of unseen clips)"
+_CONCEPTS = "concept recognised (% of unseen clips)"
 
 
 def draw_pair_figure(results: StudyResults) -> Figure | None:
-    """The pair on films with strong marks: every seed, the mean and its interval, and what tells the film."""
+    """Draw the pair on films with strong shortcut cues: every seed, the mean, its interval, and the film probe."""
     random, within = get_plain_pair(results)
     rows = [(f"concept from\n{words}", measure) for measure, words in TOWERS]
     rows += [("film from\npictures", "film_video"), ("film from\nsound", "film_audio")]
@@ -47,20 +47,20 @@ def draw_pair_figure(results: StudyResults) -> Figure | None:
                 if cell.arm == name:
                     share = cell.judged[-1].measures[measure]
                     axes.plot(100 * share, place + shift + 0.08, ".", color=colour, alpha=0.5, markersize=5)
-            _draw_across(axes, summary, place + shift, colour, mark, words if place == 0 else None)
+            _draw_across(axes, summary, place + shift, colour=colour, mark=mark, label=words if place == 0 else None)
     for place, (_, measure) in enumerate(rows):
         chance = 100 * results.chance[PLAIN][measure]
         axes.plot([chance, chance], [place - 0.42, place + 0.42], "--", color=GREY, label=_deduplicate("chance", place))
     axes.set(xlabel="clips of unseen films (%)", xlim=(-2, 102), yticks=range(len(rows)))
     axes.set_yticklabels([words for words, _ in rows])
     axes.invert_yaxis()
-    _format_share(axes, "x")
+    _style_panel(axes, "x")
     figure.legend(loc="outside lower center", frameon=False, ncols=4)
     return figure
 
 
 def draw_grid_figure(results: StudyResults) -> Figure | None:
-    """Concepts told, by clips of a film in a batch, a line for each weight of the other films."""
+    """Draw concept accuracy by clips per film, with a line for each weight of other films."""
     arms = [arm for arm in results.arms if arm["grid"] and arm["clips_per_film"] > 1]
     weights = sorted({arm["cross_film_weight"] for arm in arms}, reverse=True)
     if len(arms) < 3:
@@ -74,8 +74,8 @@ def draw_grid_figure(results: StudyResults) -> Figure | None:
             points = [(arm["clips_per_film"], results.summary(arm["name"], measure)) for arm in line]
             points.append((1, results.summary(random, measure)))
             colour, mark = _WEIGHT_COLOURS[number % 5], _MARKERS[number % 5]
-            _draw_line(axes, points, colour, mark, f"weight of other films {weight:g}", 1 + 0.03 * (number - 1))
-        _compute_chance(axes, 100 * results.chance[PLAIN][measure])
+            _draw_line(axes, points, colour, mark, f"weight of other films {weight:g}", shift=1 + 0.03 * (number - 1))
+        _draw_chance(axes, 100 * results.chance[PLAIN][measure])
         counts = sorted({1, *(arm["clips_per_film"] for arm in arms)})
         axes.set_xscale("log", base=2)
         axes.set(xticks=counts, xlabel=f"clips of one film, of {batch} in a batch", title=f"from {words}")
@@ -84,7 +84,7 @@ def draw_grid_figure(results: StudyResults) -> Figure | None:
 
 
 def draw_policies_figure(results: StudyResults) -> Figure | None:
-    """Concepts told under each way of sampling and weighing, on films with strong marks."""
+    """Draw concept accuracy for each policy of sampling and weighting, on films with strong shortcut cues."""
     arms = [arm for arm in results.arms if arm["axis"] == "sampling"]
     figure, panels = _make_panels(2, (8.6, 0.9 + 0.36 * (len(arms) + 2)))
     names = [(arm["name"], arm["words"], arm["pair"]) for arm in arms]
@@ -96,18 +96,18 @@ def draw_policies_figure(results: StudyResults) -> Figure | None:
             summary = results.summary(name, measure)
             colour = {"random": RANDOM_COLOUR, "within": WITHIN_COLOUR}.get(str(pair), "#333333")
             if summary:
-                _draw_across(axes, summary, place, colour, "s" if pair == "random" else "o", None)
+                _draw_across(axes, summary, place, colour=colour, mark="s" if pair == "random" else "o")
         axes.axvline(100 * results.chance[PLAIN][measure], color=GREY, linestyle="--")
-        axes.set(xlabel=f"told from {words} (%)", xlim=(0, 102), yticks=range(len(names)))
+        axes.set(xlabel=f"concept recognised from {words} (%)", xlim=(0, 102), yticks=range(len(names)))
         axes.set_yticklabels([told for _, told, _ in names])
         axes.invert_yaxis()
-        _format_share(axes, "x")
+        _style_panel(axes, "x")
     panels[1].set_yticklabels([])
     return figure if first else None
 
 
 def draw_nature_figure(results: StudyResults, axis: str) -> Figure | None:
-    """Concepts told by the two arms of the pair, along an axis of the films' nature or of the batch."""
+    """Draw concept accuracy of the two arms of the pair along an axis of the films' nature or the batch size."""
     pairs = results.of_pair(axis)
     own = results.of_pair("sampling")
     where = {"marks": results.scale.synth.mark_strength, "diversity": results.scale.synth.concepts_per_film}
@@ -125,7 +125,7 @@ def draw_nature_figure(results: StudyResults, axis: str) -> Figure | None:
                 if arm["axis"] == axis and arm["pair"] is None:
                     point = [(float(arm["at"]), results.summary(arm["name"], measure))]
                     _draw_line(axes, point, "#000000", "D", f"{arm['words']}, no others")
-        _compute_chance(axes, 100 * results.chance[PLAIN][measure])
+        _draw_chance(axes, 100 * results.chance[PLAIN][measure])
         axes.set(title=f"from {words}", xlabel=_PAIR_NAMES[axis])
         if axis in ("diversity", "recurrence", "batch"):
             ticks = sorted({float(where[axis]), *(float(pair[0]["at"]) for pair in pairs)})
@@ -136,7 +136,7 @@ def draw_nature_figure(results: StudyResults, axis: str) -> Figure | None:
 
 
 def draw_length_figure(results: StudyResults) -> Figure | None:
-    """Concepts told by the pair as training goes on."""
+    """Draw concept accuracy of the pair over the course of training."""
     figure, panels = _make_panels(2, (8.4, 4.2))
     for axes, (measure, words) in zip(panels, TOWERS, strict=True):
         for name, (_, colour, mark, label) in zip(get_plain_pair(results), _SIDES, strict=True):
@@ -146,13 +146,13 @@ def draw_length_figure(results: StudyResults) -> Figure | None:
                 key = f"{name}@{step}" if step not in (0, steps[-1]) else name if step else f"{UNTRAINED}-{PLAIN}"
                 points.append((float(step * results.scale.batch_clips), results.summary(key, measure)))
             _draw_line(axes, points, colour, mark, label)
-        _compute_chance(axes, 100 * results.chance[PLAIN][measure])
+        _draw_chance(axes, 100 * results.chance[PLAIN][measure])
         axes.set(title=f"from {words}", xlabel="clips seen in training", xlim=(-0.02 * points[-1][0], None))
     return _share_axis(figure, panels, _CONCEPTS)
 
 
 def draw_losses_figure(results: StudyResults) -> Figure | None:
-    """The two terms of the loss as training goes on: which clip of the film, and which film."""
+    """Draw the two terms of the loss over the course of training: which clip of the film, and which film."""
     k, batch = results.scale.pair_clips_per_film, results.scale.batch_clips
     terms = (  # with how many candidates either of the pair has
         ("loss_within_film", "which clip of its film", (1, k)),
@@ -166,13 +166,13 @@ def draw_losses_figure(results: StudyResults) -> Figure | None:
                 rows_ST = np.array([each.values for each in cells]) / np.log(count)
                 axes.plot(cells[0].steps, rows_ST.mean(0), color=colour, label=label)
                 axes.fill_between(cells[0].steps, rows_ST.min(0), rows_ST.max(0), color=colour, alpha=0.25, lw=0)
-        axes.axhline(1, color=GREY, linestyle="--", label="a guess")
+        axes.axhline(1, color=GREY, linestyle="--", label="guess")
         axes.set(title=words, xlabel="step", ylim=(0, 1.25))
-    return _share_axis(figure, panels, "loss (1: that of a guess)")
+    return _share_axis(figure, panels, "loss (relative to a guess)")
 
 
 def draw_shortcut_figure(results: StudyResults) -> Figure | None:
-    """Every cell on films with strong marks: how well it tells the film, against how well it tells the concept."""
+    """Draw film accuracy against concept accuracy for every trial on films with strong shortcut cues."""
     arms = {arm["name"]: arm for arm in results.arms if arm["axis"] == "sampling"}
     figure, panels = _make_panels(2, (8.4, 4.4))
     for axes, (measure, words) in zip(panels, TOWERS, strict=True):
@@ -191,12 +191,12 @@ def draw_shortcut_figure(results: StudyResults) -> Figure | None:
                 label = None if kind in seen else kind
                 seen.add(kind)
                 axes.plot(x, y, mark, color=colour, alpha=0.75, markersize=6, label=label, linestyle="")
-        axes.set(title=f"from {words}", xlabel="film told (%)", xlim=(0, 102), ylim=(0, 102))
-    return _share_axis(figure, panels, "concept told (%)")
+        axes.set(title=f"from {words}", xlabel="film identified (%)", xlim=(0, 102), ylim=(0, 102))
+    return _share_axis(figure, panels, "concept recognised (%)")
 
 
 def draw_sounds_figure(results: StudyResults) -> Figure | None:
-    """Recordings that were never heard: their class told by the encoder of sound, and by what has learnt nothing."""
+    """Draw the class accuracy on held-out recordings: of the audio encoders, and of baselines without learning."""
     pairs = results.of_pair("sound")
     if not pairs:
         return None
@@ -210,12 +210,12 @@ def draw_sounds_figure(results: StudyResults) -> Figure | None:
     figure, (axes,) = _make_panels(1, (6.4, 2.8))
     for place, (_, name, measure, colour, mark) in enumerate(rows):
         if summary := results.summary(name, measure):
-            _draw_across(axes, summary, place, colour, mark, None)
+            _draw_across(axes, summary, place, colour=colour, mark=mark)
     axes.axvline(100 * results.chance["recordings"]["sounds_accuracy"], color=GREY, linestyle="--", label="chance")
-    axes.set(xlabel="class told, of recordings never heard (%)", xlim=(0, 102), yticks=range(len(rows)))
+    axes.set(xlabel="class recognised, of held-out recordings (%)", xlim=(0, 102), yticks=range(len(rows)))
     axes.set_yticklabels([row[0] for row in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)
-    _format_share(axes, "x")
+    _style_panel(axes, "x")
     return figure
 
 
@@ -235,7 +235,7 @@ FIGURES: dict[str, Callable[[StudyResults], Figure | None]] = {
 
 
 def write_figures(folder: Path, results: StudyResults) -> list[str]:
-    """Write each figure that the study's arms allow as `<name>.png` and `<name>.svg`; return their names."""
+    """Write each figure that the study's arms support as `<name>.png` and `<name>.svg`; return their names."""
     folder.mkdir(parents=True, exist_ok=True)
     format_line = []
     for name, draw in FIGURES.items():
@@ -254,12 +254,12 @@ def _make_panels(count: int, size: tuple[float, float]) -> tuple[Figure, list[Ax
 
 
 def _share_axis(figure: Figure, panels: Sequence[Axes], ylabel: str) -> Figure:
-    """Finish panels of one ordinate: its name once, and one legend below them."""
+    """Label the shared y axis of several panels once, and put one legend below them."""
     panels[0].set_ylabel(ylabel)
     for axes in panels:
         if "%" in ylabel:
             axes.set_ylim(0, 102)
-        _format_share(axes, "y")
+        _style_panel(axes, "y")
     named: dict[str, Any] = {}
     for axes in panels:
         named |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
@@ -268,9 +268,15 @@ def _share_axis(figure: Figure, panels: Sequence[Axes], ylabel: str) -> Figure:
 
 
 def _draw_line(
-    axes: Axes, points: Sequence[tuple[float, Summary | None]], colour: str, mark: str, label: str, shift: float = 1.0
+    axes: Axes,
+    points: Sequence[tuple[float, Summary | None]],
+    colour: str,
+    mark: str,
+    label: str,
+    *,
+    shift: float = 1.0,
 ) -> None:
-    """Draw a line through summaries, each with its interval; `shift` sets lines that would hide one another apart."""
+    """Draw a line through summaries, each with its interval; `shift` separates lines that would overlap."""
     shown = [(place * shift, summary) for place, summary in points if summary is not None]
     there = sorted(shown, key=lambda point: point[0])
     means = [100 * summary.mean for _, summary in there]
@@ -281,17 +287,20 @@ def _draw_line(
     )
 
 
-def _draw_across(axes: Axes, summary: Summary, place: float, colour: str, mark: str, label: str | None) -> None:
+def _draw_across(
+    axes: Axes, summary: Summary, place: float, *, colour: str, mark: str, label: str | None = None
+) -> None:
+    """Draw a summary as a horizontal interval at a place of the y axis."""
     low, high = (summary.mean if end is None else end for end in (summary.low, summary.high))
     ends = [[100 * (summary.mean - low)], [100 * (high - summary.mean)]]
     axes.errorbar([100 * summary.mean], [place], xerr=ends, fmt=mark, color=colour, capsize=3, label=label)
 
 
-def _compute_chance(axes: Axes, percent: float) -> None:
+def _draw_chance(axes: Axes, percent: float) -> None:
     axes.axhline(percent, color=GREY, linestyle="--", label="chance")
 
 
-def _format_share(axes: Axes, grid: str) -> None:
+def _style_panel(axes: Axes, grid: str) -> None:
     axes.grid(axis=grid, color="#dddddd")  # type: ignore[arg-type]
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)

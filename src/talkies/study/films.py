@@ -1,4 +1,4 @@
-"""The films of a study, by their nature: rendered, taken into libraries, and those never trained on read once."""
+"""The films of a study by nature: rendered and ingested; the unseen ones are read once."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _SEEN_SEED, _UNSEEN_SEED = 2, 3
 
 @dataclass(frozen=True, slots=True)
 class FilmsOfNature:
-    """Where the films of one nature lie in the study's folder `root`."""
+    """The places of the films of one nature in the study's folder `root`."""
 
     root: Path
     nature: str
@@ -29,12 +29,12 @@ class FilmsOfNature:
 
     @classmethod
     def of(cls, root: Path, nature: Nature) -> "FilmsOfNature":
-        """Return where the films of a nature lie, and those it is judged on."""
+        """Return the places of a nature's films, and of those that its models are measured on."""
         return cls(root, nature.name, nature.judged_on or nature.name)
 
     @property
     def folder(self) -> Path:
-        """The folder of all that is of this nature."""
+        """The folder of this nature."""
         return self.root / "films" / self.nature
 
     @property
@@ -44,7 +44,7 @@ class FilmsOfNature:
 
     @property
     def library(self) -> Path:
-        """The library to learn from."""
+        """The library to train on."""
         return self.folder / "library"
 
     @property
@@ -54,7 +54,7 @@ class FilmsOfNature:
 
     @property
     def fingerprint(self) -> str:
-        """What tells these films from any others: the hashes of their scripts."""
+        """The hashes of the films' scripts, which identify them."""
         return " ".join(hash_file(side / "truth.json") for side in (self.folder / "seen", self.unseen))
 
 
@@ -86,20 +86,20 @@ def make_films(
         usable = ingest([folder], library, workers=workers, profile=scale.profile).library.usable_films()
         if len(usable) != count:
             raise WorkError(
-                f"of the {count} films in {folder} {len(usable)} can be used (see talkies films --library {library}); "
-                f"remove {library}, make room, and go on with --resume"
+                f"only {len(usable)} of the {count} films in {folder} can be used (see talkies films --library "
+                f"{library}); remove {library}, free some disk space, and continue with --resume"
             )
 
 
 def encode_unseen_films(encoder: ClipEncoder, films: FilmsOfNature) -> list[EncodedFilm]:
-    """Return the unseen films encoded, one clip after the other; a process reads them once."""
+    """Return the unseen films encoded clip by clip; each process reads them once."""
     return [
         EncodedFilm(name, requests, encoder.encode_batches(batches))
         for name, requests, batches in _read(films.unseen_library, encoder.shape)
     ]
 
 
-@lru_cache(maxsize=1)  # arms come nature by nature
+@lru_cache(maxsize=1)  # arms of one nature follow each other
 def _read(library: Path, shape: ClipShape) -> tuple[tuple[str, tuple[ClipRequest, ...], tuple[ClipBatch, ...]], ...]:
     opened = Library.open(library)
     requests = {film: list_windows(film.id, film.frames, shape, shape.window_frames) for film in opened.usable_films()}

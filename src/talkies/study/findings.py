@@ -1,4 +1,4 @@
-"""What a study's numbers say, in sentences by rule: each number is a line of `results.json`."""
+"""The findings of a study: sentences made by rules from its numbers, each a line of `results.json`."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ TOWERS = (("concept_video", "pictures"), ("concept_audio", "sound"))
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A number in a sentence, by the `id` of its line in `results.json`."""
+    """A number in a sentence: the `id` of its line in `results.json`."""
 
     id: str
 
@@ -23,7 +23,7 @@ Sentence = tuple[str | Line, ...]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A finding: its title, what was found, and the name of the figure that shows it."""
+    """A finding: its title, its sentences, and the name of its figure."""
 
     title: str
     sentences: tuple[Sentence, ...]
@@ -31,7 +31,7 @@ class Finding:
 
 
 def list_findings(results: StudyResults) -> list[Finding]:
-    """Return all findings that the study's arms allow, the claim first."""
+    """Return all findings that the study's arms support, the claim first."""
     parts = (
         _describe_claim,
         _describe_film_identity,
@@ -51,25 +51,26 @@ def list_findings(results: StudyResults) -> list[Finding]:
 def _describe_claim(results: StudyResults) -> Iterator[Finding]:
     random, within = get_plain_pair(results)
     k, batch = results.scale.pair_clips_per_film, results.scale.batch_clips
-    won = [words for measure, words in TOWERS if _find_sign(results.comparison(within, measure)) > 0]
-    verdict = {2: "The claim holds here, for both encoders.", 1: f"The claim holds here for {''.join(won[:1])} alone."}
+    won = [words for measure, words in TOWERS if _sign_of(results.comparison(within, measure)) > 0]
+    verdict = {2: "The claim holds here, for both encoders.", 1: f"The claim holds here only for {''.join(won[:1])}."}
     scale = results.scale
     sentences: list[Sentence] = [
         (
-            f"Films with marks of strength {scale.synth.mark_strength:g} (1: as strong as they come), batches of "
-            f"{batch} clips, as many clips seen by all, {scale.pair_seeds} seeds. Random films: every clip of another "
-            f"film. Within films: {k} clips of each, and those of other films weigh {scale.pair_cross_film_weight:g}.",
+            f"Films with shortcut cues of strength {scale.synth.mark_strength:g} (1 is the strongest), batches of "
+            f"{batch} clips, the same number of clips seen by every model, {scale.pair_seeds} seeds. Random films: "
+            f"every clip comes from another film. Within films: {k} clips of each film, and clips of other films have "
+            f"the weight {scale.pair_cross_film_weight:g}.",
         )
     ]
     sentences += [
         (
-            f"From {words}, the concept is told of ", _refer_to_summary(within, measure), " of the unseen films' clips, with random "
-            "films of ", _refer_to_summary(random, measure), ", untrained of ", _refer_to_summary(f"{UNTRAINED}-{PLAIN}", measure), ": ",
-            _refer_to_comparison(within, measure), ".",
+            f"From {words}, the concept is recognised in ", _summary(within, measure), " of the unseen films' clips, "
+            "with random films in ", _summary(random, measure), ", untrained in ",
+            _summary(f"{UNTRAINED}-{PLAIN}", measure), ": ", _comparison(within, measure), ".",
         )
         for measure, words in TOWERS
     ]  # fmt: skip
-    sentences.append((verdict.get(len(won), "The claim does not show here: no interval lies above 0."),))
+    sentences.append((verdict.get(len(won), "The claim is not confirmed here: no interval lies above 0."),))
     yield Finding("Negatives of the same film", tuple(sentences), "pair")
 
 
@@ -80,19 +81,20 @@ def _describe_film_identity(results: StudyResults) -> Iterator[Finding]:
         before, after, other = (results.summary(name, measure) for name in (f"{UNTRAINED}-{PLAIN}", random, within))
         sentences.append(
             (
-                f"From {words}, the film is told of ", _refer_to_summary(f"{UNTRAINED}-{PLAIN}", measure), " of the clips before "
-                "training, of ", _refer_to_summary(random, measure), " with random films, of ", _refer_to_summary(within, measure),
-                " within films: ", _refer_to_comparison(within, measure), f". {_describe_film_change(before, after, other)}",
+                f"From {words}, the film is identified in ", _summary(f"{UNTRAINED}-{PLAIN}", measure),
+                " of the clips before training, in ", _summary(random, measure), " with random films, in ",
+                _summary(within, measure), " within films: ", _comparison(within, measure),
+                f". {_describe_film_change(before, after, other)}",
             )
         )  # fmt: skip
-    yield Finding("What becomes of the film itself", tuple(sentences), "shortcut")
+    yield Finding("What happens to film identity", tuple(sentences), "shortcut")
 
 
 def _describe_film_change(before: Summary | None, random: Summary | None, within: Summary | None) -> str:
-    """Return what training did to how well the film is told, where intervals do not overlap."""
-    told = {1: "teach it", 0: "hardly change it", -1: "take it away"}
-    first, second = (told[_compare_intervals(after, before)] for after in (random, within))
-    return f"Random films {first}, negatives within films {second}."
+    """Return how training changed the identification of films, where intervals do not overlap."""
+    effect = {1: "increase it", 0: "hardly change it", -1: "decrease it"}
+    first, second = (effect[_compare_intervals(after, before)] for after in (random, within))
+    return f"Random films {first}; negatives within films {second}."
 
 
 def _describe_control(results: StudyResults) -> Iterator[Finding]:
@@ -102,30 +104,30 @@ def _describe_control(results: StudyResults) -> Iterator[Finding]:
     least = pairs[0][1]
     sentences: list[Sentence] = []
     for measure, words in TOWERS:
-        told: list[str | Line] = [f"From {words}, the advantage of negatives within films is "]
+        parts: list[str | Line] = [f"From {words}, the advantage of negatives within films is "]
         for _, within in pairs:
-            told += [_refer_to_comparison(within["name"], measure), f" with marks of strength {within['at']:g}, "]
-        told += [_refer_to_comparison(own, measure), f" with marks of strength {results.scale.synth.mark_strength:g}."]
-        sentences.append(tuple(told))
+            parts += [_comparison(within["name"], measure), f" with cues of strength {within['at']:g}, "]
+        parts += [_comparison(own, measure), f" with cues of strength {results.scale.synth.mark_strength:g}."]
+        sentences.append(tuple(parts))
         without, full = results.comparison(least["name"], measure), results.comparison(own, measure)
         change = results.change(least["name"], measure)
-        if without and full and change and least["at"] == 0 and _find_sign(full) > 0:
+        if without and full and change and least["at"] == 0 and _sign_of(full) > 0:
             line = Line(change.id)
             sentences.append(
-                (f"Without marks it {_describe_change(without, full, change)}: seed by seed it changes by ", line, ".")
+                (f"Without cues it {_describe_change(without, full, change)}: paired by seed it changes by ", line, ".")
             )
-    yield Finding("Where films bear no marks: the control", tuple(sentences), "marks")
+    yield Finding("The control: films without shortcut cues", tuple(sentences), "marks")
 
 
 def _describe_change(without: Comparison, full: Comparison, change: Comparison) -> str:
-    """Return what becomes of an advantage."""
-    if _find_sign(without) < 0:
-        return "turns round, random films are the better there"
-    if without.high is not None and _find_sign(without) == 0 and without.high < full.mean / 2:
+    """Return how an advantage changes."""
+    if _sign_of(without) < 0:
+        return "reverses: random films are better there"
+    if without.high is not None and _sign_of(without) == 0 and without.high < full.mean / 2:
         return "vanishes"
-    if _find_sign(change) < 0:
+    if _sign_of(change) < 0:
         return "shrinks"
-    return "cannot be told to change" if _find_sign(change) == 0 else "grows"
+    return "does not surely change" if _sign_of(change) == 0 else "grows"
 
 
 def _describe_grid(results: StudyResults) -> Iterator[Finding]:
@@ -144,11 +146,11 @@ def _describe_grid(results: StudyResults) -> Iterator[Finding]:
         )
         sentences.append(
             (
-                f"From {words}, most is told with {_name_arm(best)}: ", _refer_to_summary(best["name"], measure), f"{also}. Least "
-                f"with {_name_arm(worst)}: ", _refer_to_summary(worst["name"], measure), ".",
+                f"From {words}, the best is {_name_arm(best)}: ", _summary(best["name"], measure),
+                f"{also}. The worst is {_name_arm(worst)}: ", _summary(worst["name"], measure), ".",
             )
         )  # fmt: skip
-    yield Finding("How many clips of a film, and what the other films weigh", tuple(sentences), "grid")
+    yield Finding("Clips per film and the weight of other films", tuple(sentences), "grid")
 
 
 def _join_names(arms: Sequence[dict[str, Any]]) -> str:
@@ -156,7 +158,7 @@ def _join_names(arms: Sequence[dict[str, Any]]) -> str:
 
 
 def _is_better(results: StudyResults, one: str, other: str, measure: str) -> bool:
-    """Return whether one arm's measure is surely larger than another's, on the seeds that both have."""
+    """Return whether one arm's measure is surely larger than another's, over the seeds that both have."""
     first, second = (collect_by_seed(results, name, measure) for name in (one, other))
     found = Metric.of([first[seed] - second[seed] for seed in sorted(first.keys() & second.keys())])
     return found.low is not None and found.low > 0
@@ -170,14 +172,16 @@ def _describe_policies(results: StudyResults) -> Iterator[Finding]:
     others = [arm for arm in results.arms if arm["axis"] == "sampling" and not arm["grid"]]
     sentences = tuple(
         (
-            f"{str(arm['words'])[0].upper()}{str(arm['words'])[1:]}: from pictures ", _refer_to_summary(arm["name"], "concept_video"),
-            ", from sound ", _refer_to_summary(arm["name"], "concept_audio"), "; than random films ",
-            _refer_to_comparison(arm["name"], "concept_video"), " and ", _refer_to_comparison(arm["name"], "concept_audio"), ".",
+            f"{str(arm['words'])[0].upper()}{str(arm['words'])[1:]}: from pictures ",
+            _summary(arm["name"], "concept_video"),
+            ", from sound ", _summary(arm["name"], "concept_audio"), "; relative to random films ",
+            _comparison(arm["name"], "concept_video"), " and ",
+            _comparison(arm["name"], "concept_audio"), ".",
         )
         for arm in others
     )  # fmt: skip
     if sentences:
-        yield Finding("Other ways: positives, windows, schedules", sentences, "policies")
+        yield Finding("Other policies: positives, windows, schedules", sentences, "policies")
 
 
 def _describe_diversity(results: StudyResults) -> Iterator[Finding]:
@@ -190,37 +194,39 @@ def _describe_diversity(results: StudyResults) -> Iterator[Finding]:
         name, alike = arm["name"], next(within for _, within in pairs if within["at"] == arm["at"])
         sentences.append(
             (
-                f"All are measured on films of all concepts. With all {arm['clips_per_film']} clips of one film and "
-                f"{arm['at']:g} concepts in it, one negative in {arm['at']:g} is the same thing: concepts are told of ",
-                _refer_to_summary(name, "concept_video"),
-                " from pictures and ", _refer_to_summary(name, "concept_audio"), " from sound; with fewer clips of more films of ",
-                _refer_to_summary(alike["name"], "concept_video"), " and ", _refer_to_summary(alike["name"], "concept_audio"), ".",
+                f"All are measured on films with all concepts. With all {arm['clips_per_film']} clips from one film "
+                f"and {arm['at']:g} concepts in it, one negative in {arm['at']:g} shows the same thing: concepts are "
+                "recognised in ", _summary(name, "concept_video"), " from pictures and ",
+                _summary(name, "concept_audio"), " from sound; with fewer clips from more films in ",
+                _summary(alike["name"], "concept_video"), " and ", _summary(alike["name"], "concept_audio"), ".",
             )
         )  # fmt: skip
-    yield Finding("How much a film holds, and false negatives", tuple(sentences), "diversity")
+    yield Finding("Diversity within a film, and false negatives", tuple(sentences), "diversity")
 
 
 def _describe_recurrence(results: StudyResults) -> Iterator[Finding]:
     if results.of_pair("recurrence"):
         sentences = _describe_advantages(results, "recurrence", "with {nature}")
-        yield Finding("How often places and characters come back", tuple(sentences), "recurrence")
+        yield Finding("Recurrence of places and characters", tuple(sentences), "recurrence")
 
 
 def _describe_batch_sizes(results: StudyResults) -> Iterator[Finding]:
     if results.of_pair("batch"):
-        same: Sentence = ("As many clips seen, in more or fewer steps; the learning rate is that of the recipe.",)
+        same: Sentence = (
+            "The number of clips seen is the same, in more or fewer steps; the learning rate is that of the recipe.",
+        )
         sentences = (*_describe_advantages(results, "batch", "with {at:g} clips in a batch"), same)
-        yield Finding("Batches of another size", sentences, "batch")
+        yield Finding("Batch size", sentences, "batch")
 
 
 def _describe_advantages(results: StudyResults, axis: str, where: str) -> Iterator[Sentence]:
     own = get_plain_pair(results)[1]
     for measure, words in TOWERS:
-        told: list[str | Line] = [f"From {words}, the advantage of negatives within films is "]
+        parts: list[str | Line] = [f"From {words}, the advantage of negatives within films is "]
         for _, within in results.of_pair(axis):
             words_of = where.format(at=within["at"], nature=within["nature"].replace("-", " "))
-            told += [_refer_to_comparison(within["name"], measure), f" {words_of}, "]
-        yield (*told, _refer_to_comparison(own, measure), " on the films of the pair.")
+            parts += [_comparison(within["name"], measure), f" {words_of}, "]
+        yield (*parts, _comparison(own, measure), " on the films of the pair.")
 
 
 def _describe_length(results: StudyResults) -> Iterator[Finding]:
@@ -230,27 +236,25 @@ def _describe_length(results: StudyResults) -> Iterator[Finding]:
         return
     sentences: list[Sentence] = []
     for measure, words in TOWERS:
-        told: list[str | Line] = [f"From {words}: "]
+        parts: list[str | Line] = [f"From {words}: "]
         for step in steps:
-            told += [
-                _refer_to_summary(f"{within}@{step}", measure),
+            parts += [
+                _summary(f"{within}@{step}", measure),
                 " within films and ",
-                _refer_to_summary(f"{random}@{step}", measure),
+                _summary(f"{random}@{step}", measure),
             ]
-            told += [f" with random films after {step} steps; "]
-        sentences.append(
-            (*told, _refer_to_summary(within, measure), " and ", _refer_to_summary(random, measure), " at the end.")
-        )
-    yield Finding("As training goes on", tuple(sentences), "length")
+            parts += [f" with random films after {step} steps; "]
+        sentences.append((*parts, _summary(within, measure), " and ", _summary(random, measure), " at the end."))
+    yield Finding("Over the course of training", tuple(sentences), "length")
 
 
 def _describe_losses(results: StudyResults) -> Iterator[Finding]:
     if any("loss_which_film" in cell.curves for cell in results.cells):
         words = (
-            "The loss of plain contrast is the sum of two: which film a clip is of, and which clip of that film. With "
-            "one clip of each film there is no second question, and all that is learnt answers the first."
+            "The plain contrastive loss is a sum of two parts: which film a clip comes from, and which clip of that "
+            "film it is. With one clip per film there is no second part, and everything learnt answers the first."
         )
-        yield Finding("The two questions of the loss", ((words,),), "losses")
+        yield Finding("The two parts of the loss", ((words,),), "losses")
 
 
 def _describe_sounds(results: StudyResults) -> Iterator[Finding]:
@@ -258,26 +262,29 @@ def _describe_sounds(results: StudyResults) -> Iterator[Finding]:
         name, other = within["name"], random["name"]
         sentences: tuple[Sentence, ...] = (
             (
-                "Films whose concepts sound like recordings; then a linear classifier of others that no film held: ",
-                _refer_to_summary(name, "sounds_accuracy"), " within films, ", _refer_to_summary(other, "sounds_accuracy"), " with random films, ",
-                _refer_to_summary(other, "sounds_accuracy_untrained"), " untrained, ", _refer_to_summary(other, "sounds_accuracy_statistics"),
-                " from log-mel statistics without learning: ", _refer_to_comparison(name, "sounds_accuracy"), " than random films.",
+                "Films whose concepts have recorded sounds; then a linear classifier of other recordings, which no "
+                "film contained: ", _summary(name, "sounds_accuracy"), " within films, ",
+                _summary(other, "sounds_accuracy"), " with random films, ",
+                _summary(other, "sounds_accuracy_untrained"), " untrained, ",
+                _summary(other, "sounds_accuracy_statistics"), " from log-mel statistics without learning: ",
+                _comparison(name, "sounds_accuracy"), " relative to random films.",
             ),
             (
-                "On the unseen films themselves, the class is told from sound of ", _refer_to_summary(name, "concept_audio"),
-                " within films and of ", _refer_to_summary(other, "concept_audio"), " with random films; from pictures of ",
-                _refer_to_summary(name, "concept_video"), " and ", _refer_to_summary(other, "concept_video"), ". (Those films hold recordings that "
-                "the training films held too.)",
+                "On the unseen films themselves, the class is recognised from sound in ",
+                _summary(name, "concept_audio"), " within films and in ", _summary(other, "concept_audio"),
+                " with random films; from pictures in ",
+                _summary(name, "concept_video"), " and ", _summary(other, "concept_video"), ". (Those films contain "
+                "recordings that the training films contained too.)",
             ),
         )  # fmt: skip
         yield Finding("Real sound", sentences, "sounds")
 
 
-def _refer_to_summary(arm: str, measure: str) -> Line:
+def _summary(arm: str, measure: str) -> Line:
     return Line(f"summaries:{arm}:{measure}")
 
 
-def _refer_to_comparison(arm: str, measure: str) -> Line:
+def _comparison(arm: str, measure: str) -> Line:
     return Line(f"comparisons:{arm}:{measure}")
 
 
@@ -293,15 +300,15 @@ def average_common_seeds(results: StudyResults, arm: str, measure: str) -> float
 
 
 def _compare_intervals(one: Summary | None, other: Summary | None) -> int:
-    """Return 1 or -1 if one interval lies wholly above or below another, else 0."""
+    """Return 1 if one interval lies entirely above another, -1 if below, 0 if they overlap."""
     if one is None or other is None or None in (one.low, one.high, other.low, other.high):
         return 0
     above = float(one.low or 0) > float(other.high or 0)
     return 1 if above else -1 if float(one.high or 0) < float(other.low or 0) else 0
 
 
-def _find_sign(comparison: Comparison | None) -> int:
-    """Return 1 or -1 if the interval lies wholly above or below nothing, else 0."""
+def _sign_of(comparison: Comparison | None) -> int:
+    """Return 1 if the interval of a difference lies entirely above 0, -1 if below, 0 otherwise."""
     if comparison is None or comparison.low is None or comparison.high is None:
         return 0
     return 1 if comparison.low > 0 else -1 if comparison.high < 0 else 0

@@ -1,4 +1,4 @@
-"""The study's report as one HTML file without links: findings with their figures, then every number of every arm."""
+"""The study's report: one standalone HTML file with the findings, their figures, and every number of every arm."""
 
 import base64
 from dataclasses import dataclass
@@ -16,18 +16,20 @@ from talkies.study.results import UNTRAINED, StudyResults
 from talkies.study.summary import NumberFormatter
 
 _CAPTIONS = {
-    "pair": "Dots: seeds; marks and whiskers: mean and 95 % interval over seeds.",
-    "grid": "Mean and 95 % interval over seeds; on the left the usual recipe, one clip of each film.",
-    "policies": "Mean and 95 % interval over seeds, sorted by what is told from pictures.",
-    "shortcut": "Every model trained on films with strong marks: the film it tells against the concept it tells.",
-    "losses": "Each term over that of a guess: mean over seeds, in a band of all. Random films give one clip each.",
+    "pair": "Dots: seeds; symbols and whiskers: mean and 95 % interval over seeds.",
+    "grid": "Mean and 95 % interval over seeds; on the left the usual recipe, one clip per film.",
+    "policies": "Mean and 95 % interval over seeds, sorted by concept accuracy from pictures.",
+    "shortcut": "Every model trained on films with strong shortcut cues: film accuracy against concept accuracy.",
+    "losses": (
+        "Each term relative to that of a guess: mean over seeds, in a band of all seeds. Random films have one clip each."
+    ),
 }
 _USUAL_CAPTION = "Mean and 95 % interval over seeds."
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """A finding on the page; `figure` is a data URI, if there is one."""
+class PageFinding:
+    """A finding on the page; `figure` is a data URI or None."""
 
     title: str
     sentences: tuple[Markup, ...]
@@ -39,8 +41,8 @@ def write_report(out: Path, results: StudyResults) -> Path:
     """Write `report.html` and `figures/` into the study's folder; return the page."""
     figures = write_figures(out / "figures", results)
     numbers = NumberFormatter(results)
-    shown = [
-        Shown(
+    findings = [
+        PageFinding(
             finding.title,
             tuple(_mark(sentence, numbers) for sentence in finding.sentences),
             _encode_image(out / "figures" / f"{finding.figure}.svg") if finding.figure in figures else None,
@@ -57,7 +59,7 @@ def write_report(out: Path, results: StudyResults) -> Path:
             "study.html",
             results=results,
             scale=results.scale,
-            findings=shown,
+            findings=findings,
             measures=measures,
             rows=_list_rows(results, list(measures), numbers),
             differences=_compute_differences(results, list(measures), numbers),
@@ -69,7 +71,7 @@ def write_report(out: Path, results: StudyResults) -> Path:
 def _list_rows(
     results: StudyResults, measures: list[str], numbers: NumberFormatter
 ) -> list[tuple[str, str, list[Markup]]]:
-    """Return a line of the table for each arm, those before training first: its words, its films, its measures."""
+    """Return the table's rows, untrained models first: description, films, measures."""
     rows = []
     for nature in results.chance:
         name = f"{UNTRAINED}-{nature}"
@@ -85,7 +87,7 @@ def _list_rows(
 def _compute_differences(
     results: StudyResults, measures: list[str], numbers: NumberFormatter
 ) -> list[tuple[str, str, list[Markup]]]:
-    """Return a line for each arm: how much more than random films alike."""
+    """Return a row for each arm: its differences from random films of the same nature."""
     arms = [arm for arm in results.arms if any(c.arm == arm["name"] for c in results.comparisons)]
     return [
         (
@@ -111,7 +113,7 @@ def _mark(sentence: Sentence, numbers: NumberFormatter) -> Markup:
 
 
 def _format_span(line: str, numbers: NumberFormatter) -> Markup:
-    """Return a number that names its line of `results.json`."""
+    """Return a number with a reference to its line of `results.json`."""
     return Markup('<span class="number" data-line="{0}" title="{0}">{1}</span>').format(line, numbers.format_line(line))
 
 

@@ -1,4 +1,4 @@
-"""The results of a study: every cell, and what the cells of an arm come to, each number under a name of its own.
+"""The results of a study: every trial and the summaries of each arm; every number has a name of its own.
 
 A number of the report is `summaries:<arm>:<measure>`, `comparisons:<arm>:<measure>` or `changes:<arm>:<measure>`, the
 `id` of one line of `results.json`.
@@ -33,9 +33,9 @@ class Summary(Metric):
 
 
 class Comparison(Metric):
-    """How much more one arm's measure is than another's, seed by seed; `p` is of the paired t-test (two-sided).
+    """The difference of a measure between two arms, paired by seed; `p` is that of the two-sided paired t-test.
 
-    The mean and its interval are of the differences.
+    The mean and its interval are those of the differences.
     """
 
     id: str
@@ -46,11 +46,12 @@ class Comparison(Metric):
 
 
 class StudyResults(Config):
-    """All that a study came to. `chance` is by the nature of the films and the measure.
+    """The complete results of a study. `chance` is given by nature of the films and by measure.
 
-    A comparison is of an arm with random films alike; a change is of that difference with the pair's on plain films.
+    A comparison is the difference between an arm and random films of the same nature; a change is how much that
+    differs from the pair's difference on plain films.
 
-    `wall_seconds` are those since the work was last begun; if it was `resumed`, there were others before.
+    `wall_seconds` counts from the last start; if the study was `resumed`, it ran longer in total.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -66,22 +67,22 @@ class StudyResults(Config):
     changes: tuple[Comparison, ...]
 
     def summary(self, arm: str, measure: str) -> Summary | None:
-        """Return the measure of an arm at its end."""
+        """Return a measure of an arm after its last step."""
         wanted = f"summaries:{arm}:{measure}"
         return next((summary for summary in self.summaries if summary.id == wanted), None)
 
     def comparison(self, arm: str, measure: str) -> Comparison | None:
-        """Return how much more an arm's measure is than that of random films alike."""
+        """Return the difference of a measure between an arm and random films of the same nature."""
         wanted = f"comparisons:{arm}:{measure}"
         return next((comparison for comparison in self.comparisons if comparison.id == wanted), None)
 
     def change(self, arm: str, measure: str) -> Comparison | None:
-        """Return how much larger an arm's advantage over random films is than that of the pair on plain films."""
+        """Return how an arm's advantage over random films differs from the pair's advantage on plain films."""
         wanted = f"changes:{arm}:{measure}"
         return next((change for change in self.changes if change.id == wanted), None)
 
     def of_pair(self, axis: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-        """Return the arms (random, within) that were compared along an axis, in the order of where they lie on it."""
+        """Return the arms (random, within) that were compared along an axis, in the order of their places on it."""
         arms = [arm for arm in self.arms if arm["axis"] == axis and arm["pair"]]
         random, within = (sorted((a for a in arms if a["pair"] == p), key=_place) for p in ("random", "within"))
         return list(zip(random, within, strict=True))
@@ -92,7 +93,7 @@ def _place(arm: dict[str, Any]) -> float:
 
 
 def summarise(arms: Sequence[Arm], cells: Sequence[TrialResult]) -> tuple[Summary, ...]:
-    """Return each measure of each arm at each step at which it was judged, and of films of a nature before training."""
+    """Return each measure of each arm at each measured step, and of each nature of films before training."""
     found: list[Summary] = []
     for arm in arms:
         own = [cell for cell in cells if cell.arm == arm.name]
@@ -116,7 +117,7 @@ def _compute_summaries(name: str, of_seeds: Sequence[Measurement]) -> Iterator[S
 
 
 def compare_arms(arms: Sequence[Arm], cells: Sequence[TrialResult]) -> tuple[Comparison, ...]:
-    """Return how each arm's measures differ from those of random films of the same nature and batch, seed by seed."""
+    """Return the differences between each arm and random films of the same nature and batch, paired by seed."""
     return tuple(
         _compute_comparison("comparisons", arm.name, other.name, measure, differences)
         for arm in arms
@@ -126,7 +127,7 @@ def compare_arms(arms: Sequence[Arm], cells: Sequence[TrialResult]) -> tuple[Com
 
 
 def compare_natures(arms: Sequence[Arm], cells: Sequence[TrialResult]) -> tuple[Comparison, ...]:
-    """Return how the pair's differences on other films, or with other batches, differ from those on plain films."""
+    """Return how the pair's differences on other films or batch sizes differ from those on plain films."""
     random, within = arms[:2]
     plain, found = _compute_differences(within, random, cells), []
     for arm in arms[2:]:
@@ -142,7 +143,7 @@ def compare_natures(arms: Sequence[Arm], cells: Sequence[TrialResult]) -> tuple[
 
 
 def _compute_differences(arm: Arm, other: Arm, cells: Sequence[TrialResult]) -> dict[str, dict[int, float]]:
-    """Return how much more each measure of an arm is than another's, by the seeds that both have."""
+    """Return the difference of each measure between two arms, by the seeds that both have."""
     mine, theirs = ({cell.seed: cell.judged[-1] for cell in cells if cell.arm == a.name} for a in (arm, other))
     seeds = sorted(mine.keys() & theirs.keys())
     return {
@@ -152,33 +153,33 @@ def _compute_differences(arm: Arm, other: Arm, cells: Sequence[TrialResult]) -> 
 
 
 def _find_random_arm(arm: Arm, arms: Sequence[Arm]) -> Arm | None:
-    alike = [a for a in arms if a.pair == "random" and a.nature == arm.nature and a.steps == arm.steps]
-    return alike[0] if alike else None
+    same = [a for a in arms if a.pair == "random" and a.nature == arm.nature and a.steps == arm.steps]
+    return same[0] if same else None
 
 
 def _compute_comparison(kind: str, arm: str, other: str, measure: str, differences: dict[int, float]) -> Comparison:
     values = [*differences.values()]
     metric, p = Metric.of(values), None
     if len(values) > 1 and metric.sd > 0:
-        p = float(ttest_1samp(values, 0.0).pvalue)  # of differences it is the paired test
+        p = float(ttest_1samp(values, 0.0).pvalue)  # on differences this is the paired test
     line = f"{kind}:{arm}:{measure}"
     return Comparison(id=line, arm=arm, against=other, measure=measure, p=p, **metric.model_dump())
 
 
 def write_results(path: Path, results: StudyResults) -> None:
-    """Write `results.json`, one line a record, so that a number of the report is found by its line."""
+    """Write `results.json` with one line for each record, so that a number of the report can be found by its line."""
     document = results.model_dump(mode="json")
     lines = ["{"]
     for name, value in document.items():
         if isinstance(value, list):
-            lines += [f" {json.dumps(name)}: [", *_join_cells(f"  {json.dumps(each)}" for each in value), " ],"]
+            lines += [f" {json.dumps(name)}: [", *_separate_by_commas(f"  {json.dumps(each)}" for each in value), " ],"]
         else:
             lines.append(f" {json.dumps(name)}: {json.dumps(value)},")
     lines[-1] = lines[-1].removesuffix(",")
     write_atomically(path, "\n".join([*lines, "}", ""]))
 
 
-def _join_cells(lines: Iterable[str]) -> list[str]:
+def _separate_by_commas(lines: Iterable[str]) -> list[str]:
     every = list(lines)
     return [line + "," for line in every[:-1]] + every[-1:]
 

@@ -1,6 +1,6 @@
-"""How much a study does: its films, the model, the arms' ranges, how many seeds; complete configs, by name or by file.
+"""The scale of a study: its films, the model, the ranges of its arms, the number of seeds.
 
-`small`, `medium` and `gpu` lie beside this file; a YAML file of one's own is taken as well.
+The package ships `small`, `medium` and `gpu` in the folder `scales`; a YAML file of your own works as well.
 """
 
 from pathlib import Path
@@ -17,16 +17,16 @@ Several = Annotated[int, Field(ge=2)]
 
 
 class Recurrence(Config):
-    """How few places and characters a film has; the fewer, the oftener each comes back."""
+    """The number of places and characters of a film; the fewer, the more often each recurs."""
 
     places: Annotated[int, Field(ge=1)]
     characters: Annotated[int, Field(ge=1)]
 
 
 class Ranges(Config):
-    """What the arms go through, beside the pair that is compared on films of each nature.
+    """The values that the arms cover, besides the pair that is compared on films of each nature.
 
-    With `schedules`, there is an arm of rising clips of a film, and one of a falling weight of the other films.
+    `schedules` adds an arm with a rising number of clips per film, and one with a falling weight of other films.
     """
 
     clips_per_film: tuple[Annotated[int, Field(ge=2)], ...] = ()
@@ -41,11 +41,12 @@ class Ranges(Config):
 
 
 class Scale(Config):
-    """A study. Every arm sees `batch_clips × steps` clips; the pair of `pair_seeds` is random films against
-    `pair_clips_per_film` clips of a film and `pair_cross_film_weight`.
+    """The config of a study, in which every arm sees `batch_clips × steps` clips.
 
-    `judged_at` are shares of the steps at which a model is measured. `set` changes the recipe. `side_by_side` arms
-    train at a time, each with its share of the cores; as many as there are cores if that is not said.
+    The compared pair, with `pair_seeds` seeds, is random films against `pair_clips_per_film` clips of each film with
+    the weight `pair_cross_film_weight` of other films. `judged_at` are the shares of the steps at which a model is
+    measured. `set` changes the recipe. `side_by_side` arms train at once, each with its share of the cores;
+    by default one for each core.
     """
 
     name: str
@@ -66,7 +67,7 @@ class Scale(Config):
     ranges: Ranges
 
     @model_validator(mode="after")
-    def _arms_can_be(self) -> Self:
+    def _check_arms(self) -> Self:
         if self.judged_at != tuple(sorted(set(self.judged_at))) or not self.judged_at or self.judged_at[-1] != 1:
             raise ValueError(f"judged_at must rise and end with 1, got {list(self.judged_at)}")
         for clips in (self.pair_clips_per_film, *self.ranges.clips_per_film):
@@ -75,22 +76,22 @@ class Scale(Config):
         for name, own in self._own.items():
             values = [*own, *getattr(self.ranges, name)]
             if any(values.count(value) > 1 for value in values):
-                raise ValueError(f"{name} must name each value once, and not that of the films of the pair ({own})")
+                raise ValueError(f"{name} must list each value once and leave out that of the pair's films ({own})")
         for factor in self.ranges.batch_factors:
             batch, steps = self.batch_clips * factor, self.steps / factor
             if batch % self.pair_clips_per_film or steps % 1:
                 raise ValueError(
-                    f"a batch of {batch:g} clips must be whole films of {self.pair_clips_per_film} clips each and "
-                    f"{steps:g} steps a whole number; give other batch_factors"
+                    f"a batch of {batch:g} clips must be a multiple of {self.pair_clips_per_film}, and its "
+                    f"{steps:g} steps a whole number; choose other batch_factors"
                 )
         largest = max((1, *self.ranges.batch_factors)) * self.batch_clips
         if self.films < largest:
-            raise ValueError(f"a batch of {largest:g} clips of as many films needs so many films, got {self.films}")
+            raise ValueError(f"a batch of {largest:g} clips from different films needs as many films, got {self.films}")
         return self
 
     @property
     def _own(self) -> dict[str, list[object]]:
-        """What the films and batches of the pair are, by the range that goes through others."""
+        """The values of the pair's films and batches, by the name of the range that covers others."""
         synth = self.synth
         return {
             "clips_per_film": [],
@@ -109,25 +110,25 @@ class Scale(Config):
         return tuple(max(1, round(share * self.steps)) for share in self.judged_at)
 
 
-def scale_names() -> list[str]:
+def list_scale_names() -> list[str]:
     """Return the names of the scales that the package ships."""
     return sorted(
-        entry.name.removesuffix(".yaml") for entry in _lock_folder().iterdir() if entry.name.endswith(".yaml")
+        entry.name.removesuffix(".yaml") for entry in _scales_folder().iterdir() if entry.name.endswith(".yaml")
     )
 
 
 def read_scale(name: str, pair_seeds: int | None = None) -> Scale:
-    """Return a scale by its name, or from a YAML file; `pair_seeds` in place of its own.
+    """Return a scale by name or from a YAML file; `pair_seeds` replaces its own.
 
     Raises:
         ConfigError: if there is none, or a key or a value is wrong.
     """
     if name.endswith((".yaml", ".yml")):
         path = Path(name)
-    elif name in scale_names():
-        path = _lock_folder() / f"{name}.yaml"
+    elif name in list_scale_names():
+        path = _scales_folder() / f"{name}.yaml"
     else:
-        names = scale_names()
+        names = list_scale_names()
         raise ConfigError(
             f"no scale '{name}'{suggest_nearest(name, names)}; there are: {', '.join(names)}, or name a YAML file"
         )
@@ -137,5 +138,5 @@ def read_scale(name: str, pair_seeds: int | None = None) -> Scale:
     return check(Scale, values, "--seeds" if pair_seeds is not None else f"scale {name}")
 
 
-def _lock_folder() -> Path:
+def _scales_folder() -> Path:
     return Path(__file__).parent / "scales"

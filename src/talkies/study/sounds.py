@@ -1,4 +1,4 @@
-"""Recordings in a study: some make the films' sound, the others test what the sound's encoder learnt from it."""
+"""Recordings in a study: some become the films' sound, the others test what the audio encoder learnt."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,13 +16,13 @@ _HELD_OUT_FOLDS = 2
 
 @dataclass(frozen=True, slots=True)
 class Sounds:
-    """A folder of labelled sounds: ESC-10's layout, or one folder a class."""
+    """A folder of labelled sounds: ESC-10's layout, or one folder for each class."""
 
     root: Path
 
     @property
     def data(self) -> DataSet:
-        """The sounds, with one split: those of the films, and those never heard (the last two folds).
+        """The sounds with one split: those of the films, and those held out (the last two folds).
 
         Raises:
             UsageError: if the folder holds no such sounds, or more classes than films have concepts.
@@ -33,7 +33,7 @@ class Sounds:
         if not 2 <= len(data.classes) <= len(CONCEPTS):
             raise UsageError(
                 f"{self.root} has {len(data.classes)} classes of sounds, and films can have 2 to {len(CONCEPTS)}; "
-                f"name a folder of fewer classes"
+                f"name a folder with fewer classes"
             )
         held = sorted(number for split in data.splits[-_HELD_OUT_FOLDS:] for number in split.test)
         if len(data.splits) == 1:
@@ -42,7 +42,7 @@ class Sounds:
             heard = sorted(set(range(len(data.examples))) - set(held))
         return replace(data, splits=(Split("sounds never heard", tuple(heard), tuple(held)),))
 
-    def recordings(self) -> tuple[tuple[str, ...], ...]:
+    def list_recordings(self) -> tuple[tuple[str, ...], ...]:
         """Return the files that films may use, class by class.
 
         Raises:
@@ -56,11 +56,12 @@ class Sounds:
 
 
 def measure_sounds(sounds: Sounds, run: Path, step: int) -> dict[str, float]:
-    """Return the accuracy on sounds never heard of a linear classifier of those that were: of the features of a run,
-    of the same encoder untrained, and of log-mel statistics.
+    """Return the accuracy of linear classifiers on held-out sounds, by name.
+
+    One uses the features of a run, one those of the same encoder untrained, one log-mel statistics.
 
     Raises:
-        UsageError: if a sound cannot be used, or one lies on both sides.
+        UsageError: if a sound cannot be used, or one is on both sides of the split.
     """
     protocol = Protocol(baselines=True)
     trained = load_run_features(run, step, protocol, "trained")

@@ -1,4 +1,4 @@
-"""The verb: make the films, train every arm with every seed, measure, and write the report."""
+"""The study: make the films, train every arm with every seed, measure, and write the report."""
 
 import fcntl
 import time
@@ -31,7 +31,7 @@ _TOOLS = ("talkies", "torch", "av", "scikit-learn", "numpy")
 
 
 class StudyRequest(Config):
-    """What a study's folder was begun with."""
+    """The options that a study's folder was started with."""
 
     scale: Scale
     sounds: str | None
@@ -46,19 +46,26 @@ def run_study(
     workers: int | None = None,
     on_progress: OnProgress | None = None,
 ) -> StudyResults:
-    """Do the study in folder `out` with `workers` processes (as many as there are cores); return its results.
+    """Run the study in the folder `out`, and return its results.
 
-    `sounds` is a folder of labelled recordings: some become the sound of films, the others test what was learnt.
-    With `resume` what is there of the same study is gone on with. `on_progress` is called with the name of a stage,
-    what is done of it, its total, and a note.
+    Args:
+        out: A new folder, or with `resume` the folder of the same study.
+        scale: What to train and measure.
+        sounds: A folder of labelled recordings: some become the sound of films, the others test what was learnt.
+        resume: Continue the study in `out`.
+        workers: The number of processes; by default one for each core.
+        on_progress: Called with the name of a stage, the finished part, its total, and a note.
+
+    Returns:
+        All trials, and the summaries and comparisons of the arms.
 
     Raises:
-        UsageError: if `out` exists and `resume` is not asked for, the other way round, or it is of another study.
+        UsageError: if `out` exists without `resume`, or does not hold this study with it.
         TalkiesError: as the verbs that it calls.
     """
     tell, begun = on_progress or (lambda *_: None), time.monotonic()
     recorded = Sounds(sounds.absolute()) if sounds else None
-    recordings = recorded.recordings() if recorded else ()
+    recordings = recorded.list_recordings() if recorded else ()
     arms, natures = list_arms(scale, bool(recordings)), list_natures(scale, bool(recordings))
     workers = workers or count_cores()
     check_arms(scale, arms)
@@ -89,10 +96,10 @@ def run_study(
 
 
 def check_arms(scale: Scale, arms: Sequence[Arm]) -> None:
-    """Do nothing if every arm can be trained here on films of the scale; hours of films are made after this.
+    """Check that this machine can train every arm on films of the scale, before hours of films are made.
 
     Raises:
-        ConfigError: if this machine has not what the recipe asks for.
+        ConfigError: if this machine lacks what the recipe needs.
         UsageError: if a film, or a window of it, is too short for an arm's clips.
     """
     for arm in arms:
@@ -101,11 +108,11 @@ def check_arms(scale: Scale, arms: Sequence[Arm]) -> None:
         sampling, window = config.sampling, config.clip.to_shape(scale.profile.fps).window_frames / scale.profile.fps
         most = max(sampling.clip_counts)
         needed = most * window + (most - 1) * sampling.least_gap_seconds
-        room = min(scale.synth.seconds, sampling.widest_window_seconds or scale.synth.seconds)
-        if needed > room:
+        available = min(scale.synth.seconds, sampling.widest_window_seconds or scale.synth.seconds)
+        if needed > available:
             raise UsageError(
-                f"arm {arm.name} takes {most} clips of a film, {needed:g} s, from {room:g} s; give the scale longer "
-                f"films or windows, or fewer clips of a film"
+                f"arm {arm.name} needs {most} clips of a film, {needed:g} s, from {available:g} s; give the scale "
+                f"longer films or windows, or fewer clips per film"
             )
 
 
@@ -118,7 +125,7 @@ def _run_trials(
     workers: int,
     tell: OnProgress,
 ) -> list[TrialResult]:
-    """Return all cells in the order of the arms; those that are there are not run again."""
+    """Return all trials in the order of the arms; finished ones are not run again."""
     threads = max(1, count_cores() // workers)
     cells = [
         Trial(arm, seed, scale, films[arm.nature], sounds if arm.axis == "sound" else None, threads)
@@ -152,17 +159,17 @@ def _report_film(tell: OnProgress, place: int, natures: int, nature: str, film: 
 
 @contextmanager
 def _lock_folder(out: Path, asked: StudyRequest, resume: bool) -> Iterator[None]:
-    """Hold the study's folder against a second study."""
+    """Lock the study's folder against a second study while the block runs."""
     path = out / "study.json"
     if not resume and out.exists() and any(out.iterdir()):
-        raise UsageError(f"{out} is there already; go on with it with --resume, or name a new folder")
+        raise UsageError(f"{out} already exists; continue it with --resume, or name a new folder")
     if resume and not path.is_file():
-        raise UsageError(f"{out} holds no study to go on with; leave --resume out, and name an empty folder")
+        raise UsageError(f"{out} holds no study to continue; leave out --resume, and name an empty folder")
     if resume and read_json(path, StudyRequest, "a study") != asked:
-        raise UsageError(f"{out} was begun with another scale or other sounds; give the same, or name a new folder")
+        raise UsageError(f"{out} was started with another scale or other sounds; use the same, or name a new folder")
     try:
         out.mkdir(parents=True, exist_ok=True)
-        write_json(path, asked)  # before anything else, so that what is killed can be gone on with
+        write_json(path, asked)  # before anything else, so that a killed study can be resumed
         (out / "cells").mkdir(exist_ok=True)
         lock = (out / "study.lock").open("w")
     except OSError as error:

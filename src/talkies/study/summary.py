@@ -1,4 +1,4 @@
-"""How a number of a study is written: a share with its interval, or a difference in points with its p."""
+"""How a study's numbers are written: a share with its interval, or a difference in points with its p value."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ _SUMMARISED = ("concept_video", "concept_audio", "film_video", "film_audio")
 
 
 class NumberFormatter:
-    """The lines of a study's results by `id`, and how each is written."""
+    """Formats the numbers of a study's results, found by their `id`."""
 
     def __init__(self, results: StudyResults) -> None:
         every: tuple[Summary | Comparison, ...] = (*results.summaries, *results.comparisons, *results.changes)
@@ -22,7 +22,7 @@ class NumberFormatter:
         return line in self._lines
 
     def format_line(self, line: str) -> str:
-        """Return `61.2 % [58.0, 64.4]` of a share, or `+12.3 points [9.0, 15.6] (p = 0.002)` of a difference.
+        """Return a share as `61.2 % [58.0, 64.4]`, or a difference as `+12.3 points [9.0, 15.6] (p = 0.002)`.
 
         Raises:
             KeyError: if the results have no such line.
@@ -33,14 +33,14 @@ class NumberFormatter:
             return f"{_format_points(number.mean)} points{_format_interval(number, _format_points)}{p}"
         return f"{100 * number.mean:.1f} %{_format_interval(number, _format_share)}"
 
-    def text(self, sentence: Sentence) -> str:
+    def format_sentence(self, sentence: Sentence) -> str:
         """Return a sentence as plain text."""
         return "".join(self.format_line(part.id) if isinstance(part, Line) else part for part in sentence)
 
 
 def _format_interval(number: Summary | Comparison, format_line: Callable[[float], str]) -> str:
     if number.low is None or number.high is None or number.low == number.high:
-        return ""  # of one seed, or of what no seed changes
+        return ""  # only one seed, or no seed changes the value
     return f" [{format_line(number.low)}, {format_line(number.high)}]"
 
 
@@ -58,7 +58,7 @@ def _format_p(p: float) -> str:
 
 
 def list_summary_rows(results: StudyResults) -> list[tuple[str, ...]]:
-    """Return what the command prints: the pair on films with strong marks, and what no training gives."""
+    """Return the rows that the command prints: the pair on films with strong cues, the untrained model, chance."""
     random, within = get_plain_pair(results)
     numbers = NumberFormatter(results)
     names = {"untrained": f"{UNTRAINED}-{PLAIN}", "random films": random, "within films": within}

@@ -1,8 +1,8 @@
-"""The cells of a study: one arm with one seed, trained, measured on unseen films, and written down.
+"""The trials of a study: one arm with one seed, trained, measured on unseen films, and written to disk.
 
-STUDY/films/<nature>/       seen, unseen: rendered films; library, unseen-library: what ingest made of them
-STUDY/runs/<cell>/          a run that is not measured yet
-STUDY/cells/<cell>.json     a cell that is done, there whole or not at all
+STUDY/films/<nature>/       seen, unseen: rendered films; library, unseen-library: the films as ingested
+STUDY/runs/<trial>/         a run that is not measured yet
+STUDY/cells/<trial>.json    the result of a finished trial, whole or absent
 """
 
 import hashlib
@@ -30,7 +30,7 @@ CURVES = ("loss", "loss_within_film", "loss_which_film")
 
 
 class Measurement(Config):
-    """What a model was measured at after `step` steps, by the measure's name."""
+    """The measures of a model after `step` steps, by name."""
 
     step: int
     clips_seen: int
@@ -38,14 +38,14 @@ class Measurement(Config):
 
 
 class Curve(Config):
-    """A number of the training, step by step."""
+    """A logged value of the training, step by step."""
 
     steps: tuple[int, ...]
     values: tuple[float, ...]
 
 
 class TrialResult(Config):
-    """A cell that is done; `fingerprint` tells all that it was asked for."""
+    """The result of a finished trial; `fingerprint` identifies everything that it depends on."""
 
     arm: str
     seed: int
@@ -56,7 +56,7 @@ class TrialResult(Config):
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """An arm with a seed, and all that it takes to run it in another process."""
+    """An arm with a seed, and everything needed to run it in another process."""
 
     arm: Arm
     seed: int
@@ -67,83 +67,83 @@ class Trial:
 
     @property
     def name(self) -> str:
-        """What its files are called."""
+        """The name of its files."""
         return f"{self.arm.name}-seed-{self.seed}"
 
     @property
     def path(self) -> Path:
-        """Where its result lies."""
+        """The path of its result."""
         return self.films.root / "cells" / f"{self.name}.json"
 
     @property
     def run(self) -> Path:
-        """The folder of its run, until it is measured."""
+        """The folder of its run until it is measured."""
         return self.films.root / "runs" / self.name
 
     @property
     def config(self) -> RunConfig:
         """The recipe of its run."""
-        asked = [*self.scale.set, *self.arm.sets, f"training.steps={self.arm.steps}", f"training.seed={self.seed}"]
-        every, judged = resolve(self.scale.recipe, asked).training.checkpoint_every, gcd(*self.measured_steps)
+        settings = [*self.scale.set, *self.arm.sets, f"training.steps={self.arm.steps}", f"training.seed={self.seed}"]
+        every, judged = resolve(self.scale.recipe, settings).training.checkpoint_every, gcd(*self.measured_steps)
         kept = max(step for step in range(1, judged + 1) if judged % step == 0 and step <= every)
-        keep = self.arm.steps // kept + 1  # until all are judged
-        return resolve(self.scale.recipe, [*asked, f"training.checkpoint_every={kept}", f"training.keep={keep}"])
+        keep = self.arm.steps // kept + 1  # kept until all are measured
+        return resolve(self.scale.recipe, [*settings, f"training.checkpoint_every={kept}", f"training.keep={keep}"])
 
     @property
     def fingerprint(self) -> str:
-        """What tells a cell that was asked for otherwise: its recipe, its films, its steps, the sounds."""
-        asked = f"{self.config.model_dump_json()} {self.films.fingerprint} {self.measured_steps} {self.sounds}"
-        return hashlib.blake2b(asked.encode(), digest_size=8).hexdigest()
+        """A digest of everything that a trial depends on: its recipe, its films, its steps, the sounds."""
+        parts = f"{self.config.model_dump_json()} {self.films.fingerprint} {self.measured_steps} {self.sounds}"
+        return hashlib.blake2b(parts.encode(), digest_size=8).hexdigest()
 
     @property
     def measured_steps(self) -> tuple[int, ...]:
-        """The steps at which it is measured, beside 0."""
+        """The steps at which it is measured, in addition to 0."""
         return tuple(dict.fromkeys(max(1, round(share * self.arm.steps)) for share in self.scale.judged_at))
 
 
-def load_finished_trial(cell: Trial) -> TrialResult | None:
-    """Return the result of a cell if it is there and was asked for alike; what is left of its run is removed then."""
-    if not cell.path.is_file():
+def load_finished_trial(trial: Trial) -> TrialResult | None:
+    """Return the result of a trial if it is finished and has the same fingerprint; remove what is left of its run."""
+    if not trial.path.is_file():
         return None
-    result = read_json(cell.path, TrialResult, "a cell of a study")
-    if result.fingerprint != cell.fingerprint:
+    result = read_json(trial.path, TrialResult, "a trial of a study")
+    if result.fingerprint != trial.fingerprint:
         return None
-    shutil.rmtree(cell.run, ignore_errors=True)
+    shutil.rmtree(trial.run, ignore_errors=True)
     return result
 
 
-def run_trial(cell: Trial) -> TrialResult:
-    """Train, measure and write down one cell; what a killed study left of its run is gone on with.
+def run_trial(trial: Trial) -> TrialResult:
+    """Train, measure and save one trial, continuing the run that a killed study may have left.
 
     Raises:
         TalkiesError: as `pretrain`.
     """
-    films, run, threads = cell.films, cell.run, torch.get_num_threads()
-    torch.set_num_threads(cell.threads)
+    films, run, threads = trial.films, trial.run, torch.get_num_threads()
+    torch.set_num_threads(trial.threads)
     if RunFolder(run).exists() and not RunFolder(run).list_checkpoints():
         shutil.rmtree(run)
-    pretrain(films.library, cell.config, run, resume=RunFolder(run).exists())
-    judged = [_measure_step(cell, run, films, step) for step in (0, *cell.measured_steps)]
+    pretrain(films.library, trial.config, run, resume=RunFolder(run).exists())
+    judged = [_measure_step(trial, run, films, step) for step in (0, *trial.measured_steps)]
     result = TrialResult(
-        arm=cell.arm.name,
-        seed=cell.seed,
-        fingerprint=cell.fingerprint,
+        arm=trial.arm.name,
+        seed=trial.seed,
+        fingerprint=trial.fingerprint,
         judged=tuple(judged),
         curves=_collect_curves(run),
     )
-    write_json(cell.path, result)
+    write_json(trial.path, result)
     shutil.rmtree(run)
     torch.set_num_threads(threads)
     return result
 
 
-def _measure_step(cell: Trial, run: Path, films: FilmsOfNature, step: int) -> Measurement:
+def _measure_step(trial: Trial, run: Path, films: FilmsOfNature, step: int) -> Measurement:
     encoder = load_encoder(run, step)
     encoded = encode_unseen_films(encoder, films)
-    measures = measure(encoded, read_truth(films.unseen), encoder, cell.seed)
-    if cell.sounds and step == cell.arm.steps:
-        measures |= measure_sounds(cell.sounds, run, step)
-    return Measurement(step=step, clips_seen=step * cell.config.sampling.batch_clips, measures=measures)
+    measures = measure(encoded, read_truth(films.unseen), encoder, trial.seed)
+    if trial.sounds and step == trial.arm.steps:
+        measures |= measure_sounds(trial.sounds, run, step)
+    return Measurement(step=step, clips_seen=step * trial.config.sampling.batch_clips, measures=measures)
 
 
 def _collect_curves(run: Path) -> dict[str, Curve]:
