@@ -102,7 +102,7 @@ def describe_films(
     describer = _Describer(library, encoder)
     described = [
         describer.describe(film, requests[film], batches, across_cuts=clips[film][1])
-        for film, batches in read_films(library, shape, requests, batch_clips=_BATCH_CLIPS, on_film=on_film)
+        for film, batches in read_films(library, shape, requests, batch_clips=_BATCH_CLIPS, workers=0, on_film=on_film)
     ]
     return described, sorted(film.name for film in films if film not in long_enough)
 
