@@ -21,7 +21,7 @@ import torch
 from machine import write_results
 from talkies.clips import read_batches
 from talkies.core import ClipBatch
-from talkies.ingest import ingest
+from talkies.ingestion import ingest
 from talkies.library import Library
 from talkies.retrieval.index import embed
 from talkies.retrieval.index.clip_positions import compute_clip_positions

@@ -29,7 +29,7 @@ from talkies.evaluation.transfer.clip_spec import ClipSpec
 from talkies.evaluation.transfer.extract import extract_features
 from talkies.evaluation.transfer.features import TowerFeatures
 from talkies.evaluation.transfer.reading import ViewSampling, cut_windows, read_clip
-from talkies.ingest import ingest
+from talkies.ingestion import ingest
 from talkies.library import Library
 from talkies.models import ModelConfig, build_model
 from talkies.runs import ClipEncoder

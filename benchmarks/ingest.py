@@ -114,7 +114,7 @@ def memory(folder: Path) -> list[str]:
 
 _PEAK = """
 import sys
-from talkies.ingest import ingest
+from talkies.ingestion import ingest
 report = ingest([sys.argv[1]], sys.argv[2])
 assert report.films[0].record.usable, report.films[0].reasons
 print(report.films[0].peak_memory_bytes)

@@ -14,7 +14,7 @@ from pathlib import Path
 from machine import write_results
 from talkies.evaluation import evaluate
 from talkies.evaluation.results import Result
-from talkies.ingest import ingest
+from talkies.ingestion import ingest
 from talkies.synth import SynthConfig, render_films
 from talkies.training import RunConfig, estimate_cost, pretrain, resolve
 

@@ -31,7 +31,7 @@ from machine import write_results
 from peers import PEERS, RATE_HZ
 from talkies.clips import ClipConfig, ClipSource, LoaderConfig, SamplingConfig, load_batches, open_training_clips
 from talkies.core import ClipRequest, FilmId, Span
-from talkies.ingest import ingest
+from talkies.ingestion import ingest
 from talkies.library import Library, write_json
 from talkies.media import yuv_to_rgb
 

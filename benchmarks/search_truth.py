@@ -18,7 +18,7 @@ from PIL import Image
 from machine import write_results
 from talkies.core import Span
 from talkies.evaluation.film_tasks.concepts import Truth, find_concept, read_truth
-from talkies.ingest import ingest
+from talkies.ingestion import ingest
 from talkies.library import Library
 from talkies.media import AudioReader, FilmWriter, VideoReader, X264Settings, yuv_to_rgb
 from talkies.retrieval.index import embed

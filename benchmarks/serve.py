@@ -2,8 +2,8 @@
 
     python benchmarks/serve.py [--seconds 120] [--clients 32] [--films 12] [--rows 49999] [--only clients search]
 
-The server is a process of its own, its library made of rendered films. Every byte that is played is compared with the
-film's file. Writes `benchmarks/results/serve_<hardware>_<date>.md` (`--out` names another folder) and ends with status
+The server runs in a process of its own on a library of rendered films. Every byte that is played is compared with the
+film's file. Writes `benchmarks/results/serve_<hardware>_<date>.md` (`--out` names another folder) and exits with status
 1 if any answer was wrong.
 """
 
@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +27,7 @@ import numpy as np
 import psutil
 
 from machine import write_results
-from talkies.ingest import ingest
+from talkies.ingestion import ingest
 from talkies.library import FilmEntry, Library
 from talkies.retrieval.index import IndexRows, VectorIndex, embed
 from talkies.retrieval.index.ann import update_ann_index
@@ -35,51 +35,60 @@ from talkies.synth import SynthConfig, render_films
 from talkies.training import pretrain, resolve
 
 PARTS = ("clients", "search")
-SIDES = ("video", "audio", "both")
+MODALITY_CHOICES = ("video", "audio", "both")
 SEARCHES = 200
 _FILM_SECONDS = 60.0
 _RANGE_BYTES = 128 * 1024
-_LEAST = ("training.steps=2", "sampling.films_per_batch=2", "sampling.clips_per_film=2", "transforms.video.size=32")
+_SMALL_MODEL = (
+    "training.steps=2",
+    "sampling.films_per_batch=2",
+    "sampling.clips_per_film=2",
+    "transforms.video.size=32",
+)
 _SAMPLE_SECONDS = 1.0
+
+Request = Callable[[str, str, dict[str, str], int], bytes]
+"""Sends one request: its kind, path, headers and expected status; returns the body."""
 
 
 def main() -> None:
-    """Measure and write."""
+    """Measure, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--films", type=int, default=12)
-    parser.add_argument("--rows", type=int, default=49_999, help="fewer than 50,000 are all looked at")
+    parser.add_argument("--rows", type=int, default=49_999, help="fewer than 50,000 are searched exactly")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--out", type=Path)
-    wanted = parser.parse_args()
-    sections, faults = list[str](), list[str]()
+    arguments = parser.parse_args()
+    sections: list[str] = []
+    errors: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
-        library = made_library(Path(folder), wanted.films)
-        if "clients" in wanted.only:
-            use = clients(library, wanted.clients, wanted.seconds)
-            sections += client_lines(use, wanted.clients, wanted.seconds)
-            faults += use.faults
-        if "search" in wanted.only:
-            fill(library, wanted.rows)
-            sections += search_lines(library, wanted.rows)
-    shown = [f"- {fault}" for fault in sorted(set(faults))[:20]]
-    sections += ["## Faults", "", f"{len(faults)}" if faults else "None.", *shown]
-    write_results("serve", "Serving a library", sections, wanted.out)
-    sys.exit(1 if faults else 0)
+        library = create_library(Path(folder), arguments.films)
+        if "clients" in arguments.only:
+            usage = run_clients(library, arguments.clients, arguments.seconds)
+            sections += format_client_lines(usage, arguments.clients, arguments.seconds)
+            errors += usage.errors
+        if "search" in arguments.only:
+            add_rows(library, arguments.rows)
+            sections += format_search_lines(library, arguments.rows)
+    error_lines = [f"- {error}" for error in sorted(set(errors))[:20]]
+    sections += ["## Errors", "", f"{len(errors)}" if errors else "None.", *error_lines]
+    write_results("serve", "Serving a library", sections, arguments.out)
+    sys.exit(1 if errors else 0)
 
 
-def made_library(folder: Path, films: int) -> Library:
-    """Return a library of rendered films, embedded by a model that has learnt next to nothing."""
+def create_library(folder: Path, films: int) -> Library:
+    """Return a library of rendered films, embedded by a model that has been trained for only two steps."""
     render_films(folder / "films", films, SynthConfig(seconds=_FILM_SECONDS), seed=1)
     library = ingest([folder / "films"], folder / "library").library
-    run = pretrain(library.root, resolve("tiny", [*_LEAST, "loader.workers=0"]), folder / "run").run
+    run = pretrain(library.root, resolve("tiny", [*_SMALL_MODEL, "loader.workers=0"]), folder / "run").run
     embed(library.root, run)
     return library
 
 
 @contextmanager
-def served(library: Library) -> Iterator[tuple[psutil.Process, str]]:
+def start_server(library: Library) -> Iterator[tuple[psutil.Process, str]]:
     """Yield the process of a server of a library, and its address."""
     command = [sys.executable, "-m", "talkies", "serve", "--library", str(library.root), "--port", "0", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -95,103 +104,111 @@ def served(library: Library) -> Iterator[tuple[psutil.Process, str]]:
 
 
 @dataclass
-class Use:
-    """What clients did: seconds of each request by its kind, faults, and the server's memory along the time."""
+class Usage:
+    """What clients did: seconds of each request by its kind, errors, and the server's memory over time."""
 
     seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-    faults: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
     bytes_played: int = 0
     memory_bytes: list[int] = field(default_factory=list)
     files: list[int] = field(default_factory=list)
 
 
-def clients(library: Library, count: int, seconds: float) -> Use:
-    """Return what so many clients saw that searched, looked and played for so long."""
-    use, films = Use(), library.usable_films()
+def run_clients(library: Library, count: int, seconds: float) -> Usage:
+    """Return what `count` clients did that searched, looked at pictures and played films for `seconds`."""
+    usage = Usage()
+    films = library.usable_films()
     contents = {film.film_id: library.proxy_path(film.id).read_bytes() for film in films}
-    with served(library) as (server, address):
+    with start_server(library) as (server, address):
         end = time.monotonic() + seconds
         threads = [
-            threading.Thread(target=client, args=(address, films, contents, end, number, use))
+            threading.Thread(
+                target=run_client, args=(address, films, contents), kwargs={"end": end, "seed": number, "usage": usage}
+            )
             for number in range(count)
         ]
         for thread in threads:
             thread.start()
         while any(thread.is_alive() for thread in threads):
-            use.memory_bytes.append(server.memory_info().rss)
-            use.files.append(server.num_fds())
+            usage.memory_bytes.append(server.memory_info().rss)
+            usage.files.append(server.num_fds())
             time.sleep(min(_SAMPLE_SECONDS, seconds / 10))
-    return use
+    return usage
 
 
-def client(address: str, films: list[FilmEntry], contents: dict[str, bytes], end: float, seed: int, use: Use) -> None:
-    """Search by a moment, look at a hit's picture, play a part of it; again until the end."""
-    chance, connection = Random(seed), http.client.HTTPConnection(address, timeout=60)
+def run_client(
+    address: str, films: list[FilmEntry], contents: dict[str, bytes], *, end: float, seed: int, usage: Usage
+) -> None:
+    """Search with a moment, fetch a hit's picture, play a part of it; repeat until the end."""
+    generator = Random(seed)
+    connection = http.client.HTTPConnection(address, timeout=60)
 
-    def asked(kind: str, path: str, headers: dict[str, str], expected: int) -> bytes:
-        begun = time.monotonic()
+    def request(kind: str, path: str, headers: dict[str, str], expected: int) -> bytes:
+        start_time = time.monotonic()
         connection.request("GET", path, headers=headers)
         answer = connection.getresponse()
         content = answer.read()
-        use.seconds[kind].append(time.monotonic() - begun)
+        usage.seconds[kind].append(time.monotonic() - start_time)
         if answer.status != expected:
-            use.faults.append(f"{kind}: status {answer.status}: {content[:120]!r}")
+            usage.errors.append(f"{kind}: status {answer.status}: {content[:120]!r}")
         return content
 
     try:
         while time.monotonic() < end:
-            film = chance.choice(films)
-            at, (from_, to) = chance.uniform(0, film.duration_seconds), (chance.choice(SIDES), chance.choice(SIDES))
-            found = json.loads(asked("search", search_path(film, at, from_, to), {}, 200))
-            if not found.get("hits"):
-                use.faults.append("search: no hit")
+            film = generator.choice(films)
+            at = generator.uniform(0, film.duration_seconds)
+            from_, to = generator.choice(MODALITY_CHOICES), generator.choice(MODALITY_CHOICES)
+            path = build_search_path(film, at, from_, to)
+            result = json.loads(request("search", path, {}, 200))
+            if not result.get("hits"):
+                usage.errors.append("search: no hit")
                 continue
-            hit = chance.choice(found["hits"])
-            asked("picture", f"/api/films/{hit['film_id']}/frame.jpg?at={hit['start_seconds']}", {}, 200)
-            play(asked, hit["film_id"], contents[hit["film_id"]], chance, use)
+            hit = generator.choice(result["hits"])
+            request("picture", f"/api/films/{hit['film_id']}/frame.jpg?at={hit['start_seconds']}", {}, 200)
+            play(request, hit["film_id"], contents[hit["film_id"]], generator, usage)
     except (OSError, http.client.HTTPException, ValueError) as error:
-        use.faults.append(f"{type(error).__name__}: {error}")
+        usage.errors.append(f"{type(error).__name__}: {error}")
     finally:
         connection.close()
 
 
-def search_path(film: FilmEntry, at: float, from_: str, to: str) -> str:
-    """Return the address of a search that always finds something."""
+def build_search_path(film: FilmEntry, at: float, from_: str, to: str) -> str:
+    """Return the path of a search that always has hits."""
     return f"/api/search?film={film.film_id}&at={at:.3f}&from={from_}&to={to}&floor=false"
 
 
-def play(asked: "object", film_id: str, content: bytes, chance: Random, use: Use) -> None:
+def play(request: Request, film_id: str, content: bytes, generator: Random, usage: Usage) -> None:
     """Play three parts of a film that follow each other, as a browser asks for them."""
-    start = chance.randrange(len(content))
+    start = generator.randrange(len(content))
     for _ in range(3):
         if start >= len(content):
             return
         headers = {"Range": f"bytes={start}-{start + _RANGE_BYTES - 1}"}
-        part = asked("play", f"/media/{film_id}.mp4", headers, 206)  # type: ignore[operator]
+        part = request("play", f"/media/{film_id}.mp4", headers, 206)
         if part != content[start : start + _RANGE_BYTES]:
-            use.faults.append("play: other bytes than the film's")
-        use.bytes_played += len(part)
+            usage.errors.append("play: other bytes than the film's")
+        usage.bytes_played += len(part)
         start += _RANGE_BYTES
 
 
-def client_lines(use: Use, count: int, seconds: float) -> list[str]:
-    """Return what clients saw as lines."""
+def format_client_lines(usage: Usage, count: int, seconds: float) -> list[str]:
+    """Return what clients did, as lines of Markdown."""
     rows = [
-        f"| {kind} | {len(spent)} | {percentile(spent, 50)} | {percentile(spent, 95)} | {percentile(spent, 100)} |"
-        for kind, spent in use.seconds.items()
+        f"| {kind} | {len(times)} | {' | '.join(format_percentile(times, percent) for percent in (50, 95, 100))} |"
+        for kind, times in usage.seconds.items()
     ]
-    memory = [value / 1e6 for value in use.memory_bytes]
-    marks = np.linspace(0, len(memory) - 1, min(9, len(memory))).round().astype(int)
+    memory = [value / 1e6 for value in usage.memory_bytes]
+    samples = np.linspace(0, len(memory) - 1, min(9, len(memory))).round().astype(int)
     second_half = memory[len(memory) // 2 :]
-    requests = sum(map(len, use.seconds.values()))
+    requests = sum(map(len, usage.seconds.values()))
     return [
         f"## {count} clients for {seconds:g} s",
         "",
-        f"- {requests} requests ({requests / seconds:.0f} a second), {use.bytes_played / 1e6:.0f} MB played, "
-        f"{len(use.faults)} faults; clients and server share the cores",
-        f"- the server's memory along the time: {', '.join(f'{memory[mark]:.0f}' for mark in marks)} MB; in the second "
-        f"half it changed by {second_half[-1] - second_half[0]:+.1f} MB",
-        f"- open files: {use.files[0]} at the beginning, at most {max(use.files)}",
+        f"- {requests} requests ({requests / seconds:.0f} a second), {usage.bytes_played / 1e6:.0f} MB played, "
+        f"{len(usage.errors)} errors; clients and server share the cores",
+        f"- the server's memory over time: {', '.join(f'{memory[sample]:.0f}' for sample in samples)} MB; "
+        f"in the second half it changed by {second_half[-1] - second_half[0]:+.1f} MB",
+        f"- open files: {usage.files[0]} at the start, at most {max(usage.files)}",
         "",
         "| what | requests | p50 | p95 | longest |",
         "|---|---:|---:|---:|---:|",
@@ -200,59 +217,67 @@ def client_lines(use: Use, count: int, seconds: float) -> list[str]:
     ]
 
 
-def percentile(seconds: list[float], percent: float) -> str:
-    """Return a percentile in milliseconds."""
+def format_percentile(seconds: list[float], percent: float) -> str:
+    """Format a percentile in milliseconds."""
     return f"{1000 * float(np.percentile(seconds, percent)):.1f} ms"
 
 
-def fill(library: Library, rows: int) -> None:
-    """Bring the library's set to so many rows with made-up ones that lie in clusters, and index it if it is large."""
+def add_rows(library: Library, rows: int) -> None:
+    """Fill the library's set up to `rows` with made-up, clustered rows, and build its index if it is large."""
     index = VectorIndex(library)
-    entry, chance = index.choose(), np.random.default_rng(0)
+    entry, generator = index.choose(), np.random.default_rng(0)
     missing = rows - index.count(entry.stamp)
     films = [film.film_id for film in library.usable_films()]
     number_B = np.arange(missing)
     start_B = 1000.0 + number_B // len(films)
-    sides = []
+    vectors = []
     for _ in range(2):
-        centre_CD = chance.normal(size=(missing // 50 + 1, entry.dim))
-        near_BD = centre_CD[chance.integers(len(centre_CD), size=missing)] + 0.7 * chance.normal(
+        centre_CD = generator.normal(size=(missing // 50 + 1, entry.dim))
+        near_BD = centre_CD[generator.integers(len(centre_CD), size=missing)] + 0.7 * generator.normal(
             size=(missing, entry.dim)
         )
-        sides.append((near_BD / np.linalg.norm(near_BD, axis=1, keepdims=True)).astype(np.float32))
+        vectors.append((near_BD / np.linalg.norm(near_BD, axis=1, keepdims=True)).astype(np.float32))
     film_B = np.array(films, np.object_)[number_B % len(films)]
     of_shot_B, shot_B = np.zeros(missing, bool), np.full(missing, -1, np.int32)
-    index.add(entry.stamp, IndexRows(film_B, start_B, start_B + entry.clip_seconds, shot_B, of_shot_B, *sides))
+    index.add(entry.stamp, IndexRows(film_B, start_B, start_B + entry.clip_seconds, shot_B, of_shot_B, *vectors))
     update_ann_index(index, entry.stamp)
 
 
-def search_lines(library: Library, rows: int) -> list[str]:
-    """Return how long a page waits for its hits, one search after the other."""
-    chance, films = Random(0), library.usable_films()
+def format_search_lines(library: Library, rows: int) -> list[str]:
+    """Return how long a page waits for its hits, one search after another, as lines of Markdown."""
+    generator, films = Random(0), library.usable_films()
     lines = []
-    with served(library) as (server, address):
+    with start_server(library) as (server, address):
         connection = http.client.HTTPConnection(address, timeout=60)
         for from_, to in (("video", "video"), ("audio", "video"), ("both", "both")):
-            spent = []
+            times = []
             for _ in range(SEARCHES):
-                film = chance.choice(films)
-                begun = time.monotonic()
-                connection.request("GET", search_path(film, chance.uniform(0, film.duration_seconds), from_, to))
-                found = json.loads(connection.getresponse().read())
-                spent.append(time.monotonic() - begun)
-                assert found["hits"], found
-            mean = 1000 * statistics.fmean(spent)
-            lines.append(f"| {from_} → {to} | {percentile(spent, 50)} | {percentile(spent, 95)} | {mean:.1f} ms |")
+                film = generator.choice(films)
+                start_time = time.monotonic()
+                connection.request(
+                    "GET", build_search_path(film, generator.uniform(0, film.duration_seconds), from_, to)
+                )
+                result = json.loads(connection.getresponse().read())
+                times.append(time.monotonic() - start_time)
+                assert result["hits"], result
+            mean = 1000 * statistics.fmean(times)
+            lines.append(
+                f"| {from_} → {to} | {format_percentile(times, 50)} | {format_percentile(times, 95)} | {mean:.1f} ms |"
+            )
         memory = server.memory_info().rss / 1e6
         connection.close()
-    how = "all looked at" if found["exact"] else f"by an index whose recall of the ten best is {found['recall']:.3f}"
+    how = (
+        "exact search"
+        if result["exact"]
+        else f"an approximate index whose recall of the ten best is {result['recall']:.3f}"
+    )
     return [
         f"## A search among {rows:,} rows",
         "",
-        f"- from the request to the document, over HTTP, one client, {SEARCHES} searches a line; {how}",
+        f"- from the request to the document, over HTTP, one client, {SEARCHES} searches per line; {how}",
         f"- the server's memory afterwards: {memory:.0f} MB",
         "",
-        "| asked | p50 | p95 | mean |",
+        "| query | p50 | p95 | mean |",
         "|---|---:|---:|---:|",
         *lines,
         "",

@@ -17,7 +17,7 @@ from machine import write_results
 from talkies.evaluation import evaluate
 from talkies.evaluation.results import Result, build_table, format_table
 from talkies.evaluation.transfer import resolve_protocol
-from talkies.ingest import ingest
+from talkies.ingestion import ingest
 from talkies.synth import SynthConfig, render_films
 from talkies.training import pretrain, resolve
 

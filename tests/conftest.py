@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from talkies.ingest import ingest
+from talkies.ingestion import ingest
 from talkies.library import Library
 from talkies.synth import SynthConfig, render_films
 from talkies.training import RunConfig, pretrain, resolve

@@ -21,7 +21,7 @@ MAY_IMPORT = {  # package -> packages it may import, besides itself
     "media": BASE,
     "library": BASE,
     "synth": BASE | {"media"},
-    "ingest": DATA | {"reporting"},
+    "ingestion": DATA | {"reporting"},
     "sampling": VALUES,
     "transforms": VALUES,
     "models": VALUES,

@@ -27,7 +27,7 @@ def test_constraints_pin_every_dependency_exactly() -> None:
 def test_recipes_and_templates_travel_with_the_package() -> None:
     assert (files("talkies.recipes") / "tiny.yaml").is_file()
     assert (files("talkies.study") / "templates" / "demo.html").is_file()
-    assert (files("talkies.ingest") / "templates" / "ingest.html").is_file()
+    assert (files("talkies.ingestion") / "templates" / "ingest.html").is_file()
     assert (files("talkies.reporting") / "templates" / "page.html").is_file()
     assert (files("talkies.export") / "templates" / "card.md").is_file()
     assert (files("talkies.web") / "static" / "index.html").is_file()

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from talkies.core import TalkiesError
     from talkies.evaluation import evaluate
     from talkies.evaluation.audit import audit
-    from talkies.ingest import ingest
+    from talkies.ingestion import ingest
     from talkies.library import Library
     from talkies.retrieval.index import embed
     from talkies.retrieval.search import Searcher, search
@@ -44,7 +44,7 @@ _PACKAGE_OF = {
     "audit": "talkies.evaluation.audit",
     "embed": "talkies.retrieval.index",
     "evaluate": "talkies.evaluation",
-    "ingest": "talkies.ingest",
+    "ingest": "talkies.ingestion",
     "load_encoder": "talkies.runs",
     "pretrain": "talkies.training",
     "search": "talkies.retrieval.search",

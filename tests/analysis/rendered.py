@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from talkies.ingest import ingest
+from talkies.ingestion import ingest
 from talkies.library import Library
 from talkies.synth import FilmScript, SynthConfig, generate_script, render_film
 

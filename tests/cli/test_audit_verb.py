@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from talkies.ingest import ingest
+from talkies.ingestion import ingest
 from talkies.library import Profile
 from talkies.synth import SynthConfig, render_films
 

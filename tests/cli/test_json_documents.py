@@ -131,7 +131,7 @@ def test_ingest_tells_what_failed_beside_what_did_not(
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
         return real(path, length)
 
-    monkeypatch.setattr("talkies.ingest.film.hash_file", refuse)
+    monkeypatch.setattr("talkies.ingestion.film.hash_file", refuse)
     sources = (workspace / "letter.mp4", workspace / "films" / "film-001.mp4")
     outcome = talkies("ingest", *sources, "--library", tmp_path / "lib", "--json")
     document = checked(outcome, "ingest", status=1)

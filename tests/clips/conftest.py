@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from talkies.ingest import ingest
+from talkies.ingestion import ingest
 from talkies.library import Library, Profile
 from talkies.media import FilmWriter, X264Settings
 

@@ -15,7 +15,7 @@ import pytest
 
 from talkies.clips import ClipConfig, ClipSource, read_file_clips
 from talkies.core import Clip, ClipRequest, FilmId, Span
-from talkies.ingest import ingest
+from talkies.ingestion import ingest
 from talkies.library import Library, Profile
 from talkies.synth import render_sync_film
 

@@ -15,25 +15,26 @@ REST = "…"
 
 # Functions that return the sentence of an error, or of an answer of the page.
 TELLERS = {
-    "clips/source.py": ("_sentence",),
-    "sampling/plan.py": ("_too_short",),
-    "training/pretrain.py": ("_not_finite",),
-    "embedding/query.py": ("nothing",),
-    "web/faults.py": ("sentence_of", "_http"),
+    "clips/source.py": ("_describe",),
+    "sampling/plan.py": ("_describe_short_films",),
+    "training/pretrain.py": ("_write_not_finite",),
+    "retrieval/search/query.py": ("no_hits_reason",),
+    "web/errors.py": ("sentence_of", "_http"),
     "web/guard.py": ("_fault_of_site",),
-    "models/registry.py": ("_known",),
+    "models/registry.py": ("_check_encoder_name",),
 }
 # Where the whole sentence comes from elsewhere, and is found there.
 PASSED_ON = {
     "evaluation/datasets/lists.py": "told by those who call refusal",
-    "clips/source.py": "told by _sentence",
+    "clips/source.py": "told by _describe",
     "config/read.py": "told by the checks of the config",
-    "core/isolation.py": "told in the same function",
-    "embedding/encoder.py": "told by the callers",
-    "ingest/film.py": "told by the isolated worker",
-    "sampling/plan.py": "told by _too_short",
+    "runtime/isolation.py": "told in the same function",
+    "runs/clip_encoder.py": "told by the callers",
+    "ingestion/film.py": "told by the isolated worker",
+    "media/video_reader.py": "told by those who call _create_error",
+    "sampling/plan.py": "told by _describe_short_films",
     "training/loop.py": "told by pretrain",
-    "web/shelf.py": "the library's own",
+    "web/served_library.py": "the library's own",
     "web/uploads.py": "the decoder's own",
 }
 _OF_A_LINE = "…, line …, …; take the publishers' own list"
@@ -151,11 +152,13 @@ def _said(module: Module, names: set[str]) -> Iterator[str]:
 def _raised(module: Module, node: ast.AST, local: dict[str, list[ast.expr]], names: set[str]) -> Iterator[str]:
     """Yield what is said where an error is made, or the page refuses, or the command leaves."""
     match node:
-        case ast.Call(func=ast.Name(id=name), args=[*_, last]) if name in names | {"fault"}:
+        case ast.Call(func=ast.Name(id=name), args=[*_, last]) if name in names | {"error_type"}:
             yield from module.texts(last, local)
         case ast.Call(func=ast.Name(id="answer" | "_leave"), args=given):
             yield from [text for each in given for text in module.texts(each, local) if len(text.split()) > 2]
-        case ast.Call(func=ast.Attribute(attr="refusal"), args=[why]):  # of a line of a list
+        case ast.Call(func=ast.Attribute(attr="_create_error"), args=[_, message]):  # of a proxy's reader
+            yield from [f"{REST} {text}; {REST}" for text in module.texts(message, local)]
+        case ast.Call(func=ast.Attribute(attr="error"), args=[why]):  # of a line of a list
             yield from [f"{REST}, line {REST}, {text}" for text in module.texts(why, local)]
 
 

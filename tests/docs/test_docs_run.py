@@ -14,7 +14,7 @@ from running import call, check_options, run_python, talkies_of
 from typer.main import get_command
 
 from talkies.cli.main import app
-from talkies.ingest import ingest
+from talkies.ingestion import ingest
 from talkies.retrieval.index import embed
 from talkies.synth import SynthConfig, render_films
 from talkies.training import resolve

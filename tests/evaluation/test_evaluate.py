@@ -13,7 +13,7 @@ from talkies.evaluation import TASKS, evaluate
 from talkies.evaluation.film_tasks.encode_films import encode_films
 from talkies.evaluation.results import Result
 from talkies.evaluation.transfer import Protocol
-from talkies.ingest import ingest
+from talkies.ingestion import ingest
 from talkies.library import Library, Profile
 from talkies.runs import load_encoder
 from talkies.synth import SynthConfig, render_films

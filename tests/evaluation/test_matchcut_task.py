@@ -25,7 +25,7 @@ from talkies.evaluation.film_tasks.matchcut import MatchCutTask, compute_matchcu
 from talkies.evaluation.film_tasks.matchcut_data import KINDS, SPLITS, ShotPair, read_matchcut_lists
 from talkies.evaluation.film_tasks.shots import EncodedShots, TimedShot, choose_clip_starts, encode_shots
 from talkies.evaluation.results import Result
-from talkies.ingest import ingest
+from talkies.ingestion import ingest
 from talkies.runs import ClipEncoder
 
 IDS = ("tt0000003", "tt0000001", "tt0000002")  # for training, validation and test

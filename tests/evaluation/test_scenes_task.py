@@ -27,7 +27,7 @@ from talkies.evaluation.film_tasks.scenes import (
 from talkies.evaluation.film_tasks.scenes_data import FilmScenes, read_scene_lists
 from talkies.evaluation.film_tasks.shots import EncodedShots, TimedShot, encode_shots
 from talkies.evaluation.results import Result
-from talkies.ingest import ingest
+from talkies.ingestion import ingest
 from talkies.runs import ClipEncoder
 from talkies.synth import SynthConfig, render_films
 

@@ -9,7 +9,7 @@ import torch
 
 from talkies.clips import ClipSource, collate
 from talkies.core import ClipRequest, FilmId, LibraryError, RunError, Span, UsageError
-from talkies.ingest import ingest
+from talkies.ingestion import ingest
 from talkies.library import FilmEntry, Library, Profile
 from talkies.retrieval.index import EmbedReport, VectorIndex, embed
 from talkies.retrieval.index.vector_index import SCHEMA_VERSION

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from talkies.core import WorkError
-from talkies.ingest import ingest
+from talkies.ingestion import ingest
 from talkies.library import Library
 from talkies.retrieval.index import VectorIndex, embed
 from talkies.retrieval.search import Moment, Searcher, SearchQuery

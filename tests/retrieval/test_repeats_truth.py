@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from spliced_films import FPS, LOW, RATE_HZ, render_pictures, render_sound, write_film
 
-from talkies.ingest import ingest
+from talkies.ingestion import ingest
 from talkies.retrieval.index import embed
 from talkies.retrieval.recurrence.repeats import LibraryRepeats, find_repeats
 

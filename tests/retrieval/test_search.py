@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from talkies.core import LibraryError, UsageError
-from talkies.ingest import ingest
+from talkies.ingestion import ingest
 from talkies.library import Library
 from talkies.retrieval.index import IndexRows, VectorIndex, embed
 from talkies.retrieval.search import Moment, SearchQuery, SearchResult, search

@@ -8,7 +8,7 @@ from search_truth import SIDES, concept_share, first_hits
 from talkies.evaluation import evaluate
 from talkies.evaluation.film_tasks.concepts import read_truth
 from talkies.evaluation.results import Result
-from talkies.ingest import ingest
+from talkies.ingestion import ingest
 from talkies.library import Profile
 from talkies.retrieval.index import embed
 from talkies.retrieval.search import Searcher

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from talkies.core import LibraryError, RunError
-from talkies.ingest import ingest
+from talkies.ingestion import ingest
 from talkies.library import Library
 from talkies.runs import RunFolder
 from talkies.synth import SynthConfig, render_films

@@ -9,21 +9,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from asking import Client, Served
+from api_client import Client, Served
 
-from talkies.ingest import ingest
+from talkies.ingestion import ingest
 from talkies.library import Library
 from talkies.retrieval.index import VectorIndex, embed
 from talkies.retrieval.search import Example, Searcher
 from talkies.runtime import ProcessLimits
 from talkies.web import create_app
-from talkies.web.server import listening, server_of
+from talkies.web.server import create_server, open_socket
 
 UPLOAD_LIMIT_BYTES = 4_000_000
 
 
 @pytest.fixture(scope="session")
-def shelf(library: Library, run: Path, tmp_path_factory: pytest.TempPathFactory) -> Library:
+def served_library(library: Library, run: Path, tmp_path_factory: pytest.TempPathFactory) -> Library:
     """A library of three embedded films and a rejected one; only uploads may be written to it."""
     root = Path(shutil.copytree(library.root, tmp_path_factory.mktemp("shelf") / "lib"))
     letter = root.parent / "letter.mp4"
@@ -33,15 +33,15 @@ def shelf(library: Library, run: Path, tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.fixture(scope="session")
-def served(shelf: Library, run: Path) -> Iterator[Served]:
+def served(served_library: Library, run: Path) -> Iterator[Served]:
     """A real server on a free loopback port, in a thread; it takes uploads up to four megabytes."""
-    stamp = VectorIndex(shelf).choose().stamp
-    with listening("127.0.0.1", 0) as socket:
-        server = server_of(create_app(shelf.root, upload_limit_bytes=UPLOAD_LIMIT_BYTES))
+    stamp = VectorIndex(served_library).choose().stamp
+    with open_socket("127.0.0.1", 0) as socket:
+        server = create_server(create_app(served_library.root, upload_limit_bytes=UPLOAD_LIMIT_BYTES))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]}, daemon=True)
         thread.start()
         assert server.ready.wait(30)
-        yield Served(f"http://127.0.0.1:{socket.getsockname()[1]}", shelf, stamp, run)
+        yield Served(f"http://127.0.0.1:{socket.getsockname()[1]}", served_library, stamp, run)
         server.should_exit = True
         thread.join(20)
         assert not thread.is_alive()
@@ -54,9 +54,9 @@ def client_of() -> Callable[[Library], Client]:
 
 
 @pytest.fixture(scope="session")
-def client(shelf: Library, client_of: Callable[[Library], Client]) -> Client:
+def client(served_library: Library, client_of: Callable[[Library], Client]) -> Client:
     """A client of the same library as `served`, without a network."""
-    return client_of(shelf)
+    return client_of(served_library)
 
 
 @pytest.fixture
@@ -73,14 +73,14 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 
 
 @pytest.fixture
-def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+def encoded_paths(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Files are not decoded, but found to look and sound like something; the paths that were to be decoded."""
     paths: list[Path] = []
 
-    def made_up(searcher: Searcher, path: Path, name: str, limits: ProcessLimits) -> Example:
+    def encode_made_up(searcher: Searcher, path: Path, name: str, limits: ProcessLimits) -> Example:
         paths.append(path)
         vector = np.full(searcher.entry.dim, searcher.entry.dim**-0.5, np.float32)
         return Example(name, 1.0, searcher.entry.stamp, vector, None)
 
-    monkeypatch.setattr(Searcher, "encode_example", made_up)
+    monkeypatch.setattr(Searcher, "encode_example", encode_made_up)
     return paths

@@ -12,20 +12,20 @@ import pytest
 from browsing import (
     PATIENCE_MS,
     Watch,
-    clip_cut,
+    cut_clip,
+    cut_picture,
+    cut_sound,
     drop_file,
-    film_card,
-    grave_faults,
-    picture_cut,
-    places,
-    plays,
-    serving,
-    sound_cut,
-    until,
+    find_film_card,
+    find_serious_violations,
+    read_hits,
+    run_server,
+    wait_until,
+    wait_until_playing,
 )
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from talkies.ingest import ingest
+from talkies.ingestion import ingest
 from talkies.library import Library
 from talkies.retrieval.index import embed
 from talkies.training import RunConfig, pretrain
@@ -62,7 +62,7 @@ def cinema(
     bare = Path(shutil.copytree(library.root, folder / "bare"))
     embed(library.root, pretrain(library.root, two_steps(), folder / "run").run)
     ids = {film.name: film.film_id for film in library.films()}
-    with serving(library.root) as url, serving(bare) as bare_url:
+    with run_server(library.root) as url, run_server(bare) as bare_url:
         yield Cinema(url, bare_url, library, real_data / "films", ids)
 
 
@@ -116,15 +116,15 @@ def test_the_library_shows_its_films_their_verdicts_and_why_one_was_not_taken_in
     page, _ = opened(cinema.url)
     expect(page.get_by_role("heading", level=1)).to_have_text("cinema")
     expect(page.locator(".film-card")).to_have_count(3)
-    card = film_card(page, "sintel trailer")
+    card = find_film_card(page, "sintel trailer")
     expect(card).to_contain_text("52 s · 16 shots")
     expect(card.locator(".badge")).to_have_text("accepted")
-    until(page, "[...document.querySelectorAll('.card-strip')].every(one => one.naturalWidth > 200)")
-    expect(page.locator(".refused")).to_contain_text("letter.mp4 is not media that FFmpeg can read")
+    wait_until(page, "[...document.querySelectorAll('.card-strip')].every(one => one.naturalWidth > 200)")
+    expect(page.locator(".rejected")).to_contain_text("letter.mp4 is not media that FFmpeg can read")
     page.keyboard.press("/")
     page.keyboard.type("steel")
     expect(page.locator(".film-card:visible")).to_have_count(1)
-    expect(page.locator(".refused")).to_be_hidden()
+    expect(page.locator(".rejected")).to_be_hidden()
     page.reload()
     expect(page.locator(".film-card:visible")).to_have_count(1)
 
@@ -133,11 +133,19 @@ def test_a_film_plays_and_its_time_is_walked_by_mouse_and_keys(opened: Callable[
     page, _ = opened(f"{cinema.url}/#/film/{cinema.ids['sintel_trailer.mp4']}?at=20")
     time = page.locator(".moment-time")
     expect(time).to_have_text("0:20.0")
-    expect(page.locator(".lane-name")).to_have_text(
-        ["Pictures", "Shots", "Sound", "Seen again", "Heard again", "Marks", "Alike"]
+    expect(page.locator(".track-name")).to_have_text(
+        [
+            "Pictures",
+            "Shots",
+            "Sound",
+            "Similar picture elsewhere",
+            "Similar sound elsewhere",
+            "Annotations",
+            "Similarity",
+        ]
     )
     page.keyboard.press(" ")
-    plays(page, page.locator(".player video"))
+    wait_until_playing(page, page.locator(".player video"))
     page.keyboard.press(" ")
     slider = page.get_by_role("slider", name="Time in the film")
     box = slider.bounding_box()
@@ -161,33 +169,33 @@ def test_a_film_plays_and_its_time_is_walked_by_mouse_and_keys(opened: Callable[
 def test_results_play_and_lead_on_by_picture_and_by_sound_and_back(opened: Callable[..., Any], cinema: Cinema) -> None:
     page, _ = opened(cinema.search("tears_of_steel_excerpt.webm", 30), **LIVELY)
     expect(page.locator(".hit")).to_have_count(12)
-    plays(page, page.locator(".hit video").first)
+    wait_until_playing(page, page.locator(".hit video").first)
     assert page.locator(".hit video").count() <= 4
     assert page.evaluate("[...document.querySelectorAll('.hit video')].every(video => video.muted)")
-    first = places(page)
+    first = read_hits(page)
 
     page.get_by_role("link", name="More like this by sound").nth(2).click()
     page.wait_for_url(re.compile("from=audio&to=audio"))
-    expect(page.locator(".refine input[name=from][value=audio]")).to_be_checked()
+    expect(page.locator(".filters input[name=from][value=audio]")).to_be_checked()
     expect(page.locator(".query-name")).to_contain_text(first[2][1])
-    second = places(page)
+    second = read_hits(page)
     assert second
     assert second != first
 
     page.locator(".hit").nth(1).get_by_role("link", name="Open in film").click()
     expect(page.locator(".player video")).to_have_count(1)
-    expect(page.locator(".heat-told").last).to_contain_text("that you searched from")
+    expect(page.locator(".timeline-note").last).to_contain_text("that you searched from")
     page.go_back()
     expect(page.locator(".hit")).to_have_count(12)
-    assert places(page) == second
+    assert read_hits(page) == second
     page.go_back()
     expect(page.locator(".query-name")).to_contain_text("tears of steel")
     expect(page.locator(".hit")).to_have_count(12)
-    assert places(page) == first
+    assert read_hits(page) == first
     page.go_forward()
-    expect(page.locator(".refine input[name=from][value=audio]")).to_be_checked()
+    expect(page.locator(".filters input[name=from][value=audio]")).to_be_checked()
     expect(page.locator(".hit")).to_have_count(12)
-    assert places(page) == second
+    assert read_hits(page) == second
 
 
 def test_a_shared_address_shows_the_same_hits_to_another(opened: Callable[..., Any], cinema: Cinema) -> None:
@@ -196,13 +204,13 @@ def test_a_shared_address_shows_the_same_hits_to_another(opened: Callable[..., A
     page.get_by_role("button", name="Show more").click()
     expect(page.locator(".hit")).to_have_count(24)
     shared = page.url
-    mine = places(page)
+    mine = read_hits(page)
     page.reload()
     expect(page.locator(".hit")).to_have_count(24)
-    assert places(page) == mine
+    assert read_hits(page) == mine
     other, _ = opened(shared)
     expect(other.locator(".hit")).to_have_count(24)
-    assert places(other) == mine
+    assert read_hits(other) == mine
 
 
 def test_the_controls_of_a_search_narrow_it(opened: Callable[..., Any], cinema: Cinema) -> None:
@@ -229,25 +237,25 @@ def test_a_file_is_searched_with_and_its_address_outlives_the_visit(
 ) -> None:
     film = cinema.sources / "sintel_trailer.mp4"
     if kind == "sound":
-        path = sound_cut(cinema.library, cinema.ids["sintel_trailer.mp4"], 20, 3, tmp_path / "cut.wav")
+        path = cut_sound(cinema.library, cinema.ids["sintel_trailer.mp4"], 20, 3, tmp_path / "cut.wav")
     elif kind == "picture":
-        path = picture_cut(film, 20, tmp_path / "cut.png")
+        path = cut_picture(film, 20, tmp_path / "cut.png")
     else:
-        path = clip_cut(film, 20, 3, tmp_path / "cut.mp4")
+        path = cut_clip(film, 20, 3, tmp_path / "cut.mp4")
     page, _ = opened(cinema.url)
     page.locator(".drop input[type=file]").set_input_files(path)
     page.wait_for_url(re.compile("/search.upload="))
     side = {"sound": "audio", "picture": "video", "clip": "both"}[kind]
-    expect(page.locator(f".refine input[name=from][value={side}]")).to_be_checked()
+    expect(page.locator(f".filters input[name=from][value={side}]")).to_be_checked()
     expect(page.locator(".query-name")).to_contain_text(path.name)
     expect(page.locator(".query-file :is(img, audio, video)")).to_have_count(1)
     page.goto(f"{page.url}&floor=false")
     expect(page.locator(".hit")).to_have_count(12)
     assert page.locator(".hit h3").first.inner_text() == "sintel trailer"
-    mine = places(page)
+    mine = read_hits(page)
     page.reload()
     expect(page.locator(".hit")).to_have_count(12)
-    assert places(page) == mine
+    assert read_hits(page) == mine
     expect(page.locator(".query-name")).to_contain_text(path.name)
 
 
@@ -258,14 +266,14 @@ def test_what_cannot_be_used_is_told_in_its_sentence(opened: Callable[..., Any],
     alert = page.get_by_role("alert")
     expect(alert).to_contain_text("notes.txt")
     expect(page.locator("#status")).to_be_empty()
-    for address, told in (
+    for address, word in (
         ("#/film/ffffffffffffffff", "ffffffffffffffff"),
         ("#/search?upload=ffffffffffffffff&from=audio", "upload"),
         (f"#/search?film={cinema.ids['sintel_trailer.mp4']}&at=20&model=000000000000", "000000000000"),
         ("#/search?film=ffffffffffffffff&at=20", "ffffffffffffffff"),
     ):
         page.goto(f"{cinema.url}/{address}")
-        expect(alert).to_contain_text(told)
+        expect(alert).to_contain_text(word)
         expect(alert).to_contain_text(re.compile(r"[.!?]$|×$"))
     assert [url for url in watch.asked if "/api/uploads" in url]
 
@@ -273,10 +281,10 @@ def test_what_cannot_be_used_is_told_in_its_sentence(opened: Callable[..., Any],
 def test_nothing_found_is_told_and_weaker_ones_are_offered(opened: Callable[..., Any], cinema: Cinema) -> None:
     nowhere = "&begin=69.9&end=70&films=" + cinema.ids["big_buck_bunny_30s_5.1.mp4"]
     page, _ = opened(cinema.search("sintel_trailer.mp4", 20, more=nowhere))
-    expect(page.locator(".empty-told")).to_contain_text("Nothing found")
-    page.get_by_role("button", name="Show weaker ones").click()
+    expect(page.locator(".empty-message")).to_contain_text("No match: the filters exclude every clip")
+    page.get_by_role("button", name="Show weaker matches").click()
     page.wait_for_url(re.compile("floor=false"))
-    expect(page.get_by_role("checkbox", name="Show weaker ones too")).to_be_checked()
+    expect(page.get_by_role("checkbox", name="Show weaker matches")).to_be_checked()
 
 
 def test_without_embeddings_the_films_still_play_and_the_command_is_told(
@@ -285,10 +293,10 @@ def test_without_embeddings_the_films_still_play_and_the_command_is_told(
     page, _ = opened(cinema.bare_url)
     expect(page.get_by_role("note")).to_contain_text("talkies embed --library")
     expect(page.locator(".film-card")).to_have_count(3)
-    film_card(page, "sintel trailer").get_by_role("link", name="sintel trailer").click()
+    find_film_card(page, "sintel trailer").get_by_role("link", name="sintel trailer").click()
     expect(page.locator(".moment")).to_contain_text("talkies embed --library")
     page.keyboard.press(" ")
-    plays(page, page.locator(".player video"))
+    wait_until_playing(page, page.locator(".player video"))
     page.get_by_role("link", name="Map").click()
     expect(page.get_by_role("note")).to_contain_text("talkies embed --library")
 
@@ -314,7 +322,7 @@ def test_everything_is_reached_by_keys(opened: Callable[..., Any], cinema: Cinem
     chosen = page.locator(".hit").nth(1)
     expect(chosen.locator("h3 a")).to_be_focused()
     page.keyboard.press("m")
-    until(page, "[...document.querySelectorAll('.hit video')].some(video => !video.muted)")
+    wait_until(page, "[...document.querySelectorAll('.hit video')].some(video => !video.muted)")
     expect(page.get_by_role("button", name="Sound on hover")).to_have_attribute("aria-pressed", "true")
     name = chosen.locator("h3").inner_text()
     page.keyboard.press("p")
@@ -329,7 +337,7 @@ def test_the_map_is_wandered_in_by_keys_and_opened(opened: Callable[..., Any], c
     chart = page.get_by_role("application")
     expect(chart).to_have_attribute("aria-label", re.compile("moments by sound"))
     page.keyboard.press("ArrowRight")
-    plays(page, page.locator(".map-shown video"))
+    wait_until_playing(page, page.locator(".map-shown video"))
     page.wait_for_url(re.compile("film=.*at="))
     shared, name = page.url, page.locator(".map-shown .query-name").inner_text()
     page.reload()
@@ -357,7 +365,7 @@ def views(cinema: Cinema) -> dict[str, str]:
 
 READY = {
     "library": ".film-card",
-    "film": ".lane-heat",
+    "film": ".track-heat",
     "rejected": ".reasons",
     "results": ".hit",
     "map": ".map-shown .preview",
@@ -372,9 +380,9 @@ def test_no_view_has_a_serious_fault_light_or_dark_and_a_phones_width_holds_it(
     for name, url in views(cinema).items():
         page, _ = opened(url, color_scheme="light")
         expect(page.locator(READY[name]).first).to_be_visible()
-        faults[name] = grave_faults(page)
+        faults[name] = find_serious_violations(page)
         page.emulate_media(color_scheme="dark")
-        faults[name] += grave_faults(page, only="color-contrast")
+        faults[name] += find_serious_violations(page, only="color-contrast")
         page.set_viewport_size(PHONE)
         wide = page.evaluate("document.documentElement.scrollWidth")
         if wide > PHONE["width"]:
@@ -390,4 +398,4 @@ def test_nothing_moves_by_itself_for_those_who_asked_for_rest(opened: Callable[.
     page.wait_for_timeout(300)
     assert page.locator("video").count() == 0
     page.get_by_role("button", name=re.compile("^Play: ")).nth(1).click()
-    plays(page, page.locator(".hit video"))
+    wait_until_playing(page, page.locator(".hit video"))

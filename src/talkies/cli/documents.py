@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # each verb prints one document and need not import the packa
     from talkies.evaluation.audit.values import Audit
     from talkies.evaluation.results import Result
     from talkies.export import ExportedRun, ExportedVectors
-    from talkies.ingest import IngestedFilm, IngestReport
+    from talkies.ingestion import IngestedFilm, IngestReport
     from talkies.retrieval.index import EmbedReport
     from talkies.retrieval.recurrence.repeats import LibraryRepeats
     from talkies.retrieval.search import SearchResult

@@ -8,7 +8,7 @@ import typer
 from talkies.cli.output import Json, LibraryFolder, print_json, print_table, print_text, say
 
 if TYPE_CHECKING:
-    from talkies.ingest import IngestReport
+    from talkies.ingestion import IngestReport
     from talkies.library import FilmEntry, Reason
 
 

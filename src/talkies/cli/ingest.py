@@ -7,7 +7,7 @@ import typer
 from talkies.cli.output import Json, LibraryFolder, Sets, print_json, progress_bars
 
 if TYPE_CHECKING:
-    from talkies.ingest import FailedFilm, IngestedFilm, Progress
+    from talkies.ingestion import FailedFilm, IngestedFilm, Progress
 
 
 def register(app: typer.Typer) -> None:
@@ -34,8 +34,8 @@ def ingest(
     """Add films (files, or folders searched recursively) to a library: probe, judge, convert, commit."""
     from talkies.cli.documents import ingest_document
     from talkies.cli.films import print_ingested
-    from talkies.ingest import build_config
-    from talkies.ingest import ingest as take
+    from talkies.ingestion import build_config
+    from talkies.ingestion import ingest as take
 
     config = build_config(sets or (), audio_language, audio_track)
     with progress_bars() as bars:

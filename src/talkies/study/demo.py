@@ -7,8 +7,8 @@ from typing import Any
 
 from talkies.evaluation import evaluate
 from talkies.evaluation.results import Result
-from talkies.ingest import FailedFilm, IngestedFilm, ingest
-from talkies.ingest import Progress as IngestProgress
+from talkies.ingestion import FailedFilm, IngestedFilm, ingest
+from talkies.ingestion import Progress as IngestProgress
 from talkies.library import read_json, write_json
 from talkies.retrieval.index import embed
 from talkies.runs import RunFolder, load_encoder

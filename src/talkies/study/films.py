@@ -8,7 +8,7 @@ from pathlib import Path
 from talkies.clips import list_windows, read_films
 from talkies.core import ClipBatch, ClipRequest, ClipShape, WorkError
 from talkies.evaluation.film_tasks.encode_films import EncodedFilm
-from talkies.ingest import ingest
+from talkies.ingestion import ingest
 from talkies.library import Library
 from talkies.runs import ClipEncoder
 from talkies.runtime import hash_file

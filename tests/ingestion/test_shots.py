@@ -1,0 +1,99 @@
+"""Shots: half-open spans that cover the film, cut where the film is cut.
+
+The criterion on rendered films: a cut is *plain* if the last picture before it and the first after it differ by more
+than 40 of 255 on average. Cuts between places that look alike need not be found; but nothing else may be called a cut.
+"""
+
+import json
+from fractions import Fraction
+from math import ceil
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from talkies.core import Span
+from talkies.ingestion import ingest
+from talkies.ingestion.shots import ShotFinder
+from talkies.library import Library, Profile
+from talkies.synth import SynthConfig, render_films
+
+PLAIN_CHANGE = 40.0
+
+
+def shots_of(colours: list[tuple[int, int, int]], fps: int = 16) -> list[Span]:
+    finder = ShotFinder(fps)
+    for colour in colours:
+        finder.push(np.full((36, 64, 3), colour, np.uint8))
+    return finder.finish()
+
+
+def test_a_cut_begins_a_shot_at_its_very_frame() -> None:
+    colours = [(20, 30, 200)] * 21 + [(200, 60, 20)] * 30 + [(60, 220, 60)] * 13
+    assert shots_of(colours) == [Span(0, 21), Span(21, 51), Span(51, 64)]
+
+
+def test_a_film_without_a_cut_is_one_shot() -> None:
+    assert shots_of([(20, 30, 200)] * 40) == [Span(0, 40)]
+    assert shots_of([(20, 30, 200)]) == [Span(0, 1)]
+
+
+def test_a_slow_change_is_no_cut() -> None:
+    assert shots_of([(3 * i, 255 - 3 * i, 100) for i in range(80)]) == [Span(0, 80)]
+
+
+@pytest.mark.parametrize("fps", [10, 20, 30])
+def test_no_shot_is_shorter_than_half_a_second(fps: int) -> None:
+    lengths_seconds, palette = (2.5, 0.2, 2.5, 0.3, 0.3, 2.5), ((20, 30, 200), (200, 60, 20), (0, 0, 0))
+    colours = [palette[i % 3] for i, seconds in enumerate(lengths_seconds) for _ in range(round(seconds * fps))]
+    shots = shots_of(colours, fps)
+    assert shots[0] == Span(0, 25 * fps // 10)
+    assert len(shots) >= 3
+    assert min(len(shot) for shot in shots) >= fps // 2
+
+
+@pytest.mark.parametrize("name", ["film-000.mp4", "film-001.mp4", "film-002.mp4"])
+def test_shots_cover_the_film_without_holes(library: Library, name: str) -> None:
+    film = library.find(name)
+    shots = library.shots_of(film.id)
+    assert [shots[0].start_frame, *(shot.end_frame for shot in shots)] == [
+        *(shot.start_frame for shot in shots),
+        film.frames,
+    ]
+    assert shots[0].start_frame == 0
+
+
+@pytest.fixture(scope="module")
+def cut_film(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Library]:
+    """The folder of an unmarked film of many places and short shots, and a library of it."""
+    root = tmp_path_factory.mktemp("cuts")
+    lengths = {"seconds": 32.0, "shot_seconds_min": 1.0, "shot_seconds_max": 2.5}
+    render_films(root / "films", 1, SynthConfig(width=64, height=48, places=16, mark_strength=0.0, **lengths))
+    return root / "films", ingest([root / "films"], root / "lib", profile=Profile(short_side=48)).library
+
+
+def change_at(pictures: list[av.VideoFrame], frame: int) -> float:
+    before, after = (pictures[number].to_ndarray(format="rgb24").astype(float) for number in (frame - 1, frame))
+    return float(np.abs(after - before).mean())
+
+
+def true_cuts(folder: Path, name: str) -> tuple[list[int], list[int]]:
+    """Return all cuts of a film in frames of the library's grid, and the plain ones among them."""
+    truth = json.loads((folder / "truth.json").read_text())
+    shots = next(film for film in truth["films"] if film["file"] == name)["script"]["shots"]
+    with av.open(str(folder / name)) as container:
+        pictures = list(container.decode(container.streams.video[0]))
+    starts = [shot["start_frame"] for shot in shots[1:]]
+    on_grid = {start: ceil(Fraction(start * 16, 24)) for start in starts}
+    return list(on_grid.values()), [on_grid[s] for s in starts if change_at(pictures, s) > PLAIN_CHANGE]
+
+
+def test_plain_cuts_are_found_and_nothing_else_is_called_a_cut(cut_film: tuple[Path, Library]) -> None:
+    folder, library = cut_film
+    (film,) = library.films()
+    cuts, plain = true_cuts(folder, film.name)
+    starts = [shot.start_frame for shot in library.shots_of(film.id)][1:]
+    assert len(plain) >= 10
+    assert sum(any(abs(cut - start) <= 1 for start in starts) for cut in plain) >= 0.8 * len(plain)
+    assert all(any(abs(cut - start) <= 1 for cut in cuts) for start in starts)
