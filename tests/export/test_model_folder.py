@@ -309,5 +309,5 @@ def test_the_card_names_no_more_films_than_a_reader_scrolls_past(
 ) -> None:
     monkeypatch.setattr("talkies.export.model_card._MOST_FILMS", 2)
     folder = export_run(run, tmp_path / "model").folder
-    assert "\nand 1 more; `config.json` has all.\n" in (folder / "README.md").read_text()
+    assert "\nand 1 more; `config.json` lists all.\n" in (folder / "README.md").read_text()
     assert len(re.findall(r"^    [0-9a-f]{16} [0-9a-f]{16}$", (folder / "README.md").read_text(), re.MULTILINE)) == 1
