@@ -1,4 +1,4 @@
-"""A browser on the page: what it asked for and complained of, what axe says of it, and files cut from films."""
+"""Browser helpers: recorded requests and console messages, accessibility checks, and files cut from films."""
 
 import threading
 import time
@@ -14,62 +14,62 @@ from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from talkies.library import Library
 from talkies.web import create_app
-from talkies.web.server import listening, server_of
+from talkies.web.server import create_server, open_socket
 
-PATIENCE_MS = 30_000  # of a machine that does much else
-GRAVE = ("serious", "critical")
+PATIENCE_MS = 30_000  # for a busy machine
+SERIOUS = ("serious", "critical")
 
 
 class Watch:
-    """Keeps what the pages of a context ask for and what their console says."""
+    """Records the requests and the console messages of the pages of a browser context."""
 
     def __init__(self, context: BrowserContext, origin: str) -> None:
         self.origin = origin
-        self.asked: list[str] = []
+        self.requested: list[str] = []
         self.complaints: list[str] = []
         self.expected: list[str] = []
-        context.on("request", lambda request: self.asked.append(request.url))
-        context.on("console", lambda said: self._hear(said.type, said.text))
+        context.on("request", lambda request: self.requested.append(request.url))
+        context.on("console", lambda message: self._record(message.type, message.text))
         context.on("weberror", lambda error: self.complaints.append(str(error.error)))
 
-    def _hear(self, kind: str, text: str) -> None:
+    def _record(self, kind: str, text: str) -> None:
         if kind in ("error", "warning") and not any(word in text for word in self.expected):
             self.complaints.append(text)
 
-    def elsewhere(self) -> list[str]:
-        """Everything that was asked of anyone but the server; what a page made itself is nobody's."""
-        here = [url for url in self.asked if urlsplit(url).scheme not in ("blob", "data")]
+    def list_foreign_requests(self) -> list[str]:
+        """Return the requested URLs of other servers; blob and data URLs belong to the page itself."""
+        here = [url for url in self.requested if urlsplit(url).scheme not in ("blob", "data")]
         return [url for url in here if f"{urlsplit(url).scheme}://{urlsplit(url).netloc}" != self.origin]
 
 
-def grave_faults(page: Page, only: str | None = None) -> list[str]:
-    """What axe, or one of its rules, finds of serious and critical impact on a page as it stands, in words."""
+def find_serious_violations(page: Page, only: str | None = None) -> list[str]:
+    """Return the accessibility violations of serious or critical impact that axe finds, as text."""
     options: dict[str, object] = {"resultTypes": ["violations"]} | ({"runOnly": [only]} if only else {})
-    found = Axe().run(page, options=options).response["violations"]
+    violations = Axe().run(page, options=options).response["violations"]
     return [
-        f"{fault['id']}: {fault['help']}: {node['html'][:160]}"
-        for fault in found
-        if fault["impact"] in GRAVE
-        for node in fault["nodes"]
+        f"{violation['id']}: {violation['help']}: {node['html'][:160]}"
+        for violation in violations
+        if violation["impact"] in SERIOUS
+        for node in violation["nodes"]
     ]
 
 
-def film_card(page: Page, name: str) -> Locator:
-    """The card of a film in the library."""
+def find_film_card(page: Page, name: str) -> Locator:
+    """Return the card of a film in the library."""
     return page.locator(".film-card", has=page.get_by_role("link", name=name, exact=True))
 
 
-def places(page: Page) -> list[tuple[str | None, str]]:
-    """Where each hit leads to, and what it is called."""
+def read_hits(page: Page) -> list[tuple[str | None, str]]:
+    """Return the link and the title of each hit."""
     expect(page.locator(".hits.is-waiting")).to_have_count(0)
     names = page.locator(".hit h3 a")
     return [(one.get_attribute("href"), one.inner_text()) for one in names.all()]
 
 
-def plays(page: Page, video: Locator, seconds: float = 0.25) -> None:
-    """Wait until a video has played so long on."""
+def wait_until_playing(page: Page, video: Locator, seconds: float = 0.25) -> None:
+    """Wait until a video has played for `seconds`."""
     expect(video).to_have_count(1)
-    until(
+    wait_until(
         page,
         """([video, seconds]) => {
             video.least = Math.min(video.least ?? Infinity, video.currentTime);
@@ -79,16 +79,19 @@ def plays(page: Page, video: Locator, seconds: float = 0.25) -> None:
     )
 
 
-def until(page: Page, question: str, about: object = None) -> None:
-    """Ask the page until it says yes. (Playwright's own waiting evaluates strings, which the page's policy forbids.)"""
+def wait_until(page: Page, condition: str, argument: object = None) -> None:
+    """Wait until a JavaScript condition holds.
+
+    Playwright's own waiting evaluates strings, which the page's policy forbids.
+    """
     end = time.monotonic() + PATIENCE_MS / 1000
-    while not page.evaluate(question, about):
-        assert time.monotonic() < end, question
+    while not page.evaluate(condition, argument):
+        assert time.monotonic() < end, condition
         page.wait_for_timeout(50)
 
 
-def sound_cut(library: Library, film_id: str, begin: float, seconds: float, path: Path) -> Path:
-    """Write so many seconds of a film's sound as WAV."""
+def cut_sound(library: Library, film_id: str, begin: float, seconds: float, path: Path) -> Path:
+    """Write a part of a film's audio as WAV."""
     with wave.open(str(library.audio_path(film_id))) as source, wave.open(str(path), "wb") as cut:
         cut.setparams(source.getparams())
         source.setpos(int(begin * source.getframerate()))
@@ -96,7 +99,7 @@ def sound_cut(library: Library, film_id: str, begin: float, seconds: float, path
     return path
 
 
-def picture_cut(film: Path, at: float, path: Path) -> Path:
+def cut_picture(film: Path, at: float, path: Path) -> Path:
     """Write one picture of a film as PNG."""
     with av.open(str(film)) as source:
         stream = source.streams.video[0]
@@ -105,8 +108,8 @@ def picture_cut(film: Path, at: float, path: Path) -> Path:
     return path
 
 
-def clip_cut(film: Path, begin: float, seconds: float, path: Path) -> Path:
-    """Copy so many seconds of a film, from the key picture before `begin` on, into a small MP4."""
+def cut_clip(film: Path, begin: float, seconds: float, path: Path) -> Path:
+    """Copy a part of a film, from the key frame before `begin`, into a small MP4."""
     with av.open(str(film)) as source, av.open(str(path), "w") as cut:
         tracks = (source.streams.video[0], source.streams.audio[0])
         copies = {track.index: cut.add_stream_from_template(track) for track in tracks}
@@ -123,7 +126,7 @@ def clip_cut(film: Path, begin: float, seconds: float, path: Path) -> Path:
 
 
 def drop_file(page: Page, name: str, content: Sequence[int], kind: str) -> None:
-    """Drop a file on the page, as from a folder's window."""
+    """Drop a file on the page, as from a file manager."""
     page.evaluate(
         """([name, content, type]) => {
             const carried = new DataTransfer();
@@ -138,10 +141,10 @@ def drop_file(page: Page, name: str, content: Sequence[int], kind: str) -> None:
 
 
 @contextmanager
-def serving(library: Path) -> Iterator[str]:
-    """A server of a library while the block runs; its URL."""
-    with listening("127.0.0.1", 0) as socket:
-        server = server_of(create_app(library))
+def run_server(library: Path) -> Iterator[str]:
+    """Serve a library while the block runs; yield its URL."""
+    with open_socket("127.0.0.1", 0) as socket:
+        server = create_server(create_app(library))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]}, daemon=True)
         thread.start()
         assert server.ready.wait(30)

@@ -1,4 +1,4 @@
-"""An embedded library behind a server on a free port of this machine, and behind a client without one."""
+"""Fixtures: an embedded library behind a real server on a free port, and behind a client without a network."""
 
 import shutil
 import tempfile
@@ -24,7 +24,7 @@ UPLOAD_LIMIT_BYTES = 4_000_000
 
 @pytest.fixture(scope="session")
 def served_library(library: Library, run: Path, tmp_path_factory: pytest.TempPathFactory) -> Library:
-    """A library of three embedded films and a rejected one; only uploads may be written to it."""
+    """A library of three embedded films and a rejected one; tests may only add uploads to it."""
     root = Path(shutil.copytree(library.root, tmp_path_factory.mktemp("shelf") / "lib"))
     letter = root.parent / "letter.mp4"
     letter.write_text("Dear film, I am a text.")
@@ -61,7 +61,7 @@ def client(served_library: Library, client_of: Callable[[Library], Client]) -> C
 
 @pytest.fixture
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where uploads are written to while they are read; it must be empty at the end."""
+    """The folder of temporary uploads; it must be empty at the end."""
     folder = tmp_path / "temporary"
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
@@ -74,7 +74,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 
 @pytest.fixture
 def encoded_paths(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """Files are not decoded, but found to look and sound like something; the paths that were to be decoded."""
+    """Files get a made-up embedding without decoding; yields the list of their paths."""
     paths: list[Path] = []
 
     def encode_made_up(searcher: Searcher, path: Path, name: str, limits: ProcessLimits) -> Example:

@@ -1,4 +1,4 @@
-"""Stand in for the reading of an uploaded file, in its own process: what a decoder at its worst may do."""
+"""Replacements for decoding an uploaded file that crash, hang or exhaust memory, as a broken decoder would."""
 
 import os
 import signal
@@ -7,18 +7,18 @@ from typing import Any
 
 
 def crash(item: Any, report: Any) -> None:
-    """Die as a decoder does that a file has broken."""
+    """Crash, as a decoder does on a malicious file."""
     os.kill(os.getpid(), signal.SIGSEGV)
 
 
 def hang(item: Any, report: Any) -> None:
-    """Never come back."""
+    """Never return."""
     while True:
         time.sleep(1)
 
 
-def eat(item: Any, report: Any) -> None:
-    """Take ever more memory."""
+def exhaust_memory(item: Any, report: Any) -> None:
+    """Allocate more and more memory."""
     held = []
     while True:
         held.append(bytearray(50_000_000))

@@ -1,4 +1,4 @@
-"""The page in a real browser, over a library of real films: every view, every way to search, every sentence."""
+"""The page in a real browser with a library of real films: every view and every way to search."""
 
 import os
 import re
@@ -33,7 +33,7 @@ from talkies.training import RunConfig, pretrain
 pytestmark = pytest.mark.real_data
 
 FILMS = ("big_buck_bunny_30s_5.1.mp4", "sintel_trailer.mp4", "tears_of_steel_excerpt.webm")
-LIVELY = {"reduced_motion": "no-preference"}
+WITH_MOTION = {"reduced_motion": "no-preference"}
 DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 
 
@@ -85,9 +85,9 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def opened(browser: Browser, cinema: Cinema) -> Iterator[Callable[..., tuple[Page, Watch]]]:
-    """A function that opens an address in a fresh profile; what the page asks elsewhere, or complains of, fails.
+    """A function that opens an address in a fresh profile; foreign requests and console errors fail the test.
 
-    Previews move by themselves only `LIVELY`.
+    Previews play by themselves only with `WITH_MOTION`.
     """
     kept = []
 
@@ -105,14 +105,12 @@ def opened(browser: Browser, cinema: Cinema) -> Iterator[Callable[..., tuple[Pag
     yield open_page
     for context, watch in kept:
         context.close()
-        assert watch.asked
-        assert watch.elsewhere() == []
+        assert watch.requested
+        assert watch.list_foreign_requests() == []
         assert watch.complaints == []
 
 
-def test_the_library_shows_its_films_their_verdicts_and_why_one_was_not_taken_in(
-    opened: Callable[..., Any], cinema: Cinema
-) -> None:
+def test_the_library_shows_films_verdicts_and_reasons_for_rejection(opened: Callable[..., Any], cinema: Cinema) -> None:
     page, _ = opened(cinema.url)
     expect(page.get_by_role("heading", level=1)).to_have_text("cinema")
     expect(page.locator(".film-card")).to_have_count(3)
@@ -129,7 +127,7 @@ def test_the_library_shows_its_films_their_verdicts_and_why_one_was_not_taken_in
     expect(page.locator(".film-card:visible")).to_have_count(1)
 
 
-def test_a_film_plays_and_its_time_is_walked_by_mouse_and_keys(opened: Callable[..., Any], cinema: Cinema) -> None:
+def test_a_film_plays_and_mouse_and_keys_seek_in_it(opened: Callable[..., Any], cinema: Cinema) -> None:
     page, _ = opened(f"{cinema.url}/#/film/{cinema.ids['sintel_trailer.mp4']}?at=20")
     time = page.locator(".moment-time")
     expect(time).to_have_text("0:20.0")
@@ -166,8 +164,8 @@ def test_a_film_plays_and_its_time_is_walked_by_mouse_and_keys(opened: Callable[
     assert answered.value.ok
 
 
-def test_results_play_and_lead_on_by_picture_and_by_sound_and_back(opened: Callable[..., Any], cinema: Cinema) -> None:
-    page, _ = opened(cinema.search("tears_of_steel_excerpt.webm", 30), **LIVELY)
+def test_results_play_and_link_to_similar_moments_and_back(opened: Callable[..., Any], cinema: Cinema) -> None:
+    page, _ = opened(cinema.search("tears_of_steel_excerpt.webm", 30), **WITH_MOTION)
     expect(page.locator(".hit")).to_have_count(12)
     wait_until_playing(page, page.locator(".hit video").first)
     assert page.locator(".hit video").count() <= 4
@@ -198,7 +196,7 @@ def test_results_play_and_lead_on_by_picture_and_by_sound_and_back(opened: Calla
     assert read_hits(page) == second
 
 
-def test_a_shared_address_shows_the_same_hits_to_another(opened: Callable[..., Any], cinema: Cinema) -> None:
+def test_a_shared_address_shows_the_same_hits_in_another_browser(opened: Callable[..., Any], cinema: Cinema) -> None:
     page, _ = opened(cinema.search("sintel_trailer.mp4", 20, "from=audio&to=video"))
     expect(page.locator(".hit")).to_have_count(12)
     page.get_by_role("button", name="Show more").click()
@@ -232,7 +230,7 @@ def test_the_controls_of_a_search_narrow_it(opened: Callable[..., Any], cinema: 
 
 
 @pytest.mark.parametrize("kind", ["sound", "picture", "clip"])
-def test_a_file_is_searched_with_and_its_address_outlives_the_visit(
+def test_a_search_by_file_works_and_its_address_survives_a_reload(
     kind: str, opened: Callable[..., Any], cinema: Cinema, tmp_path: Path
 ) -> None:
     film = cinema.sources / "sintel_trailer.mp4"
@@ -259,7 +257,7 @@ def test_a_file_is_searched_with_and_its_address_outlives_the_visit(
     expect(page.locator(".query-name")).to_contain_text(path.name)
 
 
-def test_what_cannot_be_used_is_told_in_its_sentence(opened: Callable[..., Any], cinema: Cinema) -> None:
+def test_errors_are_shown_as_a_sentence(opened: Callable[..., Any], cinema: Cinema) -> None:
     page, watch = opened(cinema.url, expected=("Failed to load resource",))
     expect(page.locator(".film-card")).to_have_count(3)
     drop_file(page, "notes.txt", b"not a film", "text/plain")
@@ -275,10 +273,10 @@ def test_what_cannot_be_used_is_told_in_its_sentence(opened: Callable[..., Any],
         page.goto(f"{cinema.url}/{address}")
         expect(alert).to_contain_text(word)
         expect(alert).to_contain_text(re.compile(r"[.!?]$|×$"))
-    assert [url for url in watch.asked if "/api/uploads" in url]
+    assert [url for url in watch.requested if "/api/uploads" in url]
 
 
-def test_nothing_found_is_told_and_weaker_ones_are_offered(opened: Callable[..., Any], cinema: Cinema) -> None:
+def test_an_empty_result_says_why_and_offers_weaker_matches(opened: Callable[..., Any], cinema: Cinema) -> None:
     nowhere = "&begin=69.9&end=70&films=" + cinema.ids["big_buck_bunny_30s_5.1.mp4"]
     page, _ = opened(cinema.search("sintel_trailer.mp4", 20, more=nowhere))
     expect(page.locator(".empty-message")).to_contain_text("No match: the filters exclude every clip")
@@ -287,7 +285,7 @@ def test_nothing_found_is_told_and_weaker_ones_are_offered(opened: Callable[...,
     expect(page.get_by_role("checkbox", name="Show weaker matches")).to_be_checked()
 
 
-def test_without_embeddings_the_films_still_play_and_the_command_is_told(
+def test_without_embeddings_films_play_and_the_page_names_the_command(
     opened: Callable[..., Any], cinema: Cinema
 ) -> None:
     page, _ = opened(cinema.bare_url)
@@ -301,8 +299,8 @@ def test_without_embeddings_the_films_still_play_and_the_command_is_told(
     expect(page.get_by_role("note")).to_contain_text("talkies embed --library")
 
 
-def test_everything_is_reached_by_keys(opened: Callable[..., Any], cinema: Cinema) -> None:
-    page, _ = opened(f"{cinema.url}/#/film/{cinema.ids['sintel_trailer.mp4']}?at=20", **LIVELY)
+def test_the_keyboard_reaches_everything(opened: Callable[..., Any], cinema: Cinema) -> None:
+    page, _ = opened(f"{cinema.url}/#/film/{cinema.ids['sintel_trailer.mp4']}?at=20", **WITH_MOTION)
     expect(page.locator(".moment-time")).to_have_text("0:20.0")
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
@@ -332,8 +330,8 @@ def test_everything_is_reached_by_keys(opened: Callable[..., Any], cinema: Cinem
     expect(page.get_by_role("searchbox", name="Filter films")).to_be_focused()
 
 
-def test_the_map_is_wandered_in_by_keys_and_opened(opened: Callable[..., Any], cinema: Cinema) -> None:
-    page, _ = opened(f"{cinema.url}/#/map?side=audio", **LIVELY)
+def test_the_map_is_explored_by_keys_and_opens_a_moment(opened: Callable[..., Any], cinema: Cinema) -> None:
+    page, _ = opened(f"{cinema.url}/#/map?side=audio", **WITH_MOTION)
     chart = page.get_by_role("application")
     expect(chart).to_have_attribute("aria-label", re.compile("moments by sound"))
     page.keyboard.press("ArrowRight")
@@ -373,25 +371,23 @@ READY = {
 }
 
 
-def test_no_view_has_a_serious_fault_light_or_dark_and_a_phones_width_holds_it(
-    opened: Callable[..., Any], cinema: Cinema
-) -> None:
-    faults = {}
+def test_every_view_is_accessible_light_and_dark_and_fits_a_phone(opened: Callable[..., Any], cinema: Cinema) -> None:
+    violations = {}
     for name, url in views(cinema).items():
         page, _ = opened(url, color_scheme="light")
         expect(page.locator(READY[name]).first).to_be_visible()
-        faults[name] = find_serious_violations(page)
+        violations[name] = find_serious_violations(page)
         page.emulate_media(color_scheme="dark")
-        faults[name] += find_serious_violations(page, only="color-contrast")
+        violations[name] += find_serious_violations(page, only="color-contrast")
         page.set_viewport_size(PHONE)
         wide = page.evaluate("document.documentElement.scrollWidth")
         if wide > PHONE["width"]:
-            faults[name].append(f"{wide} pixels wide on a phone")
+            violations[name].append(f"{wide} pixels wide on a phone")
         page.close()
-    assert {name: found for name, found in faults.items() if found} == {}
+    assert {name: found for name, found in violations.items() if found} == {}
 
 
-def test_nothing_moves_by_itself_for_those_who_asked_for_rest(opened: Callable[..., Any], cinema: Cinema) -> None:
+def test_nothing_plays_by_itself_with_reduced_motion(opened: Callable[..., Any], cinema: Cinema) -> None:
     page, _ = opened(cinema.search("sintel_trailer.mp4", 20))
     expect(page.locator(".hit")).to_have_count(12)
     page.locator(".hit").first.hover()

@@ -1,4 +1,4 @@
-"""Films played by ranges of bytes: the right ones, never others, and nothing from outside the library."""
+"""Playback by byte ranges: the right bytes, and nothing from outside the library."""
 
 import os
 import shutil
@@ -10,24 +10,24 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from asking import Client, Served, sentence
+from api_client import Client, Served, read_error
 from hypothesis import given
 from hypothesis import strategies as st
 
 from talkies.library import FilmEntry, Library
-from talkies.web.media import UnsatisfiableError, range_of
+from talkies.web.media import UnsatisfiableRangeError, parse_range
 
 pytestmark = pytest.mark.xdist_group("web")
 
 
 @pytest.fixture
-def film(shelf: Library) -> FilmEntry:
-    return shelf.usable_films()[0]
+def film(served_library: Library) -> FilmEntry:
+    return served_library.usable_films()[0]
 
 
 @pytest.fixture
-def content(shelf: Library, film: FilmEntry) -> bytes:
-    return shelf.proxy_path(film.id).read_bytes()
+def content(served_library: Library, film: FilmEntry) -> bytes:
+    return served_library.proxy_path(film.id).read_bytes()
 
 
 def test_a_film_is_sent_whole(client: Client, film: FilmEntry, content: bytes) -> None:
@@ -71,10 +71,10 @@ def test_a_range_is_sent(client: Client, film: FilmEntry, content: bytes, asked:
     ],
     ids=lambda text: text[:24],
 )
-def test_an_absurd_range_is_refused_at_once(client: Client, film: FilmEntry, content: bytes, asked: str) -> None:
+def test_an_invalid_range_is_refused_at_once(client: Client, film: FilmEntry, content: bytes, asked: str) -> None:
     begun = time.monotonic()
     answer = client.get(f"/media/{film.film_id}.mp4", headers={"range": asked.encode()})
-    assert "a range of bytes of this film is bytes=FIRST-LAST" in sentence(answer, 416)
+    assert "a range of bytes of this film is bytes=FIRST-LAST" in read_error(answer, 416)
     assert answer.headers["content-range"] == f"bytes */{len(content)}"
     assert time.monotonic() - begun < 1
 
@@ -84,15 +84,15 @@ def test_an_absurd_range_is_refused_at_once(client: Client, film: FilmEntry, con
     | st.from_regex(r"bytes=[0-9]{0,20}-[0-9]{0,20}", fullmatch=True),
     st.integers(0, 10**7),
 )
-def test_whatever_is_asked_a_range_lies_in_the_file(header: str, size: int) -> None:
+def test_a_parsed_range_is_always_inside_the_file(header: str, size: int) -> None:
     try:
-        wanted = range_of(header, size)
-    except UnsatisfiableError:
+        wanted = parse_range(header, size)
+    except UnsatisfiableRangeError:
         return
     assert wanted is None or (0 <= wanted.start < wanted.stop <= size and wanted.step == 1)
 
 
-def test_a_range_of_other_units_is_as_if_none_was_asked(client: Client, film: FilmEntry, content: bytes) -> None:
+def test_a_range_in_other_units_is_ignored(client: Client, film: FilmEntry, content: bytes) -> None:
     assert client.get(f"/media/{film.film_id}.mp4", headers={"range": "minutes=1-2"}).content == content
 
 
@@ -130,7 +130,7 @@ def test_no_path_leads_out_of_the_library(served: Served, film: FilmEntry, path:
         ("/api/films/", ""),
         ("/static/", ""),
     ):
-        answer = raw_get(served, f"{prefix}{path}{suffix}")
+        answer = send_raw_get(served, f"{prefix}{path}{suffix}")
         status = int(answer.split(b" ", 2)[1])
         library = (prefix, path) == ("/api/films/", "")
         assert 400 <= status < 500 or library, answer
@@ -138,7 +138,7 @@ def test_no_path_leads_out_of_the_library(served: Served, film: FilmEntry, path:
         assert b"schema_version" not in answer
 
 
-def raw_get(served: Served, target: str) -> bytes:
+def send_raw_get(served: Served, target: str) -> bytes:
     """The answer to a request whose address no client has tidied."""
     host, port = served.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=10) as connection:
@@ -150,32 +150,32 @@ def raw_get(served: Served, target: str) -> bytes:
 
 
 def test_a_link_to_outside_the_library_is_not_followed(
-    shelf: Library, film: FilmEntry, tmp_path: Path, client_of: Callable[[Library], Client]
+    served_library: Library, film: FilmEntry, tmp_path: Path, client_of: Callable[[Library], Client]
 ) -> None:
-    copy = Library.open(shutil.copytree(shelf.root, tmp_path / "lib"))
+    copy = Library.open(shutil.copytree(served_library.root, tmp_path / "lib"))
     client, proxy = client_of(copy), copy.proxy_path(film.id)
     secret = tmp_path / "secret.mp4"
     proxy.rename(secret)
     proxy.symlink_to(secret)
     for address in (f"/media/{film.film_id}.mp4", f"/api/films/{film.film_id}/frame.jpg?at=0"):
-        assert "is a link to outside the library, which is not followed" in sentence(client.get(address), 404)
+        assert "is a link to outside the library, which is not followed" in read_error(client.get(address), 404)
     proxy.unlink()
     os.mkfifo(proxy)
-    assert "has no proxy.mp4" in sentence(client.get(f"/media/{film.film_id}.mp4"), 404)
+    assert "has no proxy.mp4" in read_error(client.get(f"/media/{film.film_id}.mp4"), 404)
     folder = copy.film_folder(film.id)
     outside = folder.rename(tmp_path / "elsewhere")
     folder.symlink_to(outside)
-    assert "is a link to outside" in sentence(client.get(f"/media/{film.film_id}.mp4"), 404)
+    assert "is a link to outside" in read_error(client.get(f"/media/{film.film_id}.mp4"), 404)
 
 
 def test_a_library_whose_folder_is_a_link_is_played(
-    shelf: Library, film: FilmEntry, content: bytes, tmp_path: Path, client_of: Callable[[Library], Client]
+    served_library: Library, film: FilmEntry, content: bytes, tmp_path: Path, client_of: Callable[[Library], Client]
 ) -> None:
-    (tmp_path / "linked").symlink_to(shelf.root)
+    (tmp_path / "linked").symlink_to(served_library.root)
     assert client_of(Library.open(tmp_path / "linked")).get(f"/media/{film.film_id}.mp4").content == content
 
 
-def test_who_goes_away_leaves_no_file_open(served: Served, film: FilmEntry) -> None:
+def test_a_client_that_disconnects_leaves_no_file_open(served: Served, film: FilmEntry) -> None:
     before = len(psutil.Process().open_files())
     for _ in range(20):
         with httpx.stream("GET", f"{served.url}/media/{film.film_id}.mp4") as answer:
@@ -186,7 +186,7 @@ def test_who_goes_away_leaves_no_file_open(served: Served, film: FilmEntry) -> N
     assert len(psutil.Process().open_files()) <= before
 
 
-def test_slow_clients_keep_nobody_waiting(served: Served, film: FilmEntry) -> None:
+def test_slow_clients_do_not_block_others(served: Served, film: FilmEntry) -> None:
     host, port = served.url.removeprefix("http://").split(":")
     slow = [socket.create_connection((host, int(port))) for _ in range(60)]
     try:

@@ -1,4 +1,4 @@
-"""The local page: films, timelines, search by picture and by sound, playback."""
+"""The web page and its HTTP API: browse films and timelines, search by picture and sound, play the results."""
 
 from talkies.web.app import UPLOAD_LIMIT_BYTES, create_app
 from talkies.web.server import is_local, serve

@@ -1,4 +1,4 @@
-"""What goes wrong, as one sentence: `{"error": "…"}` with a status that says whose fault it is."""
+"""Error responses: a JSON document `{"error": "one sentence"}` with the HTTP status that fits the error."""
 
 from typing import Any
 
@@ -10,100 +10,102 @@ from starlette.responses import JSONResponse, Response
 
 from talkies.core import LibraryError, MediaError, RunError, TalkiesError, UsageError, describe_os_error
 
-_LONGEST_SHOWN = 80  # characters of a wrong value
+CLOSE_CONNECTION = {"connection": "close"}
+"""Header for an answer that is sent before the request's body was read: the body may never end."""
+
+_MAX_VALUE_LENGTH = 80  # characters of a wrong value that a message quotes
 _STATUSES: tuple[tuple[type[TalkiesError], int], ...] = (
-    (MediaError, 422),  # a file cannot be read as what it is taken for
-    (LibraryError, 404),  # the library does not hold what was asked of it
-    (RunError, 409),  # the model that embedded is not there any more
+    (MediaError, 422),  # a file cannot be decoded
+    (LibraryError, 404),  # the library does not hold the requested thing
+    (RunError, 409),  # the model that made the index no longer exists
     (UsageError, 400),
-    (TalkiesError, 422),  # the work was begun and failed
+    (TalkiesError, 422),  # the work started and failed
 )
 
 
-CLOSING = {"connection": "close"}
-"""Where a body may still come that nobody reads: it may have no end."""
-
-
-class Fault(BaseModel):
-    """What every answer of 400 and above holds."""
+class ErrorAnswer(BaseModel):
+    """The document of every answer with a status of 400 or above."""
 
     error: str
 
 
-FAULTS: dict[int | str, dict[str, Any]] = {"4XX": {"model": Fault, "description": "What is wrong, as one sentence"}}
+ERROR_ANSWERS: dict[int | str, dict[str, Any]] = {
+    "4XX": {"model": ErrorAnswer, "description": "What is wrong, in one sentence"}
+}
 
 
 class RefusedError(UsageError):
-    """A request that is answered with `status` and a sentence."""
+    """A request that is refused with an HTTP status and a sentence."""
 
     def __init__(self, status: int, sentence: str) -> None:
-        """Keep the status beside the sentence."""
+        """Store the status with the sentence."""
         super().__init__(sentence)
         self.status = status
 
 
-def answer(status: int, sentence: str, headers: dict[str, str] | None = None) -> Response:
-    """Return the answer that says what is wrong."""
+def build_error_response(status: int, sentence: str, headers: dict[str, str] | None = None) -> Response:
+    """Return the response that says what is wrong."""
     return JSONResponse({"error": " ".join(sentence.split())}, status, headers)
 
 
-def status_of(error: TalkiesError) -> int:
+def get_status(error: TalkiesError) -> int:
     """Return the HTTP status of an error."""
     if isinstance(error, RefusedError):
         return error.status
-    return next(status for kind, status in _STATUSES if isinstance(error, kind))
+    return next(status for error_type, status in _STATUSES if isinstance(error, error_type))
 
 
-def answer_faults(app: FastAPI) -> None:
-    """Let every foreseen failure of `app` be answered with its sentence."""
-    app.add_exception_handler(TalkiesError, _talkies)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(OSError, _system)
+def register_error_handlers(app: FastAPI) -> None:
+    """Make `app` answer every expected error with its sentence."""
+    app.add_exception_handler(TalkiesError, _handle_talkies_error)
+    app.add_exception_handler(RequestValidationError, _handle_invalid_request)
+    app.add_exception_handler(HTTPException, _handle_http_error)
+    app.add_exception_handler(OSError, _handle_os_error)
 
 
-def _closing(request: Request) -> dict[str, str]:
-    return {} if request.method in ("GET", "HEAD") else CLOSING
+def _get_close_header(request: Request) -> dict[str, str]:
+    return {} if request.method in ("GET", "HEAD") else CLOSE_CONNECTION
 
 
-async def _talkies(request: Request, error: Exception) -> Response:
+async def _handle_talkies_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, TalkiesError)
-    return answer(status_of(error), str(error), _closing(request))
+    return build_error_response(get_status(error), str(error), _get_close_header(request))
 
 
-async def _invalid(request: Request, error: Exception) -> Response:
+async def _handle_invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    return answer(422, sentence_of(error.errors()[0]), _closing(request))
+    return build_error_response(422, format_validation_error(error.errors()[0]), _get_close_header(request))
 
 
-async def _http(request: Request, error: Exception) -> Response:
+async def _handle_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     sentences = {
         404: "there is nothing at this address; the page is at /",
-        405: f"{request.method} is not what this address takes",
+        405: f"this address does not accept {request.method}",
     }
-    return answer(
-        error.status_code,
-        sentences.get(error.status_code, error.detail),
-        {**(error.headers or {}), **_closing(request)},
-    )
+    sentence = sentences.get(error.status_code, error.detail)
+    headers = {**(error.headers or {}), **_get_close_header(request)}
+    return build_error_response(error.status_code, sentence, headers)
 
 
-async def _system(_: Request, error: Exception) -> Response:
+async def _handle_os_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, OSError)
-    return answer(503, f"a file of the library cannot be read ({describe_os_error(error)}); look after its disk and try again")
+    reason = describe_os_error(error)
+    return build_error_response(503, f"a file of the library cannot be read ({reason}); check its disk and try again")
 
 
-def sentence_of(found: dict[str, Any]) -> str:
-    """Return what is wrong with one value, as a sentence."""
-    name = next((str(part) for part in found["loc"][1:] if isinstance(part, str)), "the request")
-    message, kind = str(found["msg"]), found["type"]
-    if kind == "missing":
-        return f"{name} is missing; name it"
-    if kind == "extra_forbidden":
-        return f"{name} is not something that can be asked here"
-    if kind == "value_error":
+def format_validation_error(details: dict[str, Any]) -> str:
+    """Return the sentence for one invalid value of a request, from pydantic's description of it."""
+    name = next((str(part) for part in details["loc"][1:] if isinstance(part, str)), "the request")
+    message, error_type = str(details["msg"]), details["type"]
+    if error_type == "missing":
+        return f"{name} is missing; add it to the request"
+    if error_type == "extra_forbidden":
+        return f"{name} is not a parameter of this address"
+    if error_type == "value_error":
         return message.removeprefix("Value error, ")
-    shown = repr(found.get("input"))
-    shown = shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}…"
-    return f"{name}: {message[:1].lower()}{message[1:]}, got {shown}"
+
+    value = repr(details.get("input"))
+    if len(value) > _MAX_VALUE_LENGTH:
+        value = f"{value[:_MAX_VALUE_LENGTH]}…"
+    return f"{name}: {message[:1].lower()}{message[1:]}, got {value}"

@@ -1,4 +1,4 @@
-"""The addresses of the library and its films: what there is, a film's timeline, its pictures."""
+"""The API routes of the library and its films: what the library holds, a film's timeline, its pictures."""
 
 from collections.abc import Collection
 from importlib.metadata import version
@@ -13,7 +13,7 @@ from talkies.library import SHOT, FilmEntry
 from talkies.retrieval.index import EmbeddingSet
 from talkies.retrieval.search import Searcher
 from talkies.web.cache import LRUCache
-from talkies.web.errors import FAULTS
+from talkies.web.errors import ERROR_ANSWERS
 from talkies.web.pictures import Pictures
 from talkies.web.schemas import (
     FilmAnswer,
@@ -24,54 +24,60 @@ from talkies.web.schemas import (
     RecurrenceAnswer,
     RecurringAnswer,
 )
-from talkies.web.served_library import FilmIdInPath, Shelf
-from talkies.web.sets import Sets
-from talkies.web.waveform import peaks_of
+from talkies.web.served_library import FilmIdInPath, ServedLibrary
+from talkies.web.served_models import ServedModels
+from talkies.web.waveform import compute_peaks
 
-Model = Annotated[str | None, Query(max_length=64, description="The stamp of a model; without: the newest")]
-At = Annotated[float, Query(ge=0, le=1e7, allow_inf_nan=False, description="A moment of the film, in seconds")]
-Count = Annotated[int, Query(ge=1, le=60, description="How many pictures")]
+Model = Annotated[str | None, Query(max_length=64, description="Stamp of a model; the newest if it is left out")]
+At = Annotated[float, Query(ge=0, le=1e7, allow_inf_nan=False, description="Time in the film, in seconds")]
+Count = Annotated[int, Query(ge=1, le=60, description="Number of pictures")]
 
-_KEPT_FILMS = 200
-_KEPT_SECONDS = {"cache-control": "private, max-age=300"}
+_MAX_CACHED_FILMS = 200
+_CACHE_BRIEFLY = {"cache-control": "private, max-age=300"}
 _JPEG = {"content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}}
 
 
 class Timelines:
-    """What is told of a film's time; its sound and what comes back are kept, for they take longest."""
+    """Builds the timelines of films; their waveforms and recurrence curves are cached because they are slow."""
 
-    def __init__(self, shelf: Shelf, sets: Sets) -> None:
-        self._shelf, self._sets = shelf, sets
-        self._peaks: LRUCache[tuple[str, int], list[float]] = LRUCache(_KEPT_FILMS)
-        self._recurrences: LRUCache[tuple[str, str, int], RecurrenceAnswer] = LRUCache(_KEPT_FILMS)
+    def __init__(self, served: ServedLibrary, models: ServedModels) -> None:
+        self._served = served
+        self._models = models
+        self._waveforms: LRUCache[tuple[str, int], list[float]] = LRUCache(_MAX_CACHED_FILMS)
+        self._recurrences: LRUCache[tuple[str, str, int], RecurrenceAnswer] = LRUCache(_MAX_CACHED_FILMS)
 
-    def of(self, film: FilmEntry, stamp: str | None) -> FilmDetailAnswer:
-        """Return a film with its timeline."""
-        entry = self._sets.chosen(stamp) if stamp or self._sets.all() else None
-        embedded = entry is not None and film.film_id in self._sets.films_in(entry)
-        plain = film_answer(film, {film.film_id} if embedded else ())
-        fps = self._shelf.library.profile.fps
-        marks = self._shelf.library.annotations_of(film.id) if film.usable else {}
-        spans = {kind: [_seconds(span, fps) for span in some] for kind, some in marks.items()}
+    def build(self, film: FilmEntry, stamp: str | None) -> FilmDetailAnswer:
+        """Return a film with its timeline, for a model or the newest one."""
+        library = self._served.library
+        entry = self._models.choose(stamp) if stamp or self._models.list_searchable() else None
+        embedded = entry is not None and film.film_id in self._models.list_film_ids(entry)
+        facts = build_film_answer(film, {film.film_id} if embedded else ())
+
+        annotations = library.annotations_of(film.id) if film.usable else {}
+        fps = library.profile.fps
+        spans = {kind: [_to_seconds(span, fps) for span in kind_spans] for kind, kind_spans in annotations.items()}
         return FilmDetailAnswer(
-            **dict(plain),
+            **dict(facts),
             shot_spans=spans.pop(SHOT, []),
             marks=spans,
-            waveform=self._waveform(film) if film.usable else [],
-            recurrence=self._recurrence(film, entry) if entry and embedded else None,
+            waveform=self._get_waveform(film) if film.usable else [],
+            recurrence=self._get_recurrence(film, entry) if entry and embedded else None,
         )
 
-    def _waveform(self, film: FilmEntry) -> list[float]:
-        path, grid = self._shelf.file(film.film_id, "audio.wav"), self._shelf.library.profile.grid
-        return self._peaks.get((film.film_id, path.stat().st_mtime_ns), lambda: peaks_of(path, grid))
+    def _get_waveform(self, film: FilmEntry) -> list[float]:
+        path = self._served.get_file_path(film.film_id, "audio.wav")
+        grid = self._served.library.profile.grid
+        return self._waveforms.get((film.film_id, path.stat().st_mtime_ns), lambda: compute_peaks(path, grid))
 
-    def _recurrence(self, film: FilmEntry, entry: EmbeddingSet) -> RecurrenceAnswer:
-        key = film.film_id, entry.stamp, self._sets.version(entry)
-        return self._recurrences.get(key, lambda: _recurrence(self._sets.searcher(entry.stamp), film.film_id))
+    def _get_recurrence(self, film: FilmEntry, entry: EmbeddingSet) -> RecurrenceAnswer:
+        key = film.film_id, entry.stamp, self._models.get_version(entry)
+        return self._recurrences.get(
+            key, lambda: _build_recurrence(self._models.get_searcher(entry.stamp), film.film_id)
+        )
 
 
-def film_answer(film: FilmEntry, embedded: Collection[str]) -> FilmAnswer:
-    """Return a film as it is told; `embedded` are the ids of those that the chosen set holds."""
+def build_film_answer(film: FilmEntry, embedded: Collection[str]) -> FilmAnswer:
+    """Return the document of a film; `embedded` holds the ids of the films that the chosen model embedded."""
     return FilmAnswer(
         film_id=film.film_id,
         source=film.name,
@@ -86,47 +92,58 @@ def film_answer(film: FilmEntry, embedded: Collection[str]) -> FilmAnswer:
     )
 
 
-def film_routes(shelf: Shelf, sets: Sets, upload_limit_bytes: int) -> APIRouter:
-    """Return the addresses of the library and its films."""
-    routes, pictures, timelines = APIRouter(prefix="/api", responses=FAULTS), Pictures(shelf), Timelines(shelf, sets)
+def build_film_routes(served: ServedLibrary, models: ServedModels, upload_limit_bytes: int) -> APIRouter:
+    """Return the routes of the library and its films."""
+    routes = APIRouter(prefix="/api", responses=ERROR_ANSWERS)
+    pictures = Pictures(served)
+    timelines = Timelines(served, models)
 
     @routes.get("/library")
-    def library(model: Model = None) -> LibraryAnswer:
-        """Return what the library holds, and with which models it can be searched."""
-        found = sets.all()
-        chosen = sets.chosen(model) if model or found else None
-        films_in = {entry.stamp: sets.films_in(entry) for entry in found}
-        embedded = films_in.get(chosen.stamp, set()) if chosen else set()
-        location = shelf.library.location
-        return LibraryAnswer(
-            name=location.rstrip("/").rpartition("/")[2] or location,
-            version=version("talkies"),
-            films=[film_answer(film, embedded) for film in shelf.films()],
-            models=[_model_answer(entry, sets, len(films_in[entry.stamp])) for entry in found],
-            model=chosen.stamp if chosen else None,
-            notice=sets.notice(),
-            upload_limit_bytes=upload_limit_bytes,
-        )
+    def get_library(model: Model = None) -> LibraryAnswer:
+        """Return what the library holds, and the models that it can be searched with."""
+        return build_library_answer(served, models, model, upload_limit_bytes)
 
     @routes.get("/films/{film_id}")
-    def film(film_id: FilmIdInPath, model: Model = None) -> FilmDetailAnswer:
+    def get_film(film_id: FilmIdInPath, model: Model = None) -> FilmDetailAnswer:
         """Return a film with its timeline."""
-        return timelines.of(shelf.film(film_id), model)
+        return timelines.build(served.get_film(film_id), model)
 
     @routes.get("/films/{film_id}/frame.jpg", response_class=Response, responses={200: _JPEG})
-    def frame(film_id: FilmIdInPath, at: At) -> Response:
-        """Return the picture that is seen at a moment."""
-        return Response(pictures.frame(shelf.film(film_id), at), media_type="image/jpeg", headers=_KEPT_SECONDS)
+    def get_frame(film_id: FilmIdInPath, at: At) -> Response:
+        """Return the frame that is visible at a time of the film."""
+        jpeg = pictures.encode_frame(served.get_film(film_id), at)
+        return Response(jpeg, media_type="image/jpeg", headers=_CACHE_BRIEFLY)
 
     @routes.get("/films/{film_id}/strip.jpg", response_class=Response, responses={200: _JPEG})
-    def strip(film_id: FilmIdInPath, count: Count = 5) -> Response:
-        """Return pictures of a film side by side."""
-        return Response(pictures.strip(shelf.film(film_id), count), media_type="image/jpeg", headers=_KEPT_SECONDS)
+    def get_strip(film_id: FilmIdInPath, count: Count = 5) -> Response:
+        """Return frames of a film side by side."""
+        jpeg = pictures.encode_strip(served.get_film(film_id), count)
+        return Response(jpeg, media_type="image/jpeg", headers=_CACHE_BRIEFLY)
 
     return routes
 
 
-def _model_answer(entry: EmbeddingSet, sets: Sets, films: int) -> ModelAnswer:
+def build_library_answer(
+    served: ServedLibrary, models: ServedModels, stamp: str | None, upload_limit_bytes: int
+) -> LibraryAnswer:
+    """Return the document of the library, seen with one model or the newest one."""
+    searchable = models.list_searchable()
+    chosen = models.choose(stamp) if stamp or searchable else None
+    film_ids = {entry.stamp: models.list_film_ids(entry) for entry in searchable}
+    embedded = film_ids.get(chosen.stamp, set()) if chosen else set()
+    location = served.library.location
+    return LibraryAnswer(
+        name=location.rstrip("/").rpartition("/")[2] or location,
+        version=version("talkies"),
+        films=[build_film_answer(film, embedded) for film in served.list_films()],
+        models=[_build_model_answer(entry, models, len(film_ids[entry.stamp])) for entry in searchable],
+        model=chosen.stamp if chosen else None,
+        notice=models.get_notice(),
+        upload_limit_bytes=upload_limit_bytes,
+    )
+
+
+def _build_model_answer(entry: EmbeddingSet, models: ServedModels, films: int) -> ModelAnswer:
     run = Path(entry.run)
     return ModelAnswer(
         stamp=entry.stamp,
@@ -134,28 +151,30 @@ def _model_answer(entry: EmbeddingSet, sets: Sets, films: int) -> ModelAnswer:
         step=entry.step,
         clip_seconds=entry.clip_seconds,
         stride_seconds=entry.stride_seconds,
-        rows=sets.index.count(entry.stamp),
+        rows=models.index.count(entry.stamp),
         films=films,
         can_upload=run.is_dir(),
     )
 
 
-def _recurrence(searcher: Searcher, film_id: str) -> RecurrenceAnswer:
-    return RecurrenceAnswer(video=_recurring(searcher, film_id, "video"), audio=_recurring(searcher, film_id, "audio"))
+def _build_recurrence(searcher: Searcher, film_id: str) -> RecurrenceAnswer:
+    return RecurrenceAnswer(
+        video=_list_recurring(searcher, film_id, "video"), audio=_list_recurring(searcher, film_id, "audio")
+    )
 
 
-def _recurring(searcher: Searcher, film_id: str, side: Modality) -> list[RecurringAnswer]:
+def _list_recurring(searcher: Searcher, film_id: str, modality: Modality) -> list[RecurringAnswer]:
     return [
         RecurringAnswer(
             start_seconds=start,
             end_seconds=end,
             score=score,
-            film_id=there.film if there else None,
-            at_seconds=there.at_seconds if there else None,
+            film_id=elsewhere.film if elsewhere else None,
+            at_seconds=elsewhere.at_seconds if elsewhere else None,
         )
-        for start, end, score, there in searcher.compute_recurrence_curve(film_id, side)
+        for start, end, score, elsewhere in searcher.compute_recurrence_curve(film_id, modality)
     ]
 
 
-def _seconds(span: Span, fps: int) -> tuple[float, float]:
+def _to_seconds(span: Span, fps: int) -> tuple[float, float]:
     return span.start_frame / fps, span.end_frame / fps

@@ -1,7 +1,7 @@
-"""What stands before every address: other hosts' names, other sites' requests, and what a browser may do with answers.
+"""ASGI middleware that refuses foreign host names and cross-site requests, and sets security headers.
 
-A page of some other site can make a browser of this machine ask here. It shall neither read films through a name that
-it lets point here (DNS rebinding: the name is in `Host`), nor post anything, nor embed what is answered.
+A page of another site can make a browser on this machine send requests here. It must not read films through a name
+that it points at this machine (DNS rebinding: the name is in `Host`), post anything, or embed what is answered.
 """
 
 import ipaddress
@@ -12,15 +12,15 @@ from collections.abc import Sequence
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from talkies.web.errors import CLOSING, answer
+from talkies.web.errors import CLOSE_CONNECTION, build_error_response
 
 _LOCAL = ("localhost", "127.0.0.1", "[::1]")
 _HOST = re.compile(r"(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(:[0-9]{1,5})?")
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _OWN_SITE = (None, "same-origin", "none")
-_OTHER_NAME = (
-    "this server does not answer to that name; open it by the URL that `talkies serve` says, or serve with --host and "
-    "that name"
+_UNKNOWN_NAME = (
+    "this server does not answer to that name; open it by the URL that `talkies serve` prints, "
+    "or serve with --host and that name"
 )
 _POLICY = (
     "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; object-src 'none'; "
@@ -37,21 +37,21 @@ _HEADERS = {
 
 
 class Guard:
-    """ASGI middleware: lets through what the person at this machine, or at one of `hosts`, asks with this page."""
+    """Middleware that passes on only requests of this page, sent to this machine or to one of `hosts`."""
 
     def __init__(self, app: ASGIApp, hosts: Sequence[str] = ()) -> None:
-        """Know the names of this server: those of the loopback, and those that it was bound to."""
+        """Collect the names of this server: those of the loopback interface, and those of the bound hosts."""
         self._app = app
-        self._names = {*_LOCAL, *(name.lower() for host in hosts for name in _names_of(host))}
+        self._names = {*_LOCAL, *(name.lower() for host in hosts for name in _list_names(host))}
         self._any_address = any(_is_wildcard(host) for host in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a refused request; pass on others, and add to the headers of what is answered."""
+        """Refuse a request or pass it on; add the security headers to the answer."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
 
-        async def send_guarded(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
@@ -59,43 +59,49 @@ class Guard:
             await send(message)
 
         headers = Headers(scope=scope)
-        if not self._is_ours(headers.getlist("host")):
-            refusal = answer(421, _OTHER_NAME, CLOSING)
-        elif sentence := _fault_of_site(scope["method"], scope["path"], headers):
-            refusal = answer(403, sentence, CLOSING)
+        if not self._is_own_host(headers.getlist("host")):
+            refusal = build_error_response(421, _UNKNOWN_NAME, CLOSE_CONNECTION)
+        elif sentence := _find_site_error(scope["method"], scope["path"], headers):
+            refusal = build_error_response(403, sentence, CLOSE_CONNECTION)
         else:
-            await self._app(scope, receive, send_guarded)
+            await self._app(scope, receive, send_with_headers)
             return
-        await refusal(scope, receive, send_guarded)
+        await refusal(scope, receive, send_with_headers)
 
-    def _is_ours(self, hosts: list[str]) -> bool:
-        """Return whether one `Host` was told, and is ours. Its port is free: it is another behind a tunnel (SSH)."""
-        found = _HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
-        if found is None:
+    def _is_own_host(self, hosts: list[str]) -> bool:
+        """Return whether there is exactly one `Host`, and it names this server.
+
+        Its port may be any: behind a tunnel (SSH) it differs from the server's.
+        """
+        match = _HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
+        if match is None:
             return False
-        name = found[1].lower()
+        name = match[1].lower()
         return name in self._names or (self._any_address and _is_address(name))
 
 
-def _fault_of_site(method: str, path: str, headers: Headers) -> str | None:
-    """Return what is wrong with where a request comes from."""
+def _find_site_error(method: str, path: str, headers: Headers) -> str | None:
+    """Return why a request from another site is refused, or `None` if it may pass."""
     site, origin = headers.get("sec-fetch-site"), headers.get("origin")
     if method not in _SAFE_METHODS:
-        own = origin is None or origin.lower() in (
-            f"{scheme}://{headers['host'].lower()}" for scheme in ("http", "https")
-        )
-        return None if own and site in _OWN_SITE else "another site may not send anything here; use the page itself"
-    embedded = site not in _OWN_SITE and headers.get("sec-fetch-mode") != "navigate"
-    if embedded and path.startswith(("/api/", "/media/")):
+        own_origins = {f"{scheme}://{headers['host'].lower()}" for scheme in ("http", "https")}
+        is_own_origin = origin is None or origin.lower() in own_origins
+        if is_own_origin and site in _OWN_SITE:
+            return None
+        return "another site may not send anything here; use the page itself"
+
+    is_embedded = site not in _OWN_SITE and headers.get("sec-fetch-mode") != "navigate"
+    if is_embedded and path.startswith(("/api/", "/media/")):
         return "another site may not show what is here; use the page itself"
     return None
 
 
-def _names_of(host: str) -> list[str]:
-    """Return the names by which a host that was bound may be asked for."""
+def _list_names(host: str) -> list[str]:
+    """Return the names that requests may use for a bound host."""
     if _is_wildcard(host):
-        own = socket.gethostname()
-        return [own, f"{own.partition('.')[0]}.local", own.partition(".")[0]]
+        own_name = socket.gethostname()
+        short_name = own_name.partition(".")[0]
+        return [own_name, f"{short_name}.local", short_name]
     return [f"[{host}]" if ":" in host and not host.startswith("[") else host]
 
 
@@ -107,7 +113,7 @@ def _is_wildcard(host: str) -> bool:
 
 
 def _is_address(name: str) -> bool:
-    """Return whether a name is an address, which no one can let point elsewhere."""
+    """Return whether a name is an IP address, which nobody can point at another machine."""
     try:
         ipaddress.ip_address(name.strip("[]"))
     except ValueError:

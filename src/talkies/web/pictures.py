@@ -1,4 +1,4 @@
-"""Pictures of films: one at a moment, or a strip of them, decoded from the proxy and kept for a while."""
+"""Still pictures of films as JPEG: one frame, or a strip of frames, decoded from the proxy and cached."""
 
 import io
 import threading
@@ -12,98 +12,115 @@ from talkies.library import FilmEntry
 from talkies.media import VideoReader, yuv_to_rgb
 from talkies.web.cache import LRUCache
 from talkies.web.errors import RefusedError
-from talkies.web.served_library import Shelf
+from talkies.web.served_library import ServedLibrary
 
-STRIP_HEIGHT = 72
-_OPEN_FILMS = 16
-_KEPT_BYTES = 48_000_000
-_QUALITY = 85
-_ROUNDING = 1e-6  # of a frame: the time of frame n is told as a float
+STRIP_HEIGHT = 72  # pixels
+_MAX_OPEN_FILMS = 16
+_CACHE_BYTES = 48_000_000
+_JPEG_QUALITY = 85
+_ROUNDING_FRAMES = 1e-6  # the time of frame n arrives as a float that may be a little too small
+
+FileState = tuple[int, ...]
+"""Inode, modification time and size of a file; it differs after a film was ingested again."""
 
 
 @dataclass(frozen=True, slots=True)
 class _OpenFilm:
-    """A film's reader, which is for one thread at a time, and which state of the file it reads."""
+    """A film's reader, which one thread may use at a time, and the state of the file it reads."""
 
     reader: VideoReader
-    turn: threading.Lock
-    state: tuple[int, ...]
+    lock: threading.Lock
+    state: FileState
 
 
 class Pictures:
-    """Gives pictures of films as JPEG; safe for threads."""
+    """Encodes pictures of films as JPEG; safe for threads."""
 
-    def __init__(self, shelf: Shelf) -> None:
-        self._shelf, self._fps = shelf, shelf.library.profile.fps
-        self._films: LRUCache[tuple[str, tuple[int, ...]], _OpenFilm] = LRUCache(_OPEN_FILMS)
-        self._made: LRUCache[tuple[str, tuple[int, ...], str], bytes] = LRUCache(_KEPT_BYTES, len)
+    def __init__(self, served: ServedLibrary) -> None:
+        self._served = served
+        self._fps = served.library.profile.fps
+        self._films: LRUCache[tuple[str, FileState], _OpenFilm] = LRUCache(_MAX_OPEN_FILMS)
+        self._jpegs: LRUCache[tuple[str, FileState, str], bytes] = LRUCache(_CACHE_BYTES, len)
 
-    def frame(self, film: FilmEntry, at_seconds: float) -> bytes:
-        """Return the picture that is seen at a moment.
+    def encode_frame(self, film: FilmEntry, at_seconds: float) -> bytes:
+        """Return the frame that is visible at a time of a film, as JPEG.
+
+        Args:
+            film: A film that was accepted at ingest.
+            at_seconds: Time in the film, 0 to its duration.
 
         Raises:
-            RefusedError: if the film does not last so long, was rejected, or has gone.
-            MediaError: if it cannot be decoded.
+            RefusedError: If the film is shorter, was rejected, or no longer exists.
+            MediaError: If the frame cannot be decoded.
         """
         self._check_usable(film)
         if at_seconds > film.duration_seconds:
             raise RefusedError(
                 400, f"{film.name} lasts {film.duration_seconds:.2f} s, and at is {at_seconds:g}; name a time inside it"
             )
-        opened = self._opened(film)
-        number = min(int(at_seconds * self._fps + _ROUNDING), len(opened.reader) - 1)
-        key = film.film_id, opened.state, f"frame {number}"
-        return self._made.get(key, lambda: _jpeg(Image.fromarray(_picture(opened, number))))
+        opened = self._open_film(film)
+        frame = min(int(at_seconds * self._fps + _ROUNDING_FRAMES), len(opened.reader) - 1)
+        key = film.film_id, opened.state, f"frame {frame}"
+        return self._jpegs.get(key, lambda: _encode_jpeg(Image.fromarray(_read_frame(opened, frame))))
 
-    def strip(self, film: FilmEntry, count: int) -> bytes:
-        """Return `count` pictures side by side, the middle ones of as many equal parts of a film.
+    def encode_strip(self, film: FilmEntry, count: int) -> bytes:
+        """Return frames of a film side by side, as JPEG.
 
-        Of a rejected film it is the thumbnail that ingest kept.
+        The film is divided into equal parts, and each part is shown by its middle frame. For a rejected film this is
+        the thumbnail that ingest stored.
+
+        Args:
+            film: Any film of the library.
+            count: Number of frames.
 
         Raises:
-            RefusedError: if the film has gone, or is a rejected one without a thumbnail.
-            MediaError: if it cannot be decoded.
+            RefusedError: If the film no longer exists, or was rejected without a thumbnail.
+            MediaError: If a frame cannot be decoded.
         """
         if not film.usable:
-            if not self._shelf.library.has_file(film.id, "strip.jpg"):
+            if not self._served.library.has_file(film.id, "strip.jpg"):
                 self._check_usable(film)
-            return self._shelf.file(film.film_id, "strip.jpg").read_bytes()
-        opened = self._opened(film)
-        return self._made.get((film.film_id, opened.state, f"strip {count}"), lambda: _jpeg(_strip(opened, count)))
+            return self._served.get_file_path(film.film_id, "strip.jpg").read_bytes()
+
+        opened = self._open_film(film)
+        key = film.film_id, opened.state, f"strip {count}"
+        return self._jpegs.get(key, lambda: _encode_jpeg(_build_strip(opened, count)))
 
     def _check_usable(self, film: FilmEntry) -> None:
         if not film.usable:
-            why = film.reasons[0].text if film.reasons else "it cannot be used"
-            raise RefusedError(404, f"{film.name} was rejected at ingest ({why}); there is no picture of it")
+            reason = film.reasons[0].text if film.reasons else "it cannot be used"
+            raise RefusedError(404, f"{film.name} was rejected at ingest ({reason}); it has no pictures")
 
-    def _opened(self, film: FilmEntry) -> _OpenFilm:
-        path = self._shelf.file(film.film_id, "proxy.mp4")
-        there = path.stat()  # a film that was ingested anew has other bytes
-        state = there.st_ino, there.st_mtime_ns, there.st_size
-        return self._films.get((film.film_id, state), lambda: _open(path, self._fps, state))
+    def _open_film(self, film: FilmEntry) -> _OpenFilm:
+        path = self._served.get_file_path(film.film_id, "proxy.mp4")
+        stat = path.stat()
+        state = stat.st_ino, stat.st_mtime_ns, stat.st_size
+        return self._films.get((film.film_id, state), lambda: _open_reader(path, self._fps, state))
 
 
-def _open(path: Path, fps: int, state: tuple[int, ...]) -> _OpenFilm:
+def _open_reader(path: Path, fps: int, state: FileState) -> _OpenFilm:
     return _OpenFilm(VideoReader(path, fps), threading.Lock(), state)
 
 
-def _picture(film: _OpenFilm, number: int) -> UInt8s:
-    with film.turn:
-        yuv_PW = film.reader.read(range(number, number + 1))[0]
+def _read_frame(film: _OpenFilm, frame: int) -> UInt8s:
+    """Return one frame as RGB, `[H, W, 3]`."""
+    with film.lock:
+        yuv_PW = film.reader.read(range(frame, frame + 1))[0]
     return yuv_to_rgb(yuv_PW)
 
 
-def _strip(film: _OpenFilm, count: int) -> Image.Image:
+def _build_strip(film: _OpenFilm, count: int) -> Image.Image:
     frames = len(film.reader)
     width = max(1, round(film.reader.width * STRIP_HEIGHT / film.reader.height))
     strip = Image.new("RGB", (count * width, STRIP_HEIGHT))
-    for place in range(count):
-        picture = Image.fromarray(_picture(film, frames * (2 * place + 1) // (2 * count)))
-        strip.paste(picture.resize((width, STRIP_HEIGHT)), (place * width, 0))
+    for part in range(count):
+        middle_frame = frames * (2 * part + 1) // (2 * count)
+        picture = Image.fromarray(_read_frame(film, middle_frame))
+        strip.paste(picture.resize((width, STRIP_HEIGHT)), (part * width, 0))
     return strip
 
 
-def _jpeg(image: Image.Image) -> bytes:
-    written = io.BytesIO()
-    image.save(written, "JPEG", quality=_QUALITY)
-    return written.getvalue()
+def _encode_jpeg(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=_JPEG_QUALITY)
+    return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""The documents that are answered: times in seconds, sizes in pixels or bytes, scores from −1 to 1."""
+"""The JSON documents of the API: times in seconds, sizes in pixels or bytes, scores from −1 to 1."""
 
 from typing import Literal
 
@@ -7,17 +7,18 @@ from pydantic import BaseModel, Field
 from talkies.core import Modality, ModalityChoice
 
 Span = tuple[float, float]
+"""Start and end in seconds."""
 
 
 class ReasonAnswer(BaseModel):
-    """Why a verdict is what it is."""
+    """One reason for a film's verdict."""
 
     code: str
     text: str
 
 
 class FilmAnswer(BaseModel):
-    """A film; `source` is its file's name, and `embedded` tells whether the chosen model's set holds it."""
+    """A film; `source` is its file's name, and `embedded` says whether the chosen model embedded it."""
 
     film_id: str
     source: str
@@ -32,7 +33,7 @@ class FilmAnswer(BaseModel):
 
 
 class ModelAnswer(BaseModel):
-    """A set of embeddings: the model's stamp, the name of its run, and how much it holds."""
+    """A set of embeddings: the model's stamp, the name of its run, and how many rows and films it holds."""
 
     stamp: str
     run: str
@@ -45,7 +46,7 @@ class ModelAnswer(BaseModel):
 
 
 class LibraryAnswer(BaseModel):
-    """What is served. `notice` is what a person should be told first, such as how to embed."""
+    """The served library; `notice` is what the page should say first, such as how to embed the films."""
 
     name: str
     version: str
@@ -57,7 +58,7 @@ class LibraryAnswer(BaseModel):
 
 
 class RecurringAnswer(BaseModel):
-    """A clip of a film, and the moment elsewhere that is most like it, if there is any."""
+    """A clip of a film, and the most similar moment elsewhere, if there is one."""
 
     start_seconds: float
     end_seconds: float
@@ -67,14 +68,14 @@ class RecurringAnswer(BaseModel):
 
 
 class RecurrenceAnswer(BaseModel):
-    """What comes back of the pictures and of the sound."""
+    """The recurring clips of a film, by picture and by sound."""
 
     video: list[RecurringAnswer]
     audio: list[RecurringAnswer]
 
 
 class FilmDetailAnswer(FilmAnswer):
-    """A film's timeline: its shots, its marks by kind, its peaks of level (0 to 1), and what comes back."""
+    """A film's timeline: shots, annotations by kind (`marks`), peak levels (0 to 1), and recurring clips."""
 
     shot_spans: list[Span]
     marks: dict[str, list[Span]]
@@ -83,7 +84,7 @@ class FilmDetailAnswer(FilmAnswer):
 
 
 class UploadAnswer(BaseModel):
-    """A file that can be searched by, under its id `upload`: what it has been found to hold."""
+    """An uploaded file that can be searched with, under its id `upload`; `sides` are the modalities it has."""
 
     upload: str
     name: str
@@ -93,7 +94,7 @@ class UploadAnswer(BaseModel):
 
 
 class QueryAnswer(BaseModel):
-    """What was asked, and the clip that it was answered by."""
+    """The parameters of a search, and the clip that was used as the query."""
 
     film: str | None
     at: float | None
@@ -114,7 +115,7 @@ class QueryAnswer(BaseModel):
 
 
 class HitAnswer(BaseModel):
-    """One moment that was found."""
+    """One moment that matches the query."""
 
     film_id: str
     source: str
@@ -125,7 +126,7 @@ class HitAnswer(BaseModel):
 
 
 class SearchAnswer(BaseModel):
-    """What was found, best first; `nothing` says why where nothing was."""
+    """The result of a search, best hit first; `nothing` says why there are no hits, `floor` is the score threshold."""
 
     query: QueryAnswer
     model: str
@@ -138,14 +139,14 @@ class SearchAnswer(BaseModel):
 
 
 class HeatAnswer(BaseModel):
-    """How alike each clip of a film is to what is asked: start, end, score."""
+    """The similarity of each clip of a film to the query: start, end, score; `floor` is the score threshold."""
 
     spans: list[tuple[float, float, float]]
     floor: float | None
 
 
 class MapPointAnswer(BaseModel):
-    """A clip's place on the map, 0 to 1."""
+    """A clip's position on the map, `x` and `y` in [0, 1]."""
 
     film_id: str
     start_seconds: float
@@ -155,7 +156,7 @@ class MapPointAnswer(BaseModel):
 
 
 class MapAnswer(BaseModel):
-    """The library laid out so that what is alike lies together."""
+    """A map of the library's clips on which similar clips are close together."""
 
     points: list[MapPointAnswer]
     side: Modality

@@ -1,4 +1,4 @@
-"""The library that is served: its films by id, and their files, none of which lies outside of it."""
+"""The served library: its films by id, and the paths of their files, which must be inside the library."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,45 +12,52 @@ from talkies.web.errors import RefusedError
 FilmIdInPath = Annotated[str, PathParameter(pattern="^[0-9a-f]{16}$", description="Sixteen hexadecimal digits")]
 
 
-class Shelf:
-    """The films of an open library."""
+class ServedLibrary:
+    """An open library, looked up by the ids that requests name."""
 
     def __init__(self, library: Library) -> None:
         self.library = library
 
-    def films(self) -> list[FilmEntry]:
-        """Return every film, rejected ones too."""
+    def list_films(self) -> list[FilmEntry]:
+        """Return every film, including rejected ones."""
         return self.library.films()
 
-    def film(self, name: str) -> FilmEntry:
-        """Return the film of an id.
+    def get_film(self, name: str) -> FilmEntry:
+        """Return the film with an id.
 
         Raises:
-            RefusedError: if the library does not hold it (any more).
+            RefusedError: If the library does not hold it, or no longer.
         """
-        film_id = self._id(name)
-        record = self.library.record_of(film_id)
+        record = self.library.record_of(_parse_id(name))
         if record is None:
-            raise RefusedError(404, f"the library holds no film {name}, or not any more; reload the page")
+            raise RefusedError(404, f"film {name} is not in the library, or no longer; reload the page")
         return FilmEntry.of(record)
 
-    def file(self, name: str, file: str) -> Path:
+    def get_file_path(self, name: str, file_name: str) -> Path:
         """Return the path of one of a film's files.
 
-        Raises:
-            RefusedError: if it is not there, or is a link to outside the library.
-        """
-        film_id = self._id(name)
-        path = self.library.film_file(film_id, file)
-        whole = path.resolve()
-        if not whole.is_relative_to(path.parent.parent.resolve()):
-            raise RefusedError(404, f"{file} of film {film_id} is a link to outside the library, which is not followed")
-        if not whole.is_file():
-            raise RefusedError(404, f"film {film_id} has no {file} in the library (any more); ingest it again")
-        return whole
+        Args:
+            name: Id of the film.
+            file_name: Name of the file in the film's folder, such as `proxy.mp4`.
 
-    def _id(self, name: str) -> FilmId:
-        try:
-            return parse_film_id(name)
-        except ValueError as error:
-            raise RefusedError(404, str(error)) from error
+        Raises:
+            RefusedError: If the file does not exist, or is a link out of the library.
+        """
+        film_id = _parse_id(name)
+        path = self.library.film_file(film_id, file_name)
+        resolved = path.resolve()
+        films_folder = path.parent.parent.resolve()
+        if not resolved.is_relative_to(films_folder):
+            raise RefusedError(
+                404, f"{file_name} of film {film_id} is a link to outside the library, which is not followed"
+            )
+        if not resolved.is_file():
+            raise RefusedError(404, f"film {film_id} has no {file_name} in the library, or no longer; ingest it again")
+        return resolved
+
+
+def _parse_id(name: str) -> FilmId:
+    try:
+        return parse_film_id(name)
+    except ValueError as error:
+        raise RefusedError(404, str(error)) from error

@@ -1,5 +1,6 @@
-"""The server: one process, one port, until it is told to end."""
+"""The web server: one process that listens on one port until it is told to stop."""
 
+import errno
 import ipaddress
 import logging
 import signal
@@ -16,14 +17,14 @@ from talkies.core import LibraryError, UsageError, describe_os_error
 from talkies.web.app import UPLOAD_LIMIT_BYTES, create_app
 
 HOST, PORT = "127.0.0.1", 8017
-_MOST_CONNECTIONS = 1000
+_MAX_CONNECTIONS = 1000
 _BACKLOG = 256
-_ENDING_SECONDS = 2  # that answers under way have
+_SHUTDOWN_SECONDS = 2  # time that unfinished answers get
 _IDLE_SECONDS = 15
 
 
 class Server(uvicorn.Server):
-    """Uvicorn's server; ends at SIGINT and SIGTERM as at an end of its own, and says when it is ready."""
+    """Uvicorn's server that reports when it is ready, and stops without a traceback at SIGINT and SIGTERM."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -31,27 +32,27 @@ class Server(uvicorn.Server):
         self.on_ready: Callable[[], None] = self.ready.set
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End; that answers under way were broken off is nothing to tell."""
+        """Stop, without logging that unfinished answers were cut off."""
         logging.getLogger("uvicorn.error").disabled = True
         await super().shutdown(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and say so."""
+        """Start, then call `on_ready`."""
         await super().startup(sockets)
         self.on_ready()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Let signals end the server while the block runs."""
+        """Let signals stop the server while the block runs."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {which: signal.signal(which, self.handle_exit) for which in (signal.SIGINT, signal.SIGTERM)}
+        previous = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
         finally:
-            for which, handler in before.items():
-                signal.signal(which, handler)
+            for number, handler in previous.items():
+                signal.signal(number, handler)
 
 
 def serve(
@@ -61,29 +62,34 @@ def serve(
     upload_limit_bytes: int = UPLOAD_LIMIT_BYTES,
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve a library until the process is told to end; `on_ready` is called with the page's URL.
+    """Serve a library until the process is told to stop.
 
-    Port 0 is any that is free.
+    Args:
+        library: Folder or URL of the library.
+        host: Name or address of this machine to listen on.
+        port: Port to listen on; 0 for any free one.
+        upload_limit_bytes: Largest file that can be uploaded to search with.
+        on_ready: Called with the page's URL once the server answers.
 
     Raises:
-        LibraryError: if there is no such library.
-        UsageError: if the host or the port cannot be had.
+        LibraryError: If there is no such library.
+        UsageError: If the host or the port cannot be listened on.
     """
     app = create_app(library, (host,), upload_limit_bytes)
-    with listening(host, port) as opened:
+    with open_socket(host, port) as listener:
         with suppress(LibraryError):  # there are no embeddings yet: the page says so
-            # Load now what the first search would wait for.
-            app.state.sets.searcher(None).compute_score_threshold("video", "video")
-        server = server_of(app)
+            # Load now what the first search would otherwise wait for.
+            app.state.models.get_searcher(None).compute_score_threshold("video", "video")
+        server = create_server(app)
         if on_ready:
-            server.on_ready = lambda: on_ready(url_of(host, opened.getsockname()[1]))
+            server.on_ready = lambda: on_ready(build_url(host, listener.getsockname()[1]))
         try:
-            server.run(sockets=[opened])
+            server.run(sockets=[listener])
         finally:
             logging.getLogger("uvicorn.error").disabled = False
 
 
-def server_of(app: FastAPI) -> Server:
+def create_server(app: FastAPI) -> Server:
     """Return a server of an application."""
     config = uvicorn.Config(
         app,
@@ -93,41 +99,49 @@ def server_of(app: FastAPI) -> Server:
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=_MOST_CONNECTIONS,
+        limit_concurrency=_MAX_CONNECTIONS,
         timeout_keep_alive=_IDLE_SECONDS,
-        timeout_graceful_shutdown=_ENDING_SECONDS,
+        timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
     )
     return Server(config)
 
 
 @contextmanager
-def listening(host: str, port: int) -> Iterator[socket.socket]:
-    """Yield a socket that listens at a host and a port, closed at the end.
+def open_socket(host: str, port: int) -> Iterator[socket.socket]:
+    """Yield a socket that listens on a host and a port; it is closed at the end.
 
     Raises:
-        UsageError: if it cannot be had.
+        UsageError: If the host or the port cannot be listened on.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        opened = socket.socket(family, kind, protocol)
+        listener = socket.socket(family, kind, protocol)
     except (OSError, UnicodeError) as error:
-        why = describe_os_error(error) if isinstance(error, OSError) else "it is no name of a host"
-        raise UsageError(f"{host} cannot be listened at ({why}); name an address of this machine") from error
-    with opened:
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reason = describe_os_error(error) if isinstance(error, OSError) else "it is not a host name"
+        raise UsageError(f"cannot listen on {host}: {reason}; name an address of this machine with --host") from error
+
+    with listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            opened.bind(address)
-            opened.listen(_BACKLOG)
+            listener.bind(address)
+            listener.listen(_BACKLOG)
         except OSError as error:
-            raise UsageError(
-                f"port {port} of {host} cannot be had ({describe_os_error(error)}); name another one with --port (0: any)"
-            ) from error
-        opened.setblocking(False)
-        yield opened
+            raise _build_bind_error(host, port, error) from error
+        listener.setblocking(False)
+        yield listener
 
 
-def url_of(host: str, port: int) -> str:
-    """Return the URL of the page as a person at this machine opens it."""
+def _build_bind_error(host: str, port: int, error: OSError) -> UsageError:
+    if error.errno == errno.EADDRINUSE:
+        return UsageError(f"cannot listen on port {port}: it is in use; choose another with --port")
+    reason = describe_os_error(error)
+    if error.errno == errno.EADDRNOTAVAIL:
+        return UsageError(f"cannot listen on {host}: {reason}; name an address of this machine with --host")
+    return UsageError(f"cannot listen on port {port}: {reason}; choose another with --port")
+
+
+def build_url(host: str, port: int) -> str:
+    """Return the URL by which a person at this machine opens the page."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -138,7 +152,7 @@ def url_of(host: str, port: int) -> str:
 
 
 def is_local(host: str) -> bool:
-    """Return whether only this machine can reach what listens at a host."""
+    """Return whether only this machine can reach what listens on a host."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -1,7 +1,7 @@
-"""Files to search by: looked at once, in a process of their own; what they look and sound like is kept, not the file.
+"""Uploaded files to search with: each is encoded once, in a process of its own; its embeddings are kept, not the file.
 
 <library>/index/uploads/
-  <stamp>-<upload>.safetensors   what one file is like, with its name, so that a shared URL outlives the server
+  <stamp>-<upload>.safetensors   the embeddings of one file, with its name, so that a shared URL outlives the server
 """
 
 import re
@@ -16,85 +16,93 @@ from talkies.retrieval.search import Example, Searcher, load_example, save_examp
 from talkies.retrieval.search.example import LIMITS
 from talkies.web.cache import LRUCache
 from talkies.web.errors import RefusedError
-from talkies.web.multipart import Received
-from talkies.web.sets import Sets
+from talkies.web.multipart import UploadedFile
+from talkies.web.served_models import ServedModels
 
-_MOST_KEPT = 1000
-_AT_ONCE, _MOST_COMING = 2, 10
+_MAX_KEPT = 1000
+_MAX_PARALLEL = 2  # files that are encoded at the same time
+_MAX_PENDING = 10  # files that are being received, waiting or being encoded
 _LIMITS = LIMITS
-_UPLOAD = re.compile("[0-9a-f]{16}")
+_UPLOAD_ID = re.compile("[0-9a-f]{16}")
 
 
 class Uploads:
-    """The files that can be searched by."""
+    """The uploaded files that can be searched with."""
 
-    def __init__(self, sets: Sets) -> None:
-        self._sets, self._folder = sets, sets.index.folder / "uploads"
-        self._kept: LRUCache[tuple[str, str], Example] = LRUCache(_MOST_KEPT)
-        self._turns, self._coming = anyio.CapacityLimiter(_AT_ONCE), 0
+    def __init__(self, models: ServedModels) -> None:
+        self._models = models
+        self._folder = models.index.folder / "uploads"
+        self._examples: LRUCache[tuple[str, str], Example] = LRUCache(_MAX_KEPT)
+        self._encoders = anyio.CapacityLimiter(_MAX_PARALLEL)
+        self._pending = 0
 
     @contextmanager
-    def coming(self) -> Iterator[None]:
-        """Let one more file come while the block runs.
+    def reserve_slot(self) -> Iterator[None]:
+        """Count one more pending upload while the block runs.
 
         Raises:
-            RefusedError: if too many come, or wait to be looked at.
+            RefusedError: If too many uploads are pending already.
         """
-        if self._coming >= _MOST_COMING:
-            raise RefusedError(429, f"{_MOST_COMING} uploads wait to be looked at already; try again in a minute")
-        self._coming += 1
+        if self._pending >= _MAX_PENDING:
+            raise RefusedError(429, f"{_MAX_PENDING} uploads are waiting already; try again in a minute")
+        self._pending += 1
         try:
             yield
         finally:
-            self._coming -= 1
+            self._pending -= 1
 
-    async def add(self, file: Received, stamp: str | None) -> Example:
-        """Return what a file looks and sounds like to a model, and keep it.
+    async def add(self, file: UploadedFile, stamp: str | None) -> Example:
+        """Return the embeddings of a file, computed and stored if it is new.
+
+        Args:
+            file: The received file.
+            stamp: Model to encode it with; `None` for the newest.
 
         Raises:
-            RefusedError: if it cannot be read.
-            LibraryError: if the library was not embedded (with this model), or the model is not there any more.
+            RefusedError: If the file cannot be read.
+            LibraryError: If the library was not embedded with this model, or the model's run folder is gone.
         """
-        searcher = await anyio.to_thread.run_sync(self._sets.searcher, stamp)
-        known = await anyio.to_thread.run_sync(self._known, searcher.entry.stamp, file.upload)
+        searcher = await anyio.to_thread.run_sync(self._models.get_searcher, stamp)
+        known = await anyio.to_thread.run_sync(self._load_known, searcher.entry.stamp, file.upload_id)
         if known:
             return known
-        example = await anyio.to_thread.run_sync(_looked_at, file, searcher, limiter=self._turns)
-        await anyio.to_thread.run_sync(self._keep, file.upload, example)
+        example = await anyio.to_thread.run_sync(_encode_file, file, searcher, limiter=self._encoders)
+        await anyio.to_thread.run_sync(self._store, file.upload_id, example)
         return example
 
-    def find(self, upload: str, stamp: str | None) -> Example:
-        """Return what a file looks and sounds like that was uploaded before.
+    def find(self, upload_id: str, stamp: str | None) -> Example:
+        """Return the embeddings of a file that was uploaded before.
 
         Raises:
-            RefusedError: if there is none, or not for this model.
+            RefusedError: If there is no such upload for this model.
         """
-        entry = self._sets.chosen(stamp)
-        example = self._known(entry.stamp, upload) if _UPLOAD.fullmatch(upload) else None
+        entry = self._models.choose(stamp)
+        example = self._load_known(entry.stamp, upload_id) if _UPLOAD_ID.fullmatch(upload_id) else None
         if example is None:
-            raise RefusedError(404, f"no file was uploaded as {upload} for the model {entry.stamp}; upload it again")
+            raise RefusedError(404, f"no file was uploaded as {upload_id} for the model {entry.stamp}; upload it again")
         return example
 
-    def _known(self, stamp: str, upload: str) -> Example | None:
+    def _load_known(self, stamp: str, upload_id: str) -> Example | None:
         try:
-            return self._kept.get((stamp, upload), lambda: load_example(self._path(stamp, upload)))
-        except LibraryError:  # not there, or damaged: it can be uploaded again
+            return self._examples.get((stamp, upload_id), lambda: load_example(self._get_path(stamp, upload_id)))
+        except LibraryError:  # missing or damaged: the file can be uploaded again
             return None
 
-    def _keep(self, upload: str, example: Example) -> None:
-        self._kept.put((example.stamp, upload), example)
-        with suppress(OSError):  # a library that cannot be written is searched as well; a URL then ends with the server
+    def _store(self, upload_id: str, example: Example) -> None:
+        self._examples.put((example.stamp, upload_id), example)
+        # A library that cannot be written can still be searched; shared URLs then end with the server.
+        with suppress(OSError):
             self._folder.mkdir(exist_ok=True)
-            save_example(self._path(example.stamp, upload), example)
-            oldest = sorted(self._folder.glob("*.safetensors"), key=lambda path: path.stat().st_mtime_ns)[:-_MOST_KEPT]
-            for path in oldest:
+            save_example(self._get_path(example.stamp, upload_id), example)
+            by_age = sorted(self._folder.glob("*.safetensors"), key=lambda path: path.stat().st_mtime_ns)
+            for path in by_age[:-_MAX_KEPT]:
                 path.unlink(missing_ok=True)
 
-    def _path(self, stamp: str, upload: str) -> Path:
-        return self._folder / f"{stamp}-{upload}.safetensors"
+    def _get_path(self, stamp: str, upload_id: str) -> Path:
+        return self._folder / f"{stamp}-{upload_id}.safetensors"
 
 
-def _looked_at(file: Received, searcher: Searcher) -> Example:
+def _encode_file(file: UploadedFile, searcher: Searcher) -> Example:
     try:
         return searcher.encode_example(file.path, file.name, _LIMITS)
     except (MediaError, WorkError) as error:

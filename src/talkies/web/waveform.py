@@ -1,30 +1,37 @@
-"""How loud a film is along its time."""
+"""The waveform that the timeline draws: the peak level of equal parts of a film's audio."""
 
 from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
-
-from talkies.core import Grid, Span
+from talkies.core import Grid, Int16s, Span
 from talkies.media import AudioReader
 
-MOST_PARTS = 800
+MAX_PARTS = 800
+_FULL_SCALE = 32768
 
 
-def peaks_of(path: Path, grid: Grid) -> list[float]:
-    """Return the highest level, 0 to 1, of at most `MOST_PARTS` equal parts of training audio, read one after another.
+def compute_peaks(path: Path, grid: Grid) -> list[float]:
+    """Return the peak level of at most `MAX_PARTS` equal parts of a film's audio.
+
+    Args:
+        path: Training audio of the film, a WAV file; it is read part by part.
+        grid: Frame grid of the library.
+
+    Returns:
+        One level in [0, 1] for each part, in order.
 
     Raises:
-        MediaError: if the file is not the training audio that was written.
+        MediaError: If the file is not the training audio that ingest wrote.
     """
-    per_frame = grid.samples_per_frame
-    with AudioReader(path) as sound:
-        frames = len(sound) // per_frame
-        parts = min(frames, MOST_PARTS)
+    samples_per_frame = grid.samples_per_frame
+    with AudioReader(path) as audio:
+        frames = len(audio) // samples_per_frame
+        parts = min(frames, MAX_PARTS)
         edges = [frames * part // parts for part in range(parts + 1)] if parts else []
         spans = [Span(start, end) for start, end in pairwise(edges)]
-        return [_peak(sound.read(span, per_frame)) for span in spans]
+        return [_compute_peak(audio.read(span, samples_per_frame)) for span in spans]
 
 
-def _peak(samples_S: np.ndarray[tuple[int], np.dtype[np.int16]]) -> float:
-    return round(max(int(samples_S.max()), -int(samples_S.min())) / 32768, 4)
+def _compute_peak(samples_S: Int16s) -> float:
+    peak = max(int(samples_S.max()), -int(samples_S.min()))
+    return round(peak / _FULL_SCALE, 4)

@@ -1,107 +1,120 @@
-/** The page: shows the view that the address names, and what all views share. */
+/** The entry point: shows the view that the address names, and the parts of the page that all views share. */
 
 import * as api from "./api.js";
-import { h, sentence } from "./dom.js";
+import { formatSentence, h } from "./dom.js";
 import * as film from "./film.js";
-import { keyList, listen } from "./keys.js";
+import { createKeyHelp, listenForKeys } from "./keys.js";
 import * as library from "./library.js";
 import * as map from "./map.js";
 import * as results from "./results.js";
-import { current, go, hashOf, plainOf } from "./route.js";
-import { pickButton, takeDrops } from "./upload.js";
+import { buildHash, navigate, parseRoute, toObject } from "./route.js";
+import { createPickButton, listenForDrops } from "./upload.js";
 
 const VIEWS = { library, film, search: results, map };
-const NAV = { library: "library", film: "library", search: "", map: "map" };
+const NAV_LINKS = { library: "library", film: "library", search: "", map: "map" };
+const SCROLL_WAIT_MS = 3000; // for a view to grow to the scroll position it had
 
 const main = document.getElementById("main");
 const alertRegion = document.getElementById("alert");
 const stage = document.getElementById("view");
-const depths = new Map(); // address -> how far it was scrolled
-let shown = null;
-let before = location.hash;
+const scrollPositions = new Map(); // address -> how far it was scrolled
+let currentView = null;
+let currentHash = location.hash;
 
-/** Show a failure's sentence where it is read out. */
+/** Show an error's sentence in the alert region, where screen readers announce it. */
 function fail(error) {
   const close = h("button", { type: "button", class: "alert-close", "aria-label": "Close", onclick: () => alertRegion.replaceChildren() }, "×");
-  alertRegion.replaceChildren(h("p", {}, sentence(error.message)), close);
-  if (!(error instanceof api.Refusal)) console.error(error);
+  alertRegion.replaceChildren(h("p", {}, formatSentence(error.message)), close);
+  if (!(error instanceof api.ServerError)) console.error(error);
   alertRegion.scrollIntoView({ block: "nearest" });
 }
 
-/** Show the view that the address names: as it stands where it can follow, made anew where it is another. */
+/** Show the view that the address names: update the current view if it can, otherwise open another. */
 function show(event) {
-  const route = current();
-  const view = VIEWS[route.view] ?? library;
-  depths.set(event ? new URL(event.oldURL).hash : before, scrollY); // a view may have noted something in its address
-  before = location.hash;
+  const route = parseRoute();
+  scrollPositions.set(event ? new URL(event.oldURL).hash : currentHash, scrollY); // a view may have changed its own address
+  currentHash = location.hash;
   alertRegion.replaceChildren();
-  const isStep = !history.state?.seen; // a link was followed; else one came back along the history
+  const isNewStep = !history.state?.seen; // a link was followed; otherwise the user went back or forward
   history.replaceState({ seen: true }, "");
-  const key = keyOf(route);
-  if (shown?.key === key) return shown.update(route);
-  const isFirst = shown === null;
-  shown?.leaving.abort();
-  shown?.leave?.();
-  const leaving = new AbortController();
-  const retitle = (name) => { document.title = `${name} · talkies`; };
-  shown = { key, leaving, ...view.open(route, { signal: leaving.signal, fail, retitle }) };
-  retitle(shown.title);
-  stage.replaceChildren(shown.element);
-  for (const link of document.querySelectorAll("nav [data-view]")) {
-    link.toggleAttribute("aria-current", link.dataset.view === NAV[route.view]);
-    if (link.hasAttribute("aria-current")) link.setAttribute("aria-current", "page");
-    link.href = hashOf(link.dataset.view);
-  }
-  if (!isFirst) shown.element.querySelector("h1")?.focus({ preventScroll: true });
-  scrollBack(isStep ? 0 : depths.get(before) ?? 0);
+
+  const key = getViewKey(route);
+  if (currentView?.key === key) return void currentView.update(route);
+  const isFirst = currentView === null;
+  openView(route, key);
+  markNavLinks(route.view);
+  if (!isFirst) currentView.element.querySelector("h1")?.focus({ preventScroll: true });
+  restoreScroll(isNewStep ? 0 : scrollPositions.get(currentHash) ?? 0);
 }
 
-function keyOf({ view, id, params }) {
+function openView(route, key) {
+  currentView?.leaving.abort();
+  currentView?.leave?.();
+  const leaving = new AbortController();
+  const retitle = (name) => { document.title = `${name} · talkies`; };
+  const view = VIEWS[route.view] ?? library;
+  currentView = { key, leaving, ...view.open(route, { signal: leaving.signal, fail, retitle }) };
+  retitle(currentView.title);
+  stage.replaceChildren(currentView.element);
+}
+
+function markNavLinks(viewName) {
+  for (const link of document.querySelectorAll("nav [data-view]")) {
+    link.toggleAttribute("aria-current", link.dataset.view === NAV_LINKS[viewName]);
+    if (link.hasAttribute("aria-current")) link.setAttribute("aria-current", "page");
+    link.href = buildHash(link.dataset.view);
+  }
+}
+
+/** Return what identifies a view: it is updated as long as this stays the same. */
+function getViewKey({ view, id, params }) {
   if (view === "film") return `film/${id}`;
   if (view === "search") return `search/${params.get("film") ?? ""}/${params.get("at") ?? ""}/${params.get("upload") ?? ""}`;
   return VIEWS[view] ? view : "library";
 }
 
-/** Scroll to where one was, as soon as there is so much to scroll. */
-function scrollBack(depth) {
-  scrollTo(0, depth);
-  if (!depth) return;
-  const grown = new ResizeObserver(() => {
-    if (document.documentElement.scrollHeight < depth + innerHeight) return;
-    scrollTo(0, depth);
-    grown.disconnect();
+/** Scroll to a position as soon as the page is tall enough. */
+function restoreScroll(position) {
+  scrollTo(0, position);
+  if (!position) return;
+  const sizes = new ResizeObserver(() => {
+    if (document.documentElement.scrollHeight < position + innerHeight) return;
+    scrollTo(0, position);
+    sizes.disconnect();
   });
-  grown.observe(main);
-  setTimeout(() => grown.disconnect(), 3000);
+  sizes.observe(main);
+  setTimeout(() => sizes.disconnect(), SCROLL_WAIT_MS);
 }
 
-/** Show which model is asked where there are several. */
-async function modelChoice() {
-  const shelf = await api.library().catch(() => null);
-  if (!shelf || shelf.models.length < 2) return null;
-  const chosen = current().params.get("model") ?? shelf.model ?? "";
-  const label = (one) => `${one.run.split("/").pop()}, step ${one.step}`;
-  return h("select", { class: "model", "aria-label": "Model", onchange: (event) => {
-    const { view, id, params } = current();
-    go(hashOf(view, { ...plainOf(params), model: event.target.value }, id));
+/** Return the list to choose a model from, or null if there is at most one. */
+async function createModelSelect() {
+  const served = await api.fetchLibrary().catch(() => null);
+  if (!served || served.models.length < 2) return null;
+  const chosen = parseRoute().params.get("model") ?? served.model ?? "";
+  const changeModel = (event) => {
+    const { view, id, params } = parseRoute();
+    navigate(buildHash(view, { ...toObject(params), model: event.target.value }, id));
     location.reload();
-  } }, [
-    shelf.model ? null : h("option", { value: "" }, "choose a model"),
-    ...shelf.models.map((one) => h("option", { value: one.stamp, selected: one.stamp === chosen }, label(one))),
+  };
+  return h("select", { class: "model", "aria-label": "Model", onchange: changeModel }, [
+    served.model ? null : h("option", { value: "" }, "choose a model"),
+    ...served.models.map((model) =>
+      h("option", { value: model.stamp, selected: model.stamp === chosen }, `${model.run.split("/").pop()}, step ${model.step}`)),
   ]);
 }
 
 function start() {
   history.scrollRestoration = "manual";
-  takeDrops(fail);
-  const keys = keyList();
-  document.getElementById("tools").append(pickButton("Search by file", { class: "button", "aria-label": "Search by file" }), keys.element);
-  modelChoice().then((select) => { if (select) document.getElementById("tools").prepend(select); });
-  listen(() => shown, {
-    "?": keys.show,
+  listenForDrops(fail);
+  const keyHelp = createKeyHelp();
+  const tools = document.getElementById("tools");
+  tools.append(createPickButton("Search by file", { class: "button", "aria-label": "Search by file" }), keyHelp.element);
+  createModelSelect().then((select) => { if (select) tools.prepend(select); });
+  listenForKeys(() => currentView, {
+    "?": keyHelp.show,
     "/": () => {
-      addEventListener("hashchange", () => shown.keys["/"]?.(), { once: true });
-      go(hashOf("library"));
+      addEventListener("hashchange", () => currentView.keys["/"]?.(), { once: true });
+      navigate(buildHash("library"));
     },
   });
   document.querySelector(".skip").addEventListener("click", (event) => { event.preventDefault(); main.focus(); });

@@ -1,38 +1,38 @@
-/** The drawing of the map: points, some of them with their picture; panned, zoomed, pointed at and stepped along. */
+/** The canvas of the map: points, some with a picture; it can be panned, zoomed, hovered and walked by keys. */
 
 import { h } from "./dom.js";
-import { colour } from "./lanes.js";
 import { Thumbnails } from "./thumbnails.js";
+import { getColour } from "./tracks.js";
 
 const MARGIN = 48;
-const NEAR = 26; // pixels within which a point is meant
-const MOST_ZOOM = 40;
+const HIT_RADIUS = 26; // pixels around a point in which it is hovered or clicked
+const MAX_ZOOM = 40;
 
-/** A map of `points` with `x` and `y` in 0 … 1; `look` is its middle and its zoom. */
+/** A map of `points` with `x` and `y` from 0 to 1; `look` is its middle (`x`, `y`) and its zoom (`z`). */
 export class Chart {
   constructor(points, { label, look, onChoose, onLook }) {
-    Object.assign(this, { points, onChoose, onLook, chosen: null, only: null, fingers: new Map(), travelled: 0, told: 0, drawn: 0 });
-    this.at = { ...look };
+    Object.assign(this, { points, onChoose, onLook, chosen: null, only: null, pointers: new Map(), travelled: 0, settleTimer: 0, frame: 0 });
+    this.view = { ...look };
     this.thumbnails = new Thumbnails(() => this.redraw());
     this.element = h("canvas", { class: "chart-canvas", tabindex: "0", role: "application", "aria-label": label });
-    this.sized = new ResizeObserver(() => this.settle());
-    this.sized.observe(this.element);
+    this.sizes = new ResizeObserver(() => this.settle());
+    this.sizes.observe(this.element);
     this.scheme = matchMedia("(prefers-color-scheme: dark)");
-    this.redrawn = () => this.redraw();
-    this.scheme.addEventListener("change", this.redrawn);
-    this.listen();
+    this.onScheme = () => this.redraw();
+    this.scheme.addEventListener("change", this.onScheme);
+    this.addListeners();
   }
 
   leave() {
-    this.sized.disconnect();
-    this.scheme.removeEventListener("change", this.redrawn);
+    this.sizes.disconnect();
+    this.scheme.removeEventListener("change", this.onScheme);
     this.thumbnails.leave();
-    clearTimeout(this.told);
-    cancelAnimationFrame(this.drawn);
+    clearTimeout(this.settleTimer);
+    cancelAnimationFrame(this.frame);
   }
 
-  look(at) {
-    this.at = { ...at };
+  setLook(look) {
+    this.view = { ...look };
     this.settle();
   }
 
@@ -43,21 +43,21 @@ export class Chart {
 
   choose(point) {
     this.chosen = point;
-    this.bringIntoSight(point);
+    this.scrollToPoint(point);
     this.redraw();
     this.onChoose(point, false);
   }
 
-  /** Go to the nearest point in a direction. */
+  /** Choose the nearest point in a direction. */
   step(x, y) {
-    const from = this.chosen ?? this.nearest(this.width / 2, this.height / 2, Infinity);
+    const from = this.chosen ?? this.findNearest(this.width / 2, this.height / 2, Infinity);
     if (!from) return;
     if (!this.chosen) return void this.choose(from);
-    const [left, top] = this.place(from);
+    const [left, top] = this.toPixels(from);
     let best = null;
     let least = Infinity;
-    for (const point of this.visible()) {
-      const [dx, dy] = [this.place(point)[0] - left, this.place(point)[1] - top];
+    for (const point of this.getVisible()) {
+      const [dx, dy] = [this.toPixels(point)[0] - left, this.toPixels(point)[1] - top];
       const along = dx * x + dy * y;
       const across = Math.abs(dx * y) + Math.abs(dy * x);
       if (point === from || along < 2 || across > along * 1.5) continue;
@@ -67,73 +67,78 @@ export class Chart {
   }
 
   zoom(by, left = this.width / 2, top = this.height / 2) {
-    const [x, y] = this.where(left, top);
-    this.at.z = Math.min(MOST_ZOOM, Math.max(1, this.at.z * by));
-    const [x2, y2] = this.where(left, top);
-    this.at.x += x - x2;
-    this.at.y += y - y2;
+    const [x, y] = this.toMap(left, top);
+    this.view.z = Math.min(MAX_ZOOM, Math.max(1, this.view.z * by));
+    const [x2, y2] = this.toMap(left, top);
+    this.view.x += x - x2;
+    this.view.y += y - y2;
     this.settle();
   }
 
-  whole() {
-    this.at = { x: 0.5, y: 0.5, z: 1 };
+  showAll() {
+    this.view = { x: 0.5, y: 0.5, z: 1 };
     this.settle();
   }
 
   get width() { return this.element.clientWidth; }
   get height() { return this.element.clientHeight; }
 
-  /** Return where on the canvas a point lies. */
-  place({ x, y }) {
-    const [wide, high] = [(this.width - 2 * MARGIN) * this.at.z, (this.height - 2 * MARGIN) * this.at.z];
-    return [this.width / 2 + (x - this.at.x) * wide, this.height / 2 + (y - this.at.y) * high];
+  /** Return the size of the whole map in pixels, at the current zoom. */
+  getMapSize() {
+    return { width: (this.width - 2 * MARGIN) * this.view.z, height: (this.height - 2 * MARGIN) * this.view.z };
   }
 
-  /** Return what of the map lies at a place of the canvas. */
-  where(left, top) {
-    const [wide, high] = [(this.width - 2 * MARGIN) * this.at.z, (this.height - 2 * MARGIN) * this.at.z];
-    return [this.at.x + (left - this.width / 2) / wide, this.at.y + (top - this.height / 2) / high];
+  /** Return the position of a point on the canvas, in pixels. */
+  toPixels({ x, y }) {
+    const { width, height } = this.getMapSize();
+    return [this.width / 2 + (x - this.view.x) * width, this.height / 2 + (y - this.view.y) * height];
   }
 
-  visible() {
+  /** Return the map coordinates of a position on the canvas. */
+  toMap(left, top) {
+    const { width, height } = this.getMapSize();
+    return [this.view.x + (left - this.width / 2) / width, this.view.y + (top - this.height / 2) / height];
+  }
+
+  getVisible() {
     return this.only ? this.points.filter((point) => point.film_id === this.only) : this.points;
   }
 
-  nearest(left, top, within) {
+  findNearest(left, top, maxDistance) {
     let best = null;
-    let least = within;
-    for (const point of this.visible()) {
-      const [x, y] = this.place(point);
-      const away = Math.hypot(x - left, y - top);
-      if (away < least) [best, least] = [point, away];
+    let least = maxDistance;
+    for (const point of this.getVisible()) {
+      const [x, y] = this.toPixels(point);
+      const distance = Math.hypot(x - left, y - top);
+      if (distance < least) [best, least] = [point, distance];
     }
     return best;
   }
 
-  bringIntoSight(point) {
-    const [left, top] = this.place(point);
+  scrollToPoint(point) {
+    const [left, top] = this.toPixels(point);
     if (left > 20 && top > 20 && left < this.width - 20 && top < this.height - 20) return;
-    [this.at.x, this.at.y] = [point.x, point.y];
+    [this.view.x, this.view.y] = [point.x, point.y];
     this.settle();
   }
 
-  /** Draw, and when nothing has moved for a while choose pictures anew and tell where one looks. */
+  /** Redraw; when nothing has moved for a while, choose pictures again and report the visible part. */
   settle() {
-    this.at.x = Math.min(1.1, Math.max(-0.1, this.at.x));
-    this.at.y = Math.min(1.1, Math.max(-0.1, this.at.y));
+    this.view.x = Math.min(1.1, Math.max(-0.1, this.view.x));
+    this.view.y = Math.min(1.1, Math.max(-0.1, this.view.y));
     this.redraw();
-    clearTimeout(this.told);
-    this.told = setTimeout(() => {
+    clearTimeout(this.settleTimer);
+    this.settleTimer = setTimeout(() => {
       if (!this.element.isConnected || !this.width) return;
-      this.thumbnails.spread(this.visible(), (point) => this.place(point), this.width, this.height);
-      if (this.moved) this.onLook(this.at);
-      this.moved = true;
+      this.thumbnails.choosePoints(this.getVisible(), (point) => this.toPixels(point), this.width, this.height);
+      if (this.hasSettled) this.onLook(this.view);
+      this.hasSettled = true;
     }, 220);
   }
 
   redraw() {
-    cancelAnimationFrame(this.drawn);
-    this.drawn = requestAnimationFrame(() => this.draw());
+    cancelAnimationFrame(this.frame);
+    this.frame = requestAnimationFrame(() => this.draw());
   }
 
   draw() {
@@ -148,9 +153,9 @@ export class Chart {
     pen.setTransform(scale, 0, 0, scale, 0, 0);
     pen.clearRect(0, 0, width, height);
     const light = this.scheme.matches ? 66 : 46;
-    const radius = Math.min(9, 3.2 + Math.log2(this.at.z) * 0.9);
+    const radius = Math.min(9, 3.2 + Math.log2(this.view.z) * 0.9);
     for (const point of this.points) {
-      const [x, y] = this.place(point);
+      const [x, y] = this.toPixels(point);
       if (x < -20 || y < -20 || x > width + 20 || y > height + 20) continue;
       pen.globalAlpha = this.only && point.film_id !== this.only ? 0.1 : 0.78;
       pen.fillStyle = `hsl(${point.hue} 62% ${light}%)`;
@@ -159,37 +164,37 @@ export class Chart {
       pen.fill();
     }
     pen.globalAlpha = 1;
-    this.thumbnails.draw(pen, (point) => this.place(point), light);
+    this.thumbnails.draw(pen, (point) => this.toPixels(point), light);
     if (this.chosen) this.drawChosen(pen, radius);
   }
 
   drawChosen(pen, radius) {
-    const [x, y] = this.place(this.chosen);
+    const [x, y] = this.toPixels(this.chosen);
     pen.lineWidth = 3;
-    pen.strokeStyle = colour("ink");
-    pen.fillStyle = colour("paper");
+    pen.strokeStyle = getColour("ink");
+    pen.fillStyle = getColour("paper");
     pen.beginPath();
     pen.arc(x, y, radius + 4, 0, 2 * Math.PI);
     pen.fill();
     pen.stroke();
   }
 
-  listen() {
+  addListeners() {
     const on = (name, act, options) => this.element.addEventListener(name, act, options);
-    const spot = (event) => [event.offsetX, event.offsetY];
+    const getPosition = (event) => [event.offsetX, event.offsetY];
     on("wheel", (event) => {
       event.preventDefault();
-      this.zoom(2 ** (-event.deltaY / 320), ...spot(event));
+      this.zoom(2 ** (-event.deltaY / 320), ...getPosition(event));
     }, { passive: false });
     on("pointerdown", (event) => {
-      if (event.button) return; // the first button alone pans and opens
+      if (event.button) return; // only the first button pans and opens
       this.element.setPointerCapture(event.pointerId);
-      this.fingers.set(event.pointerId, spot(event));
-      if (this.fingers.size === 1) this.travelled = 0;
+      this.pointers.set(event.pointerId, getPosition(event));
+      if (this.pointers.size === 1) this.travelled = 0;
     });
     on("pointermove", (event) => {
-      if (this.fingers.has(event.pointerId)) return this.drag(event.pointerId, spot(event));
-      const point = this.nearest(...spot(event), NEAR);
+      if (this.pointers.has(event.pointerId)) return this.drag(event.pointerId, getPosition(event));
+      const point = this.findNearest(...getPosition(event), HIT_RADIUS);
       this.element.classList.toggle("is-over", Boolean(point));
       if (point && point !== this.chosen) {
         this.chosen = point;
@@ -199,31 +204,31 @@ export class Chart {
       return undefined;
     });
     on("pointerup", (event) => {
-      if (!this.fingers.has(event.pointerId)) return;
-      const isClick = this.fingers.size === 1 && this.travelled < 6;
-      this.fingers.delete(event.pointerId);
-      const point = isClick ? this.thumbnails.under(...spot(event), (one) => this.place(one)) ?? this.nearest(...spot(event), NEAR) : null;
+      if (!this.pointers.has(event.pointerId)) return;
+      const isClick = this.pointers.size === 1 && this.travelled < 6;
+      this.pointers.delete(event.pointerId);
+      const point = isClick ? this.thumbnails.findAt(...getPosition(event), (other) => this.toPixels(other)) ?? this.findNearest(...getPosition(event), HIT_RADIUS) : null;
       if (!point) return;
-      const isSecond = point === this.chosen; // a mouse has chosen it before it clicks; a finger taps twice
+      const isSecond = point === this.chosen; // a mouse has hovered it before the click; a finger taps twice
       if (isSecond || event.pointerType === "mouse") this.onChoose(point, true);
       else this.choose(point);
     });
-    on("pointercancel", (event) => this.fingers.delete(event.pointerId));
+    on("pointercancel", (event) => this.pointers.delete(event.pointerId));
   }
 
   /** Pan with one finger or the mouse, zoom with two. */
   drag(id, [left, top]) {
-    const [oldLeft, oldTop] = this.fingers.get(id);
-    const other = [...this.fingers].find(([key]) => key !== id)?.[1];
-    this.fingers.set(id, [left, top]);
+    const [oldLeft, oldTop] = this.pointers.get(id);
+    const other = [...this.pointers].find(([key]) => key !== id)?.[1];
+    this.pointers.set(id, [left, top]);
     this.travelled += Math.hypot(left - oldLeft, top - oldTop);
-    const [x, y] = this.where(left, top);
-    const [oldX, oldY] = this.where(oldLeft, oldTop);
+    const [x, y] = this.toMap(left, top);
+    const [oldX, oldY] = this.toMap(oldLeft, oldTop);
     const share = other ? 0.5 : 1;
-    this.at.x -= (x - oldX) * share;
-    this.at.y -= (y - oldY) * share;
+    this.view.x -= (x - oldX) * share;
+    this.view.y -= (y - oldY) * share;
     if (!other) return this.settle();
-    const wide = (a, b) => Math.max(20, Math.hypot(a[0] - b[0], a[1] - b[1]));
-    return this.zoom(wide([left, top], other) / wide([oldLeft, oldTop], other), (left + other[0]) / 2, (top + other[1]) / 2);
+    const getDistance = (a, b) => Math.max(20, Math.hypot(a[0] - b[0], a[1] - b[1]));
+    return this.zoom(getDistance([left, top], other) / getDistance([oldLeft, oldTop], other), (left + other[0]) / 2, (top + other[1]) / 2);
   }
 }

@@ -1,48 +1,49 @@
-/** The keyboard: what each key does, and the page that tells it. */
+/** Keyboard shortcuts, and the dialog that lists them. */
 
-import { button, h } from "./dom.js";
+import { createButton, h } from "./dom.js";
 import { toggleSound } from "./preview.js";
 
-const TOLD = [
+const SHORTCUTS = [
   ["/", "filter the films"],
-  ["Space", "play and pause"],
-  ["← →", "one second back and on; in results the hit before and after; on the map the neighbour"],
-  ["Shift ← →", "one shot back and on"],
+  ["Space", "play or pause"],
+  ["← →", "one second back or forward; in results the previous or next one; on the map the neighbour"],
+  ["Shift ← →", "one shot back or forward"],
   ["p", "more like this by picture"],
   ["s", "more like this by sound"],
   ["Enter", "open the moment"],
-  ["m", "sound of previews on and off"],
-  ["+ − 0", "on the map: closer, farther, the whole"],
+  ["m", "sound of previews on or off"],
+  ["+ − 0", "on the map: zoom in, zoom out, show everything"],
   ["?", "this list"],
 ];
 
-/** Return the button that opens the list of keys, which is made once. */
-export function keyList() {
+/** Return the button that opens the list of shortcuts, and the function that does. */
+export function createKeyHelp() {
   const dialog = h("dialog", { class: "keys", "aria-label": "Keys" },
     h("h2", {}, "Keys"),
-    h("dl", {}, TOLD.map(([key, what]) => h("div", {}, h("dt", {}, key.split(" ").map((one) => h("kbd", {}, one))), h("dd", {}, what)))),
+    h("dl", {}, SHORTCUTS.map(([keys, action]) =>
+      h("div", {}, h("dt", {}, keys.split(" ").map((key) => h("kbd", {}, key))), h("dd", {}, action)))),
     h("form", { method: "dialog" }, h("button", { class: "button", autofocus: true }, "Close")));
   dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
   document.body.append(dialog);
   const show = () => (dialog.open ? dialog.close() : dialog.showModal());
-  return { show, element: button("?", null, show, { class: "button round", "aria-label": "Keys", title: "Keys (?)", "aria-keyshortcuts": "?" }) };
+  return { show, element: createButton("?", null, show, { class: "button round", "aria-label": "Keys", title: "Keys (?)", "aria-keyshortcuts": "?" }) };
 }
 
-/** Listen to keys: those of the view that is shown, then those of every view. */
-export function listen(shown, everywhere) {
+/** Listen for the shortcuts of the current view, then for the global ones. */
+export function listenForKeys(getView, globalKeys) {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     if (document.querySelector("dialog[open]") && event.key !== "?") return;
-    if (isTyped(event)) return;
-    const act = shown()?.keys?.[event.key] ?? everywhere[event.key] ?? (event.key === "m" ? toggleSound : null);
-    if (!act) return;
+    if (isForElement(event)) return;
+    const action = getView()?.keys?.[event.key] ?? globalKeys[event.key] ?? (event.key === "m" ? toggleSound : null);
+    if (!action) return;
     event.preventDefault();
-    act(event);
+    action(event);
   }, { capture: true });
 }
 
-/** Return whether the element that has the focus wants this key for itself. */
-function isTyped(event) {
+/** Return whether the focused element handles this key itself. */
+function isForElement(event) {
   const element = event.target;
   if (element.matches("input[type=search], input[type=number], input[type=text], textarea, select")) return true;
   if (element.matches("input[type=radio], input[type=checkbox]")) return event.key === " " || event.key.startsWith("Arrow");

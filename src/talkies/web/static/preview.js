@@ -1,81 +1,81 @@
 /**
- * Little players that loop a moment. Few play at once: the one under the pointer or the focus, then those in sight.
- * One that does not play holds no video at all, only its picture.
+ * Small players that loop a moment. Few play at once: the one under the pointer or the focus, then visible ones.
+ * A preview that does not play has no video element, only its picture.
  */
 
-import { frameUrl, mediaUrl } from "./api.js";
-import { button, h, icon } from "./dom.js";
+import { buildFrameUrl, buildMediaUrl } from "./api.js";
+import { createButton, createIcon, h } from "./dom.js";
 
-const MOST = 4; // players at once
-const SHORTEST_SECONDS = 2; // a shorter moment is shown with what is around it
+const MAX_PLAYING = 4;
+const MIN_SECONDS = 2; // a shorter moment is extended on both sides
 
-const calm = matchMedia("(prefers-reduced-motion: reduce)");
-const shown = new Set();
+const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
+const previews = new Set();
 const listeners = new Set();
-let attended = null;
-let loud = null; // the preview whose own speaker was pressed
+let active = null; // the preview under the pointer or the focus
+let loud = null; // the preview whose speaker button is on
 
-const settings = { moving: recall("moving", !calm.matches), sound: recall("sound", false) };
+const settings = { moving: loadSetting("moving", !reducedMotion.matches), sound: loadSetting("sound", false) };
 
-const sight = new IntersectionObserver((entries) => {
-  for (const entry of entries) entry.target.preview.inSight = entry.isIntersecting;
-  arrange();
+const visibility = new IntersectionObserver((entries) => {
+  for (const entry of entries) entry.target.preview.isVisible = entry.isIntersecting;
+  updatePlayback();
 }, { threshold: 0.5 });
 
-/** Return a preview's element: `.preview` of a moment of a film. `around` is what has to be hovered or focused. */
-export function preview({ filmId, start, end, label }) {
+/** Return the element of a preview of a moment; `label` names the moment for screen readers. */
+export function createPreview({ filmId, start, end, label }) {
   const middle = (start + end) / 2;
-  const half = Math.max(end - start, SHORTEST_SECONDS) / 2;
-  const one = { filmId, start: Math.max(0, middle - half), end: middle + half, video: null, inSight: false, forced: null };
-  one.line = h("div", { class: "preview-line" });
-  one.play = button("", "play", () => force(one), { class: "preview-button preview-play", "aria-label": `Play: ${label}` });
-  one.speaker = button("", "mute", () => press(one), {
+  const half = Math.max(end - start, MIN_SECONDS) / 2;
+  const preview = { filmId, start: Math.max(0, middle - half), end: middle + half, video: null, isVisible: false, forced: null };
+  preview.line = h("div", { class: "preview-line" });
+  preview.play = createButton("", "play", () => toggleForced(preview), { class: "preview-button preview-play", "aria-label": `Play: ${label}` });
+  preview.speaker = createButton("", "mute", () => toggleLoud(preview), {
     class: "preview-button preview-speaker", "aria-label": `Sound of ${label}`, "aria-pressed": "false",
   });
-  const poster = h("img", { class: "preview-still", src: frameUrl(filmId, middle), alt: "", loading: "lazy", decoding: "async" });
+  const poster = h("img", { class: "preview-still", src: buildFrameUrl(filmId, middle), alt: "", loading: "lazy", decoding: "async" });
   poster.addEventListener("error", () => poster.remove());
-  one.element = h("div", { class: "preview" }, poster, one.line, one.play, one.speaker);
-  one.element.preview = one;
-  shown.add(one);
-  sight.observe(one.element);
-  return one.element;
+  preview.element = h("div", { class: "preview" }, poster, preview.line, preview.play, preview.speaker);
+  preview.element.preview = preview;
+  previews.add(preview);
+  visibility.observe(preview.element);
+  return preview.element;
 }
 
-/** Let a preview be the one that is attended to while the pointer or the focus is in `area`. */
-export function attendIn(area, element) {
-  const one = element.preview;
-  const come = () => { attended = one; arrange(); };
-  const leave = () => { if (attended === one) { attended = null; arrange(); } };
-  area.addEventListener("pointerenter", come);
-  area.addEventListener("pointerleave", leave);
-  area.addEventListener("focusin", come);
-  area.addEventListener("focusout", (event) => { if (!area.contains(event.relatedTarget)) leave(); });
+/** Make a preview the active one while the pointer or the focus is inside `area`. */
+export function activateWithin(area, element) {
+  const preview = element.preview;
+  const activate = () => { active = preview; updatePlayback(); };
+  const deactivate = () => { if (active === preview) { active = null; updatePlayback(); } };
+  area.addEventListener("pointerenter", activate);
+  area.addEventListener("pointerleave", deactivate);
+  area.addEventListener("focusin", activate);
+  area.addEventListener("focusout", (event) => { if (!area.contains(event.relatedTarget)) deactivate(); });
 }
 
-/** Let go of the previews in an element that leaves the page. */
-export function dismiss(root) {
+/** Stop and forget the previews inside an element that leaves the page. */
+export function removePreviews(root) {
   root.querySelector(".switches")?.forget();
-  for (const one of [...shown]) {
-    if (!root.contains(one.element)) continue;
-    rest(one);
-    sight.unobserve(one.element);
-    shown.delete(one);
-    if (attended === one) attended = null;
-    if (loud === one) loud = null;
+  for (const preview of [...previews]) {
+    if (!root.contains(preview.element)) continue;
+    stopPlaying(preview);
+    visibility.unobserve(preview.element);
+    previews.delete(preview);
+    if (active === preview) active = null;
+    if (loud === preview) loud = null;
   }
 }
 
-/** Play or hold a preview, as its button does. */
-export const toggle = (element) => force(element.preview);
+/** Play or pause a preview, as its button does. */
+export const togglePreview = (element) => toggleForced(element.preview);
 
-/** Return the two switches for all previews: whether they move by themselves, and whether one that is hovered sounds. */
-export function switches() {
-  const moving = button("Previews play", "play", () => set("moving", !settings.moving), { class: "button switch" });
-  const sound = button("Sound on hover", "speaker", () => set("sound", !settings.sound), { class: "button switch" });
+/** Return the two switches for all previews: whether they play automatically, and whether the hovered one has sound. */
+export function createSwitches() {
+  const moving = createButton("Autoplay previews", "play", () => saveSetting("moving", !settings.moving), { class: "button switch" });
+  const sound = createButton("Sound on hover", "speaker", () => saveSetting("sound", !settings.sound), { class: "button switch" });
   const show = () => {
     moving.setAttribute("aria-pressed", String(settings.moving));
     sound.setAttribute("aria-pressed", String(settings.sound));
-    sound.querySelector("svg").replaceWith(icon(settings.sound ? "speaker" : "mute"));
+    sound.querySelector("svg").replaceWith(createIcon(settings.sound ? "speaker" : "mute"));
   };
   listeners.add(show);
   show();
@@ -85,102 +85,102 @@ export function switches() {
 }
 
 /** Turn the sound of the hovered preview on or off. */
-export const toggleSound = () => set("sound", !settings.sound);
+export const toggleSound = () => saveSetting("sound", !settings.sound);
 
-function set(name, value) {
+function saveSetting(name, value) {
   settings[name] = value;
   try {
     localStorage.setItem(`talkies.${name}`, String(value));
-  } catch { /* it is kept for this page alone */ }
-  for (const one of shown) one.forced = null;
+  } catch { /* the setting then lasts until the page is reloaded */ }
+  for (const preview of previews) preview.forced = null;
   if (!value) loud = null;
   for (const listener of listeners) listener();
-  arrange();
+  updatePlayback();
 }
 
-function recall(name, otherwise) {
+function loadSetting(name, fallback) {
   try {
-    const kept = localStorage.getItem(`talkies.${name}`);
-    return kept === null ? otherwise : kept === "true";
+    const stored = localStorage.getItem(`talkies.${name}`);
+    return stored === null ? fallback : stored === "true";
   } catch {
-    return otherwise;
+    return fallback;
   }
 }
 
-function force(one) {
-  one.forced = !one.video;
-  if (!one.forced && loud === one) loud = null;
-  arrange();
+function toggleForced(preview) {
+  preview.forced = !preview.video;
+  if (!preview.forced && loud === preview) loud = null;
+  updatePlayback();
 }
 
-function press(one) {
-  loud = loud === one ? null : one;
-  if (loud) one.forced = true;
-  arrange();
+function toggleLoud(preview) {
+  loud = loud === preview ? null : preview;
+  if (loud) preview.forced = true;
+  updatePlayback();
 }
 
-/** Decide who plays, and who is heard. */
-function arrange() {
-  const asked = (one) => one.forced === true || (one.forced === null && one === attended && !calm.matches);
-  const inSight = [...shown].filter((one) => one.inSight && one.forced === null && settings.moving);
-  const wanted = new Set([...[...shown].filter(asked), ...inSight].slice(0, MOST));
-  const heard = loud ?? (settings.sound ? attended : null);
-  for (const one of shown) {
-    if (wanted.has(one)) run(one, one === heard);
-    else rest(one);
-    const sounds = one === heard && wanted.has(one);
-    if (one.speaker.getAttribute("aria-pressed") !== String(sounds)) {
-      one.speaker.setAttribute("aria-pressed", String(sounds));
-      one.speaker.replaceChildren(icon(sounds ? "speaker" : "mute"));
+/** Decide which previews play, and which one has sound. */
+function updatePlayback() {
+  const isRequested = (preview) => preview.forced === true || (preview.forced === null && preview === active && !reducedMotion.matches);
+  const visible = [...previews].filter((preview) => preview.isVisible && preview.forced === null && settings.moving);
+  const playing = new Set([...[...previews].filter(isRequested), ...visible].slice(0, MAX_PLAYING));
+  const audible = loud ?? (settings.sound ? active : null);
+  for (const preview of previews) {
+    if (playing.has(preview)) startPlaying(preview, preview === audible);
+    else stopPlaying(preview);
+    const hasSound = preview === audible && playing.has(preview);
+    if (preview.speaker.getAttribute("aria-pressed") !== String(hasSound)) {
+      preview.speaker.setAttribute("aria-pressed", String(hasSound));
+      preview.speaker.replaceChildren(createIcon(hasSound ? "speaker" : "mute"));
     }
   }
 }
 
-function run(one, aloud) {
-  if (!one.video) {
-    one.video = h("video", { class: "preview-video", playsinline: true, preload: "auto", tabindex: "-1", "aria-hidden": "true" });
-    one.video.muted = true;
-    one.video.addEventListener("loadedmetadata", () => { one.video.currentTime = one.start; });
-    one.video.addEventListener("playing", () => one.element.classList.add("is-playing"));
-    one.video.addEventListener("timeupdate", () => loop(one));
-    one.video.addEventListener("ended", () => { one.video.currentTime = one.start; start(one); });
-    one.video.src = mediaUrl(one.filmId);
-    one.element.insertBefore(one.video, one.line);
-    one.play.replaceChildren(icon("pause"));
-    start(one);
+function startPlaying(preview, hasSound) {
+  if (!preview.video) {
+    preview.video = h("video", { class: "preview-video", playsinline: true, preload: "auto", tabindex: "-1", "aria-hidden": "true" });
+    preview.video.muted = true;
+    preview.video.addEventListener("loadedmetadata", () => { preview.video.currentTime = preview.start; });
+    preview.video.addEventListener("playing", () => preview.element.classList.add("is-playing"));
+    preview.video.addEventListener("timeupdate", () => loopVideo(preview));
+    preview.video.addEventListener("ended", () => { preview.video.currentTime = preview.start; playVideo(preview); });
+    preview.video.src = buildMediaUrl(preview.filmId);
+    preview.element.insertBefore(preview.video, preview.line);
+    preview.play.replaceChildren(createIcon("pause"));
+    playVideo(preview);
   }
-  if (one.video.muted === aloud) {
-    one.video.muted = !aloud;
-    if (one.video.paused) start(one);
+  if (preview.video.muted === hasSound) {
+    preview.video.muted = !hasSound;
+    if (preview.video.paused) playVideo(preview);
   }
 }
 
-function start(one) {
-  const video = one.video;
+function playVideo(preview) {
+  const video = preview.video;
   video.play().catch((error) => {
-    if (error.name !== "NotAllowedError" || video.muted) return; // it was let go of, or cannot be played
-    video.muted = true; // sound needs a first click somewhere on the page
+    if (error.name !== "NotAllowedError" || video.muted) return; // the preview was removed, or cannot be played
+    video.muted = true; // browsers allow sound only after a first click on the page
     video.play().catch(() => {});
   });
 }
 
-function loop(one) {
-  const { video, start: from, end } = one;
+function loopVideo(preview) {
+  const { video, start: from, end } = preview;
   if (!video) return;
   const to = Math.min(end, video.duration || end);
   if (video.currentTime >= to - 0.05 || video.currentTime < from - 1) video.currentTime = from;
-  one.line.style.transform = `scaleX(${Math.min(1, Math.max(0, (video.currentTime - from) / (to - from)))})`;
+  preview.line.style.transform = `scaleX(${Math.min(1, Math.max(0, (video.currentTime - from) / (to - from)))})`;
 }
 
-function rest(one) {
-  if (!one.video) return;
-  const video = one.video;
-  one.video = null;
+function stopPlaying(preview) {
+  if (!preview.video) return;
+  const video = preview.video;
+  preview.video = null;
   video.pause();
   video.removeAttribute("src");
   video.load();
   video.remove();
-  one.element.classList.remove("is-playing");
-  one.line.style.transform = "scaleX(0)";
-  one.play.replaceChildren(icon("play"));
+  preview.element.classList.remove("is-playing");
+  preview.line.style.transform = "scaleX(0)";
+  preview.play.replaceChildren(createIcon("play"));
 }

@@ -1,195 +1,206 @@
-/** What was found: the query, the controls, and the moments that are like it, as previews that play. */
+/** The view of search results: the query, the filters, and the similar moments as previews that play. */
 
 import * as api from "./api.js";
-import { button, clock, h, icon, length, plural, sentence, titleOf } from "./dom.js";
-import { hitCard, likeThis, momentOf } from "./hit.js";
-import { attendIn, dismiss, preview, switches, toggle } from "./preview.js";
-import { refine } from "./refine.js";
-import { current, go, hashOf, note, numberOf, plainOf } from "./route.js";
-import { dropZone, keptFile } from "./upload.js";
+import { createButton, createIcon, formatClock, formatCount, formatDuration, formatSentence, getTitle, h } from "./dom.js";
+import { createFilters } from "./filters.js";
+import { activateWithin, createPreview, createSwitches, removePreviews, togglePreview } from "./preview.js";
+import { buildMomentHash, buildSimilarParams, createResultCard } from "./result-card.js";
+import { buildHash, getNumber, navigate, parseRoute, toObject, updateParams } from "./route.js";
+import { createDropZone, getUploadedFile } from "./upload.js";
 
-const PAGE = 12;
-const MOST = 100; // hits of one answer
-const ASKED = ["film", "at", "upload", "from", "to", "per", "films", "begin", "end", "apart", "floor", "model"];
+const PAGE_SIZE = 12;
+const MAX_HITS = 100; // hits of one answer
+const QUERY_PARAMS = ["film", "at", "upload", "from", "to", "per", "films", "begin", "end", "apart", "floor", "model"];
 
-/** Return what a search's address asks the server for. */
-export function queryOf(params) {
-  const all = plainOf(params);
-  return Object.fromEntries(ASKED.filter((name) => name in all).map((name) => [name, all[name]]));
+/** Return the parameters of an address that the server's search takes. */
+function getQuery(params) {
+  const all = toObject(params);
+  return Object.fromEntries(QUERY_PARAMS.filter((name) => name in all).map((name) => [name, all[name]]));
 }
 
 /** Open the results of an address. */
 export function open(route, { signal, fail }) {
-  const view = new Results(signal, fail);
+  const view = new ResultsView(signal, fail);
   view.load(route.params);
   return {
     element: view.element,
     title: "Results",
     update: (next) => view.load(next.params),
-    leave: () => dismiss(view.element),
-    keys: view.keys(),
+    leave: () => removePreviews(view.element),
+    keys: view.createKeys(),
   };
 }
 
-class Results {
+class ResultsView {
   constructor(signal, fail) {
-    Object.assign(this, { signal, fail, hits: [], floor: null, asked: 0, controls: null });
+    Object.assign(this, { signal, fail, hits: [], requestNumber: 0, filters: null });
     this.head = h("div", { class: "query" });
-    this.side = h("div", { class: "search-side" }, h("h1", { tabindex: "-1" }, "Moments like this"), this.head);
-    this.told = h("p", { class: "found-told", role: "status" }, "Searching …");
+    this.sidebar = h("div", { class: "search-side" }, h("h1", { tabindex: "-1" }, "Similar moments"), this.head);
+    this.summary = h("p", { class: "results-summary", role: "status" }, "Searching …");
     this.grid = h("div", { class: "hits" });
-    this.foot = h("div", { class: "found-foot" });
-    this.element = h("div", { class: "search" }, this.side,
-      h("section", { class: "found", "aria-label": "What was found" },
-        h("div", { class: "found-head" }, this.told, switches()), this.grid, this.foot));
+    this.foot = h("div", { class: "results-foot" });
+    this.element = h("div", { class: "search" }, this.sidebar,
+      h("section", { class: "results", "aria-label": "Results" },
+        h("div", { class: "results-head" }, this.summary, createSwitches()), this.grid, this.foot));
   }
 
   async load(params) {
-    const asked = ++this.asked; // an answer to an older question is not shown
+    const request = ++this.requestNumber; // the answer to an older request is dropped
     this.grid.classList.add("is-waiting");
-    this.foot.replaceChildren(); // more of what was asked before is not wanted
+    this.foot.replaceChildren();
     try {
-      const shelf = await api.library({ model: params.get("model"), signal: this.signal });
-      const file = params.has("upload") ? await api.upload(params.get("upload"), params.get("model"), this.signal) : null;
-      const shown = Math.max(PAGE, numberOf(params, "n", PAGE));
-      const found = await this.ask(params, 0, shown);
-      if (asked !== this.asked) return;
-      this.query(found.query, file);
-      this.refine(shelf, file, params);
-      dismiss(this.grid);
+      const library = await api.fetchLibrary({ model: params.get("model"), signal: this.signal });
+      const file = params.has("upload") ? await api.fetchUpload(params.get("upload"), params.get("model"), this.signal) : null;
+      const count = Math.max(PAGE_SIZE, getNumber(params, "n", PAGE_SIZE));
+      const answer = await this.fetchHits(params, 0, count);
+      if (request !== this.requestNumber) return;
+      this.showQuery(answer.query, file);
+      this.showFilters(library, file, params);
+      removePreviews(this.grid);
       this.grid.replaceChildren();
       this.hits = [];
-      this.show(found, params);
+      this.addHits(answer, params);
     } catch (error) {
-      if (asked === this.asked && error.name !== "AbortError") this.refuse(error);
+      if (request === this.requestNumber && error.name !== "AbortError") this.showError(error);
     } finally {
-      if (asked === this.asked) this.grid.classList.remove("is-waiting");
+      if (request === this.requestNumber) this.grid.classList.remove("is-waiting");
     }
   }
 
-  /** Ask for hits from `skip` on, as many answers as it takes. */
-  async ask(params, skip, count) {
-    const query = queryOf(params);
-    const found = await api.search({ ...query, skip, count: Math.min(MOST, count) }, this.signal);
-    if (count > MOST && found.more) {
-      const rest = await this.ask(params, skip + MOST, count - MOST);
-      return { ...found, hits: [...found.hits, ...rest.hits], more: rest.more };
-    }
-    return found;
+  /** Fetch `count` hits after the first `skip`, with as many requests as needed. */
+  async fetchHits(params, skip, count) {
+    const answer = await api.fetchHits({ ...getQuery(params), skip, count: Math.min(MAX_HITS, count) }, this.signal);
+    if (count <= MAX_HITS || !answer.more) return answer;
+    const rest = await this.fetchHits(params, skip + MAX_HITS, count - MAX_HITS);
+    return { ...answer, hits: [...answer.hits, ...rest.hits], more: rest.more };
   }
 
-  query(query, file) {
+  showQuery(query, file) {
     if (this.head.childElementCount) return;
-    if (file) return this.head.replaceChildren(...fileHead(file));
-    const span = { film_id: query.film_id ?? query.film, source: query.source, start_seconds: query.start_seconds, end_seconds: query.end_seconds };
-    const where = `${titleOf(span.source)}, ${clock(span.start_seconds)}`;
-    const clip = preview({ filmId: span.film_id, start: span.start_seconds, end: span.end_seconds, label: where });
-    attendIn(this.head, clip);
-    this.asker = span;
+    if (file) return void this.head.replaceChildren(...createFileHead(file));
+    const moment = { film_id: query.film_id ?? query.film, source: query.source, start_seconds: query.start_seconds, end_seconds: query.end_seconds };
+    const where = `${getTitle(moment.source)}, ${formatClock(moment.start_seconds)}`;
+    const clip = createPreview({ filmId: moment.film_id, start: moment.start_seconds, end: moment.end_seconds, label: where });
+    activateWithin(this.head, clip);
+    this.queryMoment = moment;
     this.head.replaceChildren(clip, h("p", { class: "query-name" },
-      h("a", { href: momentOf(span), title: span.source }, titleOf(span.source)),
-      h("span", { class: "soft" }, ` at ${clock(span.start_seconds, true)}`)));
+      h("a", { href: buildMomentHash(moment), title: moment.source }, getTitle(moment.source)),
+      h("span", { class: "soft" }, ` at ${formatClock(moment.start_seconds, true)}`)));
   }
 
-  refine(shelf, file, params) {
-    if (this.controls) return this.controls.show(params);
-    const change = (changes) => go(hashOf("search", { ...plainOf(current().params), n: null, ...changes }));
-    this.controls = refine({ films: shelf.films.filter((film) => film.embedded), params, has: file?.sides, isFile: Boolean(file), change });
-    this.side.append(this.controls.element);
+  showFilters(library, file, params) {
+    if (this.filters) return void this.filters.update(params);
+    this.filters = createFilters({
+      films: library.films.filter((film) => film.embedded),
+      params,
+      available: file?.sides,
+      isFile: Boolean(file),
+      onChange: (changes) => navigate(buildHash("search", { ...toObject(parseRoute().params), n: null, ...changes })),
+    });
+    this.sidebar.append(this.filters.element);
   }
 
-  show(found, params) {
-    const { film, at, upload, from, to, model } = queryOf(params);
+  addHits(answer, params) {
+    const { film, at, upload, from, to, model } = getQuery(params);
     const query = { like: film, like_at: at, upload, from, to, model };
-    this.floor = found.floor;
-    for (const hit of found.hits) {
+    for (const hit of answer.hits) {
       this.hits.push(hit);
-      this.grid.append(hitCard(hit, { place: this.hits.length, floor: found.floor, query }));
+      this.grid.append(createResultCard(hit, { place: this.hits.length, scoreThreshold: answer.floor, query }));
     }
-    this.told.replaceChildren(...told(this.hits, found));
-    this.foot.replaceChildren(...(found.more ? [button("Show more", "plus", () => this.more(params), { class: "button wide" })] : []));
-    if (!this.hits.length) this.grid.append(nothing(found, params));
+    this.summary.replaceChildren(...createSummary(this.hits, answer));
+    this.foot.replaceChildren(...(answer.more ? [createButton("Show more", "plus", () => this.loadMore(params), { class: "button wide" })] : []));
+    if (!this.hits.length) this.grid.append(createEmptyMessage(answer, params));
   }
 
-  async more(params) {
-    const asked = this.asked;
-    const button = this.foot.querySelector("button");
-    button.disabled = true;
+  async loadMore(params) {
+    const request = this.requestNumber;
+    const moreButton = this.foot.querySelector("button");
+    moreButton.disabled = true;
     try {
-      const found = await this.ask(params, this.hits.length, PAGE);
-      if (asked !== this.asked) return;
-      const first = this.hits.length;
-      this.show(found, params);
-      note({ n: this.hits.length });
-      this.grid.children[first]?.querySelector("h3 a").focus({ preventScroll: true });
+      const answer = await this.fetchHits(params, this.hits.length, PAGE_SIZE);
+      if (request !== this.requestNumber) return;
+      const firstNew = this.hits.length;
+      this.addHits(answer, params);
+      updateParams({ n: this.hits.length });
+      this.grid.children[firstNew]?.querySelector("h3 a").focus({ preventScroll: true });
     } catch (error) {
-      if (asked !== this.asked || error.name === "AbortError") return;
-      button.disabled = false;
+      if (request !== this.requestNumber || error.name === "AbortError") return;
+      moreButton.disabled = false;
       this.fail(error);
     }
   }
 
-  refuse(error) {
-    dismiss(this.grid);
+  showError(error) {
+    removePreviews(this.grid);
     this.hits = [];
-    this.told.textContent = "";
+    this.summary.textContent = "";
     this.foot.replaceChildren();
-    this.grid.replaceChildren(current().params.has("upload") ? dropZone() : h("p", {}, h("a", { href: hashOf("library") }, "To the library")));
+    const wayOut = parseRoute().params.has("upload") ? createDropZone() : h("p", {}, h("a", { href: buildHash("library") }, "Back to the library"));
+    this.grid.replaceChildren(wayOut);
     this.fail(error);
   }
 
-  keys() {
-    const attendedHit = () => document.activeElement?.closest(".hit") ?? this.element.querySelector(".hit:hover");
-    const more = (side) => {
-      const hit = attendedHit()?.hit ?? this.asker;
-      if (hit) go(hashOf("search", likeThis(hit, side)));
+  createKeys() {
+    const getActiveCard = () => document.activeElement?.closest(".hit") ?? this.element.querySelector(".hit:hover");
+    const searchSimilar = (modality) => {
+      const hit = getActiveCard()?.hit ?? this.queryMoment;
+      if (hit) navigate(buildHash("search", buildSimilarParams(hit, modality)));
     };
-    const step = (by) => {
+    const focusCard = (by) => {
       const cards = [...this.grid.querySelectorAll(".hit")];
-      const next = cards[Math.min(cards.length - 1, Math.max(0, cards.indexOf(attendedHit()) + by))];
+      const next = cards[Math.min(cards.length - 1, Math.max(0, cards.indexOf(getActiveCard()) + by))];
       next?.querySelector("h3 a").focus();
     };
     return {
-      p: () => more("video"),
-      s: () => more("audio"),
+      p: () => searchSimilar("video"),
+      s: () => searchSimilar("audio"),
       " ": () => {
-        const clip = (attendedHit() ?? this.element).querySelector(".preview");
-        if (clip) toggle(clip);
+        const clip = (getActiveCard() ?? this.element).querySelector(".preview");
+        if (clip) togglePreview(clip);
       },
-      ArrowRight: () => step(1),
-      ArrowLeft: () => step(-1),
+      ArrowRight: () => focusCard(1),
+      ArrowLeft: () => focusCard(-1),
     };
   }
 }
 
-function told(hits, found) {
-  if (!hits.length) return ["No moment."];
+function createSummary(hits, answer) {
+  if (!hits.length) return ["No match."];
   const films = new Set(hits.map((hit) => hit.film_id)).size;
-  const recall = found.exact || found.recall === null ? "" : ` The index finds ${Math.round(found.recall * 100)} % of the ten likest.`;
-  return [h("b", {}, `${plural(hits.length, "moment")}${found.more ? " so far" : ""}`), ` in ${plural(films, "film")}, the likest first.${recall}`];
-}
-
-function nothing(found, params) {
-  return h("div", { class: "empty" },
-    h("p", { class: "empty-told" }, sentence(found.nothing ?? "nothing found")),
-    params.get("floor") === "false" ? null : h("p", {}, button("Show weaker ones", "plus", () => go(hashOf("search", { ...plainOf(params), floor: "false" })))));
-}
-
-function fileHead(file) {
-  const kept = keptFile(file.upload);
-  const isLong = file.sides.includes("audio") || file.seconds > 1.5; // a picture lasts as long as a clip is
-  const both = file.sides.length > 1;
-  const mark = both ? "both" : file.sides[0] === "audio" ? "sound" : "picture";
-  const what = both ? "clip" : file.sides[0] === "audio" ? "sound" : "picture";
-  const shown = !kept ? null
-    : kept.type.startsWith("image/") ? h("img", { src: kept.url, alt: `The picture ${file.name}` })
-    : kept.type.startsWith("audio/") ? h("audio", { src: kept.url, controls: true, "aria-label": file.name })
-    : kept.type.startsWith("video/") ? h("video", { src: kept.url, controls: true, muted: true, playsinline: true, "aria-label": file.name })
-    : null;
-  shown?.addEventListener("error", () => shown.remove()); // the browser cannot show it; talkies could
+  const isExact = answer.exact || answer.recall === null;
+  const recall = isExact ? "" : ` The approximate index finds ${Math.round(answer.recall * 100)} % of the ten best matches.`;
   return [
-    shown ? h("div", { class: "query-file" }, shown) : null,
-    h("p", { class: "query-name" }, icon(mark), h("span", {}, file.name),
-      h("span", { class: "soft" }, isLong ? `${what}, ${length(Math.max(1, file.seconds))}` : what)),
+    h("b", {}, `${formatCount(hits.length, "moment")}${answer.more ? " so far" : ""}`),
+    ` in ${formatCount(films, "film")}, most similar first.${recall}`,
+  ];
+}
+
+function createEmptyMessage(answer, params) {
+  const showWeaker = () => navigate(buildHash("search", { ...toObject(params), floor: "false" }));
+  return h("div", { class: "empty" },
+    h("p", { class: "empty-message" }, formatSentence(answer.nothing ?? "no match")),
+    params.get("floor") === "false" ? null : h("p", {}, createButton("Show weaker matches", "plus", showWeaker)));
+}
+
+/** Return the head of a search by file: the file itself if this page holds it, its name and its duration. */
+function createFileHead(file) {
+  const hasBoth = file.sides.length > 1;
+  const kind = hasBoth ? "clip" : file.sides[0] === "audio" ? "sound" : "picture";
+  const hasDuration = file.sides.includes("audio") || file.seconds > 1.5; // a picture has the duration of one clip
+  const content = createFileContent(file);
+  content?.addEventListener("error", () => content.remove()); // the browser cannot show what talkies could read
+  return [
+    content ? h("div", { class: "query-file" }, content) : null,
+    h("p", { class: "query-name" }, createIcon(hasBoth ? "both" : kind), h("span", {}, file.name),
+      h("span", { class: "soft" }, hasDuration ? `${kind}, ${formatDuration(Math.max(1, file.seconds))}` : kind)),
   ].filter(Boolean);
+}
+
+function createFileContent(file) {
+  const uploaded = getUploadedFile(file.upload);
+  const type = uploaded?.type.split("/", 1)[0];
+  if (type === "image") return h("img", { src: uploaded.url, alt: `The picture ${file.name}` });
+  if (type === "audio") return h("audio", { src: uploaded.url, controls: true, "aria-label": file.name });
+  if (type === "video") return h("video", { src: uploaded.url, controls: true, muted: true, playsinline: true, "aria-label": file.name });
+  return null;
 }

@@ -1,4 +1,4 @@
-"""Asking a server: over its port, or its application without a network; and reading what it answers."""
+"""Clients of the API: over a port, or of the application without a network; and reading its errors."""
 
 import asyncio
 from dataclasses import dataclass
@@ -22,20 +22,20 @@ class Served:
 
 
 class Client:
-    """Asks an application without a network; what it raises unforeseen is raised here, and fails the test."""
+    """A client of an application without a network; unexpected exceptions are raised here and fail the test."""
 
     def __init__(self, app: FastAPI) -> None:
         self._app = app
 
     def request(self, method: str, address: str, **more: Any) -> httpx.Response:
-        """Return the answer to one request."""
+        """Return the response to one request."""
 
-        async def ask() -> httpx.Response:
+        async def send() -> httpx.Response:
             transport = httpx.ASGITransport(self._app)
             async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8017") as client:
                 return await client.request(method, address, **more)
 
-        return asyncio.run(ask())
+        return asyncio.run(send())
 
     def get(self, address: str, **more: Any) -> httpx.Response:
         return self.request("GET", address, **more)
@@ -44,8 +44,8 @@ class Client:
         return self.request("POST", "/api/uploads", files={"file": (name, content)}, **more)
 
 
-def sentence(answer: httpx.Response, status: int) -> str:
-    """The one sentence of an answer that says what is wrong."""
+def read_error(answer: httpx.Response, status: int) -> str:
+    """Return the message of an error response."""
     assert answer.status_code == status, answer.text
     document = answer.json()
     assert list(document) == ["error"]

@@ -1,4 +1,4 @@
-"""The API as its OpenAPI document describes it: whatever is asked, the answer is one of those, and never a fault."""
+"""Property tests of the API against its OpenAPI document: every answer matches it, and none is a server error."""
 
 from itertools import cycle
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import schemathesis
-from asking import Client
+from api_client import Client
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -36,23 +36,23 @@ api = schemathesis.pytest.from_fixture("schema")
 
 
 @pytest.fixture(scope="session")
-def schema(shelf: Library) -> schemathesis.BaseSchema:
+def schema(served_library: Library) -> schemathesis.BaseSchema:
     """The document of the application."""
-    app = create_app(shelf.root, ("testserver",), upload_limit_bytes=10_000)
+    app = create_app(served_library.root, ("testserver",), upload_limit_bytes=10_000)
     return schemathesis.openapi.from_asgi("/api/openapi.json", app)
 
 
 @pytest.fixture
-def known(shelf: Library, client: Client, monkeypatch: pytest.MonkeyPatch) -> dict[str, "cycle[str | None]"]:
-    """Values that are there, to be asked in turn with made-up ones; uploaded files are not decoded."""
+def known(served_library: Library, client: Client, monkeypatch: pytest.MonkeyPatch) -> dict[str, "cycle[str | None]"]:
+    """Existing values to use in turn with made-up ones; uploaded files are not decoded."""
 
-    def made_up(searcher: Searcher, path: Path, name: str, limits: ProcessLimits) -> Example:
+    def encode_made_up(searcher: Searcher, path: Path, name: str, limits: ProcessLimits) -> Example:
         vector = np.full(searcher.entry.dim, searcher.entry.dim**-0.5, np.float32)
         return Example(name, 1.0, searcher.entry.stamp, vector, None)
 
-    monkeypatch.setattr(Searcher, "encode_example", made_up)
+    monkeypatch.setattr(Searcher, "encode_example", encode_made_up)
     upload = client.upload("x.wav", b"x").json()["upload"]
-    films = [film.film_id for film in shelf.films()]
+    films = [film.film_id for film in served_library.films()]
     model = client.get("/api/library").json()["model"]
     return {
         **{name: cycle([*films, None]) for name in ("film_id", "film", "in")},
@@ -65,7 +65,7 @@ def known(shelf: Library, client: Client, monkeypatch: pytest.MonkeyPatch) -> di
 @settings(
     max_examples=20, deadline=None, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
 )
-def test_whatever_is_asked_the_answer_is_as_described(
+def test_every_answer_matches_the_openapi_document(
     case: schemathesis.Case, known: dict[str, "cycle[str | None]"]
 ) -> None:
     for values in (case.path_parameters, case.query):
