@@ -25,7 +25,7 @@ from talkies.runtime import is_remote
 
 def analyse(
     library: str | Path,
-    run: Path | None = None,
+    run: str | Path | None = None,
     seed: int = 0,
     on_film: Callable[[str, int], None] | None = None,
 ) -> Analysis:
@@ -44,6 +44,7 @@ def analyse(
         UsageError: if the library's profile is not the run's, or no film is long enough.
         MediaError: if a film cannot be read.
     """
+    run = Path(run) if run is not None else None
     opened = Library.open(library)
     encoder = load_encoder(run) if run else None
     described, left_out = describe_films(opened, encoder, on_film)

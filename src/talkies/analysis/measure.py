@@ -76,8 +76,11 @@ def analyse_films(
                 sound=sound,
             )
         )
-    picture, sound = (_measure_together(rows[modality], seed) for modality in MODALITIES)
-    return tuple(analysed), Together(picture=picture, sound=sound)
+    together = Together(
+        picture=_measure_together(rows["video"], seed),
+        sound=_measure_together(rows["audio"], seed),
+    )
+    return tuple(analysed), together
 
 
 def measure_recurrence(label_N: Int64s, start_N: Float64s, clip_seconds: float, film_seconds: float) -> Recurrence:

@@ -32,8 +32,8 @@ _TOOLS = ("talkies", "torch", "scikit-learn", "av", "numpy")
 
 def evaluate(
     task: str,
-    run: Path,
-    data: Path,
+    run: str | Path,
+    data: str | Path,
     step: int | None = None,
     on_film: OnFilm | None = None,
     *,
@@ -55,6 +55,8 @@ def evaluate(
         UsageError: if there is no such task, or the data is not what it needs.
         RunError: if there is no such run or checkpoint.
     """
+    run = Path(run)
+    data = Path(data)
     start, task = time.monotonic(), _ALIASES.get(task, task)
     if task in FILM_TASKS:
         if protocol is not None:

@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 
 from talkies.clips import TrainingClips, load_batches, open_training_clips
 from talkies.config import check, read_yaml, to_yaml
-from talkies.core import ClipRequest, RunError
+from talkies.core import ClipRequest, ConfigError, RunError
 from talkies.models import compute_model_stamp
 from talkies.runs import InitialWeights, LoadedWeights, RunFolder, RunRecord, load_encoder_weights
 from talkies.runtime import is_remote, write_atomically
@@ -20,6 +20,7 @@ from talkies.training.config import RunConfig
 from talkies.training.devices import check_devices, make_fabric
 from talkies.training.loop import Hooks, run_loop
 from talkies.training.metrics import MetricsLog
+from talkies.training.recipes import resolve
 from talkies.training.system import ContrastiveSystem
 from talkies.training.trackers import check_trackers
 from talkies.training.train_state import TrainState, build_system
@@ -71,21 +72,23 @@ class Progress:
 
 def pretrain(
     library: str | Path,
-    config: RunConfig,
-    run: Path,
+    config: RunConfig | str,
+    run: str | Path,
     resume: bool = False,
     progress: Progress | None = None,
     *,
+    overrides: Sequence[str] = (),
     init: InitialWeights | None = None,
 ) -> PretrainReport:
     """Pre-train on every accepted film of a library, write the run, and return a report.
 
     Args:
         library: the library's folder or address.
-        config: the recipe.
+        config: the resolved config, or a recipe: its name, or the path of a YAML file.
         run: the folder to write.
         resume: whether to continue the run from its newest checkpoint, on the films that it started with.
         progress: functions to call as training progresses.
+        overrides: lines `key=value` that change the recipe, as `--set` takes them; only where `config` is a recipe.
         init: the weights to start the encoders from; fresh ones where there are none.
 
     Raises:
@@ -94,7 +97,8 @@ def pretrain(
             nothing is written then.
         WorkError: if training fails.
     """
-    folder, progress = RunFolder(run), progress or Progress()
+    config = _resolve(config, overrides)
+    folder, progress = RunFolder(Path(run)), progress or Progress()
     check_devices(config)
     check_trackers(config.training.trackers)
     _check_folder(folder, config, init, resume=resume)
@@ -128,6 +132,14 @@ def pretrain(
         if clips.plan.left_out:
             progress.on_left_out(clips.plan.left_out)
     return _train(fabric, clips, TrainState(fabric, system, config), config=config, folder=folder, progress=progress)
+
+
+def _resolve(config: RunConfig | str, overrides: Sequence[str]) -> RunConfig:
+    if isinstance(config, str):
+        return resolve(config, overrides)
+    if overrides:
+        raise ConfigError("overrides change a recipe, and a resolved config was given; pass them to resolve()")
+    return config
 
 
 def _check_folder(folder: RunFolder, config: RunConfig, init: InitialWeights | None, *, resume: bool) -> None:

@@ -31,7 +31,7 @@ REPORT_NAME = "audit.html"
 
 
 def audit(
-    run: Path,
+    run: str | Path,
     library: str | Path,
     step: int | None = None,
     seed: int = 0,
@@ -52,6 +52,7 @@ def audit(
         UsageError: if the step is the untrained model's, or the library has another profile or too few films.
         MediaError: if a film cannot be read.
     """
+    run = Path(run)
     trained = load_encoder(run, step)
     if trained.step == 0:
         raise UsageError(

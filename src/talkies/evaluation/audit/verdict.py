@@ -103,7 +103,7 @@ def _explain_films(model: AuditedModel) -> str:
             f"{_format_share(max(0.0, reliance.mean))} of the way from a guess to a model that knows only films."
         )
     else:
-        recognised = "When the sounds of each film are shuffled, it is no longer sure to find the right film."
+        recognised = "When the sounds of each film are shuffled, it may find the right film only by chance."
     return (
         f"{recognised} Without what all clips of a film have in common, the right one is among its best ten of all "
         f"films {_format_share(without_means.mean)} of the time, and with it {_format_share(with_means.mean)}."

@@ -116,7 +116,10 @@ def compute_scene_metrics(
             for split, ids in splits.items()
         }
         fitted = fit_classifier(_make_feature_reader(encoded, splits, modality), FORMS, labels)
-        methods = (("zero_shot", differences, {}), ("classifier", fitted.scores, fitted.describe()))
+        methods: tuple[tuple[str, Mapping[str, Float64s], dict[str, Any]], ...] = (
+            ("zero_shot", differences, {}),
+            ("classifier", fitted.scores, fitted.describe()),
+        )
 
         for method, scores, setting in methods:
             threshold = choose_threshold(labels["validation"], scores["validation"])

@@ -78,7 +78,7 @@ class EmbedRunner:
 
 def embed(
     library: str | Path,
-    run: Path,
+    run: str | Path,
     stride_seconds: float = STRIDE_SECONDS,
     *,
     runner: EmbedRunner | None = None,
@@ -106,6 +106,7 @@ def embed(
         MediaError: if a film cannot be read; the films before it stay embedded.
         WorkError: if another process embeds the library with the same model.
     """
+    run = Path(run)
     start_time = time.monotonic()
     opened = Library.open(library)
     films = opened.usable_films()

@@ -8,7 +8,7 @@ from talkies.retrieval.search.searcher import Searcher
 from talkies.runs.exported_model import read_stamp
 
 
-def search(library: str | Path, query: SearchQuery, run: Path | None = None) -> SearchResult:
+def search(library: str | Path, query: SearchQuery, run: str | Path | None = None) -> SearchResult:
     """Return the moments of a library most similar to the query's.
 
     Args:
@@ -26,6 +26,7 @@ def search(library: str | Path, query: SearchQuery, run: Path | None = None) -> 
         MediaError, IsolationError: if the file cannot be read.
         RunError: if there is no such run.
     """
+    run = Path(run) if run is not None else None
     return open_searcher(library, run).search(query)
 
 
