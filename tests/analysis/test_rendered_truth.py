@@ -1,4 +1,4 @@
-"""What rendered films were made of is recovered: how many concepts, how they come back, and how films are marked."""
+"""The analysis recovers what rendered films were made of: how many concepts, how they come back, and shortcut cues."""
 
 from pathlib import Path
 
@@ -68,22 +68,22 @@ def test_few_concepts_call_for_fewer_clips_than_many(truth: tuple[Analysis, dict
 
 
 @pytest.mark.parametrize("strength", [1.0, 0.0])
-def test_marks_tell_films_that_have_them(strength: float, tmp_path: Path) -> None:
+def test_shortcut_cues_identify_films_that_have_them(strength: float, tmp_path: Path) -> None:
     config = small(seconds=20.0, mark_strength=strength, places=64, shot_seconds_min=0.6, shot_seconds_max=0.9)
     library, _ = rendered(tmp_path, {f"film-{number}": config for number in range(3)}, seed=50)
     described, _ = describe_films(library)
     fps = library.profile.fps
-    told = probe_shortcut_cues(described, plain_clip(fps).to_shape(fps).window_frames, fps)
-    assert isinstance(told, CueProbe)
+    probe = probe_shortcut_cues(described, plain_clip(fps).to_shape(fps).window_frames, fps)
+    assert isinstance(probe, CueProbe)
     if strength:
-        assert min(told.palette.mean, told.together.mean) > 0.9
+        assert min(probe.palette.mean, probe.together.mean) > 0.9
     else:
-        marks = (told.palette, told.loudness, told.spectrum, told.together)
-        assert all(mark.low <= told.chance <= mark.high for mark in marks)
+        cues = (probe.palette, probe.loudness, probe.spectrum, probe.together)
+        assert all(cue.low <= probe.chance <= cue.high for cue in cues)
 
 
 @pytest.mark.parametrize("strength", [20.0, 0.0])
-def test_planted_marks_are_told_and_noise_is_not(strength: float) -> None:
+def test_planted_cues_identify_films_and_noise_does_not(strength: float) -> None:
     random = np.random.default_rng(2)
     films = [
         DescribedFilm(
@@ -100,8 +100,8 @@ def test_planted_marks_are_told_and_noise_is_not(strength: float) -> None:
         )
         for number in range(4)
     ]
-    told = probe_shortcut_cues(films, 32, 16)
-    assert told is not None
-    for mark in (told.palette, told.brightness, told.spectrum, told.together):
-        assert mark.mean == 1 if strength else mark.low <= told.chance <= mark.high
+    probe = probe_shortcut_cues(films, 32, 16)
+    assert probe is not None
+    for cue in (probe.palette, probe.brightness, probe.spectrum, probe.together):
+        assert cue.mean == 1 if strength else cue.low <= probe.chance <= cue.high
     assert probe_shortcut_cues(films[:1], 32, 16) is None

@@ -1,4 +1,4 @@
-"""Known answers of the audit: recognisers of films, tellers of moments, guesses; planted, so their truth is known."""
+"""The audit on planted embeddings with known answers: recognisers of films, recognisers of moments, and guesses."""
 
 from collections.abc import Sequence
 

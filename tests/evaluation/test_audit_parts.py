@@ -1,4 +1,4 @@
-"""The audit's parts: folds of time, ranks, the control, means, intervals, marks."""
+"""The audit's parts: folds of time, ranks, the control, means, intervals, shortcut cues."""
 
 import numpy as np
 import pytest
