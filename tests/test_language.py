@@ -52,6 +52,13 @@ BANNED = (
 )
 
 
+ALLOWED = {
+    ("extract.py", "Look"),  # the key of features that were cached before
+    ("r2plus1d.py", "Look"),  # in the title of a paper
+    ("app.js", "VIEWS"),  # the page's own views
+}
+
+
 def words_of(path: Path) -> str:
     """The text of a file, its line breaks and comment signs as blanks, in lower case."""
     return re.sub(r"[\s#*]+", " ", path.read_text(encoding="utf-8")).lower()
@@ -64,6 +71,7 @@ def test_no_source_uses_an_old_name() -> None:
         for path in SOURCES
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
         for match in names.finditer(line)
+        if (path.name, match[0]) not in ALLOWED
     ]
     assert found == []
 

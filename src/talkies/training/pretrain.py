@@ -103,19 +103,8 @@ def pretrain(
     check_trackers(config.training.trackers)
     _check_folder(folder, config, init, resume=resume)
 
-    # Open the library, with the films of the run that is resumed.
     record = folder.read_record() if resume else None
-    if record and record.init and not folder.list_checkpoints():
-        raise RunError(
-            f"{run} was stopped before it had saved the weights of --init; remove the folder, and start the run again"
-        )
-    films = record.films if record else None
-    clips = open_training_clips(library, config.clip, config.sampling, config.training.seed, films)
-    if record and record.plan_digest not in ("", clips.plan.digest):
-        raise RunError(
-            f"{run} cannot continue with the same batches: the span annotations changed since this run began (shots, "
-            f"or what is black, silent, still, credits or damaged in {library}); start a new run"
-        )
+    clips = _open_clips(library, config, folder, record)
 
     # Build the model before anything is written.
     system = build_system(config, clips.profile.fps, clips.profile.audio_rate_hz)
@@ -140,6 +129,27 @@ def _resolve(config: RunConfig | str, overrides: Sequence[str]) -> RunConfig:
     if overrides:
         raise ConfigError("overrides change a recipe, and a resolved config was given; pass them to resolve()")
     return config
+
+
+def _open_clips(library: str | Path, config: RunConfig, folder: RunFolder, record: RunRecord | None) -> TrainingClips:
+    """Open the library for training; a run that is resumed (one with a record) keeps its films.
+
+    Raises:
+        RunError: if the run's initial weights are lost, or its batches would not be the same.
+    """
+    if record and record.init and not folder.list_checkpoints():
+        raise RunError(
+            f"{folder.root} was stopped before it had saved the weights of --init; remove the folder, and start the "
+            f"run again"
+        )
+    films = record.films if record else None
+    clips = open_training_clips(library, config.clip, config.sampling, config.training.seed, films)
+    if record and record.plan_digest not in ("", clips.plan.digest):
+        raise RunError(
+            f"{folder.root} cannot continue with the same batches: the span annotations changed since this run began "
+            f"(shots, or what is black, silent, still, credits or damaged in {library}); start a new run"
+        )
+    return clips
 
 
 def _check_folder(folder: RunFolder, config: RunConfig, init: InitialWeights | None, *, resume: bool) -> None:
