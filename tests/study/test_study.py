@@ -19,7 +19,7 @@ from PIL import Image
 from talkies.cli.documents import study_document
 from talkies.cli.main import main
 from talkies.core import UsageError
-from talkies.study import StudyResults, run_study, list_summary_rows
+from talkies.study import StudyResults, list_summary_rows, run_study
 from talkies.study.findings import Line, list_findings
 from talkies.study.summary import NumberFormatter
 

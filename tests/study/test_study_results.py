@@ -12,9 +12,9 @@ from little_study import little
 from talkies.study import StudyResults, read_scale
 from talkies.study.arms import list_arms
 from talkies.study.findings import list_findings
-from talkies.study.results import compare_natures, compare_arms, summarise
+from talkies.study.results import compare_arms, compare_natures, summarise
 from talkies.study.summary import NumberFormatter
-from talkies.study.trials import TrialResult, Measurement
+from talkies.study.trials import Measurement, TrialResult
 
 SCALE = little(ranges={"mark_strengths": [0.0]})
 ARMS = list_arms(SCALE, recorded=False)

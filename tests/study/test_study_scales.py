@@ -6,7 +6,7 @@ import pytest
 from little_study import SMALL_FILMS, little, tones
 
 from talkies.core import ConfigError, UsageError
-from talkies.study import read_scale, run_study, list_scale_names
+from talkies.study import list_scale_names, read_scale, run_study
 from talkies.study.arms import list_arms, list_natures
 from talkies.study.sounds import Sounds
 from talkies.training import resolve
