@@ -181,7 +181,7 @@ def test_an_ingest_of_which_nothing_can_be_used_still_gives_its_document(
 
 
 def test_doctor(talkies: Callable[..., Any], workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("talkies.clips.doctor._SECONDS", 0.2)
+    monkeypatch.setattr("talkies.clips.doctor._MEASURED_SECONDS", 0.2)
     library = workspace / "lib"
     document = checked(talkies("doctor", "--library", library, "--workers", 1, "--step-seconds", 1, "--json"), "doctor")
     assert (document["library"], document["films"], document["broken"]) == (str(library), 3, [])
