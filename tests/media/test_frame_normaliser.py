@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from talkies.core import Grid, MediaError
 from talkies.media import FilmResampler, ResampledFrame, probe, read_first_picture
-from talkies.media.frames import FrameNormaliser
+from talkies.media.frames import FrameNormaliser, _read_orientation
 
 ONE = 1 << 16  # in the display matrix of a file
 ORIENTATIONS = [
@@ -84,6 +85,18 @@ def test_a_rotation_is_counter_clockwise(tmp_path: Path, reel: Any, degrees: int
     assert first is not None
     assert compute_mean_error(first, np.rot90(make_four_corners(), degrees // 90).astype(np.uint8)) < 3
     assert compute_mean_error(first, apply_orientation(make_four_corners(), ORIENTATIONS[orientation])) < 3
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270, -90])
+def test_a_rotation_is_applied_where_the_display_matrix_cannot_be_read(degrees: int) -> None:
+    class UnknownSideData:
+        def get(self, _: str) -> bytes:
+            raise ValueError("side data of a kind that PyAV does not know")
+
+    frame: Any = SimpleNamespace(side_data=UnknownSideData(), rotation=degrees)
+    picture = av.VideoFrame.from_ndarray(make_grey_corners(48, 64), format="rgb24").reformat(format="yuv420p")
+    upright = _read_orientation(frame).apply(picture).to_ndarray(format="rgb24").astype(np.uint8)
+    assert compute_mean_error(upright, np.rot90(make_grey_corners(48, 64), degrees // 90).astype(np.uint8)) < 3
 
 
 @pytest.mark.real_data

@@ -220,7 +220,7 @@ _QUARTER_TURNS = (
     _UPRIGHT,
     _Orientation(transposed=True, flip_y=True),
     _Orientation(flip_x=True, flip_y=True),
-    _Orientation(transposed=True, flip_x=True, flip_y=True),
+    _Orientation(transposed=True, flip_x=True),
 )
 """By the number of quarter turns counter-clockwise, as PyAV reports a rotation."""
 
