@@ -279,7 +279,7 @@ def test_errors_are_shown_as_a_sentence(opened: Callable[..., Any], cinema: Cine
 def test_an_empty_result_says_why_and_offers_weaker_matches(opened: Callable[..., Any], cinema: Cinema) -> None:
     nowhere = "&begin=69.9&end=70&films=" + cinema.ids["big_buck_bunny_30s_5.1.mp4"]
     page, _ = opened(cinema.search("sintel_trailer.mp4", 20, more=nowhere))
-    expect(page.locator(".empty-message")).to_contain_text("No match: the filters exclude every clip")
+    expect(page.locator(".empty-message")).to_contain_text("No confident match")
     page.get_by_role("button", name="Show weaker matches").click()
     page.wait_for_url(re.compile("floor=false"))
     expect(page.get_by_role("checkbox", name="Show weaker matches")).to_be_checked()
@@ -307,9 +307,9 @@ def test_the_keyboard_reaches_everything(opened: Callable[..., Any], cinema: Cin
     page.keyboard.press("Enter")
     expect(page.locator("main")).to_be_focused()
     page.keyboard.press("?")
-    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
     page.keyboard.press("Escape")
-    expect(page.get_by_role("dialog", name="Keys")).to_be_hidden()
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_hidden()
     page.keyboard.press("s")
     page.wait_for_url(re.compile("/search.*from=audio&to=audio"))
     expect(page.get_by_role("heading", level=1)).to_be_focused()
@@ -335,15 +335,15 @@ def test_the_map_is_explored_by_keys_and_opens_a_moment(opened: Callable[..., An
     chart = page.get_by_role("application")
     expect(chart).to_have_attribute("aria-label", re.compile("moments by sound"))
     page.keyboard.press("ArrowRight")
-    wait_until_playing(page, page.locator(".map-shown video"))
+    wait_until_playing(page, page.locator(".map-details video"))
     page.wait_for_url(re.compile("film=.*at="))
-    shared, name = page.url, page.locator(".map-shown .query-name").inner_text()
+    shared, name = page.url, page.locator(".map-details .query-name").inner_text()
     page.reload()
-    expect(page.locator(".map-shown .query-name")).to_have_text(name)
+    expect(page.locator(".map-details .query-name")).to_have_text(name)
     page.get_by_role("radio", name="By picture").check()
     expect(chart).to_have_attribute("aria-label", re.compile("moments by picture"))
     page.goto(shared)
-    expect(page.locator(".map-shown .query-name")).to_have_text(name)
+    expect(page.locator(".map-details .query-name")).to_have_text(name)
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile("#/film/"))
     expect(page.get_by_role("heading", level=1)).to_have_text(name.split("\n")[0])
@@ -366,7 +366,7 @@ READY = {
     "film": ".track-heat",
     "rejected": ".reasons",
     "results": ".hit",
-    "map": ".map-shown .preview",
+    "map": ".map-details .preview",
     "bare": ".notice",
 }
 

@@ -92,9 +92,7 @@ def test_a_host_beyond_this_machine_is_said_to_be_open_to_all(library: Library) 
         assert httpx.get(f"http://127.0.0.1:{port}/", headers={"host": "evil.example"}).status_code == 421
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=20)
-    assert err == (
-        "anybody who reaches 0.0.0.0 over the network can watch and search these films, without a password\n"
-    )
+    assert err == ("anyone who reaches 0.0.0.0 over the network can watch and search these films without a password\n")
 
 
 def test_only_this_machine_is_listened_to_unless_another_is_named(served: Served) -> None:

@@ -1,4 +1,4 @@
-"""The web server: one process that listens on one port until it is told to stop."""
+"""The web server: one process that listens on one port until it is stopped."""
 
 import errno
 import ipaddress
@@ -62,7 +62,7 @@ def serve(
     upload_limit_bytes: int = UPLOAD_LIMIT_BYTES,
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve a library until the process is told to stop.
+    """Serve a library until the process is stopped.
 
     Args:
         library: Folder or URL of the library.

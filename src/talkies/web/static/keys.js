@@ -6,7 +6,7 @@ import { toggleSound } from "./preview.js";
 const SHORTCUTS = [
   ["/", "filter the films"],
   ["Space", "play or pause"],
-  ["← →", "one second back or forward; in results the previous or next one; on the map the neighbour"],
+  ["← →", "one second back or forward; in results: previous or next; on the map: the neighbouring moment"],
   ["Shift ← →", "one shot back or forward"],
   ["p", "more like this by picture"],
   ["s", "more like this by sound"],
@@ -18,15 +18,15 @@ const SHORTCUTS = [
 
 /** Return the button that opens the list of shortcuts, and the function that does. */
 export function createKeyHelp() {
-  const dialog = h("dialog", { class: "keys", "aria-label": "Keys" },
-    h("h2", {}, "Keys"),
+  const dialog = h("dialog", { class: "keys", "aria-label": "Keyboard shortcuts" },
+    h("h2", {}, "Keyboard shortcuts"),
     h("dl", {}, SHORTCUTS.map(([keys, action]) =>
       h("div", {}, h("dt", {}, keys.split(" ").map((key) => h("kbd", {}, key))), h("dd", {}, action)))),
     h("form", { method: "dialog" }, h("button", { class: "button", autofocus: true }, "Close")));
   dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
   document.body.append(dialog);
   const show = () => (dialog.open ? dialog.close() : dialog.showModal());
-  return { show, element: createButton("?", null, show, { class: "button round", "aria-label": "Keys", title: "Keys (?)", "aria-keyshortcuts": "?" }) };
+  return { show, element: createButton("?", null, show, { class: "button round", "aria-label": "Keyboard shortcuts", title: "Keyboard shortcuts (?)", "aria-keyshortcuts": "?" }) };
 }
 
 /** Listen for the shortcuts of the current view, then for the global ones. */

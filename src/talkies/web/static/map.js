@@ -36,7 +36,7 @@ class MapView {
     });
     this.summary = h("p", { class: "soft" }, "Loading the map …");
     this.chartArea = h("div", { class: "chart" });
-    this.details = h("div", { class: "map-shown", "aria-live": "polite" });
+    this.details = h("div", { class: "map-details", "aria-live": "polite" });
     this.legend = h("div", { class: "map-legend" });
     this.tools = h("div", { class: "map-tools" },
       createButton("", "plus", () => this.chart?.zoom(1.5), { class: "button round", "aria-label": "Zoom in" }),
