@@ -59,6 +59,12 @@ def test_a_missing_extra_is_told_in_one_sentence(package: str, extra: str) -> No
     assert explain_missing_package(ModuleNotFoundError(name="nowhere")) is None
 
 
+def test_what_the_package_does_without_extras_imports_none_of_theirs() -> None:
+    hidden = "import sys; sys.modules |= dict.fromkeys(('sklearn', 'scipy', 'matplotlib', 'fastapi'))\n"
+    modules = "talkies.ingestion, talkies.training, talkies.retrieval.search, talkies.export, talkies.cli.documents"
+    assert run_python(f"{hidden}import {modules}; print('imported')").strip() == "imported"
+
+
 def test_python_and_the_command_line_name_the_extra_that_is_missing() -> None:
     hidden = "import sys; sys.modules['sklearn'] = None\n"
     program = "import talkies\ntry: talkies.evaluate\nexcept ModuleNotFoundError as error: print(error)"

@@ -2,17 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader
 from torch import nn
 
 from talkies.config.yaml import format_yaml
 from talkies.core import Modality, format_count
-from talkies.evaluation.results import Result, build_table, format_table
 from talkies.export.onnx_files import INPUTS, TOLERANCE
 from talkies.models import TwoTower
 from talkies.runs import ExportedModel
+
+if TYPE_CHECKING:  # evaluation needs packages of an extra, and a card without results does not
+    from talkies.evaluation.results import Result
 
 CARD = "README.md"
 _MOST_FILMS = 300  # that the card lists
@@ -24,7 +26,7 @@ def render_card(
     exported: ExportedModel,
     model: TwoTower,
     shapes: Mapping[Modality, tuple[int, ...]],
-    results: Sequence[tuple[Path, Result]],
+    results: "Sequence[tuple[Path, Result]]",
 ) -> str:
     """Return the card as Markdown; for the hub it starts with the front matter that Hugging Face reads.
 
@@ -65,8 +67,10 @@ def _build_front_matter(exported: ExportedModel) -> dict[str, Any]:
     }
 
 
-def _format_results(results: Sequence[tuple[Path, Result]]) -> str:
+def _format_results(results: "Sequence[tuple[Path, Result]]") -> str:
     """Return a table of results, without the path of the run."""
+    from talkies.evaluation.results import build_table, format_table
+
     anonymous = [
         (path, result.model_copy(update={"protocol": {**result.protocol, "run": "this model"}}))
         for path, result in results

@@ -13,13 +13,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from talkies.config import read_yaml
 from talkies.core import Modality, RunError, UsageError, suggest_nearest, yuv_rows
-from talkies.evaluation.results import Result, read_results
 from talkies.export.atomic_folder import check_folder, write_folder
 from talkies.export.model_card import CARD, render_card
 from talkies.export.onnx_files import check_onnx, write_onnx
@@ -34,6 +34,9 @@ from talkies.runs import (
     read_exported_model,
 )
 from talkies.runs.exported_model import DESCRIPTION, PREFIX, WEIGHTS
+
+if TYPE_CHECKING:  # evaluation needs packages of an extra, and an export without results does not
+    from talkies.evaluation.results import Result
 
 RUN_FORMATS = ("safetensors", "onnx", "hub")
 _WEIGHT_FILES = ("video.safetensors", "audio.safetensors", WEIGHTS)
@@ -206,9 +209,12 @@ def _remove_folders(record: RunRecord) -> dict[str, str]:
     return initial_weights
 
 
-def _read_model_results(stamp: str, run: Path, named: Path | None) -> list[tuple[Path, Result]]:
+def _read_model_results(stamp: str, run: Path, named: Path | None) -> "list[tuple[Path, Result]]":
     """Return the results of this model, from the folder that was named, or from the run's."""
     if named is None and not any(run.glob("**/results/*.json")):
         return []
+
+    from talkies.evaluation.results import read_results
+
     results = read_results(named or run)
     return [(path, result) for path, result in results if result.protocol.get("model_stamp") == stamp]
