@@ -1,4 +1,4 @@
-"""The packages that only some verbs need, and the extra of talkies that installs each."""
+"""Packages that only some commands need, and the extra of talkies that installs each."""
 
 _EXTRAS = {  # the name that Python imports: what it is called on PyPI, and the extra
     "fastapi": ("FastAPI", "serve"),

@@ -1,4 +1,4 @@
-"""Take films into a library: discover, probe, judge, convert, find shots, commit."""
+"""Add films to a library: discover, probe, judge, convert, find shots, commit."""
 
 from talkies.ingestion.config import IngestConfig, build_config
 from talkies.ingestion.film import FailedFilm, IngestedFilm

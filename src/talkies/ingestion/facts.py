@@ -176,7 +176,7 @@ def _list_times(info: MediaInfo) -> Details:
         yield "Packets marked corrupt", ", ".join(corrupt)
 
     if info.jumps:
-        jumps = [f"at {source:.2f} s to {target:.2f} s" for source, target in info.jumps[:_MAX_JUMPS]]
+        jumps = [f"at {at:.2f} s to {source:.2f} s" for at, source in info.jumps[:_MAX_JUMPS]]
         jumps += [f"{len(info.jumps) - _MAX_JUMPS} more"] if len(info.jumps) > _MAX_JUMPS else []
         yield "Timestamp jumps", "; ".join(jumps)
 

@@ -143,9 +143,10 @@ def _reuse_record(known: FilmRecord, config: IngestConfig, library: Library) -> 
     """Return the record of a film that need not be converted again, with a new verdict if the thresholds changed."""
     settings = _dump_settings(config)
     if known.settings == settings:
+        if known.usable:
+            return known
         by_other_tools = known.tools != _read_tool_versions()
-        retry = not known.usable and (by_other_tools or known.reasons[0].code in _MACHINE_VERDICTS)
-        return None if retry else known
+        return None if by_other_tools or known.reasons[0].code in _MACHINE_VERDICTS else known
 
     if not known.usable or known.measures is None or known.probe is None:
         return None

@@ -1,4 +1,4 @@
-"""`ingest`: take film files into a library, with a verdict on each film."""
+"""`ingest`: add film files to a library, with a verdict on each film."""
 
 import time
 from collections import Counter
@@ -83,7 +83,7 @@ class IngestReport:
 
 @dataclass(slots=True)
 class Progress:
-    """The progress of an ingest: films and bytes in all and done, seconds of film converted, and the films in work."""
+    """The progress of an ingest: films and bytes, in all and done; seconds of film converted; films being converted."""
 
     films: int
     bytes: int
@@ -95,7 +95,7 @@ class Progress:
 
     @property
     def note(self) -> str:
-        """The film time so far, the speed, the time left (estimated from the bytes) and the files in work."""
+        """The film time so far, the speed, the time left (estimated from the bytes) and the files being converted."""
         elapsed = time.monotonic() - self.start_time
         film_seconds = self.film_seconds + sum(self.active.copy().values())
 

@@ -43,10 +43,8 @@ def replace_atomically(path: Path) -> Iterator[Path]:
 def remove_abandoned(folder: Path) -> None:
     """Remove the temporary files that killed processes left in `folder`."""
     for temporary in folder.glob(f".*{_TEMPORARY}"):
-        with (
-            suppress(OSError),
-            temporary.open("r+b") as file,
-        ):  # the process that writes it is alive, or has just finished
+        # The lock fails if the process that writes the file is alive; the file is gone if it has just finished.
+        with suppress(OSError), temporary.open("r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             temporary.unlink()
 

@@ -71,8 +71,7 @@ def render_films(
         if on_film:
             on_film(paths[name])
 
-    # Write the truth first: if rendering is killed, a film that was finished is recognised and not taken for a
-    # stranger's.
+    # Write the truth first: if rendering is killed, the next call recognises the films that were finished as its own.
     missing = [(script, folder) for script in scripts if script.name not in existing]
     if missing:
         write_atomically(folder / "truth.json", _format_truth(known | {script.name: script for script, _ in missing}))
