@@ -17,9 +17,9 @@ from talkies.clips import (
     load_batches,
     open_training_clips,
 )
-from talkies.clips.workers import count_cores
 from talkies.core import ClipBatch, ConfigError, LibraryError, MediaError, PlanError, WorkError
 from talkies.library import Library
+from talkies.runtime import count_cores
 
 CLIP = ClipConfig(frames=4, fps=16, audio_seconds=0.5)
 SAMPLING = SamplingConfig(films_per_batch=4, clips_per_film=3)

@@ -15,7 +15,7 @@ from talkies.clips.loader import LoaderConfig, load_batches
 from talkies.clips.source import ClipSource, collate
 from talkies.clips.throughput import WorkerThroughput, measure_workers
 from talkies.clips.training_clips import TrainingClips, open_training_clips
-from talkies.clips.workers import count_cores, read_by_workers
+from talkies.clips.workers import read_by_workers
 from talkies.sampling import BatchPlan, FilmSpans, SamplingConfig
 
 __all__ = [
@@ -32,7 +32,6 @@ __all__ = [
     "WorkerThroughput",
     "collate",
     "collate_in_batches",
-    "count_cores",
     "cut_audio_windows",
     "cut_file_windows",
     "cut_video_windows",

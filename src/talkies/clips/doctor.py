@@ -17,9 +17,9 @@ from talkies.clips.throughput import (
     measure_workers,
 )
 from talkies.clips.training_clips import TrainingClips, open_training_clips
-from talkies.clips.workers import count_cores
 from talkies.core import ClipRequest, PlanError, UsageError, WorkError, format_count
 from talkies.library import FilmEntry, Library
+from talkies.runtime import count_cores
 from talkies.sampling import SamplingConfig
 
 _MEASURED_SECONDS = 4.0  # for each number of workers

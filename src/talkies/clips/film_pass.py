@@ -15,10 +15,10 @@ from itertools import groupby, islice
 from torch.utils.data import Dataset
 
 from talkies.clips.source import ClipSource
-from talkies.clips.workers import count_cores, read_by_workers
+from talkies.clips.workers import read_by_workers
 from talkies.core import ClipBatch, ClipRequest, ClipShape, FilmId, Span
 from talkies.library import FilmEntry, Library
-from talkies.runtime import prefetch
+from talkies.runtime import count_cores, prefetch
 
 BATCH_CLIPS = 64
 BATCHES_AHEAD = 2

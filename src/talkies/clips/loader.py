@@ -13,9 +13,10 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from talkies.clips.source import ClipSource
-from talkies.clips.workers import count_cores, read_by_workers
+from talkies.clips.workers import read_by_workers
 from talkies.config import Config
 from talkies.core import ClipBatch, ClipRequest, Int64s
+from talkies.runtime import count_cores
 from talkies.sampling import BatchPlan
 
 _PART_CLIPS = 32  # the most clips that a worker reads at a time, unless a film has more in a batch

@@ -15,11 +15,6 @@ from talkies.runtime import exit_when_process_ends
 _Item = TypeVar("_Item")
 
 
-def count_cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def read_by_workers(
     dataset: Dataset[_Item], workers: int, prefetch: int = 2, sampler: Sampler[Any] | None = None
 ) -> Iterator[_Item]:

@@ -3,7 +3,6 @@
 Both runners call the same function for each film, `ingest_film`.
 """
 
-import os
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +10,7 @@ from contextlib import suppress
 
 from talkies.core import SourceError, TalkiesError, WorkError
 from talkies.ingestion.film import FailedFilm, FilmTask, IngestedFilm, ingest_film
-from talkies.runtime import IsolatedProcess, map_on_ray
+from talkies.runtime import IsolatedProcess, count_cores, map_on_ray
 
 Outcome = IngestedFilm | FailedFilm
 OnProgress = Callable[[FilmTask, float], None]
@@ -22,8 +21,7 @@ _POLL_SECONDS = 0.2
 
 def share_threads(workers: int) -> int:
     """Return how many threads each of `workers` may decode with, so that together they do not exceed the cores."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // workers)
+    return max(1, count_cores() // workers)
 
 
 def run_locally(tasks: Sequence[FilmTask], workers: int, on_progress: OnProgress) -> Iterator[tuple[FilmTask, Outcome]]:

@@ -3,7 +3,7 @@
 from talkies.runtime.atomic_files import hash_file, remove_abandoned, replace_atomically, write_atomically
 from talkies.runtime.cluster import map_on_ray
 from talkies.runtime.isolation import IsolatedProcess, IsolationError, ProcessLimits, ProgressCallback, read_peak_memory
-from talkies.runtime.parallel import exit_when_process_ends, map_in_processes, prefetch
+from talkies.runtime.parallel import count_cores, exit_when_process_ends, map_in_processes, prefetch
 from talkies.runtime.remote import download, is_remote, list_files, open_filesystem
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "IsolationError",
     "ProcessLimits",
     "ProgressCallback",
+    "count_cores",
     "download",
     "exit_when_process_ends",
     "hash_file",

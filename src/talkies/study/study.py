@@ -9,12 +9,11 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from talkies.clips import count_cores
 from talkies.config import Config
 from talkies.core import UsageError, describe_os_error
 from talkies.evaluation.film_tasks.concepts import read_truth
 from talkies.library import Library, read_json, write_json
-from talkies.runtime import map_in_processes
+from talkies.runtime import count_cores, map_in_processes
 from talkies.study.arms import Arm, list_arms, list_natures
 from talkies.study.films import FilmsOfNature, make_films
 from talkies.study.measure import compute_chances

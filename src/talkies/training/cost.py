@@ -9,8 +9,8 @@ from pathlib import Path
 import psutil
 import torch
 
-from talkies.clips import count_cores, measure_workers, open_training_clips
-from talkies.runtime import is_remote
+from talkies.clips import measure_workers, open_training_clips
+from talkies.runtime import count_cores, is_remote
 from talkies.training.config import RunConfig
 from talkies.training.devices import check_devices, count_processes, select_device
 from talkies.training.profile_step import LinearFit, StepProfiler, Trial

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from torch.utils.data import Dataset
 
-from talkies.clips import count_cores, cut_audio_windows, cut_video_windows, read_by_workers
+from talkies.clips import cut_audio_windows, cut_video_windows, read_by_workers
 from talkies.core import Int16s, Int64s, MediaError, Modality, SourceError, UInt8s, describe_os_error
 from talkies.evaluation.datasets import DataSet
 from talkies.evaluation.transfer.clip_spec import (
@@ -23,7 +23,7 @@ from talkies.evaluation.transfer.clip_spec import (
     spread_window_starts,
 )
 from talkies.media import DecodedFile, decode_file
-from talkies.runtime import hash_file
+from talkies.runtime import count_cores, hash_file
 
 _MAX_READERS = 16
 _MIN_CLIPS_FOR_PROCESSES = 250
