@@ -19,8 +19,8 @@ TELLERS = {
     "sampling/plan.py": ("_describe_short_films",),
     "training/pretrain.py": ("_write_not_finite",),
     "retrieval/search/query.py": ("no_hits_reason",),
-    "web/errors.py": ("sentence_of", "_http"),
-    "web/guard.py": ("_fault_of_site",),
+    "web/errors.py": ("format_validation_error", "_handle_http_error"),
+    "web/guard.py": ("_find_site_error",),
     "models/registry.py": ("_check_encoder_name",),
 }
 # Where the whole sentence comes from elsewhere, and is found there.
@@ -154,7 +154,7 @@ def _raised(module: Module, node: ast.AST, local: dict[str, list[ast.expr]], nam
     match node:
         case ast.Call(func=ast.Name(id=name), args=[*_, last]) if name in names | {"error_type"}:
             yield from module.texts(last, local)
-        case ast.Call(func=ast.Name(id="answer" | "_leave"), args=given):
+        case ast.Call(func=ast.Name(id="build_error_response" | "_leave"), args=given):
             yield from [text for each in given for text in module.texts(each, local) if len(text.split()) > 2]
         case ast.Call(func=ast.Attribute(attr="_create_error"), args=[_, message]):  # of a proxy's reader
             yield from [f"{REST} {text}; {REST}" for text in module.texts(message, local)]
