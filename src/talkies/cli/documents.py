@@ -73,35 +73,35 @@ def render_document(report: RenderReport) -> dict[str, Any]:
     return {"folder": str(report.folder), "films": files, "reused": report.reused}
 
 
-def doctor_document(found: DoctorReport) -> dict[str, Any]:
+def doctor_document(report: DoctorReport) -> dict[str, Any]:
     """Return the document of `doctor`."""
     return {
-        "library": found.library.location,
-        "films": found.films,
-        "broken": [film.source for film in found.damaged],
-        "clip": found.clip.model_dump(),
-        "cores": found.cores,
-        "speeds": [{"workers": s.workers, "clips_per_second": s.clips_per_second} for s in found.throughputs],
-        "originals_clips_per_second": found.originals_per_second,
+        "library": report.library.location,
+        "films": report.films,
+        "broken": [film.source for film in report.damaged],
+        "clip": report.clip.model_dump(),
+        "cores": report.cores,
+        "speeds": [{"workers": s.workers, "clips_per_second": s.clips_per_second} for s in report.throughputs],
+        "originals_clips_per_second": report.originals_per_second,
         "one_clip": {
-            "opening_seconds": found.reading_time.opening_seconds,
-            "pictures_seconds": found.reading_time.pictures_seconds,
-            "sound_seconds": found.reading_time.sound_seconds,
-            "busy_share": found.reading_time.busy_share,
+            "opening_seconds": report.reading_time.opening_seconds,
+            "pictures_seconds": report.reading_time.pictures_seconds,
+            "sound_seconds": report.reading_time.sound_seconds,
+            "busy_share": report.reading_time.busy_share,
         },
         "compared": [
             {
                 "film_id": f.request.film_id,
-                "start_seconds": f.request.window.start_frame / found.library.profile.fps,
+                "start_seconds": f.request.window.start_frame / report.library.profile.fps,
                 "frames_off": f.frames_off,
                 "lag_seconds": f.lag_seconds,
             }
-            for f in found.comparisons
+            for f in report.comparisons
         ],
-        "bottleneck": found.bottleneck,
-        "advised": {"workers": found.recommended.workers, "torch_threads": found.torch_threads},
-        "starving_share": found.starving_share if found.step else None,
-        "warnings": list(found.warnings),
+        "bottleneck": report.bottleneck,
+        "advised": {"workers": report.recommended.workers, "torch_threads": report.torch_threads},
+        "starving_share": report.starving_share if report.step else None,
+        "warnings": list(report.warnings),
     }
 
 
@@ -117,28 +117,28 @@ def pretrain_document(report: PretrainReport) -> dict[str, Any]:
     }
 
 
-def cost_document(found: Cost) -> dict[str, Any]:
+def cost_document(cost: Cost) -> dict[str, Any]:
     """Return the document of `cost`."""
     return {
-        "device": found.device,
-        "devices": found.processes,
-        "steps": found.steps,
-        "clips": found.clips,
+        "device": cost.device,
+        "devices": cost.processes,
+        "steps": cost.steps,
+        "clips": cost.clips,
         "trials": [
-            {"clips": trial.clips, "seconds": trial.seconds, "peak_bytes": trial.peak_bytes} for trial in found.trials
+            {"clips": trial.clips, "seconds": trial.seconds, "peak_bytes": trial.peak_bytes} for trial in cost.trials
         ],
-        "step_seconds": found.step_seconds,
-        "clips_per_second": found.clips_per_second,
-        "times_real_time": found.clips_per_second * found.clip_seconds,
-        "loader": {"workers": found.loader_workers, "clips_per_second": found.loader_clips_per_second},
-        "waiting_share": found.waiting_share,
-        "hours": found.hours,
-        "device_hours": found.device_hours,
-        "memory_bytes": found.memory_bytes,
-        "memory_there_bytes": found.available_memory_bytes,
-        "disk_bytes": found.disk_bytes,
-        "disk_there_bytes": found.available_disk_bytes,
-        "advice": list(found.advice),
+        "step_seconds": cost.step_seconds,
+        "clips_per_second": cost.clips_per_second,
+        "times_real_time": cost.clips_per_second * cost.clip_seconds,
+        "loader": {"workers": cost.loader_workers, "clips_per_second": cost.loader_clips_per_second},
+        "waiting_share": cost.waiting_share,
+        "hours": cost.hours,
+        "device_hours": cost.device_hours,
+        "memory_bytes": cost.memory_bytes,
+        "memory_there_bytes": cost.available_memory_bytes,
+        "disk_bytes": cost.disk_bytes,
+        "disk_there_bytes": cost.available_disk_bytes,
+        "advice": list(cost.advice),
     }
 
 
@@ -174,19 +174,19 @@ def evaluate_document(result: Result) -> dict[str, Any]:
     return result.model_dump(mode="json")
 
 
-def results_document(found: Sequence[tuple[Path, Result]]) -> dict[str, Any]:
+def results_document(results: Sequence[tuple[Path, Result]]) -> dict[str, Any]:
     """Return the document of `results`."""
-    return {"results": [{"path": str(path), **evaluate_document(result)} for path, result in found]}
+    return {"results": [{"path": str(path), **evaluate_document(result)} for path, result in results]}
 
 
-def analyse_document(found: Analysis) -> dict[str, Any]:
+def analyse_document(analysis: Analysis) -> dict[str, Any]:
     """Return the document of `analyse`."""
-    return found.model_dump(mode="json")
+    return analysis.model_dump(mode="json")
 
 
-def audit_document(found: Audit) -> dict[str, Any]:
+def audit_document(audit: Audit) -> dict[str, Any]:
     """Return the document of `audit`."""
-    return found.model_dump(mode="json")
+    return audit.model_dump(mode="json")
 
 
 def embed_document(report: EmbedReport) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Experiments that use the whole road: the demonstration, and the study."""
+"""Experiments that run every step, from films to a report: the demo, and the study of negatives."""
 
 from talkies.study.demo import DEMO_COLUMNS, DemoReport, DemoScale, build_demo_document, list_demo_rows, run_demo
 from talkies.study.results import StudyResults

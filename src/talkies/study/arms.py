@@ -1,4 +1,4 @@
-"""The arms of a study: one way of training each, on films of one nature."""
+"""The arms of a study: each is one way of training, on films of one nature."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,9 +13,9 @@ PLAIN = "plain"
 
 @dataclass(frozen=True, slots=True)
 class Nature:
-    """Films of one kind: `changes` of the scale's synthetic films; `recorded` if their concepts sound recorded.
+    """A kind of films: `changes` to the scale's synthetic films, and whether recordings make their sound.
 
-    `judged_on` are the films on which models of this nature are measured, if not on unseen ones of their own.
+    Models trained on these films are measured on unseen films of the same nature, or of the nature `judged_on`.
     """
 
     name: str
@@ -26,10 +26,10 @@ class Nature:
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """One way of training: `sets` of the recipe on films of a nature, for each of `seeds` seeds.
+    """One way of training: the recipe with the changes `sets`, on films of a nature, with `seeds` seeds.
 
-    `axis` is what the arm varies and `at` where it lies on it; `pair` says which of the compared pair it is, if any.
-    Arms of the `grid` differ in their clips of a film and the other films' weight alone.
+    `axis` is what the arm varies and `at` its position on that axis; `pair` says which of the compared pair it is, if
+    any. Arms of the `grid` differ only in their clips per film and the weight of other films.
     """
 
     name: str
@@ -47,12 +47,14 @@ class Arm:
 
 
 def list_natures(scale: Scale, recorded: bool) -> dict[str, Nature]:
-    """Return the natures of films by name; `recorded` if there are recordings for some."""
+    """Return the natures of films by name, with `recorded` also one whose sound is made of recordings."""
     ranges = scale.ranges
     natures = [Nature(PLAIN)]
     natures += [Nature(f"marks-{strength:g}", {"mark_strength": strength}) for strength in ranges.mark_strengths]
-    natures += [  # measured where all concepts are: with few in a film, a probe would meet some that it never learnt
-        Nature(f"concepts-{some}", {"concepts_per_film": some}, judged_on=PLAIN) for some in ranges.concepts_per_film
+
+    # Measured on films with all concepts: a probe of few concepts would be tested on some that it was not fitted on.
+    natures += [
+        Nature(f"concepts-{count}", {"concepts_per_film": count}, judged_on=PLAIN) for count in ranges.concepts_per_film
     ]
     natures += [
         Nature(f"places-{each.places}-characters-{each.characters}", each.model_dump()) for each in ranges.recurrences
@@ -62,7 +64,7 @@ def list_natures(scale: Scale, recorded: bool) -> dict[str, Nature]:
 
 
 def list_arms(scale: Scale, recorded: bool) -> tuple[Arm, ...]:
-    """Return all arms; the pair on plain films comes first, then the rest in the order of its axes."""
+    """Return all arms: the pair on plain films first, then the others, axis by axis."""
     arms = [
         *_make_pair(scale, PLAIN, "sampling", scale.pair_seeds),
         *_make_sampling_arms(scale),
@@ -77,7 +79,11 @@ def list_arms(scale: Scale, recorded: bool) -> tuple[Arm, ...]:
 def _make_pair(
     scale: Scale, nature: str, axis: Axis, seeds: int, at: float | None = None, *, factor: float = 1.0
 ) -> Iterator[Arm]:
-    """Yield random films and the pair's within-film arm, on films of a nature or with a batch of another size."""
+    """Yield the two arms of the compared pair, on films of a nature or with another batch size.
+
+    The first takes every clip of a batch from another film, the second several clips of each film. The number of clips
+    seen in training is the same for every `factor` of the batch size.
+    """
     batch, steps = round(scale.batch_clips * factor), round(scale.steps / factor)
     where = "" if nature == PLAIN else f"-{nature}"
     where += "" if factor == 1 else f"-batch-{batch}"
@@ -130,19 +136,18 @@ def _make_sampling_arms(scale: Scale) -> Iterator[Arm]:
             if (clips, cross) != (k, weight):
                 yield arm(f"k{clips}-w{cross:g}", f"{clips} clips of a film, weight {cross:g}", clips, cross)
     for seconds in scale.ranges.positives_within_seconds:
-        told = f"sampling.positives_within_seconds={seconds:g}"
-        yield arm(f"positives-{seconds:g}s", f"positives within {seconds:g} s of a film", 1, 1.0, told)
+        setting = f"sampling.positives_within_seconds={seconds:g}"
+        yield arm(f"positives-{seconds:g}s", f"positives within {seconds:g} s of a film", 1, 1.0, setting)
     for seconds in scale.ranges.widest_window_seconds:
-        told = f"sampling.widest_window_seconds={seconds:g}"
-        yield arm(f"window-{seconds:g}s", f"{k} clips within {seconds:g} s", k, weight, told)
+        setting = f"sampling.widest_window_seconds={seconds:g}"
+        yield arm(f"window-{seconds:g}s", f"{k} clips within {seconds:g} s", k, weight, setting)
     if not scale.ranges.schedules:
         return
     third, two_thirds = max(1, scale.steps // 3), max(2, 2 * scale.steps // 3)
     stages = f"[{{from_step: {third}, clips_per_film: {k}}}, {{from_step: {two_thirds}, clips_per_film: {batch}}}]"
     yield arm("curriculum", f"2, then {k}, then {batch} clips of a film", 2, weight, f"sampling.schedule={stages}")
-    falling = f"[{{at_step: {scale.steps}, cross_film_weight: 0}}]"
-    told = f"objective.cross_film_schedule={falling}"
-    yield arm("falling-weight", f"{k} clips of a film, weight falling from 1 to 0", k, 1.0, told)
+    setting = f"objective.cross_film_schedule=[{{at_step: {scale.steps}, cross_film_weight: 0}}]"
+    yield arm("falling-weight", f"{k} clips of a film, weight falling from 1 to 0", k, 1.0, setting)
 
 
 def _make_nature_arms(scale: Scale) -> Iterator[Arm]:
@@ -151,14 +156,14 @@ def _make_nature_arms(scale: Scale) -> Iterator[Arm]:
         yield from _make_pair(scale, f"marks-{strength:g}", "marks", scale.seeds, strength)
     for concepts in ranges.concepts_per_film:
         yield from _make_pair(scale, f"concepts-{concepts}", "diversity", scale.seeds, concepts)
-        if concepts == min(ranges.concepts_per_film):  # where a negative is oftenest the same thing
-            whole = _make_settings(scale.batch_clips, scale.batch_clips, 0.0)
+        if concepts == min(ranges.concepts_per_film):  # there a negative shows the same thing most often
+            one_film = _make_settings(scale.batch_clips, scale.batch_clips, 0.0)
             yield Arm(
                 name=f"k{scale.batch_clips}-concepts-{concepts}",
                 axis="diversity",
                 words=f"{scale.batch_clips} clips of a film",
                 nature=f"concepts-{concepts}",
-                sets=whole,
+                sets=one_film,
                 steps=scale.steps,
                 seeds=scale.seeds,
                 at=concepts,

@@ -10,6 +10,7 @@ from talkies.evaluation.results import Result
 from talkies.ingestion import FailedFilm, IngestedFilm, ingest
 from talkies.ingestion import Progress as IngestProgress
 from talkies.library import read_json, write_json
+from talkies.reporting import format_percent
 from talkies.retrieval.index import embed
 from talkies.runs import RunFolder, load_encoder
 from talkies.study.demo_page import write_page
@@ -49,9 +50,12 @@ class DemoReport:
 
 
 def run_demo(workspace: Path, scale: DemoScale | None = None, on_progress: OnProgress | None = None) -> DemoReport:
-    """Walk the whole road in folder `workspace`; what is there from an earlier walk is used again.
+    """Run every step on synthetic films in a folder, and return the results; finished steps are not run again.
 
-    `on_progress` is called with the name of a stage, what is done of it, its total, and a note.
+    Args:
+        workspace: The folder of all outputs; created if it does not exist.
+        scale: The size of the demo.
+        on_progress: Called with the name of a stage, the finished part, its total, and a note.
 
     Raises:
         TalkiesError: as the verbs that it calls.
@@ -83,12 +87,12 @@ def list_demo_rows(report: DemoReport) -> list[tuple[str, str, str, str]]:
         before, after = report.untrained[task], report.trained[task]
         for name, words in names.items():
             chance = after.protocol["chance"][name]
-            untrained, trained = _percent(before.metrics[name].mean), _percent(after.metrics[name].mean)
-            rows.append((words, untrained, trained, _percent(chance)))
+            untrained, trained = format_percent(before.metrics[name].mean), format_percent(after.metrics[name].mean)
+            rows.append((words, untrained, trained, format_percent(chance)))
     for side, words in (("video", "picture → picture"), ("audio", "sound → picture")):
         share, chance = report.same_concept[side], report.same_concept_chance
         label = f"search {words}: same concept among the best five"
-        rows.append((label, "", _percent(share), _percent(chance)))
+        rows.append((label, "", format_percent(share), format_percent(chance)))
     return rows
 
 
@@ -176,7 +180,3 @@ def _make_counter(stage: str, tell: OnProgress) -> Callable[[object, int], None]
         tell(stage, done, total, "")
 
     return count
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"

@@ -17,6 +17,7 @@ from PIL import Image
 from talkies.core import Span, UInt8s, parse_film_id
 from talkies.library import Library
 from talkies.media import AudioReader, VideoReader, yuv_to_rgb
+from talkies.reporting import encode_figure
 from talkies.runtime import write_atomically
 from talkies.study.demo_search import FoundMoments
 from talkies.transforms import AudioTransformConfig, LogMel
@@ -53,7 +54,7 @@ def write_page(
     page = template.render(
         version=version("talkies"),
         rows=rows,
-        curves=_collect_curves(metrics),
+        curves=_draw_curves(metrics),
         last=metrics[-1] if metrics else {},
         searches=[_render_search(opened, _QUERY_WORDS[side], found) for side, found in searches.items()],
     )
@@ -106,7 +107,8 @@ def _render_spectrogram(library: Library, film_id: str, start_seconds: float, en
     return _encode_png(colours.astype(np.uint8).repeat(2, axis=0).repeat(2, axis=1))
 
 
-def _collect_curves(metrics: Sequence[Mapping[str, float]]) -> str:
+def _draw_curves(metrics: Sequence[Mapping[str, float]]) -> str:
+    """Return the curves of loss and accuracy over training, as a data URI."""
     figure = Figure(figsize=(9, 3.2), layout="constrained")
     losses, accuracies = figure.subplots(1, 2)
     steps = [line["step"] for line in metrics]
@@ -121,9 +123,7 @@ def _collect_curves(metrics: Sequence[Mapping[str, float]]) -> str:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.25)
         axes.legend(frameon=False)
-    data = io.BytesIO()
-    figure.savefig(data, format="svg", metadata={"Date": None})
-    return f"data:image/svg+xml;base64,{base64.b64encode(data.getvalue()).decode()}"
+    return encode_figure(figure)
 
 
 def _encode_png(rgb_HWC: UInt8s) -> str:

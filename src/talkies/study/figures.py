@@ -10,14 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from talkies.study.arms import PLAIN
-from talkies.study.findings import average_common_seeds
+from talkies.study.findings import TOWERS, average_common_seeds
 from talkies.study.results import UNTRAINED, StudyResults, Summary, get_plain_pair
 
 RANDOM_COLOUR, WITHIN_COLOUR, GREY = "#E69F00", "#0072B2", "#666666"
 _WEIGHT_COLOURS = ("#E69F00", "#CC79A7", "#0072B2", "#56B4E9", "#000000")
 _MARKERS = ("s", "^", "D", "o", "v")
 _STYLE: dict[Any, Any] = {"font.size": 12, "svg.hashsalt": "talkies", "axes.titlesize": 12}
-TOWERS = (("concept_video", "pictures"), ("concept_audio", "sound"))
 _SIDES = (("random", RANDOM_COLOUR, "s", "random films"), ("within", WITHIN_COLOUR, "o", "within films"))
 _PAIR_NAMES = {
     "marks": "strength of shortcut cues (0: none)",
@@ -43,14 +42,16 @@ def draw_pair_figure(results: StudyResults) -> Figure | None:
             summary = results.summary(name, measure)
             if summary is None:
                 continue
-            for cell in results.cells:
-                if cell.arm == name:
-                    share = cell.judged[-1].measures[measure]
+            for trial in results.cells:
+                if trial.arm == name:
+                    share = trial.judged[-1].measures[measure]
                     axes.plot(100 * share, place + shift + 0.08, ".", color=colour, alpha=0.5, markersize=5)
             _draw_across(axes, summary, place + shift, colour=colour, mark=mark, label=words if place == 0 else None)
     for place, (_, measure) in enumerate(rows):
         chance = 100 * results.chance[PLAIN][measure]
-        axes.plot([chance, chance], [place - 0.42, place + 0.42], "--", color=GREY, label=_deduplicate("chance", place))
+        axes.plot(
+            [chance, chance], [place - 0.42, place + 0.42], "--", color=GREY, label="chance" if place == 0 else None
+        )
     axes.set(xlabel="clips of unseen films (%)", xlim=(-2, 102), yticks=range(len(rows)))
     axes.set_yticklabels([words for words, _ in rows])
     axes.invert_yaxis()
@@ -88,7 +89,6 @@ def draw_policies_figure(results: StudyResults) -> Figure | None:
     arms = [arm for arm in results.arms if arm["axis"] == "sampling"]
     figure, panels = _make_panels(2, (8.6, 0.9 + 0.36 * (len(arms) + 2)))
     names = [(arm["name"], arm["words"], arm["pair"]) for arm in arms]
-    first = {measure: results.summary(arm["name"], measure) for arm in arms for measure, _ in TOWERS}
     names.sort(key=lambda name: -average_common_seeds(results, name[0], "concept_video"))
     names.append((f"{UNTRAINED}-{PLAIN}", "untrained", None))
     for axes, (measure, words) in zip(panels, TOWERS, strict=True):
@@ -99,11 +99,11 @@ def draw_policies_figure(results: StudyResults) -> Figure | None:
                 _draw_across(axes, summary, place, colour=colour, mark="s" if pair == "random" else "o")
         axes.axvline(100 * results.chance[PLAIN][measure], color=GREY, linestyle="--")
         axes.set(xlabel=f"concept recognised from {words} (%)", xlim=(0, 102), yticks=range(len(names)))
-        axes.set_yticklabels([told for _, told, _ in names])
+        axes.set_yticklabels([description for _, description, _ in names])
         axes.invert_yaxis()
         _style_panel(axes, "x")
     panels[1].set_yticklabels([])
-    return figure if first else None
+    return figure if arms else None
 
 
 def draw_nature_figure(results: StudyResults, axis: str) -> Figure | None:
@@ -140,7 +140,7 @@ def draw_length_figure(results: StudyResults) -> Figure | None:
     figure, panels = _make_panels(2, (8.4, 4.2))
     for axes, (measure, words) in zip(panels, TOWERS, strict=True):
         for name, (_, colour, mark, label) in zip(get_plain_pair(results), _SIDES, strict=True):
-            steps = [judged.step for judged in next(c for c in results.cells if c.arm == name).judged]
+            steps = [measured.step for measured in next(t for t in results.cells if t.arm == name).judged]
             points = []
             for step in steps:
                 key = f"{name}@{step}" if step not in (0, steps[-1]) else name if step else f"{UNTRAINED}-{PLAIN}"
@@ -154,18 +154,18 @@ def draw_length_figure(results: StudyResults) -> Figure | None:
 def draw_losses_figure(results: StudyResults) -> Figure | None:
     """Draw the two terms of the loss over the course of training: which clip of the film, and which film."""
     k, batch = results.scale.pair_clips_per_film, results.scale.batch_clips
-    terms = (  # with how many candidates either of the pair has
+    terms = (  # with the number of candidates that each arm of the pair has
         ("loss_within_film", "which clip of its film", (1, k)),
         ("loss_which_film", "which film", (batch, batch // k)),
     )
     figure, panels = _make_panels(2, (8.4, 4.0))
     for axes, (curve, words, candidates) in zip(panels, terms, strict=True):
         for name, (_, colour, _, label), count in zip(get_plain_pair(results), _SIDES, candidates, strict=True):
-            cells = [cell.curves[curve] for cell in results.cells if cell.arm == name and curve in cell.curves]
-            if cells and count > 1:
-                rows_ST = np.array([each.values for each in cells]) / np.log(count)
-                axes.plot(cells[0].steps, rows_ST.mean(0), color=colour, label=label)
-                axes.fill_between(cells[0].steps, rows_ST.min(0), rows_ST.max(0), color=colour, alpha=0.25, lw=0)
+            curves = [trial.curves[curve] for trial in results.cells if trial.arm == name and curve in trial.curves]
+            if curves and count > 1:
+                rows_ST = np.array([each.values for each in curves]) / np.log(count)
+                axes.plot(curves[0].steps, rows_ST.mean(0), color=colour, label=label)
+                axes.fill_between(curves[0].steps, rows_ST.min(0), rows_ST.max(0), color=colour, alpha=0.25, lw=0)
         axes.axhline(1, color=GREY, linestyle="--", label="guess")
         axes.set(title=words, xlabel="step", ylim=(0, 1.25))
     return _share_axis(figure, panels, "loss (relative to a guess)")
@@ -177,9 +177,9 @@ def draw_shortcut_figure(results: StudyResults) -> Figure | None:
     figure, panels = _make_panels(2, (8.4, 4.4))
     for axes, (measure, words) in zip(panels, TOWERS, strict=True):
         seen: set[str] = set()
-        for cell in results.cells:
-            if cell.arm in arms:
-                arm, last = arms[cell.arm], cell.judged[-1].measures
+        for trial in results.cells:
+            if trial.arm in arms:
+                arm, last = arms[trial.arm], trial.judged[-1].measures
                 kind = "no other clip of the film" if arm["clips_per_film"] == 1 else "several; other films count"
                 kind = "several; only they count" if arm["cross_film_weight"] == 0 else kind
                 colour, mark = {
@@ -237,15 +237,15 @@ FIGURES: dict[str, Callable[[StudyResults], Figure | None]] = {
 def write_figures(folder: Path, results: StudyResults) -> list[str]:
     """Write each figure that the study's arms support as `<name>.png` and `<name>.svg`; return their names."""
     folder.mkdir(parents=True, exist_ok=True)
-    format_line = []
+    written = []
     for name, draw in FIGURES.items():
         with mpl.rc_context(_STYLE):
             figure = draw(results)
             if figure is not None:
                 figure.savefig(folder / f"{name}.png", dpi=150, metadata={"Software": None})
                 figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
-                format_line.append(name)
-    return format_line
+                written.append(name)
+    return written
 
 
 def _make_panels(count: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
@@ -277,13 +277,20 @@ def _draw_line(
     shift: float = 1.0,
 ) -> None:
     """Draw a line through summaries, each with its interval; `shift` separates lines that would overlap."""
-    shown = [(place * shift, summary) for place, summary in points if summary is not None]
-    there = sorted(shown, key=lambda point: point[0])
-    means = [100 * summary.mean for _, summary in there]
-    low = [100 * (summary.mean - (summary.mean if summary.low is None else summary.low)) for _, summary in there]
-    high = [100 * ((summary.mean if summary.high is None else summary.high) - summary.mean) for _, summary in there]
+    measured = [(place * shift, summary) for place, summary in points if summary is not None]
+    measured.sort(key=lambda point: point[0])
+    means = [100 * summary.mean for _, summary in measured]
+    low = [100 * (summary.mean - (summary.mean if summary.low is None else summary.low)) for _, summary in measured]
+    high = [100 * ((summary.mean if summary.high is None else summary.high) - summary.mean) for _, summary in measured]
     axes.errorbar(
-        [place for place, _ in there], means, [low, high], color=colour, marker=mark, capsize=3, label=label, alpha=0.95
+        [place for place, _ in measured],
+        means,
+        [low, high],
+        color=colour,
+        marker=mark,
+        capsize=3,
+        label=label,
+        alpha=0.95,
     )
 
 
@@ -304,7 +311,3 @@ def _style_panel(axes: Axes, grid: str) -> None:
     axes.grid(axis=grid, color="#dddddd")  # type: ignore[arg-type]
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-
-
-def _deduplicate(label: str, place: int) -> str | None:
-    return label if place == 0 else None

@@ -160,8 +160,8 @@ def _join_names(arms: Sequence[dict[str, Any]]) -> str:
 def _is_better(results: StudyResults, one: str, other: str, measure: str) -> bool:
     """Return whether one arm's measure is surely larger than another's, over the seeds that both have."""
     first, second = (collect_by_seed(results, name, measure) for name in (one, other))
-    found = Metric.of([first[seed] - second[seed] for seed in sorted(first.keys() & second.keys())])
-    return found.low is not None and found.low > 0
+    difference = Metric.of([first[seed] - second[seed] for seed in sorted(first.keys() & second.keys())])
+    return difference.low is not None and difference.low > 0
 
 
 def _name_arm(arm: dict[str, Any]) -> str:
@@ -189,16 +189,17 @@ def _describe_diversity(results: StudyResults) -> Iterator[Finding]:
     if not pairs:
         return
     sentences = [*_describe_advantages(results, "diversity", "with {at:g} concepts in a film")]
-    whole = [arm for arm in results.arms if arm["axis"] == "diversity" and arm["pair"] is None]
-    for arm in whole:
-        name, alike = arm["name"], next(within for _, within in pairs if within["at"] == arm["at"])
+    one_film_arms = [arm for arm in results.arms if arm["axis"] == "diversity" and arm["pair"] is None]
+    for arm in one_film_arms:
+        name, several_films = arm["name"], next(within for _, within in pairs if within["at"] == arm["at"])
         sentences.append(
             (
                 f"All are measured on films with all concepts. With all {arm['clips_per_film']} clips from one film "
                 f"and {arm['at']:g} concepts in it, one negative in {arm['at']:g} shows the same thing: concepts are "
                 "recognised in ", _summary(name, "concept_video"), " from pictures and ",
                 _summary(name, "concept_audio"), " from sound; with fewer clips from more films in ",
-                _summary(alike["name"], "concept_video"), " and ", _summary(alike["name"], "concept_audio"), ".",
+                _summary(several_films["name"], "concept_video"), " and ",
+                _summary(several_films["name"], "concept_audio"), ".",
             )
         )  # fmt: skip
     yield Finding("Diversity within a film, and false negatives", tuple(sentences), "diversity")
@@ -290,7 +291,7 @@ def _comparison(arm: str, measure: str) -> Line:
 
 def collect_by_seed(results: StudyResults, arm: str, measure: str) -> dict[int, float]:
     """Return a measure of an arm at its end, by seed."""
-    return {cell.seed: cell.judged[-1].measures[measure] for cell in results.cells if cell.arm == arm}
+    return {trial.seed: trial.judged[-1].measures[measure] for trial in results.cells if trial.arm == arm}
 
 
 def average_common_seeds(results: StudyResults, arm: str, measure: str) -> float:

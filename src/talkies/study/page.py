@@ -21,7 +21,8 @@ _CAPTIONS = {
     "policies": "Mean and 95 % interval over seeds, sorted by concept accuracy from pictures.",
     "shortcut": "Every model trained on films with strong shortcut cues: film accuracy against concept accuracy.",
     "losses": (
-        "Each term relative to that of a guess: mean over seeds, in a band of all seeds. Random films have one clip each."
+        "Each term relative to that of a guess: mean over seeds, in a band of all seeds. "
+        "Random films have one clip each."
     ),
 }
 _USUAL_CAPTION = "Mean and 95 % interval over seeds."
@@ -44,7 +45,7 @@ def write_report(out: Path, results: StudyResults) -> Path:
     findings = [
         PageFinding(
             finding.title,
-            tuple(_mark(sentence, numbers) for sentence in finding.sentences),
+            tuple(_format_sentence(sentence, numbers) for sentence in finding.sentences),
             _encode_image(out / "figures" / f"{finding.figure}.svg") if finding.figure in figures else None,
             _CAPTIONS.get(finding.figure, _USUAL_CAPTION),
         )
@@ -107,7 +108,7 @@ def _format_cell(line: str, numbers: NumberFormatter) -> Markup:
     return _format_span(line, numbers) if line in numbers else Markup("")
 
 
-def _mark(sentence: Sentence, numbers: NumberFormatter) -> Markup:
+def _format_sentence(sentence: Sentence, numbers: NumberFormatter) -> Markup:
     parts = [_format_span(part.id, numbers) if isinstance(part, Line) else Markup.escape(part) for part in sentence]
     return Markup("").join(parts)
 

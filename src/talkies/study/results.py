@@ -82,73 +82,74 @@ class StudyResults(Config):
         return next((change for change in self.changes if change.id == wanted), None)
 
     def of_pair(self, axis: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-        """Return the arms (random, within) that were compared along an axis, in the order of their places on it."""
+        """Return the arms (random, within) that were compared along an axis, in ascending order of `at`."""
         arms = [arm for arm in self.arms if arm["axis"] == axis and arm["pair"]]
-        random, within = (sorted((a for a in arms if a["pair"] == p), key=_place) for p in ("random", "within"))
+        random, within = (sorted((a for a in arms if a["pair"] == p), key=_get_position) for p in ("random", "within"))
         return list(zip(random, within, strict=True))
 
 
-def _place(arm: dict[str, Any]) -> float:
+def _get_position(arm: dict[str, Any]) -> float:
     return float(arm["at"] or 0)
 
 
-def summarise(arms: Sequence[Arm], cells: Sequence[TrialResult]) -> tuple[Summary, ...]:
+def summarise(arms: Sequence[Arm], trials: Sequence[TrialResult]) -> tuple[Summary, ...]:
     """Return each measure of each arm at each measured step, and of each nature of films before training."""
-    found: list[Summary] = []
+    summaries: list[Summary] = []
     for arm in arms:
-        own = [cell for cell in cells if cell.arm == arm.name]
-        for place, judged in enumerate(own[0].judged):
-            of_seeds = [cell.judged[place] for cell in own]
-            if judged.step == 0:
+        own = [trial for trial in trials if trial.arm == arm.name]
+        for index, measured in enumerate(own[0].judged):
+            of_seeds = [trial.judged[index] for trial in own]
+            if measured.step == 0:
                 if arm.pair == "random" and arm.axis != "batch":
-                    found += _compute_summaries(f"{UNTRAINED}-{arm.nature}", of_seeds)
-            elif judged.step == arm.steps:
-                found += _compute_summaries(arm.name, of_seeds)
+                    summaries += _compute_summaries(f"{UNTRAINED}-{arm.nature}", of_seeds)
+            elif measured.step == arm.steps:
+                summaries += _compute_summaries(arm.name, of_seeds)
             else:
-                found += _compute_summaries(f"{arm.name}@{judged.step}", of_seeds)
-    return tuple(found)
+                summaries += _compute_summaries(f"{arm.name}@{measured.step}", of_seeds)
+    return tuple(summaries)
 
 
 def _compute_summaries(name: str, of_seeds: Sequence[Measurement]) -> Iterator[Summary]:
     for measure in of_seeds[0].measures:
-        metric = Metric.of([judged.measures[measure] for judged in of_seeds], 0.0, 1.0)
+        metric = Metric.of([measured.measures[measure] for measured in of_seeds], 0.0, 1.0)
         line = f"summaries:{name}:{measure}"
         yield Summary(id=line, arm=name, measure=measure, step=of_seeds[0].step, **metric.model_dump())
 
 
-def compare_arms(arms: Sequence[Arm], cells: Sequence[TrialResult]) -> tuple[Comparison, ...]:
+def compare_arms(arms: Sequence[Arm], trials: Sequence[TrialResult]) -> tuple[Comparison, ...]:
     """Return the differences between each arm and random films of the same nature and batch, paired by seed."""
     return tuple(
         _compute_comparison("comparisons", arm.name, other.name, measure, differences)
         for arm in arms
         if (other := _find_random_arm(arm, arms)) is not None and other.name != arm.name
-        for measure, differences in _compute_differences(arm, other, cells).items()
+        for measure, differences in _compute_differences(arm, other, trials).items()
     )
 
 
-def compare_natures(arms: Sequence[Arm], cells: Sequence[TrialResult]) -> tuple[Comparison, ...]:
+def compare_natures(arms: Sequence[Arm], trials: Sequence[TrialResult]) -> tuple[Comparison, ...]:
     """Return how the pair's differences on other films or batch sizes differ from those on plain films."""
     random, within = arms[:2]
-    plain, found = _compute_differences(within, random, cells), []
+    plain = _compute_differences(within, random, trials)
+    comparisons: list[Comparison] = []
     for arm in arms[2:]:
         other = _find_random_arm(arm, arms)
         if arm.pair != "within" or other is None:
             continue
-        for measure, differences in _compute_differences(arm, other, cells).items():
+        for measure, differences in _compute_differences(arm, other, trials).items():
             if measure in plain:
                 seeds = sorted(differences.keys() & plain[measure].keys())
                 changes = {seed: differences[seed] - plain[measure][seed] for seed in seeds}
-                found.append(_compute_comparison("changes", arm.name, within.name, measure, changes))
-    return tuple(found)
+                comparisons.append(_compute_comparison("changes", arm.name, within.name, measure, changes))
+    return tuple(comparisons)
 
 
-def _compute_differences(arm: Arm, other: Arm, cells: Sequence[TrialResult]) -> dict[str, dict[int, float]]:
+def _compute_differences(arm: Arm, other: Arm, trials: Sequence[TrialResult]) -> dict[str, dict[int, float]]:
     """Return the difference of each measure between two arms, by the seeds that both have."""
-    mine, theirs = ({cell.seed: cell.judged[-1] for cell in cells if cell.arm == a.name} for a in (arm, other))
-    seeds = sorted(mine.keys() & theirs.keys())
+    first, second = ({trial.seed: trial.judged[-1] for trial in trials if trial.arm == a.name} for a in (arm, other))
+    seeds = sorted(first.keys() & second.keys())
     return {
-        measure: {seed: mine[seed].measures[measure] - theirs[seed].measures[measure] for seed in seeds}
-        for measure in mine[seeds[0]].measures
+        measure: {seed: first[seed].measures[measure] - second[seed].measures[measure] for seed in seeds}
+        for measure in first[seeds[0]].measures
     }
 
 

@@ -35,12 +35,12 @@ class Sounds:
                 f"{self.root} has {len(data.classes)} classes of sounds, and films can have 2 to {len(CONCEPTS)}; "
                 f"name a folder with fewer classes"
             )
-        held = sorted(number for split in data.splits[-_HELD_OUT_FOLDS:] for number in split.test)
+        held_out = sorted(number for split in data.splits[-_HELD_OUT_FOLDS:] for number in split.test)
         if len(data.splits) == 1:
-            heard = sorted(data.splits[0].train)
+            used = sorted(data.splits[0].train)
         else:
-            heard = sorted(set(range(len(data.examples))) - set(held))
-        return replace(data, splits=(Split("sounds never heard", tuple(heard), tuple(held)),))
+            used = sorted(set(range(len(data.examples))) - set(held_out))
+        return replace(data, splits=(Split("sounds never heard", tuple(used), tuple(held_out)),))
 
     def list_recordings(self) -> tuple[tuple[str, ...], ...]:
         """Return the files that films may use, class by class.
@@ -68,7 +68,7 @@ def measure_sounds(sounds: Sounds, run: Path, step: int) -> dict[str, float]:
     untrained = load_untrained_features(run, protocol)
     arms = [trained, *([untrained] if untrained else []), Statistics(trained.clip_spec, trained.transforms.audio)]
     result = measure_transfer(sounds.data, arms, protocol)
-    found = {"sounds_accuracy": result.metrics["accuracy"].mean}
+    accuracies = {"sounds_accuracy": result.metrics["accuracy"].mean}
     for name, metrics in result.baselines.items():
-        found[f"sounds_accuracy_{name}"] = metrics["accuracy"].mean
-    return found
+        accuracies[f"sounds_accuracy_{name}"] = metrics["accuracy"].mean
+    return accuracies

@@ -38,10 +38,10 @@ class NumberFormatter:
         return "".join(self.format_line(part.id) if isinstance(part, Line) else part for part in sentence)
 
 
-def _format_interval(number: Summary | Comparison, format_line: Callable[[float], str]) -> str:
+def _format_interval(number: Summary | Comparison, format_number: Callable[[float], str]) -> str:
     if number.low is None or number.high is None or number.low == number.high:
         return ""  # only one seed, or no seed changes the value
-    return f" [{format_line(number.low)}, {format_line(number.high)}]"
+    return f" [{format_number(number.low)}, {format_number(number.high)}]"
 
 
 def _format_share(share: float) -> str:

@@ -84,10 +84,13 @@ class Trial:
     def config(self) -> RunConfig:
         """The recipe of its run."""
         settings = [*self.scale.set, *self.arm.sets, f"training.steps={self.arm.steps}", f"training.seed={self.seed}"]
-        every, judged = resolve(self.scale.recipe, settings).training.checkpoint_every, gcd(*self.measured_steps)
-        kept = max(step for step in range(1, judged + 1) if judged % step == 0 and step <= every)
-        keep = self.arm.steps // kept + 1  # kept until all are measured
-        return resolve(self.scale.recipe, [*settings, f"training.checkpoint_every={kept}", f"training.keep={keep}"])
+        recipe_every = resolve(self.scale.recipe, settings).training.checkpoint_every
+
+        # Write a checkpoint at every measured step, at least as often as the recipe does, and keep all of them.
+        common = gcd(*self.measured_steps)
+        every = max(step for step in range(1, common + 1) if common % step == 0 and step <= recipe_every)
+        keep = self.arm.steps // every + 1
+        return resolve(self.scale.recipe, [*settings, f"training.checkpoint_every={every}", f"training.keep={keep}"])
 
     @property
     def fingerprint(self) -> str:
@@ -123,12 +126,12 @@ def run_trial(trial: Trial) -> TrialResult:
     if RunFolder(run).exists() and not RunFolder(run).list_checkpoints():
         shutil.rmtree(run)
     pretrain(films.library, trial.config, run, resume=RunFolder(run).exists())
-    judged = [_measure_step(trial, run, films, step) for step in (0, *trial.measured_steps)]
+    measurements = [_measure_step(trial, run, films, step) for step in (0, *trial.measured_steps)]
     result = TrialResult(
         arm=trial.arm.name,
         seed=trial.seed,
         fingerprint=trial.fingerprint,
-        judged=tuple(judged),
+        judged=tuple(measurements),
         curves=_collect_curves(run),
     )
     write_json(trial.path, result)
@@ -150,8 +153,8 @@ def _collect_curves(run: Path) -> dict[str, Curve]:
     lines = read_metrics(RunFolder(run).metrics_path)
     curves = {}
     for name in CURVES:
-        there = [line for line in lines if name in line]
-        if there:
-            steps, values = tuple(int(line["step"]) for line in there), tuple(line[name] for line in there)
+        logged = [line for line in lines if name in line]
+        if logged:
+            steps, values = tuple(int(line["step"]) for line in logged), tuple(line[name] for line in logged)
             curves[name] = Curve(steps=steps, values=values)
     return curves
