@@ -54,12 +54,12 @@ def read_films(
 ) -> Iterator[tuple[FilmEntry, Iterator[ClipBatch]]]:
     """Yield each film with its clips in batches; a few batches are in memory at any time.
 
-    A film's batches must be used before the next film is asked for.
+    A film's batches must be used before the next film is requested.
 
     Args:
         library: The library that holds the films.
         shape: What a clip is made of.
-        requests: The clips of each film, in the order in which they are wanted; a film may have none.
+        requests: The clips of each film, in the order in which they are yielded; a film may have none.
         batch_clips: The largest number of clips in a batch.
         workers: As in `read_batches`.
         on_film: Called after each film.

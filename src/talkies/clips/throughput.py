@@ -1,4 +1,4 @@
-"""Measure how many clips a second this machine reads, and what the time goes into."""
+"""Measure how many clips a second this machine reads, and where the time goes."""
 
 import time
 from collections.abc import Iterator, Sequence

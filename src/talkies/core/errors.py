@@ -10,7 +10,7 @@
     └── WorkError      exit status 1: the work started and failed
         └── SourceError    a file that the system does not let us read, or that changes while it is read
 
-The sentence says what was got, what is accepted, and what to do next.
+The sentence says what was given, what is accepted, and what to do next.
 """
 
 from typing import ClassVar
@@ -33,7 +33,7 @@ class WorkError(TalkiesError):
 
 
 class SourceError(WorkError):
-    """A file cannot be read for a reason outside it: permissions, a broken disk, a copy that is still running."""
+    """A file cannot be read, but is not itself at fault: permissions, a broken disk, a copy that is still running."""
 
 
 class ConfigError(UsageError):

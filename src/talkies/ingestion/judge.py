@@ -1,4 +1,4 @@
-"""Judge a film: a pure function from what is known of it to all reasons against it."""
+"""Judge a film: a pure function that returns all reasons to reject a film or to warn about it."""
 
 from collections.abc import Iterable, Iterator
 from fractions import Fraction

@@ -2,7 +2,7 @@
 
     films.parquet     one row per film, rejected ones too, in the order of their ids
     shots.parquet     film_id, start_frame, end_frame
-    spans.parquet     film_id, kind, start_frame, end_frame: what is black, silent, still, credits or damaged
+    spans.parquet     film_id, kind, start_frame, end_frame: black, silent, still, credits and damaged spans
 
 The tables are built from the film folders, and their bytes do not depend on the order in which films were added. Before
 a film folder is replaced, a file `.stale-<film_id>` is written, so that the row of the old folder is never used.

@@ -10,7 +10,7 @@ from typing import Self
 from talkies.core import MediaError, describe_os_error
 
 INGEST_AGAIN = "; ingest its film again"
-"""How the error messages of the readers end; before it are the file and what is wrong with it."""
+"""The end of the readers' error messages, after the file and its problem."""
 
 
 class LibraryFile:

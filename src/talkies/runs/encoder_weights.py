@@ -111,8 +111,8 @@ def parse_initial_weights(text: str) -> InitialWeights:
 def load_encoder_weights(encoder: Encoder, path: Path) -> LoadedWeights:
     """Set an encoder's weights to those in a file, and return which tensors were used.
 
-    A first kernel `[O, 3, …]` for colours is summed over them where the encoder has `[O, 1, …]`: on one channel it
-    gives what it gave on three equal ones.
+    A first kernel `[O, 3, …]` for colours is summed over them where the encoder has `[O, 1, …]`: its output for one
+    channel is then that for three equal channels.
 
     Args:
         encoder: The encoder; it stays unchanged if this fails.
