@@ -187,7 +187,7 @@ def test_a_second_walk_reuses_what_is_there(first: Walk) -> None:
     assert second.seconds < first.seconds / 2
     assert list_demo_rows(second.report) == list_demo_rows(first.report)
     notes = {stage: note for stage, _, _, note in second.told}
-    assert notes["pre-train"] == notes["evaluate retrieval, trained"] == "there already"
+    assert notes["pre-train"] == notes["evaluate retrieval, trained"] == "already done"
 
 
 def test_the_command_prints_the_document_that_is_written_down(

@@ -168,7 +168,7 @@ def test_a_killed_study_goes_on_and_comes_to_the_same(root: Path, results: Study
     ("arguments", "words"),
     [
         (["--scale", "smal"], "did you mean 'small'?"),
-        (["--scale", "small", "--resume"], "holds no study to go on with"),
+        (["--scale", "small", "--resume"], "holds no study to continue"),
         (["--scale", "small", "--seeds", "1"], "greater than or equal to 2"),
         (["--sounds", "nowhere"], "nowhere"),
         pytest.param(
@@ -196,7 +196,7 @@ def test_wrong_use_is_one_sentence_and_writes_nothing(
 
 
 def test_a_folder_of_another_study_is_refused(root: Path, results: StudyResults) -> None:
-    with pytest.raises(UsageError, match="go on with it with --resume"):
+    with pytest.raises(UsageError, match="continue it with --resume"):
         run_study(root / "whole", little())
     with pytest.raises(UsageError, match="another scale or other sounds"):
         run_study(root / "whole", little(steps=8), resume=True)

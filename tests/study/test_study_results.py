@@ -1,4 +1,4 @@
-"""What planted cells come to: means, paired differences, and the sentences that say so."""
+"""The results of a study from planted measures: means, paired differences, and the findings' sentences."""
 
 import math
 from collections.abc import Callable
@@ -22,8 +22,8 @@ MEASURES = ("concept_video", "concept_audio", "film_video", "film_audio")
 
 
 def planted(share: Callable[[str, int], float]) -> StudyResults:
-    """Return the results of cells whose last measures are all `share(arm, seed)`, and 0.1 before."""
-    cells = []
+    """Return the results of trials whose last measures are all `share(arm, seed)`, and 0.1 before."""
+    trials = []
     for arm in ARMS:
         for seed in range(arm.seeds):
             last = share(arm.name, seed)
@@ -31,7 +31,7 @@ def planted(share: Callable[[str, int], float]) -> StudyResults:
                 Measurement(step=step, clips_seen=4 * step, measures=dict.fromkeys(MEASURES, value))
                 for step, value in ((0, 0.1), (2, 0.1), (4, last))
             ]
-            cells.append(TrialResult(arm=arm.name, seed=seed, fingerprint="", judged=tuple(judged)))
+            trials.append(TrialResult(arm=arm.name, seed=seed, fingerprint="", judged=tuple(judged)))
     return StudyResults(
         scale=SCALE,
         tools={},
@@ -39,28 +39,30 @@ def planted(share: Callable[[str, int], float]) -> StudyResults:
         resumed=False,
         chance={},
         arms=tuple(asdict(arm) for arm in ARMS),
-        cells=tuple(cells),
-        summaries=summarise(ARMS, cells),
-        comparisons=compare_arms(ARMS, cells),
-        changes=compare_natures(ARMS, cells),
+        cells=tuple(trials),
+        summaries=summarise(ARMS, trials),
+        comparisons=compare_arms(ARMS, trials),
+        changes=compare_natures(ARMS, trials),
     )
 
 
 def words(results: StudyResults, title: str) -> str:
-    """Return the sentences of the finding whose title begins so."""
+    """Return the sentences of the finding with this start of its title."""
     finding = next(finding for finding in list_findings(results) if finding.title.startswith(title))
-    return " ".join(NumberFormatter(results).text(sentence) for sentence in finding.sentences)
+    return " ".join(NumberFormatter(results).format_sentence(sentence) for sentence in finding.sentences)
 
 
 @pytest.mark.parametrize("name", ["gpu", "medium", "small"])
 def test_a_name_is_of_one_line_alone(name: str) -> None:
     arms = list_arms(read_scale(name), recorded=True)
     first, last = (Measurement(step=step, clips_seen=0, measures={"film_video": 0.5}) for step in (0, 1))
-    cells = []
+    trials = []
     for arm in arms:
         judged = (first, last.model_copy(update={"step": arm.steps}))
-        cells += [TrialResult(arm=arm.name, seed=seed, fingerprint="", judged=judged) for seed in range(arm.seeds)]
-    lines = [line.id for line in (*summarise(arms, cells), *compare_arms(arms, cells), *compare_natures(arms, cells))]
+        trials += [TrialResult(arm=arm.name, seed=seed, fingerprint="", judged=judged) for seed in range(arm.seeds)]
+    lines = [
+        line.id for line in (*summarise(arms, trials), *compare_arms(arms, trials), *compare_natures(arms, trials))
+    ]
     assert len(set(lines)) == len(lines)
 
 
@@ -100,11 +102,17 @@ def test_a_difference_turned_round_is_the_same_with_the_other_sign(one: list[flo
     [
         (0.7, 0.301, 0.01, "holds here, for both", "it vanishes"),
         (0.7, 0.45, 0.01, "holds here, for both", "it shrinks"),
-        (0.7, 0.69, 0.03, "holds here, for both", "it cannot be told to change"),
-        (0.7, 0.45, 0.1, "holds here, for both", "it cannot be told to change"),  # it wobbles so much that it holds 0
+        (0.7, 0.69, 0.03, "holds here, for both", "it does not surely change"),
+        (
+            0.7,
+            0.45,
+            0.1,
+            "holds here, for both",
+            "it does not surely change",
+        ),  # a wide interval contains 0
         (0.7, 0.90, 0.01, "holds here, for both", "it grows"),
-        (0.7, 0.10, 0.01, "holds here, for both", "it turns round"),
-        (0.3, 0.31, 0.01, "does not show here", ""),
+        (0.7, 0.10, 0.01, "holds here, for both", "it reverses"),
+        (0.3, 0.31, 0.01, "is not confirmed here", ""),
     ],
 )
 def test_the_sentences_say_what_the_numbers_say(
@@ -114,6 +122,6 @@ def test_the_sentences_say_what_the_numbers_say(
     wobble = {"within": 0.01, "within-marks-0": wobbling}
     results = planted(lambda arm, seed: means[arm] + wobble.get(arm, 0.0) * (seed - (SCALE.seeds - 1) / 2))
     assert claim in words(results, "Negatives of the same film")
-    told = words(results, "Where films bear no marks")
-    assert control in told
-    assert ("Without marks it" in told) is bool(control)
+    sentences = words(results, "The control: films without shortcut cues")
+    assert control in sentences
+    assert ("Without cues it" in sentences) is bool(control)

@@ -57,11 +57,11 @@ def test_gpu_is_of_hundreds_of_films_and_the_large_encoder_one_arm_at_a_time() -
     [
         ({"judged_at": [1.0, 0.5]}, "must rise and end with 1"),
         ({"pair_clips_per_film": 3}, "must divide the batch's 4 clips, got 3"),
-        ({"ranges": {"batch_factors": [0.3]}}, "give other batch_factors"),
-        ({"ranges": {"batch_factors": [1.0]}}, "batch_factors must name each value once"),
-        ({"ranges": {"mark_strengths": [0.0, 0.0]}}, "mark_strengths must name each value once"),
-        ({"ranges": {"recurrences": [{"places": 4, "characters": 3}]}}, "not that of the films of the pair"),
-        ({"films": 2}, "a batch of 4 clips of as many films needs so many films, got 2"),
+        ({"ranges": {"batch_factors": [0.3]}}, "choose other batch_factors"),
+        ({"ranges": {"batch_factors": [1.0]}}, "batch_factors must list each value once"),
+        ({"ranges": {"mark_strengths": [0.0, 0.0]}}, "mark_strengths must list each value once"),
+        ({"ranges": {"recurrences": [{"places": 4, "characters": 3}]}}, "leave out that of the pair's films"),
+        ({"films": 2}, "a batch of 4 clips from different films needs as many films, got 2"),
         ({"steps": 0}, "steps"),
         ({"colour": 1}, "colour"),
     ],
@@ -72,7 +72,7 @@ def test_a_scale_that_cannot_be_is_refused(changes: dict[str, object], words: st
 
 
 def test_films_too_short_for_an_arm_are_told_before_any_is_made(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="arm k4-w0 takes 4 clips of a film, 4 s, from 3 s; give the scale longer"):
+    with pytest.raises(UsageError, match="arm k4-w0 needs 4 clips of a film, 4 s, from 3 s; give the scale longer"):
         run_study(tmp_path / "out", little(synth=SMALL_FILMS | {"seconds": 3.0}, ranges={"clips_per_film": [4]}))
     assert not (tmp_path / "out").exists()
 
@@ -102,10 +102,10 @@ def test_films_hear_some_recordings_and_the_test_the_others(tmp_path: Path) -> N
     sounds = Sounds(tones(tmp_path))
     data = sounds.data
     split = data.splits[0]
-    heard = {path for of_class in sounds.recordings() for path in of_class}
+    heard = {path for of_class in sounds.list_recordings() for path in of_class}
     held = {str(data.get_path(number).absolute()) for number in split.test}
-    assert len(sounds.recordings()) == 3
-    assert all(sounds.recordings())
+    assert len(sounds.list_recordings()) == 3
+    assert all(sounds.list_recordings())
     assert not heard & held
     assert len(heard | held) == 15
     with pytest.raises(UsageError, match="1 classes of sounds, and films can have 2 to 16"):

@@ -122,7 +122,7 @@ def _describe_control(results: StudyResults) -> Iterator[Finding]:
 def _describe_change(without: Comparison, full: Comparison, change: Comparison) -> str:
     """Return how an advantage changes."""
     if _sign_of(without) < 0:
-        return "reverses: random films are better there"
+        return "reverses, and random films are better there"
     if without.high is not None and _sign_of(without) == 0 and without.high < full.mean / 2:
         return "vanishes"
     if _sign_of(change) < 0:
