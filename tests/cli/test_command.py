@@ -80,7 +80,7 @@ def test_what_a_verb_has_done_is_said_on_stderr_and_stdout_stays_free(
     outcome = talkies("embed", "--library", workspace / "lib", "--run", workspace / "run")
     assert (outcome.status, outcome.out) == (0, "")
     assert "0 clips of 0 films embedded with model" in outcome.err
-    assert "3 films there already" in outcome.err
+    assert "3 films already embedded" in outcome.err
 
 
 def test_evaluate_shows_every_metric_with_its_chance(talkies: Callable[..., Any], workspace: Path) -> None:
@@ -100,7 +100,7 @@ def test_an_interruption_is_one_line_and_status_130(
     monkeypatch.setattr(Library, "open", interrupted)
     outcome = talkies("films", "--library", workspace / "lib")
     assert (outcome.status, outcome.out) == (130, "")
-    assert re.fullmatch(r"talkies: stopped; what was finished is kept[^\n]*\n", outcome.err)
+    assert re.fullmatch(r"talkies: stopped; finished work is kept[^\n]*\n", outcome.err)
 
 
 def test_a_refusal_of_the_system_is_told_with_the_file_and_the_cause(
@@ -115,7 +115,7 @@ def test_a_refusal_of_the_system_is_told_with_the_file_and_the_cause(
     assert outcome.err == f"talkies: {workspace / 'lib'}: permission denied\n"
 
 
-def test_a_fault_of_ours_is_one_line_that_says_how_to_see_more(
+def test_a_bug_of_ours_is_one_line_that_says_how_to_see_more(
     talkies: Callable[..., Any], workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def faulty(root: Path) -> Library:
@@ -125,7 +125,9 @@ def test_a_fault_of_ours_is_one_line_that_says_how_to_see_more(
     monkeypatch.delenv("TALKIES_TRACEBACK", raising=False)
     outcome = talkies("films", "--library", workspace / "lib")
     assert outcome.status == 1
-    assert outcome.err == "talkies: a fault in talkies: ZeroDivisionError: a slip; TALKIES_TRACEBACK=1 shows where\n"
+    assert outcome.err == (
+        "talkies: bug in talkies: ZeroDivisionError: a slip; please report it; TALKIES_TRACEBACK=1 shows where\n"
+    )
 
 
 def test_the_installed_command_works_as_its_own_process(workspace: Path) -> None:

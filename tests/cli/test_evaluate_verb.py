@@ -104,7 +104,7 @@ WRONG = {  # what is wrong: (the call, what the sentence says)
     "frames that do not divide the sound's rate": (f"{CALL} --set fps=7", r"the protocol cannot be followed: .*rate"),
     "no such data": (
         "evaluate esc50 --run {run} --data {t}/none",
-        r"\S+/none is not a folder; name the one that esc50 lies in, as docs/datasets\.md says",
+        r"\S+/none is not a folder; name the folder that holds esc50, as docs/datasets\.md describes",
     ),
     "other data": (
         "evaluate esc50 --run {run} --data {w}/films",
@@ -112,7 +112,7 @@ WRONG = {  # what is wrong: (the call, what the sentence says)
     ),
     "fewer classes than published": (
         "evaluate esc50 --run {run} --data {esc50}",
-        r"\S+/meta/esc50\.csv names 4 classes, and esc50 has 50; it is of another version: take the publishers' own",
+        r"\S+/meta/esc50\.csv names 4 classes, but esc50 has 50; it is another version: take the publishers' own",
     ),
     "no such run": (
         "evaluate esc50 --run {t}/none --data {esc50} --allow-missing",
@@ -150,5 +150,7 @@ def test_a_place_that_cannot_be_written_is_named(talkies: Callable[..., Any], pl
     call = ("evaluate", "retrieval", "--run", places["run"], "--data", places["w"] / "films")
     outcome = talkies(*call, "--to", places["t"] / "a-file" / "results")
     assert (outcome.status, outcome.out) == (2, "")
-    sentence = r"talkies: \S+/a-file/results cannot be written \(\S+/a-file is no folder .*\); name another with --to"
+    sentence = (
+        r"talkies: \S+/a-file/results cannot be written \(\S+/a-file is not a folder .*\); name another with --to"
+    )
     assert re.fullmatch(sentence, outcome.err.splitlines()[-1]), outcome.err

@@ -54,8 +54,12 @@ def test_a_run_does_not_go_on_when_its_films_are_marked_otherwise(
     assert talkies(*call).status == 0
     opened = Library.open(library)
     film = opened.films()[0]
-    write_annotations(opened.film_folder(film.id) / "shots.parquet", {**opened.annotations_of(film.id), "black": [Span(0, 8)]})
+    write_annotations(
+        opened.film_folder(film.id) / "shots.parquet", {**opened.annotations_of(film.id), "black": [Span(0, 8)]}
+    )
     shutil.rmtree(library / "catalogue")  # it is made of the films' folders
     refused = talkies(*call, "--resume", "--set", "training.steps=8")
     assert refused.status == 2
-    assert re.search(r"the span annotations changed since this run began \(.* in \S+\); start a new run$", refused.err.strip())
+    assert re.search(
+        r"the span annotations changed since this run began \(.* in \S+\); start a new run$", refused.err.strip()
+    )

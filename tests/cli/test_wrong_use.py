@@ -239,7 +239,7 @@ WRONG_ARGUMENTS = {  # what is wrong: (the call, what the sentence says); {w} is
     ),
     "search: a missing option": (
         f"{SEARCH} --at 1",
-        r"a search is asked with a moment, --film FILM --at SECONDS, or with",
+        r"a search needs either a moment \(--film FILM --at SECONDS\) or a file",
     ),
     "render: no film": ("render {t}/films --films 0", r"there must be at least one film to render, got 0"),
     "render: too short": (
