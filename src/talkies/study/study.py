@@ -62,31 +62,31 @@ def run_study(
         UsageError: if `out` exists without `resume`, or does not hold this study with it.
         TalkiesError: as the verbs that it calls.
     """
-    tell, begun = on_progress or (lambda *_: None), time.monotonic()
+    tell, start_time = on_progress or (lambda *_: None), time.monotonic()
     recorded = Sounds(sounds.absolute()) if sounds else None
     recordings = recorded.list_recordings() if recorded else ()
     arms, natures = list_arms(scale, bool(recordings)), list_natures(scale, bool(recordings))
     workers = workers or count_cores()
     check_arms(scale, arms)
     with _lock_folder(out, StudyRequest(scale=scale, sounds=str(recorded.root) if recorded else None), resume):
-        for place, nature in enumerate(natures.values()):
-            note = partial(_report_film, tell, place, len(natures), nature.name)
+        for number, nature in enumerate(natures.values()):
+            note = partial(_report_film, tell, number, len(natures), nature.name)
             note("")
             make_films(out, nature, scale, recordings=recordings, workers=workers, on_film=note)
         tell("films", len(natures), len(natures), "")
         films = {name: FilmsOfNature.of(out, nature) for name, nature in natures.items()}
-        cells = _run_trials(films, scale, arms, sounds=recorded, workers=scale.side_by_side or workers, tell=tell)
+        trials = _run_trials(films, scale, arms, sounds=recorded, workers=scale.side_by_side or workers, tell=tell)
         results = StudyResults(
             scale=scale,
             tools={tool: version(tool) for tool in _TOOLS},
-            wall_seconds=round(time.monotonic() - begun, 1),
+            wall_seconds=round(time.monotonic() - start_time, 1),
             resumed=resume,
             chance=_compute_chances(films, scale, recorded),
             arms=tuple(asdict(arm) for arm in arms),
-            cells=tuple(cells),
-            summaries=summarise(arms, cells),
-            comparisons=compare_arms(arms, cells),
-            changes=compare_natures(arms, cells),
+            cells=tuple(trials),
+            summaries=summarise(arms, trials),
+            comparisons=compare_arms(arms, trials),
+            changes=compare_natures(arms, trials),
         )
         write_results(out / "results.json", results)
         write_report(out, results)
@@ -126,49 +126,51 @@ def _run_trials(
 ) -> list[TrialResult]:
     """Return all trials in the order of the arms; finished ones are not run again."""
     threads = max(1, count_cores() // workers)
-    cells = [
+    trials = [
         Trial(arm, seed, scale, films[arm.nature], sounds if arm.axis == "sound" else None, threads)
         for arm in arms
         for seed in range(arm.seeds)
     ]
-    done = {cell.name: result for cell in cells if (result := load_finished_trial(cell))}
-    tell("train and measure", len(done), len(cells), "")
-    waiting = [cell for cell in cells if cell.name not in done]
-    for cell, result in map_in_processes(run_trial, waiting, min(workers, max(1, len(waiting)))):
-        done[cell.name] = result
-        tell("train and measure", len(done), len(cells), cell.name)
-    return [done[cell.name] for cell in cells]
+    results = {trial.name: result for trial in trials if (result := load_finished_trial(trial))}
+    tell("train and measure", len(results), len(trials), "")
+    unfinished = [trial for trial in trials if trial.name not in results]
+    for trial, result in map_in_processes(run_trial, unfinished, min(workers, max(1, len(unfinished)))):
+        results[trial.name] = result
+        tell("train and measure", len(results), len(trials), trial.name)
+    return [results[trial.name] for trial in trials]
 
 
 def _compute_chances(
     films: Mapping[str, FilmsOfNature], scale: Scale, sounds: Sounds | None
 ) -> dict[str, dict[str, float]]:
     window = resolve(scale.recipe, scale.set).clip.to_shape(scale.profile.fps).window_frames
-    classes, found = len(sounds.data.classes) if sounds else None, {}
+    classes = len(sounds.data.classes) if sounds else None
+    chances: dict[str, dict[str, float]] = {}
     for name, of_nature in films.items():
         clips = [film.frames // window for film in Library.open(of_nature.unseen_library).usable_films()]
         concepts = {shot.concept for film in read_truth(of_nature.unseen).films for shot in film.shots}
-        found[name] = compute_chances(clips, len(concepts), classes)
-    return found
+        chances[name] = compute_chances(clips, len(concepts), classes)
+    return chances
 
 
-def _report_film(tell: OnProgress, place: int, natures: int, nature: str, film: str) -> None:
-    tell("films", place, natures, f"{nature} {film}".strip())
+def _report_film(tell: OnProgress, done: int, natures: int, nature: str, film: str) -> None:
+    """Report a film that is being made as progress of the stage `films`, of which `done` natures are finished."""
+    tell("films", done, natures, f"{nature} {film}".strip())
 
 
 @contextmanager
-def _lock_folder(out: Path, asked: StudyRequest, resume: bool) -> Iterator[None]:
+def _lock_folder(out: Path, request: StudyRequest, resume: bool) -> Iterator[None]:
     """Lock the study's folder against a second study while the block runs."""
     path = out / "study.json"
     if not resume and out.exists() and any(out.iterdir()):
         raise UsageError(f"{out} already exists; continue it with --resume, or name a new folder")
     if resume and not path.is_file():
         raise UsageError(f"{out} holds no study to continue; leave out --resume, and name an empty folder")
-    if resume and read_json(path, StudyRequest, "a study") != asked:
+    if resume and read_json(path, StudyRequest, "a study") != request:
         raise UsageError(f"{out} was started with another scale or other sounds; use the same, or name a new folder")
     try:
         out.mkdir(parents=True, exist_ok=True)
-        write_json(path, asked)  # before anything else, so that a killed study can be resumed
+        write_json(path, request)  # before anything else, so that a killed study can be resumed
         (out / "cells").mkdir(exist_ok=True)
         lock = (out / "study.lock").open("w")
     except OSError as error:
