@@ -43,7 +43,7 @@ def test_a_data_set_is_shown_with_its_baselines_and_its_protocol(
     assert titles == [f"{run}, step 2", "untrained", "statistics"]
     assert outcome.out.count("window_accuracy") == 3
     (path,) = (run / "results").iterdir()
-    assert f"Protocol (all of it in {path})" in outcome.out
+    assert f"Protocol (in full in {path})" in outcome.out
     assert re.search(r"missing_share\s+│ 0\.9895 ", outcome.out)
     result = Result.model_validate_json(path.read_text())
     for metrics in (result.metrics, *result.baselines.values()):

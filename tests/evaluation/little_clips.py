@@ -14,6 +14,7 @@ import torch
 from talkies.core import ModalityChoice
 from talkies.evaluation.datasets import DataSet, Example, Split
 from talkies.evaluation.transfer.clip_spec import ClipSpec
+from talkies.evaluation.transfer.extract import ExtractedFeatures
 from talkies.evaluation.transfer.features import Statistics, TowerFeatures
 from talkies.media import open_wav_writer
 from talkies.models import AUDIO_ENCODERS, VIDEO_ENCODERS
@@ -88,3 +89,25 @@ def noise_sound(seed: int, samples: int, level: float = 4_000) -> Samples:
 def tone(hertz: float, seconds: float, phase: float = 0.0) -> Samples:
     turns_S = hertz * np.arange(round(seconds * RATE_HZ)) / RATE_HZ + phase
     return (9_000 * np.sin(2 * np.pi * turns_S)).astype(np.int16)
+
+
+def write_clips(root: Path) -> Path:
+    """Write films of noise of 6 to 20 pictures with sound, a wide one, and sounds of their own; return the folder."""
+    for seed, count in enumerate((20, 6, 13, 9, 16)):
+        sound = noise_sound(seed, count * RATE_HZ // FPS)
+        write_film(root / f"film-{seed}.avi", noise_pictures(seed, count), sound)
+        write_sound(root / f"sound-{seed}.wav", sound)
+    write_film(root / "wide.avi", noise_pictures(9, 12, width=64))
+    return root
+
+
+def films(root: Path, count: int = 5) -> DataSet:
+    return data_of(root, "both", [(f"film-{seed}.avi", seed % 2) for seed in range(count)])
+
+
+def assert_same(one: ExtractedFeatures, other: ExtractedFeatures, *, atol: float = 0.0) -> None:
+    assert one.features.keys() == other.features.keys()
+    for number, rows in one.features.items():
+        assert rows.keys() == other.features[number].keys()
+        for modality, row_VE in rows.items():
+            torch.testing.assert_close(row_VE, other.features[number][modality], atol=atol, rtol=0)
