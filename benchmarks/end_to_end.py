@@ -2,8 +2,8 @@
 
     python benchmarks/end_to_end.py [--films FOLDER] [--readme]
 
-Writes `benchmarks/results/end_to_end_<hardware>_<date>.md`; with `--readme` also the numbers in README.md. `--films` is a
-folder of real films to time the ingest with.
+Writes `benchmarks/results/end_to_end_<hardware>_<date>.md`; with `--readme` also the numbers in README.md. `--films`
+is a folder of real films to time the ingest with.
 """
 
 import argparse
