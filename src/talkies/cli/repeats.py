@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class By(StrEnum):
-    """What is compared."""
+    """The modalities to compare."""
 
     VIDEO = "video"
     AUDIO = "audio"
@@ -21,7 +21,7 @@ class By(StrEnum):
 
 
 class Format(StrEnum):
-    """What is written."""
+    """The formats of the results in a folder."""
 
     CSV = "csv"
     JSON = "json"

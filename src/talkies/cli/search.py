@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Sides(StrEnum):
-    """What is compared."""
+    """The modalities to compare."""
 
     VIDEO = "video"
     AUDIO = "audio"

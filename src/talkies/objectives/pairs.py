@@ -1,4 +1,4 @@
-"""Which candidates are of the query's film, positives, or too near to be negatives.
+"""Masks over pairs of a query and a candidate: same film, positive, or too near in time to be a negative.
 
 Shapes: `B` queries of this rank, `N` candidates of all ranks. Starts of clips are frames of the library's grid.
 """

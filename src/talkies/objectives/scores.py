@@ -1,4 +1,4 @@
-"""What a contrastive loss needs to know about each query's scores, computed at once or block by block in less memory.
+"""The scores of queries against candidates, summarised for a contrastive loss, at once or in blocks to save memory.
 
 Shapes: `B` queries of this rank, `N` candidates of all ranks, `D` embedding; a block has `R` rows and `C` columns.
 """

@@ -15,11 +15,11 @@ from talkies.retrieval.index import embed
 from talkies.runs import RunFolder, load_encoder
 from talkies.study.demo_page import write_page
 from talkies.study.demo_search import FoundMoments, measure_same_concept, search_by
+from talkies.study.study import OnProgress
 from talkies.synth import SynthConfig, render_films
 from talkies.training import Progress, pretrain, resolve
 from talkies.training.metrics import read_metrics
 
-OnProgress = Callable[[str, int, int, str], None]
 DEMO_COLUMNS = ("measure", "untrained", "trained", "chance")
 _TASKS = ("retrieval", "synthetic-concepts")
 

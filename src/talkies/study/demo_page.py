@@ -28,8 +28,8 @@ _QUERY_WORDS = {"video": "by picture", "audio": "by sound"}
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
-    """A span of a film as the page shows it: frames and spectrogram as PNG data."""
+class MomentCard:
+    """A span of a film on the page, with its frames and its spectrogram as PNG data."""
 
     title: str
     concept: str
@@ -64,7 +64,7 @@ def write_page(
 def _render_search(library: Library, how: str, found: FoundMoments) -> dict[str, object]:
     result = found.result
     assert result.film_id is not None, "the query is a moment"
-    query = Moment(
+    query = MomentCard(
         title=f"{result.source}, {result.start_seconds:.1f}–{result.end_seconds:.1f} s",
         concept=found.concept,
         is_same=True,
@@ -73,7 +73,7 @@ def _render_search(library: Library, how: str, found: FoundMoments) -> dict[str,
         spectrogram=_render_spectrogram(library, result.film_id, result.start_seconds, result.end_seconds),
     )
     hits = [
-        Moment(
+        MomentCard(
             title=f"{hit.source}, {hit.start_seconds:.1f}–{hit.end_seconds:.1f} s",
             concept=concept or "contains a cut",
             is_same=concept == found.concept,

@@ -63,7 +63,7 @@ def write_report(out: Path, results: StudyResults) -> Path:
             findings=findings,
             measures=measures,
             rows=_list_rows(results, list(measures), numbers),
-            differences=_compute_differences(results, list(measures), numbers),
+            differences=_list_differences(results, list(measures), numbers),
         ),
     )
     return page
@@ -85,7 +85,7 @@ def _list_rows(
     return rows
 
 
-def _compute_differences(
+def _list_differences(
     results: StudyResults, measures: list[str], numbers: NumberFormatter
 ) -> list[tuple[str, str, list[Markup]]]:
     """Return a row for each arm: its differences from random films of the same nature."""

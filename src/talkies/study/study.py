@@ -26,6 +26,8 @@ from talkies.training import resolve
 from talkies.training.devices import check_devices
 
 OnProgress = Callable[[str, int, int, str], None]
+"""Called with the name of a stage, the finished part, its total, and a note."""
+
 _TOOLS = ("talkies", "torch", "av", "scikit-learn", "numpy")
 
 

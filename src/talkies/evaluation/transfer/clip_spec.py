@@ -1,4 +1,4 @@
-"""What an encoder gets of a labelled clip: windows spread evenly over it, each in one or three square crops.
+"""The input of an encoder for a labelled clip: windows spread evenly over it, each in one or three square crops.
 
 Shapes: `N` video frames of the clip, `V` windows, `R` crops, `T` frames, `P` rows of planar YUV 4:2:0, `W` columns,
 `Z` side of a square, `S` samples.

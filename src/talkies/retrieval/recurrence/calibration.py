@@ -10,7 +10,7 @@ from math import ceil, log
 import numpy as np
 
 from talkies.core import Float32s, Int64s
-from talkies.retrieval.recurrence.similarity import estimate_null_quantile
+from talkies.retrieval.recurrence.similarity import MAX_COSINE, estimate_null_quantile
 from talkies.retrieval.recurrence.timeline import ClipTimeline
 
 EXPECTED_FALSE_RUNS = 1e-3
@@ -22,7 +22,6 @@ _MAX_TRUE_REPEATS = 3  # a clip may truly repeat this many times; such pairs are
 _MIN_SAMPLE_RUNS = 200  # random runs needed to calibrate a length
 _UNREACHABLE = 2.0  # above every cosine
 _MAX_PAIR_CHANCE = 0.02
-_MAX_COSINE = 0.99999  # so that Fisher's z is finite
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +64,9 @@ class CalibratedThresholds:
             return log(above / count)
 
         # An exponential tail in Fisher's z, fitted to the highest thousandth of the sample.
-        z_C = np.arctanh(np.clip(self.null_score_C[-tail_count:], -_MAX_COSINE, _MAX_COSINE))
+        z_C = np.arctanh(np.clip(self.null_score_C[-tail_count:], -MAX_COSINE, MAX_COSINE))
         mean_excess = max(float(z_C.mean() - z_C[0]), 1e-3)
-        excess = float(np.arctanh(min(score, _MAX_COSINE))) - float(z_C[0])
+        excess = float(np.arctanh(min(score, MAX_COSINE))) - float(z_C[0])
         return log(tail_count / count) - excess / mean_excess
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from talkies.core import Float64s
 from talkies.retrieval.recurrence.calibration import EXPECTED_FALSE_RUNS, CalibratedThresholds
-from talkies.retrieval.recurrence.similarity import MAX_PARTNERS, ClipPairs, find_top_pairs
+from talkies.retrieval.recurrence.similarity import MAX_PARTNERS, ScoredPairs, find_top_pairs
 from talkies.retrieval.recurrence.timeline import ClipTimeline
 
 _MIN_END_SHARE = 0.5  # the least score of a run's first and last clip, as a share of its mean score
@@ -65,7 +65,7 @@ def find_runs(timeline: ClipTimeline, thresholds: CalibratedThresholds) -> list[
     return sorted(_suppress_neighbours(runs), key=lambda run: (run.first, run.shift))
 
 
-def _link_pairs(timeline: ClipTimeline, pairs: ClipPairs, thresholds: CalibratedThresholds) -> list[DiagonalRun]:
+def _link_pairs(timeline: ClipTimeline, pairs: ScoredPairs, thresholds: CalibratedThresholds) -> list[DiagonalRun]:
     """Return the runs of pairs along each diagonal; single pairs may be missing."""
     low_C = timeline.position_N[np.minimum(pairs.first_C, pairs.second_C)]
     high_C = timeline.position_N[np.maximum(pairs.first_C, pairs.second_C)]

@@ -1,4 +1,4 @@
-"""Match-cut candidates: a shot that ends as another one starts, so that one could be cut to the other.
+"""Match-cut candidates: two shots of which one ends with a picture similar to the first of the other.
 
 Shapes: as in `timeline`; `S` shots.
 """

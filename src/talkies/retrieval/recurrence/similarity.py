@@ -19,7 +19,7 @@ MAX_PARTNERS = 32
 """The best matches kept for each clip."""
 _RIDGE = 0.01
 _RIDGE_PER_DIM_AND_ROW = 0.1
-_MAX_COSINE = 0.99999  # so that Fisher's z is finite
+MAX_COSINE = 0.99999  # so that Fisher's z is finite
 _EXCLUDED_SCORE = -2  # below every cosine
 
 
@@ -75,7 +75,7 @@ class PositionedRows:
 
 
 @dataclass(frozen=True, slots=True)
-class ClipPairs:
+class ScoredPairs:
     """Pairs of a left row `first_C` and a right row `second_C`, with their cosines `score_C`."""
 
     first_C: Int64s
@@ -85,7 +85,7 @@ class ClipPairs:
 
 def find_top_pairs(
     left: PositionedRows, right: PositionedRows, *, min_score: float, min_gap: int, max_partners: int
-) -> ClipPairs:
+) -> ScoredPairs:
     """Return the most similar pairs of a left and a right row; one block of the matrix is in memory at a time.
 
     Args:
@@ -106,7 +106,7 @@ def find_top_pairs(
                 min_gap=min_gap,
                 max_partners=max_partners,
             )
-            shifted = ClipPairs(pairs.first_C + left_start, pairs.second_C + right_start, pairs.score_C)
+            shifted = ScoredPairs(pairs.first_C + left_start, pairs.second_C + right_start, pairs.score_C)
             strip = _keep_best_partners(_concatenate([strip, shifted]), max_partners)
         strips.append(strip)
     return _concatenate(strips)
@@ -133,7 +133,7 @@ def estimate_null_quantile(score_C: npt.NDArray[np.floating], fit_quantile: floa
         fit_quantile: The quantile that the fit uses, above 0.5.
         tail: The probability.
     """
-    z_C = np.arctanh(np.clip(score_C, -_MAX_COSINE, _MAX_COSINE))
+    z_C = np.arctanh(np.clip(score_C, -MAX_COSINE, MAX_COSINE))
     median, upper = np.quantile(z_C, [0.5, fit_quantile])
     deviation = max(float(upper - median) / NormalDist().inv_cdf(fit_quantile), 1e-3)
     return float(np.tanh(median + NormalDist().inv_cdf(1 - max(tail, 1e-15)) * deviation))
@@ -141,7 +141,7 @@ def estimate_null_quantile(score_C: npt.NDArray[np.floating], fit_quantile: floa
 
 def _find_pairs_in_block(
     left: PositionedRows, right: PositionedRows, *, min_score: float, min_gap: int, max_partners: int
-) -> ClipPairs:
+) -> ScoredPairs:
     score_LR = left.rows_ND @ right.rows_ND.T
     gap = max(
         left.position_N.min() - right.position_N.max(),
@@ -156,21 +156,21 @@ def _find_pairs_in_block(
         bound_L = np.partition(score_LR, -max_partners, axis=1)[:, -max_partners]
         found_C = np.flatnonzero(score_LR >= np.maximum(bound_L, min_score)[:, None])
     first_C, second_C = np.divmod(found_C, score_LR.shape[1])
-    return ClipPairs(first_C, second_C, score_LR.ravel()[found_C])
+    return ScoredPairs(first_C, second_C, score_LR.ravel()[found_C])
 
 
-def _keep_best_partners(pairs: ClipPairs, max_partners: int) -> ClipPairs:
+def _keep_best_partners(pairs: ScoredPairs, max_partners: int) -> ScoredPairs:
     order = np.lexsort((pairs.second_C, -pairs.score_C, pairs.first_C))
     first_C = pairs.first_C[order]
     row_starts = np.flatnonzero(np.diff(first_C, prepend=-1))
     rank_C = np.arange(len(order)) - np.repeat(row_starts, np.diff(row_starts, append=len(order)))
     order = order[rank_C < max_partners]
-    return ClipPairs(pairs.first_C[order], pairs.second_C[order], pairs.score_C[order])
+    return ScoredPairs(pairs.first_C[order], pairs.second_C[order], pairs.score_C[order])
 
 
-def _concatenate(parts: Sequence[ClipPairs]) -> ClipPairs:
-    parts = [ClipPairs(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32)), *parts]
-    return ClipPairs(
+def _concatenate(parts: Sequence[ScoredPairs]) -> ScoredPairs:
+    parts = [ScoredPairs(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32)), *parts]
+    return ScoredPairs(
         np.concatenate([part.first_C for part in parts]),
         np.concatenate([part.second_C for part in parts]),
         np.concatenate([part.score_C for part in parts]),

@@ -1,4 +1,4 @@
-"""The clips of a library on one time axis: film after film, so that runs of clips are arithmetic on positions.
+"""The clips of a library on one time axis, film after film, so that a run of clips is a range of positions.
 
 Shapes: `N` clips of one modality, `F` films, `D` embedding, `P` positions.
 """
