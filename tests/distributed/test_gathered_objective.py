@@ -9,7 +9,7 @@ from ranks import close, run_ranks
 
 from talkies.distributed import average_over_ranks, gather_rows, rank, world_size
 
-pytestmark = pytest.mark.xdist_group("ranks")
+pytestmark = [pytest.mark.xdist_group("ranks"), pytest.mark.ranks]
 
 RANKS = pytest.mark.parametrize("group", [1, 2, 4], indirect=True, ids=["one rank", "two ranks", "four ranks"])
 

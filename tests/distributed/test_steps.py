@@ -29,7 +29,7 @@ from torch import nn
 
 from talkies.training.step import split_into_even_chunks
 
-pytestmark = pytest.mark.xdist_group("ranks")
+pytestmark = [pytest.mark.xdist_group("ranks"), pytest.mark.ranks]
 
 WRAPPED = [(strategy, chunk) for strategy, chunks in CHUNKS.items() for chunk in chunks]
 

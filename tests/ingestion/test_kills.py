@@ -17,6 +17,8 @@ from kills import contents, differences, kill_rounds
 from talkies.core import WorkError
 from talkies.ingestion import ingest
 
+pytestmark = pytest.mark.kills
+
 WriteFilm = Callable[..., Path]
 ROUNDS = 3  # `make soak` kills a hundred times
 

@@ -13,7 +13,11 @@ from talkies.library import Library
 from talkies.retrieval.index import EmbedRunner, VectorIndex, embed
 
 ray = pytest.importorskip("ray")
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]  # Ray's own warnings are not ours
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("default"),
+    pytest.mark.ranks,
+]  # Ray's own warnings are not ours
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import av
 import numpy as np
+import pytest
 
 from talkies.ingestion import IngestConfig, ingest
 from talkies.library import Verdict
+
+pytestmark = pytest.mark.kills
 
 WriteFilm = Callable[..., Path]
 

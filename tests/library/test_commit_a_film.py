@@ -12,6 +12,8 @@ import pytest
 from talkies.core import FilmId, LibraryError
 from talkies.library import Library, read_record, write_json
 
+pytestmark = pytest.mark.kills
+
 FILM = FilmId("f" * 16)
 
 

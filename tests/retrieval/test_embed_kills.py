@@ -18,6 +18,8 @@ from talkies.retrieval.index import VectorIndex, embed
 from talkies.retrieval.search import Moment, Searcher, SearchQuery
 from talkies.synth import SynthConfig, render_films
 
+pytestmark = pytest.mark.kills
+
 SLOWLY = """
 import sys, time
 from pathlib import Path

@@ -18,6 +18,8 @@ import pytest
 from talkies.core import MediaError, UsageError, WorkError
 from talkies.runtime import IsolatedProcess, IsolationError, ProcessLimits
 
+pytestmark = pytest.mark.kills
+
 LIMITS = work.LIMITS
 MB = 1_000_000
 

@@ -14,6 +14,8 @@ import pytest
 from talkies.core import UsageError, WorkError
 from talkies.runtime import map_in_processes
 
+pytestmark = pytest.mark.kills
+
 
 def test_one_worker_works_in_order_in_this_process() -> None:
     assert list(map_in_processes(math.factorial, [3, 1, 2], workers=1)) == [(3, 6), (1, 1), (2, 2)]

@@ -23,6 +23,8 @@ from talkies.study import StudyResults, list_summary_rows, run_study
 from talkies.study.findings import Line, list_findings
 from talkies.study.summary import NumberFormatter
 
+pytestmark = pytest.mark.kills
+
 KNOWN = 9  # of fourteen cells
 
 

@@ -18,6 +18,8 @@ from talkies.library import Library
 from talkies.training import RunConfig
 from talkies.training.metrics import read_metrics
 
+pytestmark = pytest.mark.kills
+
 STEPS = 60
 TIMED = ("clips_per_second", "times_real_time", "data_wait_share")
 Batches = dict[int, list[list[object]]]

@@ -13,7 +13,7 @@ from talkies.runs import RunFolder
 from talkies.training import RunConfig
 from talkies.training.metrics import read_metrics
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.ranks]
 Config = Callable[..., RunConfig]
 TIMED = ("clips_per_second", "times_real_time", "data_wait_share")
 

@@ -22,6 +22,8 @@ from talkies.runs import RunFolder
 from talkies.training import RunConfig
 from talkies.training.metrics import read_metrics
 
+pytestmark = pytest.mark.ranks
+
 Config = Callable[..., RunConfig]
 STEPS = 6
 STOP_AT = 5  # then steps 1 to 3 are done, and the checkpoint is that of the second

@@ -30,7 +30,7 @@ from talkies.library import Library
 from talkies.retrieval.index import embed
 from talkies.training import RunConfig, pretrain
 
-pytestmark = pytest.mark.real_data
+pytestmark = [pytest.mark.real_data, pytest.mark.browser]
 
 FILMS = ("big_buck_bunny_30s_5.1.mp4", "sintel_trailer.mp4", "tears_of_steel_excerpt.webm")
 WITH_MOTION = {"reduced_motion": "no-preference"}
