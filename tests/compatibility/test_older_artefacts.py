@@ -3,6 +3,7 @@
 `record.py` wrote them, and what was answered then, with the commit before.
 """
 
+import hashlib
 import json
 import shutil
 import sys
@@ -18,6 +19,10 @@ from weights import drawn_weights
 
 import talkies
 from talkies.cli.main import main
+from talkies.evaluation.transfer import resolve_protocol
+from talkies.evaluation.transfer.protocol_text import _describe_method
+from talkies.study.trials import _dump_config
+from talkies.training import resolve
 
 HERE = Path(__file__).parent
 ANSWERS: dict[str, Any] = json.loads((HERE / "answers.json").read_text())
@@ -156,3 +161,13 @@ def test_a_run_that_was_interrupted_goes_on_with_the_same_losses(old: Path, answ
     answer("pretrain", "--library", old / "library", "--recipe", "tiny", "--run", run, "--resume", *common)
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert_alike(lines, ANSWERS["losses"])
+
+
+def test_finished_trials_of_an_older_study_still_count() -> None:
+    digest = hashlib.blake2b(_dump_config(resolve("tiny")).encode(), digest_size=8).hexdigest()
+    assert digest == "2a61a84ea7b7f4be"  # of the recipe's JSON with the commit before
+
+
+def test_the_protocol_of_a_fine_tuning_keeps_its_keys() -> None:
+    described = _describe_method(resolve_protocol("finetune", []), features=None)  # type: ignore[arg-type]
+    assert "longest_gradient" in described["finetune"]["optimiser"]

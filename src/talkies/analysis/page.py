@@ -2,13 +2,6 @@
 
 from pathlib import Path
 
-from talkies.analysis.figures import (
-    draw_cluster_sizes,
-    draw_cue_probe,
-    draw_diversity,
-    draw_recurrence_plot,
-    draw_same_share_by_distance,
-)
 from talkies.analysis.values import Advice, Analysis, Diversity, FilmAnalysis, ModalityAnalysis
 from talkies.core import WorkError, describe_os_error, format_count
 from talkies.library.staging import create_staging_folder, flush, replace_folder
@@ -44,6 +37,8 @@ def write_analysis(analysis: Analysis, folder: Path) -> Path:
 
 def render_library_page(analysis: Analysis) -> str:
     """Return the page of the library: the same bytes for the same analysis."""
+    from talkies.analysis import figures  # Matplotlib takes long to import, and only the pages need it
+
     return render_page(
         "talkies.analysis",
         "library.html",
@@ -53,23 +48,25 @@ def render_library_page(analysis: Analysis) -> str:
         format_kinds=_format_kinds,
         format_same_share=_format_same_share,
         format_return=_format_return,
-        diversity=draw_diversity(analysis),
-        cue_probe=draw_cue_probe(analysis.marks) if analysis.marks else None,
+        diversity=figures.draw_diversity(analysis),
+        cue_probe=figures.draw_cue_probe(analysis.marks) if analysis.marks else None,
     )
 
 
 def render_film_page(analysis: Analysis, film: FilmAnalysis) -> str:
     """Return the page of one film."""
+    from talkies.analysis import figures
+
     return render_page(
         "talkies.analysis",
         "film.html",
         analysis=analysis,
         film=film,
         rows=_list_rows(film),
-        picture=draw_recurrence_plot(film, "video"),
-        sound=draw_recurrence_plot(film, "audio"),
-        distance=draw_same_share_by_distance(film),
-        sizes=draw_cluster_sizes(film),
+        picture=figures.draw_recurrence_plot(film, "video"),
+        sound=figures.draw_recurrence_plot(film, "audio"),
+        distance=figures.draw_same_share_by_distance(film),
+        sizes=figures.draw_cluster_sizes(film),
     )
 
 

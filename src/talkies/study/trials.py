@@ -6,6 +6,7 @@ STUDY/cells/<trial>.json    the result of a finished trial, whole or absent
 """
 
 import hashlib
+import re
 import shutil
 from dataclasses import dataclass
 from math import gcd
@@ -95,13 +96,19 @@ class Trial:
     @property
     def fingerprint(self) -> str:
         """A digest of everything that a trial depends on: its recipe, its films, its steps, the sounds."""
-        parts = f"{self.config.model_dump_json()} {self.films.fingerprint} {self.measured_steps} {self.sounds}"
+        parts = f"{_dump_config(self.config)} {self.films.fingerprint} {self.measured_steps} {self.sounds}"
         return hashlib.blake2b(parts.encode(), digest_size=8).hexdigest()
 
     @property
     def measured_steps(self) -> tuple[int, ...]:
         """The steps at which it is measured, in addition to 0."""
         return tuple(dict.fromkeys(max(1, round(share * self.arm.steps)) for share in self.scale.judged_at))
+
+
+def _dump_config(config: RunConfig) -> str:
+    """Return a config as JSON, with the keys that it had when the first studies were made: their trials still count."""
+    text = config.model_dump_json().replace('"max_grad_norm":', '"longest_gradient":')
+    return re.sub(r'("compile":(?:true|false),)', r'\1"cpu_convolutions":"direct",', text)
 
 
 def load_finished_trial(trial: Trial) -> TrialResult | None:

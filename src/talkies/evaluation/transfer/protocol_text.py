@@ -103,6 +103,8 @@ def _describe_method(protocol: Protocol, features: Features) -> dict[str, Any]:
             }
         case "finetune":
             finetune = protocol.finetune.model_dump(mode="json", exclude={"memory_gb"})
+            optimiser = finetune["optimiser"]
+            optimiser["longest_gradient"] = optimiser.pop("max_grad_norm")  # documents keep their keys
             if not isinstance(features, TowerFeatures):
                 return {"finetune": finetune}
             return {"finetune": finetune, "augmentation": features.transforms.model_dump(mode="json")}
