@@ -135,7 +135,7 @@ def test_when_there_is_room_again_the_same_command_goes_on(two_films: list[Path]
     assert [(film.record.usable, film.reused) for film in report.films] == [(True, True), (True, False)]
 
 
-@pytest.mark.parametrize("step", ["ingest.film.write_json", "library.library.flush"])
+@pytest.mark.parametrize("step", ["ingestion.film.write_json", "library.library.flush"])
 def test_a_disk_that_is_full_at_the_last_step_leaves_no_partial_film(
     tmp_path: Path, two_films: list[Path], step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
