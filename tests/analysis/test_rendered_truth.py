@@ -14,6 +14,8 @@ from talkies.analysis.measure import measure_recurrence, probe_shortcut_cues
 from talkies.analysis.values import CueProbe, FilmAnalysis
 from talkies.synth import FilmScript
 
+pytestmark = pytest.mark.slow
+
 CONCEPTS = (2, 4, 8)
 CLIP_SECONDS = 2.0
 

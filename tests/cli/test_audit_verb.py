@@ -13,6 +13,8 @@ from talkies.ingestion import ingest
 from talkies.library import Profile
 from talkies.synth import SynthConfig, render_films
 
+pytestmark = pytest.mark.slow
+
 WRITTEN = (Path(__file__).parents[2] / "docs" / "json.md").read_text(encoding="utf-8")
 
 

@@ -15,6 +15,8 @@ import pytest
 
 from talkies.runtime import hash_file
 
+pytestmark = pytest.mark.slow
+
 WRITTEN = (Path(__file__).parents[2] / "docs" / "json.md").read_text(encoding="utf-8")
 SMALL = ("training.steps=2", "sampling.films_per_batch=2", "sampling.clips_per_film=2", "loader.workers=0")
 

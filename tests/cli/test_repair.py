@@ -12,6 +12,8 @@ import pytest
 from talkies.core import Span
 from talkies.library import Library, write_annotations
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = (
     "training.steps=6", "training.checkpoint_every=1", "sampling.films_per_batch=3", "sampling.clips_per_film=2",
     "transforms.video.size=32", "loader.prefetch=1",

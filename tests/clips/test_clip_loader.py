@@ -21,6 +21,8 @@ from talkies.core import ClipBatch, ConfigError, LibraryError, MediaError, PlanE
 from talkies.library import Library
 from talkies.runtime import count_cores
 
+pytestmark = pytest.mark.slow
+
 CLIP = ClipConfig(frames=4, fps=16, audio_seconds=0.5)
 SAMPLING = SamplingConfig(films_per_batch=4, clips_per_film=3)
 STEPS = range(2, 6)

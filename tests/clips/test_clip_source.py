@@ -20,6 +20,8 @@ from talkies.core import ClipRequest, MediaError, Span, crop_middle_square
 from talkies.library import Library
 from talkies.media import AudioReader, VideoReader
 
+pytestmark = pytest.mark.slow
+
 SHAPE = ClipConfig(frames=8, fps=8, audio_seconds=1.5).to_shape(16)  # 16 frames of picture amid 24 of sound
 
 

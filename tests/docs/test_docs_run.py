@@ -19,6 +19,8 @@ from talkies.retrieval.index import embed
 from talkies.synth import SynthConfig, render_films
 from talkies.training import resolve
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("big_buck_bunny.mp4", "sintel_trailer.mp4", "tears_of_steel.mp4")
 FRESH = ("README.md", "docs/tutorial.md")  # they begin with films alone, and make the rest themselves
 ONCE = ("analyse", "audit", "doctor", "cost")  # a command of these that ran on one page need not run on another

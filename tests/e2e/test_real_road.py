@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 FILMS = ("big_buck_bunny_30s_5.1.mp4", "sintel_trailer.mp4", "tears_of_steel_excerpt.webm")
 ALL = (*FILMS, "big_buck_bunny.mp4")
 SMALL = ("training.steps=3", "sampling.films_per_batch=3", "loader.workers=0")

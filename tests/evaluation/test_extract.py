@@ -42,6 +42,8 @@ from talkies.evaluation.transfer.features import Features, TowerFeatures
 from talkies.evaluation.transfer.protocol import Protocol
 from talkies.evaluation.transfer.reading import read_clip
 
+pytestmark = pytest.mark.slow
+
 FEATURES: dict[str, Callable[[], Features]] = {"tiny": tiny_features, "statistics": statistics_features}
 PROTOCOL = Protocol(clips=3)
 

@@ -27,6 +27,8 @@ from talkies.evaluation.transfer.protocol import Protocol, resolve_protocol
 from talkies.evaluation.transfer.transfer import measure_transfer
 from talkies.models import compute_model_stamp
 
+pytestmark = pytest.mark.slow
+
 CLASSES, EACH = 3, 6
 COLOURS = ((200, 40, 40), (40, 200, 40), (40, 40, 200))
 

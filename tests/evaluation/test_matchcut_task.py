@@ -28,6 +28,8 @@ from talkies.evaluation.results import Result
 from talkies.ingestion import ingest
 from talkies.runs import ClipEncoder
 
+pytestmark = pytest.mark.slow
+
 IDS = ("tt0000003", "tt0000001", "tt0000002")  # for training, validation and test
 Document = list[dict[str, Any]]
 

@@ -18,6 +18,8 @@ from talkies.evaluation.transfer.probes import LabelledFeatures, compute_accurac
 from talkies.evaluation.transfer.protocol import resolve_protocol
 from talkies.evaluation.transfer.torch_probe import TorchLinear
 
+pytestmark = pytest.mark.slow
+
 CLASSES = 4
 KINDS = ("linear classifier=svm", "linear classifier=logistic", "linear solver=torch", "knn")
 

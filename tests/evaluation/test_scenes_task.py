@@ -31,6 +31,8 @@ from talkies.ingestion import ingest
 from talkies.runs import ClipEncoder
 from talkies.synth import SynthConfig, render_films
 
+pytestmark = pytest.mark.slow
+
 IDS = {"train": "tt0000003", "val": "tt0000001", "test": "tt0000002"}
 FPS = 24  # of rendered films
 

@@ -29,6 +29,8 @@ from talkies.runs import ClipEncoder, load_encoder
 from talkies.runs.exported_model import ExportedModel
 from talkies.transforms import AudioTransformConfig, LogMel, TransformConfig, VideoTransform, VideoTransformConfig
 
+pytestmark = pytest.mark.slow
+
 CLOSE = 1e-6  # of embeddings, whose length is one
 SMALL = TransformConfig(video=VideoTransformConfig(size=32))
 Session = onnxruntime.InferenceSession

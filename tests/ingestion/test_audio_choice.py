@@ -13,6 +13,8 @@ from talkies.ingestion import IngestReport, build_config, ingest
 from talkies.library import Profile, Verdict
 from talkies.media import AudioReader
 
+pytestmark = pytest.mark.slow
+
 HERTZ = {"eng": 440, "fra": 880, None: 1760}
 """The tone of each track, in the order of the tracks; the French one is the default, the last does not say."""
 

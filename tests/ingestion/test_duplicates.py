@@ -11,6 +11,8 @@ import pytest
 from talkies.ingestion import IngestedFilm, ingest
 from talkies.library import Library, Verdict
 
+pytestmark = pytest.mark.slow
+
 Contents = Callable[[Path], dict[str, bytes]]
 
 

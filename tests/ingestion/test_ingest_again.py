@@ -9,6 +9,8 @@ import pytest
 from talkies.ingestion import IngestReport, ingest
 from talkies.library import FilmEntry, read_record
 
+pytestmark = pytest.mark.slow
+
 Contents = Callable[[Path], dict[str, bytes]]
 
 

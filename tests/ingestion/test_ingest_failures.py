@@ -14,6 +14,8 @@ from talkies.core import LibraryError, TalkiesError, UsageError, WorkError
 from talkies.ingestion import FailedFilm, IngestedFilm, Progress, ingest
 from talkies.library import Library, Profile
 
+pytestmark = pytest.mark.slow
+
 Mount = Callable[[str], Path]
 
 

@@ -12,6 +12,8 @@ from mutations import KINDS, Harmed, MutationReport, faults_of, harmed_films, in
 from talkies.ingestion import ingest
 from talkies.media import probe
 
+pytestmark = pytest.mark.slow
+
 WriteFilm = Callable[..., Path]
 
 

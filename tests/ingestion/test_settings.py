@@ -12,6 +12,8 @@ from talkies.ingestion import IngestConfig, IngestedFilm, IngestReport, build_co
 from talkies.library import FilmRecord, Library, Reason, Verdict
 from talkies.runtime import IsolatedProcess
 
+pytestmark = pytest.mark.slow
+
 Ingest = Callable[..., IngestedFilm]
 
 

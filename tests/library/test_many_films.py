@@ -9,6 +9,8 @@ from talkies.core import FilmId, Span, parse_film_id
 from talkies.library import SHOT, FilmEntry, FilmRecord, Library, Verdict, write_annotations, write_json
 from talkies.library.catalogue import Catalogue, Change
 
+pytestmark = pytest.mark.slow
+
 MARKS = {SHOT: [Span(0, 64), Span(64, 160)], "silent": [Span(3, 40)]}
 
 

@@ -15,6 +15,8 @@ from talkies.library import FilmEntry, Library
 from talkies.library.staging import create_staging_folder, hold_lock, sweep
 from talkies.runtime import remove_abandoned, replace_atomically
 
+pytestmark = pytest.mark.slow
+
 OTHER = FilmId("c" * 16)
 
 

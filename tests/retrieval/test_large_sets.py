@@ -13,6 +13,8 @@ from talkies.retrieval.index.ann import find_nearest, read_index_state, sample_r
 from talkies.retrieval.index.library_map import MAX_POINTS, build_map, project_to_plane
 from talkies.retrieval.search import Example, Moment, Searcher, SearchQuery
 
+pytestmark = pytest.mark.slow
+
 SMALL = 2_000
 
 

@@ -19,6 +19,8 @@ from talkies.retrieval.search import Example, Searcher, SearchQuery, encode_file
 from talkies.retrieval.search import example as example_module
 from talkies.runtime import IsolationError, ProcessLimits
 
+pytestmark = pytest.mark.slow
+
 RECODED = X264Settings(gop=48, crf=20, preset="ultrafast", tune=None)
 FPS = 16
 

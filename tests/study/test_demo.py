@@ -17,7 +17,7 @@ from talkies import study
 from talkies.cli.main import main
 from talkies.study import DemoReport, DemoScale, build_demo_document, list_demo_rows, run_demo
 
-pytestmark = pytest.mark.xdist_group("demo")  # what all look at is made once
+pytestmark = [pytest.mark.xdist_group("demo"), pytest.mark.slow]  # what all look at is made once
 
 SCALE = DemoScale(films=4, unseen_films=2, seconds=16.5, steps=1, workers=1)
 DOCUMENTS = Path(__file__).parents[2] / "docs" / "json.md"

@@ -15,6 +15,8 @@ from talkies.training import Cost, RunConfig, estimate_cost, pretrain
 from talkies.training.cost import _add_advice, _plan_trials
 from talkies.training.profile_step import LinearFit, StepProfiler, Trial
 
+pytestmark = pytest.mark.slow
+
 Config = Callable[..., RunConfig]
 GIB = 1 << 30
 FOUND = Cost(

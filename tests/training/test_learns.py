@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from search_truth import SIDES, concept_share, first_hits
+from search_truth import COMPARISONS, check_first_hits, measure_concept_share
 from talkies.evaluation import evaluate
 from talkies.evaluation.film_tasks.concepts import read_truth
 from talkies.evaluation.results import Result
@@ -14,6 +14,8 @@ from talkies.retrieval.index import embed
 from talkies.retrieval.search import Searcher
 from talkies.synth import SynthConfig, render_films
 from talkies.training import pretrain, resolve
+
+pytestmark = pytest.mark.slow
 
 STEPS = 200
 FILMS = SynthConfig(
@@ -73,10 +75,10 @@ def test_a_search_finds_the_concept_in_other_films_and_an_excerpt_where_it_was_t
     library = ingest([workspace / "unseen"], tmp_path / "lib", profile=Profile(short_side=64)).library
     embed(library.root, workspace / "run", stride_seconds=0.5)
     searcher, truth = Searcher(library), read_truth(workspace / "unseen")
-    for from_, to in SIDES:
-        share, chance = concept_share(searcher, truth, from_, to)
+    for from_, to in COMPARISONS:
+        share, chance = measure_concept_share(searcher, truth, from_, to)
         print(f"{from_} → {to}: {share:.3f}, by chance {chance:.3f}")
         assert share > 1.3 * chance
-    found = first_hits([searcher], 12, tmp_path)
+    found = check_first_hits([searcher], 12, tmp_path)
     print({kind: sum(hits) for kind, hits in found.items()})
     assert sum(found[0.5, "both", "both"]) >= 11

@@ -15,6 +15,8 @@ from talkies.synth import SynthConfig, render_films
 from talkies.training import PretrainReport, Progress, RunConfig, pretrain
 from talkies.training.metrics import read_metrics
 
+pytestmark = pytest.mark.slow
+
 Config = Callable[..., RunConfig]
 Files = Callable[[Path], dict[str, bytes]]
 TIMED = ("clips_per_second", "times_real_time", "data_wait_share")

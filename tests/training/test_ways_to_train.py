@@ -13,6 +13,8 @@ from talkies.runs import RunFolder
 from talkies.training import PretrainReport, RunConfig, devices, pretrain
 from talkies.training.metrics import read_metrics
 
+pytestmark = pytest.mark.slow
+
 Config = Callable[..., RunConfig]
 TIMED = ("clips_per_second", "times_real_time", "data_wait_share")
 

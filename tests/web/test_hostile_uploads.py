@@ -16,7 +16,7 @@ from api_client import Client, Served, read_error
 from talkies.runtime import ProcessLimits
 from talkies.web import uploads
 
-pytestmark = [pytest.mark.xdist_group("web"), pytest.mark.usefixtures("temporary")]
+pytestmark = [pytest.mark.xdist_group("web"), pytest.mark.usefixtures("temporary"), pytest.mark.slow]
 LIMIT_BYTES = 4_000_000
 BOUNDARY = b"frontier"
 ONE_FILE = "an upload is a form (multipart/form-data) with one file in a field named 'file'"

@@ -18,6 +18,8 @@ from talkies.evaluation.transfer.protocol import Protocol
 from talkies.evaluation.transfer.transfer import measure_transfer
 from talkies.transforms import AudioTransformConfig
 
+pytestmark = pytest.mark.slow
+
 UNLISTED = {"dcase2014", "video-folder", "audio-folder"}  # what is in their folders is what there is
 QUICK = Protocol(clips=2, c_grid=(0.1,))
 
