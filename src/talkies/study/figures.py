@@ -24,6 +24,7 @@ _PAIR_NAMES = {
     "recurrence": "places in a film, with characters",
     "batch": "clips in a batch",
 }
+_WIDEST_LEGEND = 65  # letters of all labels in one row
 _CONCEPTS = "concept recognised (% of unseen clips)"
 
 
@@ -98,7 +99,7 @@ def draw_policies_figure(results: StudyResults) -> Figure | None:
             if summary:
                 _draw_across(axes, summary, place, colour=colour, mark="s" if pair == "random" else "o")
         axes.axvline(100 * results.chance[PLAIN][measure], color=GREY, linestyle="--")
-        axes.set(xlabel=f"concept recognised from {words} (%)", xlim=(0, 102), yticks=range(len(names)))
+        axes.set(xlabel=f"concept from {words} (%)", xlim=(0, 102), yticks=range(len(names)))
         axes.set_yticklabels([description for _, description, _ in names])
         axes.invert_yaxis()
         _style_panel(axes, "x")
@@ -260,10 +261,14 @@ def _share_axis(figure: Figure, panels: Sequence[Axes], ylabel: str) -> Figure:
         if "%" in ylabel:
             axes.set_ylim(0, 102)
         _style_panel(axes, "y")
-    named: dict[str, Any] = {}
+
+    handles: dict[str, Any] = {}
     for axes in panels:
-        named |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend([*named.values()], [*named], loc="outside lower center", frameon=False, ncols=4, columnspacing=1.2)
+        handles |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+
+    columns = 4 if sum(map(len, handles)) < _WIDEST_LEGEND else 2
+    options: dict[str, Any] = {"loc": "outside lower center", "frameon": False, "ncols": columns, "columnspacing": 1.2}
+    figure.legend([*handles.values()], [*handles], **options)
     return figure
 
 
