@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from record import SETTINGS
 from safetensors.torch import save_file
 from weights import drawn_weights
 
@@ -29,15 +30,6 @@ ANSWERS: dict[str, Any] = json.loads((HERE / "answers.json").read_text())
 RECORDED_IN = "/srv/archive"
 TOLERANCE = 1e-4  # other processors round differently
 VARYING = {"wall_seconds", "tools", "clips_per_second", "times_real_time", "data_wait_share"}
-SETTINGS = (
-    "training.steps=2",
-    "sampling.films_per_batch=2",
-    "sampling.clips_per_film=4",
-    "model.embedding_dim=32",
-    "model.hidden_dim=32",
-    "training.trackers=[]",
-    "loader.workers=0",
-)
 
 
 @pytest.fixture
