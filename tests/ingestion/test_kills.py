@@ -10,17 +10,22 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random
 
+import av
 import psutil
 import pytest
 
 from kills import contents, differences, kill_rounds
 from talkies.core import WorkError
-from talkies.ingestion import ingest
+from talkies.ingestion import IngestReport, ingest
+from talkies.library import FilmRecord
 
 pytestmark = pytest.mark.kills
 
 WriteFilm = Callable[..., Path]
 ROUNDS = 3  # `make soak` kills a hundred times
+# Two ingests that nobody killed can differ too: x264's bytes hang on what fresh memory holds, and of the shortest film
+# here it makes 10,559 or 10,560 bytes that decode to the same pictures (LOG.md, 2026-11-28).
+HOLDS_THE_SIZE_OF_A_PROXY = ("/proxy.mp4 is another", "/film.json is another", "/films.parquet is another")
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +73,22 @@ def killing(times: int, what_shows: Callable[[], bool]) -> Iterator[list[int]]:
         thread.join()
 
 
+def records(report: IngestReport) -> list[FilmRecord]:
+    """Return the films' records without the size of their files."""
+    return [film.record.model_copy(update={"stored_bytes": 0}) for film in report.films]
+
+
+def pictures(library: Path) -> dict[str, list[bytes]]:
+    """Return every proxy's pictures by the proxy's path."""
+    found = {}
+    for path in library.glob("films/*/proxy.mp4"):
+        with av.open(path) as container:
+            found[str(path.relative_to(library))] = [
+                frame.to_ndarray().tobytes() for frame in container.decode(video=0)
+            ]
+    return found
+
+
 def test_killed_at_random_and_at_bad_moments_it_comes_to_the_same_library(folder: Path, tmp_path: Path) -> None:
     report = kill_rounds(folder, tmp_path, ROUNDS, Random(5))
     assert report.faults == []
@@ -75,7 +96,7 @@ def test_killed_at_random_and_at_bad_moments_it_comes_to_the_same_library(folder
     assert report.runs > report.rounds
 
 
-def test_a_worker_that_somebody_killed_costs_no_verdict_and_no_byte(folder: Path, tmp_path: Path) -> None:
+def test_a_worker_that_somebody_killed_costs_no_verdict_and_no_picture(folder: Path, tmp_path: Path) -> None:
     def converting() -> bool:
         return any((tmp_path / "killed" / "films").glob(".partial-*/film/proxy.mp4"))
 
@@ -83,8 +104,10 @@ def test_a_worker_that_somebody_killed_costs_no_verdict_and_no_byte(folder: Path
     with killing(2, converting) as killed:
         report = ingest([folder], tmp_path / "killed")
     assert len(killed) == 2
-    assert [film.record for film in report.films] == [film.record for film in peaceful.films]
-    assert differences(contents(tmp_path / "peaceful"), contents(tmp_path / "killed")) == []
+    assert records(report) == records(peaceful)
+    changed = differences(contents(tmp_path / "peaceful"), contents(tmp_path / "killed"))
+    assert [change for change in changed if not change.endswith(HOLDS_THE_SIZE_OF_A_PROXY)] == []
+    assert pictures(tmp_path / "peaceful") == pictures(tmp_path / "killed")
 
 
 def test_a_worker_killed_three_times_over_one_film_is_a_failure_and_no_verdict(folder: Path, tmp_path: Path) -> None:
