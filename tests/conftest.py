@@ -1,14 +1,18 @@
 """Fixtures for all tests: real media, small rendered films, an ingested library of them, and a run on it."""
 
+import json
 import multiprocessing
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from talkies.cli.main import main
 from talkies.ingestion import ingest
 from talkies.library import Library
 from talkies.synth import SynthConfig, render_films
@@ -97,3 +101,19 @@ def _isolated_randomness() -> Iterator[None]:
     yield
     torch.random.set_rng_state(state)
     np.random.set_state(numpy_state)  # noqa: NPY002
+
+
+@pytest.fixture
+def document_of(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
+    """A function from the arguments of a `talkies` call that succeeds to the JSON document that it prints."""
+
+    def call(*arguments: object) -> Any:
+        monkeypatch.setattr(sys, "argv", ["talkies", *map(str, arguments), "--json"])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            main()
+        out, err = capsys.readouterr()
+        assert left.value.code == 0, err
+        return json.loads(out)
+
+    return call

@@ -6,7 +6,6 @@
 import hashlib
 import json
 import shutil
-import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +18,6 @@ from safetensors.torch import save_file
 from weights import drawn_weights
 
 import talkies
-from talkies.cli.main import main
 from talkies.evaluation.transfer import resolve_protocol
 from talkies.evaluation.transfer.protocol_text import _describe_method
 from talkies.study.trials import _dump_config
@@ -52,22 +50,6 @@ def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return Path("old")
 
 
-@pytest.fixture
-def answer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
-    """A function from the arguments of `talkies` to the JSON document that it prints."""
-
-    def call(*arguments: object) -> Any:
-        monkeypatch.setattr(sys, "argv", ["talkies", *map(str, arguments), "--json"])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as left:
-            main()
-        out, err = capsys.readouterr()
-        assert left.value.code == 0, err
-        return json.loads(out)
-
-    return call
-
-
 def assert_alike(found: Any, recorded: Any, where: str = "") -> None:
     """Check that two documents have the same keys and values, but for rounding, times and places on disk."""
     if isinstance(recorded, dict):
@@ -90,14 +72,14 @@ def query_file(old: Path) -> Path:
     return min((old / "library" / "films").glob("*/proxy.mp4"))
 
 
-def test_a_library_lists_the_same_films(old: Path, answer: Callable[..., Any]) -> None:
+def test_a_library_lists_the_same_films(old: Path, document_of: Callable[..., Any]) -> None:
     # The catalogue, a Parquet file, still has the recorded place of the sources.
-    assert_alike(answer("films", "--library", old / "library"), ANSWERS["films"])
+    assert_alike(document_of("films", "--library", old / "library"), ANSWERS["films"])
 
 
-def test_a_catalogue_is_rebuilt_from_the_film_folders(old: Path, answer: Callable[..., Any]) -> None:
+def test_a_catalogue_is_rebuilt_from_the_film_folders(old: Path, document_of: Callable[..., Any]) -> None:
     shutil.rmtree(old / "library" / "catalogue")
-    assert_alike(answer("films", "--library", old / "library"), ANSWERS["films"])
+    assert_alike(document_of("films", "--library", old / "library"), ANSWERS["films"])
 
 
 @pytest.mark.parametrize(
@@ -105,15 +87,15 @@ def test_a_catalogue_is_rebuilt_from_the_film_folders(old: Path, answer: Callabl
     [("search by a moment", ()), ("search by sound", ("--from", "audio", "--to", "video"))],
 )
 def test_an_index_gives_the_same_hits(
-    old: Path, answer: Callable[..., Any], recorded: str, options: tuple[str, ...]
+    old: Path, document_of: Callable[..., Any], recorded: str, options: tuple[str, ...]
 ) -> None:
     moment = ("--film", "film-000.mp4", "--at", "3", "--weak")
-    found = answer("search", "--library", old / "library", *moment, *options)
+    found = document_of("search", "--library", old / "library", *moment, *options)
     assert_alike(found, ANSWERS[recorded])
 
 
-def test_the_run_that_embedded_a_library_encodes_a_file_alike(old: Path, answer: Callable[..., Any]) -> None:
-    found = answer("search", "--library", old / "library", "--file", query_file(old), "--weak")
+def test_the_run_that_embedded_a_library_encodes_a_file_alike(old: Path, document_of: Callable[..., Any]) -> None:
+    found = document_of("search", "--library", old / "library", "--file", query_file(old), "--weak")
     assert_alike(found, ANSWERS["search by a file"])
 
 
@@ -122,13 +104,13 @@ def test_nothing_of_an_embedded_library_is_embedded_again(old: Path) -> None:
     assert (report.films, report.reused) == (0, 2)
 
 
-def test_repeats_are_the_same(old: Path, answer: Callable[..., Any]) -> None:
-    assert_alike(answer("repeats", "--library", old / "library"), ANSWERS["repeats"])
+def test_repeats_are_the_same(old: Path, document_of: Callable[..., Any]) -> None:
+    assert_alike(document_of("repeats", "--library", old / "library"), ANSWERS["repeats"])
 
 
 @pytest.mark.parametrize("step", [(), ("--step", "0")], ids=["newest", "untrained"])
-def test_a_run_is_evaluated(old: Path, answer: Callable[..., Any], step: tuple[str, ...]) -> None:
-    found = answer("evaluate", "retrieval", "--run", old / "run", "--data", old / "library", *step)
+def test_a_run_is_evaluated(old: Path, document_of: Callable[..., Any], step: tuple[str, ...]) -> None:
+    found = document_of("evaluate", "retrieval", "--run", old / "run", "--data", old / "library", *step)
     if not step:
         recorded = ANSWERS["retrieval"]
         assert_alike({key: found[key] for key in found.keys() - {"protocol"}},
@@ -147,10 +129,10 @@ def test_an_exported_model_encodes_a_file_alike(old: Path) -> None:
     np.testing.assert_allclose(encoded.audio_BD, recorded["audio"], atol=TOLERANCE)
 
 
-def test_a_run_that_was_interrupted_goes_on_with_the_same_losses(old: Path, answer: Callable[..., Any]) -> None:
+def test_a_run_that_was_interrupted_goes_on_with_the_same_losses(old: Path, document_of: Callable[..., Any]) -> None:
     run, common = old / "begun", [word for setting in SETTINGS for word in ("--set", setting)]
     assert "longest_gradient" in (run / "config.yaml").read_text()  # an old key, read as max_grad_norm
-    answer("pretrain", "--library", old / "library", "--recipe", "tiny", "--run", run, "--resume", *common)
+    document_of("pretrain", "--library", old / "library", "--recipe", "tiny", "--run", run, "--resume", *common)
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert_alike(lines, ANSWERS["losses"])
 

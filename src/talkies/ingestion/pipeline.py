@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -179,17 +179,18 @@ def _run_tasks(
 ) -> list[Outcome]:
     """Return the outcome of each source; the catalogue is brought up to date even if a film stops the ingest."""
     outcomes: dict[str, Outcome] = {}
+    finished = False
     try:
         for task, outcome in run():  # not kept in a variable: an exception closes it, which ends its workers
             outcomes[task.source.location] = outcome
             reporter.report_done(task, outcome)
         results = list(_iterate_results(discovered, outcomes))
         _remove_repaired(library, results)
-    except BaseException:
-        with suppress(WorkError):  # a full disk that stopped a film stops the tables too: the film's error is raised
+        finished = True
+    finally:
+        # A full disk that stopped a film stops the tables too: then the film's error is raised.
+        with nullcontext() if finished else suppress(WorkError):
             library.update_catalogue()
-        raise
-    library.update_catalogue()
     return results
 
 
