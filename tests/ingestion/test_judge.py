@@ -14,7 +14,7 @@ from talkies.ingestion.config import Thresholds
 from talkies.ingestion.judge import decide_verdict, judge_film, sort_reasons
 from talkies.library import Measures, Reason, Verdict
 from talkies.media import AudioTrack, MediaInfo, VideoTrack
-from talkies.media.packet_stats import TrackTimes
+from talkies.media.probing.packet_stats import TrackTimes
 
 FPS = 16
 WRITTEN = (Path(__file__).parents[2] / "docs" / "verdicts.md").read_text(encoding="utf-8")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from talkies.media.packet_stats import PacketStats, TrackTimes
+from talkies.media.probing.packet_stats import PacketStats, TrackTimes
 
 
 @dataclass

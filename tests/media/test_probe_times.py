@@ -12,7 +12,7 @@ import pytest
 
 from talkies.core import Grid
 from talkies.media import FilmResampler, MediaInfo, ResampledAudio, probe
-from talkies.media.timeline import Timeline
+from talkies.media.probing.clock import Timeline
 
 ORDINARY = {"g": "12", "bf": "2"}
 

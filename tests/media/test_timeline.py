@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from talkies.core import Grid
 from talkies.media import FilmResampler, ResampledFrame, probe
-from talkies.media.timeline import Timeline
+from talkies.media.probing.clock import Timeline
 
 VIDEO, AUDIO, LATE = 0, 1, 2
 _TICK = {VIDEO: Fraction(1, 90_000), AUDIO: Fraction(1, 48_000), LATE: Fraction(1, 1000)}

@@ -8,7 +8,14 @@ from av.stream import Disposition
 from pydantic import ValidationError
 
 from talkies.media import AudioChoice
-from talkies.media.tracks import select_audio_track, select_moving_pictures, select_video_track
+from talkies.media.probing.tracks import (
+    Extents,
+    TrackExtent,
+    select_audio_track,
+    select_moving_pictures,
+    select_tracks,
+    select_video_track,
+)
 
 NOTHING = Disposition(0)
 
@@ -27,45 +34,48 @@ def make_audio(
     return make_stream(index, disposition, SimpleNamespace() if decodable else None, language)
 
 
-def count_packets(streams: list[Any]) -> dict[int, int]:
-    return {one.index: 100 for one in streams}
+WHOLE, EMPTY = TrackExtent(100, 4.0), TrackExtent(0, 0.0)
 
 
-def choose_audio(streams: list[Any], packets: dict[int, int] | None = None, **choice: Any) -> int | None:
+def measure(streams: list[Any]) -> dict[int, TrackExtent]:
+    return {one.index: WHOLE for one in streams}
+
+
+def choose_audio(streams: list[Any], extents: Extents | None = None, **choice: Any) -> int | None:
     """Return the index of the sound that is taken."""
-    best = select_audio_track(streams, count_packets(streams) if packets is None else packets, AudioChoice(**choice))
+    best = select_audio_track(streams, measure(streams) if extents is None else extents, AudioChoice(**choice))
     return None if best is None else best.index
 
 
 def test_the_largest_picture_is_the_film() -> None:
     streams = [make_video(0, 320, 180), make_video(2, 1920, 1080), make_video(3, 640, 360)]
-    assert select_video_track(streams, count_packets(streams)) is streams[1]
+    assert select_video_track(streams, measure(streams)) is streams[1]
 
 
 def test_of_pictures_of_one_size_the_first_is_the_film() -> None:
     streams = [make_video(4, 640, 360), make_video(1, 360, 640), make_video(2, 640, 360)]
-    assert select_video_track(streams, count_packets(streams)) is streams[1]
+    assert select_video_track(streams, measure(streams)) is streams[1]
 
 
 @pytest.mark.parametrize("aside", [Disposition.attached_pic, Disposition.timed_thumbnails])
 def test_cover_art_and_thumbnails_are_never_the_film_however_large(aside: Disposition) -> None:
     cover, film = make_video(0, 4000, 4000, aside | Disposition.default), make_video(1, 320, 180)
     assert select_moving_pictures([cover, film]) == [film]
-    assert select_video_track([cover, film], {0: 1, 1: 100}) is film
+    assert select_video_track([cover, film], {0: TrackExtent(1, 4.0), 1: WHOLE}) is film
     assert select_video_track([cover], {0: 1}) is None
 
 
 def test_an_empty_track_of_pictures_yields_to_a_smaller_one_with_packets() -> None:
     empty, film = make_video(0, 1920, 1080), make_video(1, 320, 180)
-    assert select_video_track([empty, film], {0: 0, 1: 100}) is film
-    assert select_video_track([empty, film], {1: 100}) is film
+    assert select_video_track([empty, film], {0: EMPTY, 1: WHOLE}) is film
+    assert select_video_track([empty, film], {1: WHOLE}) is film
     assert select_video_track([empty], {}) is empty  # better named and judged than not seen
 
 
 def test_a_track_of_pictures_that_no_decoder_knows_yields_to_one_that_can_be_decoded() -> None:
     unknown, film = make_stream(0, NOTHING, None), make_video(1, 320, 180)
-    assert select_video_track([unknown, film], count_packets([unknown, film])) is film
-    assert select_video_track([unknown], count_packets([unknown])) is unknown
+    assert select_video_track([unknown, film], measure([unknown, film])) is film
+    assert select_video_track([unknown], measure([unknown])) is unknown
 
 
 def test_without_a_choice_the_default_sound_is_taken_or_else_the_first() -> None:
@@ -91,7 +101,7 @@ def test_commentary_and_the_like_are_taken_only_where_there_is_nothing_else(asid
 
 
 def test_a_sound_that_is_empty_or_cannot_be_decoded_yields_to_one_that_can() -> None:
-    assert choose_audio([make_audio(1, disposition=Disposition.default), make_audio(2)], {2: 100}) == 2
+    assert choose_audio([make_audio(1, disposition=Disposition.default), make_audio(2)], {2: WHOLE}) == 2
     assert choose_audio([make_audio(1, disposition=Disposition.default, decodable=False), make_audio(2)]) == 2
     assert choose_audio([make_audio(1, decodable=False)]) == 1
 

@@ -47,6 +47,8 @@ class RunFinder:
 class AnnotationFinder:
     """Takes a film's frames and audio in order; `black`, `still` and `silent` hold the runs found so far.
 
+    `changes` is how often the picture has become another one.
+
     Args:
         config: The shortest spans of each kind.
         silent_dbfs: The highest peak level of silence, in dB relative to full scale.
@@ -60,6 +62,7 @@ class AnnotationFinder:
         self.silent = RunFinder(round(config.silent_seconds * fps))
         self._credits = CreditsFinder(config.credits_seconds, fps)
 
+        self.changes = 0
         self._reference_HW: Int16s | None = None  # the first picture of the current still run
         self._is_black = False
 
@@ -88,6 +91,7 @@ class AnnotationFinder:
         # Compare with the run's first picture, not with the previous one: a slow fade moves too.
         levels_HW = luma_HW.astype(np.int16)
         if self._reference_HW is None or float(np.abs(levels_HW - self._reference_HW).mean()) >= STILL_LEVELS:
+            self.changes += self._reference_HW is not None
             self._reference_HW = levels_HW
             self.still.finish()  # a picture that moved starts a new run
         self.still.push(True)

@@ -19,8 +19,8 @@ class Thresholds(Config):
     Rejected are a picture shorter than `shortest_seconds`, a film of whose video or audio packets more than the share
     `most_damaged` cannot be decoded, and a picture one of whose sides is more than `most_aspect` times the other.
     Warnings are for sound that starts or ends more than `late_sound_seconds` or `short_sound_seconds` after or before
-    the picture, a picture that ends more than `missing_seconds` before the container claims, and sound whose peak is
-    not above `silent_dbfs`.
+    the picture, more than `left_out_seconds` of sound without picture or of a start that cannot be decoded, a track
+    that ends more than `missing_seconds` before it claims, and sound whose peak is not above `silent_dbfs`.
     """
 
     shortest_seconds: Seconds = 1.0
@@ -28,6 +28,7 @@ class Thresholds(Config):
     most_aspect: Annotated[float, Field(ge=1)] = 8.0
     late_sound_seconds: Seconds = 1.0
     short_sound_seconds: Seconds = 1.0
+    left_out_seconds: Seconds = 1.0
     missing_seconds: Seconds = 2.0
     silent_dbfs: Annotated[float, Field(le=0)] = -60.0
 

@@ -180,6 +180,7 @@ class _ConversionPass:
             still_frames=found.still.frames,
             silent_frames=found.silent.frames,
             damaged_frames=sum(len(span) for span in report.damaged_spans),
+            changes=found.changes,
         )
         fps = self._task.profile.fps
         reasons = judge_film(self._info, self._task.config.judge, measures, report.frames, fps)

@@ -11,8 +11,9 @@ from talkies.media import AudioTrack, MediaInfo, VideoTrack
 IMPORTANCE = (
     "empty", "unreadable", "crashed", "timed_out", "out_of_memory", "encrypted", "unknown_video_codec",
     "unknown_audio_codec", "no_video", "cover_art", "no_audio", "empty_video", "empty_audio", "undecodable_video",
-    "undecodable_audio", "damaged", "bad_shape", "too_short", "duplicate", "truncated", "damaged_packets", "time_jumps",
-    "bad_sound_clock", "short_audio", "late_audio", "silent_audio", "black_video", "still_video", "picture_gaps",
+    "undecodable_audio", "damaged", "bad_shape", "too_short", "duplicate", "truncated", "undecodable_start",
+    "damaged_packets", "time_jumps", "bad_sound_clock", "sound_left_out", "short_audio", "late_audio", "other_tracks",
+    "other_programmes", "silent_audio", "black_video", "still_video", "picture_gaps",
 )  # fmt: skip
 """Every reason's code, most important first."""
 
@@ -36,15 +37,19 @@ def judge_film(
         frames: The film's length as decoded, in frames at `fps`; used only with `measures`.
         fps: The frame rate of `frames`.
     """
-    reasons = [*_check_tracks(info), *_check_shape(info, thresholds)]
+    reasons = [*_check_tracks(info), *_check_shape(info, thresholds), *_check_other_tracks(info)]
+    lost_start_seconds = 0.0
     if measures is None:
         seconds = info.video.times.duration_seconds if info.video else 0.0
     else:
         seconds = frames / fps
+        lost_start_seconds = _compute_lost_start(info, measures)
         reasons += _check_decoding(measures, thresholds)
         reasons += _check_content(measures, frames, thresholds)
+        reasons += _check_start(lost_start_seconds, measures, thresholds)
         reasons += _check_sound_times(measures, seconds, thresholds)
     reasons += _check_times(info, seconds, thresholds)
+    reasons += _check_claims(info, lost_start_seconds + seconds, thresholds)
     return sort_reasons(reasons)
 
 
@@ -117,16 +122,80 @@ def _check_times(info: MediaInfo, seconds: float, thresholds: Thresholds) -> Ite
         text = f"its timestamps jump {count}, first at {first:.2f} s; they are treated as continuous there"
         yield Reason(code="time_jumps", text=text)
 
-    claimed = info.video.claimed_seconds or info.claimed_seconds or 0.0
-    if not info.jumps and claimed - seconds > thresholds.missing_seconds:
-        text = f"the container claims {claimed:.2f} s, but only {seconds:.2f} s of picture could be read"
-        yield Reason(code="truncated", text=text)
-    elif info.unreadable_end:
-        yield Reason(code="truncated", text=f"the file cannot be read past {seconds:.2f} s of picture")
-
     if times.gaps:
         text = f"its picture has {format_count(times.gaps, 'gap')}, of up to {times.longest_gap_seconds:.2f} s"
         yield Reason(code="picture_gaps", text=text)
+
+
+def _check_claims(info: MediaInfo, seconds: float, thresholds: Thresholds) -> Iterator[Reason]:
+    """Yield reasons against a film that breaks off; its picture can be read for `seconds`, decodable or not.
+
+    Each track is held against what it claims of itself. A claim for the file as a whole is that of its longest track.
+    """
+    if info.video is None or not info.video.times.packets:
+        return
+    read = [("picture", info.video.claimed_seconds, min(seconds, info.video.times.duration_seconds))]
+    if info.audio is not None and info.audio.times.packets:
+        read.append(("sound", info.audio.claimed_seconds, info.audio.times.duration_seconds))
+
+    missing = 0.0 if info.jumps else thresholds.missing_seconds
+    text = None
+    for what, claimed, read_seconds in read if missing else ():
+        if text is None and claimed is not None and claimed - read_seconds > missing:
+            text = f"the container claims {claimed:.2f} s, but only {read_seconds:.2f} s of {what} could be read"
+    if text is None and missing and info.claimed_seconds and info.video.claimed_seconds is None:
+        longest = max([info.longest_end_seconds or 0.0, *(read_seconds for _, _, read_seconds in read)])
+        if info.claimed_seconds - longest > missing:
+            text = f"the container claims {info.claimed_seconds:.2f} s, but only {longest:.2f} s could be read"
+    if text is None and info.unreadable_end:
+        text = f"the file cannot be read past {seconds:.2f} s of picture"
+    if text is not None:
+        yield Reason(code="truncated", text=text)
+
+
+def _check_other_tracks(info: MediaInfo) -> Iterator[Reason]:
+    """Yield reasons against what the tracks that were not selected hold."""
+    if info.programmes > 1:
+        size = f", the one with a picture of {info.video.width} × {info.video.height} pixels" if info.video else ""
+        text = f"it carries {info.programmes} programmes; one is taken{size}, and the others are left out"
+        yield Reason(code="other_programmes", text=text)
+
+    if info.video is None:
+        return
+    seconds = info.video.times.duration_seconds
+    if info.later_video_end_seconds is not None:
+        later_seconds = info.later_video_end_seconds - (info.video.times.start_seconds or 0.0)
+        text = (
+            f"its picture ends at {seconds:.2f} s, and another picture track goes on to {later_seconds:.2f} s; "
+            "that one is left out"
+        )
+        yield Reason(code="other_tracks", text=text)
+    elif info.late_tracks:
+        text = (
+            f"after {seconds:.2f} s it goes on in tracks that its start does not announce; they are left out; "
+            "split the file there to have both parts"
+        )
+        yield Reason(code="other_tracks", text=text)
+
+
+def _compute_lost_start(info: MediaInfo, measures: Measures) -> float:
+    """Return how many seconds of picture come before the first one that can be decoded."""
+    start = info.video.times.start_seconds if info.video else None
+    return 0.0 if start is None else max(0.0, measures.origin_seconds - start)
+
+
+def _check_start(lost_seconds: float, measures: Measures, thresholds: Thresholds) -> Iterator[Reason]:
+    """Yield reasons against picture and sound that come before the first picture that can be decoded."""
+    if lost_seconds > thresholds.left_out_seconds:
+        text = (
+            f"its first {lost_seconds:.2f} s of picture cannot be decoded; the film starts after them, and the sound "
+            "under them is left out"
+        )
+        yield Reason(code="undecodable_start", text=text)
+    lead_seconds = -(measures.sound_start_seconds or 0.0) - lost_seconds
+    if lead_seconds > thresholds.left_out_seconds:
+        text = f"the sound starts {lead_seconds:.2f} s before the first picture; that part of it is left out"
+        yield Reason(code="sound_left_out", text=text)
 
 
 def _check_decoding(measures: Measures, thresholds: Thresholds) -> Iterator[Reason]:
@@ -155,7 +224,7 @@ def _check_content(measures: Measures, frames: int, thresholds: Thresholds) -> I
         yield Reason(code="silent_audio", text="its sound is silent from start to end")
     if frames and measures.black_frames == frames:
         yield Reason(code="black_video", text="its picture is black from start to end")
-    if frames and measures.still_frames == frames:
+    if frames and measures.still_frames == frames and not measures.changes:
         yield Reason(code="still_video", text="its picture is still from start to end")
 
 
@@ -165,5 +234,8 @@ def _check_sound_times(measures: Measures, seconds: float, thresholds: Threshold
         return
     if (missing := seconds - measures.sound_end_seconds) > thresholds.short_sound_seconds:
         yield Reason(code="short_audio", text=f"the sound ends {missing:.2f} s before the picture")
+    elif -missing > thresholds.left_out_seconds:
+        text = f"the sound goes on for {-missing:.2f} s after the last picture; that part of it is left out"
+        yield Reason(code="sound_left_out", text=text)
     if (delay := measures.sound_start_seconds) > thresholds.late_sound_seconds:
         yield Reason(code="late_audio", text=f"the sound starts {delay:.2f} s after the picture")

@@ -37,7 +37,7 @@ class Measures(Config):
 
     `origin_seconds` is the time of frame 0 on the source's timeline; the audio times are on the library's grid.
     `peak_dbfs` is in dB relative to full scale, None for digital silence. `sound_laid_end_to_end` says that the audio's
-    timestamps were ignored.
+    timestamps were ignored. `changes` is how often the picture becomes another one, even if each stands for long.
     """
 
     video_packets: int
@@ -54,6 +54,7 @@ class Measures(Config):
     still_frames: int
     silent_frames: int
     damaged_frames: int
+    changes: int = 0
 
 
 class FilmRecord(Config):

@@ -7,11 +7,10 @@ from talkies.media.frame_timeline import ResampledFrame
 from talkies.media.frames import read_first_picture
 from talkies.media.library_file import INGEST_AGAIN
 from talkies.media.original_reader import OriginalReader
-from talkies.media.probe import AudioTrack, MediaInfo, VideoTrack, probe
+from talkies.media.probing import AudioChoice, AudioTrack, MediaInfo, VideoTrack, probe
 from talkies.media.query_file import QueryFile, read_query_file
 from talkies.media.resample import FilmResampler, ResampledAudio, ResampleReport
 from talkies.media.suffixes import has_film_suffix, has_media_suffix
-from talkies.media.tracks import AudioChoice
 from talkies.media.video_reader import VideoReader, yuv_to_rgb
 
 __all__ = [

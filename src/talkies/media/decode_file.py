@@ -18,7 +18,7 @@ from av.error import FFmpegError
 from talkies.core import Grid, Int16s, MediaError, ModalityChoice, UInt8s, format_path
 from talkies.media.audio_timeline import DRIFT_SECONDS, GAP_SECONDS, AudioTimeline
 from talkies.media.frame_timeline import ResampledFrame
-from talkies.media.probe import MediaInfo, probe
+from talkies.media.probing import MediaInfo, probe
 from talkies.media.resample import FilmResampler
 from talkies.media.source import open_media, read_packets
 

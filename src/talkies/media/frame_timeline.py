@@ -11,7 +11,6 @@ from av.video.reformatter import VideoReformatter
 
 from talkies.core import UInt8s
 from talkies.media.frames import FrameNormaliser
-from talkies.media.packet_stats import LONGEST_LAST_PICTURE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +41,17 @@ class ResampledFrame:
 
 
 class FrameTimeline:
-    """Turns decoded pictures, pushed in order of presentation, into frames at a constant rate."""
+    """Turns decoded pictures, pushed in order of presentation, into frames at a constant rate.
 
-    def __init__(self, fps: int, normaliser: FrameNormaliser) -> None:
+    Args:
+        fps: the rate of the result.
+        normaliser: converts the pictures.
+        last_picture_seconds: how long the last picture lasts, None where only its own duration says it.
+    """
+
+    def __init__(self, fps: int, normaliser: FrameNormaliser, last_picture_seconds: Fraction | None = None) -> None:
         self._fps = fps
+        self._last_picture_seconds = last_picture_seconds
         self._normaliser = normaliser
         self._reformatter = VideoReformatter()
 
@@ -84,13 +90,11 @@ class FrameTimeline:
         self.finished = True
 
     def _estimate_duration(self, frame: av.VideoFrame) -> Fraction:
-        """Return how long a picture lasts if it is the last one, in seconds.
-
-        Files often give the last picture no duration, or one tick: then it lasts as long as the shortest other one.
-        """
-        stated = (frame.duration or 0) * frame.time_base if frame.time_base else Fraction(0)
-        shortest = self._shortest_step or stated or Fraction(1, self._fps)
-        return max(shortest, min(stated, Fraction(LONGEST_LAST_PICTURE_SECONDS)))
+        """Return how long a picture lasts if it is the last one, in seconds: at least as long as the shortest other."""
+        stated = self._last_picture_seconds
+        if stated is None:
+            stated = (frame.duration or 0) * frame.time_base if frame.time_base else Fraction(0)
+        return max(self._shortest_step or stated or Fraction(1, self._fps), stated)
 
     def _emit_until(self, end: Fraction) -> Iterator[ResampledFrame]:
         """Yield the frames that show the current picture, up to a time in seconds of the source."""

@@ -18,7 +18,7 @@ from talkies.core import Grid, Int16s, MediaError, Span, UInt8s
 from talkies.media.audio_timeline import AudioTimeline
 from talkies.media.frames import Deinterlacer, FrameNormaliser
 from talkies.media.missing_pts import CONTAINERS_WITHOUT_PTS
-from talkies.media.probe import MediaInfo
+from talkies.media.probing import MediaInfo
 from talkies.media.resample import MAX_ASPECT_RATIO
 from talkies.media.source import open_media
 

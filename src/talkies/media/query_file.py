@@ -15,7 +15,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from talkies.core import Grid, MediaError, ModalityChoice, SourceError, UInt8s, describe_os_error, format_path
 from talkies.media.decode_file import DecodedFile, decode_file
 from talkies.media.frames import FrameNormaliser
-from talkies.media.probe import probe
+from talkies.media.probing import probe
 from talkies.media.resample import MAX_ASPECT_RATIO
 from talkies.runtime import ProgressCallback
 

@@ -26,10 +26,8 @@ from talkies.media.damage import DamagedTimes
 from talkies.media.frame_timeline import FrameTimeline, ResampledFrame
 from talkies.media.frames import Deinterlacer, FrameNormaliser
 from talkies.media.missing_pts import CONTAINERS_WITHOUT_PTS, PtsFromDts
-from talkies.media.probe import MediaInfo
+from talkies.media.probing import MediaInfo, Timeline, select_moving_pictures
 from talkies.media.source import open_media, read_packets
-from talkies.media.timeline import Timeline
-from talkies.media.tracks import select_moving_pictures
 
 MAX_ASPECT_RATIO = 8.0
 """A picture whose long side is more than this many times its short side is not a film's."""
@@ -110,7 +108,8 @@ class FilmResampler:
 
         pixel_aspect = Fraction(info.video.pixel_aspect) if info.video else Fraction(1)
         self._deinterlacer = Deinterlacer()
-        self._frames = FrameTimeline(grid.fps, FrameNormaliser(short_side, pixel_aspect, max_aspect_ratio))
+        normaliser = FrameNormaliser(short_side, pixel_aspect, max_aspect_ratio)
+        self._frames = FrameTimeline(grid.fps, normaliser, _read_last_picture_seconds(info))
         self._audio = AudioTimeline(grid, ignore_audio_timestamps)
         self._pending_audio: deque[Int16s] = deque()  # audio that is ahead of the frames emitted so far
 
@@ -159,7 +158,7 @@ class FilmResampler:
         context = container.streams[video_index].codec_context
         context.thread_type, context.thread_count = "AUTO", self._threads
 
-        timeline = Timeline()
+        timeline = Timeline(self._info.clock)
         wanted = [video_index] if audio_index is None else [video_index, audio_index]
         tracks = [*select_moving_pictures(container.streams.video), *container.streams.audio]
         try:
@@ -273,3 +272,10 @@ class FilmResampler:
             report.audio_start_seconds = float(self._audio.start - origin)
             report.audio_end_seconds = float(self._audio.end - origin)
         report.damaged_spans = self._damaged_times.to_spans(origin, self._grid.fps, report.frames)
+
+
+def _read_last_picture_seconds(info: MediaInfo) -> Fraction | None:
+    times = info.video.times if info.video else None
+    if times is None or times.last_start_seconds is None or times.end_seconds is None:
+        return None
+    return Fraction(times.end_seconds - times.last_start_seconds).limit_denominator(1_000_000)

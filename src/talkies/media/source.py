@@ -23,6 +23,8 @@ _OPEN_OPTIONS = {
     "protocol_whitelist": "file",
     # A file that only refers to others is not a film: films are keyed by their own bytes, which must hold the media.
     "format_whitelist": ",".join(sorted(av.formats_available - {"concat", "hls", "image2", "vobsub"})),
+    # A broadcast that moves its tracks to other PIDs goes on in the same tracks.
+    "merge_pmt_versions": "1",
 }
 
 
@@ -54,18 +56,39 @@ def open_media(path: Path) -> Iterator[InputContainer]:
         yield container
 
 
+class PacketReader:
+    """Yields the packets of some tracks in the order of the file.
+
+    Attributes:
+        late_tracks: after the last packet, whether tracks began in the file that it does not announce at its start;
+            their packets are left out.
+    """
+
+    def __init__(self, container: InputContainer, tracks: Sequence[Stream]) -> None:
+        self._container, self._tracks = container, tracks
+        self.late_tracks = False
+
+    def __iter__(self) -> Iterator["av.Packet[Any]"]:
+        """Yield the packets.
+
+        Raises:
+            FFmpegError: where the rest of the file cannot be read.
+        """
+        try:
+            for packet in self._container.demux(self._tracks) if self._tracks else ():
+                if packet.size:
+                    yield packet
+        except IndexError:  # PyAV fails at the end of a file in which tracks appeared after opening
+            self.late_tracks = True
+
+
 def read_packets(container: InputContainer, tracks: Sequence[Stream]) -> Iterator["av.Packet[Any]"]:
     """Yield the packets of some tracks in the order of the file.
 
     Raises:
         FFmpegError: where the rest of the file cannot be read.
     """
-    try:
-        for packet in container.demux(tracks) if tracks else ():
-            if packet.size:
-                yield packet
-    except IndexError:  # PyAV fails at the end of a file in which tracks appeared after opening
-        return
+    return iter(PacketReader(container, tracks))
 
 
 def _describe_error(error: Exception) -> str:

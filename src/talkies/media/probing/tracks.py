@@ -1,6 +1,7 @@
 """Select the tracks of a file that a film is made of."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated
 
 from av.audio.stream import AudioStream
@@ -38,24 +39,88 @@ def is_decodable(stream: AudioStream | VideoStream) -> bool:
     return stream.codec_context is not None
 
 
-def select_video_track(streams: Sequence[VideoStream], packets: Mapping[int, int]) -> VideoStream | None:
+@dataclass(frozen=True, slots=True)
+class TrackExtent:
+    """How much a track holds: its packets, and its length in seconds by them."""
+
+    packets: int
+    seconds: float
+
+
+Extents = Mapping[int, TrackExtent]
+"""By stream index."""
+
+
+def select_tracks(
+    videos: Sequence[VideoStream],
+    audios: Sequence[AudioStream],
+    extents: Extents,
+    choice: AudioChoice | None = None,
+    *,
+    programme_of: Mapping[int, int],
+) -> tuple[VideoStream | None, AudioStream | None]:
+    """Return the picture and the sound that a player would play, both of one programme.
+
+    Of several programmes, one that has the sound that is asked for is preferred, then the one whose picture a player
+    would show.
+
+    Args:
+        videos: the file's video tracks.
+        audios: the file's audio tracks.
+        extents: what each track holds.
+        choice: the language or number of the audio track to use.
+        programme_of: the programme of each track of a transport stream, by stream index; empty for other files.
+    """
+    chosen_audio = select_audio_track(audios, extents, choice)
+    programmes = {programme_of[stream.index] for stream in videos if stream.index in programme_of}
+    if len(programmes) < 2:
+        return select_video_track(videos, extents), chosen_audio
+    if choice and choice.track is not None and chosen_audio and chosen_audio.index in programme_of:
+        programmes = {programme_of[chosen_audio.index]}
+
+    def select_in(programme: int) -> tuple[VideoStream | None, AudioStream | None]:
+        video = select_video_track([one for one in videos if programme_of.get(one.index) == programme], extents)
+        if choice and choice.track is not None:
+            return video, chosen_audio
+        return video, select_audio_track(
+            [one for one in audios if programme_of.get(one.index) == programme], extents, choice
+        )
+
+    def rank(tracks: tuple[VideoStream | None, AudioStream | None]) -> tuple[bool, bool]:
+        video, audio = tracks
+        return audio is not None, video is not None
+
+    pairs = [select_in(programme) for programme in sorted(programmes)]
+    best = max(map(rank, pairs))
+    pairs = [pair for pair in pairs if rank(pair) == best]
+    largest = select_video_track([video for video, _ in pairs if video], extents)
+    return next((pair for pair in pairs if pair[0] is largest), pairs[0])
+
+
+def select_video_track(streams: Sequence[VideoStream], extents: Extents) -> VideoStream | None:
     """Return the video track that a player would show, or None if there is none.
 
-    Tracks that have packets and can be decoded are preferred, then the largest picture, then the first track.
+    Tracks that have packets and can be decoded are preferred, then those of more than one picture, then those that last
+    at least half as long as the longest, then the largest picture, then the first track.
 
     Args:
         streams: the file's video tracks.
-        packets: the number of packets of each track, by stream index.
+        extents: what each track holds.
     """
-    return max(
-        select_moving_pictures(streams),
-        key=lambda stream: (*_is_usable(stream, packets), _compute_area(stream), -stream.index),
-        default=None,
-    )
+    tracks = select_moving_pictures(streams)
+    usable = [stream for stream in tracks if _is_usable(stream, extents) == (True, True)]
+    longest = max((extents[stream.index].seconds for stream in usable), default=0.0)
+
+    def rank(stream: VideoStream) -> tuple[bool, bool, bool, bool, int, int]:
+        extent = extents.get(stream.index, TrackExtent(0, 0.0))
+        moves, is_long = extent.packets > 1, extent.seconds >= longest / 2
+        return (*_is_usable(stream, extents), moves, is_long, _compute_area(stream), -stream.index)
+
+    return max(tracks, key=rank, default=None)
 
 
 def select_audio_track(
-    streams: Sequence[AudioStream], packets: Mapping[int, int], choice: AudioChoice | None = None
+    streams: Sequence[AudioStream], extents: Extents, choice: AudioChoice | None = None
 ) -> AudioStream | None:
     """Return the audio track that a player would play, or None if there is none, or not the one chosen.
 
@@ -64,7 +129,7 @@ def select_audio_track(
 
     Args:
         streams: the file's audio tracks.
-        packets: the number of packets of each track, by stream index.
+        extents: what each track holds.
         choice: the language or number of the track to use.
     """
     choice = choice or AudioChoice()
@@ -74,7 +139,7 @@ def select_audio_track(
     candidates = [stream for stream in streams if choice.language is None or has_language(stream, choice.language)]
     return max(
         candidates,
-        key=lambda stream: (*_is_usable(stream, packets), *_rank_audio(stream), -stream.index),
+        key=lambda stream: (*_is_usable(stream, extents), *_rank_audio(stream), -stream.index),
         default=None,
     )
 
@@ -85,9 +150,10 @@ def has_language(stream: AudioStream, language: str) -> bool:
     return bool(tagged) and _to_three_letters(tagged) == _to_three_letters(_strip_region(language))
 
 
-def _is_usable(stream: AudioStream | VideoStream, packets: Mapping[int, int]) -> tuple[bool, bool]:
+def _is_usable(stream: AudioStream | VideoStream, extents: Extents) -> tuple[bool, bool]:
     """Return whether a track has packets, and whether it can be decoded."""
-    return packets.get(stream.index, 0) > 0, is_decodable(stream)
+    extent = extents.get(stream.index)
+    return extent is not None and extent.packets > 0, is_decodable(stream)
 
 
 def _compute_area(stream: VideoStream) -> int:

@@ -12,7 +12,8 @@ from talkies.config import Config
 _REORDER_WINDOW = 32
 """Packets arrive in decoding order; a window of this many is enough to sort them by presentation time."""
 _PRIMING_PACKETS = 32  # samples to skip at the start of an audio track are stored in its first packets
-LONGEST_LAST_PICTURE_SECONDS = 10
+_GAP_STEPS = 4.0
+"""A picture that stands for this many times as long as its film's pictures on average may be a gap."""
 CONSTANT_RATE_TOLERANCE_SECONDS = 0.0011
 """Frame durations that differ by at most this are one rate: some containers round times to milliseconds."""
 
@@ -21,7 +22,7 @@ class TrackTimes(Config):
     """The times of a track by its packets, in seconds on the file's corrected timeline; `gaps` are holes within it.
 
     `discarded_packets` are those that an edit list removes; `skipped_samples` are those that it, or the encoder's
-    priming, removes from the start of an audio track.
+    priming, removes from the start of an audio track. `last_start_seconds` is where the last packet starts.
     """
 
     time_base: str
@@ -34,6 +35,7 @@ class TrackTimes(Config):
     end_seconds: float | None
     gaps: int
     longest_gap_seconds: float
+    last_start_seconds: float | None = None
 
     @property
     def duration_seconds(self) -> float:
@@ -45,9 +47,9 @@ class TrackTimes(Config):
 class PacketStats:
     """Counts a track's packets, added in decoding order; `finish` returns their times.
 
-    A gap is a hole of more than `min_gap_seconds`: in audio from the end of a packet to the start of the next, in video
-    from the start of a picture to the start of the next. `time_base` is that of the track, as text and as
-    `seconds_per_tick`.
+    A gap is a hole of more than `min_gap_seconds`: in audio from the end of a packet to the start of the next; in video
+    from the start of a picture to the start of the next, if pictures of the film usually stand for much less.
+    `time_base` is that of the track, as text and as `seconds_per_tick`.
     """
 
     time_base: str
@@ -61,13 +63,14 @@ class PacketStats:
     skipped_samples: int = 0
     key_frames: int = 0
     longest_key_frame_distance_seconds: float | None = None
-    gaps: int = 0
-    longest_gap_seconds: float = 0.0
     shortest_and_longest_step: tuple[int, int] | None = None  # from one packet to the next, in ticks
 
     _first_pts: int | None = None
     _last_pts: int | None = None
+    _last_step: int = 0
+    _last_duration: int = 0
     _end: int = 0  # of the packets so far, in ticks
+    _hole_seconds: list[float] = field(default_factory=list)  # those of more than `min_gap_seconds`
     _last_key_seconds: float | None = None
     _sorted_packets: int = 0
     _waiting: list[tuple[int, int]] = field(default_factory=list)  # heap of times and durations in ticks
@@ -93,9 +96,11 @@ class PacketStats:
         """Return the times of the track, after its last packet."""
         while self._waiting:
             self._add_in_order(*heapq.heappop(self._waiting))
-        if self._last_pts is not None and self.shortest_and_longest_step and not self.is_audio:
-            # A last picture lasts at least as long as the shortest other one.
-            self._end = max(self._end, self._last_pts + self.shortest_and_longest_step[0])
+
+        end = self._end
+        if self._last_pts is not None and not self.is_audio:
+            end = max(end, self._last_pts + self._estimate_last_duration())
+        gaps = self._find_gaps()
         return TrackTimes(
             time_base=self.time_base,
             packets=self.packets,
@@ -104,10 +109,33 @@ class PacketStats:
             discarded_packets=self.discarded,
             skipped_samples=self.skipped_samples,
             start_seconds=None if self._first_pts is None else self._first_pts * self.seconds_per_tick,
-            end_seconds=None if self._first_pts is None else self._end * self.seconds_per_tick,
-            gaps=self.gaps,
-            longest_gap_seconds=self.longest_gap_seconds,
+            end_seconds=None if self._first_pts is None else end * self.seconds_per_tick,
+            gaps=len(gaps),
+            longest_gap_seconds=max(gaps, default=0.0),
+            last_start_seconds=None if self._last_pts is None else self._last_pts * self.seconds_per_tick,
         )
+
+    @property
+    def last_step_seconds(self) -> float:
+        """How long the last picture but one stands."""
+        return self._last_step * self.seconds_per_tick
+
+    @property
+    def shortest_step_seconds(self) -> float:
+        """The shortest time from one picture to the next."""
+        return self.shortest_and_longest_step[0] * self.seconds_per_tick if self.shortest_and_longest_step else 0.0
+
+    def _find_gaps(self) -> list[float]:
+        """Return the holes that are gaps, in seconds: in a slide show every picture stands long."""
+        if self.is_audio or self._sorted_packets < 2 or self._first_pts is None or self._last_pts is None:
+            return self._hole_seconds
+        average = (self._last_pts - self._first_pts) * self.seconds_per_tick / (self._sorted_packets - 1)
+        return [seconds for seconds in self._hole_seconds if seconds > _GAP_STEPS * average]
+
+    def _estimate_last_duration(self) -> int:
+        """Return how long the last picture lasts, in ticks: at least as long as the shortest other one."""
+        shortest = self.shortest_and_longest_step[0] if self.shortest_and_longest_step else 0
+        return max(self._last_duration, shortest)
 
     @property
     def fps(self) -> float | None:
@@ -139,18 +167,15 @@ class PacketStats:
         if self._first_pts is None:
             self._first_pts = self._end = pts
 
-        # Compare with the packet before: step and gap.
+        # Compare with the packet before: step and hole.
         if self._last_pts is not None:
             step = pts - self._last_pts
             if step > 0:
                 shortest, longest = self.shortest_and_longest_step or (step, step)
                 self.shortest_and_longest_step = min(shortest, step), max(longest, step)
+                self._last_step = step
             hole_seconds = (pts - self._end if self.is_audio else step) * self.seconds_per_tick
             if hole_seconds > self.min_gap_seconds:
-                self.gaps += 1
-                self.longest_gap_seconds = max(self.longest_gap_seconds, hole_seconds)
-        self._last_pts = pts
-
-        # Only the last picture's duration counts, and in a damaged file it can be anything.
-        max_duration = duration if self.is_audio else int(LONGEST_LAST_PICTURE_SECONDS / self.seconds_per_tick)
-        self._end = max(self._end, pts + min(duration, max_duration))
+                self._hole_seconds.append(hole_seconds)
+        self._last_pts, self._last_duration = pts, duration
+        self._end = max(self._end, pts + duration if self.is_audio else pts)

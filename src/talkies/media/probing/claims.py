@@ -1,0 +1,148 @@
+"""What a container claims of its length and of its tracks', and how long its last picture lasts."""
+
+import re
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import av
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.format import Flags
+from av.video.stream import VideoStream
+
+from talkies.media.probing.packet_stats import PacketStats, TrackTimes
+
+_CONTAINERS_OF_TABLES = frozenset({"mov", "avi", "mxf"})
+"""Containers that store how long each track is. For others FFmpeg says of each track what it found for the file."""
+_CONTAINERS_OF_DURATIONS = frozenset({"mov"})
+"""Containers that store how long each picture lasts, the last one included."""
+_MEASURED: Any = Flags.ts_discont.value | Flags.no_timestamps.value
+"""Formats that claim no length: what FFmpeg says of them it read from their last packets."""
+_DURATION_TAG = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
+_AVI_HEADER_BYTES = 52  # up to the number of frames
+_LONGEST_AVI_SECONDS = 24 * 3600.0
+_AGREEMENT_SECONDS = 0.5
+_SHORTEST_HOLD_SECONDS = 0.1
+"""Tracks that end within this of one another end together."""
+_MOST_STEPS_HELD = 1.5
+"""Without a sound that agrees, a last picture lasts up to this many times as long as the picture before it."""
+_LONGEST_HOLD_SECONDS = 600.0
+"""A last picture that is said to stay for longer than this after the sound is a wrong duration, not a picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerClaims:
+    """What a container claims: where the file ends on its own clock, and each track by its index; in seconds.
+
+    `has_durations` says that it stores how long each picture lasts.
+    """
+
+    end_seconds: float | None = None
+    track_end_seconds: Mapping[int, float] = field(default_factory=dict)
+    has_durations: bool = False
+
+    @classmethod
+    def read(cls, container: InputContainer) -> "ContainerClaims":
+        """Return the claims of a container; read them after its last packet, because fragments add to them."""
+        start_seconds = max(0.0, (container.start_time or 0) / av.time_base)
+        is_claim = bool(container.duration) and not container.format.flags & _MEASURED
+        names = set(container.format.name.split(","))
+        streams: list[AudioStream | VideoStream] = [*container.streams.video, *container.streams.audio]
+        tracks = {
+            stream.index: end
+            for stream in streams
+            if (end := _read_track_end(stream, has_table=bool(names & _CONTAINERS_OF_TABLES))) is not None
+        }
+        if "avi" in names:
+            avi_seconds = _read_avi_seconds(Path(container.name.removeprefix("file:")))
+            tracks |= {
+                stream.index: max(tracks.get(stream.index, 0.0), avi_seconds) for stream in container.streams.video
+            }
+        return cls(
+            end_seconds=start_seconds + container.duration / av.time_base if is_claim and container.duration else None,
+            track_end_seconds=tracks,
+            has_durations=bool(names & _CONTAINERS_OF_DURATIONS),
+        )
+
+    @property
+    def latest_end_seconds(self) -> float | None:
+        """The latest end that is claimed for the file or for any of its tracks."""
+        ends = [*self.track_end_seconds.values(), *([] if self.end_seconds is None else [self.end_seconds])]
+        return max(ends, default=None)
+
+    def find_track_seconds(self, index: int, times: TrackTimes) -> float | None:
+        """Return how long a track claims to be, or None if it claims nothing of itself."""
+        end = self.track_end_seconds.get(index)
+        return None if end is None else end - min(end, max(0.0, times.start_seconds or 0.0))
+
+    def correct_picture_end(
+        self, index: int, stats: PacketStats, times: TrackTimes, sound_end: float | None
+    ) -> TrackTimes:
+        """Return the times of a video track with the end of its last picture.
+
+        A picture lasts as long as the container says of it, as far as the container's length or the sound bears it
+        out. Where the container says nothing of single pictures, the last one stays until the sound ends if that is
+        where the container says that the track (or the file) ends.
+
+        Args:
+            index: the track.
+            stats: its packets.
+            times: what they show.
+            sound_end: where the sound ends by its packets.
+        """
+        if times.last_start_seconds is None or times.end_seconds is None:
+            return times
+        end = self._find_picture_end(index, stats, (times.last_start_seconds, times.end_seconds), sound_end)
+        return times.model_copy(update={"end_seconds": end})
+
+    def _find_picture_end(
+        self, index: int, stats: PacketStats, last_picture: tuple[float, float], sound_end: float | None
+    ) -> float:
+        start, end = last_picture
+        claimed = self.track_end_seconds.get(index, self.end_seconds)
+
+        # The duration of a single picture may be wrong: one that outlasts the sound must be borne out by the container.
+        if end - start > max(_AGREEMENT_SECONDS, _MOST_STEPS_HELD * stats.last_step_seconds):
+            bearing = [value for value in (sound_end, claimed) if value is not None] or [end]
+            limit = (start if sound_end is None else max(start, sound_end)) + _LONGEST_HOLD_SECONDS
+            borne_out = max((value for value in bearing if value <= limit), default=start)
+            end = min(end, max(start + stats.shortest_step_seconds, borne_out))
+        if self.has_durations or claimed is None or claimed <= end + _SHORTEST_HOLD_SECONDS:
+            return end
+
+        if sound_end is not None and abs(sound_end - claimed) <= _AGREEMENT_SECONDS:
+            return claimed
+        return claimed if claimed - start <= _MOST_STEPS_HELD * stats.last_step_seconds else end
+
+
+def _read_track_end(stream: AudioStream | VideoStream, *, has_table: bool) -> float | None:
+    """Return where a track claims to end in seconds, by its table or by Matroska's tag `DURATION`."""
+    for key in sorted(key for key in stream.metadata if key.upper().partition("-")[0] == "DURATION"):
+        if match := _DURATION_TAG.match(stream.metadata[key]):
+            hours, minutes, seconds = match.groups()
+            return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+    if not has_table or not stream.duration or not stream.time_base:
+        return None
+    return float((max(0, stream.start_time or 0) + stream.duration) * stream.time_base)
+
+
+def _read_avi_seconds(path: Path) -> float:
+    """Return how long an AVI file claims to be, by its main header (`avih`); 0 if it claims nothing.
+
+    FFmpeg replaces what a file without an index claims by what it finds. Of a large file (OpenDML) the header may count
+    the first gigabytes only.
+
+    Raises:
+        OSError: if the file cannot be read.
+    """
+    with path.open("rb") as file:
+        head = file.read(_AVI_HEADER_BYTES)
+    if len(head) < _AVI_HEADER_BYTES or head[:4] != b"RIFF" or head[20:28] != b"hdrlavih":
+        return 0.0
+    (microseconds_per_frame,) = struct.unpack_from("<I", head, 32)
+    (frames,) = struct.unpack_from("<I", head, 48)
+    seconds = microseconds_per_frame * frames / 1e6
+    return seconds if seconds <= _LONGEST_AVI_SECONDS else 0.0

@@ -1,0 +1,187 @@
+"""What a media file holds, measured from its packets rather than read from what its container claims."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.video.reformatter import ColorRange, ColorTrc
+from av.video.stream import VideoStream
+
+from talkies.core import SourceError, describe_os_error, format_path
+from talkies.media.probing.claims import ContainerClaims
+from talkies.media.probing.clock import ClockRules
+from talkies.media.probing.media_info import AudioTrack, MediaInfo, VideoTrack
+from talkies.media.probing.packet_scan import PacketScan
+from talkies.media.probing.packet_stats import TrackTimes
+from talkies.media.probing.programmes import read_programmes
+from talkies.media.probing.tracks import (
+    AudioChoice,
+    TrackExtent,
+    is_decodable,
+    select_moving_pictures,
+    select_tracks,
+)
+from talkies.media.source import open_media
+
+_LATER_SECONDS = 2.0
+"""Another video track goes on if it ends later than the chosen one by more than this."""
+_HDR_NAMES = {int(ColorTrc.SMPTE2084): "pq", int(ColorTrc.ARIB_STD_B67): "hlg"}
+_ENCRYPTED_TAGS = frozenset({"encv", "enca"})
+
+
+def probe(path: Path, choice: AudioChoice | None = None, on_progress: Callable[[], object] | None = None) -> MediaInfo:
+    """Return what a media file holds, from all of its packets.
+
+    Args:
+        path: the file.
+        choice: which audio track talkies would use; None for the default one.
+        on_progress: called now and then, because a large file on a slow disk takes minutes.
+
+    Raises:
+        MediaError: if the file is missing, empty or unreadable.
+        SourceError: if the system does not let it be read.
+    """
+    with open_media(path) as container:
+        scan = PacketScan(container, ClockRules.from_container(container))
+        scan.run(on_progress)
+        claims = ContainerClaims.read(container)
+        rules = scan.timeline.reconsider(claims.latest_end_seconds)
+        if rules == scan.timeline.rules:
+            return _describe_file(path, container, scan, claims, choice)
+
+    with open_media(path) as container:  # rarely: this file's clock is not what its format promises
+        scan = PacketScan(container, rules)
+        scan.run(on_progress)
+        return _describe_file(path, container, scan, ContainerClaims.read(container), choice)
+
+
+def _describe_file(
+    path: Path, container: InputContainer, scan: PacketScan, claims: ContainerClaims, choice: AudioChoice | None
+) -> MediaInfo:
+    videos, audios = container.streams.video, container.streams.audio
+    moving = select_moving_pictures(videos)
+    if scan.timeline.jumps:
+        claims = ContainerClaims()  # they are about a clock that is not believed
+
+    # Select the tracks.
+    times = {stream.index: scan.stats[stream.index].finish() for stream in (*videos, *audios)}
+    extents = {index: TrackExtent(track.packets, track.duration_seconds) for index, track in times.items()}
+    programme_of = _find_programmes(path, container)
+    video, audio = select_tracks(videos, audios, extents, choice, programme_of=programme_of)
+
+    # Describe them: a last picture lasts what container and sound agree on.
+    sound_end = times[audio.index].end_seconds if audio else None
+    for stream in moving:
+        times[stream.index] = claims.correct_picture_end(
+            stream.index, scan.stats[stream.index], times[stream.index], sound_end
+        )
+    tracks = _TrackDescriber(scan, claims, times)
+    audio_tracks = {stream.index: tracks.describe_audio(stream, number) for number, stream in enumerate(audios, 1)}
+    return MediaInfo(
+        container=container.format.name,
+        claimed_seconds=claims.end_seconds,
+        video=tracks.describe_video(video) if video else None,
+        audio=audio_tracks[audio.index] if audio else None,
+        video_tracks=len(moving),
+        audio_tracks=tuple(audio_tracks.values()),
+        subtitle_languages=tuple(stream.language or "und" for stream in container.streams.subtitles),
+        cover_art=len(moving) < len(videos),
+        unreadable_end=scan.unreadable_end,
+        jumps=tuple((jump.at_seconds, jump.source_seconds) for jump in scan.timeline.jumps),
+        longest_end_seconds=max([scan.subtitle_end_seconds, *(track.end_seconds or 0.0 for track in times.values())]),
+        clock=scan.timeline.rules,
+        programmes=max(1, len({programme_of[stream.index] for stream in moving if stream.index in programme_of})),
+        later_video_end_seconds=_find_later_end(video, moving, times, programme_of),
+        late_tracks=scan.late_tracks,
+    )
+
+
+def _find_programmes(path: Path, container: InputContainer) -> Mapping[int, int]:
+    """Return the programme of each track of a transport stream by stream index; empty for other files."""
+    if container.format.name != "mpegts":
+        return {}
+    try:
+        programmes = read_programmes(path)
+    except OSError as error:
+        raise SourceError(f"{format_path(path.name)} cannot be read ({describe_os_error(error)})") from error
+    return {stream.index: programmes[stream.id] for stream in container.streams if stream.id in programmes}
+
+
+def _find_later_end(
+    chosen: VideoStream | None,
+    videos: list[VideoStream],
+    times: Mapping[int, TrackTimes],
+    programme_of: Mapping[int, int],
+) -> float | None:
+    """Return where another video track of the same programme ends, if one goes on after the chosen one."""
+    if chosen is None:
+        return None
+    others = [
+        times[stream.index].end_seconds or 0.0
+        for stream in videos
+        if times[stream.index].packets > 1 and programme_of.get(stream.index) == programme_of.get(chosen.index)
+    ]
+    latest = max(others, default=0.0)
+    return latest if latest > (times[chosen.index].end_seconds or 0.0) + _LATER_SECONDS else None
+
+
+class _TrackDescriber:
+    """Describes tracks by their packets, their first frames and what the container claims."""
+
+    def __init__(self, scan: PacketScan, claims: ContainerClaims, times: Mapping[int, TrackTimes]) -> None:
+        self._scan, self._claims, self._times = scan, claims, times
+
+    def describe_video(self, stream: VideoStream) -> VideoTrack:
+        picture = self._scan.first_frames.get_picture(stream.index)
+        packet_stats, times = self._scan.stats[stream.index], self._read_times(stream)
+        decodable, context = is_decodable(stream), stream.codec_context
+        return VideoTrack(
+            index=stream.index,
+            codec=context.codec.canonical_name if decodable else None,
+            width=context.width if decodable else 0,
+            height=context.height if decodable else 0,
+            pixel_format=context.pix_fmt if decodable else None,
+            pixel_aspect=str(stream.sample_aspect_ratio or 1) if decodable else "1",
+            rotation_degrees=picture.rotation % 360 if picture else 0,
+            interlaced=picture.interlaced_frame if picture else False,
+            hdr=_HDR_NAMES.get(int(picture.color_trc)) if picture else None,
+            full_range=picture.color_range == ColorRange.JPEG if picture else False,
+            fps=packet_stats.fps,
+            constant_rate=packet_stats.constant_rate,
+            key_frames=packet_stats.key_frames,
+            longest_key_frame_distance_seconds=packet_stats.longest_key_frame_distance_seconds,
+            claimed_seconds=self._claims.find_track_seconds(stream.index, times),
+            decodes=self._scan.first_frames.has_decoded(stream.index),
+            times=times,
+        )
+
+    def describe_audio(self, stream: AudioStream, number: int) -> AudioTrack:
+        decodable, context, times = is_decodable(stream), stream.codec_context, self._read_times(stream)
+        return AudioTrack(
+            number=number,
+            index=stream.index,
+            codec=context.codec.canonical_name if decodable else None,
+            rate_hz=context.sample_rate if decodable else 0,
+            channels=context.channels if decodable else 0,
+            layout=context.layout.name if decodable and context.channels else None,
+            language=stream.language,
+            title=stream.metadata.get("title"),
+            decodes=self._scan.first_frames.has_decoded(stream.index),
+            times=times,
+            claimed_seconds=self._claims.find_track_seconds(stream.index, times),
+        )
+
+    def _read_times(self, stream: VideoStream | AudioStream) -> TrackTimes:
+        """Return a track's times; every packet of a track that says that it is encrypted counts as such."""
+        times = self._times[stream.index]
+        is_encrypted = "enc_key_id" in stream.metadata or _read_codec_tag(stream) in _ENCRYPTED_TAGS
+        return times.model_copy(update={"encrypted_packets": times.packets}) if is_encrypted else times
+
+
+def _read_codec_tag(stream: VideoStream | AudioStream) -> str:
+    """Return the four letters by which the container names a track's codec, empty if they are no letters."""
+    try:
+        return stream.codec_context.codec_tag if is_decodable(stream) else ""
+    except UnicodeDecodeError:
+        return ""
