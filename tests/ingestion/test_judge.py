@@ -133,6 +133,16 @@ PACKETS: Mapping[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         {"video": video(claimed_seconds=12.0)},
         "the container claims 12.01 s, but only 10.00 s of picture could be read",
     ),
+    "other_tracks": (
+        {"later_video_end_seconds": 25.0},
+        {"later_video_end_seconds": None},
+        "its picture ends at 10.00 s, and another picture track goes on to 25.00 s; that one is left out",
+    ),
+    "other_programmes": (
+        {"programmes": 2},
+        {"programmes": 1},
+        "it carries 2 programmes; one is taken, the one with a picture of 640 × 480 pixels, and the others are left out",
+    ),
     "time_jumps": (
         {"jumps": ((4.0, 700.0), (6.0, 0.0))},
         {"jumps": ()},
@@ -159,6 +169,17 @@ MEASURED: Mapping[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         {"frames": 15, "sound_end_seconds": 0.9},
         {"frames": 16, "sound_end_seconds": 1.0},
         "its picture lasts 0.94 s; a film lasts at least 1 s",
+    ),
+    "undecodable_start": (
+        {"origin_seconds": 1.01, "sound_start_seconds": -1.01},
+        {"origin_seconds": 1.0, "sound_start_seconds": -1.0},
+        "its first 1.01 s of picture cannot be decoded; the film starts after them, and the sound under them is left "
+        "out",
+    ),
+    "sound_left_out": (
+        {"sound_end_seconds": 11.01},
+        {"sound_end_seconds": 11.0},
+        "the sound goes on for 1.01 s after the last picture; that part of it is left out",
     ),
     "damaged_packets": (
         {"damaged_audio_packets": 10},
@@ -246,11 +267,46 @@ def test_where_the_clock_jumps_nothing_can_be_said_of_what_the_container_claims(
     assert codes(judge_film(jumping, Thresholds())) == ["time_jumps"]
 
 
-def test_where_the_track_claims_nothing_the_container_is_asked() -> None:
-    assert codes(judge_film(info(claimed_seconds=12.01, video=video(claimed_seconds=None)), Thresholds())) == [
-        "truncated"
-    ]
+def test_where_the_track_claims_nothing_the_container_is_asked_and_means_its_longest_track() -> None:
+    unclaimed = info(claimed_seconds=12.01, video=video(claimed_seconds=None))
+    (reason,) = judge_film(unclaimed, Thresholds())
+    assert (reason.code, reason.text) == (
+        "truncated",
+        "the container claims 12.01 s, but only 10.00 s could be read",
+    )
+    for longer in ({"longest_end_seconds": 10.02}, {"audio": audio(times(end_seconds=12.0))}):
+        assert judge_film(unclaimed.model_copy(update=longer), Thresholds()) == ()
     assert judge_film(info(claimed_seconds=99.0), Thresholds()) == ()  # its subtitles may run on, the pictures do not
+
+
+def test_each_track_is_held_against_its_own_claim() -> None:
+    (reason,) = judge_film(info(audio=audio(times(end_seconds=4.0), claimed_seconds=10.0)), Thresholds())
+    assert reason.text == "the container claims 10.00 s, but only 4.00 s of sound could be read"
+    assert judge_film(info(audio=audio(times(end_seconds=4.0), claimed_seconds=4.0)), Thresholds()) == ()
+    assert judge_film(info(audio=audio(times(end_seconds=30.0), claimed_seconds=30.0)), Thresholds()) == ()
+
+
+def test_a_start_that_cannot_be_decoded_is_no_missing_end() -> None:
+    assert codes(judged_after(96, origin_seconds=4.0, sound_start_seconds=-4.0, sound_end_seconds=6.0)) == [
+        "undecodable_start"
+    ]
+
+
+def test_sound_before_the_first_picture_is_told() -> None:
+    (reason,) = judged_after(sound_start_seconds=-5.0)
+    assert reason.code == "sound_left_out"
+    assert reason.text == "the sound starts 5.00 s before the first picture; that part of it is left out"
+
+
+def test_tracks_that_begin_in_the_middle_are_told() -> None:
+    (reason,) = judge_film(info(late_tracks=True), Thresholds())
+    assert reason.code == "other_tracks"
+    assert reason.text.startswith("after 10.00 s it goes on in tracks that its start does not announce; ")
+
+
+def test_a_slide_show_is_not_still() -> None:
+    assert codes(judged_after(still_frames=160, changes=3)) == []
+    assert codes(judged_after(still_frames=160, changes=0)) == ["still_video"]
 
 
 def test_all_reasons_are_told_at_once_the_one_that_matters_most_first() -> None:
@@ -281,6 +337,7 @@ def test_all_reasons_are_told_at_once_the_one_that_matters_most_first() -> None:
         ("most_aspect", 1.2, {}),
         ("late_sound_seconds", 0.1, {"sound_start_seconds": 0.2}),
         ("short_sound_seconds", 0.1, {"sound_end_seconds": 9.8}),
+        ("left_out_seconds", 0.1, {"sound_end_seconds": 10.2}),
         ("silent_dbfs", -3.0, {}),
     ],
 )

@@ -67,10 +67,11 @@ def test_a_last_picture_of_unknown_duration_lasts_as_long_as_the_others() -> Non
     )  # a sound's packets say how long they last
 
 
-def test_a_picture_that_is_said_to_last_for_days_lasts_ten_seconds_at_most() -> None:
-    packets = [FakePacket(40 * n, duration=10**8) for n in range(10)]
-    assert compute_times(packets).end_seconds == pytest.approx(0.36 + 10)
-    assert compute_times(packets, is_audio=True).end_seconds == pytest.approx(0.36 + 10**5)
+def test_a_last_packet_lasts_as_long_as_it_says() -> None:
+    packets = [FakePacket(40 * n, duration=10**5) for n in range(10)]
+    assert compute_times(packets).end_seconds == pytest.approx(0.36 + 100)
+    assert compute_times(packets).last_start_seconds == pytest.approx(0.36)
+    assert compute_times(packets, is_audio=True).end_seconds == pytest.approx(0.36 + 100)
 
 
 @pytest.mark.parametrize("b_frames", [1, 3, 16])
@@ -129,6 +130,14 @@ def test_a_hole_between_pictures_is_a_gap_from_one_to_the_next() -> None:
     assert found.longest_gap_seconds == pytest.approx(5.0 - 0.96)
     assert compute_times(packets, gap=10).gaps == 0
     assert compute_times(packets, gap=10).longest_gap_seconds == 0
+
+
+@pytest.mark.parametrize("step", [2500, 25_000])
+def test_slides_that_all_stand_long_are_no_gaps_and_one_that_stands_much_longer_is(step: int) -> None:
+    slides = [FakePacket(step * n) for n in range(20)]
+    assert compute_times(slides).gaps == 0
+    found = compute_times([*slides, FakePacket(step * 30)])
+    assert (found.gaps, found.longest_gap_seconds) == (1, pytest.approx(11 * step / 1000))
 
 
 def test_a_hole_in_sound_is_a_gap_from_the_end_of_a_packet_to_the_next() -> None:

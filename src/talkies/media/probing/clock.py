@@ -80,6 +80,7 @@ class Timeline:
         self._second_to_last: dict[int, _Position] = {}  # of the packet before it
         self._offsets = [0.0]  # all that were ever in use, the most recently used last
         self._front: float | None = None  # the latest time that any track has reached
+        self._latest_shown: float | None = None  # the latest presentation time, which is ahead where pictures wait
         self._evidence = _ClockEvidence(stores_dts)
         self.jumps: list[Jump] = []
 
@@ -104,6 +105,8 @@ class Timeline:
 
         end = raw_seconds + offset + min((packet.duration or 0) * seconds_per_tick, JUMP_SECONDS)
         self._front = end if self._front is None else max(self._front, end)
+        shown = (stamp if packet.pts is None else packet.pts) * seconds_per_tick + offset
+        self._latest_shown = shown if self._latest_shown is None else max(self._latest_shown, shown)
 
         if offset:
             ticks = round(offset / seconds_per_tick)
@@ -158,7 +161,9 @@ class Timeline:
         return last.offset
 
     def _is_far_ahead(self, seconds: float) -> bool:
-        return self._front is not None and seconds > self._front + JUMP_SECONDS
+        if self._front is None or self._latest_shown is None:
+            return False
+        return seconds > max(self._front, self._latest_shown) + JUMP_SECONDS
 
     def _find_offset_after_jump(self, raw_seconds: float, last_seconds: float | None = None) -> float:
         """Return an offset already in use if it fits, or a new one with which the packet continues the timeline.
