@@ -17,6 +17,7 @@ from av.video.reformatter import ColorRange, ColorTrc
 from av.video.stream import VideoStream
 
 from talkies.config import Config
+from talkies.media.crop import FrameCrop, read_crop
 from talkies.media.packet_stats import PacketStats, TrackTimes
 from talkies.media.source import open_media, read_packets
 from talkies.media.timeline import Timeline
@@ -38,7 +39,8 @@ _HDR_NAMES = {int(ColorTrc.SMPTE2084): "pq", int(ColorTrc.ARIB_STD_B67): "hlg"}
 class VideoTrack(Config):
     """A video track; `codec` is None if FFmpeg has no decoder for it; width and height are pixels as coded.
 
-    `hdr` is `pq`, `hlg` or None; `decodes` is false if the first packets gave no frame.
+    `hdr` is `pq`, `hlg` or None; `decodes` is false if the first packets gave no frame; `crop` is what the container
+    hides of each picture.
     """
 
     index: int
@@ -58,6 +60,7 @@ class VideoTrack(Config):
     claimed_seconds: float | None
     decodes: bool
     times: TrackTimes
+    crop: FrameCrop | None = None
 
 
 class AudioTrack(Config):
@@ -211,13 +214,15 @@ def _describe_video(stream: VideoStream, stats: _TrackStats, first_frames: _Firs
     packet_stats = stats[stream.index]
     times = packet_stats.finish()  # before its other figures are read
     decodable, context = is_decodable(stream), stream.codec_context
+    crop = _read_crop(stream) if decodable else None
+    aspect = (crop.pixel_aspect if crop else None) or str(stream.sample_aspect_ratio or 1)
     return VideoTrack(
         index=stream.index,
         codec=context.codec.canonical_name if decodable else None,
         width=context.width if decodable else 0,
         height=context.height if decodable else 0,
         pixel_format=context.pix_fmt if decodable else None,
-        pixel_aspect=str(stream.sample_aspect_ratio or 1) if decodable else "1",
+        pixel_aspect=aspect if decodable else "1",
         rotation_degrees=picture.rotation % 360 if picture else 0,
         interlaced=picture.interlaced_frame if picture else False,
         hdr=_HDR_NAMES.get(int(picture.color_trc)) if picture else None,
@@ -229,7 +234,14 @@ def _describe_video(stream: VideoStream, stats: _TrackStats, first_frames: _Firs
         claimed_seconds=float(stream.duration * stream.time_base) if stream.duration and stream.time_base else None,
         decodes=first_frames.has_decoded(stream.index),
         times=times,
+        crop=crop,
     )
+
+
+def _read_crop(stream: VideoStream) -> FrameCrop | None:
+    container, size = stream.container, (stream.codec_context.width, stream.codec_context.height)
+    number = [other.index for other in container.streams.video].index(stream.index)
+    return read_crop(Path(container.name.removeprefix("file:")), container.format.name, number, stream.id, size)
 
 
 def _describe_audio(stream: AudioStream, number: int, stats: _TrackStats, first_frames: _FirstFrames) -> AudioTrack:
