@@ -13,7 +13,7 @@ from talkies.ingestion import IMPORTANCE, IngestConfig
 from talkies.ingestion.config import Thresholds
 from talkies.ingestion.judge import decide_verdict, judge_film, sort_reasons
 from talkies.library import Measures, Reason, Verdict
-from talkies.media import AudioTrack, MediaInfo, VideoTrack
+from talkies.media import AudioTrack, FrameCrop, MediaInfo, VideoTrack
 from talkies.media.probing.packet_stats import TrackTimes
 
 FPS = 16
@@ -118,6 +118,11 @@ PACKETS: Mapping[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     ),
     "undecodable_video": ({"video": video(decodes=False)}, {}, "nothing of its video track can be decoded"),
     "undecodable_audio": ({"audio": audio(decodes=False)}, {}, "nothing of its audio track can be decoded"),
+    "bad_crop": (
+        {"video": video(crop=FrameCrop(ignored="its container's crop is ignored"))},
+        {"video": video(crop=FrameCrop(top=60, bottom=60))},
+        "its container's crop is ignored",
+    ),
     "bad_shape": (
         {"video": video(width=801, height=100)},
         {"video": video(width=800, height=100)},

@@ -13,7 +13,6 @@ from talkies.media.probing.tracks import (
     TrackExtent,
     select_audio_track,
     select_moving_pictures,
-    select_tracks,
     select_video_track,
 )
 

@@ -73,6 +73,8 @@ def list_flags(info: MediaInfo) -> Iterator[str]:
             yield _HDR_NAMES.get(video.hdr, video.hdr)
         if video.pixel_aspect != "1":
             yield "anamorphic"
+        if video.crop and not video.crop.is_empty:
+            yield "cropped"
     if len(info.audio_tracks) > 1:
         yield f"{len(info.audio_tracks)} sound tracks"
 
@@ -121,6 +123,11 @@ def _describe_video(video: VideoTrack) -> str:
     parts = [video.codec or "unknown codec", f"{video.width} × {video.height}"]
     parts += [video.pixel_format] if video.pixel_format else []
     parts += [f"pixels {video.pixel_aspect}"] if video.pixel_aspect != "1" else []
+    if video.crop and not video.crop.is_empty:
+        crop = video.crop
+        parts.append(
+            f"cropped by its container: {crop.top} above, {crop.bottom} below, {crop.left} left, {crop.right} right"
+        )
     if video.fps:
         parts.append(f"{video.fps:.5g} fps, {'constant' if video.constant_rate else 'variable'}")
     parts += [f"rotated {video.rotation_degrees}°"] if video.rotation_degrees else []

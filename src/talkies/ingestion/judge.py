@@ -6,13 +6,13 @@ from fractions import Fraction
 from talkies.core import format_count
 from talkies.ingestion.config import Thresholds
 from talkies.library import Measures, Reason, Verdict
-from talkies.media import AudioTrack, MediaInfo, VideoTrack
+from talkies.media import AudioTrack, FrameCrop, MediaInfo, VideoTrack
 
 IMPORTANCE = (
     "empty", "unreadable", "crashed", "timed_out", "out_of_memory", "encrypted", "unknown_video_codec",
     "unknown_audio_codec", "no_video", "cover_art", "no_audio", "empty_video", "empty_audio", "undecodable_video",
     "undecodable_audio", "damaged", "bad_shape", "too_short", "duplicate", "truncated", "undecodable_start",
-    "damaged_packets", "time_jumps", "bad_sound_clock", "sound_left_out", "short_audio", "late_audio", "other_tracks",
+    "damaged_packets", "time_jumps", "bad_crop", "bad_sound_clock", "sound_left_out", "short_audio", "late_audio", "other_tracks",
     "other_programmes", "silent_audio", "black_video", "still_video", "picture_gaps",
 )  # fmt: skip
 """Every reason's code, most important first."""
@@ -94,11 +94,15 @@ def _check_track(kind: str, track: VideoTrack | AudioTrack) -> Iterator[Reason]:
 
 
 def _check_shape(info: MediaInfo, thresholds: Thresholds) -> Iterator[Reason]:
-    """Yield the reason against a picture that is too wide or too tall, in display pixels."""
+    """Yield the reasons against a picture that is too wide or too tall, in display pixels, or badly cropped."""
     video = info.video
     if video is None or not video.width or not video.height:
         return
-    width, height = float(video.width * Fraction(video.pixel_aspect)), float(video.height)
+    if video.crop is not None and video.crop.ignored:
+        yield Reason(code="bad_crop", text=video.crop.ignored)
+    crop = video.crop or FrameCrop()
+    width = float((video.width - crop.left - crop.right) * Fraction(video.pixel_aspect))
+    height = float(video.height - crop.top - crop.bottom)
     if max(width, height) > thresholds.most_aspect * min(width, height):
         text = (
             f"a picture of {width:.0f} × {height:.0f} pixels is too wide or too tall for a film; "

@@ -45,7 +45,8 @@ def save_first_picture(source: Path, info: MediaInfo, path: Path, short_side: in
     if info.video is None or not info.video.decodes:
         return
     with suppress(MediaError):
-        rgb_HWC = read_first_picture(source, info.video.index, Fraction(info.video.pixel_aspect), short_side)
+        video = info.video
+        rgb_HWC = read_first_picture(source, video.index, Fraction(video.pixel_aspect), short_side, video.crop)
         if rgb_HWC is not None:
             _write_strip(path, [rgb_HWC])
 

@@ -1,6 +1,7 @@
 """Probe, decode, resample and encode media; the only package that uses FFmpeg."""
 
 from talkies.media.audio_reader import AudioReader, open_wav_writer
+from talkies.media.crop import FrameCrop
 from talkies.media.decode_file import DecodedFile, decode_file
 from talkies.media.encode import FilmWriter, X264Settings
 from talkies.media.frame_timeline import ResampledFrame
@@ -21,6 +22,7 @@ __all__ = [
     "DecodedFile",
     "FilmResampler",
     "FilmWriter",
+    "FrameCrop",
     "MediaInfo",
     "OriginalReader",
     "QueryFile",

@@ -12,6 +12,7 @@ from av.filter import Graph
 from av.video.reformatter import ColorRange, Colorspace, ColorTrc, Interpolation, VideoReformatter
 
 from talkies.core import MediaError, UInt8s
+from talkies.media.crop import FrameCrop
 from talkies.media.source import open_media
 from talkies.media.tone_mapping import HdrTransfer, ToneMapper
 
@@ -35,12 +36,16 @@ class FrameNormaliser:
         short_side: the shorter side of the result in pixels.
         pixel_aspect: width of a source pixel divided by its height.
         max_aspect_ratio: how many times its short side the long side of a picture may be.
+        crop: what the container hides of each picture.
     """
 
-    def __init__(self, short_side: int, pixel_aspect: Fraction, max_aspect_ratio: float) -> None:
+    def __init__(
+        self, short_side: int, pixel_aspect: Fraction, max_aspect_ratio: float, crop: FrameCrop | None = None
+    ) -> None:
         self._short_side = short_side
         self._pixel_aspect = float(pixel_aspect)
         self._max_aspect_ratio = max_aspect_ratio
+        self._cropper = _Cropper(crop) if crop and not crop.is_empty else None
         self._size: tuple[int, int] | None = None  # width and height of the upright result
 
         # One reformatter for each conversion of a film: creating one for each frame costs twenty times the scaling.
@@ -54,6 +59,9 @@ class FrameNormaliser:
         Raises:
             MediaError: `bad_shape` if it is too wide or too tall for a film.
         """
+        matrix = _select_matrix(frame)
+        if self._cropper:
+            frame = self._cropper.crop(frame)
         orientation = _read_orientation(frame)
         if self._size is None:
             self._size = self._compute_size(frame, orientation)
@@ -62,18 +70,18 @@ class FrameNormaliser:
         # Scale first: rotating a small picture is cheap.
         transfer = _HDR_TRANSFERS.get(int(frame.color_trc))
         if transfer is None:
-            small = self._scale(frame, width, height)
+            small = self._scale(frame, width, height, matrix)
         else:
-            small = self._scale_and_tone_map(frame, width, height, transfer)
+            small = self._scale_and_tone_map(frame, width, height, matrix, transfer)
         return small if orientation.is_upright else orientation.apply(small)
 
-    def _scale(self, frame: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
+    def _scale(self, frame: av.VideoFrame, width: int, height: int, matrix: Colorspace) -> av.VideoFrame:
         return self._scaler.reformat(
             frame,
             width,
             height,
             format="yuv420p",
-            src_colorspace=_select_matrix(frame),
+            src_colorspace=matrix,
             src_color_range=ColorRange(frame.color_range),
             dst_colorspace=Colorspace.ITU601,
             dst_color_range=ColorRange.MPEG,
@@ -82,14 +90,14 @@ class FrameNormaliser:
         )
 
     def _scale_and_tone_map(
-        self, frame: av.VideoFrame, width: int, height: int, transfer: HdrTransfer
+        self, frame: av.VideoFrame, width: int, height: int, matrix: Colorspace, transfer: HdrTransfer
     ) -> av.VideoFrame:
         rgb_16_bit = self._scaler.reformat(
             frame,
             width,
             height,
             format="rgb48le",
-            src_colorspace=_select_matrix(frame),
+            src_colorspace=matrix,
             src_color_range=ColorRange(frame.color_range),
             interpolation=Interpolation.AREA,
             threads=1,
@@ -120,7 +128,35 @@ class FrameNormaliser:
         return _round_to_even(width * scale), _round_to_even(height * scale)
 
 
-def read_first_picture(path: Path, track: int, pixel_aspect: Fraction, short_side: int) -> UInt8s | None:
+class _Cropper:
+    """Cuts the edges that a container hides off pictures, without copying them (FFmpeg's crop filter)."""
+
+    def __init__(self, crop: FrameCrop) -> None:
+        self._crop = crop
+        self._graph: Graph | None = None
+        self._format: tuple[int, int, str] | None = None  # as in `Deinterlacer`
+
+    def crop(self, frame: av.VideoFrame) -> av.VideoFrame:
+        """Return what is shown of a picture; all of one that is too small for the crop."""
+        if not self._crop.fits(frame.width, frame.height):
+            return frame
+        frame_format = frame.width, frame.height, frame.format.name
+        if self._graph is None or frame_format != self._format:
+            self._graph, self._format = self._build_graph(frame), frame_format
+        self._graph.push(frame)
+        cropped = self._graph.pull()
+        assert isinstance(cropped, av.VideoFrame), "the filter returns each picture at once"
+        return cropped
+
+    def _build_graph(self, frame: av.VideoFrame) -> Graph:
+        crop = self._crop
+        width, height = frame.width - crop.left - crop.right, frame.height - crop.top - crop.bottom
+        return _build_graph(frame, "crop", f"{width}:{height}:{crop.left}:{crop.top}:exact=1")
+
+
+def read_first_picture(
+    path: Path, track: int, pixel_aspect: Fraction, short_side: int, crop: FrameCrop | None = None
+) -> UInt8s | None:
     """Return the first picture of a track that can be decoded as RGB `[H, W, 3]`, or None if there is none.
 
     Args:
@@ -128,6 +164,7 @@ def read_first_picture(path: Path, track: int, pixel_aspect: Fraction, short_sid
         track: the index of the video stream.
         pixel_aspect: width of a source pixel divided by its height.
         short_side: the shorter side of the result in pixels.
+        crop: what the container hides of each picture.
 
     Raises:
         MediaError: if the file cannot be read, or the picture is too wide or too tall for a film.
@@ -136,7 +173,7 @@ def read_first_picture(path: Path, track: int, pixel_aspect: Fraction, short_sid
         try:
             for frame in container.decode(container.streams[track]):
                 if isinstance(frame, av.VideoFrame):
-                    small = FrameNormaliser(short_side, pixel_aspect, _ANY_ASPECT_RATIO).normalise(frame)
+                    small = FrameNormaliser(short_side, pixel_aspect, _ANY_ASPECT_RATIO, crop).normalise(frame)
                     return small.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
         except (FFmpegError, IndexError):  # IndexError: see `read_packets`
             pass
@@ -160,7 +197,8 @@ class Deinterlacer:
             yield frame
             return
         if self._graph is None:
-            self._graph, self._format = _build_bwdif_graph(frame), frame_format
+            self._graph = _build_graph(frame, "bwdif", "mode=send_frame:deint=interlaced")
+            self._format = frame_format
         self._graph.push(frame)
         yield from self._pull_ready()
 
@@ -181,10 +219,11 @@ class Deinterlacer:
                 yield frame
 
 
-def _build_bwdif_graph(frame: av.VideoFrame) -> Graph:
+def _build_graph(frame: av.VideoFrame, name: str, settings: str) -> Graph:
+    """Return a graph of one filter for pictures like this one."""
     graph = Graph()
     source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base)
-    graph.link_nodes(source, graph.add("bwdif", "mode=send_frame:deint=interlaced"), graph.add("buffersink"))
+    graph.link_nodes(source, graph.add(name, settings), graph.add("buffersink"))
     graph.configure()
     return graph
 

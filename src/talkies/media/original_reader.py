@@ -46,7 +46,8 @@ class OriginalReader:
         self._path, self._grid = path, grid
         self._origin = Fraction(origin_seconds).limit_denominator(1_000_000)
         self._tracks = info.video.index, info.audio.index
-        self._normaliser = FrameNormaliser(short_side, Fraction(info.video.pixel_aspect), MAX_ASPECT_RATIO)
+        video = info.video
+        self._normaliser = FrameNormaliser(short_side, Fraction(video.pixel_aspect), MAX_ASPECT_RATIO, video.crop)
 
         self._exit_stack = ExitStack()
         self._container = self._exit_stack.enter_context(open_media(path))

@@ -107,8 +107,9 @@ class FilmResampler:
         self._video_only = video_only
 
         pixel_aspect = Fraction(info.video.pixel_aspect) if info.video else Fraction(1)
+        crop = info.video.crop if info.video else None
+        normaliser = FrameNormaliser(short_side, pixel_aspect, max_aspect_ratio, crop)
         self._deinterlacer = Deinterlacer()
-        normaliser = FrameNormaliser(short_side, pixel_aspect, max_aspect_ratio)
         self._frames = FrameTimeline(grid.fps, normaliser, _read_last_picture_seconds(info))
         self._audio = AudioTimeline(grid, ignore_audio_timestamps)
         self._pending_audio: deque[Int16s] = deque()  # audio that is ahead of the frames emitted so far

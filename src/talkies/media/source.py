@@ -1,8 +1,9 @@
 """Open a media file and read its packets; distinguish bad media from a file that the system does not let us read."""
 
 import errno
+import io
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from av.error import FFmpegError
 from av.stream import Stream
 
 from talkies.core import MediaError, SourceError, describe_os_error, format_path
+from talkies.media.crop import find_senseless_pixel_crops
 
 av.logging.set_level(None)  # keep FFmpeg's log messages off the user's terminal
 
@@ -43,8 +45,8 @@ def open_media(path: Path) -> Iterator[InputContainer]:
     try:
         if path.stat().st_size == 0:
             raise MediaError("empty", f"{name} is empty (0 bytes)")
-        # Without the protocol, a name such as `Part 1: the sea.mp4` would be parsed as a URL.
-        container = av.open(f"file:{path}", metadata_errors="ignore", options=_OPEN_OPTIONS)
+        files = ExitStack()
+        container = _open_container(path, files)
     except (FFmpegError, ValueError, OSError) as error:
         if isinstance(error, OSError) and error.errno in _SYSTEM_ERRNOS:
             raise SourceError(f"{name} cannot be read ({describe_os_error(error)})") from error
@@ -52,8 +54,43 @@ def open_media(path: Path) -> Iterator[InputContainer]:
             "unreadable",
             f"{name} is not media that FFmpeg can read ({_describe_error(error)}); name a film file",
         ) from error
-    with container:
+    with files, container:
         yield container
+
+
+def _open_container(path: Path, files: ExitStack) -> InputContainer:
+    """Return the container of a file; what has to be closed after it is added to `files`."""
+    # Without the protocol, a name such as `Part 1: the sea.mp4` would be parsed as a URL.
+    url = f"file:{path}"
+    try:
+        return av.open(url, metadata_errors="ignore", options=_OPEN_OPTIONS)
+    except FFmpegError:
+        hidden = find_senseless_pixel_crops(path)
+        if not hidden:
+            raise
+    with ExitStack() as opening:
+        file = opening.enter_context(_FileWithZeros(path, url, hidden))
+        container = av.open(file, "r", metadata_errors="ignore", options=_OPEN_OPTIONS)
+        files.push(opening.pop_all())
+    return container
+
+
+class _FileWithZeros(io.FileIO):
+    """A file that is read as if some of its bytes were zero; `hidden` holds the first byte and length of each part."""
+
+    def __init__(self, path: Path, name: str, hidden: Sequence[tuple[int, int]]) -> None:
+        super().__init__(path)
+        self.name = name
+        self._hidden = hidden
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Return the next bytes."""
+        at = self.tell()
+        data = bytearray(super().read(-1 if size is None else size))
+        for start, count in self._hidden:
+            first, last = max(start - at, 0), min(start + count - at, len(data))
+            data[first:last] = bytes(max(0, last - first))
+        return bytes(data)
 
 
 class PacketReader:

@@ -1,6 +1,7 @@
 """The values that `probe` returns: a media file and its tracks."""
 
 from talkies.config import Config
+from talkies.media.crop import FrameCrop
 from talkies.media.probing.clock import ClockRules
 from talkies.media.probing.packet_stats import TrackTimes
 
@@ -9,7 +10,8 @@ class VideoTrack(Config):
     """A video track; `codec` is None if FFmpeg has no decoder for it; width and height are pixels as coded.
 
     `hdr` is `pq`, `hlg` or None; `decodes` is false if the first packets gave no frame. `claimed_seconds` is how long
-    the track itself claims to be, None where the container says it of the whole file only.
+    the track itself claims to be, None where the container says it of the whole file only; `crop` is what the container
+    hides of each picture.
     """
 
     index: int
@@ -29,6 +31,7 @@ class VideoTrack(Config):
     claimed_seconds: float | None
     decodes: bool
     times: TrackTimes
+    crop: FrameCrop | None = None
 
 
 class AudioTrack(Config):

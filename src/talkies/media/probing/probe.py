@@ -9,6 +9,7 @@ from av.video.reformatter import ColorRange, ColorTrc
 from av.video.stream import VideoStream
 
 from talkies.core import SourceError, describe_os_error, format_path
+from talkies.media.crop import FrameCrop, read_crop
 from talkies.media.probing.claims import ContainerClaims
 from talkies.media.probing.clock import ClockRules
 from talkies.media.probing.media_info import AudioTrack, MediaInfo, VideoTrack
@@ -136,13 +137,15 @@ class _TrackDescriber:
         picture = self._scan.first_frames.get_picture(stream.index)
         packet_stats, times = self._scan.stats[stream.index], self._read_times(stream)
         decodable, context = is_decodable(stream), stream.codec_context
+        crop = _read_crop(stream) if decodable else None
+        aspect = (crop.pixel_aspect if crop else None) or str(stream.sample_aspect_ratio or 1)
         return VideoTrack(
             index=stream.index,
             codec=context.codec.canonical_name if decodable else None,
             width=context.width if decodable else 0,
             height=context.height if decodable else 0,
             pixel_format=context.pix_fmt if decodable else None,
-            pixel_aspect=str(stream.sample_aspect_ratio or 1) if decodable else "1",
+            pixel_aspect=aspect if decodable else "1",
             rotation_degrees=picture.rotation % 360 if picture else 0,
             interlaced=picture.interlaced_frame if picture else False,
             hdr=_HDR_NAMES.get(int(picture.color_trc)) if picture else None,
@@ -154,6 +157,7 @@ class _TrackDescriber:
             claimed_seconds=self._claims.find_track_seconds(stream.index, times),
             decodes=self._scan.first_frames.has_decoded(stream.index),
             times=times,
+            crop=crop,
         )
 
     def describe_audio(self, stream: AudioStream, number: int) -> AudioTrack:
@@ -177,6 +181,12 @@ class _TrackDescriber:
         times = self._times[stream.index]
         is_encrypted = "enc_key_id" in stream.metadata or _read_codec_tag(stream) in _ENCRYPTED_TAGS
         return times.model_copy(update={"encrypted_packets": times.packets}) if is_encrypted else times
+
+
+def _read_crop(stream: VideoStream) -> FrameCrop | None:
+    container, size = stream.container, (stream.codec_context.width, stream.codec_context.height)
+    number = [other.index for other in container.streams.video].index(stream.index)
+    return read_crop(Path(container.name.removeprefix("file:")), container.format.name, number, stream.id, size)
 
 
 def _read_codec_tag(stream: VideoStream | AudioStream) -> str:
