@@ -146,7 +146,7 @@ PACKETS: Mapping[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "other_programmes": (
         {"programmes": 2},
         {"programmes": 1},
-        "it carries 2 programmes; one is taken, the one with a picture of 640 × 480 pixels, and the others are left out",
+        "it carries 2 programmes; only one is taken, the one with a picture of 640 × 480 pixels",
     ),
     "time_jumps": (
         {"jumps": ((4.0, 700.0), (6.0, 0.0))},

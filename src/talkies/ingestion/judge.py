@@ -12,8 +12,8 @@ IMPORTANCE = (
     "empty", "unreadable", "crashed", "timed_out", "out_of_memory", "encrypted", "unknown_video_codec",
     "unknown_audio_codec", "no_video", "cover_art", "no_audio", "empty_video", "empty_audio", "undecodable_video",
     "undecodable_audio", "damaged", "bad_shape", "too_short", "duplicate", "truncated", "undecodable_start",
-    "damaged_packets", "time_jumps", "bad_crop", "bad_sound_clock", "sound_left_out", "short_audio", "late_audio", "other_tracks",
-    "other_programmes", "silent_audio", "black_video", "still_video", "picture_gaps",
+    "damaged_packets", "time_jumps", "bad_crop", "bad_sound_clock", "sound_left_out", "short_audio", "late_audio",
+    "other_tracks", "other_programmes", "silent_audio", "black_video", "still_video", "picture_gaps",
 )  # fmt: skip
 """Every reason's code, most important first."""
 
@@ -83,10 +83,10 @@ def _check_tracks(info: MediaInfo) -> Iterator[Reason]:
 
 def _check_track(kind: str, track: VideoTrack | AudioTrack) -> Iterator[Reason]:
     """Yield the reason why the track cannot be decoded, if there is one."""
-    if not track.times.packets:
-        yield make_rejection(f"empty_{kind}", f"its {kind} track is declared but empty")
-    elif track.times.encrypted_packets > 0:
+    if track.encrypted or track.times.encrypted_packets > 0:
         yield make_rejection("encrypted", f"its {kind} track is encrypted; ingest a decrypted copy")
+    elif not track.times.packets:
+        yield make_rejection(f"empty_{kind}", f"its {kind} track is declared but empty")
     elif track.codec is None:
         yield make_rejection(f"unknown_{kind}_codec", f"FFmpeg has no decoder for its {kind} track")
     elif not track.decodes:
@@ -161,7 +161,7 @@ def _check_other_tracks(info: MediaInfo) -> Iterator[Reason]:
     """Yield reasons against what the tracks that were not selected hold."""
     if info.programmes > 1:
         size = f", the one with a picture of {info.video.width} × {info.video.height} pixels" if info.video else ""
-        text = f"it carries {info.programmes} programmes; one is taken{size}, and the others are left out"
+        text = f"it carries {info.programmes} programmes; only one is taken{size}"
         yield Reason(code="other_programmes", text=text)
 
     if info.video is None:

@@ -1,21 +1,29 @@
 """Read the part of the picture that a container wants shown: Matroska's PixelCrop, and the clean aperture of MP4.
 
-FFmpeg 8 parses both, but PyAV 18 does not pass them on, and no decoder applies them. Only the few headers on the way
-to them are read, whatever a file claims about its sizes: nothing is read whole, nested deeply, or followed for ever.
+FFmpeg 8 parses both, but PyAV 18 does not pass them on, and no decoder applies them.
 
 Sources: RFC 9559 (Matroska), 5.1.4.1.28; ISO/IEC 14496-12, 12.1.4 (`clap`); FFmpeg's `mov_read_clap`.
 """
 
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import BinaryIO
 
 from talkies.config import Config
+from talkies.media.headers import (
+    Element,
+    HeaderReader,
+    UnparsableError,
+    find_box,
+    find_sample_entry,
+    iterate_boxes,
+    iterate_ebml,
+    iterate_tracks,
+    read_track_id,
+    read_unsigned,
+)
 
-_MAX_ELEMENTS = 20_000  # headers that are read of one file
 _MAX_ENTRY_BYTES = 1 << 16  # of one sample entry or one track's `Video` element
 _MATROSKA_FORMATS = "matroska"
 _MP4_FORMATS = "mp4"
@@ -26,7 +34,6 @@ _PIXEL_SIZES = {0xB0: "width", 0xBA: "height"}
 _PIXEL_CROPS = {0x54BB: "top", 0x54AA: "bottom", 0x54CC: "left", 0x54DD: "right"}
 _SIDES = frozenset(_PIXEL_CROPS.values())
 _SAMPLE_ENTRY_FIELDS_BYTES = 78
-_BOXES_TO_ENTRY = (b"mdia", b"minf", b"stbl", b"stsd")
 
 
 class FrameCrop(Config):
@@ -68,14 +75,14 @@ def read_crop(path: Path, container: str, number: int, track_id: int, size: tupl
     """
     try:
         with path.open("rb") as file:
-            reader = _BoundedReader(file, file.seek(0, 2))
+            reader = HeaderReader(file, file.seek(0, 2))
             if _MATROSKA_FORMATS in container:
                 videos = _read_videos(reader)
                 crops = {side: field.value for side, field in videos[number].items() if side in _SIDES}
                 return _check_crop(crops, size)
             if _MP4_FORMATS in container:
                 return _read_clean_aperture(reader, track_id, size)
-    except (_UnparsableError, OSError, IndexError):
+    except (UnparsableError, OSError, IndexError):
         pass
     return None
 
@@ -90,9 +97,9 @@ def find_senseless_pixel_crops(path: Path) -> list[tuple[int, int]]:
     """
     try:
         with path.open("rb") as file:
-            reader = _BoundedReader(file, file.seek(0, 2))
+            reader = HeaderReader(file, file.seek(0, 2))
             videos = _read_videos(reader)
-    except (_UnparsableError, OSError):
+    except (UnparsableError, OSError):
         return []
 
     places = []
@@ -103,44 +110,6 @@ def find_senseless_pixel_crops(path: Path) -> list[tuple[int, int]]:
         if not crop.fits(*size):
             places += [(crop_field.start, crop_field.bytes) for crop_field in crops.values()]
     return places
-
-
-class _UnparsableError(Exception):
-    """The file's structure is not what it should be."""
-
-
-class _BoundedReader:
-    """Reads a few bytes at a time, anywhere in a file, and refuses to go on for ever."""
-
-    def __init__(self, file: BinaryIO, size: int) -> None:
-        self._file = file
-        self._headers_left = _MAX_ELEMENTS
-        self.size = size
-
-    def read(self, at: int, count: int) -> bytes:
-        """Return exactly `count` bytes."""
-        self._file.seek(at)
-        data = self._file.read(count)
-        if len(data) != count:
-            raise _UnparsableError
-        return data
-
-    def read_header(self, at: int, most_bytes: int) -> bytes:
-        """Return the first bytes of an element, at most `most_bytes`."""
-        self._headers_left -= 1
-        if self._headers_left < 0:
-            raise _UnparsableError
-        self._file.seek(at)
-        return self._file.read(most_bytes)
-
-
-@dataclass(frozen=True, slots=True)
-class _Element:
-    """An element of a file: its name, and where its content starts and ends."""
-
-    name: int | bytes
-    start: int
-    end: int
 
 
 # Matroska
@@ -155,14 +124,14 @@ class _Field:
     bytes: int
 
 
-def _read_videos(reader: _BoundedReader) -> list[dict[str, _Field]]:
+def _read_videos(reader: HeaderReader) -> list[dict[str, _Field]]:
     """Return the sizes and crops of each video track that are declared before the first cluster of unknown size."""
-    for segment in _iterate_ebml(reader, 0, reader.size):
+    for segment in iterate_ebml(reader, 0, reader.size):
         if segment.name != _SEGMENT:
             continue
-        for element in _iterate_ebml(reader, segment.start, segment.end):
+        for element in iterate_ebml(reader, segment.start, segment.end):
             if element.name == _TRACKS:
-                entries = _iterate_ebml(reader, element.start, element.end)
+                entries = iterate_ebml(reader, element.start, element.end)
                 return [_read_fields(reader, video) for entry in entries if (video := _find_video(reader, entry))]
             if element.name == _CLUSTER and element.end == segment.end:  # nothing behind it can be found
                 return []
@@ -170,14 +139,14 @@ def _read_videos(reader: _BoundedReader) -> list[dict[str, _Field]]:
     return []
 
 
-def _find_video(reader: _BoundedReader, entry: _Element) -> _Element | None:
+def _find_video(reader: HeaderReader, entry: Element) -> Element | None:
     """Return the `Video` element of a track of pictures, for which FFmpeg makes a stream; None for other tracks."""
     if entry.name != _TRACK_ENTRY:
         return None
-    track_type, has_codec, video = 0, False, _Element(_VIDEO, entry.end, entry.end)
-    for element in _iterate_ebml(reader, entry.start, entry.end):
+    track_type, has_codec, video = 0, False, Element(_VIDEO, entry.end, entry.end)
+    for element in iterate_ebml(reader, entry.start, entry.end):
         if element.name == _TRACK_TYPE:
-            track_type = _read_unsigned(reader, element)
+            track_type = read_unsigned(reader, element)
         elif element.name == _CODEC_ID:
             has_codec = element.end > element.start
         elif element.name == _VIDEO:
@@ -185,112 +154,46 @@ def _find_video(reader: _BoundedReader, entry: _Element) -> _Element | None:
     return video if track_type == _TYPE_VIDEO and has_codec else None
 
 
-def _read_fields(reader: _BoundedReader, video: _Element) -> dict[str, _Field]:
+def _read_fields(reader: HeaderReader, video: Element) -> dict[str, _Field]:
     names = {**_PIXEL_SIZES, **_PIXEL_CROPS}
     return {
-        names[element.name]: _Field(_read_unsigned(reader, element), element.start, element.end - element.start)
-        for element in _iterate_ebml(reader, video.start, video.end)
+        names[element.name]: _Field(read_unsigned(reader, element), element.start, element.end - element.start)
+        for element in iterate_ebml(reader, video.start, video.end)
         if isinstance(element.name, int) and element.name in names
     }
-
-
-def _iterate_ebml(reader: _BoundedReader, start: int, end: int) -> Iterator[_Element]:
-    """Yield the EBML elements in a part of the file; one of unknown size, or too long for it, lasts to its end."""
-    while start < end:
-        header = reader.read_header(start, 12)
-        id_bytes = _count_bytes(header[:1])
-        size_bytes = _count_bytes(header[id_bytes : id_bytes + 1])
-        content = start + id_bytes + size_bytes
-        if id_bytes > 4 or len(header) < id_bytes + size_bytes:
-            raise _UnparsableError
-        mask = (1 << 7 * size_bytes) - 1
-        size = int.from_bytes(header[id_bytes : id_bytes + size_bytes], "big") & mask
-        element_end = end if size == mask else min(end, content + size)
-        yield _Element(int.from_bytes(header[:id_bytes], "big"), content, element_end)
-        start = max(element_end, content)
-
-
-def _count_bytes(first: bytes) -> int:
-    """Return the length of an EBML number, which the leading zeros of its first byte give."""
-    if not first or not first[0]:
-        raise _UnparsableError
-    return 9 - first[0].bit_length()
-
-
-def _read_unsigned(reader: _BoundedReader, element: _Element) -> int:
-    length = element.end - element.start
-    if length > 8:
-        raise _UnparsableError
-    return int.from_bytes(reader.read(element.start, length), "big")
 
 
 # MP4 and QuickTime
 
 
-def _read_clean_aperture(reader: _BoundedReader, track_id: int, size: tuple[int, int]) -> FrameCrop | None:
+def _read_clean_aperture(reader: HeaderReader, track_id: int, size: tuple[int, int]) -> FrameCrop | None:
     """Return the crop of the track with this id."""
-    for movie in _iterate_boxes(reader, 0, reader.size):
-        if movie.name != b"moov":
-            continue
-        for track in _iterate_boxes(reader, movie.start, movie.end):
-            header = _find_box(reader, track, b"tkhd") if track.name == b"trak" else None
-            if header is None:
-                continue
-            id_in_file, track_width, track_height = _read_track_header(reader, header)
-            if id_in_file == track_id:
-                boxes = _read_sample_entry(reader, track)
-                return _convert_clap(boxes, size, (track_width, track_height)) if b"clap" in boxes else None
-        return None
+    for track in iterate_tracks(reader):
+        if read_track_id(reader, track) == track_id:
+            boxes = _read_sample_entry(reader, track)
+            return _convert_clap(boxes, size, _read_track_size(reader, track)) if b"clap" in boxes else None
     return None
 
 
-def _read_track_header(reader: _BoundedReader, header: _Element) -> tuple[int, Fraction, Fraction]:
-    """Return a track's id, and the width and height that it is shown in."""
+def _read_track_size(reader: HeaderReader, track: Element) -> tuple[Fraction, Fraction]:
+    """Return the width and height that a track is shown in."""
+    header = find_box(reader, track, b"tkhd")
+    assert header is not None, "a track without a header has no id"
     is_long = reader.read(header.start, 1)[0] == 1
-    track_id = struct.unpack(">I", reader.read(header.start + (20 if is_long else 12), 4))[0]
     width, height = struct.unpack(">II", reader.read(header.start + (88 if is_long else 76), 8))
-    return track_id, Fraction(width, 65536), Fraction(height, 65536)
+    return Fraction(width, 65536), Fraction(height, 65536)
 
 
-def _read_sample_entry(reader: _BoundedReader, track: _Element) -> dict[bytes, bytes]:
+def _read_sample_entry(reader: HeaderReader, track: Element) -> dict[bytes, bytes]:
     """Return the boxes of a track's first sample entry, by name."""
-    element = track
-    for name in _BOXES_TO_ENTRY:
-        found = _find_box(reader, element, name)
-        if found is None:
-            return {}
-        element = found
-    entry = next(_iterate_boxes(reader, element.start + 8, element.end), None)
+    entry = find_sample_entry(reader, track)
     if entry is None or entry.end - entry.start > _MAX_ENTRY_BYTES:
         return {}
     boxes: dict[bytes, bytes] = {}
-    for box in _iterate_boxes(reader, entry.start + _SAMPLE_ENTRY_FIELDS_BYTES, entry.end, at_end=True):
+    for box in iterate_boxes(reader, entry.start + _SAMPLE_ENTRY_FIELDS_BYTES, entry.end, at_end=True):
         assert isinstance(box.name, bytes), "MP4 names its boxes by four bytes"
         boxes.setdefault(box.name, reader.read(box.start, box.end - box.start))
     return boxes
-
-
-def _find_box(reader: _BoundedReader, parent: _Element, name: bytes) -> _Element | None:
-    return next((box for box in _iterate_boxes(reader, parent.start, parent.end) if box.name == name), None)
-
-
-def _iterate_boxes(reader: _BoundedReader, start: int, end: int, *, at_end: bool = False) -> Iterator[_Element]:
-    """Yield the boxes in a part of the file; `at_end` accepts that what is left at the end is no box."""
-    while start + 8 <= end:
-        header = reader.read_header(start, 16)
-        if len(header) < 8:
-            return
-        size, name, content = int.from_bytes(header[:4], "big"), header[4:8], start + 8
-        if size == 1 and len(header) == 16:
-            size, content = int.from_bytes(header[8:], "big"), start + 16
-        elif size == 0:
-            size = end - start
-        if start + size < content or start + size > end:
-            if at_end:
-                return
-            raise _UnparsableError
-        yield _Element(name, content, start + size)
-        start += size
 
 
 def _convert_clap(

@@ -13,6 +13,7 @@ from av.container import InputContainer
 from av.format import Flags
 from av.video.stream import VideoStream
 
+from talkies.media.headers import HeaderReader, UnparsableError, iterate_ebml
 from talkies.media.probing.packet_stats import PacketStats, TrackTimes
 
 _CONTAINERS_OF_TABLES = frozenset({"mov", "avi", "mxf"})
@@ -22,6 +23,7 @@ _CONTAINERS_OF_DURATIONS = frozenset({"mov"})
 _MEASURED: Any = Flags.ts_discont.value | Flags.no_timestamps.value
 """Formats that claim no length: what FFmpeg says of them it read from their last packets."""
 _DURATION_TAG = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
+_SEGMENT = 0x18538067  # of Matroska
 _AVI_HEADER_BYTES = 52  # up to the number of frames
 _LONGEST_AVI_SECONDS = 24 * 3600.0
 _AGREEMENT_SECONDS = 0.5
@@ -37,16 +39,22 @@ _LONGEST_HOLD_SECONDS = 600.0
 class ContainerClaims:
     """What a container claims: where the file ends on its own clock, and each track by its index; in seconds.
 
-    `has_durations` says that it stores how long each picture lasts.
+    `has_durations` says that it stores how long each picture lasts; of `whole_tracks` nothing is missing.
     """
 
     end_seconds: float | None = None
     track_end_seconds: Mapping[int, float] = field(default_factory=dict)
     has_durations: bool = False
+    whole_tracks: frozenset[int] = frozenset()
 
     @classmethod
-    def read(cls, container: InputContainer) -> "ContainerClaims":
-        """Return the claims of a container; read them after its last packet, because fragments add to them."""
+    def read(cls, container: InputContainer, packets: Mapping[int, int]) -> "ContainerClaims":
+        """Return the claims of a container; read them after its last packet, because fragments add to them.
+
+        Args:
+            container: the file, read to its end.
+            packets: how many packets each track has, by its index.
+        """
         start_seconds = max(0.0, (container.start_time or 0) / av.time_base)
         is_claim = bool(container.duration) and not container.format.flags & _MEASURED
         names = set(container.format.name.split(","))
@@ -56,15 +64,21 @@ class ContainerClaims:
             for stream in streams
             if (end := _read_track_end(stream, has_table=bool(names & _CONTAINERS_OF_TABLES))) is not None
         }
+        path = Path(container.name.removeprefix("file:"))
         if "avi" in names:
-            avi_seconds = _read_avi_seconds(Path(container.name.removeprefix("file:")))
+            avi_seconds = _read_avi_seconds(path)
             tracks |= {
                 stream.index: max(tracks.get(stream.index, 0.0), avi_seconds) for stream in container.streams.video
             }
+        if "matroska" in names:
+            whole = frozenset(packets) if _has_whole_segment(path) else frozenset()
+        else:
+            whole = frozenset(stream.index for stream in streams if 0 < stream.frames <= packets.get(stream.index, 0))
         return cls(
             end_seconds=start_seconds + container.duration / av.time_base if is_claim and container.duration else None,
             track_end_seconds=tracks,
             has_durations=bool(names & _CONTAINERS_OF_DURATIONS),
+            whole_tracks=whole,
         )
 
     @property
@@ -83,9 +97,9 @@ class ContainerClaims:
     ) -> TrackTimes:
         """Return the times of a video track with the end of its last picture.
 
-        A picture lasts as long as the container says of it, as far as the container's length or the sound bears it
-        out. Where the container says nothing of single pictures, the last one stays until the sound ends if that is
-        where the container says that the track (or the file) ends.
+        The last picture of a whole track lasts until the track claims to end. Otherwise it lasts as long as the
+        container says of it, as far as its length or the sound bears that out; where nothing is said of it, until the
+        file claims to end, if the sound ends there too.
 
         Args:
             index: the track.
@@ -102,20 +116,27 @@ class ContainerClaims:
         self, index: int, stats: PacketStats, last_picture: tuple[float, float], sound_end: float | None
     ) -> float:
         start, end = last_picture
-        claimed = self.track_end_seconds.get(index, self.end_seconds)
+        shortest_end = start + stats.shortest_step_seconds
+        own = self.track_end_seconds.get(index)
+        limit = (start if sound_end is None else max(start, sound_end)) + _LONGEST_HOLD_SECONDS
+        if own is not None and own <= limit and index in self.whole_tracks:
+            return max(shortest_end, own)
 
-        # The duration of a single picture may be wrong: one that outlasts the sound must be borne out by the container.
+        # What is said of a single picture may be wrong: the track's length, or the sound, must bear it out.
+        claimed = self.end_seconds if own is None else own
+        if own is not None:
+            end = min(end, max(shortest_end, own))
         if end - start > max(_AGREEMENT_SECONDS, _MOST_STEPS_HELD * stats.last_step_seconds):
             bearing = [value for value in (sound_end, claimed) if value is not None] or [end]
-            limit = (start if sound_end is None else max(start, sound_end)) + _LONGEST_HOLD_SECONDS
             borne_out = max((value for value in bearing if value <= limit), default=start)
-            end = min(end, max(start + stats.shortest_step_seconds, borne_out))
+            end = min(end, max(shortest_end, borne_out))
         if self.has_durations or claimed is None or claimed <= end + _SHORTEST_HOLD_SECONDS:
             return end
 
-        if sound_end is not None and abs(sound_end - claimed) <= _AGREEMENT_SECONDS:
-            return claimed
-        return claimed if claimed - start <= _MOST_STEPS_HELD * stats.last_step_seconds else end
+        # Nothing is said of single pictures: the last one may last to where the track or the file is said to end.
+        agrees = sound_end is not None and abs(sound_end - claimed) <= _AGREEMENT_SECONDS
+        is_next_step = claimed - start <= _MOST_STEPS_HELD * stats.last_step_seconds
+        return claimed if agrees or is_next_step else end
 
 
 def _read_track_end(stream: AudioStream | VideoStream, *, has_table: bool) -> float | None:
@@ -134,15 +155,26 @@ def _read_avi_seconds(path: Path) -> float:
 
     FFmpeg replaces what a file without an index claims by what it finds. Of a large file (OpenDML) the header may count
     the first gigabytes only.
-
-    Raises:
-        OSError: if the file cannot be read.
     """
-    with path.open("rb") as file:
-        head = file.read(_AVI_HEADER_BYTES)
+    try:
+        with path.open("rb") as file:
+            head = file.read(_AVI_HEADER_BYTES)
+    except OSError:
+        return 0.0
     if len(head) < _AVI_HEADER_BYTES or head[:4] != b"RIFF" or head[20:28] != b"hdrlavih":
         return 0.0
     (microseconds_per_frame,) = struct.unpack_from("<I", head, 32)
     (frames,) = struct.unpack_from("<I", head, 48)
     seconds = microseconds_per_frame * frames / 1e6
     return seconds if seconds <= _LONGEST_AVI_SECONDS else 0.0
+
+
+def _has_whole_segment(path: Path) -> bool:
+    """Return whether a Matroska file is as long as its segment says; one that was never finished does not say."""
+    try:
+        with path.open("rb") as file:
+            reader = HeaderReader(file, file.seek(0, 2))
+            segments = (element for element in iterate_ebml(reader, 0, 1 << 62) if element.name == _SEGMENT)
+            return any(segment.end <= reader.size for segment in segments)
+    except (UnparsableError, OSError):
+        return False

@@ -11,7 +11,7 @@ class VideoTrack(Config):
 
     `hdr` is `pq`, `hlg` or None; `decodes` is false if the first packets gave no frame. `claimed_seconds` is how long
     the track itself claims to be, None where the container says it of the whole file only; `crop` is what the container
-    hides of each picture.
+    hides of each picture, and `encrypted` whether it says that the track is encrypted.
     """
 
     index: int
@@ -32,6 +32,7 @@ class VideoTrack(Config):
     decodes: bool
     times: TrackTimes
     crop: FrameCrop | None = None
+    encrypted: bool = False
 
 
 class AudioTrack(Config):
@@ -48,6 +49,7 @@ class AudioTrack(Config):
     decodes: bool
     times: TrackTimes
     claimed_seconds: float | None = None
+    encrypted: bool = False
 
 
 class MediaInfo(Config):

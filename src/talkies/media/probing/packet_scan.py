@@ -99,6 +99,10 @@ class TrackStats:
         if packet.stream_index in self._tracks:
             self._tracks[packet.stream_index].add(packet)
 
+    def count_packets(self) -> dict[int, int]:
+        """Return how many packets each track has."""
+        return {index: track.packets for index, track in self._tracks.items()}
+
 
 class FirstFrames:
     """Decodes each track up to its first frame, or until `_MAX_DECODED_PACKETS` gave none."""

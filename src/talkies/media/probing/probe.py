@@ -8,10 +8,10 @@ from av.container import InputContainer
 from av.video.reformatter import ColorRange, ColorTrc
 from av.video.stream import VideoStream
 
-from talkies.core import SourceError, describe_os_error, format_path
 from talkies.media.crop import FrameCrop, read_crop
 from talkies.media.probing.claims import ContainerClaims
 from talkies.media.probing.clock import ClockRules
+from talkies.media.probing.encryption import find_encrypted_tracks
 from talkies.media.probing.media_info import AudioTrack, MediaInfo, VideoTrack
 from talkies.media.probing.packet_scan import PacketScan
 from talkies.media.probing.packet_stats import TrackTimes
@@ -28,7 +28,6 @@ from talkies.media.source import open_media
 _LATER_SECONDS = 2.0
 """Another video track goes on if it ends later than the chosen one by more than this."""
 _HDR_NAMES = {int(ColorTrc.SMPTE2084): "pq", int(ColorTrc.ARIB_STD_B67): "hlg"}
-_ENCRYPTED_TAGS = frozenset({"encv", "enca"})
 
 
 def probe(path: Path, choice: AudioChoice | None = None, on_progress: Callable[[], object] | None = None) -> MediaInfo:
@@ -44,17 +43,24 @@ def probe(path: Path, choice: AudioChoice | None = None, on_progress: Callable[[
         SourceError: if the system does not let it be read.
     """
     with open_media(path) as container:
-        scan = PacketScan(container, ClockRules.from_container(container))
-        scan.run(on_progress)
-        claims = ContainerClaims.read(container)
-        rules = scan.timeline.reconsider(claims.latest_end_seconds)
-        if rules == scan.timeline.rules:
+        rules = ClockRules.from_container(container)
+        scan, claims = _scan(container, rules, on_progress)
+        better_rules = scan.timeline.reconsider(claims.latest_end_seconds)
+        if better_rules == rules:
             return _describe_file(path, container, scan, claims, choice)
 
     with open_media(path) as container:  # rarely: this file's clock is not what its format promises
-        scan = PacketScan(container, rules)
-        scan.run(on_progress)
-        return _describe_file(path, container, scan, ContainerClaims.read(container), choice)
+        scan, claims = _scan(container, better_rules, on_progress)
+        return _describe_file(path, container, scan, claims, choice)
+
+
+def _scan(
+    container: InputContainer, rules: ClockRules, on_progress: Callable[[], object] | None
+) -> tuple[PacketScan, ContainerClaims]:
+    """Read all packets; return what they show, and what the container claims."""
+    scan = PacketScan(container, rules)
+    scan.run(on_progress)
+    return scan, ContainerClaims.read(container, scan.stats.count_packets())
 
 
 def _describe_file(
@@ -77,7 +83,7 @@ def _describe_file(
         times[stream.index] = claims.correct_picture_end(
             stream.index, scan.stats[stream.index], times[stream.index], sound_end
         )
-    tracks = _TrackDescriber(scan, claims, times)
+    tracks = _TrackDescriber(scan, claims, times, find_encrypted_tracks(path, container))
     audio_tracks = {stream.index: tracks.describe_audio(stream, number) for number, stream in enumerate(audios, 1)}
     return MediaInfo(
         container=container.format.name,
@@ -100,12 +106,7 @@ def _describe_file(
 
 def _find_programmes(path: Path, container: InputContainer) -> Mapping[int, int]:
     """Return the programme of each track of a transport stream by stream index; empty for other files."""
-    if container.format.name != "mpegts":
-        return {}
-    try:
-        programmes = read_programmes(path)
-    except OSError as error:
-        raise SourceError(f"{format_path(path.name)} cannot be read ({describe_os_error(error)})") from error
+    programmes = read_programmes(path) if container.format.name == "mpegts" else {}
     return {stream.index: programmes[stream.id] for stream in container.streams if stream.id in programmes}
 
 
@@ -130,12 +131,14 @@ def _find_later_end(
 class _TrackDescriber:
     """Describes tracks by their packets, their first frames and what the container claims."""
 
-    def __init__(self, scan: PacketScan, claims: ContainerClaims, times: Mapping[int, TrackTimes]) -> None:
-        self._scan, self._claims, self._times = scan, claims, times
+    def __init__(
+        self, scan: PacketScan, claims: ContainerClaims, times: Mapping[int, TrackTimes], encrypted: frozenset[int]
+    ) -> None:
+        self._scan, self._claims, self._times, self._encrypted = scan, claims, times, encrypted
 
     def describe_video(self, stream: VideoStream) -> VideoTrack:
         picture = self._scan.first_frames.get_picture(stream.index)
-        packet_stats, times = self._scan.stats[stream.index], self._read_times(stream)
+        packet_stats, times = self._scan.stats[stream.index], self._times[stream.index]
         decodable, context = is_decodable(stream), stream.codec_context
         crop = _read_crop(stream) if decodable else None
         aspect = (crop.pixel_aspect if crop else None) or str(stream.sample_aspect_ratio or 1)
@@ -158,10 +161,11 @@ class _TrackDescriber:
             decodes=self._scan.first_frames.has_decoded(stream.index),
             times=times,
             crop=crop,
+            encrypted=stream.index in self._encrypted,
         )
 
     def describe_audio(self, stream: AudioStream, number: int) -> AudioTrack:
-        decodable, context, times = is_decodable(stream), stream.codec_context, self._read_times(stream)
+        decodable, context, times = is_decodable(stream), stream.codec_context, self._times[stream.index]
         return AudioTrack(
             number=number,
             index=stream.index,
@@ -174,24 +178,11 @@ class _TrackDescriber:
             decodes=self._scan.first_frames.has_decoded(stream.index),
             times=times,
             claimed_seconds=self._claims.find_track_seconds(stream.index, times),
+            encrypted=stream.index in self._encrypted,
         )
-
-    def _read_times(self, stream: VideoStream | AudioStream) -> TrackTimes:
-        """Return a track's times; every packet of a track that says that it is encrypted counts as such."""
-        times = self._times[stream.index]
-        is_encrypted = "enc_key_id" in stream.metadata or _read_codec_tag(stream) in _ENCRYPTED_TAGS
-        return times.model_copy(update={"encrypted_packets": times.packets}) if is_encrypted else times
 
 
 def _read_crop(stream: VideoStream) -> FrameCrop | None:
     container, size = stream.container, (stream.codec_context.width, stream.codec_context.height)
     number = [other.index for other in container.streams.video].index(stream.index)
     return read_crop(Path(container.name.removeprefix("file:")), container.format.name, number, stream.id, size)
-
-
-def _read_codec_tag(stream: VideoStream | AudioStream) -> str:
-    """Return the four letters by which the container names a track's codec, empty if they are no letters."""
-    try:
-        return stream.codec_context.codec_tag if is_decodable(stream) else ""
-    except UnicodeDecodeError:
-        return ""

@@ -16,13 +16,12 @@ _PAT_PID, _PAT_ID, _PMT_ID = 0, 0, 2
 
 
 def read_programmes(path: Path) -> Mapping[int, int]:
-    """Return the number of the programme of each elementary stream, by its PID; empty without readable tables.
-
-    Raises:
-        OSError: if the file cannot be read.
-    """
-    with path.open("rb") as file:
-        payloads = _collect_payloads(file.read(_TABLE_BYTES))
+    """Return the number of the programme of each elementary stream, by its PID; empty without readable tables."""
+    try:
+        with path.open("rb") as file:
+            payloads = _collect_payloads(file.read(_TABLE_BYTES))
+    except OSError:
+        return {}
     programme_of: dict[int, int] = {}
     pmt_pids = dict(_read_programme_tables(payloads.get(_PAT_PID, [])))
     for programme, pmt_pid in pmt_pids.items():
