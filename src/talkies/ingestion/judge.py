@@ -12,7 +12,8 @@ IMPORTANCE = (
     "empty", "unreadable", "crashed", "timed_out", "out_of_memory", "encrypted", "unknown_video_codec",
     "unknown_audio_codec", "no_video", "cover_art", "no_audio", "empty_video", "empty_audio", "undecodable_video",
     "undecodable_audio", "damaged", "bad_shape", "too_short", "duplicate", "truncated", "damaged_packets", "time_jumps",
-    "bad_sound_clock", "short_audio", "late_audio", "silent_audio", "black_video", "still_video", "picture_gaps",
+    "bad_sound_clock", "channels_left_out", "short_audio", "late_audio", "silent_audio", "black_video", "still_video",
+    "picture_gaps",
 )  # fmt: skip
 """Every reason's code, most important first."""
 
@@ -43,6 +44,7 @@ def judge_film(
         seconds = frames / fps
         reasons += _check_decoding(measures, thresholds)
         reasons += _check_content(measures, frames, thresholds)
+        reasons += _check_mix(measures, info)
         reasons += _check_sound_times(measures, seconds, thresholds)
     reasons += _check_times(info, seconds, thresholds)
     return sort_reasons(reasons)
@@ -157,6 +159,22 @@ def _check_content(measures: Measures, frames: int, thresholds: Thresholds) -> I
         yield Reason(code="black_video", text="its picture is black from start to end")
     if frames and measures.still_frames == frames:
         yield Reason(code="still_video", text="its picture is still from start to end")
+
+
+def _check_mix(measures: Measures, info: MediaInfo) -> Iterator[Reason]:
+    """Yield the reason that not all channels are in the sound, because a mix of all would have lost it."""
+    texts: list[str] = []
+    if measures.sound_channels:
+        count = f"{info.audio.channels} " if info.audio else ""
+        numbers = " and ".join(map(str, measures.sound_channels))
+        noun = "channel" if len(measures.sound_channels) == 1 else "channels"
+        texts.append(f"of its {count}channels of sound only the loudest are used ({noun} {numbers})")
+    if lost := measures.sound_lost_in_mix_seconds:
+        texts.append(
+            f"mixed to mono, its channels would cancel or be lost for {lost:.2f} s; the loudest are used there"
+        )
+    if texts:
+        yield Reason(code="channels_left_out", text="; ".join(texts))
 
 
 def _check_sound_times(measures: Measures, seconds: float, thresholds: Thresholds) -> Iterator[Reason]:
