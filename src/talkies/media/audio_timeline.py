@@ -1,7 +1,7 @@
 """Decoded audio on the library's sample grid: mono, placed by timestamp, gaps filled with silence, overlaps cut."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
 
 import av
@@ -14,10 +14,11 @@ GAP_SECONDS = 0.020
 """A frame whose timestamp is off by at most this continues the frame before; by more, there is a gap or an overlap."""
 DRIFT_SECONDS = 0.004
 LONGEST_DRIFT_SECONDS = 1.0
-LONGEST_UNEVEN_DRIFT_SECONDS = 0.2
+LONGEST_UNEVEN_DRIFT_SECONDS = 0.06
+LEAST_UNEVEN_DRIFT_FRAMES = 3
 """Timestamps that are off by more than `DRIFT_SECONDS`, always to the same side, for longer than one of these are
 followed as well: some audio was lost, or its clock differs from the video's. Frames of uneven length (Vorbis, PCM) are
-followed sooner, for a lost frame of theirs can be shorter than any gap that is noticed at once."""
+followed sooner, because a lost one can be shorter than `GAP_SECONDS`; a single timestamp of theirs can be wrong."""
 STAMP_TOLERANCE_SECONDS = 0.0015
 """Timestamps of many containers are rounded to milliseconds."""
 
@@ -80,7 +81,7 @@ class AudioTimeline:
         if frame.pts is None or frame.time_base is None or (self._ignore_timestamps and expected):
             start = expected or Fraction(0)
         else:
-            start = self._drift.measure_start(Fraction(frame.pts * frame.time_base), frame)
+            start = self._drift.measure_start(Fraction(frame.pts * frame.time_base), frame, expected)
         frame_format = _get_format(frame)
         if (
             expected is None
@@ -145,23 +146,6 @@ class AudioTimeline:
         return DownmixResampler(self._rate_hz, self._channels)
 
 
-def is_one_run(frames: Iterable[av.AudioFrame]) -> bool:
-    """Return whether `AudioTimeline` places frames end to end: all have timestamps, one format, and no gaps."""
-    drift = _DriftDetector()
-    first: av.AudioFrame | None = None
-    expected = Fraction(0)
-    for frame in frames:
-        if frame.pts is None or frame.time_base is None:
-            return False
-        start = drift.measure_start(Fraction(frame.pts * frame.time_base), frame)
-        if first is None:
-            first, expected = frame, start
-        elif _get_format(frame) != _get_format(first) or drift.is_discontinuous(float(start - expected), frame):
-            return False
-        expected += Fraction(frame.samples, frame.sample_rate)
-    return first is not None
-
-
 def _get_format(frame: av.AudioFrame) -> tuple[str, str, int]:
     return frame.format.name, frame.layout.name, frame.sample_rate
 
@@ -174,36 +158,49 @@ def _skip_empty(samples_S: Int16s) -> Iterator[Int16s]:
 class _DriftDetector:
     """Distinguishes a real gap or overlap from timestamps that are only imprecise.
 
-    Some files of frames that differ in length store the end of a frame where its start belongs. Each pair of
-    neighbours that differ in length shows which it is: from one timestamp to the next it is the length of the first,
-    or else of the second. The majority of all pairs so far decides.
+    Some files of frames that differ in length store the end of a frame where its start belongs. Two neighbours that
+    differ in length show it: from one timestamp to the next it is the length of the second, not of the first. Single
+    timestamps of Ogg do so too, so timestamps are ends only if the errors of all frames so far are smaller that way.
     """
 
     def __init__(self) -> None:
         self._first_seconds: Fraction | None = None  # the length of the first frame
         self._last_seconds = Fraction(0)  # the length of the last one
-        self._last_stamp: float | None = None
+        self._last_stamp = Fraction(0)
         self._changes = 0  # how often the length changed
-        self._votes_for_ends = 0  # how many pairs more show that timestamps are ends than that they are starts
+        self._votes_for_ends = 0  # how many more neighbours show that timestamps are ends than that they are starts
+        self._excess_error = 0.0  # by how much the errors of all starts exceed those of all ends
+
         self._last_error = 0.0
         self._drift_seconds = 0.0  # for how long the error has been on the same side
+        self._drift_frames = 0
 
-    def measure_start(self, stamp: Fraction, frame: av.AudioFrame) -> Fraction:
-        """Return when a frame starts by its timestamp, in seconds of the source; call it once for each frame."""
+    def measure_start(self, stamp: Fraction, frame: av.AudioFrame, expected: Fraction | None) -> Fraction:
+        """Return when a frame starts by its timestamp, in seconds of the source; call it once for each frame.
+
+        Args:
+            stamp: the timestamp in seconds.
+            frame: the frame, for its length.
+            expected: where it starts if it continues the frame before.
+        """
         seconds = Fraction(frame.samples, frame.sample_rate)
-        if self._first_seconds is None:
-            self._first_seconds = self._last_seconds = seconds
-        if self._last_stamp is not None and seconds != self._last_seconds:
-            self._changes += 1
-            step = float(stamp) - self._last_stamp
-            shows_start = abs(step - float(self._last_seconds)) <= STAMP_TOLERANCE_SECONDS
-            shows_end = abs(step - float(seconds)) <= STAMP_TOLERANCE_SECONDS
-            self._votes_for_ends += shows_end - shows_start
-        self._last_stamp, self._last_seconds = float(stamp), seconds
-
-        if self._votes_for_ends <= 0:
+        if self._first_seconds is None or expected is None:
+            self._first_seconds, self._last_seconds, self._last_stamp = seconds, seconds, stamp
             return stamp
-        return stamp - (seconds - self._first_seconds)
+
+        if seconds != self._last_seconds:
+            self._changes += 1
+            step = stamp - self._last_stamp
+            shows_start = abs(step - self._last_seconds) <= STAMP_TOLERANCE_SECONDS
+            shows_end = abs(step - seconds) <= STAMP_TOLERANCE_SECONDS
+            self._votes_for_ends += shows_end - shows_start
+        self._last_stamp, self._last_seconds = stamp, seconds
+        if seconds == self._first_seconds:  # both are the same
+            return stamp
+
+        start_if_end = stamp - (seconds - self._first_seconds)
+        self._excess_error += float((abs(stamp - expected) - abs(start_if_end - expected)) * seconds)
+        return start_if_end if self._votes_for_ends > 0 and self._excess_error > 0 else stamp
 
     def is_discontinuous(self, error: float, frame: av.AudioFrame) -> bool:
         """Return whether a frame starts a new run.
@@ -214,14 +211,19 @@ class _DriftDetector:
         """
         drifts = abs(error) > DRIFT_SECONDS
         if not drifts or error * self._last_error < 0:
-            self._drift_seconds = 0.0
+            self._drift_seconds, self._drift_frames = 0.0, 0
         self._last_error = error
         if drifts:
             self._drift_seconds += frame.samples / frame.sample_rate
+            self._drift_frames += 1
 
-        is_uneven = self._changes > 1  # the first frame alone is often cut
-        longest_drift = LONGEST_UNEVEN_DRIFT_SECONDS if is_uneven else LONGEST_DRIFT_SECONDS
-        if abs(error) <= GAP_SECONDS and self._drift_seconds <= longest_drift:
+        if self._changes > 1:  # the first frame alone is often cut
+            has_drifted = (
+                self._drift_seconds > LONGEST_UNEVEN_DRIFT_SECONDS and self._drift_frames >= LEAST_UNEVEN_DRIFT_FRAMES
+            )
+        else:
+            has_drifted = self._drift_seconds > LONGEST_DRIFT_SECONDS
+        if abs(error) <= GAP_SECONDS and not has_drifted:
             return False
-        self._drift_seconds = 0.0
+        self._drift_seconds, self._drift_frames = 0.0, 0
         return True

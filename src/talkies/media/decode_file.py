@@ -12,11 +12,10 @@ from typing import Any
 
 import av
 import numpy as np
-from av.audio.fifo import AudioFifo
 from av.error import FFmpegError
 
 from talkies.core import Grid, Int16s, MediaError, ModalityChoice, UInt8s, format_path
-from talkies.media.audio_timeline import AudioTimeline, is_one_run
+from talkies.media.audio_timeline import AudioTimeline
 from talkies.media.frame_timeline import ResampledFrame
 from talkies.media.probe import MediaInfo, probe
 from talkies.media.resample import FilmResampler, ResampleReport
@@ -118,8 +117,6 @@ def _decode_audio(path: Path, info: MediaInfo, grid: Grid, end_seconds: float | 
     if not frames:
         raise MediaError("damaged", f"no sound of {name} can be decoded")
 
-    if is_one_run(frames):
-        frames = [_join_frames(frames)]
     audio_S, channels = _place_frames(frames, grid)
     if channels:  # only known at the end
         audio_S, _ = _place_frames(frames, grid, channels)
@@ -178,19 +175,6 @@ def _decode_audio_frames(
         for frame in last_frames:
             frame.time_base = stream.time_base  # PyAV does not set it on frames from a flush
             yield frame
-
-
-def _join_frames(frames: Sequence[av.AudioFrame]) -> av.AudioFrame:
-    """Return contiguous frames as a single one: codecs' frames are so short that resampling each is slow."""
-    pts, time_base, queue = frames[0].pts, frames[0].time_base, AudioFifo()
-    for frame in frames:
-        frame.pts = None  # otherwise the queue requires exact timestamps
-        queue.write(frame)
-    joined = queue.read()
-    if joined is None:
-        raise ValueError("there are no frames to join")
-    joined.pts, joined.time_base = pts, time_base
-    return joined
 
 
 def _join_samples(pieces: list[Int16s]) -> Int16s:

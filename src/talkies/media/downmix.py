@@ -16,6 +16,7 @@ from functools import cache
 
 import av
 import numpy as np
+from av.audio.fifo import AudioFifo
 from av.audio.resampler import AudioResampler
 from av.error import FFmpegError
 
@@ -88,17 +89,15 @@ def find_mix(layout: str, channels: tuple[int, ...] = ()) -> ChannelMix:
         surround = weights_C[weights_C > 0].min()
         audible_C = np.where((weights_C == 0) & ~lfe_C, surround, weights_C)
         return ChannelMix(weights_C, audible_C, lfe_C, by_ffmpeg=True, discrete=False)
-    if layout.startswith("ambisonic"):
-        weights_C = np.eye(1, len(names))[0]
-    else:
-        weights_C = np.full(len(names), 1 / len(names))
+    first_alone = layout.startswith("ambisonic")
+    weights_C = np.eye(1, len(names))[0] if first_alone else np.full(len(names), 1 / len(names))
     return ChannelMix(weights_C, weights_C, lfe_C, by_ffmpeg=False, discrete=discrete)
 
 
 def _measure_weights(layout: str, channels: int) -> Float64s | None:
     """Return the weights of FFmpeg's mono mix of a layout, by mixing one channel at a time; None if it has none."""
     level, samples = 16_384, 64
-    weights_C = np.zeros(channels)
+    weights_C: Float64s = np.zeros(channels)
     for channel in range(channels):
         samples_SC = np.zeros((samples, channels), np.int16)
         samples_SC[:, channel] = level
@@ -109,7 +108,8 @@ def _measure_weights(layout: str, channels: int) -> Float64s | None:
         except FFmpegError:
             return None
         weights_C[channel] = mixed[0].to_ndarray()[0, samples // 2] / level
-    return weights_C / weights_C.sum()
+    weights_C /= weights_C.sum()
+    return weights_C
 
 
 class DownmixResampler:
@@ -124,7 +124,7 @@ class DownmixResampler:
 
     def __init__(self, rate_hz: int, channels: tuple[int, ...] = ()) -> None:
         self._rate_hz, self._selected = rate_hz, channels
-        self._batch_samples = round(_BATCH_SECONDS * rate_hz)
+        self._queue = AudioFifo()
         self._opened = False  # with the first frame, which tells the layout
         self._mono: AudioResampler | None = None
         self._split: AudioResampler | None = None
@@ -134,19 +134,28 @@ class DownmixResampler:
 
     def resample(self, frame: av.AudioFrame | None) -> Int16s:
         """Return the next rows, or none until there is a batch; `None` instead of a frame returns the rest."""
-        if frame is not None and not self._opened:
-            self._open(frame.layout.name, frame.layout.nb_channels)
+        if frame is not None:
+            if not self._opened:
+                self._open(frame.layout.name, frame.layout.nb_channels)
+            pts, frame.pts = frame.pts, None  # otherwise the queue requires exact timestamps
+            self._queue.write(frame)
+            frame.pts = pts
+        if not self._opened or (frame is not None and self._queue.samples < _BATCH_SECONDS * frame.sample_rate):
+            return np.zeros((1, 0), np.int16)
 
+        if self._queue.samples:
+            self._push_batch(self._queue.read())
+        if frame is None:
+            self._push_batch(None)
+        return self._take_batch()
+
+    def _push_batch(self, batch: av.AudioFrame | None) -> None:
+        """Resample a batch; None takes what the resamplers still hold."""
         if self._mono is not None:
-            self._mono_parts += [_read(part) for part in self._mono.resample(frame)]
-            parts = self._mono_parts
+            self._mono_parts += [_read(part) for part in self._mono.resample(batch)]
         if self._split is not None and self.mix is not None:
             count = len(self.mix.weights_C)
-            self._split_parts += [_read(part).reshape(-1, count) for part in self._split.resample(frame)]
-            parts = self._split_parts
-        if not self._opened or (frame is not None and sum(map(len, parts)) < self._batch_samples):
-            return np.zeros((1, 0), np.int16)
-        return self._take_batch()
+            self._split_parts += [_read(part).reshape(-1, count) for part in self._split.resample(batch)]
 
     def _take_batch(self) -> Int16s:
         """Return all rows for which the mix and the channels are there."""
@@ -194,7 +203,8 @@ class LossGuard:
         self._position = 0  # of the next sample to come
         self._waiting: list[Int16s] = []  # rows of the block that is not complete
         self._waiting_mix: ChannelMix | None = None
-        self._last_weights_C: Float64s | None = None  # of the block before; None for the plain mix
+        self._follows = False  # whether there is a block just before
+        self._last_weights_C: Float64s | None = None  # of that block; None for the plain mix
         self._lost_samples = 0
         self._totals = _ChannelTotals()
 
@@ -210,10 +220,11 @@ class LossGuard:
 
     def push(self, rows_RS: Int16s, mix: ChannelMix | None) -> Int16s:
         """Return the mono samples that are ready, after taking the next rows; `mix` is None for mono."""
-        ready = [self.flush()] if mix is not self._waiting_mix else []
-        self._waiting_mix = mix
+        ready: list[Int16s] = []
+        if mix is not self._waiting_mix:  # another layout
+            ready.append(self.flush())
+            self._waiting_mix, self._follows = mix, False
         if mix is None:
-            self._last_weights_C = None
             self._position += rows_RS.shape[1]
             self._totals.add_mono(rows_RS[0])
             return np.concatenate([*ready, rows_RS[0]]) if ready else rows_RS[0]
@@ -246,21 +257,22 @@ class LossGuard:
             weights_C = choose_weights(covariance_CC, mix)
 
         last_C, self._last_weights_C = self._last_weights_C, weights_C
-        if last_C is not None and len(last_C) != len(channels_CS):  # another layout
-            last_C = None
-        if weights_C is None and last_C is None:
-            return rows_RS[0]
+        fades, self._follows = self._follows, True
+        plain_S: Int16s = rows_RS[0]
+        if weights_C is None and (last_C is None or not fades):
+            return plain_S
 
         # Fade from the mix of the block before to that of this block.
         mono_S = _apply(weights_C, rows_RS, channels_CS)
-        if weights_C is None or last_C is None or not np.array_equal(weights_C, last_C):
+        if fades and (weights_C is None or last_C is None or not np.array_equal(weights_C, last_C)):
             fade = slice(0, min(self._fade_samples, len(mono_S)))
             share_S = np.linspace(0, 1, self._fade_samples, endpoint=False)[fade]
             before_S = _apply(last_C, rows_RS[:, fade], channels_CS[:, fade])
             mono_S[fade] = share_S * mono_S[fade] + (1 - share_S) * before_S
         if weights_C is not None:
             self._lost_samples += len(mono_S)
-        return np.rint(mono_S).clip(-32_768, 32_767).astype(np.int16)
+        rounded_S: Int16s = np.rint(mono_S).clip(-32_768, 32_767).astype(np.int16)
+        return rounded_S
 
 
 def _apply(weights_C: Float64s | None, rows_RS: Int16s, channels_CS: Float32s) -> Float64s:
