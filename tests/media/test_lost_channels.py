@@ -23,7 +23,8 @@ Samples = npt.NDArray[np.int16]
 
 
 def make_noise(seconds: float, level: float = 8000, seed: int = 0) -> npt.NDArray[np.float64]:
-    return np.asarray(np.random.default_rng(seed).normal(0, level, round(seconds * RATE_HZ)))
+    noise_S = np.random.default_rng(seed).normal(0, level, round(seconds * RATE_HZ))
+    return np.asarray(noise_S.clip(-25_000, 25_000))
 
 
 def to_frames(samples_CS: npt.NDArray[Any], layout: str, samples: int = 1024) -> list[av.AudioFrame]:
@@ -74,11 +75,11 @@ def test_a_mix_that_keeps_the_sound_is_ffmpegs_bit_for_bit(layout: str, share: f
 
 
 @given(
-    level=st.floats(0.75, 1.3), samples=st.sampled_from([160, 1024, 1601]), starts=st.sampled_from([0, 7000, 24_000])
+    level=st.floats(0.75, 1.3), samples=st.sampled_from([160, 1024, 1601]), starts=st.sampled_from([0, 7000, 12_300])
 )
 def test_stereo_in_antiphase_is_its_loudest_channel(level: float, samples: int, starts: int) -> None:
     """From some sample on; before it both channels are the same."""
-    sound_S = make_noise(3)
+    sound_S = make_noise(1.25)
     right_S = np.where(np.arange(len(sound_S)) < starts, sound_S, -level * sound_S)
     mono_S, timeline = mix(np.stack([sound_S, right_S]), "stereo", samples=samples)
     after = -(-starts // 1000) * 1000 + 80  # decided for whole frames, with a fade of 5 ms
@@ -163,16 +164,16 @@ def test_ambisonic_sound_without_its_first_channel_is_heard() -> None:
     samples_CS = np.zeros((4, 32_000))
     samples_CS[2] = make_noise(2)
     mono_S, _, lost = mix_film(samples_CS, "ambisonic 1")
-    assert np.abs(mono_S[100:] - samples_CS[2, 100:].astype(np.int16)).max() <= 1
+    assert np.abs(mono_S - samples_CS[2].astype(np.int16)).max() <= 1
     assert lost == 2
 
 
 def test_three_channels_that_cancel_only_together_are_heard() -> None:
     sound_S = make_noise(2, 4000)
     samples_CS = np.stack([sound_S, sound_S, -sound_S * 2 * 0.5**0.5])
-    mono_S, _, lost = mix_film(samples_CS, "3.0")
-    assert np.abs(mono_S).max() > 0.5 * np.abs(sound_S).max()
-    assert lost == 2
+    mono_S, _, _ = mix_film(samples_CS, "3.0")
+    assert np.abs(mono_S).max() > 0.3 * np.abs(sound_S).max()
+    assert np.abs(mix_by_ffmpeg(samples_CS, "3.0")).max() < 0.01 * np.abs(sound_S).max()
 
 
 @pytest.mark.parametrize("layout", ["mono", "stereo", "5.1", "7.1", "22.2", "9 channels", "16 channels", "64 channels"])

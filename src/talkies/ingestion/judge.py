@@ -162,17 +162,15 @@ def _check_content(measures: Measures, frames: int, thresholds: Thresholds) -> I
 
 
 def _check_mix(measures: Measures, info: MediaInfo) -> Iterator[Reason]:
-    """Yield the reason that not all channels are in the sound, because a mix of all would have lost it."""
+    """Yield the reason that not all channels are in the sound, because a mix of all would have lost some of it."""
     texts: list[str] = []
-    if measures.sound_channels:
+    if channels := measures.sound_channels:
+        *first, last = map(str, channels)
+        used = f"channels {', '.join(first)} and {last} are" if first else f"channel {last} is"
         count = f"{info.audio.channels} " if info.audio else ""
-        numbers = " and ".join(map(str, measures.sound_channels))
-        noun = "channel" if len(measures.sound_channels) == 1 else "channels"
-        texts.append(f"of its {count}channels of sound only the loudest are used ({noun} {numbers})")
+        texts.append(f"a mono mix of all its {count}channels would lose sound; only {used} used")
     if lost := measures.sound_lost_in_mix_seconds:
-        texts.append(
-            f"mixed to mono, its channels would cancel or be lost for {lost:.2f} s; the loudest are used there"
-        )
+        texts.append(f"for {lost:.2f} s a mono mix would lose the sound; the loudest channel is used there")
     if texts:
         yield Reason(code="channels_left_out", text="; ".join(texts))
 
