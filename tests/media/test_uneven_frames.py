@@ -128,6 +128,17 @@ def test_where_ends_are_stored_as_starts_only_the_gap_is_a_gap(blocks: str, firs
     assert np.array_equal(heard_S[before + found :], expected_S[before:])
 
 
+@given(first=st.integers(0, 15))
+def test_single_late_timestamps_change_nothing(first: int) -> None:
+    """As in Ogg, where FFmpeg stamps the first packet of some pages as if its start were its end."""
+    lengths = list(islice(cycle(BLOCKS["vorbis"]), first, first + 300))
+    ends = list(accumulate(lengths))
+    late = [samples == 192 and n > 0 and lengths[n - 1] == 43 for n, samples in enumerate(lengths)]
+    starts = [end - samples + 149 * wrong for end, samples, wrong in zip(ends, lengths, late, strict=True)]
+    heard_S = place_frames(lengths, [Fraction(start, RATE_HZ) for start in starts], 48_000)
+    assert np.array_equal(heard_S, np.repeat(np.arange(1, 301, dtype=np.int16), lengths))
+
+
 def test_a_first_frame_that_is_cut_does_not_make_the_others_uneven() -> None:
     """As in MP4, whose first frame of AAC is cut by what the encoder put before it."""
     lengths, packet = [200] + [320] * 299, Fraction(320, RATE_HZ)
