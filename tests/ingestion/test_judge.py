@@ -196,6 +196,12 @@ MEASURED: Mapping[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         {"sound_laid_end_to_end": False},
         "its audio timestamps span far less time than its audio; placed end to end, it may be out of sync",
     ),
+    "channels_left_out": (
+        {"sound_lost_in_mix_seconds": 0.0625, "sound_channels": (3, 4)},
+        {"sound_lost_in_mix_seconds": 0.0},
+        "a mono mix of all its 2 channels would lose sound; only channels 3 and 4 are used; "
+        "for 0.06 s a mono mix would lose the sound; the loudest channel is used there",
+    ),
     "short_audio": (
         {"sound_end_seconds": 8.99},
         {"sound_end_seconds": 9.0},
@@ -325,10 +331,12 @@ def test_all_reasons_are_told_at_once_the_one_that_matters_most_first() -> None:
     found = judged_after(
         8, everything, damaged_video_packets=100, damaged_audio_packets=1, sound_start_seconds=3.0,
         sound_end_seconds=-2.0, sound_laid_end_to_end=True, peak_dbfs=None, black_frames=8, still_frames=8,
+        sound_channels=(1,),
     )  # fmt: skip
     assert codes(found) == [
         "encrypted", "unknown_audio_codec", "damaged", "bad_shape", "too_short", "truncated", "damaged_packets",
-        "bad_sound_clock", "short_audio", "late_audio", "silent_audio", "black_video", "still_video", "picture_gaps",
+        "bad_sound_clock", "channels_left_out", "short_audio", "late_audio", "silent_audio", "black_video",
+        "still_video", "picture_gaps",
     ]  # fmt: skip
     assert decide_verdict(found) is Verdict.REJECTED
     assert decide_verdict(found[5:]) is Verdict.WARNED

@@ -63,7 +63,8 @@ class Originals:
             raise MediaError("missing", f"{record.source} is missing or has changed since it was ingested")
         profile = self._library.profile
         info = MediaInfo.model_validate_json(json.dumps(record.probe))
-        return OriginalReader(path, info, record.measures.origin_seconds, profile.grid, profile.short_side)
+        origin_seconds, channels = record.measures.origin_seconds, record.measures.sound_channels
+        return OriginalReader(path, info, origin_seconds, profile.grid, profile.short_side, channels=channels)
 
     def read_clip(self, original: OriginalReader, request: ClipRequest) -> Clip:
         """Return a clip read from its source file."""

@@ -81,14 +81,18 @@ def convert(task: ConvertTask, report: ProgressCallback) -> ConvertedFilm:
         return ConvertedFilm(reasons, info, peak_memory_bytes=read_peak_memory())
 
     # Decode it and judge again. The result of decoding damage depends on the number of threads, and a verdict must not:
-    # a damaged film is decoded again with one thread, and one with broken audio timestamps without them.
+    # a damaged film is decoded again with one thread, one with broken audio timestamps without them, and one whose
+    # sound is in a few of many channels from those channels.
     try:
         first = _ConversionPass(task, info, task.threads)
         converted = first.run(report)
         threads = 1 if first.report.damaged_packets else task.threads
         ignore_timestamps = first.report.audio_timestamps_are_broken
-        if threads != task.threads or ignore_timestamps:
-            second = _ConversionPass(task, info, threads, ignore_audio_timestamps=ignore_timestamps)
+        channels = first.report.dominant_channels
+        if threads != task.threads or ignore_timestamps or channels:
+            second = _ConversionPass(
+                task, info, threads, ignore_audio_timestamps=ignore_timestamps, sound_channels=channels
+            )
             converted = second.run(report)
     except MediaError as error:
         return ConvertedFilm((make_rejection(error.code, str(error)), *reasons), info)
@@ -99,10 +103,17 @@ class _ConversionPass:
     """One pass over a film: every frame and block of audio goes to all writers and finders."""
 
     def __init__(
-        self, task: ConvertTask, info: MediaInfo, threads: int, *, ignore_audio_timestamps: bool = False
+        self,
+        task: ConvertTask,
+        info: MediaInfo,
+        threads: int,
+        *,
+        ignore_audio_timestamps: bool = False,
+        sound_channels: tuple[int, ...] = (),
     ) -> None:
         self._task, self._info, self._threads = task, info, threads
         self._ignore_audio_timestamps = ignore_audio_timestamps
+        self._sound_channels = sound_channels
         grid, config = task.profile.grid, task.config
         self._resampler = FilmResampler(
             task.source,
@@ -112,6 +123,7 @@ class _ConversionPass:
             threads,
             max_aspect_ratio=config.judge.most_aspect,
             ignore_audio_timestamps=ignore_audio_timestamps,
+            channels=sound_channels,
         )
         self.report = self._resampler.report
 
@@ -175,6 +187,8 @@ class _ConversionPass:
             sound_end_seconds=report.audio_end_seconds,
             sound_gaps=report.audio_gaps,
             sound_laid_end_to_end=self._ignore_audio_timestamps,
+            sound_lost_in_mix_seconds=report.lost_audio_seconds,
+            sound_channels=self._sound_channels,
             peak_dbfs=found.peak_dbfs,
             black_frames=found.black.frames,
             still_frames=found.still.frames,

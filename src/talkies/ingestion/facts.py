@@ -198,6 +198,11 @@ def _list_measures(measures: Measures, frames: int) -> Details:
         gaps = f", {format_count(measures.sound_gaps, 'gap')}" if measures.sound_gaps else ""
         yield "Sound in the film", f"{start:.3f} to {end:.3f} s{gaps}".replace("-", "−")
 
+    if measures.sound_channels:
+        yield "Channels used", ", ".join(map(str, measures.sound_channels))
+    if measures.sound_lost_in_mix_seconds:
+        yield "Loudest channel only", f"for {measures.sound_lost_in_mix_seconds:.2f} s"
+
     damaged = f"{measures.damaged_video_packets} of {measures.video_packets} of picture"
     yield "Damaged packets", f"{damaged}, {measures.damaged_audio_packets} of {measures.audio_packets} of sound"
 

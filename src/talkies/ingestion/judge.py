@@ -12,8 +12,9 @@ IMPORTANCE = (
     "empty", "unreadable", "crashed", "timed_out", "out_of_memory", "encrypted", "unknown_video_codec",
     "unknown_audio_codec", "no_video", "cover_art", "no_audio", "empty_video", "empty_audio", "undecodable_video",
     "undecodable_audio", "damaged", "bad_shape", "too_short", "duplicate", "truncated", "undecodable_start",
-    "damaged_packets", "time_jumps", "bad_crop", "bad_sound_clock", "sound_left_out", "short_audio", "late_audio",
-    "other_tracks", "other_programmes", "silent_audio", "black_video", "still_video", "picture_gaps",
+    "damaged_packets", "time_jumps", "bad_crop", "bad_sound_clock", "channels_left_out", "sound_left_out",
+    "short_audio", "late_audio", "other_tracks", "other_programmes", "silent_audio", "black_video", "still_video",
+    "picture_gaps",
 )  # fmt: skip
 """Every reason's code, most important first."""
 
@@ -47,6 +48,7 @@ def judge_film(
         reasons += _check_decoding(measures, thresholds)
         reasons += _check_content(measures, frames, thresholds)
         reasons += _check_start(lost_start_seconds, measures, thresholds)
+        reasons += _check_mix(measures, info)
         reasons += _check_sound_times(measures, seconds, thresholds)
     reasons += _check_times(info, seconds, thresholds)
     reasons += _check_claims(info, lost_start_seconds + seconds, thresholds)
@@ -230,6 +232,20 @@ def _check_content(measures: Measures, frames: int, thresholds: Thresholds) -> I
         yield Reason(code="black_video", text="its picture is black from start to end")
     if frames and measures.still_frames == frames and not measures.changes:
         yield Reason(code="still_video", text="its picture is still from start to end")
+
+
+def _check_mix(measures: Measures, info: MediaInfo) -> Iterator[Reason]:
+    """Yield the reason that not all channels are in the sound, because a mix of all would have lost some of it."""
+    texts: list[str] = []
+    if channels := measures.sound_channels:
+        *first, last = map(str, channels)
+        used = f"channels {', '.join(first)} and {last} are" if first else f"channel {last} is"
+        count = f"{info.audio.channels} " if info.audio else ""
+        texts.append(f"a mono mix of all its {count}channels would lose sound; only {used} used")
+    if lost := measures.sound_lost_in_mix_seconds:
+        texts.append(f"for {lost:.2f} s a mono mix would lose the sound; the loudest channel is used there")
+    if texts:
+        yield Reason(code="channels_left_out", text="; ".join(texts))
 
 
 def _check_sound_times(measures: Measures, seconds: float, thresholds: Thresholds) -> Iterator[Reason]:

@@ -37,7 +37,9 @@ class Measures(Config):
 
     `origin_seconds` is the time of frame 0 on the source's timeline; the audio times are on the library's grid.
     `peak_dbfs` is in dB relative to full scale, None for digital silence. `sound_laid_end_to_end` says that the audio's
-    timestamps were ignored. `changes` is how often the picture becomes another one, even if each stands for long.
+    timestamps were ignored. `sound_lost_in_mix_seconds` is for how long the mono mix lost the sound, so that only some
+    channels were used; `sound_channels` (counted from 1) are those used for the whole film, empty for all. `changes` is
+    how often the picture becomes another one, even if each stands for long.
     """
 
     video_packets: int
@@ -49,6 +51,8 @@ class Measures(Config):
     sound_end_seconds: float | None
     sound_gaps: int
     sound_laid_end_to_end: bool = False
+    sound_lost_in_mix_seconds: float = 0.0
+    sound_channels: tuple[int, ...] = ()
     peak_dbfs: float | None
     black_frames: int
     still_frames: int

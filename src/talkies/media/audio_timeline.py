@@ -3,46 +3,51 @@
 from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
-from functools import cache
-from typing import Any
 
 import av
 import numpy as np
-from av.audio.resampler import AudioResampler
-from av.error import FFmpegError
 
 from talkies.core import Grid, Int16s
+from talkies.media.downmix import ChannelMix, DownmixResampler, LossGuard
 
 GAP_SECONDS = 0.020
 """A frame whose timestamp is off by at most this continues the frame before; by more, there is a gap or an overlap."""
-UNEVEN_GAP_SECONDS = 0.060
-"""The same limit for frames of uneven length (Vorbis): some files store the end of a frame as its start."""
 DRIFT_SECONDS = 0.004
 LONGEST_DRIFT_SECONDS = 1.0
-"""Timestamps of even frames that are off by more than `DRIFT_SECONDS`, always to the same side, for longer than
-`LONGEST_DRIFT_SECONDS` are followed as well: some audio was lost, or its clock differs from the video's."""
+LONGEST_UNEVEN_DRIFT_SECONDS = 0.06
+LEAST_UNEVEN_DRIFT_FRAMES = 3
+"""Timestamps that are off by more than `DRIFT_SECONDS`, always to the same side, for longer than one of these are
+followed as well: some audio was lost, or its clock differs from the video's. Frames of uneven length (Vorbis, PCM) are
+followed sooner, because a lost one can be shorter than `GAP_SECONDS`; a single timestamp of theirs can be wrong."""
+STAMP_TOLERANCE_SECONDS = 0.0015
+"""Timestamps of many containers are rounded to milliseconds."""
 
 
 class AudioTimeline:
     """Turns decoded frames of audio into int16 mono samples, each piece contiguous with the one before.
 
     Channels are mixed as in ITU-R BS.775 (centre 1, left and right √½, surrounds ½, no LFE), scaled so that nothing
-    clips. Nothing is emitted before `origin`, the time of sample 0 in seconds of the source, is set.
+    clips; where that loses the sound, `LossGuard` says what is used instead. Nothing is emitted before `origin`, the
+    time of sample 0 in seconds of the source, is set.
 
     Args:
         grid: the frame rate and sample rate of the result.
         ignore_timestamps: use only the first timestamp and place all frames end to end.
+        channels: the channels (counted from 1) that are mixed; all of them by default.
     """
 
-    def __init__(self, grid: Grid, ignore_timestamps: bool = False) -> None:
+    def __init__(self, grid: Grid, ignore_timestamps: bool = False, channels: tuple[int, ...] = ()) -> None:
         self._ignore_timestamps = ignore_timestamps
         self._rate_hz = grid.audio_rate_hz
+        self._channels = channels
         self._resampler = self._create_resampler()
+        self._guard = LossGuard(grid.samples_per_frame, grid.audio_rate_hz)
         self._format: tuple[str, str, int] | None = None  # a broadcast may change from stereo to 5.1
         self._drift = _DriftDetector()
 
-        # A run is audio without a gap. Each piece has the start of its run, or None if it continues the piece before.
-        self._pieces: deque[tuple[Fraction | None, Int16s]] = deque()
+        # A run is audio without a gap. Each piece has the start of its run, or None if it continues the piece before,
+        # and rows `[R, S]`: the mono mix, then, if there are several, each channel.
+        self._pieces: deque[tuple[Fraction | None, Int16s, ChannelMix | None]] = deque()
         self._new_run_start: Fraction | None = None  # of a run whose first piece has not left the resampler yet
         self._expected_start: Fraction | None = None  # where the next frame starts if there is no gap
 
@@ -59,18 +64,25 @@ class AudioTimeline:
         """Where the audio pushed so far ends, in seconds of the source."""
         return self._expected_start
 
+    @property
+    def lost_seconds(self) -> float:
+        """For how long the mono mix lost the sound, so that only some of the channels were used."""
+        return self._guard.lost_seconds
+
+    @property
+    def dominant_channels(self) -> tuple[int, ...]:
+        """The channels (counted from 1) that should have been used throughout; empty if the mix is right."""
+        return () if self._channels else self._guard.dominant_channels
+
     def push(self, frame: av.AudioFrame) -> Iterator[Int16s]:
         """Take the next decoded frame; yield the samples that are ready."""
-        if not _can_mix(frame.layout.name):
-            frame = _mix_to_mono(frame)
-
         # Start a new run where the timestamp or the format does not continue the frame before.
         expected = self._expected_start
         if frame.pts is None or frame.time_base is None or (self._ignore_timestamps and expected):
             start = expected or Fraction(0)
         else:
-            start = Fraction(frame.pts * frame.time_base)
-        frame_format = frame.format.name, frame.layout.name, frame.sample_rate
+            start = self._drift.measure_start(Fraction(frame.pts * frame.time_base), frame, expected)
+        frame_format = _get_format(frame)
         if (
             expected is None
             or frame_format != self._format
@@ -91,6 +103,7 @@ class AudioTimeline:
         yield from self._emit_pieces()
         if samples > self._emitted_samples:
             yield from self._emit_silence(samples - self._emitted_samples)
+        yield from _skip_empty(self._guard.flush())
 
     def _start_run(self, start: Fraction, frame_format: tuple[str, str, int]) -> None:
         if self._expected_start is not None:
@@ -101,10 +114,9 @@ class AudioTimeline:
         self._new_run_start = self._expected_start = start
         self.start = start if self.start is None else min(self.start, start)
 
-    def _enqueue(self, frames: list[av.AudioFrame]) -> None:
-        for frame in frames:
-            samples_S = frame.to_ndarray().reshape(-1).astype(np.int16, copy=False)
-            self._pieces.append((self._new_run_start, samples_S))
+    def _enqueue(self, rows_RS: Int16s) -> None:
+        if rows_RS.shape[1]:
+            self._pieces.append((self._new_run_start, rows_RS, self._resampler.mix))
             self._new_run_start = None
 
     def _emit_pieces(self) -> Iterator[Int16s]:
@@ -112,81 +124,106 @@ class AudioTimeline:
         if self.origin is None:
             return
         while self._pieces:
-            run_start, samples_S = self._pieces.popleft()
+            run_start, rows_RS, mix = self._pieces.popleft()
             if run_start is not None:
                 position = round((run_start - self.origin) * self._rate_hz)
                 if position > self._emitted_samples:
                     yield from self._emit_silence(position - self._emitted_samples)
                 self._overlapping_samples = max(0, self._emitted_samples - position)
 
-            dropped = min(self._overlapping_samples, len(samples_S))
+            dropped = min(self._overlapping_samples, rows_RS.shape[1])
             self._overlapping_samples -= dropped
-            if dropped < len(samples_S):
-                self._emitted_samples += len(samples_S) - dropped
-                yield samples_S[dropped:]
+            self._emitted_samples += rows_RS.shape[1] - dropped
+            yield from _skip_empty(self._guard.push(rows_RS[:, dropped:], mix))
 
     def _emit_silence(self, count: int) -> Iterator[Int16s]:
         self._emitted_samples += count
         for start in range(0, count, self._rate_hz):  # a second at a time: a gap of hours must not fill the memory
-            yield np.zeros(min(self._rate_hz, count - start), np.int16)
+            silence_RS = np.zeros((1, min(self._rate_hz, count - start)), np.int16)
+            yield from _skip_empty(self._guard.push(silence_RS, None))
 
-    def _create_resampler(self) -> AudioResampler:
-        return AudioResampler(format="s16", layout="mono", rate=self._rate_hz)
-
-
-@cache
-def _can_mix(layout: str) -> bool:
-    """Return whether FFmpeg can mix a channel layout to mono."""
-    frame = av.AudioFrame("s16", layout, 16)
-    frame.sample_rate = 16_000
-    try:
-        AudioResampler(format="s16", layout="mono").resample(frame)
-    except FFmpegError:
-        return False
-    return True
+    def _create_resampler(self) -> DownmixResampler:
+        return DownmixResampler(self._rate_hz, self._channels)
 
 
-def _mix_to_mono(frame: av.AudioFrame) -> av.AudioFrame:
-    """Return a mono frame where FFmpeg cannot mix: the omnidirectional first channel of ambisonics, or the mean."""
-    packed = AudioResampler(format=frame.format.packed.name).resample(frame)[0]
-    samples_SC = packed.to_ndarray().reshape(packed.samples, -1)
-    is_ambisonic = frame.layout.name.startswith("ambisonic")
-    mono_S = samples_SC[:, 0] if is_ambisonic else samples_SC.mean(axis=1)
+def _get_format(frame: av.AudioFrame) -> tuple[str, str, int]:
+    return frame.format.name, frame.layout.name, frame.sample_rate
 
-    mono_1S: Any = np.ascontiguousarray(mono_S[None], samples_SC.dtype)
-    mono = av.AudioFrame.from_ndarray(mono_1S, format=packed.format.name, layout="mono")
-    mono.sample_rate, mono.pts, mono.time_base = frame.sample_rate, frame.pts, frame.time_base
-    return mono
+
+def _skip_empty(samples_S: Int16s) -> Iterator[Int16s]:
+    if len(samples_S):
+        yield samples_S
 
 
 class _DriftDetector:
-    """Distinguishes a real gap or overlap from timestamps that are only imprecise."""
+    """Distinguishes a real gap or overlap from timestamps that are only imprecise.
+
+    Some files of frames that differ in length store the end of a frame where its start belongs. Two neighbours that
+    differ in length show it: from one timestamp to the next it is the length of the second, not of the first. Single
+    timestamps of Ogg do so too, so timestamps are ends only if the errors of all frames so far are smaller that way.
+    """
 
     def __init__(self) -> None:
-        self._frame_samples: int | None = None
-        self._is_uneven = False  # whether frames differ in length
+        self._first_seconds: Fraction | None = None  # the length of the first frame
+        self._last_seconds = Fraction(0)  # the length of the last one
+        self._last_stamp = Fraction(0)
+        self._changes = 0  # how often the length changed
+        self._votes_for_ends = 0  # how many more neighbours show that timestamps are ends than that they are starts
+        self._excess_error = 0.0  # by how much the errors of all starts exceed those of all ends
+
         self._last_error = 0.0
         self._drift_seconds = 0.0  # for how long the error has been on the same side
+        self._drift_frames = 0
+
+    def measure_start(self, stamp: Fraction, frame: av.AudioFrame, expected: Fraction | None) -> Fraction:
+        """Return when a frame starts by its timestamp, in seconds of the source; call it once for each frame.
+
+        Args:
+            stamp: the timestamp in seconds.
+            frame: the frame, for its length.
+            expected: where it starts if it continues the frame before.
+        """
+        seconds = Fraction(frame.samples, frame.sample_rate)
+        if self._first_seconds is None or expected is None:
+            self._first_seconds, self._last_seconds, self._last_stamp = seconds, seconds, stamp
+            return stamp
+
+        if seconds != self._last_seconds:
+            self._changes += 1
+            step = stamp - self._last_stamp
+            shows_start = abs(step - self._last_seconds) <= STAMP_TOLERANCE_SECONDS
+            shows_end = abs(step - seconds) <= STAMP_TOLERANCE_SECONDS
+            self._votes_for_ends += shows_end - shows_start
+        self._last_stamp, self._last_seconds = stamp, seconds
+        if seconds == self._first_seconds:  # both are the same
+            return stamp
+
+        start_if_end = stamp - (seconds - self._first_seconds)
+        self._excess_error += float((abs(stamp - expected) - abs(start_if_end - expected)) * seconds)
+        return start_if_end if self._votes_for_ends > 0 and self._excess_error > 0 else stamp
 
     def is_discontinuous(self, error: float, frame: av.AudioFrame) -> bool:
         """Return whether a frame starts a new run.
 
         Args:
-            error: the frame's timestamp minus the expected one, in seconds.
+            error: the frame's start by its timestamp minus the expected one, in seconds.
             frame: the frame, for its length.
         """
-        self._is_uneven |= self._frame_samples is not None and frame.samples != self._frame_samples
-        self._frame_samples = frame.samples
-
-        drifts = abs(error) > DRIFT_SECONDS and not self._is_uneven
+        drifts = abs(error) > DRIFT_SECONDS
         if not drifts or error * self._last_error < 0:
-            self._drift_seconds = 0.0
+            self._drift_seconds, self._drift_frames = 0.0, 0
         self._last_error = error
         if drifts:
             self._drift_seconds += frame.samples / frame.sample_rate
+            self._drift_frames += 1
 
-        limit = UNEVEN_GAP_SECONDS if self._is_uneven else GAP_SECONDS
-        if abs(error) <= limit and self._drift_seconds <= LONGEST_DRIFT_SECONDS:
+        if self._changes > 1:  # the first frame alone is often cut
+            has_drifted = (
+                self._drift_seconds > LONGEST_UNEVEN_DRIFT_SECONDS and self._drift_frames >= LEAST_UNEVEN_DRIFT_FRAMES
+            )
+        else:
+            has_drifted = self._drift_seconds > LONGEST_DRIFT_SECONDS
+        if abs(error) <= GAP_SECONDS and not has_drifted:
             return False
-        self._drift_seconds = 0.0
+        self._drift_seconds, self._drift_frames = 0.0, 0
         return True

@@ -12,14 +12,13 @@ from typing import Any
 
 import av
 import numpy as np
-from av.audio.fifo import AudioFifo
 from av.error import FFmpegError
 
 from talkies.core import Grid, Int16s, MediaError, ModalityChoice, UInt8s, format_path
-from talkies.media.audio_timeline import DRIFT_SECONDS, GAP_SECONDS, AudioTimeline
+from talkies.media.audio_timeline import AudioTimeline
 from talkies.media.frame_timeline import ResampledFrame
 from talkies.media.probing import MediaInfo, probe
-from talkies.media.resample import FilmResampler
+from talkies.media.resample import FilmResampler, ResampleReport
 from talkies.media.source import open_media, read_packets
 
 MAX_SECONDS = 300.0
@@ -83,7 +82,17 @@ def _get_duration(info: MediaInfo, modalities: ModalityChoice) -> float:
 
 def _decode_video(path: Path, info: MediaInfo, grid: Grid, short_side: int, *, with_audio: bool) -> DecodedFile:
     """Decode the pictures, and the sound that belongs to them if wanted."""
-    resampler = FilmResampler(path, info, grid, short_side, video_only=not with_audio)
+    report, pictures, audio = _run_resampler(FilmResampler(path, info, grid, short_side, video_only=not with_audio))
+    if report.dominant_channels:  # only known at the end
+        again = FilmResampler(path, info, grid, short_side, channels=report.dominant_channels)
+        report, pictures, audio = _run_resampler(again)
+
+    _check_damage(path, "pictures", report.damaged_video_packets, report.video_packets)
+    _check_damage(path, "sound", report.damaged_audio_packets, report.audio_packets)
+    return DecodedFile(np.stack(pictures), _join_samples(audio) if with_audio else None, report.damaged_packets)
+
+
+def _run_resampler(resampler: FilmResampler) -> tuple[ResampleReport, list[UInt8s], list[Int16s]]:
     pictures: list[UInt8s] = []
     audio: list[Int16s] = []
     for part in resampler:
@@ -91,11 +100,7 @@ def _decode_video(path: Path, info: MediaInfo, grid: Grid, short_side: int, *, w
             pictures.append(pictures[-1] if part.repeated and pictures else part.to_yuv())
         else:
             audio.append(part.samples_S)
-
-    report = resampler.report
-    _check_damage(path, "pictures", report.damaged_video_packets, report.video_packets)
-    _check_damage(path, "sound", report.damaged_audio_packets, report.audio_packets)
-    return DecodedFile(np.stack(pictures), _join_samples(audio) if with_audio else None, report.damaged_packets)
+    return resampler.report, pictures, audio
 
 
 def _decode_audio(path: Path, info: MediaInfo, grid: Grid, end_seconds: float | None) -> DecodedFile:
@@ -112,16 +117,25 @@ def _decode_audio(path: Path, info: MediaInfo, grid: Grid, end_seconds: float | 
     if not frames:
         raise MediaError("damaged", f"no sound of {name} can be decoded")
 
-    # Place the frames on a timeline that starts with the first one.
+    audio_S, channels = _place_frames(frames, grid)
+    if channels:  # only known at the end
+        audio_S, _ = _place_frames(frames, grid, channels)
+    return DecodedFile(None, audio_S, damage.damaged)
+
+
+def _place_frames(
+    frames: Sequence[av.AudioFrame], grid: Grid, channels: tuple[int, ...] = ()
+) -> tuple[Int16s, tuple[int, ...]]:
+    """Return samples that start with the first frame, and the channels that should have been mixed, if not all."""
     first = frames[0]
-    timeline = AudioTimeline(grid)
+    timeline = AudioTimeline(grid, channels=channels)
     has_time = first.pts is not None and first.time_base is not None
     timeline.origin = Fraction(first.pts * first.time_base) if has_time else Fraction(0)  # type: ignore[operator]
     pieces: list[Int16s] = []
-    for frame in [_join_frames(frames)] if _is_contiguous(frames) else frames:
+    for frame in frames:
         pieces.extend(timeline.push(frame))
     pieces.extend(timeline.flush(0))
-    return DecodedFile(None, _join_samples(pieces), damage.damaged)
+    return _join_samples(pieces), timeline.dominant_channels
 
 
 @dataclass(slots=True)
@@ -161,39 +175,6 @@ def _decode_audio_frames(
         for frame in last_frames:
             frame.time_base = stream.time_base  # PyAV does not set it on frames from a flush
             yield frame
-
-
-def _is_contiguous(frames: Sequence[av.AudioFrame]) -> bool:
-    """Return whether frames have one format and, by their timestamps, follow one another without gaps."""
-    first = frames[0]
-    first_format = first.format.name, first.layout.name, first.sample_rate
-    tick_seconds = float(first.time_base or 0)
-    is_even = len({frame.samples for frame in frames[:-1]}) <= 1
-    max_error = DRIFT_SECONDS if is_even else GAP_SECONDS
-
-    expected_seconds = 0.0  # after the start of the first frame
-    for frame in frames:
-        if frame.pts is None or first.pts is None or not tick_seconds:
-            return False
-        if (frame.format.name, frame.layout.name, frame.sample_rate) != first_format:
-            return False
-        if abs((frame.pts - first.pts) * tick_seconds - expected_seconds) > max_error:
-            return False
-        expected_seconds += frame.samples / frame.sample_rate
-    return True
-
-
-def _join_frames(frames: Sequence[av.AudioFrame]) -> av.AudioFrame:
-    """Return contiguous frames as a single one: codecs' frames are so short that resampling each is slow."""
-    pts, time_base, queue = frames[0].pts, frames[0].time_base, AudioFifo()
-    for frame in frames:
-        frame.pts = None  # otherwise the queue requires exact timestamps
-        queue.write(frame)
-    joined = queue.read()
-    if joined is None:
-        raise ValueError("there are no frames to join")
-    joined.pts, joined.time_base = pts, time_base
-    return joined
 
 
 def _join_samples(pieces: list[Int16s]) -> Int16s:

@@ -35,15 +35,25 @@ class OriginalReader:
         origin_seconds: the time of frame 0 in the source.
         grid: the frame rate and sample rate of the library.
         short_side: the shorter side of the pictures in pixels.
+        channels: the channels of the sound (counted from 1) that were mixed; all of them by default.
 
     Raises:
         MediaError: if it is missing, unreadable, or its timestamps do not allow seeking.
     """
 
-    def __init__(self, path: Path, info: MediaInfo, origin_seconds: float, grid: Grid, short_side: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        info: MediaInfo,
+        origin_seconds: float,
+        grid: Grid,
+        short_side: int,
+        *,
+        channels: tuple[int, ...] = (),
+    ) -> None:
         if info.video is None or info.audio is None or info.jumps or info.container in CONTAINERS_WITHOUT_PTS:
             raise MediaError("unseekable", f"the timestamps of {path.name} do not allow seeking")
-        self._path, self._grid = path, grid
+        self._path, self._grid, self._channels = path, grid, channels
         self._origin = Fraction(origin_seconds).limit_denominator(1_000_000)
         self._tracks = info.video.index, info.audio.index
         video = info.video
@@ -75,7 +85,7 @@ class OriginalReader:
             MediaError: if the file ends before, or cannot be decoded there.
         """
         samples = len(audio_span) * self._grid.samples_per_frame
-        audio = AudioTimeline(self._grid)
+        audio = AudioTimeline(self._grid, channels=self._channels)
         audio.origin = self._compute_time(audio_span.start_frame)
         pieces: list[Int16s] = []
         pictures = _PicturesAtTimes([self._compute_time(frame) for frame in frames], self._normaliser)

@@ -47,7 +47,9 @@ class ResampleReport:
     """Counts and times of one pass: frames and samples emitted, packets read and damaged, extent of the audio.
 
     `origin_seconds` is the time of frame 0 on the source's corrected timeline; audio times are relative to it;
-    `damaged_spans` are frames whose picture or sound could not be decoded as stored.
+    `damaged_spans` are frames whose picture or sound could not be decoded as stored. `lost_audio_seconds` is for how
+    long the mono mix lost the sound, so that only some channels were used; `dominant_channels` (counted from 1) are
+    those that should have been used for the whole film, empty if the mix is right.
     """
 
     frames: int = 0
@@ -61,6 +63,8 @@ class ResampleReport:
     audio_end_seconds: float | None = None
     audio_gaps: int = 0
     decoded_audio_seconds: float = 0.0
+    lost_audio_seconds: float = 0.0
+    dominant_channels: tuple[int, ...] = ()
     damaged_spans: list[Span] = field(default_factory=list)
 
     @property
@@ -87,6 +91,7 @@ class FilmResampler:
         max_aspect_ratio: how many times its short side the long side of a picture may be.
         ignore_audio_timestamps: place audio end to end from its first timestamp on, for files whose other timestamps
             are broken.
+        channels: the channels of the sound (counted from 1) that are mixed; all of them by default.
         video_only: emit `ResampledFrame`s only; the file needs no audio track.
     """
 
@@ -100,6 +105,7 @@ class FilmResampler:
         *,
         max_aspect_ratio: float = MAX_ASPECT_RATIO,
         ignore_audio_timestamps: bool = False,
+        channels: tuple[int, ...] = (),
         video_only: bool = False,
     ) -> None:
         self._path, self._info, self._grid = path, info, grid
@@ -111,7 +117,7 @@ class FilmResampler:
         normaliser = FrameNormaliser(short_side, pixel_aspect, max_aspect_ratio, crop)
         self._deinterlacer = Deinterlacer()
         self._frames = FrameTimeline(grid.fps, normaliser, _read_last_picture_seconds(info))
-        self._audio = AudioTimeline(grid, ignore_audio_timestamps)
+        self._audio = AudioTimeline(grid, ignore_audio_timestamps, channels)
         self._pending_audio: deque[Int16s] = deque()  # audio that is ahead of the frames emitted so far
 
         self._damaged_times = DamagedTimes()
@@ -269,6 +275,8 @@ class FilmResampler:
         report.origin_seconds = float(origin)
         report.audio_gaps = self._audio.gaps
         report.decoded_audio_seconds = float(self._audio.decoded_seconds)
+        report.lost_audio_seconds = self._audio.lost_seconds
+        report.dominant_channels = self._audio.dominant_channels
         if self._audio.start is not None and self._audio.end is not None:
             report.audio_start_seconds = float(self._audio.start - origin)
             report.audio_end_seconds = float(self._audio.end - origin)
