@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 
-from talkies.core import FilmId, Int64s, LibraryError, Span, parse_film_id
+from talkies.core import FilmId, Int64s, LibraryError, Span, escape_controls, parse_film_id
 from talkies.library.mirror import STALE
 from talkies.library.record import SCHEMA_VERSION, FilmRecord, Reason, Verdict
 from talkies.runtime import replace_atomically
@@ -44,6 +44,7 @@ _FILMS = pa.schema(
         ("shots", pa.int32()),
         ("stored_bytes", pa.int64()),
         ("reasons_json", pa.string()),
+        ("other_sources", pa.list_(pa.string())),
     ]
 )
 _REASONS = TypeAdapter(tuple[Reason, ...])
@@ -63,6 +64,7 @@ class FilmEntry:
     shots: int
     stored_bytes: int
     reasons_json: str
+    other_sources: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, record: FilmRecord) -> "FilmEntry":
@@ -85,6 +87,22 @@ class FilmEntry:
     def name(self) -> str:
         """The source's file name."""
         return self.source.rpartition("/")[2]
+
+    @property
+    def other_names(self) -> tuple[str, ...]:
+        """The file names of the other sources, each once."""
+        names = dict.fromkeys(source.rpartition("/")[2] for source in self.other_sources)
+        return tuple(name for name in names if name != self.name)
+
+    @property
+    def printable_name(self) -> str:
+        """The source's file name without control characters, for messages."""
+        return escape_controls(self.name)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """All paths and URLs at which the film was found, the present one first."""
+        return (self.source, *self.other_sources)
 
     @property
     def reasons(self) -> tuple[Reason, ...]:
@@ -117,7 +135,8 @@ class Catalogue:
         table = self._read("films", _FILMS)
         if table is None:
             return []
-        rows = map(FilmEntry, *(column.to_pylist() for column in table.columns))
+        *columns, other_sources = (column.to_pylist() for column in table.columns)
+        rows = map(FilmEntry, *columns, (tuple(each or ()) for each in other_sources))
         return [row for row in rows if row.film_id not in stale] if stale else list(rows)
 
     def read_spans(self, kinds: Iterable[str], numbers: Mapping[str, int]) -> Int64s:
@@ -202,7 +221,11 @@ class Catalogue:
             with pq.ParquetFile(path) as file:
                 if (file.schema_arrow.metadata or {}).get(b"schema_version") != str(SCHEMA_VERSION).encode():
                     return None
-                return file.read().cast(schema)
+                table = file.read()
+                if schema is _FILMS and "other_sources" not in table.column_names:  # of an earlier version
+                    none = pa.array([[]] * len(table), _FILMS.field("other_sources").type)
+                    table = table.append_column("other_sources", none)
+                return table.cast(schema)
         except (pa.ArrowException, ValueError, OSError):
             return None
 

@@ -81,6 +81,7 @@ def build_film_answer(film: FilmEntry, embedded: Collection[str]) -> FilmAnswer:
     return FilmAnswer(
         film_id=film.film_id,
         source=film.name,
+        other_names=list(film.other_names),
         verdict=str(film.verdict),
         reasons=[ReasonAnswer(code=reason.code, text=reason.text) for reason in film.reasons],
         duration_seconds=film.duration_seconds,
