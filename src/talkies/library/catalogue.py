@@ -44,10 +44,11 @@ _FILMS = pa.schema(
         ("shots", pa.int32()),
         ("stored_bytes", pa.int64()),
         ("reasons_json", pa.string()),
-        ("other_sources", pa.list_(pa.string())),
+        ("other_sources_json", pa.string()),
     ]
 )
 _REASONS = TypeAdapter(tuple[Reason, ...])
+_SOURCES = TypeAdapter(tuple[str, ...])
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +65,16 @@ class FilmEntry:
     shots: int
     stored_bytes: int
     reasons_json: str
-    other_sources: tuple[str, ...] = ()
+    other_sources_json: str = ""
 
     @classmethod
     def of(cls, record: FilmRecord) -> "FilmEntry":
         """Return the row of a record."""
-        values = {f.name: getattr(record, f.name) for f in fields(cls) if f.name not in ("verdict", "reasons_json")}
+        converted = ("verdict", "reasons_json", "other_sources_json")
+        values = {f.name: getattr(record, f.name) for f in fields(cls) if f.name not in converted}
         reasons = _REASONS.dump_json(record.reasons).decode() if record.reasons else ""
-        return cls(**values, verdict=str(record.verdict), reasons_json=reasons)
+        others = _SOURCES.dump_json(record.other_sources).decode() if record.other_sources else ""
+        return cls(**values, verdict=str(record.verdict), reasons_json=reasons, other_sources_json=others)
 
     @property
     def id(self) -> FilmId:
@@ -98,6 +101,11 @@ class FilmEntry:
     def printable_name(self) -> str:
         """The source's file name without control characters, for messages."""
         return escape_controls(self.name)
+
+    @property
+    def other_sources(self) -> tuple[str, ...]:
+        """The other paths and URLs at which the film was found, such as the names before a renaming."""
+        return _SOURCES.validate_json(self.other_sources_json) if self.other_sources_json else ()
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -135,8 +143,7 @@ class Catalogue:
         table = self._read("films", _FILMS)
         if table is None:
             return []
-        *columns, other_sources = (column.to_pylist() for column in table.columns)
-        rows = map(FilmEntry, *columns, (tuple(each or ()) for each in other_sources))
+        rows = map(FilmEntry, *(column.to_pylist() for column in table.columns))
         return [row for row in rows if row.film_id not in stale] if stale else list(rows)
 
     def read_spans(self, kinds: Iterable[str], numbers: Mapping[str, int]) -> Int64s:
@@ -222,9 +229,8 @@ class Catalogue:
                 if (file.schema_arrow.metadata or {}).get(b"schema_version") != str(SCHEMA_VERSION).encode():
                     return None
                 table = file.read()
-                if schema is _FILMS and "other_sources" not in table.column_names:  # of an earlier version
-                    none = pa.array([[]] * len(table), _FILMS.field("other_sources").type)
-                    table = table.append_column("other_sources", none)
+                if schema is _FILMS and "other_sources_json" not in table.column_names:  # of an earlier version
+                    table = table.append_column("other_sources_json", pa.array([""] * len(table)))
                 return table.cast(schema)
         except (pa.ArrowException, ValueError, OSError):
             return None
