@@ -53,7 +53,7 @@ def ingest_document(report: IngestReport) -> dict[str, Any]:
         "films": [_ingested(film) for film in report.films],
         "failures": [{"source": f.source.text, "message": f.message} for f in report.failures],
         "passed_over": report.skipped_files,
-        "unreadable": [{"path": path_to_text(u.location), "message": u.message} for u in report.unreadable],
+        "unreadable": [{"source": path_to_text(u.location), "message": u.message} for u in report.unreadable],
         "seconds": report.seconds,
     }
 

@@ -25,7 +25,7 @@ from talkies.cli import (
     serve,
     study,
 )  # fmt: skip
-from talkies.cli.streams import prepare_streams
+from talkies.cli.streams import prepare_streams, use_utf8_paths
 from talkies.core import TalkiesError, describe_os_error, escape_controls, path_to_text
 from talkies.core.extras import explain_missing_package
 
@@ -64,6 +64,7 @@ def talkies(
 
 def main() -> None:
     """Run the command line and exit with 0 (done), 1 (the work failed) or 2 (a wrong argument or an unusable input)."""
+    use_utf8_paths()
     prepare_streams()
     try:
         status = app(standalone_mode=False)

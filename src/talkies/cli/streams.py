@@ -1,6 +1,7 @@
-"""The output streams of the command: what an encoding lacks is replaced, and a reader that has gone ends no work."""
+"""The command in any locale: all paths can be used, any text can be written, and a closed pipe ends no work."""
 
 import io
+import os
 import sys
 from typing import Any
 
@@ -13,6 +14,19 @@ class _PipeFile(io.FileIO):
             return super().write(data) or 0
         except BrokenPipeError:
             return memoryview(data).nbytes
+
+
+def use_utf8_paths() -> None:
+    """Start the command again in Python's UTF-8 mode if the locale has another encoding for paths.
+
+    The databases and loggers that talkies uses take paths as UTF-8 in every locale. The output keeps its encoding.
+    """
+    if sys.getfilesystemencoding() == "utf-8":
+        return
+    encoding = os.environ.get("PYTHONIOENCODING") or getattr(sys.stdout, "encoding", None) or "utf-8"
+    environment = {**os.environ, "PYTHONUTF8": "1", "PYTHONIOENCODING": encoding}
+    # -P: a folder `talkies` in the current folder is not imported.
+    os.execve(sys.executable, [sys.executable, "-P", "-m", "talkies", *sys.argv[1:]], environment)  # noqa: S606  # this very program
 
 
 def prepare_streams() -> None:

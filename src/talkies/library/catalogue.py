@@ -225,7 +225,8 @@ class Catalogue:
         if not path.is_file():
             return None
         try:
-            with pq.ParquetFile(path) as file:
+            # Opened here, because pyarrow takes no path that is not UTF-8.
+            with path.open("rb") as stream, pq.ParquetFile(stream) as file:
                 if (file.schema_arrow.metadata or {}).get(b"schema_version") != str(SCHEMA_VERSION).encode():
                     return None
                 table = file.read()
@@ -249,7 +250,7 @@ def read_annotations(path: Path) -> dict[str, list[Span]]:
         LibraryError: if the table is missing or damaged.
     """
     try:
-        with pq.ParquetFile(path) as file:
+        with path.open("rb") as stream, pq.ParquetFile(stream) as file:
             table = file.read(use_threads=False)  # starting threads takes longer than reading so few rows
         kinds, starts, ends = (column.to_pylist() for column in table.cast(_FILM_SPANS).columns)
         annotations: dict[str, list[Span]] = {}
@@ -266,5 +267,5 @@ def _build_table(rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> pa.Table
 
 
 def _write_table(path: Path, table: pa.Table) -> None:
-    with replace_atomically(path) as temporary:
-        pq.write_table(table.replace_schema_metadata({"schema_version": str(SCHEMA_VERSION)}), temporary)
+    with replace_atomically(path) as temporary, temporary.open("wb") as stream:
+        pq.write_table(table.replace_schema_metadata({"schema_version": str(SCHEMA_VERSION)}), stream)
