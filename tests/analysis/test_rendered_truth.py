@@ -107,3 +107,12 @@ def test_planted_cues_identify_films_and_noise_does_not(strength: float) -> None
     for cue in (probe.palette, probe.brightness, probe.spectrum, probe.together):
         assert cue.mean == 1 if strength else cue.low <= probe.chance <= cue.high
     assert probe_shortcut_cues(films[:1], 32, 16) is None
+
+
+def test_a_film_whose_name_looks_like_a_formula_is_drawn(truth: tuple[Analysis, dict[str, FilmScript]]) -> None:
+    from talkies.analysis.figures import draw_diversity
+
+    films = tuple(
+        film.model_copy(update={"name": f"a$\\frac{{$\x1b\n\u202e{n}.mp4"}) for n, film in enumerate(truth[0].films)
+    )
+    assert draw_diversity(truth[0].model_copy(update={"films": films})).startswith("data:image/svg+xml")

@@ -151,7 +151,8 @@ def test_a_name_that_is_no_utf8_can_be_shown(
         shutil.copy(workspace / "letter.mp4", bytes(tmp_path) + b"/" + name)
     outcome = talkies("ingest", tmp_path, "--library", tmp_path / "lib", *options)
     assert outcome.status == 2
-    assert outcome.out.count("caf\N{REPLACEMENT CHARACTER}.mp4") >= 2
+    for name in (r"caf\xe9.mp4", r"caf\xe8.mp4"):  # a backslash of a JSON document is written twice
+        assert (name if not options else name.replace("\\", r"\\")) in outcome.out
 
 
 def test_films_gives_reasons_as_codes_and_messages_as_sentences(

@@ -1,8 +1,6 @@
-"""Words of messages: suggestions, counted nouns, causes and paths."""
+"""Words of messages: suggestions, counted nouns and causes."""
 
-from pathlib import Path
-
-from talkies.core import describe_os_error, format_count, format_path, suggest_nearest
+from talkies.core import describe_os_error, format_count, suggest_nearest
 
 
 def test_a_slip_of_the_fingers_is_answered_with_the_nearest_name() -> None:
@@ -24,8 +22,3 @@ def test_the_cause_of_a_refusal_is_in_the_systems_own_words() -> None:
 def test_a_refusal_without_a_number_is_told_by_its_text_or_else_its_kind() -> None:
     assert describe_os_error(OSError("Cable unplugged")) == "cable unplugged"
     assert describe_os_error(TimeoutError()) == "timeouterror"
-
-
-def test_a_path_is_text_that_can_be_written_even_if_its_bytes_are_none() -> None:
-    assert format_path("/films/Ä \N{SNOWMAN}.mp4") == "/films/Ä \N{SNOWMAN}.mp4"
-    assert format_path(Path("/films/caf\udce9.mp4")) == "/films/caf\N{REPLACEMENT CHARACTER}.mp4"

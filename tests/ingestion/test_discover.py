@@ -9,6 +9,7 @@ import pytest
 from talkies.core import UsageError
 from talkies.ingestion import discover
 from talkies.ingestion.source import DiscoveredFilms, Source
+from talkies.ingestion.walk import Unreadable
 
 
 @pytest.fixture
@@ -152,6 +153,11 @@ def test_a_folder_that_may_not_be_searched_is_told_and_not_left_out(
         return real(path)
 
     monkeypatch.setattr(os, "scandir", scandir)
+    found = discover([folder])
+    assert paths(found) == [folder / "a.MKV", folder / "b.mp4"]
+    message = f"{folder / 'deep'} cannot be searched (permission denied)"
+    assert found.unreadable == (Unreadable(str(folder / "deep"), message),)
+
     message = rf"^{folder / 'deep'} cannot be searched \(permission denied\); name a folder that you may read$"
-    with pytest.raises(UsageError, match=message):
-        discover([folder])
+    with pytest.raises(UsageError, match=message):  # named itself, it cannot be left out
+        discover([folder / "deep"])

@@ -1,9 +1,15 @@
 """Finding films by what people call them."""
 
+import unicodedata
+
+import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from talkies.core import LibraryError
-from talkies.library import Library, Verdict
+from talkies.library import FilmEntry, FilmRecord, Library, Verdict
+from talkies.library.lookup import match_films
 
 ALPHA, BETA, GAMMA = "a" * 16, "ab" * 8, "c" * 16
 
@@ -70,3 +76,85 @@ def test_a_library_without_a_usable_film_says_where_to_look(empty_library: Libra
     root = empty_library.root
     with pytest.raises(LibraryError, match=f"^{root} holds no accepted film; see: talkies films --library {root}$"):
         empty_library.usable_films()
+
+
+NFC, NFD = "Am\u00e9lie \u00fcber.mp4", "Ame\u0301lie u\u0308ber.mp4"
+
+
+@pytest.mark.parametrize(("stored", "typed"), [(NFC, NFD), (NFD, NFC)])
+def test_how_a_letter_is_encoded_does_not_matter(empty_library: Library, commit, stored: str, typed: str) -> None:
+    commit(empty_library, ALPHA, f"/films/{stored}")
+    for name in (typed, typed.removesuffix(".mp4"), f"/films/{typed}"):
+        assert empty_library.find(name).film_id == ALPHA
+
+
+def test_two_names_that_are_equal_in_nfc_are_ambiguous_and_a_path_as_it_is_decides(
+    empty_library: Library, commit
+) -> None:
+    commit(empty_library, ALPHA, f"/films/{NFC}")
+    commit(empty_library, BETA, f"/films/{NFD}")
+    for name in (NFC, NFD):
+        with pytest.raises(LibraryError, match=f"names 2 films of .*; name one by its id: {ALPHA}, {BETA}$"):
+            empty_library.find(name)
+    assert empty_library.find(f"/films/{NFC}").film_id == ALPHA
+    assert empty_library.find(f"/films/{NFD}").film_id == BETA
+
+
+def test_a_name_that_is_not_utf8_is_found_by_its_bytes_and_as_it_is_shown(empty_library: Library, commit) -> None:
+    commit(empty_library, ALPHA, r"/films/caf\xe9.mp4")
+    commit(empty_library, BETA, r"/films/caf\xe8.mp4")
+    for name in ("caf\udce9.mp4", "caf\udce9", "/films/caf\udce9.mp4", r"caf\xe9.mp4"):
+        assert empty_library.find(name).film_id == ALPHA
+
+
+def test_a_library_of_an_earlier_version_has_question_marks_for_such_bytes(empty_library: Library, commit) -> None:
+    commit(empty_library, ALPHA, "/films/caf\N{REPLACEMENT CHARACTER}.mp4")
+    assert empty_library.find("caf\udce9.mp4").film_id == ALPHA
+
+
+def test_a_path_that_the_shell_completed_is_found(
+    empty_library: Library, commit, tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit(empty_library, ALPHA, f"{tmp_path}/films/alpha.mp4")
+    monkeypatch.chdir(tmp_path)
+    for name in ("films/alpha.mp4", "./films/alpha.mp4", "lib/../films/alpha.mp4"):
+        assert empty_library.find(name).film_id == ALPHA
+
+
+def test_a_film_is_found_by_a_name_that_it_had_before_unless_another_has_it_now(empty_library: Library, commit) -> None:
+    record = commit(empty_library, ALPHA, "/films/present.mp4")
+    empty_library.replace_record(record.model_copy(update={"other_sources": ("/films/former.mp4",)}))
+    for update in (False, True):
+        if update:
+            empty_library.update_catalogue()
+        assert empty_library.find("former.mp4").film_id == ALPHA
+        assert empty_library.find("present").film_id == ALPHA
+        assert empty_library.films()[0].other_sources == ("/films/former.mp4",)
+    commit(empty_library, BETA, "/films/former.mp4")
+    assert empty_library.find("former.mp4").film_id == BETA
+
+
+def test_a_name_that_is_not_found_is_shown_without_control_characters(three_films: Library) -> None:
+    with pytest.raises(LibraryError, match=r"no film 'a\\x1b\[31m\\x0a\\u202e' in "):
+        three_films.find("a\x1b[31m\n\u202e")
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=30))
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_whatever_a_film_is_called_it_is_found_in_either_form(three_films: Library, name: str) -> None:
+    films = [
+        FilmEntry.of(FilmRecord(film_id="f" * 16, source=f"/f/{name}.mkv", source_bytes=1, verdict=Verdict.ACCEPTED))
+    ]
+    for form in ("NFC", "NFD"):
+        assert match_films(films, unicodedata.normalize(form, f"{name}.mkv")) == films
+
+
+def test_a_table_of_an_earlier_version_without_other_names_is_read(three_films: Library) -> None:
+    path = three_films.root / "catalogue" / "films.parquet"
+    table = pq.read_table(path)
+    pq.write_table(table.drop_columns(["other_sources_json"]), path)
+    expected = three_films.films()
+    for record in (three_films.root / "films").glob("*/film.json"):
+        record.write_text("not to be opened")
+    assert three_films.films() == expected
+    assert [film.other_sources for film in expected] == [(), (), ()]

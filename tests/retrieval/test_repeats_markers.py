@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import re
+import unicodedata
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -225,3 +227,24 @@ def test_a_film_of_a_picture_each_few_seconds_has_the_librarys_rate(library: Lib
     timeline = SourceTimeline.of(slow, 16)
     assert timeline.rate == 16
     assert timeline.format_time(2.5) == "00:00:02:08"
+
+
+def test_odd_names_of_films_make_safe_lists_whose_names_fit(result: LibraryRepeats) -> None:
+    names = ("x" * 251 + ".mp4", "a\x1b[31m\n\u202e|b.mp4", "Ame\u0301lie.mp4")
+    films = {
+        film_id: FilmAnnotations(film_id, name, {}) for film_id, name in zip(result.repeats.films, names, strict=True)
+    }
+    lists = build_edit_lists(replace(result, repeats=replace(result.repeats, films=films)))
+    assert set(lists) == {"x" * 200 + ".edl", r"a\x1b[31m\x0a\u202e|b.edl", "Ame\u0301lie.edl"}
+    for text in lists.values():
+        assert all(line.isprintable() for line in text.splitlines())
+    assert r"also at 00:00:06:06 of a\x1b[31m\x0a\u202e b.mp4" in lists["x" * 200 + ".edl"]
+
+
+def test_names_that_are_equal_in_nfc_get_lists_of_their_own(result: LibraryRepeats) -> None:
+    names = ("Ame\u0301lie.mp4", "Am\u00e9lie.mp4", "c.mp4")
+    films = {
+        film_id: FilmAnnotations(film_id, name, {}) for film_id, name in zip(result.repeats.films, names, strict=True)
+    }
+    lists = build_edit_lists(replace(result, repeats=replace(result.repeats, films=films)))
+    assert len({unicodedata.normalize("NFC", name) for name in lists}) == len(films)

@@ -236,3 +236,20 @@ def test_the_page_is_there_with_its_files(client: Client) -> None:
     assert "<script>" not in page.text, "the policy allows no script in the page itself"
     assert read_error(client.get("/static/../app.py"), 404)
     assert read_error(client.get("/static/%2e%2e/app.py"), 404)
+
+
+def test_a_renamed_film_is_served_and_searched_by_both_names(copied: tuple[Library, Client]) -> None:
+    library, client = copied
+    film = next(film for film in library.usable_films() if film.name == "film-001.mp4")
+    record = library.record_of(film.id)
+    assert record is not None
+    renamed = {"source": "/films/Ame\u0301lie\u202e.mp4", "other_sources": (record.source, r"/films/caf\xe9.mp4")}
+    library.replace_record(record.model_copy(update=renamed))
+
+    document = client.get(f"/api/films/{film.film_id}").json()
+    assert (document["source"], document["other_names"]) == ("Ame\u0301lie\u202e.mp4", ["film-001.mp4", r"caf\xe9.mp4"])
+    for name in ("film-001.mp4", "Am\u00e9lie\u202e.mp4", "caf%E9.mp4", renamed["source"]):
+        answer = client.get(f"/api/search?film={name}&at=3").json()
+        assert answer["query"]["source"] == "Ame\u0301lie\u202e.mp4", answer
+    sentence = read_error(client.get(f"/api/search?film={film.film_id}&at=99"), 400)
+    assert sentence.startswith(r"Amélie\u202e.mp4 lasts ".replace("é", "e\u0301"))

@@ -17,7 +17,7 @@ from talkies.analysis.descriptors.film_probe import BLOCKS, LONGEST_GAP_SECONDS,
 from talkies.analysis.measure import MOST_PROBED, MOST_TOGETHER, analyse_films, probe_shortcut_cues
 from talkies.analysis.page import NUMBERS
 from talkies.analysis.values import Analysis
-from talkies.core import UsageError
+from talkies.core import UsageError, path_to_text
 from talkies.library import Library
 from talkies.runs import ClipEncoder, load_encoder
 from talkies.runtime import is_remote
@@ -57,8 +57,8 @@ def analyse(
     films, together = analyse_films(described, clip_seconds, fps, seed)
     cue_probe = probe_shortcut_cues(described, window_frames, fps)
     return Analysis(
-        library=opened.location,
-        run=str(run) if run else None,
+        library=path_to_text(opened.location),
+        run=path_to_text(run) if run else None,
         step=encoder.step if encoder else None,
         clip_seconds=clip_seconds,
         films=films,

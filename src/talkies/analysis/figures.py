@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from talkies.analysis.values import Analysis, CueProbe, Diversity, FilmAnalysis
-from talkies.core import Modality
+from talkies.core import Modality, escape_controls
 from talkies.reporting.pages import encode_figure, style_axes
 
 _PICTURE, _SOUND, _DARK, _CHANCE = "#0072B2", "#D55E00", "#333333", "#777777"  # safe for colour-blind readers
@@ -99,7 +99,7 @@ def draw_cluster_sizes(film: FilmAnalysis) -> str:
 def draw_diversity(analysis: Analysis) -> str:
     """Return each film's effective number of clusters and Vendi score, and those of all films together."""
     films = sorted(analysis.films, key=lambda film: film.name)[:MOST_ROWS]
-    names = [_shorten(film.name) for film in films] + ["all films"]
+    names = [_shorten(escape_controls(film.name)) for film in films] + ["all films"]
     titles = {"effective_clusters": "effective number of clusters", "vendi": "Vendi score"}
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(9.5, 1.9 + 0.45 * len(names)), layout="constrained")
@@ -161,4 +161,6 @@ def _read_clip_seconds(film: FilmAnalysis) -> float:
 
 
 def _shorten(name: str, most: int = 28) -> str:
-    return name if len(name) <= most else f"{name[: most - 1]}…"
+    """Return a name as a short label; a dollar sign would begin a formula."""
+    short = name if len(name) <= most else f"{name[: most - 1]}…"
+    return short.replace("$", r"\$")

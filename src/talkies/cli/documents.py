@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from talkies.core import path_to_text
 from talkies.library import FilmEntry
 
 if TYPE_CHECKING:  # each verb prints one document and need not import the packages of all others
@@ -29,6 +30,7 @@ def film_document(film: FilmEntry) -> dict[str, Any]:
     return {
         "film_id": film.film_id,
         "source": film.source,
+        "other_sources": list(film.other_sources),
         "verdict": str(film.verdict),
         "reasons": [reason.code for reason in film.reasons],
         "messages": [reason.text for reason in film.reasons],
@@ -51,6 +53,7 @@ def ingest_document(report: IngestReport) -> dict[str, Any]:
         "films": [_ingested(film) for film in report.films],
         "failures": [{"source": f.source.text, "message": f.message} for f in report.failures],
         "passed_over": report.skipped_files,
+        "unreadable": [{"source": path_to_text(u.location), "message": u.message} for u in report.unreadable],
         "seconds": report.seconds,
     }
 
@@ -59,6 +62,7 @@ def _ingested(film: IngestedFilm) -> dict[str, Any]:
     return {
         **film_document(FilmEntry.of(film.record)),
         "source": film.source.text,
+        "other_sources": [text for text in film.record.sources if text != film.source.text],
         "verdict": str(film.verdict),
         "reasons": [reason.code for reason in film.reasons],
         "messages": [reason.text for reason in film.reasons],

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from talkies.cli.output import Json, LibraryFolder, RunOption, print_json, progress_bars, say
+from talkies.cli.output import Json, LibraryFolder, RunOption, join_names, print_json, progress_bars, say
 
 if TYPE_CHECKING:
     from talkies.library import FilmEntry
@@ -68,7 +68,7 @@ def _print_report(report: "EmbedReport") -> None:
 
     added = f"{format_count(report.clips, 'clip')} of {format_count(report.films, 'film')}"
     speed = f" at {report.times_real_time:.0f} × real time" if report.films else ""
-    short = f"; shorter than one clip: {', '.join(report.too_short)}" if report.too_short else ""
+    short = f"; shorter than one clip: {join_names(report.too_short)}" if report.too_short else ""
     gone = (
         f"; {format_count(report.removed, 'film')} removed that are no longer in the library" if report.removed else ""
     )

@@ -25,7 +25,8 @@ from talkies.cli import (
     serve,
     study,
 )  # fmt: skip
-from talkies.core import TalkiesError, describe_os_error
+from talkies.cli.streams import prepare_streams, use_utf8_paths
+from talkies.core import TalkiesError, describe_os_error, escape_controls, path_to_text
 from talkies.core.extras import explain_missing_package
 
 app = typer.Typer(
@@ -63,6 +64,8 @@ def talkies(
 
 def main() -> None:
     """Run the command line and exit with 0 (done), 1 (the work failed) or 2 (a wrong argument or an unusable input)."""
+    use_utf8_paths()
+    prepare_streams()
     try:
         status = app(standalone_mode=False)
     except typer.TyperException as error:
@@ -73,7 +76,7 @@ def main() -> None:
     except TalkiesError as error:
         _leave(str(error), error.exit_status)
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
+        where = f"{path_to_text(error.filename)}: " if isinstance(error.filename, str) else ""
         _leave(f"{where}{describe_os_error(error)}", 1)
     except Exception as error:  # the last line: a bug of ours must not end in a page of traceback
         if os.environ.get("TALKIES_TRACEBACK"):
@@ -94,5 +97,6 @@ def _report_unexpected(error: Exception) -> NoReturn:
 
 
 def _leave(sentence: str, status: int) -> NoReturn:
-    print(f"talkies: {' '.join(sentence.split())}", file=sys.stderr)
+    line = " ".join(part.strip() for part in sentence.split("\n"))
+    print(f"talkies: {escape_controls(line)}", file=sys.stderr)
     sys.exit(status)

@@ -1,7 +1,12 @@
-"""Output shared by all verbs: the JSON option, tables on stdout, progress bars and messages on stderr."""
+"""Output shared by all verbs: the JSON option, tables on stdout, progress bars and messages on stderr.
+
+Names and messages may hold anything that a file name or a broken file holds: control characters are escaped here, so
+that none reaches the terminal.
+"""
 
 import json
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,6 +24,8 @@ from rich.progress import (
 from rich.table import Column, Table
 from rich.text import Text
 
+from talkies.core import escape_controls, escape_json
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
 
 LibraryFolder = Annotated[str, typer.Option("--library", help="The library's folder, or its URL.", show_default=False)]
@@ -30,8 +37,13 @@ messages = Console(stderr=True, highlight=False, emoji=False)
 
 
 def print_json(document: dict[str, Any]) -> None:
-    """Print the JSON document of a verb."""
-    print(json.dumps(document, indent=2, ensure_ascii=False))
+    r"""Print the JSON document of a verb; characters that the output's encoding lacks are written as `\u00e9`."""
+    text = escape_json(json.dumps(document, indent=2, ensure_ascii=False))
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")  # there is no stdout if the caller closed it
+    except UnicodeEncodeError:
+        text = json.dumps(json.loads(text), indent=2)
+    print(text)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[str] = ()) -> None:
@@ -40,22 +52,27 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     for column in columns:
         table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
     for row in rows:
-        table.add_row(*map(Text, row))  # no markup: a file name may contain brackets
+        table.add_row(*(Text(escape_controls(cell)) for cell in row))  # no markup: a file name may contain brackets
     console = Console(highlight=False, emoji=False)
     if not console.is_terminal:  # in a file or a pipe, lines are never folded
         console = Console(highlight=False, emoji=False, width=160)
-    console.print(title, markup=False, soft_wrap=True, style="italic")
+    console.print(escape_controls(title), markup=False, soft_wrap=True, style="italic")
     console.print(table)
 
 
 def print_text(text: str) -> None:
     """Print lines on stdout."""
-    print(text)
+    print(escape_controls(text, keep_newlines=True))
 
 
 def say(sentence: str) -> None:
     """Print a message on stderr."""
-    messages.print(sentence, markup=False, soft_wrap=True)
+    messages.print(escape_controls(sentence, keep_newlines=True), markup=False, soft_wrap=True)
+
+
+def join_names(names: Iterable[str]) -> str:
+    """Return names as a list for a message."""
+    return ", ".join(map(escape_controls, names))
 
 
 class Bars:
@@ -74,7 +91,7 @@ class Bars:
         self._progress.start()
         if name not in self._tasks:
             self._tasks[name] = self._progress.add_task(name, total=total, note="")
-        self._progress.update(self._tasks[name], completed=done, total=total, note=note)
+        self._progress.update(self._tasks[name], completed=done, total=total, note=escape_controls(note))
 
 
 @contextmanager

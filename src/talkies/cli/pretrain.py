@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from talkies.cli.output import Json, LibraryFolder, RunOption, Sets, print_json, progress_bars, say
+from talkies.cli.output import Json, LibraryFolder, RunOption, Sets, join_names, print_json, progress_bars, say
 
 _INIT = "Initial weights of the encoders: safetensors or PyTorch files (torchvision's too), or runs."
 
@@ -44,7 +44,7 @@ def pretrain(
             bars.update("steps", done, config.training.steps, note)
 
         def on_left_out(names: tuple[str, ...]) -> None:
-            say(f"left out because they are too short for their clips: {', '.join(names)}")
+            say(f"left out because they are too short for their clips: {join_names(names)}")
 
         hooks = Progress(on_step, on_log, on_left_out, lambda weights: say(str(weights)))
         report = train(library, config, run, resume, hooks, init=parse_initial_weights(init) if init else None)

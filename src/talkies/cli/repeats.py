@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from talkies.cli.output import Json, LibraryFolder, print_json, print_table, print_text, say
+from talkies.cli.output import Json, LibraryFolder, join_names, print_json, print_table, print_text, say
 
 if TYPE_CHECKING:
     from talkies.retrieval.recurrence.repeats import LibraryRepeats
@@ -70,7 +70,7 @@ def repeats(
         return
     print_found(result)
     if result.not_embedded:
-        say(f"not embedded, so not searched: {', '.join(result.not_embedded)}; see: talkies embed --help")
+        say(f"not embedded, so not searched: {join_names(result.not_embedded)}; see: talkies embed --help")
     if to:
         say(f"{len(files)} files written to {to}")
 

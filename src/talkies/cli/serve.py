@@ -36,7 +36,8 @@ def serve(
             print_json(serve_document(url, library, local, upload_limit_mb * 1_000_000))
         else:
             print_text(f"{library} is shown at {url} until Ctrl-C")
-        sys.stdout.flush()
+        if sys.stdout:
+            sys.stdout.flush()
         if not local:
             say(f"anyone who reaches {host} over the network can watch and search these films without a password")
 

@@ -17,7 +17,7 @@ from talkies.clips.throughput import (
     measure_workers,
 )
 from talkies.clips.training_clips import TrainingClips, open_training_clips
-from talkies.core import ClipRequest, PlanError, UsageError, WorkError, format_count
+from talkies.core import ClipRequest, PlanError, UsageError, WorkError, format_count, quote_path
 from talkies.library import FilmEntry, Library
 from talkies.runtime import count_cores
 from talkies.sampling import SamplingConfig
@@ -139,8 +139,8 @@ class DoctorReport:
             film = self.damaged[0]
             more = f" (and {format_count(len(self.damaged) - 1, 'more film')})" if len(self.damaged) > 1 else ""
             raise WorkError(
-                f"{film.name} is incomplete in {self.library.location}{more}; repair it with: "
-                f"talkies ingest {film.source} --library {self.library.location}"
+                f"{film.printable_name} is incomplete in {self.library.location}{more}; repair it with: "
+                f"talkies ingest {quote_path(film.source)} --library {self.library.location}"
             )
         fps = self.library.profile.fps
         for clip in self.comparisons:
@@ -219,9 +219,8 @@ def examine(
     damaged = tuple(film for film in films if not opened.is_complete(film.id))
     complete = [film.film_id for film in films if film not in damaged]
     if not complete:
-        raise WorkError(
-            f"no film of {library} is complete; ingest their sources again: talkies ingest {films[0].source} …"
-        )
+        first = quote_path(films[0].source)
+        raise WorkError(f"no film of {library} is complete; ingest their sources again: talkies ingest {first} …")
     clips = _plan_clips(library, clip, complete)
     requests = [request for number in range(_MEASURED_BATCHES) for request in clips.plan.draw_batch(number)]
     with closing(clips.source) as source:

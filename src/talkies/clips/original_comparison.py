@@ -6,7 +6,6 @@ Shapes: `T` frames, `P` rows of a planar picture, `W` columns, `S` samples.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -20,6 +19,8 @@ from talkies.core import (
     SourceError,
     UInt8s,
     crop_middle_square,
+    escape_controls,
+    text_to_path,
 )
 from talkies.library import Library
 from talkies.media import MediaInfo, OriginalReader
@@ -58,9 +59,11 @@ class Originals:
         record = self._library.record_of(film_id)
         if record is None or record.probe is None or record.measures is None or is_remote(record.source):
             raise MediaError("missing", f"the source of film {film_id} is not on this machine")
-        path = Path(record.source)
+        path = text_to_path(record.source)
         if not path.is_file() or path.stat().st_size != record.source_bytes:
-            raise MediaError("missing", f"{record.source} is missing or has changed since it was ingested")
+            raise MediaError(
+                "missing", f"{escape_controls(record.source)} is missing or has changed since it was ingested"
+            )
         profile = self._library.profile
         info = MediaInfo.model_validate_json(json.dumps(record.probe))
         origin_seconds, channels = record.measures.origin_seconds, record.measures.sound_channels

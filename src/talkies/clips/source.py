@@ -18,6 +18,7 @@ from talkies.core import (
     LibraryError,
     MediaError,
     UInt8s,
+    quote_path,
     yuv_rows,
 )
 from talkies.library import FilmRecord, Library
@@ -141,11 +142,13 @@ class ClipSource:
         end = max(request.window.end_frame, request.audio_window.end_frame)
         is_complete = library.is_complete(film_id)
         if error.code == "truncated" and is_complete and end > record.frames:
-            return f"{record.name} ends at {record.frames / fps} s, and a clip up to {end / fps} s was requested"
-        command = shlex.join(["talkies", "ingest", record.source, "--library", library.location])
+            return (
+                f"{record.printable_name} ends at {record.frames / fps} s, and a clip up to {end / fps} s was requested"
+            )
+        command = f"talkies ingest {quote_path(record.source)} --library {shlex.quote(library.location)}"
         if is_complete:  # by its size: ingest would not rebuild it
             command = f"{shlex.join(['rm', str(library.film_folder(film_id) / 'proxy.mp4')])} && {command}"
-        return f"{record.name}: {problem}; repair it with: {command}"
+        return f"{record.printable_name}: {problem}; repair it with: {command}"
 
 
 def _find_record(library: Library, film_id: FilmId) -> FilmRecord | None:

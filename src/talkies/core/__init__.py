@@ -20,10 +20,21 @@ from talkies.core.errors import (
 )
 from talkies.core.film_id import FilmId, parse_film_id
 from talkies.core.modality import MODALITIES, Modality, ModalityChoice
+from talkies.core.names import (
+    escape_controls,
+    escape_json,
+    format_path,
+    normalize_name,
+    path_to_text,
+    quote_path,
+    replace_surrogates,
+    replace_undecodable,
+    text_to_path,
+)
 from talkies.core.spacing import evenly_spaced
 from talkies.core.spans import SpanTable, locate_film_starts
 from talkies.core.time import ClipShape, Grid, Span
-from talkies.core.words import describe_os_error, format_count, format_path, suggest_nearest
+from talkies.core.words import describe_os_error, format_count, suggest_nearest
 from talkies.core.yuv import (
     crop_middle_square,
     crop_square,
@@ -69,16 +80,24 @@ __all__ = [
     "crop_middle_square",
     "crop_square",
     "describe_os_error",
+    "escape_controls",
+    "escape_json",
     "evenly_spaced",
     "format_count",
     "format_path",
     "join_planes",
     "locate_film_starts",
     "middle_offset",
+    "normalize_name",
     "parse_film_id",
+    "path_to_text",
     "picture_height",
+    "quote_path",
+    "replace_surrogates",
+    "replace_undecodable",
     "split_planes",
     "suggest_nearest",
+    "text_to_path",
     "yuv_rows",
 ]
 

@@ -1,6 +1,5 @@
-"""Words for messages: suggestions for mistyped names, counted nouns, causes of system errors, printable paths."""
+"""Words for messages: suggestions for mistyped names, counted nouns, causes of system errors."""
 
-import os
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -19,8 +18,3 @@ def describe_os_error(error: OSError) -> str:
 def format_count(count: int, noun: str) -> str:
     """Return a count with its noun: `format_count(1, "film")` is `1 film`, `format_count(2, "film")` is `2 films`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def format_path(path: str | os.PathLike[str]) -> str:
-    """Return a path as printable text; bytes in it that are not UTF-8 become question marks."""
-    return os.fsencode(path).decode("utf-8", "replace")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from talkies.clips.film_pass import OnFilm
-from talkies.core import UsageError, suggest_nearest
+from talkies.core import UsageError, path_to_text, suggest_nearest
 from talkies.evaluation.datasets import READERS, DataSet
 from talkies.evaluation.film_tasks import FILM_TASKS
 from talkies.evaluation.results.result import Result
@@ -152,4 +152,4 @@ def _build_arms(run: Path, features: TowerFeatures, protocol: Protocol) -> list[
 
 def _describe_run(run: Path, step: int | None) -> dict[str, Any]:
     encoder = load_encoder(run, step)
-    return {"run": str(run), "checkpoint_step": encoder.step, "model_stamp": encoder.stamp}
+    return {"run": path_to_text(run), "checkpoint_step": encoder.step, "model_stamp": encoder.stamp}

@@ -102,7 +102,9 @@ def _write_parquet(library: Library, index: VectorIndex, entry: EmbeddingSet, to
             writer = None
             for source, rows in _read_films(library, index, entry.stamp):
                 table = _add_source(rows, source).replace_schema_metadata({"talkies": _describe_set(entry)})
-                writer = writer or stack.enter_context(pq.ParquetWriter(temporary, table.schema))
+                if writer is None:
+                    stream = stack.enter_context(temporary.open("wb"))  # pyarrow takes no path that is not UTF-8
+                    writer = stack.enter_context(pq.ParquetWriter(stream, table.schema))
                 writer.write_table(table)
                 clips, films = clips + len(rows), films + 1
             _check_not_empty(clips, library)

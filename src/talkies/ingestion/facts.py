@@ -82,6 +82,8 @@ def list_flags(info: MediaInfo) -> Iterator[str]:
 def list_details(record: FilmRecord, info: MediaInfo | None) -> Details:
     """Yield everything that a film's record holds except its verdict."""
     yield "Source", record.source
+    if record.other_sources:
+        yield "Also found at", ", ".join(record.other_sources)
     yield "Size", f"{format_bytes(record.source_bytes)} of source, {format_bytes(record.stored_bytes)} in the library"
     if info is not None:
         yield from _list_tracks(info)

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -10,14 +10,24 @@ from pathlib import Path
 import av
 from pydantic import JsonValue, ValidationError
 
-from talkies.core import FilmId, Grid, SourceError, WorkError, describe_os_error, format_path, parse_film_id
+from talkies.core import (
+    FilmId,
+    Grid,
+    LibraryError,
+    SourceError,
+    WorkError,
+    describe_os_error,
+    format_path,
+    parse_film_id,
+    text_to_path,
+)
 from talkies.ingestion.config import IngestConfig
 from talkies.ingestion.convert import ConvertedFilm, ConvertTask, convert
 from talkies.ingestion.judge import decide_verdict, judge_film, make_rejection, sort_reasons
 from talkies.ingestion.source import Source
 from talkies.library import FilmRecord, Library, Reason, Verdict, write_json
 from talkies.media import MediaInfo
-from talkies.runtime import IsolatedProcess, IsolationError, hash_file
+from talkies.runtime import IsolatedProcess, IsolationError, hash_file, is_remote
 
 _MAX_ATTEMPTS = 3
 """How often a film is tried whose worker process was killed from outside: that says nothing about the film."""
@@ -50,7 +60,7 @@ class IngestedFilm:
         """The film's reasons, and `duplicate` if the source is one."""
         if self.duplicate_of is None:
             return self.record.reasons
-        text = f"it has the same bytes as {self.duplicate_of.name}"
+        text = f"it has the same bytes as {self.duplicate_of.printable_name}"
         return sort_reasons((*self.record.reasons, Reason(code="duplicate", text=text)))
 
     @property
@@ -87,17 +97,18 @@ def ingest_film(
         film_id = _hash_source(path)
 
         # A film that the library holds, judged by the same settings, is done.
-        known = library.record_of(film_id) if library.is_complete(film_id) else None
+        former = _read_former_record(library, film_id)
+        known = former if library.is_complete(film_id) else None
         if known and (record := _reuse_record(known, task.config, library)):
             return IngestedFilm(task.source, record, reused=True)
 
         try:
             with library.commit_film(film_id) as folder:
                 work = ConvertTask(path, folder, library.profile, task.config, task.threads)
-                converted = _convert_isolated(work, task.source.name, isolated, on_progress)
+                converted = _convert_isolated(work, task.source.printable_name, isolated, on_progress)
                 if _read_stamp(path) != stamp:
                     raise SourceError(
-                        f"{task.source.name} changed while it was read; ingest it again when it is complete"
+                        f"{task.source.printable_name} changed while it was read; ingest it again when it is complete"
                     )
                 if converted.rejected:
                     _clear_folder(folder)
@@ -109,10 +120,47 @@ def ingest_film(
                     stored_bytes=sum(file.stat().st_size for file in folder.iterdir()),
                     grid=library.profile.grid,
                 )
+                if former:
+                    record = name_sources(record, former.sources)
                 write_json(folder / "film.json", record)
         except OSError as error:
-            raise WorkError(f"{task.source.name} could not be ingested: {describe_os_error(error)}") from error
+            raise WorkError(
+                f"{task.source.printable_name} could not be ingested: {describe_os_error(error)}"
+            ) from error
     return IngestedFilm(task.source, record, reused=False, peak_memory_bytes=converted.peak_memory_bytes)
+
+
+def name_sources(record: FilmRecord, others: Iterable[str]) -> FilmRecord:
+    """Return a record that also holds `others`, the texts of paths and URLs at which the film was found.
+
+    The record's `source` stays while its file exists; then the first other path that exists takes its place.
+    """
+    known = dict.fromkeys((*record.sources, *others))
+    source = record.source
+    if not _exists(source, record.source_bytes):
+        source = next((text for text in known if _exists(text, record.source_bytes)), source)
+    return record.model_copy(
+        update={"source": source, "other_sources": tuple(text for text in known if text != source)}
+    )
+
+
+def _exists(text: str, size: int) -> bool:
+    """Return whether a source is a URL, or a file of this size on this machine."""
+    if is_remote(text):
+        return True
+    path = text_to_path(text)
+    try:
+        return path.is_file() and path.stat().st_size == size
+    except OSError:
+        return False
+
+
+def _read_former_record(library: Library, film_id: FilmId) -> FilmRecord | None:
+    """Return the record that the library holds of a film, None if there is none or it is damaged."""
+    try:
+        return library.record_of(film_id)
+    except LibraryError:
+        return None
 
 
 def _convert_isolated(

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from talkies.core import UsageError, WorkError, format_count
+from talkies.core import UsageError, WorkError, escape_controls, format_count, path_to_text
 from talkies.ingestion.config import IngestConfig
-from talkies.ingestion.film import FailedFilm, FilmTask, IngestedFilm
+from talkies.ingestion.film import FailedFilm, FilmTask, IngestedFilm, name_sources
 from talkies.ingestion.report import REPORT_NAME, write_report
 from talkies.ingestion.runners import Outcome, run_locally, run_on_ray, share_threads
 from talkies.ingestion.source import DiscoveredFilms, Source, discover
-from talkies.library import Library, Profile, Verdict
+from talkies.ingestion.walk import Unreadable
+from talkies.library import FilmRecord, Library, Profile, Verdict
 from talkies.reporting import format_clock
 
 RUNNERS = ("local", "ray")
@@ -25,7 +26,8 @@ class IngestReport:
     """What an ingest did: the verdict on each source, the failures, and the time it took.
 
     `films` has an entry for each source with a verdict and `failures` one for each source without, both in the order
-    of the sources. `skipped_files` counts the files in the named folders that are not media.
+    of the sources. `skipped_files` counts the files in the named folders that are not media, `unreadable` holds the
+    folders, files and links in them that could not be read, and `loops` counts the links to a folder around them.
     """
 
     library: Library
@@ -33,6 +35,8 @@ class IngestReport:
     failures: tuple[FailedFilm, ...]
     skipped_files: int
     seconds: float
+    unreadable: tuple[Unreadable, ...] = ()
+    loops: int = 0
 
     @property
     def new_film_seconds(self) -> float:
@@ -55,6 +59,11 @@ class IngestReport:
             lines.append(f"{already_there} of them already in the library")
         if self.skipped_files:
             lines.append(f"{format_count(self.skipped_files, 'other file')} skipped")
+        if self.loops:
+            lines.append(f"{format_count(self.loops, 'link')} to a folder around the link not followed")
+        if self.unreadable:
+            places = "1 place" if len(self.unreadable) == 1 else f"{len(self.unreadable)} places"
+            lines.append(f"{places} could not be read, so films may be missing")
         if new_seconds:
             length, elapsed = format_clock(new_seconds), format_clock(self.seconds)
             lines.append(f"{length} of film ingested in {elapsed}, {new_seconds / self.seconds:.1f} × real time")
@@ -65,7 +74,7 @@ class IngestReport:
         """Check that every source got a verdict and that at least one film is usable.
 
         Raises:
-            WorkError: naming the first source that got no verdict.
+            WorkError: naming the first source that got no verdict, or the first place that could not be read.
             UsageError: naming the first film's reason, if every film was rejected.
         """
         if self.failures:
@@ -73,11 +82,20 @@ class IngestReport:
             more = f" (and {format_count(others, 'more film')} failed)" if others else ""
             raise WorkError(f"{self.failures[0].message}{more}; run the command again to continue")
 
+        if self.unreadable:
+            others = len(self.unreadable) - 1
+            more = f" (and {others} more)" if others else ""
+            raise WorkError(
+                f"not everything could be read: {self.unreadable[0].message}{more}; the other films are in the "
+                "library, run the command again when it can be read"
+            )
+
         if not any(film.record.usable for film in self.films):
             first, others = self.films[0], len(self.films) - 1
             more = f" (and {others} more were rejected)" if others else ""
             reason = first.record.reasons[0].text  # it starts with the file's name where FFmpeg could not read the file
-            named = reason if reason.startswith(first.source.name) else f"{first.source.name}: {reason}"
+            name = first.source.printable_name
+            named = reason if reason.startswith(name) else f"{name}: {reason}"
             raise UsageError(f"no film could be ingested: {named}{more}")
 
 
@@ -91,7 +109,7 @@ class Progress:
     bytes_done: int = 0
     film_seconds: float = 0.0
     start_time: float = field(default_factory=time.monotonic)
-    active: dict[str, float] = field(default_factory=dict)  # seconds done, by location
+    active: dict[str, float] = field(default_factory=dict)  # seconds done, by the source's text
 
     @property
     def note(self) -> str:
@@ -104,7 +122,7 @@ class Progress:
             parts.append(f"{film_seconds / elapsed:.1f} × real time")
         if self.bytes_done and self.films_done < self.films:
             parts.append(f"{format_clock(elapsed * (self.bytes / self.bytes_done - 1))} left")
-        names = [location.rpartition("/")[2] for location in list(self.active)[:2]]
+        names = [escape_controls(text.rpartition("/")[2]) for text in list(self.active)[:2]]
         return ", ".join([*parts, *names])
 
 
@@ -166,6 +184,8 @@ def ingest(
         failures=tuple(result for result in results if isinstance(result, FailedFilm)),
         skipped_files=discovered.skipped_files,
         seconds=time.monotonic() - start_time,
+        unreadable=discovered.unreadable,
+        loops=discovered.loops,
     )
     write_report(opened, report.films)
     return report
@@ -186,6 +206,7 @@ def _run_tasks(
             reporter.report_done(task, outcome)
         results = list(_iterate_results(discovered, outcomes))
         _remove_repaired(library, results)
+        results = _record_sources(library, discovered, results)
         finished = True
     finally:
         # A full disk that stopped a film stops the tables too: then the film's error is raised.
@@ -202,12 +223,12 @@ class _ProgressReporter:
         self._on_progress = on_progress
 
     def report_active(self, task: FilmTask, seconds: float) -> None:
-        self._progress.active[task.source.location] = seconds
+        self._progress.active[task.source.text] = seconds
         self._report(None)
 
     def report_done(self, task: FilmTask, outcome: Outcome) -> None:
         progress = self._progress
-        progress.active.pop(task.source.location, None)
+        progress.active.pop(task.source.text, None)
         progress.films_done += 1
         progress.bytes_done += task.source.size
         if isinstance(outcome, IngestedFilm) and not outcome.reused:
@@ -242,3 +263,24 @@ def _remove_repaired(library: Library, results: Sequence[Outcome]) -> None:
     for film in library.films():
         if not film.usable and film.source in current_ids and film.film_id not in still_present:
             library.remove(film.id)
+
+
+def _record_sources(library: Library, discovered: DiscoveredFilms, results: Sequence[Outcome]) -> list[Outcome]:
+    """Record every path at which a film was found, also that of a duplicate or a link; return the updated results."""
+    found: dict[str, list[str]] = {}
+    records: dict[str, FilmRecord] = {}
+    for result in results:
+        if isinstance(result, IngestedFilm):
+            links = discovered.other_paths.get(result.source.location, ())
+            found.setdefault(result.record.film_id, []).extend([result.source.text, *map(path_to_text, links)])
+            records.setdefault(result.record.film_id, result.record)
+
+    for film_id, record in records.items():
+        updated = name_sources(record, found[film_id])
+        if updated != record:
+            library.replace_record(updated)
+            records[film_id] = updated
+    return [
+        replace(result, record=records[result.record.film_id]) if isinstance(result, IngestedFilm) else result
+        for result in results
+    ]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from talkies.core import LibraryError, WorkError, describe_os_error
+from talkies.core import LibraryError, WorkError, describe_os_error, escape_controls
 from talkies.ingestion.facts import format_bytes, list_details, list_facts, list_flags, parse_probe
 from talkies.ingestion.film import IngestedFilm
 from talkies.library import FilmEntry, Library, Reason, Verdict
@@ -22,9 +22,6 @@ MAX_FILMS = 2000
 
 _ORDER = (Verdict.REJECTED, Verdict.WARNED, Verdict.ACCEPTED)
 _CLASSES = {Verdict.REJECTED: "rejected", Verdict.WARNED: "warned", Verdict.ACCEPTED: "accepted"}
-_BIDI_CONTROLS = (0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
-_INVISIBLE = dict.fromkeys([*range(32), *range(127, 160), *_BIDI_CONTROLS], "�")
-"""Invisible characters and those that reverse the text: unreplaced, they would make a file name misleading."""
 _FILES = {"strip": "strip.jpg", "proxy": "proxy.mp4", "record": "film.json"}
 
 
@@ -96,7 +93,7 @@ def _render_page(library: Library, films: Sequence[IngestedFilm]) -> str:
     histogram, rejecting = _count_reasons(entries)
     duplicates = _list_duplicates(films)
 
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=_replace_invisible)
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=_escape_text)
     template = (files("talkies.ingestion") / "templates" / "ingest.html").read_text(encoding="utf-8")
     return environment.from_string(template).render(
         groups=_build_groups(library, entries, shown),
@@ -166,5 +163,6 @@ def _format_hours(seconds: float) -> str:
     return f"{seconds / 3600:,.1f} h" if seconds >= 3600 else f"{seconds / 60:.1f} min"
 
 
-def _replace_invisible(value: object) -> object:
-    return value.translate(_INVISIBLE) if isinstance(value, str) else value
+def _escape_text(value: object) -> object:
+    """Escape invisible characters and those that reverse the text, which would make a file name misleading."""
+    return escape_controls(value) if isinstance(value, str) else value

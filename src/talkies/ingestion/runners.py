@@ -91,7 +91,7 @@ def _run_task(task: FilmTask, isolated: IsolatedProcess, on_progress: OnProgress
     except TalkiesError as error:
         return error
     except Exception as error:  # noqa: BLE001  # a thread must not end without reporting an outcome
-        return WorkError(f"{task.source.name} could not be ingested ({type(error).__name__}: {error})")
+        return WorkError(f"{task.source.printable_name} could not be ingested ({type(error).__name__}: {error})")
 
 
 def run_on_ray(

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 
-from talkies.core import FilmId, Int64s, LibraryError, Span, parse_film_id
+from talkies.core import FilmId, Int64s, LibraryError, Span, escape_controls, parse_film_id
 from talkies.library.mirror import STALE
 from talkies.library.record import SCHEMA_VERSION, FilmRecord, Reason, Verdict
 from talkies.runtime import replace_atomically
@@ -44,9 +44,11 @@ _FILMS = pa.schema(
         ("shots", pa.int32()),
         ("stored_bytes", pa.int64()),
         ("reasons_json", pa.string()),
+        ("other_sources_json", pa.string()),
     ]
 )
 _REASONS = TypeAdapter(tuple[Reason, ...])
+_SOURCES = TypeAdapter(tuple[str, ...])
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +65,16 @@ class FilmEntry:
     shots: int
     stored_bytes: int
     reasons_json: str
+    other_sources_json: str = ""
 
     @classmethod
     def of(cls, record: FilmRecord) -> "FilmEntry":
         """Return the row of a record."""
-        values = {f.name: getattr(record, f.name) for f in fields(cls) if f.name not in ("verdict", "reasons_json")}
+        converted = ("verdict", "reasons_json", "other_sources_json")
+        values = {f.name: getattr(record, f.name) for f in fields(cls) if f.name not in converted}
         reasons = _REASONS.dump_json(record.reasons).decode() if record.reasons else ""
-        return cls(**values, verdict=str(record.verdict), reasons_json=reasons)
+        others = _SOURCES.dump_json(record.other_sources).decode() if record.other_sources else ""
+        return cls(**values, verdict=str(record.verdict), reasons_json=reasons, other_sources_json=others)
 
     @property
     def id(self) -> FilmId:
@@ -85,6 +90,27 @@ class FilmEntry:
     def name(self) -> str:
         """The source's file name."""
         return self.source.rpartition("/")[2]
+
+    @property
+    def other_names(self) -> tuple[str, ...]:
+        """The file names of the other sources, each once."""
+        names = dict.fromkeys(source.rpartition("/")[2] for source in self.other_sources)
+        return tuple(name for name in names if name != self.name)
+
+    @property
+    def printable_name(self) -> str:
+        """The source's file name without control characters, for messages."""
+        return escape_controls(self.name)
+
+    @property
+    def other_sources(self) -> tuple[str, ...]:
+        """The other paths and URLs at which the film was found, such as the names before a renaming."""
+        return _SOURCES.validate_json(self.other_sources_json) if self.other_sources_json else ()
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """All paths and URLs at which the film was found, the present one first."""
+        return (self.source, *self.other_sources)
 
     @property
     def reasons(self) -> tuple[Reason, ...]:
@@ -199,10 +225,14 @@ class Catalogue:
         if not path.is_file():
             return None
         try:
-            with pq.ParquetFile(path) as file:
+            # Opened here, because pyarrow takes no path that is not UTF-8.
+            with path.open("rb") as stream, pq.ParquetFile(stream) as file:
                 if (file.schema_arrow.metadata or {}).get(b"schema_version") != str(SCHEMA_VERSION).encode():
                     return None
-                return file.read().cast(schema)
+                table = file.read()
+                if schema is _FILMS and "other_sources_json" not in table.column_names:  # of an earlier version
+                    table = table.append_column("other_sources_json", pa.array([""] * len(table)))
+                return table.cast(schema)
         except (pa.ArrowException, ValueError, OSError):
             return None
 
@@ -220,7 +250,7 @@ def read_annotations(path: Path) -> dict[str, list[Span]]:
         LibraryError: if the table is missing or damaged.
     """
     try:
-        with pq.ParquetFile(path) as file:
+        with path.open("rb") as stream, pq.ParquetFile(stream) as file:
             table = file.read(use_threads=False)  # starting threads takes longer than reading so few rows
         kinds, starts, ends = (column.to_pylist() for column in table.cast(_FILM_SPANS).columns)
         annotations: dict[str, list[Span]] = {}
@@ -237,5 +267,5 @@ def _build_table(rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> pa.Table
 
 
 def _write_table(path: Path, table: pa.Table) -> None:
-    with replace_atomically(path) as temporary:
-        pq.write_table(table.replace_schema_metadata({"schema_version": str(SCHEMA_VERSION)}), temporary)
+    with replace_atomically(path) as temporary, temporary.open("wb") as stream:
+        pq.write_table(table.replace_schema_metadata({"schema_version": str(SCHEMA_VERSION)}), stream)

@@ -16,8 +16,19 @@ from pathlib import Path
 import numpy as np
 
 from talkies.config import Config
-from talkies.core import FilmId, LibraryError, Span, SpanTable, WorkError, describe_os_error, suggest_nearest
+from talkies.core import (
+    FilmId,
+    LibraryError,
+    Span,
+    SpanTable,
+    WorkError,
+    describe_os_error,
+    escape_controls,
+    path_to_text,
+    suggest_nearest,
+)
 from talkies.library.catalogue import SHOT, Catalogue, Change, FilmEntry, read_annotations
+from talkies.library.lookup import match_films
 from talkies.library.mirror import Mirror
 from talkies.library.profile import Profile
 from talkies.library.record import SCHEMA_VERSION, FilmRecord, read_json, read_record, write_json
@@ -195,24 +206,21 @@ class Library:
         return SpanTable.from_rows(len(films), *rows_R3.T)
 
     def find(self, name: str) -> FilmEntry:
-        """Return the film whose id, unique start of an id, or source file name is `name`.
+        """Return the film whose id, unique start of an id, or source file name, present or former, is `name`.
 
         Raises:
             LibraryError: if there is no such film, or more than one.
         """
         films = self.films()
-        for matches in (
-            [film for film in films if film.film_id == name],
-            [film for film in films if name in (film.name, film.source, Path(film.source).stem)],
-            [film for film in films if film.film_id.startswith(name)] if name else [],
-        ):
-            if len(matches) == 1:
-                return matches[0]
-            if matches:
-                ids = ", ".join(film.film_id for film in matches)
-                raise LibraryError(f"'{name}' names {len(matches)} films of {self.root}; name one by its id: {ids}")
-        hint = suggest_nearest(name, [film.name for film in films])
-        raise LibraryError(f"no film '{name}' in {self.root}{hint}; see: talkies films --library {self.root}")
+        matches = match_films(films, name)
+        if len(matches) == 1:
+            return matches[0]
+        shown, root = escape_controls(path_to_text(name)), self.root
+        if matches:
+            ids = ", ".join(film.film_id for film in matches)
+            raise LibraryError(f"'{shown}' names {len(matches)} films of {root}; name one by its id: {ids}")
+        hint = suggest_nearest(shown, [film.printable_name for film in films])
+        raise LibraryError(f"no film '{shown}' in {root}{hint}; see: talkies films --library {root}")
 
     @contextmanager
     def commit_film(self, film_id: FilmId) -> Iterator[Path]:

@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 from pydantic import BaseModel, Field, JsonValue
 
 from talkies.config import Config, read_document
-from talkies.core import FilmId, LibraryError, parse_film_id
+from talkies.core import FilmId, LibraryError, escape_controls, parse_film_id
 from talkies.runtime import write_atomically
 
 SCHEMA_VERSION = 2
@@ -65,12 +65,14 @@ class FilmRecord(Config):
     """Everything known about one film; times are in seconds on the library's grid, sizes in pixels of the proxy.
 
     `probe` is what the packets of the source show, `measures` what decoding them showed, `settings` are the settings
-    of the ingest and `tools` the versions of the software.
+    of the ingest and `tools` the versions of the software. `source` is the path or URL of the film's file, as text;
+    `other_sources` are the other ones at which the same bytes were found, such as the names before a renaming.
     """
 
     schema_version: int = SCHEMA_VERSION
     film_id: str
     source: str
+    other_sources: tuple[str, ...] = ()
     source_bytes: int
     verdict: Verdict
     reasons: tuple[Reason, ...] = ()
@@ -96,9 +98,19 @@ class FilmRecord(Config):
         return self.verdict is not Verdict.REJECTED
 
     @property
+    def sources(self) -> tuple[str, ...]:
+        """All paths and URLs at which the film was found, the present one first."""
+        return (self.source, *self.other_sources)
+
+    @property
     def name(self) -> str:
         """The source's file name."""
-        return Path(self.source).name
+        return self.source.rpartition("/")[2]
+
+    @property
+    def printable_name(self) -> str:
+        """The source's file name without control characters, for messages."""
+        return escape_controls(self.name)
 
 
 def read_json(path: Path, kind: type[Document], what: str) -> Document:

@@ -5,6 +5,8 @@ import io
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Literal
 
+from talkies.core import escape_controls
+
 if TYPE_CHECKING:  # matplotlib is imported only where figures are drawn
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -21,8 +23,19 @@ def render_page(package: str, template: str, **values: object) -> str:
     from jinja2 import ChoiceLoader, Environment, PackageLoader  # numbers are formatted without it
 
     loader = ChoiceLoader([PackageLoader(package), PackageLoader("talkies.reporting")])
-    environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=_escape_text
+    )
     return environment.get_template(template).render(version=version("talkies"), **values)
+
+
+def _escape_text(value: object) -> object:
+    """Escape what would make a name misleading; markup that a template made is left as it is."""
+    from markupsafe import Markup
+
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return escape_controls(value, keep_newlines=True)
+    return value
 
 
 def encode_figure(figure: "Figure") -> str:

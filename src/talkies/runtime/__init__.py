@@ -4,6 +4,7 @@ from talkies.runtime.atomic_files import hash_file, remove_abandoned, replace_at
 from talkies.runtime.cluster import map_on_ray
 from talkies.runtime.isolation import IsolatedProcess, IsolationError, ProcessLimits, ProgressCallback, read_peak_memory
 from talkies.runtime.parallel import count_cores, exit_when_process_ends, map_in_processes, prefetch
+from talkies.runtime.paths import find_path
 from talkies.runtime.remote import download, is_remote, list_files, open_filesystem
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "count_cores",
     "download",
     "exit_when_process_ends",
+    "find_path",
     "hash_file",
     "is_remote",
     "list_files",

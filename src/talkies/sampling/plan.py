@@ -13,7 +13,7 @@ from math import ceil
 
 import numpy as np
 
-from talkies.core import Int64s, PlanError, format_count
+from talkies.core import Int64s, PlanError, escape_controls, format_count
 from talkies.sampling.config import SamplingConfig
 from talkies.sampling.draw import ClipSampler, ClipsAnywhere, OneClipPerShot
 from talkies.sampling.films import FilmSpans
@@ -193,7 +193,9 @@ class BatchPlan:
     def _describe_short_films(self, short: Sequence[int] | Int64s, most_clips_F: Int64s) -> str:
         """Return the sentence that names the films that are too short for their clips, and says what to do."""
         clips, least = self._schedule.most_clips, int(most_clips_F.min())
-        named = ", ".join(f"{self.films.names[film]} (at most {most_clips_F[film]})" for film in short[:_MOST_NAMED])
+        names = [escape_controls(self.films.names[film]) for film in short[:_MOST_NAMED]]
+        counts = most_clips_F[list(short[:_MOST_NAMED])]
+        named = ", ".join(f"{name} (at most {most})" for name, most in zip(names, counts, strict=True))
         more = f" and {len(short) - _MOST_NAMED} more" if len(short) > _MOST_NAMED else ""
         remedy = f"set sampling.clips_per_film to at most {least}, or " if least > 1 else ""
         return (

@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 
 from talkies.clips import TrainingClips, load_batches, open_training_clips
 from talkies.config import check, read_yaml, to_yaml
-from talkies.core import ClipRequest, ConfigError, RunError
+from talkies.core import ClipRequest, ConfigError, RunError, path_to_text
 from talkies.models import compute_model_stamp
 from talkies.runs import InitialWeights, LoadedWeights, RunFolder, RunRecord, load_encoder_weights
 from talkies.runtime import is_remote, write_atomically
@@ -296,7 +296,7 @@ def _create_record(
     tools = {"talkies": version("talkies"), **{name: version(name) for name in ("torch", "av", "lightning-fabric")}}
     stamps = {"video": compute_model_stamp(system.model.video), "audio": compute_model_stamp(system.model.audio)}
     return RunRecord(
-        library=str(library if is_remote(library) else Path(library).absolute()),
+        library=str(library) if is_remote(library) else path_to_text(Path(library).absolute()),
         profile=clips.profile.model_dump(),
         films=clips.plan.films.film_ids,
         plan_digest=clips.plan.digest,

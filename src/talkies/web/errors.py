@@ -8,7 +8,15 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from talkies.core import LibraryError, MediaError, RunError, TalkiesError, UsageError, describe_os_error
+from talkies.core import (
+    LibraryError,
+    MediaError,
+    RunError,
+    TalkiesError,
+    UsageError,
+    describe_os_error,
+    escape_controls,
+)
 
 CLOSE_CONNECTION = {"connection": "close"}
 """Header for an answer that is sent before the request's body was read: the body may never end."""
@@ -45,7 +53,7 @@ class RefusedError(UsageError):
 
 def build_error_response(status: int, sentence: str, headers: dict[str, str] | None = None) -> Response:
     """Return the response that says what is wrong."""
-    return JSONResponse({"error": " ".join(sentence.split())}, status, headers)
+    return JSONResponse({"error": escape_controls(" ".join(sentence.split()))}, status, headers)
 
 
 def get_status(error: TalkiesError) -> int:

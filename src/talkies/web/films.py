@@ -2,13 +2,12 @@
 
 from collections.abc import Collection
 from importlib.metadata import version
-from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from talkies.core import Modality, Span
+from talkies.core import Modality, Span, path_to_text, text_to_path
 from talkies.library import SHOT, FilmEntry
 from talkies.retrieval.index import EmbeddingSet
 from talkies.retrieval.search import Searcher
@@ -81,6 +80,7 @@ def build_film_answer(film: FilmEntry, embedded: Collection[str]) -> FilmAnswer:
     return FilmAnswer(
         film_id=film.film_id,
         source=film.name,
+        other_names=list(film.other_names),
         verdict=str(film.verdict),
         reasons=[ReasonAnswer(code=reason.code, text=reason.text) for reason in film.reasons],
         duration_seconds=film.duration_seconds,
@@ -133,7 +133,7 @@ def build_library_answer(
     embedded = film_ids.get(chosen.stamp, set()) if chosen else set()
     location = served.library.location
     return LibraryAnswer(
-        name=location.rstrip("/").rpartition("/")[2] or location,
+        name=path_to_text(location.rstrip("/").rpartition("/")[2] or location),
         version=version("talkies"),
         films=[build_film_answer(film, embedded) for film in served.list_films()],
         models=[_build_model_answer(entry, models, len(film_ids[entry.stamp])) for entry in searchable],
@@ -144,7 +144,7 @@ def build_library_answer(
 
 
 def _build_model_answer(entry: EmbeddingSet, models: ServedModels, films: int) -> ModelAnswer:
-    run = Path(entry.run)
+    run = text_to_path(entry.run)
     return ModelAnswer(
         stamp=entry.stamp,
         run=run.name,

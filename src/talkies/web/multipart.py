@@ -20,7 +20,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect
 
-from talkies.core import describe_os_error, format_path
+from talkies.core import describe_os_error
 from talkies.web.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -196,7 +196,7 @@ class _SingleFileForm:
 
 def _make_display_name(name: bytes) -> str:
     """Return a file's name for people: without folders and without unprintable characters."""
-    last = re.split(r"[/\\]", format_path(name.decode("utf-8", "replace")))[-1]
+    last = re.split(r"[/\\]", name.decode("utf-8", "replace"))[-1]
     return "".join(letter for letter in last if letter.isprintable())[:_MAX_NAME_LENGTH] or "upload"
 
 

@@ -56,7 +56,9 @@ class Pictures:
         self._check_usable(film)
         if at_seconds > film.duration_seconds:
             raise RefusedError(
-                400, f"{film.name} lasts {film.duration_seconds:.2f} s, and at is {at_seconds:g}; name a time inside it"
+                400,
+                f"{film.printable_name} lasts {film.duration_seconds:.2f} s, and at is {at_seconds:g}; "
+                "name a time inside it",
             )
         opened = self._open_film(film)
         frame = min(int(at_seconds * self._fps + _ROUNDING_FRAMES), len(opened.reader) - 1)
@@ -89,7 +91,7 @@ class Pictures:
     def _check_usable(self, film: FilmEntry) -> None:
         if not film.usable:
             reason = film.reasons[0].text if film.reasons else "it cannot be used"
-            raise RefusedError(404, f"{film.name} was rejected at ingest ({reason}); it has no pictures")
+            raise RefusedError(404, f"{film.printable_name} was rejected at ingest ({reason}); it has no pictures")
 
     def _open_film(self, film: FilmEntry) -> _OpenFilm:
         path = self._served.get_file_path(film.film_id, "proxy.mp4")

@@ -18,10 +18,14 @@ class ReasonAnswer(BaseModel):
 
 
 class FilmAnswer(BaseModel):
-    """A film; `source` is its file's name, and `embedded` says whether the chosen model embedded it."""
+    """A film; `source` is its file's name, `other_names` are those it had before or has elsewhere.
+
+    `embedded` says whether the chosen model embedded it.
+    """
 
     film_id: str
     source: str
+    other_names: list[str]
     verdict: str
     reasons: list[ReasonAnswer]
     duration_seconds: float

@@ -25,7 +25,7 @@ from talkies.web.served_models import ServedModels
 from talkies.web.uploads import Uploads
 
 Seconds = Annotated[float, Field(ge=0, le=1e7, allow_inf_nan=False)]
-Name = Annotated[str, Field(min_length=1, max_length=300)]
+Name = Annotated[str, Field(min_length=1, max_length=4096)]
 UploadId = Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
 _LATEST_SECONDS = 1e9
 

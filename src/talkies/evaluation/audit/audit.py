@@ -5,7 +5,7 @@ from typing import Any
 
 from talkies.analysis.descriptors.film_probe import BLOCKS, LONGEST_GAP_SECONDS, C
 from talkies.clips.film_pass import OnFilm
-from talkies.core import UsageError, WorkError, describe_os_error
+from talkies.core import UsageError, WorkError, describe_os_error, path_to_text
 from talkies.evaluation.audit.films import LEAST_CLIPS, MOST_CLIPS, MOST_FILMS, encode_audited_films
 from talkies.evaluation.audit.measure import (
     RESAMPLES,
@@ -69,8 +69,8 @@ def audit(
     after = measure_model(inputs, "trained", trained.step, trained.stamp)
     before = measure_model(inputs, "untrained", untrained.step, untrained.stamp)
     return Audit(
-        library=opened.location,
-        run=str(trained.run),
+        library=path_to_text(opened.location),
+        run=path_to_text(trained.run),
         verdict=after.verdict,
         words=explain_verdict(after, before, chance, inputs.sizes),
         trained=after,

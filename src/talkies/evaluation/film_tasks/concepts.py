@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from talkies.clips.film_pass import OnFilm
-from talkies.core import MODALITIES, Float32s, Int64s, Modality, Span, UsageError
+from talkies.core import MODALITIES, Float32s, Int64s, Modality, Span, UsageError, escape_controls
 from talkies.evaluation.film_tasks.base import FolderTask, describe_encoder
 from talkies.evaluation.film_tasks.encode_films import EncodedFilm, encode_films
 from talkies.evaluation.results.result import Metric, Result
@@ -126,7 +126,8 @@ def _label_clips(film: EncodedFilm, shots: Mapping[str, Sequence[TruthShot]], fp
     """Return the concept of each clip, `[N]`; -1 where a cut is inside the clip."""
     if film.name not in shots:
         raise UsageError(
-            f"truth.json does not mention {film.name}; take it out of the folder, or render the folder again"
+            f"truth.json does not mention {escape_controls(film.name)}; take it out of the folder, or render the "
+            "folder again"
         )
     concepts = [find_concept(request.window, shots[film.name], fps) for request in film.requests]
     return np.array([-1 if concept is None else concept for concept in concepts], np.int64)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from talkies.clips import collate_in_batches, list_windows, read_file_clips, read_films
 from talkies.clips.film_pass import OnFilm
-from talkies.core import ClipBatch, ClipRequest, FilmId, UsageError
+from talkies.core import ClipBatch, ClipRequest, FilmId, UsageError, path_to_text
 from talkies.library import Library
 from talkies.media import has_film_suffix
 from talkies.runs import ClipEncoder, Encoded
@@ -82,7 +82,7 @@ def _read_folder(encoder: ClipEncoder, data: Path, stride_frames: int) -> Iterat
         raise UsageError(f"{data} holds no film; name a folder of films, or a library")
     for path in paths:
         clips = read_file_clips(path, FilmId(hash_file(path)), encoder.profile, encoder.shape, stride_frames)
-        yield _FilmToEncode(path.name, collate_in_batches(clips), len(paths))
+        yield _FilmToEncode(path_to_text(path.name), collate_in_batches(clips), len(paths))
 
 
 def _encode_film(encoder: ClipEncoder, film: _FilmToEncode) -> EncodedFilm | None:

@@ -12,7 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from talkies.clips import collate_in_batches, list_windows, read_batches, read_file_clips
-from talkies.core import Clip, ClipBatch, ClipRequest, FilmId, MediaError, Span, UsageError
+from talkies.core import (
+    Clip,
+    ClipBatch,
+    ClipRequest,
+    FilmId,
+    MediaError,
+    Span,
+    UsageError,
+    escape_controls,
+    path_to_text,
+)
 from talkies.library import FilmEntry, Library
 from talkies.media import MediaInfo, has_film_suffix, probe
 from talkies.runs import ClipEncoder
@@ -35,12 +45,20 @@ class FilmFacts:
 class Film(ABC):
     """A film that is read from start to end.
 
-    `name` is the name of its file, and `usable` is False if a library rejected it.
+    `name` is the name of its file, `other_names` are those it had before, and `usable` is False if a library rejected
+    it.
     """
+
+    other_names: tuple[str, ...] = ()
 
     def __init__(self, name: str, usable: bool, encoder: ClipEncoder) -> None:
         self.name, self.usable = name, usable
         self.profile, self.shape = encoder.profile, encoder.shape
+
+    @property
+    def printable_name(self) -> str:
+        """The name without control characters, for messages."""
+        return escape_controls(self.name)
 
     @abstractmethod
     def read_facts(self) -> FilmFacts:
@@ -63,16 +81,16 @@ class _FolderFilm(Film):
     """A film file of a folder."""
 
     def __init__(self, path: Path, encoder: ClipEncoder) -> None:
-        super().__init__(path.name, True, encoder)
+        super().__init__(path_to_text(path.name), True, encoder)
         self._path = path
 
     def read_facts(self) -> FilmFacts:
         try:
             info = probe(self._path)
         except MediaError as error:
-            raise MediaError(error.code, f"{self.name} cannot be read ({error}); {_REPLACE}") from error
-        facts = _read_facts(info, self.name)
-        _check_complete(info, facts.seconds, self.name)
+            raise MediaError(error.code, f"{self.printable_name} cannot be read ({error}); {_REPLACE}") from error
+        facts = _read_facts(info, self.printable_name)
+        _check_complete(info, facts.seconds, self.printable_name)
         return facts
 
     def read_every(self, stride_frames: int) -> Iterator[ClipBatch]:
@@ -91,14 +109,15 @@ class _LibraryFilm(Film):
 
     def __init__(self, library: Library, entry: FilmEntry, encoder: ClipEncoder) -> None:
         super().__init__(entry.name, entry.usable, encoder)
+        self.other_names = entry.other_names
         self._library, self._entry = library, entry
 
     def read_facts(self) -> FilmFacts:
         record = self._library.record_of(self._entry.id)
         if record is None or not record.usable or record.probe is None:
             reason = "; ".join(reason.text for reason in self._entry.reasons) or "it has no record"
-            raise MediaError("rejected", f"{self.name} is not used by the library ({reason}); {_REPLACE}")
-        original = _read_facts(MediaInfo.model_validate_json(json.dumps(record.probe)), self.name)
+            raise MediaError("rejected", f"{self.printable_name} is not used by the library ({reason}); {_REPLACE}")
+        original = _read_facts(MediaInfo.model_validate_json(json.dumps(record.probe)), self.printable_name)
         return FilmFacts(record.frames / self.profile.fps, original.fps, original.constant_rate)
 
     def read_every(self, stride_frames: int) -> Iterator[ClipBatch]:
@@ -151,10 +170,11 @@ def find_films_by_imdb_id(data: Path, encoder: ClipEncoder) -> dict[str, Film]:
         raise UsageError(f"{data} has no folder films; put the films there under names that start with their IMDb ids")
     films: dict[str, Film] = {}
     for film in list_films(folder, encoder):
-        if match := _IMDB_ID.match(film.name):
-            imdb_id = match[0]
+        ids = (match[0] for name in (film.name, *film.other_names) if (match := _IMDB_ID.match(name)))
+        if imdb_id := next(ids, None):
             if imdb_id in films:
-                raise UsageError(f"{films[imdb_id].name} and {film.name} are both {imdb_id}; take one of them away")
+                first, second = films[imdb_id].printable_name, film.printable_name
+                raise UsageError(f"{first} and {second} are both {imdb_id}; take one of them away")
             films[imdb_id] = film
     return films
 

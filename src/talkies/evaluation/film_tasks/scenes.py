@@ -255,7 +255,7 @@ def _time_shots(
     for imdb_id, film in films.items():
         if not facts[imdb_id].constant_rate:
             raise UsageError(
-                f"{film.name} has a variable picture rate, so the frame numbers of its shots give no times; "
+                f"{film.printable_name} has a variable picture rate, so the frame numbers of its shots give no times; "
                 f"take the release that the lists were made of, or convert it to a constant rate"
             )
         shots[imdb_id] = truth[imdb_id].to_shots(facts[imdb_id].fps)

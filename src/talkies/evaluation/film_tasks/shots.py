@@ -80,7 +80,7 @@ def check_shots(shots: Sequence[TimedShot], film: Film, facts: FilmFacts, lists:
     late = next((shot for shot in shots if shot.end_seconds > facts.seconds + END_SLACK_SECONDS), None)
     if late is not None:
         raise UsageError(
-            f"{lists}: shot {late.number} ends at {late.end_seconds:.3f} s, and {film.name} ends at "
+            f"{lists}: shot {late.number} ends at {late.end_seconds:.3f} s, and {film.printable_name} ends at "
             f"{facts.seconds:.3f} s; take the release of the film that the lists were made of"
         )
 
@@ -117,14 +117,16 @@ def encode_shots(encoder: ClipEncoder, film: Film, shots: Sequence[TimedShot]) -
 
     # Check that the film did not end before its shots do.
     if not rows:
-        raise UsageError(f"{film.name} is shorter than one clip ({window / fps:g} s); take a model of shorter clips")
+        raise UsageError(
+            f"{film.printable_name} is shorter than one clip ({window / fps:g} s); take a model of shorter clips"
+        )
     last_start = max(rows)
     readable_frames = last_start + window
     last_frame = max(span.end_frame for span in spans)
     if max(map(max, starts)) > last_start and last_frame > readable_frames + END_SLACK_SECONDS * fps:
         raise MediaError(
             "truncated",
-            f"{film.name} can be decoded to {readable_frames / fps:g} s only, and its shots go on; "
+            f"{film.printable_name} can be decoded to {readable_frames / fps:g} s only, and its shots go on; "
             f"replace it by a whole copy of the film, with its sound",
         )
 

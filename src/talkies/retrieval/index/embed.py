@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from talkies.clips import read_batches, read_films
-from talkies.core import LibraryError, UsageError
+from talkies.core import LibraryError, UsageError, path_to_text
 from talkies.library import FilmEntry, Library
 from talkies.retrieval.index.ann import update_ann_index
 from talkies.retrieval.index.clip_positions import ClipPositions, compute_clip_positions
@@ -149,7 +149,7 @@ def _describe_set(encoder: ClipEncoder, library: Library, stride_seconds: float)
         raise UsageError(f"a stride must be above 0 s and finite, got {stride_seconds:g}")
     return EmbeddingSet(
         stamp=encoder.stamp,
-        run=str(encoder.run.absolute()),
+        run=path_to_text(encoder.run.absolute()),
         step=encoder.step,
         dim=encoder.dim,
         clip_seconds=encoder.shape.window_frames / fps,

@@ -20,7 +20,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from talkies.config import Config, read_document
-from talkies.core import FilmId, LibraryError, WorkError, parse_film_id
+from talkies.core import FilmId, LibraryError, WorkError, format_path, parse_film_id
 from talkies.library import Library, write_json
 from talkies.library.staging import try_lock
 from talkies.retrieval.index.rows import IndexRows, build_schema
@@ -200,7 +200,12 @@ class VectorIndex:
         os.environ.setdefault("LANCEDB_LOG", "error")  # otherwise it logs each step of building an index
         import lancedb  # imported here because it takes a second, and most commands do not search
 
-        return lancedb.connect(str(self._folder), read_consistency_interval=None if pinned else timedelta(0))
+        try:
+            folder = os.fsencode(self._folder).decode("utf-8")  # LanceDB takes paths as UTF-8, whatever the locale
+        except UnicodeDecodeError as error:
+            shown = format_path(self._library.root)
+            raise LibraryError(f"{shown} has a path that is not UTF-8, which embeddings need; rename it") from error
+        return lancedb.connect(folder, read_consistency_interval=None if pinned else timedelta(0))
 
 
 def build_film_condition(films: Collection[str]) -> str:

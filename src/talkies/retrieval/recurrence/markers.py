@@ -7,7 +7,16 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
-from talkies.core import LibraryError, Modality, UsageError, WorkError, describe_os_error, parse_film_id
+from talkies.core import (
+    LibraryError,
+    Modality,
+    UsageError,
+    WorkError,
+    describe_os_error,
+    escape_controls,
+    normalize_name,
+    parse_film_id,
+)
 from talkies.library.staging import create_staging_folder, flush, replace_folder
 from talkies.reporting import format_percent
 from talkies.retrieval.recurrence.edl import SIGNATURE, Marker, SourceTimeline, write_lists
@@ -20,6 +29,7 @@ FORMATS: tuple[MarkerFormat, ...] = get_args(MarkerFormat)
 CSV_FILE, JSON_FILE, EDL_SUFFIX = "repeats.csv", "repeats.json", ".edl"
 _COLOURS: Mapping[Modality, str] = {"video": "Blue", "audio": "Green"}
 _MAX_OCCURRENCES_NAMED = 6
+_MAX_STEM_BYTES = 200  # file systems take 255
 
 
 def write_markers(result: LibraryRepeats, folder: Path, formats: Collection[MarkerFormat] = FORMATS) -> list[Path]:
@@ -84,14 +94,22 @@ def build_edit_lists(result: LibraryRepeats) -> dict[str, str]:
 
     files: dict[str, str] = {}
     for film_id, markers in sorted(markers_of.items()):
-        source = result.repeats.films[film_id].name
-        stem = Path(source).stem
-        if stem.lower() in {Path(name).stem.lower() for name in files}:
+        source = escape_controls(result.repeats.films[film_id].name)
+        stem = _make_stem(source)
+        if normalize_name(stem.lower()) in {normalize_name(Path(name).stem.lower()) for name in files}:
             stem = f"{stem}-{film_id[:8]}"
         for number, text in enumerate(write_lists(source, timelines[film_id], markers), start=1):
             part = f"-{number}" if number > 1 else ""
             files[f"{stem}{part}{EDL_SUFFIX}"] = text
     return files
+
+
+def _make_stem(source: str) -> str:
+    """Return the name of a film's list without its suffix, short enough for what is appended to it."""
+    stem = Path(source).stem
+    while len(stem.encode()) > _MAX_STEM_BYTES:
+        stem = stem[:-1]
+    return stem
 
 
 def _is_own_file(path: Path) -> bool:
@@ -146,7 +164,7 @@ class _MarkerBuilder:
                 (duplicate.first, duplicate.second, duplicate.first_share),
                 (duplicate.second, duplicate.first, duplicate.second_share),
             ):
-                name = f"Same as {self._repeats.films[other.film_id].name}"
+                name = f"Same as {self._name_film(other.film_id)}"
                 start, percent = self._format_start(other, span.film_id), format_percent(share, 0)
                 yield self._build_marker(span, name, f"this is {start}, and so is {percent} of this film", "Red")
 
@@ -163,10 +181,13 @@ class _MarkerBuilder:
         frames = timeline.convert_to_frame(span.end_seconds) - frame
         return span.film_id, Marker(frame, frames, name, note, colour)
 
+    def _name_film(self, film_id: str) -> str:
+        return escape_controls(self._repeats.films[film_id].name)
+
     def _format_start(self, span: FilmSpan, film_id: str) -> str:
         """Return a span's first timecode, with its film's name unless that is `film_id`."""
         timecode = self._timelines[span.film_id].format_time(span.start_seconds)
-        return timecode if span.film_id == film_id else f"{timecode} of {self._repeats.films[span.film_id].name}"
+        return timecode if span.film_id == film_id else f"{timecode} of {self._name_film(span.film_id)}"
 
     def _format_starts(self, spans: Sequence[FilmSpan], film_id: str) -> str:
         hidden = len(spans) - _MAX_OCCURRENCES_NAMED

@@ -5,7 +5,7 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
-from talkies.core import Modality
+from talkies.core import Modality, path_to_text
 from talkies.reporting import format_clock, format_percent
 from talkies.retrieval.recurrence.duplicates import Duplicate
 from talkies.retrieval.recurrence.families import FilmSpan, PassageFamily
@@ -52,7 +52,7 @@ def build_document(result: LibraryRepeats) -> dict[str, Any]:
         for modality, modality_repeats in repeats.by_modality.items()
     ]
     return {
-        "library": result.library.location,
+        "library": path_to_text(result.library.location),
         "model": result.entry.stamp,
         "clip_seconds": result.entry.clip_seconds,
         "stride_seconds": result.entry.stride_seconds,

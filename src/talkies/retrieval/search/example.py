@@ -11,12 +11,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from talkies.clips import cut_file_windows
-from talkies.core import Float32s, Grid, LibraryError, format_path
+from talkies.core import Float32s, Grid, LibraryError, path_to_text
 from talkies.media import DecodedFile, QueryFile, read_query_file
 from talkies.retrieval.search.clip_sequence import ClipSequence, place_windows
 from talkies.retrieval.search.query import Example
 from talkies.runs.clip_encoder import ClipEncoder
-from talkies.runtime import IsolatedProcess, ProcessLimits, replace_atomically
+from talkies.runtime import IsolatedProcess, ProcessLimits, find_path, replace_atomically
 
 LIMITS = ProcessLimits(stall_seconds=30.0, total_seconds=60.0, memory_bytes=1_500_000_000)
 
@@ -47,10 +47,11 @@ def encode_file(
         MediaError: if it is no picture, sound or clip that can be read, or it is too long.
         IsolationError: if reading it crashed, or exceeded `limits`.
     """
+    path = find_path(path)
     stride_frames = max(1, round(stride_seconds * encoder.profile.fps))
     with IsolatedProcess(limits) as isolated:
         media = isolated.call(read_query_file, QueryFile(path, encoder.profile.grid, encoder.profile.short_side))
-    return encode_media(media, encoder, stride_frames, name or format_path(path.name))
+    return encode_media(media, encoder, stride_frames, name or path_to_text(path.name))
 
 
 def encode_media(media: DecodedFile, encoder: ClipEncoder, stride_frames: int, name: str) -> Example:

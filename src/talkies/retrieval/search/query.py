@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from talkies.core import MODALITIES, Float32s, Modality, ModalityChoice, UsageError
+from talkies.core import MODALITIES, Float32s, Modality, ModalityChoice, UsageError, escape_controls
 from talkies.retrieval.search.clip_sequence import ClipSequence
 
 HitUnit = Literal["moment", "shot", "film"]
@@ -146,8 +146,9 @@ class SearchResult:
         if self.query.skip:
             return f"there are no hits after the first {self.query.skip}"
         if self.query.use_threshold:
+            source = escape_controls(self.source)
             return (
-                f"no confident match: no {MODALITY_WORDS[self.query.to]} is more similar to {self.source} than chance "
+                f"no confident match: no {MODALITY_WORDS[self.query.to]} is more similar to {source} than chance "
                 f"(a score of {self.score_threshold:.2f}); show weaker matches, or use fewer filters"
             )
         return "no match: the filters exclude every clip; use fewer filters"

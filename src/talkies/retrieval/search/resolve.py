@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from talkies.core import Float32s, LibraryError, Modality, UsageError
+from talkies.core import Float32s, LibraryError, Modality, UsageError, escape_controls
 from talkies.retrieval.index.rows import IndexRows
 from talkies.retrieval.search.clip_sequence import ClipSequence, score_sequence
 from talkies.retrieval.search.modality_pairs import (
@@ -100,7 +100,7 @@ def choose_modality_pairs(query: SearchQuery, example: Moment | Example) -> Moda
         return pair_modalities("both" if len(example.modalities) == 2 else example.modalities[0], query.to)
     if query.from_ not in example.modalities:
         raise UsageError(
-            f"{example.name} has no {MODALITY_WORDS[query.from_]} to search with; "
+            f"{escape_controls(example.name)} has no {MODALITY_WORDS[query.from_]} to search with; "
             f"search with its {MODALITY_WORDS[example.modalities[0]]}"
         )
     return pair_modalities(query.from_, query.to)
@@ -111,7 +111,8 @@ def _resolve_moment(moment: Moment, pairs: ModalityPairs, snapshot: IndexSnapsho
     film, at = snapshot.find_usable_film(moment.film), moment.at_seconds
     if not 0 <= at <= film.duration_seconds:
         raise UsageError(
-            f"{film.name} lasts {film.duration_seconds:.2f} s, and the query's moment is {at:g}; name a time inside it"
+            f"{film.printable_name} lasts {film.duration_seconds:.2f} s, and the query's moment is {at:g}; "
+            "name a time inside it"
         )
     rows = snapshot.read_film_clips(film, at)
 
@@ -134,8 +135,8 @@ def _resolve_file(example: Example, pairs: ModalityPairs, snapshot: IndexSnapsho
     entry = snapshot.entry
     if example.stamp != entry.stamp:
         raise LibraryError(
-            f"{example.name} was encoded by another model (stamp {example.stamp}) than the embeddings searched "
-            f"(stamp {entry.stamp}); give the file again"
+            f"{escape_controls(example.name)} was encoded by another model (stamp {example.stamp}) than the embeddings "
+            f"searched (stamp {entry.stamp}); give the file again"
         )
     sequence = example.sequence
     if sequence and abs(sequence.stride_seconds - entry.stride_seconds) >= _SAME_STRIDE_SECONDS:

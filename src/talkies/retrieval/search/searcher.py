@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from talkies.core import LibraryError, Modality, RunError
+from talkies.core import LibraryError, Modality, RunError, text_to_path
 from talkies.library import FilmEntry, Library
 from talkies.retrieval.index.ann import EXACT_BELOW
 from talkies.retrieval.index.vector_index import EmbeddingSet, VectorIndex
@@ -172,7 +172,7 @@ def _find_recall(snapshot: IndexSnapshot, resolved: ResolvedQuery) -> float | No
 
 def _load_encoder_of(entry: EmbeddingSet) -> ClipEncoder:
     try:
-        encoder = load_encoder(Path(entry.run), entry.step)
+        encoder = load_encoder(text_to_path(entry.run), entry.step)
     except RunError as error:
         raise LibraryError(
             f"searching by file needs the model that built this index, and its run folder is gone ({error}); "

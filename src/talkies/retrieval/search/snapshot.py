@@ -42,7 +42,9 @@ class IndexSnapshot:
         """
         film = self.library.find(name)
         if not film.usable:
-            raise LibraryError(f"{film.name} was rejected at ingest ({film.reasons[0].text}); name an accepted film")
+            raise LibraryError(
+                f"{film.printable_name} was rejected at ingest ({film.reasons[0].text}); name an accepted film"
+            )
         return film
 
     def read_film_clips(self, film: FilmEntry, near_seconds: float | None = None) -> IndexRows:
@@ -67,7 +69,7 @@ class IndexSnapshot:
         rows = rows[~rows.of_shot_B]
         if not len(rows):
             raise LibraryError(
-                f"{film.name} is not embedded; run: "
+                f"{film.printable_name} is not embedded; run: "
                 f"talkies embed --library {self.library.location} --run {self.entry.run}"
             )
         return rows

@@ -93,9 +93,19 @@ export function formatCount(count, noun) {
   return `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
 }
 
+const CONTROLS = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]/gu;
+
+/** Return a name without the characters that break its line or reverse its direction: they are written as \x1b or \u202e. */
+export function escapeControls(text) {
+  return text.replace(CONTROLS, (character) => {
+    const code = character.codePointAt(0).toString(16);
+    return code.length > 2 ? `\\u${code.padStart(4, "0")}` : `\\x${code.padStart(2, "0")}`;
+  });
+}
+
 /** Return a film's title: its file name without folder, extension and underscores. */
 export function getTitle(source) {
-  const name = source.split(/[\\/]/).pop();
+  const name = escapeControls(source.split("/").pop());
   return name.replace(/\.[a-z0-9]{2,4}$/i, "").replaceAll("_", " ") || name;
 }
 

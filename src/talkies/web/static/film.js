@@ -1,7 +1,7 @@
 /** The view of one film: its player, its timeline, and the current moment, from which a search can start. */
 
 import * as api from "./api.js";
-import { formatClock, formatCount, formatDuration, getTitle, h, replaceContent } from "./dom.js";
+import { escapeControls, formatClock, formatCount, formatDuration, getTitle, h, replaceContent } from "./dom.js";
 import { createBadge, createReasons } from "./library.js";
 import { createMomentPanel } from "./moment-panel.js";
 import { buildHash, getNumber, navigate, updateParams } from "./route.js";
@@ -48,7 +48,7 @@ class FilmView {
     this.film = film;
     const title = getTitle(film.source);
     const head = h("div", { class: "view-head film-head" }, h("div", {},
-      h("h1", { tabindex: "-1", title: film.source }, title),
+      h("h1", { tabindex: "-1", title: escapeControls(film.source) }, title),
       h("p", { class: "card-facts" }, h("span", { class: "soft" }, this.describe()), createBadge(film.verdict))));
     if (film.usable) this.build(head, library, params);
     else replaceContent(this.element, head, createRejectedPanel(film));
@@ -76,7 +76,7 @@ class FilmView {
 
   describe() {
     const { film } = this;
-    const name = film.source.split("/").pop();
+    const name = escapeControls(film.source.split("/").pop());
     return film.usable ? `${formatDuration(film.duration_seconds)} · ${formatCount(film.shots, "shot")} · ${name}` : name;
   }
 

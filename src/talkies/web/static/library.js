@@ -1,7 +1,7 @@
 /** The view of the library: every film with its pictures and verdict, the drop zone, and a filter box. */
 
 import * as api from "./api.js";
-import { createIcon, formatCount, formatDuration, formatSentence, getTitle, h, replaceContent } from "./dom.js";
+import { createIcon, escapeControls, formatCount, formatDuration, formatSentence, getTitle, h, replaceContent } from "./dom.js";
 import { buildHash, updateParams } from "./route.js";
 import { createDropZone, createNotice } from "./upload.js";
 
@@ -67,7 +67,7 @@ function createFilterBox(text) {
     oninput: () => { updateParams({ q: input.value.trim() || null }); applyFilter(); },
   });
   const applyFilter = () => {
-    const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const words = input.value.normalize("NFC").toLowerCase().split(/\s+/).filter(Boolean);
     for (const element of elements) element.hidden = !words.every((word) => element.words.includes(word));
     none.hidden = !elements.length || elements.some((element) => !element.hidden);
     for (const section of document.querySelectorAll(".films, .rejected")) {
@@ -104,19 +104,19 @@ function createFilmCard(film, library) {
   const card = h("article", { class: "film-card" },
     h("a", { class: "card-pictures", href: address, tabindex: "-1", "aria-hidden": "true" }, picture, strip),
     h("div", { class: "card-body" },
-      h("h2", {}, h("a", { href: address, title: film.source }, name)),
+      h("h2", {}, h("a", { href: address, title: escapeControls(film.source) }, name)),
       h("p", { class: "card-facts" }, h("span", { class: "soft" }, facts.join(" · ")), createBadge(film.verdict)),
       film.embedded || !library.models.length ? null : h("p", { class: "soft small" }, "Not embedded yet, so it is not searched."),
       createReasons(film)));
-  card.words = `${name} ${film.source} ${film.verdict} ${film.film_id}`.toLowerCase();
+  card.words = `${name} ${film.source} ${film.other_names.join(" ")} ${film.verdict} ${film.film_id}`.normalize("NFC").toLowerCase();
   return card;
 }
 
 function createRejectedRow(film) {
   const row = h("li", {},
-    h("p", {}, h("a", { href: buildHash("film", {}, film.film_id) }, film.source.split("/").pop()), " ", createBadge(film.verdict)),
+    h("p", {}, h("a", { href: buildHash("film", {}, film.film_id) }, escapeControls(film.source.split("/").pop())), " ", createBadge(film.verdict)),
     createReasons(film));
-  row.words = `${film.source} ${film.verdict} ${film.film_id}`.toLowerCase();
+  row.words = `${film.source} ${film.other_names.join(" ")} ${film.verdict} ${film.film_id}`.normalize("NFC").toLowerCase();
   return row;
 }
 

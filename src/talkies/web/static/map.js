@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { Chart } from "./chart.js";
-import { createButton, createChoice, formatClock, formatCount, getTitle, h, setChoice } from "./dom.js";
+import { createButton, createChoice, escapeControls, formatClock, formatCount, getTitle, h, setChoice } from "./dom.js";
 import { activateWithin, createPreview, removePreviews, togglePreview } from "./preview.js";
 import { buildMomentHash, buildSimilarParams, getMiddle } from "./result-card.js";
 import { buildHash, getNumber, navigate, parseRoute, toObject, updateParams } from "./route.js";
@@ -107,7 +107,7 @@ class MapView {
         this.chart.highlight(next);
       };
       return h("button", {
-        type: "button", class: "legend-film", "aria-pressed": String(film.film_id === only), title: film.source, onclick: toggleFilm,
+        type: "button", class: "legend-film", "aria-pressed": String(film.film_id === only), title: escapeControls(film.source), onclick: toggleFilm,
       }, dot, h("span", {}, getTitle(film.source)));
     });
     this.legend.replaceChildren(h("h2", {}, "Films"), h("div", { class: "legend-films" }, buttons));

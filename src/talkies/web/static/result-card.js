@@ -1,6 +1,6 @@
 /** The card of a search result: its preview, its film and time, its score, and links from it. */
 
-import { createIcon, formatClock, getTitle, h } from "./dom.js";
+import { createIcon, escapeControls, formatClock, getTitle, h } from "./dom.js";
 import { activateWithin, createPreview } from "./preview.js";
 import { buildHash, parseRoute, toObject } from "./route.js";
 
@@ -34,7 +34,7 @@ export function createResultCard(hit, { place, scoreThreshold, query }) {
   const card = h("article", { class: isWeak ? "hit is-weak" : "hit", "data-place": place },
     clip,
     h("div", { class: "hit-body" },
-      h("h3", {}, h("a", { href, title: hit.source }, getTitle(hit.source))),
+      h("h3", {}, h("a", { href, title: escapeControls(hit.source) }, getTitle(hit.source))),
       h("p", { class: "hit-where" }, h("span", {}, `${formatClock(hit.start_seconds, true)} to ${formatClock(hit.end_seconds, true)}`), score)),
     h("div", { class: "hit-actions" },
       h("span", { class: "hit-more" }, "More by"),

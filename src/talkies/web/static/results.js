@@ -1,7 +1,7 @@
 /** The view of search results: the query, the filters, and the similar moments as previews that play. */
 
 import * as api from "./api.js";
-import { createButton, createIcon, formatClock, formatCount, formatDuration, formatSentence, getTitle, h } from "./dom.js";
+import { createButton, createIcon, escapeControls, formatClock, formatCount, formatDuration, formatSentence, getTitle, h } from "./dom.js";
 import { createFilters } from "./filters.js";
 import { activateWithin, createPreview, createSwitches, removePreviews, togglePreview } from "./preview.js";
 import { buildMomentHash, buildSimilarParams, createResultCard } from "./result-card.js";
@@ -84,7 +84,7 @@ class ResultsView {
     activateWithin(this.head, clip);
     this.queryMoment = moment;
     this.head.replaceChildren(clip, h("p", { class: "query-name" },
-      h("a", { href: buildMomentHash(moment), title: moment.source }, getTitle(moment.source)),
+      h("a", { href: buildMomentHash(moment), title: escapeControls(moment.source) }, getTitle(moment.source)),
       h("span", { class: "soft" }, ` at ${formatClock(moment.start_seconds, true)}`)));
   }
 
