@@ -215,7 +215,7 @@ def test_a_damaged_record_is_named_by_its_path(empty_library: Library, commit) -
 def test_a_record_of_a_newer_version_is_refused(empty_library: Library, commit) -> None:
     commit(empty_library, FILM)
     path = empty_library.film_folder(FILM) / "film.json"
-    path.write_text(path.read_text().replace('"schema_version": 2', '"schema_version": 3, "news": true'))
+    path.write_text(path.read_text().replace('"schema_version": 3', '"schema_version": 4, "news": true'))
     sentence = f"^{path} is of schema version 3, this talkies reads up to 2; install a newer talkies$"
     with pytest.raises(LibraryError, match=sentence):
         empty_library.record_of(FILM)

@@ -229,10 +229,7 @@ class Catalogue:
             with path.open("rb") as stream, pq.ParquetFile(stream) as file:
                 if (file.schema_arrow.metadata or {}).get(b"schema_version") != str(SCHEMA_VERSION).encode():
                     return None
-                table = file.read()
-                if schema is _FILMS and "other_sources_json" not in table.column_names:  # of an earlier version
-                    table = table.append_column("other_sources_json", pa.array([""] * len(table)))
-                return table.cast(schema)
+                return file.read().cast(schema)
         except (pa.ArrowException, ValueError, OSError):
             return None
 

@@ -10,7 +10,7 @@ from talkies.config import Config, read_document
 from talkies.core import FilmId, LibraryError, escape_controls, parse_film_id
 from talkies.runtime import write_atomically
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3  # 3: films know their other names, bars, channels and changes of picture
 """The version of every JSON document and table of a library; a reader refuses a newer one."""
 
 Document = TypeVar("Document", bound=BaseModel)
