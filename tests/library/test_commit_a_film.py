@@ -216,6 +216,6 @@ def test_a_record_of_a_newer_version_is_refused(empty_library: Library, commit) 
     commit(empty_library, FILM)
     path = empty_library.film_folder(FILM) / "film.json"
     path.write_text(path.read_text().replace('"schema_version": 3', '"schema_version": 4, "news": true'))
-    sentence = f"^{path} is of schema version 3, this talkies reads up to 2; install a newer talkies$"
+    sentence = f"^{path} is of schema version 4, this talkies reads up to 3; install a newer talkies$"
     with pytest.raises(LibraryError, match=sentence):
         empty_library.record_of(FILM)
