@@ -162,8 +162,8 @@ def counted(spans: list[Span], shots: list[Span], window: int, gap: int, widest:
     reach = None if widest is None else widest - window
     table = SpanTable.of([[], spans, []])
     draw = OneClipPerShot(Starts(table, window), window + gap, reach, SpanTable.of([shots] * 3))
-    assert draw.most_clips_F[[0, 2]].tolist() == [0, 0]
-    return int(draw.most_clips_F[1])
+    assert draw.count_most_clips(99)[[0, 2]].tolist() == [0, 0]
+    return int(draw.count_most_clips(99)[1])
 
 
 @given(cut_films(), windows, gaps)
@@ -192,7 +192,7 @@ def test_what_is_drawn_is_what_trying_all_finds_and_every_start_of_it_is_drawn(
     reach = None if widest is None else widest - window
     starts = Starts(SpanTable.of([[], spans]), window)
     draw = OneClipPerShot(starts, window + gap, reach, SpanTable.of([shots] * 2))
-    assert (draw.most_clips_F[1] >= clips) == bool(valid)
+    assert (draw.count_most_clips(99)[1] >= clips) == bool(valid)
     if valid:
         drawn = starts.find_frames(draw.draw(np.random.default_rng(0), np.full(2000, 1), clips))
         assert set(map(tuple, drawn.tolist())) <= valid
