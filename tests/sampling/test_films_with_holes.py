@@ -97,7 +97,7 @@ def test_a_film_is_able_to_give_what_trying_all_finds_and_no_more(
 
 @given(films_with_holes())
 def test_a_film_that_is_able_by_one_frame_is_not_able_without_it(film: tuple[list[Span], int, int]) -> None:
-    """A film that ends with the last clip of its earliest choice has one place for that clip; a frame less, and none."""
+    """A film that ends with the last clip of its earliest choice has one place for it; a frame less, and none."""
     spans, window, gap = film
     earliest = earliest_choice(spans, window, gap)
     assume(len(earliest) > 1)

@@ -215,10 +215,10 @@ class OneClipPerShot(ClipSampler):
             is_next_M = high_MK[:, clip] + 1 == low_MK[:, clip + 1]
             followers_MK[:, clip] = np.where(is_next_M, followers_MK[:, clip + 1] + 1, 0)
         for followers in range(1, int(followers_MK.max()) + 1):
-            row, clip = np.nonzero(followers_MK == followers)
-            last = self._find_last_before(number_MK[row, clip + 1], film_M[row])
-            low, high = low_MK[row, clip], np.minimum(high_MK[row, clip], last)
-            number_MK[row, clip] = low + (share_MK[row, clip] * (high - low + 1)).astype(np.int64)
+            row, place = np.nonzero(followers_MK == followers)
+            last = self._find_last_before(number_MK[row, place + 1], film_M[row])
+            low, high = low_MK[row, place], np.minimum(high_MK[row, place], last)
+            number_MK[row, place] = low + (share_MK[row, place] * (high - low + 1)).astype(np.int64)
         return number_MK
 
     def _draw_first_start(self, random: np.random.Generator, film_M: Int64s, clips: int) -> Int64s:

@@ -2,9 +2,9 @@
 
 A run of *n* starts has C(n − (j−1)(d−1), j) choices of *j* starts at distance *d*. A choice in all runs of a film is
 one in each run, so the numbers of clips of the runs have a probability proportional to the product of their choices,
-given that they add up to k. Independent numbers with probabilities proportional to λ^j times the choices have it too, as
-soon as their sum is k: λ^k is then common to all. So numbers are drawn independently until their sum is k. Any λ > 0 is
-right; a λ with which the runs give k clips on average is fast.
+given that they add up to k. Independent numbers with probabilities proportional to λ^j times the choices have it too,
+as soon as their sum is k: λ^k is then common to all. So numbers are drawn independently until their sum is k. Any λ > 0
+is right; a λ with which the runs give k clips on average is fast.
 
 The longest run is not drawn but gets what is missing, and the numbers are accepted with its probability of giving that
 many, in units of its largest one.
@@ -50,8 +50,8 @@ def draw_run_counts(
     # Draw the clips of all runs, and give what is missing to the film's longest run.
     first_X, low_X = edge_X1[:-1], total_E1[edge_X1[:-1]]
     wanted_TX = low_X + random.random((_TRIES, len(size_X))) * (total_E1[edge_X1[1:]] - low_X)
-    count_TX = search_last_at_most(total_E1, *np.broadcast_arrays(first_X, first_X + most_X, wanted_TX)[:2], wanted_TX)
-    count_TX = count_TX - first_X
+    first_TX, last_TX = (np.broadcast_to(part_X, wanted_TX.shape) for part_X in (first_X, first_X + most_X))
+    count_TX = search_last_at_most(total_E1, first_TX, last_TX, wanted_TX) - first_X
     longest_M = np.lexsort((size_X, np.repeat(np.arange(len(edge_M1) - 1), np.diff(edge_M1))))[edge_M1[1:] - 1]
     missing_TM = clips - np.add.reduceat(count_TX, edge_M1[:-1], axis=1) + count_TX[:, longest_M]
 
@@ -62,15 +62,15 @@ def draw_run_counts(
     try_M = is_drawn_TM.argmax(axis=0)
     count_X: Int64s = count_TX[np.repeat(try_M, np.diff(edge_M1)), np.arange(len(size_X))]
     count_X[longest_M] = missing_TM[try_M, np.arange(len(try_M))]
-    return count_X, is_drawn_TM.any(axis=0)
+    return count_X, np.logical_or.reduce(is_drawn_TM, axis=0)
 
 
 def _choose_log_tilt(size_X: Int64s, edge_M1: Int64s, clips: int, distance: int) -> Float64s:
     """Return for each run the logarithm of a λ with which the runs of its film give about `clips` clips, `[X]`.
 
     A run is filled from left to right with tiles: a clip, of length `distance`, with probability *p*, or a single
-    frame. A choice of *j* clips then has a probability proportional to λ^j with λ = p / (1 − p)^distance. By the renewal
-    theorem *p* solves (length of the runs − what they lose at their ends) × p / (mean length of a tile) = clips.
+    frame. A choice of *j* clips then has a probability proportional to λ^j with λ = p / (1 − p)^distance. By the
+    renewal theorem *p* solves (length of the runs − what they lose at their ends) × p / (mean length of a tile) = clips.
     """
     runs_M, length_M = np.diff(edge_M1), np.add.reduceat(size_X + distance - 1, edge_M1[:-1])
     chance_M = np.zeros(len(runs_M))

@@ -3,8 +3,8 @@
 Each choice has the same probability. There are three ways to draw one:
 
 1. Proposals come from a larger set that is easy to draw from; most of them are choices.
-2. Run by run: how many clips each run gives, and a choice in each (`run_counts`). They are a choice unless two clips are
-   too near each other across a hole that is shorter than the gap.
+2. Run by run: how many clips each run gives, and a choice in each (`run_counts`). They are a choice unless two clips
+   are too near each other across a hole that is shorter than the gap.
 3. Dynamic programming over the starts of one film (`draw_exactly`), for the few films that are left.
 
 Each way gives every choice the same probability. What it gives beside choices is refused and drawn again, the first way
@@ -177,7 +177,7 @@ def draw_exactly(random: np.random.Generator, frame_N: Int64s, clips: int, dista
     """Return the places `[K]` in `frame_N` of one choice, each with the same probability; there must be a choice.
 
     Choices are counted by dynamic programming: those of *j* starts that end with start *x* are as many as those of
-    *j* − 1 among the starts at least `distance` before *x*. The last start is drawn first, in proportion to its choices.
+    *j* − 1 among the starts at least `distance` before *x*. Starts are drawn in proportion to them, the last one first.
 
     Numbers of choices are too large for integers of 64 bits, so each *j* has its own unit. They are sums of positive
     numbers: their relative error is at most *j* N 2⁻⁵², below 2e-9 for 64 clips among 100,000 starts.
