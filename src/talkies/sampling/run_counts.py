@@ -70,7 +70,8 @@ def _choose_log_tilt(size_X: Int64s, edge_M1: Int64s, clips: int, distance: int)
 
     A run is filled from left to right with tiles: a clip, of length `distance`, with probability *p*, or a single
     frame. A choice of *j* clips then has a probability proportional to λ^j with λ = p / (1 − p)^distance. By the
-    renewal theorem *p* solves (length of the runs − what they lose at their ends) × p / (mean length of a tile) = clips.
+    renewal theorem *p* solves (length of the runs − what they lose at their ends) × p / (mean length of a tile) =
+    clips.
     """
     runs_M, length_M = np.diff(edge_M1), np.add.reduceat(size_X + distance - 1, edge_M1[:-1])
     chance_M = np.zeros(len(runs_M))
