@@ -125,7 +125,7 @@ def test_with_a_widest_window_all_rules_hold_and_every_start_is_drawn(clips: int
 
 
 def test_a_first_clip_whose_next_waits_behind_a_hole_is_drawn_only_where_the_window_reaches_that_far() -> None:
-    """Clips 7 apart in a window of 8: from frames 3 to 5 the next start is frame 13, too far; from frame 6 it is not."""
+    """Clips 7 apart in a window of 8: from frames 3 to 5 the next start is frame 13, too far; from 6 it is not."""
     eligible, shots = [Span(0, 10), Span(13, 26)], [Span(0, 8), Span(8, 30)]
     drawn = drawn_starts(plan(eligible, shots, 2, 1, least_gap_seconds=6, widest_window_seconds=8), 400)
     assert set(drawn) == {(1, 8), (2, 9), (6, 13), (7, 14)} == every_choice(eligible, 2, 1, 6, 8, shots)
