@@ -85,8 +85,8 @@ def agree(
     widest: int | None = None,
     shots: Spans | None = None,
 ) -> bool:
-    """Whether a batch may take these places of `starts`: the gap is kept (holes do not count), and the other rules."""
-    apart = all(later - earlier >= window + gap for earlier, later in pairwise(choice))
+    """Whether a batch may take these places of `starts`: the gap is kept in frames, and the other rules."""
+    apart = all(starts[later] - starts[earlier] >= window + gap for earlier, later in pairwise(choice))
     near = widest is None or not choice or starts[choice[-1]] + window - starts[choice[0]] <= widest
     of_shots = [shot_of(shots, starts[place], window) for place in choice] if shots else []
     return apart and near and len(set(of_shots)) == len(of_shots)
@@ -126,14 +126,19 @@ def most_clips(spans: Spans, window: int, gap: int, widest: int | None = None, s
     return max(map(longest_from, range(len(starts))), default=0)
 
 
-def chi_square(counts: Sequence[int]) -> float:
-    expected = sum(counts) / len(counts)
-    return sum((count - expected) ** 2 / expected for count in counts)
+def chi_square(counts: Sequence[int], shares: Sequence[float] | None = None) -> float:
+    """How far counts are from these shares of them all, or from equal ones."""
+    total = sum(counts)
+    expected = [total * share for share in shares] if shares else [total / len(counts)] * len(counts)
+    return sum((count - wanted) ** 2 / wanted for count, wanted in zip(counts, expected, strict=True))
 
 
-def seldom_above(cells: int) -> float:
-    """What chi-square is above once in a thousand times if all cells are equally likely (Wilson and Hilferty 1931)."""
-    free, deviations = cells - 1, 3.0902
+def seldom_above(cells: int, deviations: float = 3.0902) -> float:
+    """What chi-square is above once in a thousand times if all cells are equally likely (Wilson and Hilferty 1931).
+
+    With 4.7534 deviations it is once in a million times, for tests of many cases.
+    """
+    free = max(cells - 1, 1)
     return free * (1 - 2 / (9 * free) + deviations * (2 / (9 * free)) ** 0.5) ** 3
 
 

@@ -104,7 +104,7 @@ def test_of_many_short_films_five_are_named_and_the_others_counted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("widest", "shots", "most"), [(None, None, 3), (8, None, 2), (None, [Span(0, 9), Span(9, 99)], 2)]
+    ("widest", "shots", "most"), [(None, None, 4), (8, None, 2), (None, [Span(0, 9), Span(9, 99)], 2)]
 )
 def test_how_many_clips_a_film_could_give_depends_on_the_options(
     widest: int | None, shots: list[Span] | None, most: int

@@ -24,7 +24,8 @@ from small_films import (
 
 from talkies.core import Int64s, PlanError, Span, SpanTable
 from talkies.sampling import BatchPlan, SamplingConfig
-from talkies.sampling.draw import ClipsAnywhere, draw_combinations
+from talkies.sampling.combinations import draw_combinations
+from talkies.sampling.draw import ClipsAnywhere
 from talkies.sampling.starts import Starts
 
 HOLES = [Span(0, 5), Span(9, 12), Span(12, 15), Span(40, 46)]
@@ -140,13 +141,22 @@ SCATTERED = [Span(0, 8), Span(20, 24), Span(30, 45), Span(46, 50), Span(90, 92),
         ([Span(0, 4), Span(10, 14), Span(100, 108)], 2, 4, 0, 12),
     ],
 )
-def test_within_the_widest_window_every_choice_is_drawn_and_no_other(
+def test_within_the_widest_window_every_choice_is_drawn_in_its_share_and_no_other(
     spans: list[Span], clips: int, window: int, gap: int, widest: int
 ) -> None:
+    """A first start is drawn of those after which all fit, and from there every choice is equally likely."""
     valid = every_choice(spans, clips, window, gap, widest)
+    within = {
+        first: [choice for choice in valid if first <= choice[0] and choice[-1] + window <= first + widest]
+        for first in every_start(spans, window)
+    }
+    firsts = [choices for choices in within.values() if choices]
+    shares = {choice: sum((choice in few) / len(few) for few in firsts) / len(firsts) for choice in valid}
     plan = plan_of_copies(spans, clips, window, seed=2, least_gap_seconds=gap, widest_window_seconds=widest)
-    assert set(drawn_starts(plan, 40 * len(valid))) == valid
+    drawn = Counter(drawn_starts(plan, round(10 / min(shares.values()))))
+    assert set(drawn) == valid
     assert valid < every_choice(spans, clips, window, gap)
+    assert chi_square([drawn[choice] for choice in valid], [shares[c] for c in valid]) < seldom_above(len(valid))
 
 
 def test_the_first_start_of_a_single_clip_is_uniform_with_a_window_too() -> None:
@@ -214,7 +224,7 @@ def test_how_many_clips_a_film_can_give_is_what_trying_all_finds(
 ) -> None:
     reach = None if widest is None else widest - window
     draw = ClipsAnywhere(Starts(SpanTable.of(table), window), window + gap, reach)
-    assert draw.most_clips_F.tolist() == [most_clips(spans, window, gap, widest) for spans in table]
+    assert draw.count_most_clips(99).tolist() == [most_clips(spans, window, gap, widest) for spans in table]
 
 
 @given(small_films(), st.integers(1, 3), st.integers(0, 2), st.integers(1, 3), st.none() | st.integers(0, 20))
@@ -225,7 +235,7 @@ def test_whatever_is_drawn_is_a_choice_that_trying_all_finds(
     draw = ClipsAnywhere(
         starts := Starts(SpanTable.of(table), window), window + gap, None if widest is None else widest - window
     )
-    able = np.flatnonzero(draw.most_clips_F >= clips)
+    able = np.flatnonzero(draw.count_most_clips(clips) >= clips)
     for film in able.tolist():
         valid = every_choice(table[film], clips, window, gap, widest)
         numbers = draw.draw(np.random.default_rng(film), np.full(60, film), clips)

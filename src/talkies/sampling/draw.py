@@ -1,9 +1,7 @@
-"""Which clips of a film a batch takes: k random starts at a minimum distance, drawn for many films at once.
+"""Which clips of a film a batch takes: k random starts at a minimum distance in frames, for many films at once.
 
-Starts are drawn by number (see `Starts`): two starts that are apart in number are at least as far apart in frames.
-
-Shapes: `F` films, `M` films drawn for, `K` clips a film, `S` shots or ranges of starts, `U` units of starts,
-`E` breakpoints, `X` starts asked for at once.
+Shapes: `F` films, `M` films drawn for, `K` clips a film, `R` runs of starts, `S` shots or ranges of starts, `U` units
+of starts, `E` breakpoints, `X` starts asked for at once.
 """
 
 from abc import ABC, abstractmethod
@@ -12,7 +10,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from talkies.core import Int64s, SpanTable
-from talkies.sampling.starts import Starts, search_last_at_most
+from talkies.sampling.combinations import draw_combinations
+from talkies.sampling.spaced import SpacedStarts
+from talkies.sampling.starts import StartRanges, Starts, search_last_at_most
+
+_CANDIDATES, _ROUNDS = 8, 2  # first starts that are drawn at once, and how often, before all of a film are tried
+_MOST_AT_ONCE = 1 << 20  # starts tried at once
 
 Ranges = tuple[Int64s, Int64s, Int64s]
 """Half-open ranges of start numbers: first numbers, ends, and the film of each range."""
@@ -21,7 +24,8 @@ Ranges = tuple[Int64s, Int64s, Int64s]
 class ClipSampler(ABC):
     """Draws the starts of each film's clips for one batch.
 
-    With a `max_distance` the first start is drawn among those after which all clips fit, and the others follow it.
+    With a `max_distance` a first start is drawn among those after which all clips fit, each with the same probability,
+    and the clips are drawn from there to `max_distance` after it.
     """
 
     def __init__(self, starts: Starts, min_distance: int, max_distance: int | None) -> None:
@@ -33,12 +37,10 @@ class ClipSampler(ABC):
             max_distance: the largest distance from the first start of a film to the last, in frames; None for any.
         """
         self._starts, self._min_distance, self._max_distance = starts, min_distance, max_distance
-        self._first_starts: dict[int, Ranges] = {}  # clips -> first number, offset and film of each range
 
-    @property
     @abstractmethod
-    def most_clips_F(self) -> Int64s:
-        """The largest number of clips that each film can give to one batch."""
+    def count_most_clips(self, needed: int) -> Int64s:
+        """Return the largest number of clips that each film can give to one batch, `[F]`, but at most `needed`."""
 
     @abstractmethod
     def draw(self, random: np.random.Generator, film_M: Int64s, clips: int) -> Int64s:
@@ -46,26 +48,9 @@ class ClipSampler(ABC):
 
         Args:
             random: the generator of this batch.
-            film_M: the film numbers to draw for.
+            film_M: the film numbers to draw for; each must be able to give the clips.
             clips: how many clips each film gives, `K`.
         """
-
-    @abstractmethod
-    def _find_first_starts(self, clips: int) -> Ranges:
-        """Return the starts after which `clips` fit within the largest distance, this one included."""
-
-    def _draw_first_start(self, random: np.random.Generator, film_M: Int64s, clips: int) -> Int64s:
-        """Return for each film a random start after which `clips` fit, each with the same probability."""
-        if clips not in self._first_starts:
-            begin, end, film = self._find_first_starts(clips)
-            offset = np.concatenate([[0], np.cumsum(end - begin)]).astype(np.int64)
-            range_F1 = np.searchsorted(film, np.arange(len(self._starts.bound_F1)))
-            self._first_starts[clips] = begin, offset, range_F1
-        begin_S, offset_S1, range_F1 = self._first_starts[clips]
-
-        place_M = random.integers(offset_S1[range_F1[film_M]], offset_S1[range_F1[film_M + 1]])
-        range_M = np.searchsorted(offset_S1, place_M, side="right") - 1
-        return begin_S[range_M] + place_M - offset_S1[range_M]
 
     def _find_end(self, number_X: Int64s, film_X: Int64s) -> Int64s:
         """Return the number of the first start that is too far from these, or the first of the next film."""
@@ -75,56 +60,99 @@ class ClipSampler(ABC):
 
 
 class ClipsAnywhere(ClipSampler):
-    """Draws every choice of k starts that are at least `min_distance` apart in number with the same probability.
+    """Draws every choice of k starts that are at least `min_distance` frames apart with the same probability."""
 
-    To choose k of N such starts, choose k distinct ones of N − (k−1)(min_distance−1), and move each further by
-    min_distance − 1 than the one before.
-    """
+    def __init__(self, starts: Starts, min_distance: int, max_distance: int | None) -> None:
+        """Prepare to draw from all films; see `ClipSampler`."""
+        super().__init__(starts, min_distance, max_distance)
+        self._spaced = SpacedStarts(starts, min_distance)
 
-    @property
-    def most_clips_F(self) -> Int64s:
-        """The largest number of clips that each film can give to one batch."""
-        count_F = self._starts.count_F
-        if self._max_distance is not None:  # most starts are within reach from the first start of a run
-            first_R = self._starts.offset_R1[:-1]
-            film_R = self._starts.find_films(first_R)
-            count_F = np.zeros_like(count_F)
-            np.maximum.at(count_F, film_R, self._find_end(first_R, film_R) - first_R)
-        return (count_F - 1) // self._min_distance + 1
+    def count_most_clips(self, needed: int) -> Int64s:
+        """Return the largest number of clips that each film can give to one batch, `[F]`, but at most `needed`."""
+        has_starts = np.flatnonzero(self._starts.count_F)
+        most_clips_F = np.zeros_like(self._starts.count_F)
+        if self._max_distance is None:
+            ranges = StartRanges.of_films(self._starts, has_starts)
+            most_clips_F[has_starts] = self._spaced.count_clips(ranges, needed)
+            return most_clips_F
+
+        # What a single run can give is enough for most films.
+        film_R = self._starts.find_films(self._starts.offset_R1[:-1])
+        reach_R = np.minimum(np.diff(self._starts.offset_R1) - 1, self._max_distance)
+        np.maximum.at(most_clips_F, film_R, np.minimum(reach_R // self._min_distance + 1, needed))
+
+        # In the others, move the clips of the best choice to earlier starts together until one is at its run's first.
+        # The clips before that one may be as late as they can be: try each run's first start with 0, 1, 2 … before it.
+        number_X, film_X = self._starts.offset_R1[:-1], film_R
+        for _ in range(needed):
+            is_open_X = (number_X >= self._starts.bound_F1[film_X]) & (most_clips_F[film_X] < needed)
+            number_X, film_X = number_X[is_open_X], film_X[is_open_X]
+            if not len(number_X):
+                break
+            np.maximum.at(most_clips_F, film_X, self._count_clips_after(number_X, film_X, needed))
+            frame_X = self._starts.find_frames(number_X, film_X)
+            number_X = self._starts.find_last_at(film_X, frame_X - self._min_distance)
+        return most_clips_F
 
     def draw(self, random: np.random.Generator, film_M: Int64s, clips: int) -> Int64s:
         """Return the numbers `[M, K]` of starts, in the order of time."""
-        first_M = self._starts.bound_F1[film_M]
-        if self._max_distance is not None:
-            first_M = self._draw_first_start(random, film_M, clips)
+        if self._max_distance is None:
+            return self._spaced.draw(random, StartRanges.of_films(self._starts, film_M), clips)
+        first_M = self._draw_first_start(random, film_M, clips)
+        end_M = self._find_end(first_M, film_M)
+        return self._spaced.draw(random, StartRanges.between(self._starts, film_M, first_M, end_M), clips)
 
-        count_M = self._find_end(first_M, film_M) - first_M
-        spread = self._min_distance - 1
-        chosen_MK = draw_combinations(random, count_M - (clips - 1) * spread, clips)
-        return first_M[:, None] + chosen_MK + spread * np.arange(clips)
+    def _draw_first_start(self, random: np.random.Generator, film_M: Int64s, clips: int) -> Int64s:
+        """Return for each film a random start after which `clips` fit, each with the same probability."""
+        # In a film without holes they fit unless its end is too near; in others, starts are drawn until they fit.
+        starts = self._starts
+        has_holes_M = starts.run_F1[film_M + 1] - starts.run_F1[film_M] > 1
+        low_M, high_M = starts.bound_F1[film_M], starts.bound_F1[film_M + 1]
+        first_M: Int64s = random.integers(low_M, high_M - np.where(has_holes_M, 0, (clips - 1) * self._min_distance))
+        left = np.flatnonzero(has_holes_M)
+        left = left[self._count_clips_after(first_M[left], film_M[left], clips) < clips]
+        if not left.size:
+            return first_M
 
-    def _find_first_starts(self, clips: int) -> Ranges:
-        """Return the starts after which `clips` fit within the largest distance, this one included.
+        # From a generator of its own, so that the other films' draws do not depend on how often this is needed.
+        [random] = random.spawn(1)
+        for _ in range(_ROUNDS):
+            candidate_XM = random.integers(low_M[left], high_M[left], (_CANDIDATES, len(left)))
+            film_XM = np.broadcast_to(film_M[left], candidate_XM.shape)
+            count_XM = self._count_clips_after(candidate_XM.reshape(-1), film_XM.reshape(-1), clips)
+            fits_XM = count_XM.reshape(candidate_XM.shape) >= clips
+            has_one = fits_XM.any(axis=0)
+            first_M[left] = np.take_along_axis(candidate_XM, fits_XM.argmax(axis=0)[None], axis=0)[0]
+            left = left[~has_one]
+            if not left.size:
+                return first_M
 
-        The clips fit after start *x* if start *x* + `need` is within reach. While both stay inside their runs, their
-        distance in frames is constant, so only the starts where one of the two enters a run have to be checked.
-        """
-        starts, need = self._starts, (clips - 1) * self._min_distance
-        edge = _sort_distinct([starts.offset_R1, starts.offset_R1 - need])
-        begin, end = edge[:-1], edge[1:]
-        film = starts.find_films(begin)
+        for row in left:
+            first_M[row] = random.choice(self._list_first_starts(int(film_M[row]), clips))
+        return first_M
 
-        fits = begin + need < starts.bound_F1[film + 1]
-        fits[fits] = begin[fits] + need < self._find_end(begin[fits], film[fits])
-        return begin[fits], end[fits], film[fits]
+    def _list_first_starts(self, film: int, clips: int) -> Int64s:
+        """Return all starts of a film after which `clips` fit within the largest distance."""
+        number_X = np.arange(self._starts.bound_F1[film], self._starts.bound_F1[film + 1])
+        return number_X[self._count_clips_after(number_X, np.full_like(number_X, film), clips) >= clips]
+
+    def _count_clips_after(self, number_X: Int64s, film_X: Int64s, most: int) -> Int64s:
+        """Return how many clips fit from each of these starts to the largest distance after it, but at most `most`."""
+        count_X = np.empty_like(number_X)
+        for begin in range(0, len(number_X), _MOST_AT_ONCE):
+            part = slice(begin, begin + _MOST_AT_ONCE)
+            number, film = number_X[part], film_X[part]
+            ranges = StartRanges.between(self._starts, film, number, self._find_end(number, film))
+            count_X[part] = self._spaced.count_clips(ranges, most)
+        return count_X
 
 
 class OneClipPerShot(ClipSampler):
     """Draws at most one clip of a shot: every choice of k units with the same probability, then a start in each.
 
     A unit is a range of starts: from one start to the first that may follow it, so two clips never share a unit. The
-    first unit starts at a film's first start, or with a `max_distance` at the first start that was drawn. Starts are
-    drawn from the last unit backwards, each among those of its unit that the start drawn before may follow.
+    first unit starts at a film's first start, or with a `max_distance` at the first start that was drawn. In each unit
+    a start is drawn among those that the clip in the next unit may follow.
     """
 
     def __init__(self, starts: Starts, min_distance: int, max_distance: int | None, shots: SpanTable) -> None:
@@ -137,6 +165,7 @@ class OneClipPerShot(ClipSampler):
             shots: the shots of each film; a clip belongs to the shot of its middle frame.
         """
         super().__init__(starts, min_distance, max_distance)
+        self._first_starts: dict[int, Ranges] = {}  # clips -> first number, offset and film of each range
         film_S, middle = shots.film_R, starts.window_frames // 2
         first_S = starts.find_first_at(film_S, np.maximum(shots.start_R - middle, 0))
         self._shot_S = _sort_distinct([first_S, starts.bound_F1])  # each shot's first start, and the end
@@ -147,11 +176,10 @@ class OneClipPerShot(ClipSampler):
         else:
             self._breakpoint_E = self._find_breakpoints(max_distance)
 
-    @property
-    def most_clips_F(self) -> Int64s:
-        """The largest number of clips that each film can give to one batch."""
+    def count_most_clips(self, needed: int) -> Int64s:
+        """Return the largest number of clips that each film can give to one batch, `[F]`, but at most `needed`."""
         if self._max_distance is None:
-            units_F: Int64s = np.diff(self._unit_F1)
+            units_F: Int64s = np.minimum(np.diff(self._unit_F1), needed)
             return units_F
 
         # The number of clips after a start is largest just before a breakpoint: count from each of those.
@@ -160,11 +188,11 @@ class OneClipPerShot(ClipSampler):
         end_E, count_E = self._find_end(number_E, film_E), np.zeros_like(number_E)
         while (within_E := np.flatnonzero(number_E < end_E)).size:
             count_E[within_E] += 1
-            number_E[within_E] = self._find_next(number_E[within_E])
+            number_E[within_E] = self._find_next(number_E[within_E], film_E[within_E])
 
         most_clips_F = np.zeros_like(self._starts.count_F)
         np.maximum.at(most_clips_F, film_E, count_E)
-        return most_clips_F
+        return np.minimum(most_clips_F, needed)
 
     def draw(self, random: np.random.Generator, film_M: Int64s, clips: int) -> Int64s:
         """Return the numbers `[M, K]` of starts, in the order of time."""
@@ -179,47 +207,70 @@ class OneClipPerShot(ClipSampler):
             low_MK = np.take_along_axis(edge_MU, unit_MK, axis=1)
             high_MK = np.take_along_axis(edge_MU, unit_MK + 1, axis=1) - 1
 
-        # Draw a start in each, the last unit first: the start after it limits how late it may be.
+        # Draw a start in each. Only a start in the next unit limits how late it may be: start where that has none.
         share_MK = random.random(low_MK.shape)
-        number_MK: Int64s = np.empty_like(low_MK)
-        for clip in reversed(range(clips)):
-            low_M, high_M = low_MK[:, clip], high_MK[:, clip]
-            if clip + 1 < clips:
-                high_M = np.minimum(high_M, self._find_last_before(number_MK[:, clip + 1], film_M))
-            number_MK[:, clip] = low_M + (share_MK[:, clip] * (high_M - low_M + 1)).astype(np.int64)
+        number_MK: Int64s = low_MK + (share_MK * (high_MK - low_MK + 1)).astype(np.int64)
+        followers_MK = np.zeros_like(low_MK)  # how many units without a gap between them follow each one
+        for clip in reversed(range(clips - 1)):
+            is_next_M = high_MK[:, clip] + 1 == low_MK[:, clip + 1]
+            followers_MK[:, clip] = np.where(is_next_M, followers_MK[:, clip + 1] + 1, 0)
+        for followers in range(1, int(followers_MK.max()) + 1):
+            row, place = np.nonzero(followers_MK == followers)
+            last = self._find_last_before(number_MK[row, place + 1], film_M[row])
+            low, high = low_MK[row, place], np.minimum(high_MK[row, place], last)
+            number_MK[row, place] = low + (share_MK[row, place] * (high - low + 1)).astype(np.int64)
         return number_MK
 
-    def _find_next(self, number_X: Int64s) -> Int64s:
-        """Return the first start that may follow each of these: `min_distance` later and in another shot.
+    def _draw_first_start(self, random: np.random.Generator, film_M: Int64s, clips: int) -> Int64s:
+        """Return for each film a random start after which `clips` fit, each with the same probability."""
+        if clips not in self._first_starts:
+            begin, end, film = self._find_first_starts(clips)
+            offset = np.concatenate([[0], np.cumsum(end - begin)]).astype(np.int64)
+            range_F1 = np.searchsorted(film, np.arange(len(self._starts.bound_F1)))
+            self._first_starts[clips] = begin, offset, range_F1
+        begin_S, offset_S1, range_F1 = self._first_starts[clips]
+
+        place_M = random.integers(offset_S1[range_F1[film_M]], offset_S1[range_F1[film_M + 1]])
+        range_M = np.searchsorted(offset_S1, place_M, side="right") - 1
+        return begin_S[range_M] + place_M - offset_S1[range_M]
+
+    def _find_next(self, number_X: Int64s, film_X: Int64s) -> Int64s:
+        """Return the first start that may follow each of these: `min_distance` frames later and in another shot.
 
         It is beyond the film's last start if no start may follow.
         """
+        frame_X = self._starts.find_frames(number_X, film_X)
         place_X = np.minimum(np.searchsorted(self._shot_S, number_X, side="right"), len(self._shot_S) - 1)
-        next_X: Int64s = np.maximum(number_X + self._min_distance, self._shot_S[place_X])
+        distant_X = self._starts.find_first_at(film_X, frame_X + self._min_distance)
+        next_X: Int64s = np.maximum(distant_X, self._shot_S[place_X])
         return next_X
 
     def _find_last_before(self, number_X: Int64s, film_X: Int64s) -> Int64s:
         """Return the last start that each of these may follow; each film must have starts."""
+        frame_X = self._starts.find_frames(number_X, film_X)
         place_X = search_last_at_most(self._shot_S, self._shot_F1[film_X], self._shot_F1[film_X + 1] - 1, number_X)
-        last_X: Int64s = np.minimum(number_X - self._min_distance, self._shot_S[place_X] - 1)
+        distant_X = self._starts.find_last_at(film_X, frame_X - self._min_distance)
+        last_X: Int64s = np.minimum(distant_X, self._shot_S[place_X] - 1)
         return last_X
 
     def _find_units(self) -> Int64s:
         """Return the first start of each unit of all films, and the end."""
         has_starts_F = self._starts.count_F > 0
-        here, end = self._starts.bound_F1[:-1][has_starts_F], self._starts.bound_F1[1:][has_starts_F]
+        film = np.flatnonzero(has_starts_F)
+        here = self._starts.bound_F1[film]
         units = [self._starts.bound_F1[-1:]]
         while len(here):  # one unit of every film at a time
             units.append(here)
-            here = self._find_next(here)
-            here, end = here[here < end], end[here < end]
+            here = self._find_next(here, film)
+            is_in_film = here < self._starts.bound_F1[film + 1]
+            here, film = here[is_in_film], film[is_in_film]
         return np.sort(np.concatenate(units))
 
     def _find_units_after(self, first_M: Int64s, film_M: Int64s) -> Int64s:
         """Return the first start of each unit within reach of `first_M`, and the end, repeated to fill a row."""
         end_M, edges = self._find_end(first_M, film_M), [first_M]
         while (edges[-1] < end_M).any():
-            edges.append(np.minimum(self._find_next(edges[-1]), end_M))
+            edges.append(np.minimum(self._find_next(edges[-1], film_M), end_M))
         return np.stack(edges, axis=1)
 
     def _find_breakpoints(self, max_distance: int) -> Int64s:
@@ -228,14 +279,20 @@ class OneClipPerShot(ClipSampler):
         From one breakpoint to the next, the first start that may follow a start *x*, and the first that may follow
         that one, are either constant or move on together with *x* within their runs.
         """
-        new = np.concatenate([self._shot_S, self._shot_S - self._min_distance, self._starts.offset_R1])
+        starts, shot_S = self._starts, self._shot_S[:-1]
+        film_S, film_R = starts.find_films(shot_S), starts.find_films(starts.offset_R1[:-1])
+        known = _sort_distinct([self._shot_S, starts.offset_R1])
+
+        # From these starts on the distance decides: before them it is fulfilled by the next shot, or the next run.
+        after_shot_S = starts.find_first_at(film_S, starts.find_frames(shot_S, film_S) - self._min_distance)
+        after_run_R = starts.find_first_at(film_R, starts.first_R - self._min_distance)
+        new = _sort_distinct([known, after_shot_S, after_run_R])
         breakpoints = [new]
         for _ in range(max_distance // self._min_distance):
             # The first start that is followed by a breakpoint or a later one is a breakpoint too.
             before = new[new > 0] - 1
-            new = self._find_last_before(before, self._starts.find_films(before)) + 1
-            is_shot = self._shot_S[np.searchsorted(self._shot_S, new, side="right") - 1] == new
-            new = new[~is_shot]  # the first starts of shots are in the list already
+            new = self._find_last_before(before, starts.find_films(before)) + 1
+            new = new[known[np.searchsorted(known, new, side="right") - 1] != new]
             breakpoints.append(new)
         return _sort_distinct(breakpoints)
 
@@ -252,7 +309,7 @@ class OneClipPerShot(ClipSampler):
         # Follow the first and the last start of each range to the start of the last clip.
         last_of_begin, last_of_end = begin, end - 1
         for _ in range(clips - 1):
-            last_of_begin, last_of_end = self._find_next(last_of_begin), self._find_next(last_of_end)
+            last_of_begin, last_of_end = self._find_next(last_of_begin, film), self._find_next(last_of_end, film)
         in_film = last_of_end < starts.bound_F1[film + 1]
         begin, end, film, last_of_begin, last_of_end = (
             part[in_film] for part in (begin, end, film, last_of_begin, last_of_end)
@@ -264,23 +321,6 @@ class OneClipPerShot(ClipSampler):
         begin = np.where(moves, begin, np.maximum(begin, earliest))
         fits = begin < end
         return begin[fits], end[fits], film[fits]
-
-
-def draw_combinations(random: np.random.Generator, count_M: Int64s, size: int) -> Int64s:
-    """Return `[M, size]`: in each row `size` distinct numbers below `count_M`, in order, each choice equally likely.
-
-    Source: R. W. Floyd's algorithm (Bentley and Floyd, *A sample of brilliance*, CACM 30, 1987): number *j* of the last
-    `size` takes the place of a number below it that was chosen before.
-    """
-    top_MK = count_M[:, None] - size + np.arange(size)
-    drawn_MK = random.integers(0, top_MK + 1)
-    chosen_MK = np.sort(drawn_MK, axis=1)
-    for row in np.flatnonzero((chosen_MK[:, 1:] == chosen_MK[:, :-1]).any(axis=1)):
-        chosen: set[int] = set()
-        for number, top in zip(drawn_MK[row].tolist(), top_MK[row].tolist(), strict=True):
-            chosen.add(top if number in chosen else number)
-        chosen_MK[row] = sorted(chosen)
-    return chosen_MK
 
 
 def _sort_distinct(parts: Sequence[Int64s]) -> Int64s:

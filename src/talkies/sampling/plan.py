@@ -63,7 +63,7 @@ class BatchPlan:
         self._check_film_count()
         self._prepare_sampler()
 
-        most_clips_F = self._sampler.most_clips_F
+        most_clips_F = self._sampler.count_most_clips(self._schedule.most_clips)
         if (is_short_F := most_clips_F < self._schedule.most_clips).any():
             if config.short_films == "refuse":
                 raise PlanError(self._describe_short_films(np.flatnonzero(is_short_F), most_clips_F))
