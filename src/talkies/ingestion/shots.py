@@ -24,10 +24,12 @@ SHORTEST_SHOT_SECONDS = 0.125
 
 _LEAST_RATIO, _CLEAR_RATIO = 2.0, 4.0  # of a cut's change to the mean of its neighbours
 _MOST_ALIKE, _MOST_ALIKE_IF_CLEAR = 0.42, 0.6  # correlation of the pictures before and after a cut
+_BACKGROUND, _BACKGROUND_CHANGE = 0.75, 0.2  # a share of the picture; its change, as a share of the whole picture's
+_LEAST_STRUCTURE = 3.0
 _LEAST_CHANGE = 1.0  # the mean over luma and both chroma planes, of 255
 _LEAST_CHANGE_FROM_BLANK = 3.0
 _NEIGHBOURS = 2  # changes on either side that a change is compared with
-_MOST_REPEATS_SECONDS = 0.25
+_MOST_REPEATS_SECONDS = 0.1875
 _BLANK = 1.0
 
 
@@ -131,10 +133,20 @@ class CutFinder:
         before, after = pictures[at - 1], pictures[at]
         changes = [_measure_change(*pair) for pair in pairwise(pictures)]
         change = changes.pop(at - 1)
+        changes.remove(max(changes))  # the next cut may be near
         clear = change >= _CLEAR_RATIO * sum(changes) / len(changes)
         if min(before.luma_HW.std(), after.luma_HW.std()) < _BLANK:
             return clear and change >= _LEAST_CHANGE_FROM_BLANK
-        return correlate(before.luma_HW, after.luma_HW) < (_MOST_ALIKE_IF_CLEAR if clear else _MOST_ALIKE)
+        different = correlate(before.luma_HW, after.luma_HW) < (_MOST_ALIKE_IF_CLEAR if clear else _MOST_ALIKE)
+        return different and not _share_background(before, after)
+
+
+def _share_background(before: SmallPicture, after: SmallPicture) -> bool:
+    """Return whether the three quarters of the picture that change least stay the same: something moved in front."""
+    changes_N = np.abs(after.planes_HWC - before.planes_HWC).sum(axis=-1).ravel()
+    least = np.argsort(changes_N)[: round(_BACKGROUND * len(changes_N))]
+    structured = before.luma_HW.ravel()[least].std() > _LEAST_STRUCTURE  # the black around two titles says nothing
+    return bool(structured and changes_N[least].mean() < _BACKGROUND_CHANGE * changes_N.mean())
 
 
 def _measure_change(before: SmallPicture, after: SmallPicture) -> float:
