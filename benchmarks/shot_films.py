@@ -32,7 +32,7 @@ class Truth:
 
 
 @dataclass(frozen=True)
-class Look:
+class Style:
     """What happens to the pictures after the cut: grain (standard deviation), brightness, colour, flashes by frame."""
 
     grain: float = 3.0
@@ -49,7 +49,7 @@ class Plan:
     lengths: Sequence[int]
     transitions: Sequence[tuple[str, int]]  # the kind, and its length: 0 for a cut
     speed: float = 1.0  # of the camera
-    look: Look = Look()
+    look: Style = Style()
 
     @property
     def truth(self) -> list[Truth]:
@@ -83,13 +83,13 @@ def make_plans(seed: int) -> list[Plan]:
         Plan("dissolves", lengths(10, 3, 5), spans("dissolve", 9, 0.5, 2)),
         Plan("fades", lengths(10, 3, 5), spans("fade", 9, 0.6, 2)),
         Plan("motion", lengths(12, 1.5, 4), [cut] * 11, speed=6),
-        Plan("night", lengths(12, 1.5, 4), [cut] * 11, look=Look(grain=2, gain=0.12)),
-        Plan("grain, cuts", lengths(12, 1.5, 4), [cut] * 11, look=Look(grain=30)),
-        Plan("grain", [20 * FPS], [], look=Look(grain=float(rng.uniform(20, 40)))),
-        Plan("flashes", [20 * FPS], [], look=Look(light=flashes)),
-        Plan("flashes, cuts", lengths(10, 1.5, 3), [cut] * 9, look=Look(light=flashes)),
-        Plan("strobe", [20 * FPS], [], look=Look(light=strobe)),
-        Plan("black strobe", [20 * FPS], [], look=Look(light=blinks)),
+        Plan("night", lengths(12, 1.5, 4), [cut] * 11, look=Style(grain=2, gain=0.12)),
+        Plan("grain, cuts", lengths(12, 1.5, 4), [cut] * 11, look=Style(grain=30)),
+        Plan("grain", [20 * FPS], [], look=Style(grain=float(rng.uniform(20, 40)))),
+        Plan("flashes", [20 * FPS], [], look=Style(light=flashes)),
+        Plan("flashes, cuts", lengths(10, 1.5, 3), [cut] * 9, look=Style(light=flashes)),
+        Plan("strobe", [20 * FPS], [], look=Style(light=strobe)),
+        Plan("black strobe", [20 * FPS], [], look=Style(light=blinks)),
         Plan("pan", [20 * FPS], [], speed=12),
     ]
 
@@ -159,7 +159,7 @@ def _mix(plan: Plan, scenes: Sequence[Scene], ends: np.ndarray, i: int) -> Pictu
     return scenes[shot](i)
 
 
-def _finish(picture: Picture, look: Look, i: int) -> Picture:
+def _finish(picture: Picture, look: Style, i: int) -> Picture:
     picture = picture * look.gain
     if look.grey:
         picture = np.repeat(picture @ np.array([[0.299], [0.587], [0.114]]), 3, axis=2)

@@ -83,7 +83,7 @@ class DissolveFinder:
         ]
 
     def _try(self, first: int, last: int) -> None:
-        """Look for a dissolve between two of the recent pictures, and keep it if none that overlaps is stronger."""
+        """Search a dissolve between two of the recent pictures, and keep it if none that overlaps is stronger."""
         begin_HWC, end_HWC = self._recent[first], self._recent[last]
         change_HWC = end_HWC - begin_HWC
         energy = float(np.vdot(change_HWC, change_HWC))
