@@ -1,7 +1,7 @@
 """The settings of an ingest: which audio track to take, when a film is rejected, and what a film may cost."""
 
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -45,6 +45,12 @@ class AnnotationConfig(Config):
     credits_seconds: Seconds = 8.0
 
 
+class ShotConfig(Config):
+    """How shots are found: by PySceneDetect's adaptive detector, or by TransNet V2, which needs `talkies[shots]`."""
+
+    detector: Literal["adaptive", "transnetv2"] = "adaptive"
+
+
 class WorkerConfig(Config):
     """What one film may cost: threads, seconds without progress, seconds in all, megabytes of memory.
 
@@ -68,6 +74,7 @@ class IngestConfig(Config):
     audio: AudioChoice = AudioChoice()
     judge: Thresholds = Thresholds()
     mark: AnnotationConfig = AnnotationConfig()
+    shots: ShotConfig = ShotConfig()
     worker: WorkerConfig = WorkerConfig()
 
 

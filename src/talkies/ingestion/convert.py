@@ -127,7 +127,7 @@ class _ConversionPass:
         )
         self.report = self._resampler.report
 
-        self._shots = ShotFinder(grid.fps)
+        self._shots = ShotFinder(grid.fps, config.shots.detector, threads)
         self._annotations = AnnotationFinder(config.mark, config.judge.silent_dbfs, grid.fps, grid.samples_per_frame)
         seconds = info.video.times.duration_seconds if info.video else 0.0
         self._strip = ThumbnailStrip(round(seconds * grid.fps))

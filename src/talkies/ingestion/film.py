@@ -220,7 +220,7 @@ def _would_decode_the_same(known: FilmRecord, config: IngestConfig) -> bool:
         return False
     same_audio = before.audio == config.audio
     same_annotations = (before.mark, before.judge.silent_dbfs) == (config.mark, config.judge.silent_dbfs)
-    return same_audio and same_annotations
+    return same_audio and same_annotations and before.shots == config.shots
 
 
 def _build_record(

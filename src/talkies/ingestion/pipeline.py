@@ -13,6 +13,7 @@ from talkies.ingestion.config import IngestConfig
 from talkies.ingestion.film import FailedFilm, FilmTask, IngestedFilm, name_sources
 from talkies.ingestion.report import REPORT_NAME, write_report
 from talkies.ingestion.runners import Outcome, run_locally, run_on_ray, share_threads
+from talkies.ingestion.shots import check_detector
 from talkies.ingestion.source import DiscoveredFilms, Source, discover
 from talkies.ingestion.walk import Unreadable
 from talkies.library import FilmRecord, Library, Profile, Verdict
@@ -156,13 +157,16 @@ def ingest(
         on_progress: Called with the progress so far, and with a film's outcome whenever one is done.
 
     Raises:
-        UsageError: if a source does not exist, a folder holds no film, or `library` is something else.
+        UsageError: if a source does not exist, a folder holds no film, `library` is something else, or the shot
+            detector is not installed.
         WorkError: if the work itself fails; films that were finished stay in the library.
     """
     if workers < 1:
         raise UsageError(f"there must be at least one worker, got {workers}")
     if runner not in RUNNERS:
         raise UsageError(f"unknown runner '{runner}'; choose {' or '.join(RUNNERS)}")
+    config = config or IngestConfig()
+    check_detector(config.shots.detector)
     start_time = time.monotonic()
 
     # Find the films and make one task for each distinct film.
@@ -170,7 +174,6 @@ def ingest(
     opened = Library.create(library, profile)
     opened.sweep()
     films = [film for film in discovered.films if film.location not in discovered.duplicates]
-    config = config or IngestConfig()
     threads = config.worker.threads or share_threads(min(workers, len(films)))
     tasks = [FilmTask(film, str(library), config, threads) for film in films]
 
