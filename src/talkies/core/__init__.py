@@ -7,6 +7,7 @@ only decodes, or a command that only lists, can save.
 from typing import TYPE_CHECKING
 
 from talkies.core.arrays import Bools, Float32s, Float64s, Int16s, Int32s, Int64s, UInt8s
+from talkies.core.bars import Bars, BarSpan, Rectangle, find_largest_bars
 from talkies.core.errors import (
     ConfigError,
     LibraryError,
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MODALITIES",
+    "BarSpan",
+    "Bars",
     "Bools",
     "Clip",
     "ClipBatch",
@@ -58,6 +61,7 @@ __all__ = [
     "Modality",
     "ModalityChoice",
     "PlanError",
+    "Rectangle",
     "RunError",
     "SourceError",
     "Span",
@@ -70,6 +74,7 @@ __all__ = [
     "crop_square",
     "describe_os_error",
     "evenly_spaced",
+    "find_largest_bars",
     "format_count",
     "format_path",
     "join_planes",
