@@ -20,6 +20,14 @@ from talkies.core.errors import (
     WorkError,
 )
 from talkies.core.film_id import FilmId, parse_film_id
+from talkies.core.framing import (
+    PADDING_CHROMA,
+    PADDING_LUMA,
+    Framing,
+    expand_requests,
+    find_square,
+    list_places,
+)
 from talkies.core.modality import MODALITIES, Modality, ModalityChoice
 from talkies.core.spacing import evenly_spaced
 from talkies.core.spans import SpanTable, locate_film_starts
@@ -40,6 +48,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MODALITIES",
+    "PADDING_CHROMA",
+    "PADDING_LUMA",
     "BarSpan",
     "Bars",
     "Bools",
@@ -52,6 +62,7 @@ __all__ = [
     "FilmId",
     "Float32s",
     "Float64s",
+    "Framing",
     "Grid",
     "Int16s",
     "Int32s",
@@ -74,10 +85,13 @@ __all__ = [
     "crop_square",
     "describe_os_error",
     "evenly_spaced",
+    "expand_requests",
     "find_largest_bars",
+    "find_square",
     "format_count",
     "format_path",
     "join_planes",
+    "list_places",
     "locate_film_starts",
     "middle_offset",
     "parse_film_id",

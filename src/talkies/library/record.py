@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 from pydantic import BaseModel, Field, JsonValue
 
 from talkies.config import Config, read_document
-from talkies.core import FilmId, LibraryError, parse_film_id
+from talkies.core import BarSpan, FilmId, LibraryError, parse_film_id
 from talkies.runtime import write_atomically
 
 SCHEMA_VERSION = 2
@@ -60,7 +60,8 @@ class FilmRecord(Config):
     """Everything known about one film; times are in seconds on the library's grid, sizes in pixels of the proxy.
 
     `probe` is what the packets of the source show, `measures` what decoding them showed, `settings` are the settings
-    of the ingest and `tools` the versions of the software.
+    of the ingest and `tools` the versions of the software. `bars` are the stretches of frames whose pictures have bars
+    burnt into them, in pixels of the proxy; None in the record of an ingest that did not look for them.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -77,6 +78,7 @@ class FilmRecord(Config):
     stored_bytes: int = 0
     probe: dict[str, JsonValue] | None = None
     measures: Measures | None = None
+    bars: tuple[BarSpan, ...] | None = None
     settings: dict[str, JsonValue] = Field(default_factory=dict)
     tools: dict[str, str] = Field(default_factory=dict)
 

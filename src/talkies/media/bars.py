@@ -22,7 +22,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from talkies.core import Bars, BarSpan, Bools, Float64s, Int64s, UInt8s
+from talkies.core import Bars, BarSpan, Float64s, Int64s, UInt8s
 
 _MAX_LEVEL = 64  # luma of a bar's brightest pixels in the outermost row; black is 16
 _MAX_EDGE_SPREAD = 8.0  # standard deviation of the outermost row of a bar, grain included
