@@ -114,6 +114,8 @@ class BarFinder:
             cuts: the first frames of the film's shots: bars change at a cut. Where there is none near a change, the
                 spans before and after it reach as far as the samples leave open, and so may overlap.
         """
+        if not self._readings:
+            return ()
         height, width = self._size
         rows = _AxisTrack([reading.rows for reading in self._readings], self._readings, height)
         columns = _AxisTrack([reading.columns for reading in self._readings], self._readings, width)
@@ -166,7 +168,7 @@ def _read_picture(luma_HW: UInt8s) -> tuple[_AxisReading | None, _AxisReading | 
     if not flat:
         return _NO_BARS, _NO_BARS, 0.0
     level = sorted(mean for mean, _ in flat)[len(flat) // 2]
-    tolerance = max(_MIN_TOLERANCE, 3 * max(spread for _, spread in flat))
+    tolerance = max(_MIN_TOLERANCE, 2.5 * max(spread for _, spread in flat))
 
     difference_HW = np.abs(luma_HW.astype(np.int16) - round(level))
     lit_HW = difference_HW > tolerance
@@ -180,7 +182,7 @@ def _read_picture(luma_HW: UInt8s) -> tuple[_AxisReading | None, _AxisReading | 
     if not inside.size or np.count_nonzero(inside) < _SOLID_SHARE * inside.size:
         return None, None, level
 
-    step = max(_MIN_STEP, 2 * tolerance)
+    step = max(_MIN_STEP, 1.5 * tolerance)
     by_row_HW = difference_HW[:, left : len(cover[1]) - right]
     by_column_HW = difference_HW[top : len(cover[0]) - bottom].T
     return _read_axis(by_row_HW, reach[0], cover[0], step), _read_axis(by_column_HW, reach[1], cover[1], step), level
@@ -255,8 +257,8 @@ class _AxisTrack:
         self._level_F = np.array([reading.level for reading in readings])
         self._informs_F = np.array([axis is not None for axis in axes], np.bool_)
         self._reach_F2 = np.array([axis.reach if axis else (0, 0) for axis in axes], np.int64).reshape(-1, 2)
-        self._clean_F2 = np.array([axis.is_clean if axis else (False, False) for axis in axes]).reshape(-1, 2)
-        self._sharp_F2 = np.array([axis.is_sharp if axis else (False, False) for axis in axes]).reshape(-1, 2)
+        self._clean_F2 = np.array([axis.is_clean if axis else (False, False) for axis in axes], np.bool_).reshape(-1, 2)
+        self._sharp_F2 = np.array([axis.is_sharp if axis else (False, False) for axis in axes], np.bool_).reshape(-1, 2)
 
     def find_bars(self) -> Int64s:
         """Return the bars of each frame at both ends, `[F, 2]`."""
