@@ -22,7 +22,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from talkies.core import Bars, BarSpan, Float64s, Int64s, UInt8s
+from talkies.core import Bars, BarSpan, Bools, Float64s, Int64s, UInt8s
 
 _MAX_LEVEL = 64  # luma of a bar's brightest pixels in the outermost row; black is 16
 _MAX_EDGE_SPREAD = 8.0  # standard deviation of the outermost row of a bar, grain included
@@ -61,6 +61,7 @@ class _AxisReading:
     is_sharp: tuple[bool, bool]
     has_partial_row: tuple[bool, bool] = (False, False)
     is_clean: tuple[bool, bool] = (False, False)
+    level: float = 0.0
 
 
 _NO_BARS = _AxisReading((0, 0), (False, False))
@@ -72,7 +73,6 @@ class _Reading:
 
     rows: _AxisReading | None
     columns: _AxisReading | None
-    level: float
     scene: int
 
 
@@ -103,9 +103,9 @@ class BarFinder:
             return
         self._is_new = False
         self._size = luma_HW.shape[0], luma_HW.shape[1]
-        rows, columns, level = _read_picture(luma_HW)
+        rows, columns = _read_picture(luma_HW)
         self._count_scene(luma_HW)
-        self._readings.append(_Reading(rows, columns, level, self._scene))
+        self._readings.append(_Reading(rows, columns, self._scene))
 
     def finish(self, cuts: Sequence[int] = ()) -> tuple[BarSpan, ...]:
         """Return the spans of frames with bars, in order; frames outside them have none.
@@ -149,7 +149,7 @@ class BarFinder:
 
 def find_bars_of_picture(luma_HW: UInt8s) -> Bars:
     """Return the bars of a single picture, luma `[H, W]`: only alike ones at both ends, with straight edges."""
-    rows, columns, _ = _read_picture(luma_HW)
+    rows, columns = _read_picture(luma_HW)
     sides: list[int] = []
     for axis, extent in ((rows, luma_HW.shape[0]), (columns, luma_HW.shape[1])):
         alike = axis is not None and all(axis.is_sharp) and _are_alike(*axis.reach) and min(axis.reach) >= 0.02 * extent
@@ -160,32 +160,52 @@ def find_bars_of_picture(luma_HW: UInt8s) -> Bars:
 # One picture
 
 
-def _read_picture(luma_HW: UInt8s) -> tuple[_AxisReading | None, _AxisReading | None, float]:
-    """Return what a picture says of its bars along both axes, and the level of the bars."""
-    edges = (luma_HW[0], luma_HW[-1], luma_HW[:, 0], luma_HW[:, -1])
-    spreads = [(edge, float(edge.std())) for edge in edges if edge.max() <= _MAX_LEVEL]
-    flat = [(float(edge.mean()), spread) for edge, spread in spreads if spread <= _MAX_EDGE_SPREAD]
-    if not flat:
-        return _NO_BARS, _NO_BARS, 0.0
-    level = sorted(mean for mean, _ in flat)[len(flat) // 2]
-    tolerance = max(_MIN_TOLERANCE, 2.5 * max(spread for _, spread in flat))
-
-    difference_HW = np.abs(luma_HW.astype(np.int16) - round(level))
-    lit_HW = difference_HW > tolerance
+def _read_picture(luma_HW: UInt8s) -> tuple[_AxisReading | None, _AxisReading | None]:
+    """Return what a picture says of its bars along both axes."""
+    edges = ((luma_HW[0], luma_HW[-1]), (luma_HW[:, 0], luma_HW[:, -1]))
+    levels = [_find_level(*pair) for pair in edges]
+    if levels == [None, None]:
+        return _NO_BARS, _NO_BARS
+    contents = [None if level is None else _Content.of(luma_HW, *level) for level in levels]
     reach, cover = [], []
-    for axis in (1, 0):
-        cover_N = np.count_nonzero(lit_HW, axis=axis) / lit_HW.shape[axis]
+    for axis, content in enumerate(contents):
+        lit_NM = np.zeros((2, 2), np.bool_) if content is None else content.lit_HW if axis == 0 else content.lit_HW.T
+        cover_N = np.count_nonzero(lit_NM, axis=1) / lit_NM.shape[1]
         cover.append(cover_N)
-        reach.append((_find_content(cover_N), _find_content(cover_N[::-1])))
-    (top, bottom), (left, right) = reach
-    inside = lit_HW[top : len(cover[0]) - bottom, left : len(cover[1]) - right]
-    if not inside.size or np.count_nonzero(inside) < _SOLID_SHARE * inside.size:
-        return None, None, level
+        reach.append((0, 0) if content is None else (_find_content(cover_N), _find_content(cover_N[::-1])))
 
-    step = max(_MIN_STEP, 1.5 * tolerance)
-    by_row_HW = difference_HW[:, left : len(cover[1]) - right]
-    by_column_HW = difference_HW[top : len(cover[0]) - bottom].T
-    return _read_axis(by_row_HW, reach[0], cover[0], step), _read_axis(by_column_HW, reach[1], cover[1], step), level
+    (top, bottom), (left, right) = reach
+    rows, columns = slice(top, luma_HW.shape[0] - bottom), slice(left, luma_HW.shape[1] - right)
+    inside = next(content for content in contents if content is not None).lit_HW[rows, columns]
+    if not inside.size or np.count_nonzero(inside) < _SOLID_SHARE * inside.size:
+        return None, None
+    by_row, by_column = contents
+    return (
+        _read_axis(by_row.difference_HW[:, columns], reach[0], cover[0], by_row) if by_row else _NO_BARS,
+        _read_axis(by_column.difference_HW[rows].T, reach[1], cover[1], by_column) if by_column else _NO_BARS,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """How much each pixel of a picture differs from the level of the bars, and which ones do."""
+
+    level: float
+    tolerance: float
+    difference_HW: npt.NDArray[np.int16]
+    lit_HW: Bools
+
+    @classmethod
+    def of(cls, luma_HW: UInt8s, level: float, spread: float) -> "_Content":
+        tolerance = max(_MIN_TOLERANCE, 2.5 * spread)
+        difference_HW = np.abs(luma_HW.astype(np.int16) - round(level))
+        return cls(level, tolerance, difference_HW, difference_HW > tolerance)
+
+
+def _find_level(*edges: UInt8s) -> tuple[float, float] | None:
+    """Return the level of the darker of two opposite edges that may be a bar's, and its spread; None for none."""
+    dark = [(float(edge.mean()), float(edge.std())) for edge in edges if edge.max() <= _MAX_LEVEL]
+    return min(((level, spread) for level, spread in dark if spread <= _MAX_EDGE_SPREAD), default=None)
 
 
 def _find_content(cover_N: Float64s) -> int:
@@ -203,12 +223,13 @@ def _find_content(cover_N: Float64s) -> int:
 
 
 def _read_axis(
-    difference_NM: npt.NDArray[np.int16], reach: tuple[int, int], cover_N: Float64s, step: float
+    difference_NM: npt.NDArray[np.int16], reach: tuple[int, int], cover_N: Float64s, content: _Content
 ) -> _AxisReading:
+    step = max(_MIN_STEP, 1.5 * content.tolerance)
     mean_N = difference_NM.mean(axis=1) if difference_NM.size else np.zeros(len(cover_N))
     ends = [_read_end(mean_N, cover_N, reach[_FIRST], step), _read_end(mean_N[::-1], cover_N[::-1], reach[_LAST], step)]
     clean = [not cover[: max(1, depth - 1)].any() for cover, depth in zip((cover_N, cover_N[::-1]), reach, strict=True)]
-    return _AxisReading(reach, (ends[0][0], ends[1][0]), (ends[0][1], ends[1][1]), (clean[0], clean[1]))
+    return _AxisReading(reach, (ends[0][0], ends[1][0]), (ends[0][1], ends[1][1]), (clean[0], clean[1]), content.level)
 
 
 def _read_end(mean_N: Float64s, cover_N: Float64s, reach: int, step: float) -> tuple[bool, bool]:
@@ -254,7 +275,7 @@ class _AxisTrack:
     def __init__(self, axes: Sequence[_AxisReading | None], readings: Sequence[_Reading], extent: int) -> None:
         self._axes, self._extent = axes, extent
         self._scene_F = np.array([reading.scene for reading in readings], np.int64)
-        self._level_F = np.array([reading.level for reading in readings])
+        self._level_F = np.array([axis.level if axis else 0.0 for axis in axes])
         self._informs_F = np.array([axis is not None for axis in axes], np.bool_)
         self._reach_F2 = np.array([axis.reach if axis else (0, 0) for axis in axes], np.int64).reshape(-1, 2)
         self._clean_F2 = np.array([axis.is_clean if axis else (False, False) for axis in axes], np.bool_).reshape(-1, 2)
