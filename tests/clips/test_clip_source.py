@@ -74,13 +74,13 @@ def test_reading_goes_film_by_film_in_the_order_of_time_and_reads_nothing_twice(
     many_films: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order: list[ClipRequest] = []
-    real = ClipSource._read_into
+    real = ClipSource._read_moment
 
-    def read_into(self: ClipSource, request: ClipRequest, *rest: Any) -> None:
-        order.append(request)
-        real(self, request, *rest)
+    def read_moment(self: ClipSource, requests: list[ClipRequest], *rest: Any) -> None:
+        order.extend(requests)
+        real(self, requests, *rest)
 
-    monkeypatch.setattr(ClipSource, "_read_into", read_into)
+    monkeypatch.setattr(ClipSource, "_read_moment", read_moment)
     first, second = (film.id for film in many_films.films()[:2])
     wanted = [
         ClipRequest(film_id, Span(s, s + 24)) for film_id, s in ((second, 9), (first, 30), (second, 9), (first, 2))

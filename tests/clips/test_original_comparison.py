@@ -64,7 +64,7 @@ def test_clips_of_a_library_are_what_the_originals_show(library: Library) -> Non
 def test_a_proxy_that_shows_its_film_a_frame_late_is_found_out(library: Library, tmp_path: Path) -> None:
     wrong = Library.open(shutil.copytree(library.root, tmp_path / "lib"))
     film = wrong.films()[0]
-    with ClipSource(library, SHAPE)._open_readers(film.id)[0] as reader:
+    with ClipSource(library, SHAPE)._open_film(film.id).video as reader:
         pictures, size = reader.read(range(film.frames)), (reader.width, reader.height)
     path = wrong.proxy_path(film.id)
     with FilmWriter(path, size, 16, RATE_HZ, X264Settings(gop=16, crf=15)) as writer:

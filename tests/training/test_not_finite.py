@@ -38,6 +38,7 @@ def planned(library: Library, config: RunConfig, step: int) -> list[dict[str, An
             "start_frame": request.window.start_frame,
             "end_frame": request.window.end_frame,
             "sound_shift_frames": request.audio_shift_frames,
+            "place": request.place,
         }
         for request in plan.draw_batch(step - 1)
     ]

@@ -12,6 +12,14 @@ if TYPE_CHECKING:
     from talkies.retrieval.index import EmbedReport
 
 
+class FramingChoice(StrEnum):
+    """How a picture becomes a square."""
+
+    CENTRE = "centre"
+    CROPS = "crops"
+    WHOLE = "whole"
+
+
 class Runner(StrEnum):
     """Where films are encoded."""
 
@@ -29,6 +37,10 @@ def embed(
     run: RunOption,
     *,
     stride: Annotated[float, typer.Option("--stride", metavar="SECONDS", help="Time from one clip to the next.")] = 1.0,
+    framing: Annotated[
+        FramingChoice,
+        typer.Option("--framing", help="Middle square, three squares averaged, or the whole picture scaled down."),
+    ] = FramingChoice.CENTRE,
     runner: Annotated[Runner, typer.Option("--runner", help="local, or ray for a cluster.")] = Runner.LOCAL,
     workers: Annotated[int, typer.Option("--workers", help="Films embedded at once on a cluster.")] = 2,
     address: Annotated[str | None, typer.Option("--address", help="The Ray cluster's address.")] = None,
@@ -53,6 +65,7 @@ def embed(
             library,
             run,
             stride,
+            framing=framing.value,
             runner=EmbedRunner(runner.value, workers, address),
             on_film=on_film,
             on_clips=on_clips,

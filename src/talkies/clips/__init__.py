@@ -11,6 +11,7 @@ from talkies.clips.file_windows import (
     read_file_windows,
 )
 from talkies.clips.film_pass import list_windows, read_batches, read_films
+from talkies.clips.framing import find_bars_of_pictures, square_pictures
 from talkies.clips.loader import LoaderConfig, load_batches
 from talkies.clips.source import ClipSource, collate
 from talkies.clips.throughput import WorkerThroughput, measure_workers
@@ -36,6 +37,7 @@ __all__ = [
     "cut_file_windows",
     "cut_video_windows",
     "examine",
+    "find_bars_of_pictures",
     "list_windows",
     "load_batches",
     "measure_workers",
@@ -45,4 +47,5 @@ __all__ = [
     "read_file_clips",
     "read_file_windows",
     "read_films",
+    "square_pictures",
 ]

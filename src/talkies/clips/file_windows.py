@@ -13,8 +13,11 @@ from typing import Self
 import numpy as np
 
 from talkies.clips.file_clips import read_file_clips
+from talkies.clips.framing import find_bars_of_pictures, square_pictures
 from talkies.core import (
+    BarSpan,
     ClipShape,
+    Framing,
     Grid,
     Int16s,
     Int64s,
@@ -23,9 +26,9 @@ from talkies.core import (
     Span,
     UInt8s,
     UsageError,
-    crop_middle_square,
     format_path,
     parse_film_id,
+    picture_height,
 )
 from talkies.library import Profile
 from talkies.media import DecodedFile, decode_file, probe
@@ -92,20 +95,33 @@ def read_file_windows(
         )
 
 
-def cut_file_windows(media: DecodedFile, grid: Grid, shape: ClipShape, start_B: Int64s) -> FileWindows:
-    """Return windows of a decoded file, cut to the middle square; past its end the file starts again.
+def cut_file_windows(
+    media: DecodedFile,
+    grid: Grid,
+    shape: ClipShape,
+    start_B: Int64s,
+    *,
+    bars: tuple[BarSpan, ...] = (),
+    framing: Framing = "centre",
+    place: float = 0.5,
+) -> FileWindows:
+    """Return windows of a decoded file, cut to squares; past its end the file starts again.
 
     Args:
         media: The file's pictures, samples or both.
         grid: The grid that the file was decoded on.
         shape: What a window is made of.
         start_B: The frames of the grid at which the windows start.
+        bars: The bars burnt into the pictures.
+        framing: How a picture becomes a square.
+        place: Where along a picture's long side the square is, as in `ClipRequest`.
     """
     first = Span(0, shape.window_frames)
     video_BTPW = audio_BS = None
     if media.video_NPW is not None:
         start_frame_B = start_B + shape.select_video_frames(first).start
-        video_NPW = crop_middle_square(media.video_NPW)
+        side = min(media.video_NPW.shape[2], picture_height(media.video_NPW.shape[1]))
+        video_NPW = square_pictures(media.video_NPW, bars, side, framing, place)
         video_BTPW = cut_video_windows(video_NPW, start_frame_B, shape.frames, shape.stride)
     if media.audio_S is not None:
         samples = grid.samples_per_frame
@@ -150,4 +166,5 @@ def _cut_fitting_windows(media: DecodedFile, grid: Grid, shape: ClipShape, strid
         assert media.audio_S is not None, "what was decoded has video or audio"
         frames = len(media.audio_S) // grid.samples_per_frame
     start_B = np.arange(0, frames - shape.window_frames + 1, stride_frames, dtype=np.int64)
-    return cut_file_windows(media, grid, shape, start_B)
+    bars = find_bars_of_pictures(media.video_NPW, grid.fps) if media.video_NPW is not None else ()
+    return cut_file_windows(media, grid, shape, start_B, bars=bars)

@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 
 from talkies.clips.source import ClipSource
 from talkies.clips.workers import read_by_workers
-from talkies.core import ClipBatch, ClipRequest, ClipShape, FilmId, Span
+from talkies.core import ClipBatch, ClipRequest, ClipShape, FilmId, Framing, Span
 from talkies.library import FilmEntry, Library
 from talkies.runtime import count_cores, prefetch
 
@@ -50,6 +50,7 @@ def read_films(
     *,
     batch_clips: int = BATCH_CLIPS,
     workers: int | None = None,
+    framing: Framing = "centre",
     on_film: OnFilm | None = None,
 ) -> Iterator[tuple[FilmEntry, Iterator[ClipBatch]]]:
     """Yield each film with its clips in batches; a few batches are in memory at any time.
@@ -62,6 +63,7 @@ def read_films(
         requests: The clips of each film, in the order in which they are yielded; a film may have none.
         batch_clips: The largest number of clips in a batch.
         workers: As in `read_batches`.
+        framing: As in `read_batches`.
         on_film: Called after each film.
 
     Raises:
@@ -69,7 +71,7 @@ def read_films(
         WorkError: if a worker process dies.
     """
     all_requests = [request for film_requests in requests.values() for request in film_requests]
-    batches = read_batches(library, shape, all_requests, batch_clips=batch_clips, workers=workers)
+    batches = read_batches(library, shape, all_requests, batch_clips=batch_clips, workers=workers, framing=framing)
     with closing(batches):
         for film, film_requests in requests.items():
             film_batches = islice(batches, -(-len(film_requests) // batch_clips))
@@ -86,6 +88,7 @@ def read_batches(
     *,
     batch_clips: int = BATCH_CLIPS,
     workers: int | None = 0,
+    framing: Framing = "centre",
 ) -> Generator[ClipBatch, None, None]:
     """Yield clips in the order of `requests`, in batches of one film each; a thread reads a few batches ahead.
 
@@ -95,6 +98,7 @@ def read_batches(
         requests: The clips, those of one film next to each other.
         batch_clips: The largest number of clips in a batch.
         workers: How many processes read; 0 reads in this process, None chooses by the number of clips and cores.
+        framing: How a picture becomes a square; the squares of `crops` have requests of their own.
 
     Raises:
         MediaError: if a film cannot be read.
@@ -102,7 +106,7 @@ def read_batches(
     """
     if workers is None:
         workers = max(1, count_cores() // _CORES_PER_WORKER) if len(requests) >= _CLIPS_WORTH_A_WORKER else 0
-    with closing(ClipSource(library, shape)) as source:
+    with closing(ClipSource(library, shape, framing)) as source:
         dataset = _BatchDataset(source, _split_by_film(requests, batch_clips))
         with prefetch(read_by_workers(dataset, workers), BATCHES_AHEAD) as batches:
             yield from batches

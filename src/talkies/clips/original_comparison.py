@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from talkies.clips.framing import cut_part, find_part, fit_square
 from talkies.clips.source import ClipSource
 from talkies.core import (
     Clip,
@@ -17,9 +18,11 @@ from talkies.core import (
     Int16s,
     MediaError,
     SourceError,
+    Span,
     UInt8s,
-    crop_middle_square,
     escape_controls,
+    find_largest_bars,
+    picture_height,
     text_to_path,
 )
 from talkies.library import Library
@@ -74,7 +77,15 @@ class Originals:
         shape = self._source.shape
         frames, span = shape.select_video_frames(request.window), shape.select_audio_span(request.audio_window)
         pictures, samples = original.read(frames, span)
-        return Clip(request, crop_middle_square(pictures), samples)
+        return Clip(request, self._cut_squares(pictures, request), samples)
+
+    def _cut_squares(self, pictures_TPW: UInt8s, request: ClipRequest) -> UInt8s:
+        """Return the squares of pictures that a clip shows, without the film's bars."""
+        record, side = self._library.record_of(request.film_id), self._library.profile.short_side
+        frames = self._source.shape.select_video_frames(request.window)
+        bars = find_largest_bars((record.bars if record else None) or (), Span(frames[0], frames[-1] + 1))
+        size = pictures_TPW.shape[2], picture_height(pictures_TPW.shape[1])
+        return fit_square(cut_part(pictures_TPW, find_part(bars, size, "centre", request.place)), side)
 
     def compare(self, requests: Sequence[ClipRequest]) -> list[ClipComparison]:
         """Return clips compared with their source files, without those whose source file cannot be used."""
@@ -94,7 +105,7 @@ class Originals:
         around = range(max(0, frames.start - 1), frames[-1] + 2)  # one picture more at both ends
         pictures, samples = original.read(around, shape.select_audio_span(request.window))
         places = [frame - around.start for frame in frames]
-        offset = compute_frame_offset(clip.video_TPW, crop_middle_square(pictures), places)
+        offset = compute_frame_offset(clip.video_TPW, self._cut_squares(pictures, request), places)
         return ClipComparison(request, offset, compute_audio_lag(clip.audio_S, samples, grid.audio_rate_hz))
 
 

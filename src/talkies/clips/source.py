@@ -3,21 +3,29 @@
 import shlex
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 import torch
 
+from talkies.clips.framing import find_part, fit_square
 from talkies.core import (
+    Bars,
+    BarSpan,
     Clip,
     ClipBatch,
     ClipRequest,
     ClipShape,
     FilmId,
+    Framing,
     Int16s,
     LibraryError,
     MediaError,
+    Span,
     UInt8s,
+    find_largest_bars,
     quote_path,
     yuv_rows,
 )
@@ -27,16 +35,32 @@ from talkies.media import INGEST_AGAIN, AudioReader, VideoReader
 MOST_OPEN_FILMS = 8
 
 
+@dataclass(frozen=True, slots=True)
+class _OpenFilm:
+    """A film's readers and the bars burnt into its pictures."""
+
+    video: VideoReader
+    sound: AudioReader
+    bars: tuple[BarSpan, ...]
+
+
+def _find_moment(request: ClipRequest) -> tuple[FilmId, Span, int]:
+    return request.film_id, request.window, request.audio_shift_frames
+
+
 class ClipSource:
-    """Reads clips of a library's films; pictures are cropped to the square in their middle.
+    """Reads clips of a library's films; pictures are cropped to squares, without the bars burnt into them.
+
+    `framing` `whole` scales all of a picture into the square instead. A film that was ingested before bars were looked
+    for is taken to have none.
 
     It can be sent to other processes, which open the films themselves. An error names the film's source file and the
     command that repairs the film.
     """
 
-    def __init__(self, library: Library, shape: ClipShape) -> None:
-        self._library, self._shape = library, shape
-        self._open: OrderedDict[FilmId, tuple[VideoReader, AudioReader]] = OrderedDict()
+    def __init__(self, library: Library, shape: ClipShape, framing: Framing = "centre") -> None:
+        self._library, self._shape, self._framing = library, shape, framing
+        self._open: OrderedDict[FilmId, _OpenFilm] = OrderedDict()
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state that another process gets: without the films that are open here."""
@@ -54,7 +78,7 @@ class ClipSource:
             MediaError: if the film's files are missing, damaged, too short, or decode to other times than requested.
         """
         video_TPW, audio_S = self.empty_batch()
-        self._read_into(request, video_TPW, audio_S)
+        self._read_moment([request], [video_TPW], [audio_S])
         return Clip(request, video_TPW, audio_S)
 
     def read_all(self, requests: Iterable[ClipRequest]) -> list[Clip]:
@@ -81,20 +105,26 @@ class ClipSource:
         """Read the clips of `requests` into arrays of `empty_batch`, film by film in the order of time.
 
         Args:
-            requests: `B` clips, in any order; one that comes twice is read once.
+            requests: `B` clips, in any order; one that comes twice is read once, and several squares of the same
+                moment are decoded once.
             video_BTPW: Receives the pictures of each clip.
             audio_BS: Receives the samples of each clip.
 
         Raises:
             MediaError: as `read`.
         """
-        first_places: dict[ClipRequest, int] = {}
-        for place in sorted(range(len(requests)), key=requests.__getitem__):
-            first = first_places.setdefault(requests[place], place)
-            if first == place:
-                self._read_into(requests[place], video_BTPW[place], audio_BS[place])
-            else:
-                video_BTPW[place], audio_BS[place] = video_BTPW[first], audio_BS[first]
+        first_rows: dict[ClipRequest, int] = {}
+        repeated: list[tuple[int, int]] = []
+        for row in sorted(range(len(requests)), key=requests.__getitem__):
+            first = first_rows.setdefault(requests[row], row)
+            if first != row:
+                repeated.append((row, first))
+
+        for _, moment in groupby(first_rows, key=_find_moment):
+            rows = [first_rows[request] for request in moment]
+            self._read_moment([requests[r] for r in rows], [video_BTPW[r] for r in rows], [audio_BS[r] for r in rows])
+        for row, first in repeated:
+            video_BTPW[row], audio_BS[row] = video_BTPW[first], audio_BS[first]
 
     def close(self) -> None:
         """Close every open film."""
@@ -109,28 +139,56 @@ class ClipSource:
         video = np.empty((*clips, shape.frames, yuv_rows(side), side), np.uint8)
         return video, np.empty((*clips, samples), np.int16)
 
-    def _read_into(self, request: ClipRequest, video_TPW: UInt8s, audio_S: Int16s) -> None:
+    def _read_moment(self, requests: Sequence[ClipRequest], videos: Sequence[UInt8s], audios: Sequence[Int16s]) -> None:
+        """Read the clips of one moment of a film, which differ only in the place of their squares."""
+        request = requests[0]
         try:
-            video, sound = self._open_readers(request.film_id)
-            video.read_into(self._shape.select_video_frames(request.window), video_TPW)
-            sound.read_into(self._shape.select_audio_span(request.audio_window), audio_S)
+            film = self._open_film(request.film_id)
+            self._read_pictures(film, requests, videos)
+            film.sound.read_into(self._shape.select_audio_span(request.audio_window), audios[0])
+            for audio_S in audios[1:]:
+                audio_S[:] = audios[0]
         except MediaError as error:
             self._close(request.film_id)  # it is opened again once it is repaired
             raise MediaError(error.code, self._describe(request, error)) from error
 
-    def _open_readers(self, film_id: FilmId) -> tuple[VideoReader, AudioReader]:
+    def _read_pictures(self, film: "_OpenFilm", requests: Sequence[ClipRequest], videos: Sequence[UInt8s]) -> None:
+        frames = self._shape.select_video_frames(requests[0].window)
+        bars = find_largest_bars(film.bars, Span(frames[0], frames[-1] + 1)) if film.bars else Bars()
+        size, side = (film.video.width, film.video.height), videos[0].shape[-1]
+        parts = [find_part(bars, size, self._framing, request.place) for request in requests]
+        if not bars and self._framing != "whole":  # a proxy of another size is refused
+            parts = [replace(part, width=side, height=side) for part in parts]
+
+        # Read straight into the batch what has its size already.
+        buffers = [
+            video_TPW
+            if (part.width, part.height) == (side, side)
+            else np.empty((len(frames), yuv_rows(part.height), part.width), np.uint8)
+            for part, video_TPW in zip(parts, videos, strict=True)
+        ]
+        film.video.read_parts(frames, list(zip(parts, buffers, strict=True)))
+        for buffer, video_TPW in zip(buffers, videos, strict=True):
+            if buffer is not video_TPW:
+                video_TPW[:] = fit_square(buffer, side)
+
+    def _open_film(self, film_id: FilmId) -> "_OpenFilm":
         if film_id in self._open:
             self._open.move_to_end(film_id)
             return self._open[film_id]
         while len(self._open) >= MOST_OPEN_FILMS:
             self._close(next(iter(self._open)))
         video = VideoReader(self._library.proxy_path(film_id), self._library.profile.fps)
-        self._open[film_id] = video, AudioReader(self._library.audio_path(film_id))
+        sound = AudioReader(self._library.audio_path(film_id))
+        record = _find_record(self._library, film_id)
+        self._open[film_id] = _OpenFilm(video, sound, (record.bars if record else None) or ())
         return self._open[film_id]
 
     def _close(self, film_id: FilmId) -> None:
-        for reader in self._open.pop(film_id, ()):
-            reader.close()
+        film = self._open.pop(film_id, None)
+        if film is not None:
+            film.video.close()
+            film.sound.close()
 
     def _describe(self, request: ClipRequest, error: MediaError) -> str:
         """Return a sentence that says which film is wrong, how, and which command repairs it."""

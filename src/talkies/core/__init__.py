@@ -7,6 +7,7 @@ only decodes, or a command that only lists, can save.
 from typing import TYPE_CHECKING
 
 from talkies.core.arrays import Bools, Float32s, Float64s, Int16s, Int32s, Int64s, UInt8s
+from talkies.core.bars import Bars, BarSpan, Rectangle, find_largest_bars
 from talkies.core.errors import (
     ConfigError,
     LibraryError,
@@ -19,6 +20,14 @@ from talkies.core.errors import (
     WorkError,
 )
 from talkies.core.film_id import FilmId, parse_film_id
+from talkies.core.framing import (
+    PADDING_CHROMA,
+    PADDING_LUMA,
+    Framing,
+    expand_requests,
+    find_square,
+    list_places,
+)
 from talkies.core.modality import MODALITIES, Modality, ModalityChoice
 from talkies.core.names import (
     escape_controls,
@@ -50,6 +59,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MODALITIES",
+    "PADDING_CHROMA",
+    "PADDING_LUMA",
+    "BarSpan",
+    "Bars",
     "Bools",
     "Clip",
     "ClipBatch",
@@ -60,6 +73,7 @@ __all__ = [
     "FilmId",
     "Float32s",
     "Float64s",
+    "Framing",
     "Grid",
     "Int16s",
     "Int32s",
@@ -69,6 +83,7 @@ __all__ = [
     "Modality",
     "ModalityChoice",
     "PlanError",
+    "Rectangle",
     "RunError",
     "SourceError",
     "Span",
@@ -83,9 +98,13 @@ __all__ = [
     "escape_controls",
     "escape_json",
     "evenly_spaced",
+    "expand_requests",
+    "find_largest_bars",
+    "find_square",
     "format_count",
     "format_path",
     "join_planes",
+    "list_places",
     "locate_film_starts",
     "middle_offset",
     "normalize_name",

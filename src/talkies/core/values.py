@@ -41,17 +41,21 @@ class ClipRequest:
     """One clip to be read: a film, and a window of frames on the library's grid.
 
     With an `audio_shift_frames` the clip's audio is that of another moment: that many frames after its video, or
-    before it if negative.
+    before it if negative. `place` says where along the long side of the pictures their square is: 0 at the left or
+    top, 1 at the right or bottom, 0.5 in the middle.
 
     Raises:
-        ValueError: if the audio would start before the film.
+        ValueError: if the audio would start before the film, or the square is outside the picture.
     """
 
     film_id: FilmId
     window: Span
     audio_shift_frames: int = 0
+    place: float = 0.5
 
     def __post_init__(self) -> None:
+        if not 0 <= self.place <= 1:
+            raise ValueError(f"the place of a clip's square is from 0 to 1, got {self.place}")
         if self.window.start_frame + self.audio_shift_frames < 0:
             raise ValueError(
                 f"the audio of a clip must start at frame 0 or later, "

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from talkies.core import MediaError
+from talkies.core import BarSpan, MediaError
 from talkies.ingestion.annotations import AnnotationFinder
 from talkies.ingestion.config import IngestConfig
 from talkies.ingestion.judge import judge_film, make_rejection
@@ -16,6 +16,7 @@ from talkies.ingestion.shots import ShotFinder
 from talkies.ingestion.strip import ThumbnailStrip, save_first_picture
 from talkies.library import SHOT, Annotations, Measures, Profile, Reason, write_annotations
 from talkies.media import (
+    BarFinder,
     FilmResampler,
     FilmWriter,
     MediaInfo,
@@ -51,6 +52,7 @@ class ConvertedFilm:
     frames: int = 0
     size: tuple[int, int] = (0, 0)
     shots: int = 0
+    bars: tuple[BarSpan, ...] | None = None
     peak_memory_bytes: int = 0
 
     @property
@@ -128,6 +130,7 @@ class _ConversionPass:
         self.report = self._resampler.report
 
         self._shots = ShotFinder(grid.fps, config.shots.detector, threads)
+        self._bars = BarFinder(grid.fps)
         self._annotations = AnnotationFinder(config.mark, config.judge.silent_dbfs, grid.fps, grid.samples_per_frame)
         seconds = info.video.times.duration_seconds if info.video else 0.0
         self._strip = ThumbnailStrip(round(seconds * grid.fps))
@@ -166,6 +169,7 @@ class _ConversionPass:
         self._writer.write_frame(frame.frame)
         luma_HW = frame.to_yuv()[: frame.size[1]]
         self._annotations.push_frame(luma_HW, frame.repeated)
+        self._bars.push(luma_HW, frame.repeated)
         bgr_HWC = frame.to_bgr()
         self._shots.push(bgr_HWC)
         self._strip.push(frame.index, bgr_HWC)
@@ -205,5 +209,6 @@ class _ConversionPass:
             report.frames,
             self._size,
             len(shots),
+            self._bars.finish([shot.start_frame for shot in shots]),
             read_peak_memory(),
         )

@@ -15,6 +15,7 @@ Details = Iterator[tuple[str, str]]
 
 _HDR_NAMES = {"pq": "HDR (PQ)", "hlg": "HDR (HLG)"}
 _MAX_JUMPS = 8
+_MAX_BARS = 8
 
 
 def parse_probe(record: FilmRecord) -> MediaInfo | None:
@@ -90,11 +91,36 @@ def list_details(record: FilmRecord, info: MediaInfo | None) -> Details:
         yield from _list_times(info)
     if record.measures is not None:
         yield from _list_measures(record.measures, record.frames)
+    if record.bars:
+        yield "Bars", _describe_bars(record)
     if record.usable:
         size = f"{record.width} × {record.height}"
         yield "Proxy", f"{size}, {format_count(record.frames, 'frame')}, {record.duration_seconds:.4f} s"
     if record.tools:
         yield "Judged by", ", ".join(f"{name} {version}" for name, version in sorted(record.tools.items()))
+
+
+def list_bar_flags(record: FilmRecord) -> Iterator[str]:
+    """Yield what kind of bars are burnt into a film's pictures."""
+    bars = record.bars or ()
+    across, beside = any(span.top or span.bottom for span in bars), any(span.left or span.right for span in bars)
+    if across or beside:
+        yield "windowbox" if across and beside else "letterbox" if across else "pillarbox"
+
+
+def _describe_bars(record: FilmRecord) -> str:
+    """Return the bars of each stretch of a film, at most `_MAX_BARS` of them; clips are cut without them."""
+    bars = record.bars or ()
+    fps = record.frames / record.duration_seconds if record.duration_seconds else 1.0
+    texts = []
+    for span in bars[:_MAX_BARS]:
+        sides = {"above": span.top, "below": span.bottom, "left": span.left, "right": span.right}
+        text = ", ".join(f"{pixels} {side}" for side, pixels in sides.items() if pixels)
+        if (span.start_frame, span.end_frame) != (0, record.frames):
+            text += f" from {span.start_frame / fps:.2f} to {span.end_frame / fps:.2f} s"
+        texts.append(text)
+    texts += [f"{len(bars) - _MAX_BARS} more"] if len(bars) > _MAX_BARS else []
+    return "; ".join(texts) + " (pixels of the proxy, cut off clips)"
 
 
 def _list_tracks(info: MediaInfo) -> Details:

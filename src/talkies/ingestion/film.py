@@ -241,6 +241,7 @@ def _build_record(
         stored_bytes=stored_bytes,
         probe=converted.info.model_dump(mode="json") if converted.info else None,
         measures=converted.measures,
+        bars=converted.bars if usable else None,
         settings=_dump_settings(task.config),
         tools=_read_tool_versions(),
     )

@@ -11,7 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from talkies.core import LibraryError, WorkError, describe_os_error, escape_controls
-from talkies.ingestion.facts import format_bytes, list_details, list_facts, list_flags, parse_probe
+from talkies.ingestion.facts import format_bytes, list_bar_flags, list_details, list_facts, list_flags, parse_probe
 from talkies.ingestion.film import IngestedFilm
 from talkies.library import FilmEntry, Library, Reason, Verdict
 from talkies.runtime import write_atomically
@@ -153,7 +153,7 @@ def _build_card(library: Library, film: FilmEntry) -> FilmCard:
         source=film.source,
         reasons=film.reasons,
         facts=list_facts(film, record, info),
-        flags=tuple(list_flags(info)) if info else (),
+        flags=(*(list_flags(info) if info else ()), *(list_bar_flags(record) if record else ())),
         details=tuple(list_details(record, info)) if record else (("Record", "cannot be read; ingest the film again"),),
         links={key: f"films/{film.film_id}/{name}" for key, name in _FILES.items() if library.has_file(film.id, name)},
     )

@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 from pydantic import BaseModel, Field, JsonValue
 
 from talkies.config import Config, read_document
-from talkies.core import FilmId, LibraryError, escape_controls, parse_film_id
+from talkies.core import BarSpan, FilmId, LibraryError, escape_controls, parse_film_id
 from talkies.runtime import write_atomically
 
 SCHEMA_VERSION = 3  # 3: films know their other names, bars, channels and changes of picture
@@ -66,7 +66,9 @@ class FilmRecord(Config):
 
     `probe` is what the packets of the source show, `measures` what decoding them showed, `settings` are the settings
     of the ingest and `tools` the versions of the software. `source` is the path or URL of the film's file, as text;
-    `other_sources` are the other ones at which the same bytes were found, such as the names before a renaming.
+    `other_sources` are the other ones at which the same bytes were found, such as the names before a renaming. `bars`
+    are the stretches of frames whose pictures have bars burnt into them, in pixels of the proxy; None in the record of
+    an ingest that did not look for them.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -84,6 +86,7 @@ class FilmRecord(Config):
     stored_bytes: int = 0
     probe: dict[str, JsonValue] | None = None
     measures: Measures | None = None
+    bars: tuple[BarSpan, ...] | None = None
     settings: dict[str, JsonValue] = Field(default_factory=dict)
     tools: dict[str, str] = Field(default_factory=dict)
 

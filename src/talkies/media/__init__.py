@@ -1,6 +1,7 @@
 """Probe, decode, resample and encode media; the only package that uses FFmpeg."""
 
 from talkies.media.audio_reader import AudioReader, open_wav_writer
+from talkies.media.bars import BarFinder, find_bars_of_picture
 from talkies.media.crop import FrameCrop
 from talkies.media.decode_file import DecodedFile, decode_file
 from talkies.media.encode import FilmWriter, X264Settings
@@ -12,13 +13,14 @@ from talkies.media.probing import AudioChoice, AudioTrack, MediaInfo, VideoTrack
 from talkies.media.query_file import QueryFile, read_query_file
 from talkies.media.resample import FilmResampler, ResampledAudio, ResampleReport
 from talkies.media.suffixes import has_film_suffix, has_media_suffix
-from talkies.media.video_reader import VideoReader, yuv_to_rgb
+from talkies.media.video_reader import VideoReader, scale_pictures, yuv_to_rgb
 
 __all__ = [
     "INGEST_AGAIN",
     "AudioChoice",
     "AudioReader",
     "AudioTrack",
+    "BarFinder",
     "DecodedFile",
     "FilmResampler",
     "FilmWriter",
@@ -33,11 +35,13 @@ __all__ = [
     "VideoTrack",
     "X264Settings",
     "decode_file",
+    "find_bars_of_picture",
     "has_film_suffix",
     "has_media_suffix",
     "open_wav_writer",
     "probe",
     "read_first_picture",
     "read_query_file",
+    "scale_pictures",
     "yuv_to_rgb",
 ]

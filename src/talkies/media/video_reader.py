@@ -4,7 +4,7 @@ Shapes: `T` frames, `P` rows of a planar YUV 4:2:0 picture (3/2 of its height `H
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,9 @@ import av
 import numpy as np
 import numpy.typing as npt
 from av.error import FFmpegError
-from av.video.reformatter import ColorRange, Colorspace
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
-from talkies.core import MediaError, UInt8s
+from talkies.core import MediaError, Rectangle, UInt8s
 from talkies.core.yuv import middle_offset, picture_height, yuv_rows
 from talkies.media.library_file import INGEST_AGAIN, LibraryFile
 from talkies.media.packet_table import PacketTable, TableError
@@ -79,11 +79,25 @@ class VideoReader(LibraryFile):
         Raises:
             MediaError: if the file ends before, is damaged, or returns another picture than the one requested.
         """
+        height, width = picture_height(video_TPW.shape[1]), video_TPW.shape[2]
+        top, left = middle_offset(self.height, height), middle_offset(self.width, width)
+        self.read_parts(frames, [(Rectangle(top, left, width, height), video_TPW)])
+
+    def read_parts(self, frames: range, parts: Sequence[tuple[Rectangle, UInt8s]]) -> None:
+        """Fill buffers with parts of frames, each frame decoded once.
+
+        Args:
+            frames: the numbers of the frames, ascending.
+            parts: even parts of the pictures, and the buffer `[T, P, W]` for each, of its size.
+
+        Raises:
+            MediaError: as `read_into`.
+        """
         if not frames or frames.start < 0 or frames.step < 0:
             raise ValueError(f"frames to read are an ascending range from 0, got {frames}")
-        assert len(frames) == len(video_TPW), "the buffer has one picture for each frame"
-        cropper = _MiddleCropper(self._table, video_TPW)
-        if not cropper.fits:
+        assert all(len(frames) == len(buffer) for _, buffer in parts), "a buffer has one picture for each frame"
+        croppers = [_Cropper(self._table, rectangle, buffer) for rectangle, buffer in parts]
+        if not all(cropper.fits for cropper in croppers):
             raise self._create_error("wrong_size", f"has pictures of {self.width} × {self.height} pixels")
         if frames[-1] >= len(self):
             first_missing = next(number for number in frames if number >= len(self))
@@ -96,7 +110,8 @@ class VideoReader(LibraryFile):
             for packet in self._read_packets(number, min(end, number + _MAX_PACKETS_PER_READ)):
                 frame = self._decode(number, packet)
                 if number in frames:
-                    cropper.copy(frame, frames.index(number))
+                    for cropper in croppers:
+                        cropper.copy(frame, frames.index(number))
                 number += 1
         self._next_frame = end
 
@@ -169,19 +184,29 @@ def _create_decoder(table: PacketTable) -> av.VideoCodecContext:
     return decoder
 
 
-class _MiddleCropper:
-    """Copies the middle of planar pictures into a buffer `[T, P, W]` whose pictures may be smaller.
+def scale_pictures(video_TPW: UInt8s, width: int, height: int) -> UInt8s:
+    """Return planar YUV 4:2:0 pictures `[T, P, W]` in another size, `[T, 3/2·height, width]`; sides are even."""
+    scaler = VideoReformatter()
+    scaled = []
+    for picture_PW in video_TPW:
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture_PW), format="yuv420p")
+        small = scaler.reformat(frame, width, height, format="yuv420p", interpolation=Interpolation.BICUBIC, threads=1)
+        scaled.append(small.to_ndarray().astype(np.uint8, copy=False))
+    return np.stack(scaled)
+
+
+class _Cropper:
+    """Copies a part of planar pictures into a buffer `[T, P, W]` of that size.
 
     Each row of a plane is one NumPy item, which is a quarter faster to copy than a row of bytes.
     """
 
-    def __init__(self, table: PacketTable, video_TPW: UInt8s) -> None:
+    def __init__(self, table: PacketTable, part: Rectangle, video_TPW: UInt8s) -> None:
         frames, rows, width = video_TPW.shape
         height = picture_height(rows)
-        self.fits = height <= table.height and width <= table.width
-
-        # The corners are even, because chroma has half the rows and columns.
-        top, left = middle_offset(table.height, height), middle_offset(table.width, width)
+        assert (width, height) == (part.width, part.height), "the buffer has the size of the part"
+        top, left = part.top, part.left  # even, because chroma has half the rows and columns
+        self.fits = min(top, left) >= 0 and top + height <= table.height and left + width <= table.width
         self._luma_corner = top, left
         self._chroma_corner = top // 2, left // 2
 
@@ -193,7 +218,7 @@ class _MiddleCropper:
         self._v_TH = flat[:, luma_size + chroma_size :].view(chroma_row)
 
     def copy(self, frame: av.VideoFrame, index: int) -> None:
-        """Copy the middle of a frame to picture `index` of the buffer."""
+        """Copy the part of a frame to picture `index` of the buffer."""
         luma, u, v = frame.planes
         self._luma_TH[index] = _view_rows(luma, self._luma_corner, self._luma_TH)
         self._u_TH[index] = _view_rows(u, self._chroma_corner, self._u_TH)

@@ -111,7 +111,8 @@ class BatchPlan:
         if self._most_shift_frames:
             audio_number_N = self._draw_audio_starts(random, film_N, number_N, start_N)
             shift_N = self._starts.find_frames(audio_number_N, film_N) - start_N
-        return BatchRequests(self.films.film_ids, film_N, start_N, shift_N, self.window_frames)
+        place_N = random.random(len(film_N)) if self.config.crop_position == "random" else None  # the last to be drawn
+        return BatchRequests(self.films.film_ids, film_N, start_N, shift_N, self.window_frames, place_N)
 
     @property
     def _most_shift_frames(self) -> int:

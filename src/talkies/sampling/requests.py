@@ -9,7 +9,7 @@ from typing import overload
 
 import numpy as np
 
-from talkies.core import ClipRequest, FilmId, Int64s, Span
+from talkies.core import ClipRequest, FilmId, Float64s, Int64s, Span
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,6 +22,7 @@ class BatchRequests(Sequence[ClipRequest]):
         start_N: the first frame of each clip's window.
         shift_N: how many frames after its video a clip's audio is.
         window_frames: the length of the windows, in frames.
+        place_N: where along the long side of its pictures each clip's square is, from 0 to 1; None for the middle.
     """
 
     film_ids: tuple[FilmId, ...]
@@ -29,6 +30,7 @@ class BatchRequests(Sequence[ClipRequest]):
     start_N: Int64s
     shift_N: Int64s
     window_frames: int
+    place_N: Float64s | None = None
 
     def __len__(self) -> int:
         return len(self.film_N)
@@ -43,10 +45,12 @@ class BatchRequests(Sequence[ClipRequest]):
     def __getitem__(self, place: int | slice) -> "ClipRequest | BatchRequests":
         if isinstance(place, slice):
             parts = (self.film_N[place], self.start_N[place], self.shift_N[place])
-            return BatchRequests(self.film_ids, *parts, self.window_frames)
+            place_N = None if self.place_N is None else self.place_N[place]
+            return BatchRequests(self.film_ids, *parts, self.window_frames, place_N)
         start = int(self.start_N[place])
         window = Span(start, start + self.window_frames)
-        return ClipRequest(self.film_ids[self.film_N[place]], window, int(self.shift_N[place]))
+        along = 0.5 if self.place_N is None else float(self.place_N[place])
+        return ClipRequest(self.film_ids[self.film_N[place]], window, int(self.shift_N[place]), along)
 
     def __iter__(self) -> Iterator[ClipRequest]:
         return (self[place] for place in range(len(self)))

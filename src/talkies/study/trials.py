@@ -108,6 +108,7 @@ class Trial:
 def _dump_config(config: RunConfig) -> str:
     """Return a config as JSON, with the keys that it had when the first studies were made: their trials still count."""
     text = config.model_dump_json().replace('"max_grad_norm":', '"longest_gradient":')
+    text = text.replace('"crop_position":"centre",', "")
     return re.sub(r'("compile":(?:true|false),)', r'\1"cpu_convolutions":"direct",', text)
 
 

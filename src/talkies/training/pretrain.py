@@ -101,6 +101,8 @@ def pretrain(
     folder, progress = RunFolder(Path(run)), progress or Progress()
     check_devices(config)
     check_trackers(config.training.trackers)
+    if resume:
+        config = _keep_older_crop(config, folder)
     _check_folder(folder, config, init, resume=resume)
 
     record = folder.read_record() if resume else None
@@ -255,6 +257,7 @@ def _write_not_finite(folder: RunFolder, batch: Sequence[ClipRequest], what: str
             "start_frame": request.window.start_frame,
             "end_frame": request.window.end_frame,
             "sound_shift_frames": request.audio_shift_frames,
+            "place": request.place,
         }
         for request in batch
     ]
@@ -270,9 +273,19 @@ def _write_not_finite(folder: RunFolder, batch: Sequence[ClipRequest], what: str
     )
 
 
+def _keep_older_crop(config: RunConfig, folder: RunFolder) -> RunConfig:
+    """Return the config with the middle square of every picture if the run began when there was no other choice."""
+    saved = read_yaml(folder.config_path).get("sampling", {}) if folder.config_path.is_file() else {}
+    if not saved or "crop_position" in saved:
+        return config
+    sampling = config.sampling.model_copy(update={"crop_position": "centre"})
+    return config.model_copy(update={"sampling": sampling})
+
+
 def _check_unchanged(config: RunConfig, folder: RunFolder) -> None:
     """Refuse to resume a run with another config, except for the keys about the machine or the run's length."""
-    before = check(RunConfig, read_yaml(folder.config_path), str(folder.config_path)).model_dump()
+    saved = check(RunConfig, read_yaml(folder.config_path), str(folder.config_path))
+    before = _keep_older_crop(saved, folder).model_dump()
     for section, values in config.model_dump().items():
         for key, value in values.items():
             may_change = section == "loader" or (section == "training" and key in _MAY_CHANGE)

@@ -7,8 +7,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
+from torch.nn.functional import normalize
+
 from talkies.clips import read_batches, read_films
-from talkies.core import LibraryError, UsageError, path_to_text
+from talkies.core import Embeddings, Framing, LibraryError, UsageError, expand_requests, list_places, path_to_text
 from talkies.library import FilmEntry, Library
 from talkies.retrieval.index.ann import update_ann_index
 from talkies.retrieval.index.clip_positions import ClipPositions, compute_clip_positions
@@ -81,6 +83,7 @@ def embed(
     run: str | Path,
     stride_seconds: float = STRIDE_SECONDS,
     *,
+    framing: Framing = "centre",
     runner: EmbedRunner | None = None,
     on_film: OnFilm | None = None,
     on_clips: OnClips | None = None,
@@ -93,6 +96,7 @@ def embed(
         library: The folder or URL of the library.
         run: The run or exported model.
         stride_seconds: The stride between clips; each shot gets one more clip, in its middle.
+        framing: `centre`: the middle square of a picture; `crops`: three, averaged; `whole`: all of it.
         runner: Where films are encoded; None: in this process.
         on_film: Called after each film with its entry and the total number of films.
         on_clips: Called after each batch with the number of clips done and the total.
@@ -106,13 +110,10 @@ def embed(
         MediaError: if a film cannot be read; the films before it stay embedded.
         WorkError: if another process embeds the library with the same model.
     """
-    run = Path(run)
     start_time = time.monotonic()
     opened = Library.open(library)
-    films = opened.usable_films()
-    encoder = load_encoder(run)
-    entry = _describe_set(encoder, opened, stride_seconds)
-    index = VectorIndex(opened)
+    films, encoder = opened.usable_films(), load_encoder(run)
+    entry, index = _describe_set(encoder, opened, stride_seconds, framing), VectorIndex(opened)
     with index.lock_for_adding(entry.stamp):
         index.create_or_resume(entry)
         work = _plan_work(index, opened, films, encoder, entry)
@@ -121,7 +122,8 @@ def embed(
             if film not in work.todo:
                 report_film(film, len(films))
         added = 0
-        for film, rows in _encode_films(opened, encoder, work.todo, runner or EmbedRunner(), on_clips):
+        new = _encode_films(opened, encoder, work.todo, runner or EmbedRunner(), on_clips, framing=framing)
+        for film, rows in new:
             index.add(entry.stamp, rows)
             added += len(rows)
             report_film(film, len(films))
@@ -138,7 +140,7 @@ def embed(
     )
 
 
-def _describe_set(encoder: ClipEncoder, library: Library, stride_seconds: float) -> EmbeddingSet:
+def _describe_set(encoder: ClipEncoder, library: Library, stride_seconds: float, framing: Framing) -> EmbeddingSet:
     if library.profile != encoder.profile:
         raise LibraryError(
             f"{library.location} has another profile ({library.profile}) than the films of {encoder.run} "
@@ -154,6 +156,7 @@ def _describe_set(encoder: ClipEncoder, library: Library, stride_seconds: float)
         dim=encoder.dim,
         clip_seconds=encoder.shape.window_frames / fps,
         stride_seconds=max(1, round(stride_seconds * fps)) / fps,
+        framing=framing,
     )
 
 
@@ -196,9 +199,12 @@ def _encode_films(
     positions: Mapping[FilmEntry, ClipPositions],
     runner: EmbedRunner,
     on_clips: OnClips | None,
+    *,
+    framing: Framing,
 ) -> Iterator[tuple[FilmEntry, IndexRows]]:
     """Yield each film with its rows, as they are encoded."""
-    done, total = 0, sum(len(clips.requests) for clips in positions.values())
+    squares = len(list_places(framing))
+    done, total = 0, squares * sum(len(clips.requests) for clips in positions.values())
 
     def count_clips(clips: int) -> None:
         nonlocal done
@@ -208,15 +214,16 @@ def _encode_films(
 
     if runner.kind == "ray":
         tasks = [
-            _FilmTask(library.location, encoder.run, encoder.step, film, clips) for film, clips in positions.items()
+            _FilmTask(library.location, encoder.run, encoder.step, film, clips, framing)
+            for film, clips in positions.items()
         ]
         for task, rows in map_on_ray(_embed_film, tasks, runner.workers, runner.address):
-            count_clips(len(task.clips.requests))
+            count_clips(squares * len(task.clips.requests))
             yield task.film, rows
         return
-    requests = {film: clips.requests for film, clips in positions.items()}
-    for film, batches in read_films(library, encoder.shape, requests):
-        embeddings = encoder.encode_batches(batches, count_clips).embeddings
+    requests = {film: expand_requests(clips.requests, framing) for film, clips in positions.items()}
+    for film, batches in read_films(library, encoder.shape, requests, framing=framing):
+        embeddings = average_squares(encoder.encode_batches(batches, count_clips).embeddings, squares)
         yield film, positions[film].build_rows(embeddings, library.profile.fps)
 
 
@@ -229,12 +236,26 @@ class _FilmTask:
     step: int
     film: FilmEntry
     clips: ClipPositions
+    framing: Framing
 
 
 def _embed_film(task: _FilmTask) -> IndexRows:
     library, encoder = Library.open(task.library), _load_encoder(task.run, task.step)
-    batches = read_batches(library, encoder.shape, task.clips.requests)
-    return task.clips.build_rows(encoder.encode_batches(batches).embeddings, library.profile.fps)
+    requests = expand_requests(task.clips.requests, task.framing)
+    batches = read_batches(library, encoder.shape, requests, framing=task.framing)
+    embeddings = average_squares(encoder.encode_batches(batches).embeddings, len(list_places(task.framing)))
+    return task.clips.build_rows(embeddings, library.profile.fps)
+
+
+def average_squares(embeddings: Embeddings, squares: int) -> Embeddings:
+    """Return the embeddings of clips from those of their squares, which follow one another: unit mean rows."""
+    if squares == 1:
+        return embeddings
+    video_BD, audio_BD = (
+        normalize(rows.view(-1, squares, rows.shape[1]).mean(1), dim=1)
+        for rows in (embeddings.video_BD, embeddings.audio_BD)
+    )
+    return Embeddings(video_BD, audio_BD, embeddings.film_B[::squares], embeddings.start_B[::squares])
 
 
 @lru_cache(maxsize=1)

@@ -20,7 +20,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from talkies.config import Config, read_document
-from talkies.core import FilmId, LibraryError, WorkError, format_path, parse_film_id
+from talkies.core import FilmId, Framing, LibraryError, WorkError, format_path, parse_film_id
 from talkies.library import Library, write_json
 from talkies.library.staging import try_lock
 from talkies.retrieval.index.rows import IndexRows, build_schema
@@ -30,7 +30,10 @@ _DOCUMENT_NAME = "the description of an embedding set"
 
 
 class EmbeddingSet(Config):
-    """The description of an embedding set: the model's stamp, its run, and the length and stride of its clips."""
+    """The description of an embedding set: the model's stamp, its run, and its clips' length, stride and framing.
+
+    The pictures of a set that an older talkies made are the squares in their middle.
+    """
 
     schema_version: int = SCHEMA_VERSION
     stamp: str
@@ -39,6 +42,7 @@ class EmbeddingSet(Config):
     dim: Annotated[int, Field(ge=1)]
     clip_seconds: float
     stride_seconds: float
+    framing: Framing = "centre"
 
 
 class VectorIndex:
@@ -92,7 +96,7 @@ class VectorIndex:
         """Create a set, or check that the model's existing set has the same clips.
 
         Raises:
-            LibraryError: if the existing set has another stride, or was made by an older talkies.
+            LibraryError: if the existing set has another stride or framing, or was made by an older talkies.
         """
         path = self._folder / f"{entry.stamp}.json"
         if path.is_file():
@@ -101,6 +105,11 @@ class VectorIndex:
                 raise LibraryError(
                     f"{self._library.location} has this model's embeddings every {existing.stride_seconds:g} s, "
                     f"not every {entry.stride_seconds:g} s; use the same stride"
+                )
+            if existing.framing != entry.framing:
+                raise LibraryError(
+                    f"{self._library.location} has this model's embeddings with the framing {existing.framing}, "
+                    f"not {entry.framing}; use the same framing"
                 )
             return
         self._folder.mkdir(exist_ok=True)

@@ -10,8 +10,8 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from talkies.clips import cut_file_windows
-from talkies.core import Float32s, Grid, LibraryError, path_to_text
+from talkies.clips import cut_file_windows, find_bars_of_pictures
+from talkies.core import Float32s, Framing, Grid, LibraryError, list_places, path_to_text
 from talkies.media import DecodedFile, QueryFile, read_query_file
 from talkies.retrieval.search.clip_sequence import ClipSequence, place_windows
 from talkies.retrieval.search.query import Example
@@ -26,6 +26,7 @@ def encode_file(
     encoder: ClipEncoder,
     stride_seconds: float = 1.0,
     *,
+    framing: Framing = "centre",
     name: str | None = None,
     limits: ProcessLimits = LIMITS,
 ) -> Example:
@@ -37,6 +38,7 @@ def encode_file(
         path: A picture, a sound or a clip.
         encoder: The model that embedded the library.
         stride_seconds: The stride of the library's clips.
+        framing: How the library's pictures became squares.
         name: What to call the file in messages; None: its file name.
         limits: The time and memory that reading it may take.
 
@@ -51,24 +53,35 @@ def encode_file(
     stride_frames = max(1, round(stride_seconds * encoder.profile.fps))
     with IsolatedProcess(limits) as isolated:
         media = isolated.call(read_query_file, QueryFile(path, encoder.profile.grid, encoder.profile.short_side))
-    return encode_media(media, encoder, stride_frames, name or path_to_text(path.name))
+    return encode_media(media, encoder, stride_frames, name or path_to_text(path.name), framing)
 
 
-def encode_media(media: DecodedFile, encoder: ClipEncoder, stride_frames: int, name: str) -> Example:
+def encode_media(
+    media: DecodedFile, encoder: ClipEncoder, stride_frames: int, name: str, framing: Framing = "centre"
+) -> Example:
     """Return the embedding of a decoded file: the mean of its clips, and their sequence if there are several.
 
-    A file shorter than a clip is repeated; a single picture is held still.
+    A file shorter than a clip is repeated; a single picture is held still. Bars burnt into the pictures are cut off, as
+    those of the library's films are.
 
     Args:
         media: The decoded file, on the encoder's grid.
         encoder: The model.
         stride_frames: The stride of the library's clips.
         name: The name of the file.
+        framing: How the library's pictures became squares.
     """
     fps, grid = encoder.profile.fps, encoder.profile.grid
     lengths = _count_frames(media, grid)
     start_B = place_windows(min(lengths), encoder.shape.window_frames, stride_frames)
-    video_BD, audio_BD = encoder.encode_windows(cut_file_windows(media, grid, encoder.shape, start_B))
+    bars = find_bars_of_pictures(media.video_NPW, fps) if media.video_NPW is not None else ()
+    squares = []
+    for place in list_places(framing) if media.video_NPW is not None else (0.5,):
+        windows = cut_file_windows(media, grid, encoder.shape, start_B, bars=bars, framing=framing, place=place)
+        squares.append(encoder.encode_windows(windows))
+    video_BD, audio_BD = squares[0]
+    if video_BD is not None and len(squares) > 1:
+        video_BD = _normalise_rows(np.mean([video for video, _ in squares if video is not None], axis=0))
     several = len(start_B) > 1
     return Example(
         name=name,
@@ -131,6 +144,11 @@ def load_example(path: Path) -> Example:
         )
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise LibraryError(f"{path.name} is not a saved example, or is damaged; give the file again") from error
+
+
+def _normalise_rows(rows_BD: Float32s) -> Float32s:
+    unit_BD: Float32s = (rows_BD / np.maximum(np.linalg.norm(rows_BD, axis=1, keepdims=True), 1e-12)).astype(np.float32)
+    return unit_BD
 
 
 def _average_unit_rows(rows_BD: Float32s) -> Float32s:

@@ -130,7 +130,8 @@ class Searcher:
             LibraryError: as `load_encoder`.
             MediaError, IsolationError: if the file cannot be read.
         """
-        return encode_file(path, self.load_encoder(), self.entry.stride_seconds, name=name, limits=limits)
+        entry, encoder = self.entry, self.load_encoder()
+        return encode_file(path, encoder, entry.stride_seconds, framing=entry.framing, name=name, limits=limits)
 
     def load_encoder(self) -> ClipEncoder:
         """Return the encoder that made the embedding set; it is loaded once.
