@@ -161,12 +161,8 @@ def ingest(
             detector is not installed.
         WorkError: if the work itself fails; films that were finished stay in the library.
     """
-    if workers < 1:
-        raise UsageError(f"there must be at least one worker, got {workers}")
-    if runner not in RUNNERS:
-        raise UsageError(f"unknown runner '{runner}'; choose {' or '.join(RUNNERS)}")
     config = config or IngestConfig()
-    check_detector(config.shots.detector)
+    _check_choices(workers, runner, config)
     start_time = time.monotonic()
 
     # Find the films and make one task for each distinct film.
@@ -192,6 +188,14 @@ def ingest(
     )
     write_report(opened, report.films)
     return report
+
+
+def _check_choices(workers: int, runner: str, config: IngestConfig) -> None:
+    if workers < 1:
+        raise UsageError(f"there must be at least one worker, got {workers}")
+    if runner not in RUNNERS:
+        raise UsageError(f"unknown runner '{runner}'; choose {' or '.join(RUNNERS)}")
+    check_detector(config.shots.detector)
 
 
 def _run_tasks(
