@@ -50,7 +50,6 @@ ARMS: dict[str, tuple[str, ...]] = {
     "chunks, each a run of the batch (before)": (CHUNKS, "training.recalibration_batches=0"),
     "chunks of every eighth clip": (CHUNKS,),
     "two processes, chunks of every fourth clip": (TWO, CHUNKS),
-    "two processes, not synchronised": (TWO, "training.sync_batch_norm=false"),
 }
 METRICS = {
     "within_film_recall_at_1": "within the film, recall at 1",

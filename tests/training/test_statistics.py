@@ -1,5 +1,6 @@
 """The running statistics of batch norms in a checkpoint: measured with its weights, of no consequence to training."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -85,6 +86,15 @@ def test_a_checkpoints_statistics_are_those_of_the_next_batches_with_its_weights
         expected = measured_directly(library, config, weights, step)
         assert running_of(weights).keys() == expected.keys()
         torch.testing.assert_close(running_of(weights), expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")  # PyTorch's own
+@pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
+def test_compiled_code_does_not_hide_the_statistics(library: Library, small: Config, tmp_path: Path) -> None:
+    config = small("training.steps=1", "training.recalibration_batches=3", "training.compile=true")
+    weights = weights_of(pretrain(library.root, config, tmp_path / "run").run)
+    expected = measured_directly(library, config, weights, 1)
+    torch.testing.assert_close(running_of(weights), expected, rtol=1e-3, atol=1e-5)
 
 
 def test_the_averaged_weights_have_statistics_of_their_own(library: Library, small: Config, tmp_path: Path) -> None:
