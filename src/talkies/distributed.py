@@ -53,6 +53,14 @@ def average_over_ranks(report: Mapping[str, float]) -> dict[str, float]:
     return dict(zip(keys, (values / world_size()).tolist(), strict=True))
 
 
+def sum_over_ranks(values: Tensor) -> Tensor:
+    """Return the sum of a tensor over all ranks, without gradients; every rank must pass the same shape."""
+    total = values.detach().clone()
+    if _is_distributed():
+        dist.all_reduce(total)
+    return total
+
+
 def _check_equal_rows(rows: int, device: torch.device) -> None:
     """Check that all ranks have the same number of rows: otherwise a gather would hang, or mix up rows.
 

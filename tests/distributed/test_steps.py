@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -27,7 +28,13 @@ from small_system import (
 )
 from torch import nn
 
-from talkies.training.step import split_into_even_chunks
+from talkies.core import ClipBatch, Embeddings
+from talkies.objectives import ContrastiveObjective
+from talkies.objectives.contrastive import ObjectiveOutput
+from talkies.training.step import split_into_even_chunks, split_into_strided_chunks
+from talkies.training.system import ContrastiveSystem, View
+from talkies.transforms import Augmentation
+from talkies.transforms.transform import ModelInput
 
 pytestmark = [pytest.mark.xdist_group("ranks"), pytest.mark.ranks]
 
@@ -130,7 +137,7 @@ def test_batch_norms_see_chunks_and_learn_each_of_them_once(alone: Fabric) -> No
     stepper = stepper_of(alone, system, 3)
     augmentations = stepper.draw_augmentations(batch, SEED, STEP)
     stepper.backward(batch, augmentations, STEP)
-    for chunk in (slice(0, 2), slice(2, 5), slice(5, 8)):
+    for chunk in (slice(0, 8, 3), slice(1, 8, 3), slice(2, 8, 3)):
         twin.encode(batch[chunk], [augmentation[chunk] for augmentation in augmentations])
     for norm, expected in zip(norms_of(system), norms_of(twin), strict=True):
         assert norm.num_batches_tracked == expected.num_batches_tracked == 3
@@ -143,9 +150,9 @@ def test_the_loss_in_two_passes_is_that_of_embeddings_that_saw_chunks(alone: Fab
     stepper = stepper_of(alone, system, 4)
     augmentations = stepper.draw_augmentations(batch, SEED, STEP)
     got = stepper.backward(batch, augmentations, STEP)["loss"]
-    chunks = [slice(0, 4), slice(4, 8)]
-    parts = [twin.encode(batch[chunk], [each[chunk] for each in augmentations])[0] for chunk in chunks]
-    all_clips = parts[0]._replace(**{name: torch.cat([getattr(p, name) for p in parts]) for name in parts[0]._fields})
+    parts = [twin.encode(batch[each], [a[each] for a in augmentations])[0] for each in (slice(0, 8, 2), slice(1, 8, 2))]
+    pairs = {name: [getattr(part, name) for part in parts] for name in parts[0]._fields}
+    all_clips = parts[0]._replace(**{name: torch.stack(pair, 1).flatten(0, 1) for name, pair in pairs.items()})
     loss = twin.objective([all_clips.embeddings], STEP).losses["contrastive"]
     torch.testing.assert_close(got, loss.detach(), rtol=1e-6, atol=0)
     loss.backward()
@@ -158,6 +165,78 @@ def test_two_steps_add_their_gradients_up(alone: Fabric) -> None:
     for _ in range(2):
         stepper.backward(batch, stepper.draw_augmentations(batch, SEED, STEP), STEP)
     close(gradients_of(system), {name: 2 * gradient for name, gradient in expected.items()}, relative=1e-5)
+
+
+@pytest.mark.parametrize("knobs", KNOBS)
+@pytest.mark.parametrize("chunk", [2, 3, 4, 5])
+def test_in_double_precision_chunks_give_the_embeddings_and_gradients_of_the_whole_batch_in_its_order(
+    knobs: str, chunk: int, alone: Fabric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    received: list[list[Embeddings]] = []
+    judge = ContrastiveObjective.forward
+
+    def forward(objective: ContrastiveObjective, views: list[Embeddings], step: int) -> ObjectiveOutput:
+        received.append(views)
+        return judge(objective, views, step)
+
+    monkeypatch.setattr(ContrastiveObjective, "forward", forward)
+    systems = [in_double_precision(system_of(KNOBS[knobs])) for _ in range(2)]
+    for system, clips in zip(systems, (None, chunk), strict=True):
+        stepper, batch = stepper_of(alone, system, clips), batch_of()
+        stepper.backward(batch, stepper.draw_augmentations(batch, SEED, STEP), STEP)
+
+    whole, in_chunks = (gradients_of(system) for system in systems)
+    assert {gradient.dtype for name, gradient in whole.items() if name.startswith("model.")} == {torch.float64}
+    close(in_chunks, whole, relative=1e-10)
+    for one, other in zip(*received, strict=True):
+        torch.testing.assert_close(
+            (one.video_BD, one.audio_BD), (other.video_BD, other.audio_BD), rtol=1e-10, atol=1e-12
+        )
+        assert one.start_B.tolist() == other.start_B.tolist() == STARTS
+
+
+def in_double_precision(system: ContrastiveSystem) -> ContrastiveSystem:
+    """The system with weights, and inputs of its encoders, in double precision."""
+    system.double()
+    prepare = system.transform.prepare
+
+    def prepare_double(batch: ClipBatch, augmentation: Augmentation | None = None) -> ModelInput:
+        ready = prepare(batch, augmentation)
+        return ModelInput(ready.video_BCTHW.double(), ready.audio_B1FL.double())
+
+    system.transform.prepare = prepare_double  # type: ignore[method-assign]
+    return system
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(2, 300))
+def test_each_chunk_has_clips_of_as_many_films_as_can_be(films: int, clips_per_film: int, most: int) -> None:
+    film_N = np.repeat(np.arange(films), clips_per_film)
+    for chunk in split_into_strided_chunks(len(film_N), most):
+        assert len(np.unique(film_N[chunk])) == min(films, len(film_N[chunk]))
+
+
+@given(st.integers(2, 300), st.integers(2, 300))
+def test_strided_chunks_have_every_clip_once_and_the_lengths_of_even_ones(clips: int, most: int) -> None:
+    chunks = [range(clips)[chunk] for chunk in split_into_strided_chunks(clips, most)]
+    assert sorted(place for chunk in chunks for place in chunk) == list(range(clips))
+    even = [chunk.stop - chunk.start for chunk in split_into_even_chunks(clips, most)]
+    assert sorted(map(len, chunks)) == sorted(even)
+
+
+def test_a_norm_sees_every_film_of_the_batch_in_each_chunk(alone: Fabric, monkeypatch: pytest.MonkeyPatch) -> None:
+    system, batch = system_of(KNOBS["plain"], still=False), batch_of()
+    batch = ClipBatch(batch.requests, batch.video_BTPW, batch.audio_BS, torch.tensor([0, 0, 0, 0, 1, 1, 1, 1]))
+    seen: list[list[int]] = []
+    encode = ContrastiveSystem.encode
+
+    def encoded(system: ContrastiveSystem, part: ClipBatch, augmentations: list[Augmentation]) -> tuple[View, ...]:
+        seen.append(part.film_B.tolist())
+        return encode(system, part, augmentations)
+
+    monkeypatch.setattr(ContrastiveSystem, "encode", encoded)
+    stepper = stepper_of(alone, system, 4)
+    stepper.backward(batch, stepper.draw_augmentations(batch, SEED, STEP), STEP)
+    assert seen == [[0, 0, 1, 1]] * 4  # two chunks, each encoded twice
 
 
 @given(st.integers(2, 300), st.integers(2, 300))

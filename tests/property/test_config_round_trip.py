@@ -118,6 +118,7 @@ def runs(draw: st.DrawFn) -> RunConfig:
         compile=draw(st.booleans()),
         activation_checkpointing=draw(st.booleans()),
         sync_batch_norm=draw(st.booleans()),
+        recalibration_batches=draw(st.integers(0)),
         chunk_clips=draw(st.none() | st.integers(2)),
         ema_decay=draw(st.none() | st.floats(0, 1, exclude_min=True, exclude_max=True)),
         trackers=tuple(draw(st.sets(st.sampled_from(["tensorboard", "wandb", "mlflow"])))),

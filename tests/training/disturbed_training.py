@@ -25,6 +25,7 @@ from talkies.core import ClipBatch, Embeddings, TalkiesError
 from talkies.objectives import ContrastiveObjective
 from talkies.objectives.contrastive import ObjectiveOutput
 from talkies.training import PretrainReport, RunConfig
+from talkies.training.batch_norms import SynchronisedBatchNorm
 
 module = sys.modules["talkies.training.pretrain"]
 
@@ -39,7 +40,7 @@ class Disturbance:
 
     All processes stop when they ask for the batch of step `stop_at`, so the step before it is not finished. At step
     `broken_at` only the loss of the last process is not a number. With `fixed_batch_norms`, batch norms normalise by
-    their initial running statistics, so that a clip's embedding does not depend on the other clips in its process.
+    their running statistics, so that a clip's embedding does not depend on the other clips of its batch.
     """
 
     batches: Path | None = None
@@ -93,7 +94,8 @@ def disturbed(
         if disturbance.broken_at:
             patches.enter_context(patch.object(ContrastiveObjective, "forward", disturbance.objective()))
         if disturbance.fixed_batch_norms:
-            patches.enter_context(patch.object(_BatchNorm, "forward", _forward_with_running_statistics))
+            for norm in (_BatchNorm, SynchronisedBatchNorm):
+                patches.enter_context(patch.object(norm, "forward", _forward_with_running_statistics))
         try:
             return talkies.training.pretrain(library, config, run, resume)
         except StopError:

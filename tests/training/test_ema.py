@@ -82,6 +82,8 @@ def test_what_a_run_saves_is_the_average_of_the_weights_after_each_step(averaged
     saved = load_file(checkpoints[-1].folder / "ema.safetensors")
     assert saved.keys() == {name for name in steps[0] if name.startswith("model.")}
     for name, tensor in saved.items():
+        if "running" in name:  # the statistics of batch norms are measured with the averaged weights: test_batch_norms
+            continue
         values = [some_of(weights[name]) for weights in steps]
         expected = values[-1] if name.endswith("num_batches_tracked") else slowly(values, DECAY)
         assert some_of(tensor) == pytest.approx(expected, rel=1e-4, abs=1e-6), name

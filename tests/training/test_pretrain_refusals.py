@@ -75,10 +75,6 @@ NOT_HERE = [
     ),
     (("training.strategy=fsdp",), r"training\.strategy is fsdp, which needs CUDA devices; on a CPU set it to ddp"),
     (
-        ("training.sync_batch_norm=true", "training.devices=2"),
-        r"training\.sync_batch_norm needs CUDA devices; on CPUs leave it out, or train in one process",
-    ),
-    (
         ("training.compile=true",),
         r"training\.compile needs the C\+\+ compiler g\+\+ on a CPU, and it is not installed; install it, or set "
         r"training\.compile=false",

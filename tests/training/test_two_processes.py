@@ -5,12 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from several_processes import free_port, run_all, run_one, talkies, torchrun
 
 from talkies.config import to_yaml
 from talkies.library import Library
 from talkies.runs import RunFolder
-from talkies.training import RunConfig
+from talkies.training import RunConfig, pretrain
 from talkies.training.metrics import read_metrics
 
 pytestmark = [pytest.mark.slow, pytest.mark.ranks]
@@ -52,6 +53,31 @@ def test_two_processes_share_the_batches_of_one_run(two: Path) -> None:
     assert checkpoints[0].read_state().stamp != checkpoints[1].read_state().stamp
 
 
+def test_two_processes_learn_what_one_learns_because_their_norms_see_the_whole_batch(
+    two: Path, library: Library, small: Config, tmp_path: Path
+) -> None:
+    one = pretrain(library.root, small("training.steps=2"), tmp_path / "run").run
+    of_each = {"uniformity_video", "uniformity_audio"}  # means over processes of what each has
+    for line, other in zip(learnt(one), learnt(two), strict=True):
+        expected = {name: value for name, value in line.items() if name not in of_each}
+        assert {name: other[name] for name in expected} == pytest.approx(expected, rel=1e-3, abs=1e-4)
+    weights, others = (RunFolder(run).get_checkpoint().read_model_weights() for run in (one, two))
+    for name in (name for name in weights if "running" in name):
+        torch.testing.assert_close(others[name], weights[name], rtol=0.02, atol=0.002)
+
+
+@pytest.mark.parametrize(
+    "setting", ["training.sync_batch_norm=false", "training.chunk_clips=2"], ids=["norms of their own", "in chunks"]
+)
+def test_two_processes_also_train_with(
+    setting: str, library: Library, small: Config, two: Path, tmp_path: Path
+) -> None:
+    config = small("training.devices=2", "training.steps=2", setting)
+    status, _, messages = run_one(talkies(*arguments(library, config, tmp_path)), tmp_path)
+    assert status == 0, messages
+    assert learnt(tmp_path / "run")[0]["loss"] != pytest.approx(learnt(two)[0]["loss"], rel=1e-4)
+
+
 def test_a_run_that_exists_is_refused_before_a_second_process_is_begun(
     two: Path, library: Library, small: Config, tmp_path: Path
 ) -> None:
@@ -65,7 +91,6 @@ def test_a_run_that_exists_is_refused_before_a_second_process_is_begun(
 def test_torchrun_says_how_many_processes_there_are_and_not_the_config(
     two: Path, library: Library, small: Config, tmp_path: Path
 ) -> None:
-    """Batch norms see each process's share, so the numbers tell how many there were."""
     said = arguments(library, small("training.devices=1", "training.steps=2"), tmp_path)
     port = str(free_port())
     status, _, messages = run_one(torchrun("--nproc-per-node", "2", "--master-port", port, arguments=said), tmp_path)

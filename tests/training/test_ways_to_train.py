@@ -89,7 +89,8 @@ def test_activation_checkpointing_computes_each_block_again(
 
         with monkeypatch.context() as patch:
             patch.setattr(torch.nn.BatchNorm3d, "_check_input_dim", counted)
-            config = small("training.steps=1", f"training.activation_checkpointing={wanted}")
+            once = ("training.steps=1", "training.recalibration_batches=0")
+            config = small(*once, f"training.activation_checkpointing={wanted}")
             pretrain(library.root, config, tmp_path / wanted)
         counts.append(calls)
     assert counts == [4, 8]

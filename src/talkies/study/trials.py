@@ -84,7 +84,10 @@ class Trial:
     @property
     def config(self) -> RunConfig:
         """The recipe of its run."""
-        settings = [*self.scale.set, *self.arm.sets, f"training.steps={self.arm.steps}", f"training.seed={self.seed}"]
+        settings = [
+            *("training.recalibration_batches=0", *self.scale.set, *self.arm.sets),
+            *(f"training.steps={self.arm.steps}", f"training.seed={self.seed}"),
+        ]
         recipe_every = resolve(self.scale.recipe, settings).training.checkpoint_every
 
         # Write a checkpoint at every measured step, at least as often as the recipe does, and keep all of them.
@@ -106,9 +109,14 @@ class Trial:
 
 
 def _dump_config(config: RunConfig) -> str:
-    """Return a config as JSON, with the keys that it had when the first studies were made: their trials still count."""
+    """Return a config as JSON, with the keys that it had when the first studies were made: their trials still count.
+
+    Those in chunks do not: batch norms saw chunks of a few films then.
+    """
     text = config.model_dump_json().replace('"max_grad_norm":', '"longest_gradient":')
     text = text.replace('"crop_position":"centre",', "")
+    now = '"sync_batch_norm":true,"recalibration_batches":0,"chunk_clips":null'
+    text = text.replace(now, '"sync_batch_norm":false,"chunk_clips":null')
     return re.sub(r'("compile":(?:true|false),)', r'\1"cpu_convolutions":"direct",', text)
 
 

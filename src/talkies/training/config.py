@@ -39,7 +39,11 @@ class TrainingConfig(Config):
     `devices` train on each machine, each with its own share of the batch; under `torchrun`, its processes count. With
     `chunk_clips`, a device encodes this many clips at a time, twice, and all clips of the batch are still negatives of
     each other: gradient caching (Gao et al. 2021, arXiv:2101.06983). `activation_checkpointing` keeps fewer activations
-    in memory and recomputes the others. `sync_batch_norm` computes the statistics over all devices.
+    in memory and recomputes the others.
+
+    With `sync_batch_norm` and several devices, batch norms compute their statistics over the clips of all devices.
+    Before a checkpoint is written, the running statistics, with which films are encoded, are measured anew over the
+    next `recalibration_batches` batches; with 0, they are what training left behind, averaged over devices.
 
     `precision` is float32 (`32-true`), TF32 on CUDA devices (`tf32`), or mixed precision with bfloat16 (`bf16-mixed`)
     on GPUs and CPUs that have bfloat16 arithmetic. `channels_last` is the memory format of convolutions.
@@ -65,7 +69,8 @@ class TrainingConfig(Config):
     channels_last: bool = True
     compile: bool = False
     activation_checkpointing: bool = False
-    sync_batch_norm: bool = False
+    sync_batch_norm: bool = True
+    recalibration_batches: Annotated[int, Field(ge=0)] = 8
     chunk_clips: Annotated[int, Field(ge=2)] | None = None
     ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
     trackers: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = ("tensorboard",)

@@ -3,6 +3,8 @@
 import ctypes
 import os
 import shutil
+from inspect import signature
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
@@ -13,6 +15,7 @@ from lightning_fabric.strategies.model_parallel import ModelParallelStrategy
 from lightning_fabric.strategies.strategy import Strategy
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import fully_shard
+from torch.nn.parallel import DistributedDataParallel
 
 from talkies.core import ConfigError
 from talkies.training.config import RunConfig, TrainingConfig
@@ -53,7 +56,7 @@ def check_devices(config: RunConfig) -> None:
         )
     _check_precision(training)
     if select_device(training) == "cpu":
-        _check_cpu(training, processes)
+        _check_cpu(training)
 
 
 def _check_cuda(training: TrainingConfig, local_processes: int) -> None:
@@ -97,11 +100,9 @@ def _check_precision(training: TrainingConfig) -> None:
         raise ConfigError("training.precision is tf32, and tf32 needs a CUDA device; set it to 32-true")
 
 
-def _check_cpu(training: TrainingConfig, processes: int) -> None:
+def _check_cpu(training: TrainingConfig) -> None:
     if training.strategy == "fsdp":
         raise ConfigError("training.strategy is fsdp, which needs CUDA devices; on a CPU set it to ddp")
-    if training.sync_batch_norm and processes > 1:
-        raise ConfigError("training.sync_batch_norm needs CUDA devices; on CPUs leave it out, or train in one process")
 
 
 def keep_freed_memory() -> None:
@@ -123,7 +124,7 @@ def make_fabric(training: TrainingConfig) -> Fabric:
     if training.strategy == "fsdp":
         strategy = ModelParallelStrategy(shard, data_parallel_size=processes, tensor_parallel_size=1)
     elif processes > 1:
-        strategy = DDPStrategy(gradient_as_bucket_view=True)
+        strategy = DDPStrategy(gradient_as_bucket_view=True, **_keep_own_buffers())
 
     # Named explicitly: otherwise Fabric uses a SLURM job as its launcher, and silently trains in one process.
     environment = TorchElasticEnvironment() if _TORCHRUN in os.environ else LightningEnvironment()
@@ -134,6 +135,12 @@ def make_fabric(training: TrainingConfig) -> Fabric:
         strategy=strategy,
         plugins=[environment],
     )
+
+
+def _keep_own_buffers() -> dict[str, Any]:
+    """Return the option of DDP with which no rank hands its batch norms' statistics to the others at every forward."""
+    options = signature(DistributedDataParallel).parameters
+    return {"forward_sync_buffers" if "forward_sync_buffers" in options else "broadcast_buffers": False}
 
 
 def shard(system: ContrastiveSystem, mesh: DeviceMesh) -> ContrastiveSystem:

@@ -3,7 +3,8 @@
 The sources are Polyak & Juditsky 1992 and, for the decay, *Mean teachers*, arXiv:1703.01780.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +33,22 @@ class ExponentialMovingAverage:
                 average.lerp_(tensor, weight)
             else:
                 average.copy_(tensor)
+
+    @contextmanager
+    def swap_with_model(self) -> Iterator[None]:
+        """Within the block the model has the averaged state, and the average holds the model's."""
+        self._swap()
+        try:
+            yield
+        finally:
+            self._swap()
+
+    @torch.no_grad()
+    def _swap(self) -> None:
+        for name, tensor in self._model.state_dict().items():
+            average, own = self._average[name], tensor.clone()
+            tensor.copy_(average)
+            average.copy_(own)
 
     def state_dict(self) -> Mapping[str, Tensor]:
         """Return the averaged tensors by the names of the model's state."""

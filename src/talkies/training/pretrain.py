@@ -20,15 +20,16 @@ from talkies.training.config import RunConfig
 from talkies.training.devices import check_devices, make_fabric
 from talkies.training.loop import Hooks, run_loop
 from talkies.training.metrics import MetricsLog
+from talkies.training.recalibration import prepare_statistics
 from talkies.training.recipes import resolve
 from talkies.training.system import ContrastiveSystem
 from talkies.training.trackers import check_trackers
 from talkies.training.train_state import TrainState, build_system
 
-# The keys of `training` that a resumed run may change: its length, its logs, and the machine.
+# The keys of `training` that a resumed run may change: its length, its logs, its checkpoints, and the machine.
 _MAY_CHANGE = {
-    *("steps", "log_every", "checkpoint_every", "keep", "trackers"),
-    *("device", "devices", "strategy", "compile", "activation_checkpointing"),
+    *("steps", "log_every", "checkpoint_every", "keep", "trackers", "recalibration_batches"),
+    *("device", "devices", "strategy", "compile", "activation_checkpointing", "sync_batch_norm"),
 }
 
 
@@ -182,6 +183,7 @@ def _train(
     checkpoints = Checkpoints(folder, state.system, state.optimiser, state.average, training)
 
     def save(step: int, means: dict[str, float]) -> None:
+        prepare_statistics(fabric, state, clips, step, training=training)
         checkpoints.save(step, means, writes=fabric.is_global_zero)
         fabric.barrier()
 
@@ -226,7 +228,6 @@ def _train(
         left_out=clips.plan.left_out,
         best_step=best.step if best else None,
     )
-    # The first process's report: the batch norm statistics of the others differ and are not saved.
     return fabric.broadcast(report)
 
 

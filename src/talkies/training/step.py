@@ -12,7 +12,7 @@ from torch.distributed.tensor import DTensor
 
 from talkies.core import ClipBatch
 from talkies.models import frozen_batch_norm_statistics
-from talkies.training.system import ContrastiveSystem, Scalars, concatenate_views
+from talkies.training.system import ContrastiveSystem, Scalars, View, merge_views
 from talkies.transforms import Augmentation
 
 # The methods of `ContrastiveSystem` that, like its forward, must run under the hooks of a wrapper.
@@ -25,7 +25,8 @@ class Stepper:
     With `chunk_clips`, it uses gradient caching (Gao et al. 2021, arXiv:2101.06983): encode all clips without a graph,
     chunk by chunk; differentiate the loss of the whole batch with respect to the embeddings; then encode each chunk
     again with a graph and backpropagate a surrogate loss. The gradient equals that of the whole batch at once, except
-    that batch norms see chunks.
+    that batch norms see chunks. A chunk takes every n-th clip of the batch, so it has clips of as many films as it can:
+    the statistics of a few films would not be those that films are encoded with.
     """
 
     def __init__(
@@ -62,6 +63,17 @@ class Stepper:
         parts = {f"loss_{name}": loss.detach() for name, loss in losses.items() if len(losses) > 1}
         return {"loss": torch.stack(list(losses.values())).detach().sum(), **parts, **report}
 
+    @torch.no_grad()
+    def encode(self, batch: ClipBatch, augmentations: Sequence[Augmentation]) -> list[View]:
+        """Return the embeddings of a batch in its order, one view for each augmentation, encoded in training's chunks.
+
+        There is no graph, and batch norms do not update their running statistics.
+        """
+        chunks = split_into_strided_chunks(len(batch), self._chunk_clips or len(batch))
+        with frozen_batch_norm_statistics(self._system.model):
+            parts = [self._wrapped.encode(batch[chunk], [each[chunk] for each in augmentations]) for chunk in chunks]
+        return merge_views(parts, chunks)
+
     def compute_gradient_norm(self) -> Tensor:
         """Return the norm of the gradient of all trained parameters, a scalar."""
         norm = torch.nn.utils.get_total_norm([p.grad for p in self._system.parameters() if p.grad is not None])
@@ -70,14 +82,13 @@ class Stepper:
     def _backward_in_chunks(
         self, batch: ClipBatch, augmentations: Sequence[Augmentation], step: int, chunk_clips: int
     ) -> tuple[Scalars, Scalars]:
-        chunks = split_into_even_chunks(len(batch), chunk_clips)
-
         # Encode all clips without a graph, and differentiate the loss with respect to their embeddings.
-        with torch.no_grad(), frozen_batch_norm_statistics(self._system.model):
-            views = [self._wrapped.encode(batch[chunk], [a[chunk] for a in augmentations]) for chunk in chunks]
-            losses, report, gradients = self._wrapped.embedding_gradients(concatenate_views(views), step)
+        views = self.encode(batch, augmentations)
+        with torch.no_grad():
+            losses, report, gradients = self._wrapped.embedding_gradients(views, step)
 
         # Encode each chunk again and backpropagate its surrogate; ranks synchronise their gradients with the last.
+        chunks = split_into_strided_chunks(len(batch), chunk_clips)
         for chunk in chunks:
             is_last = chunk is chunks[-1]
             with self._fabric.no_backward_sync(self._wrapped, enabled=not is_last):
@@ -88,8 +99,18 @@ class Stepper:
         return losses, report
 
 
+def split_into_strided_chunks(clips: int, max_clips: int) -> list[slice]:
+    """Return the fewest chunks of at most `max_clips` clips: of n chunks, each takes every n-th clip of the batch.
+
+    The clips of a batch come film by film, so each chunk has clips of as many films as possible. The lengths are those
+    of `split_into_even_chunks`.
+    """
+    count = len(split_into_even_chunks(clips, max_clips))
+    return [slice(first, clips, count) for first in range(count)]
+
+
 def split_into_even_chunks(clips: int, max_clips: int) -> list[slice]:
-    """Return the fewest chunks of at most `max_clips` clips; their lengths differ by at most one.
+    """Return the fewest runs of at most `max_clips` clips; their lengths differ by at most one.
 
     Even chunks, because batch norms compute statistics over each, and a short last one would be an outlier. Each chunk
     has at least two clips, because one clip has no batch statistics.

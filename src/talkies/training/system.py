@@ -147,13 +147,31 @@ class ContrastiveSystem(nn.Module):
             video_BCTHW = video_BCTHW.contiguous()
 
         with torch.autocast(video_BCTHW.device.type, torch.bfloat16, enabled=self._half):
-            projections = [rows_BD.float() for rows_BD in self.model.project(video_BCTHW, audio_B1FL)]
+            projections = [_to_full_precision(rows) for rows in self.model.project(video_BCTHW, audio_B1FL)]
 
         video_BD, audio_BD = (functional.normalize(rows_BD, dim=1) for rows_BD in projections)
         norms = [rows_BD.detach().norm(dim=1) for rows_BD in projections]
         return View(video_BD, audio_BD, batch.film_B, batch.start_B, *norms)
 
 
-def concatenate_views(chunks: Sequence[Sequence[View]]) -> list[View]:
-    """Return the views of several chunks as those of all their clips."""
-    return [View(*(torch.cat(field) for field in zip(*parts, strict=True))) for parts in zip(*chunks, strict=True)]
+def merge_views(parts: Sequence[Sequence[View]], chunks: Sequence[slice]) -> list[View]:
+    """Return the views of several chunks of a batch as those of all its clips, in the order of the batch.
+
+    Args:
+        parts: the views of each chunk.
+        chunks: which clips of the batch each chunk has; together every clip once.
+    """
+    return [
+        View(*(_merge_rows(rows, chunks) for rows in zip(*views, strict=True))) for views in zip(*parts, strict=True)
+    ]
+
+
+def _merge_rows(rows: Sequence[Tensor], chunks: Sequence[slice]) -> Tensor:
+    merged = rows[0].new_empty((sum(map(len, rows)), *rows[0].shape[1:]))
+    for chunk_rows, chunk in zip(rows, chunks, strict=True):
+        merged[chunk] = chunk_rows
+    return merged
+
+
+def _to_full_precision(rows_BD: Tensor) -> Tensor:
+    return rows_BD if rows_BD.dtype == torch.float64 else rows_BD.float()

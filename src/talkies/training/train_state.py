@@ -5,10 +5,10 @@ from typing import cast
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.wrappers import _FabricOptimizer
-from torch import nn
 
 from talkies.models import TwoTower, build_model
 from talkies.objectives import ContrastiveObjective
+from talkies.training.batch_norms import synchronise_batch_norms
 from talkies.training.config import RunConfig
 from talkies.training.devices import keep_freed_memory
 from talkies.training.ema import ExponentialMovingAverage
@@ -61,7 +61,7 @@ class TrainState:
 
         # Prepare the modules before Fabric wraps them.
         if training.sync_batch_norm and fabric.world_size > 1:
-            system = nn.SyncBatchNorm.convert_sync_batchnorm(system)  # type: ignore[no-untyped-call]
+            synchronise_batch_norms(system, fabric.device.type, is_compiled=training.compile)
         for encoder in (system.model.video, system.model.audio):
             encoder.recompute = training.activation_checkpointing
             if training.compile:
