@@ -200,3 +200,39 @@ def move_tables_to_front(content: bytes) -> bytes:
             tables[entry : entry + 4] = (int.from_bytes(tables[entry : entry + 4], "big") + shift).to_bytes(4, "big")
     start = int.from_bytes(content[:4], "big")  # of the file type, which stays first
     return content[:start] + bytes(tables) + content[start:at]
+
+
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    suffix=st.sampled_from(["mkv", "mov"]),
+    start=st.integers(0, 100_000),
+    sound_offset=st.integers(-500, 3000),
+    step=st.sampled_from([4, 25, 700]),
+)
+@example(suffix="mkv", start=0, sound_offset=2500, step=4)
+@example(suffix="mov", start=100_000, sound_offset=-500, step=700)
+def test_picture_and_sound_keep_their_offset_wherever_the_file_begins(
+    suffix: str,
+    start: int,
+    sound_offset: int,
+    step: int,
+    tmp_path_factory: pytest.TempPathFactory,
+    reel: Any,
+    coded: Any,
+) -> None:
+    start = max(start, -sound_offset)  # no track begins before zero
+    ticks = [start + number * step for number in range(20)]
+    path = tmp_path_factory.mktemp("film") / f"film.{suffix}"
+    pictures = [coded.picture(number, *SIZE) for number in range(20)]
+    film = reel(path).pictures(pictures, ticks, TICKS_HZ, options={"bf": "0", "preset": "veryfast"})
+    film._packets[-1].duration = round(step / TICKS_HZ / film._packets[-1].time_base)
+    seconds = 40.0
+    film.sound(make_clicks(seconds, 2.0, RATE_HZ), (start + sound_offset) / TICKS_HZ, rate_hz=RATE_HZ)
+    info, numbers, samples_S = read_film(film.write(), coded)
+    assert info.jumps == ()
+    expected = list_expected(ticks, ticks[-1] + step)
+    assert numbers[: len(expected)] == expected[: len(numbers)]
+    clicks = [sound_offset / TICKS_HZ + click for click in np.arange(0, seconds, 2.0)]
+    shown = [click for click in clicks if 0.05 < click and click + 0.05 < len(numbers) / FPS]
+    found = [click for click in list_clicks(samples_S) if 0.05 < click and click + 0.05 < len(numbers) / FPS]
+    assert found == pytest.approx(shown, abs=0.005)
