@@ -202,6 +202,18 @@ def move_tables_to_front(content: bytes) -> bytes:
     return content[:start] + bytes(tables) + content[start:at]
 
 
+def test_a_length_that_was_copied_from_a_longer_file_is_no_claim(tmp_path: Path, reel: Any, coded: Any) -> None:
+    ticks = [4 * number for number in range(50)]
+    path = write_film(reel, coded, tmp_path / "cut.mkv", ticks, last_ticks=4, sound_seconds=2.0, b_frames=0)
+    content = path.read_bytes()
+    assert content.count(b"00:00:02.0") == 2
+    path.write_bytes(content.replace(b"00:00:02.0", b"00:00:42.0"))
+    info, numbers, _ = read_film(path, coded)
+    assert len(numbers) == 2 * FPS
+    assert info.video is not None
+    assert info.video.claimed_seconds is None
+
+
 @settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     suffix=st.sampled_from(["mkv", "mov"]),

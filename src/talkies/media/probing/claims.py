@@ -26,6 +26,7 @@ _DURATION_TAG = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 _SEGMENT = 0x18538067  # of Matroska
 _AVI_HEADER_BYTES = 52  # up to the number of frames
 _LONGEST_AVI_SECONDS = 24 * 3600.0
+_STALE_SECONDS = 1.0
 _AGREEMENT_SECONDS = 0.5
 _SHORTEST_HOLD_SECONDS = 0.1
 """Tracks that end within this of one another end together."""
@@ -55,8 +56,9 @@ class ContainerClaims:
             container: the file, read to its end.
             packets: how many packets each track has, by its index.
         """
-        start_seconds = max(0.0, (container.start_time or 0) / av.time_base)
-        is_claim = bool(container.duration) and not container.format.flags & _MEASURED
+        end_seconds: float | None = None
+        if container.duration and not container.format.flags & _MEASURED:
+            end_seconds = (max(0, container.start_time or 0) + container.duration) / av.time_base
         names = set(container.format.name.split(","))
         streams: list[AudioStream | VideoStream] = [*container.streams.video, *container.streams.audio]
         tracks = {
@@ -71,11 +73,17 @@ class ContainerClaims:
                 stream.index: max(tracks.get(stream.index, 0.0), avi_seconds) for stream in container.streams.video
             }
         if "matroska" in names:
+            # A tag that claims more than the file is of a longer file that this one was cut from.
+            tracks = {
+                index: end
+                for index, end in tracks.items()
+                if end_seconds is None or end <= end_seconds + _STALE_SECONDS
+            }
             whole = frozenset(packets) if _has_whole_segment(path) else frozenset()
         else:
             whole = frozenset(stream.index for stream in streams if 0 < stream.frames <= packets.get(stream.index, 0))
         return cls(
-            end_seconds=start_seconds + container.duration / av.time_base if is_claim and container.duration else None,
+            end_seconds=end_seconds,
             track_end_seconds=tracks,
             has_durations=bool(names & _CONTAINERS_OF_DURATIONS),
             whole_tracks=whole,
