@@ -245,6 +245,6 @@ def test_picture_and_sound_keep_their_offset_wherever_the_file_begins(
     expected = list_expected(ticks, ticks[-1] + step)
     assert numbers[: len(expected)] == expected[: len(numbers)]
     clicks = [sound_offset / TICKS_HZ + click for click in np.arange(0, seconds, 2.0)]
-    shown = [click for click in clicks if 0.05 < click and click + 0.05 < len(numbers) / FPS]
-    found = [click for click in list_clicks(samples_S) if 0.05 < click and click + 0.05 < len(numbers) / FPS]
+    shown = [click for click in clicks if click > 0.05 and click + 0.05 < len(numbers) / FPS]
+    found = [click for click in list_clicks(samples_S) if click > 0.05 and click + 0.05 < len(numbers) / FPS]
     assert found == pytest.approx(shown, abs=0.005)
