@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from talkies.core import LibraryError
-from talkies.library import FilmEntry, FilmRecord, Library, Verdict
+from talkies.library import SCHEMA_VERSION, FilmEntry, FilmRecord, Library, Verdict
 from talkies.library.lookup import match_films
 
 ALPHA, BETA, GAMMA = "a" * 16, "ab" * 8, "c" * 16
@@ -158,3 +158,12 @@ def test_a_table_of_an_earlier_version_without_other_names_is_read(three_films: 
         record.write_text("not to be opened")
     assert three_films.films() == expected
     assert [film.other_sources for film in expected] == [(), (), ()]
+
+
+def test_an_older_record_that_is_replaced_is_one_of_this_version(empty_library: Library, commit) -> None:
+    """Otherwise an older talkies would call it damaged, because it has fields that it does not know."""
+    record = commit(empty_library, ALPHA)
+    older = record.model_copy(update={"schema_version": 2, "other_sources": ("/films/former.mp4",)})
+    empty_library.replace_record(older)
+    stored = empty_library.record_of(ALPHA)
+    assert stored == older.model_copy(update={"schema_version": SCHEMA_VERSION})
