@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from talkies.core import LibraryError
-from talkies.library import FilmEntry, FilmRecord, Library, Verdict
+from talkies.library import SCHEMA_VERSION, FilmEntry, FilmRecord, Library, Verdict
 from talkies.library.lookup import match_films
 
 ALPHA, BETA, GAMMA = "a" * 16, "ab" * 8, "c" * 16
@@ -149,12 +149,22 @@ def test_whatever_a_film_is_called_it_is_found_in_either_form(three_films: Libra
         assert match_films(films, unicodedata.normalize(form, f"{name}.mkv")) == films
 
 
-def test_a_table_of_an_earlier_version_without_other_names_is_read(three_films: Library) -> None:
-    path = three_films.root / "catalogue" / "films.parquet"
-    table = pq.read_table(path)
-    pq.write_table(table.drop_columns(["other_sources_json"]), path)
-    expected = three_films.films()
-    for record in (three_films.root / "films").glob("*/film.json"):
-        record.write_text("not to be opened")
+def test_instead_of_a_table_of_an_earlier_version_without_other_names_the_records_are_read(
+    three_films: Library,
+) -> None:
+    expected, path = three_films.films(), three_films.root / "catalogue" / "films.parquet"
+    table = pq.read_table(path).drop_columns(["other_sources_json"])
+    pq.write_table(table.replace_schema_metadata({"schema_version": "2"}), path)
     assert three_films.films() == expected
-    assert [film.other_sources for film in expected] == [(), (), ()]
+    three_films.update_catalogue()
+    assert "other_sources_json" in pq.read_table(path).column_names
+    assert three_films.films() == expected
+
+
+def test_an_older_record_that_is_replaced_is_one_of_this_version(empty_library: Library, commit) -> None:
+    """Otherwise an older talkies would call it damaged, because it has fields that it does not know."""
+    record = commit(empty_library, ALPHA)
+    older = record.model_copy(update={"schema_version": 2, "other_sources": ("/films/former.mp4",)})
+    empty_library.replace_record(older)
+    stored = empty_library.record_of(ALPHA)
+    assert stored == older.model_copy(update={"schema_version": SCHEMA_VERSION})

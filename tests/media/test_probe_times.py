@@ -190,3 +190,14 @@ def test_packets_are_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert info.audio_tracks[0].times.end_seconds == pytest.approx(megabytes * 1_000_000 / 192_000, rel=1e-3)
     assert len(memory) > 20
     assert max(memory) - memory[0] < 20_000_000
+
+
+@pytest.mark.parametrize(("container", "claims"), [("nut", False), ("matroska", True)])
+def test_only_matroska_claims_a_length_by_its_tag(tmp_path: Path, reel: Any, container: str, claims: bool) -> None:
+    """Elsewhere it was copied from the longer film that the file was cut from."""
+    film = reel(tmp_path / "cut", container).pictures(make_plain(50), DURATION="00:01:00.000000000")
+    info = probe(film.sound(make_silence(2.0), DURATION="00:01:00.000000000").write())
+    assert info.video is not None
+    assert info.audio is not None
+    claimed = [info.video.claimed_seconds, info.audio.claimed_seconds]
+    assert claimed == ([pytest.approx(2.0, abs=0.05)] * 2 if claims else [None, None])

@@ -94,6 +94,22 @@ def test_picture_and_sound_are_of_the_programme_with_the_larger_picture(two_prog
     assert read_programmes(two_programmes) == {0x100: 1, 0x101: 1, 0x102: 2, 0x103: 2}
 
 
+@pytest.mark.parametrize("lost", ["nothing", "the beginning", "bytes of a packet"])
+@pytest.mark.parametrize("size", [188, 192])
+def test_programmes_are_told_apart_in_a_damaged_stream(two_programmes: Path, lost: str, size: int) -> None:
+    content = two_programmes.read_bytes()
+    packets = [content[at : at + 188] for at in range(0, len(content), 188)]
+    content = b"".join(bytes(size - 188) + packet for packet in packets)
+    if lost == "the beginning":
+        content = b"GG" + bytes(1000) + content
+    elif lost == "bytes of a packet":
+        content = content[2 * size + 100 : 60 * size + 50] + content  # its tables come after the damage
+    two_programmes.write_bytes(content)
+    assert read_programmes(two_programmes) == {0x100: 1, 0x101: 1, 0x102: 2, 0x103: 2}
+    info = probe(two_programmes)
+    assert (info.programmes, *list_selected(info)) == (2, 2, 3)
+
+
 def test_a_sound_that_is_chosen_brings_its_own_picture(two_programmes: Path) -> None:
     info = probe(two_programmes, AudioChoice(track=1))
     assert info.video is not None

@@ -244,7 +244,8 @@ class Library:
                 self._mirror.send_film(film_id)
 
     def replace_record(self, record: FilmRecord) -> None:
-        """Replace a film's record, and keep its other files."""
+        """Replace a film's record, and keep its other files; the record is written as one of this version."""
+        record = record.model_copy(update={"schema_version": SCHEMA_VERSION})
         with create_staging_folder(self._films_folder, record.id) as staging, hold_lock(self._films_lock):
             self._mark_stale(record.id)
             write_json(staging / "film.json", record)

@@ -20,10 +20,11 @@ from talkies.media.frames import Deinterlacer, FrameNormaliser
 from talkies.media.missing_pts import CONTAINERS_WITHOUT_PTS
 from talkies.media.probing import MediaInfo
 from talkies.media.resample import MAX_ASPECT_RATIO
-from talkies.media.source import open_media
+from talkies.media.source import open_media, read_packets
 
 _PREROLL_SECONDS = Fraction(1)  # audio decoders need some packets before their output is correct
 _TIME_TOLERANCE_SECONDS = Fraction(1, 1_000_000)
+_SAME_PICTURE_SECONDS = 0.001
 
 
 class OriginalReader:
@@ -57,6 +58,7 @@ class OriginalReader:
         self._origin = Fraction(origin_seconds).limit_denominator(1_000_000)
         self._tracks = info.video.index, info.audio.index
         video = info.video
+        self._last_picture = video.times.last_start_seconds, video.times.end_seconds
         self._normaliser = FrameNormaliser(short_side, Fraction(video.pixel_aspect), MAX_ASPECT_RATIO, video.crop)
 
         self._exit_stack = ExitStack()
@@ -104,7 +106,7 @@ class OriginalReader:
         except FFmpegError as error:
             raise MediaError("damaged", f"{self._path.name} cannot be decoded at {float(start):.3f} s") from error
 
-        pictures.finish()
+        pictures.finish(self._last_picture)
         if not pictures.complete:
             end = float(self._compute_time(frames[-1]))
             raise MediaError("truncated", f"{self._path.name} ends before {end:.3f} s")
@@ -118,12 +120,22 @@ class OriginalReader:
     def _decode(self) -> Iterator[av.VideoFrame | av.AudioFrame]:
         """Yield deinterlaced pictures and audio frames from the current position on."""
         deinterlacer = Deinterlacer()
-        for packet in self._container.demux([self._container.streams[index] for index in self._tracks]):
-            for frame in packet.decode():
-                if isinstance(frame, av.VideoFrame):
-                    yield from deinterlacer.push(frame)
-                elif isinstance(frame, av.AudioFrame):
-                    yield frame
+        for frame in self._decode_packets():
+            if isinstance(frame, av.VideoFrame):
+                yield from deinterlacer.push(frame)
+            else:
+                yield frame
+        yield from deinterlacer.flush()
+
+    def _decode_packets(self) -> Iterator[av.VideoFrame | av.AudioFrame]:
+        """Yield the frames of both tracks as they are decoded, then those that the decoders still hold."""
+        streams = [self._container.streams[index] for index in self._tracks]
+        for packet in read_packets(self._container, streams):
+            yield from packet.decode()
+        for stream in streams:
+            for frame in stream.decode(None):  # type: ignore[attr-defined]
+                frame.time_base = stream.time_base  # PyAV does not set it on frames from a flush
+                yield frame
 
 
 class _PicturesAtTimes:
@@ -149,11 +161,19 @@ class _PicturesAtTimes:
         self._show_last_until(start)
         self._last = frame
 
-    def finish(self) -> None:
-        """Show the film's last picture for its duration."""
-        if self._last is not None and self._last.pts is not None and self._last.time_base is not None:
-            end_ticks = self._last.pts + (self._last.duration or 0)
-            self._show_last_until(end_ticks * self._last.time_base)
+    def finish(self, last_picture: tuple[float | None, float | None]) -> None:
+        """Show the film's last picture for its duration, or as long as the probe says.
+
+        Args:
+            last_picture: where it starts and ends by the probe, in seconds of the source; None where that is unknown.
+        """
+        if self._last is None or self._last.pts is None or self._last.time_base is None:
+            return
+        start, (last_start, last_end) = self._last.pts * self._last.time_base, last_picture
+        end = start + (self._last.duration or 0) * self._last.time_base
+        if last_start is not None and last_end is not None and abs(start - last_start) <= _SAME_PICTURE_SECONDS:
+            end = max(end, Fraction(last_end))
+        self._show_last_until(end)
 
     def _show_last_until(self, end: Fraction) -> None:
         picture_PW: UInt8s | None = None

@@ -61,11 +61,7 @@ class ContainerClaims:
             end_seconds = (max(0, container.start_time or 0) + container.duration) / av.time_base
         names = set(container.format.name.split(","))
         streams: list[AudioStream | VideoStream] = [*container.streams.video, *container.streams.audio]
-        tracks = {
-            stream.index: end
-            for stream in streams
-            if (end := _read_track_end(stream, has_table=bool(names & _CONTAINERS_OF_TABLES))) is not None
-        }
+        tracks = {stream.index: end for stream in streams if (end := _read_track_end(stream, names)) is not None}
         path = Path(container.name.removeprefix("file:"))
         if "avi" in names:
             avi_seconds = _read_avi_seconds(path)
@@ -147,13 +143,17 @@ class ContainerClaims:
         return claimed if agrees or is_next_step else end
 
 
-def _read_track_end(stream: AudioStream | VideoStream, *, has_table: bool) -> float | None:
-    """Return where a track claims to end in seconds, by its table or by Matroska's tag `DURATION`."""
-    for key in sorted(key for key in stream.metadata if key.upper().partition("-")[0] == "DURATION"):
-        if match := _DURATION_TAG.match(stream.metadata[key]):
+def _read_track_end(stream: AudioStream | VideoStream, names: set[str]) -> float | None:
+    """Return where a track claims to end in seconds, by its table or by Matroska's tag `DURATION`.
+
+    In a container of another format (`names`) the tag was copied from the file that it was made from.
+    """
+    tags = stream.metadata if "matroska" in names else {}
+    for key in sorted(key for key in tags if key.upper().partition("-")[0] == "DURATION"):
+        if match := _DURATION_TAG.match(tags[key]):
             hours, minutes, seconds = match.groups()
             return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
-    if not has_table or not stream.duration or not stream.time_base:
+    if not names & _CONTAINERS_OF_TABLES or not stream.duration or not stream.time_base:
         return None
     return float((max(0, stream.start_time or 0) + stream.duration) * stream.time_base)
 

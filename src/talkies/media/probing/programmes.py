@@ -10,7 +10,7 @@ from typing import NamedTuple
 _SYNC_BYTE = 0x47
 _PACKET_BYTES = (188, 192, 204)  # plain, with a time code in front (M2TS), with error correction behind
 _TABLE_BYTES = 4 << 20  # of the file, in which the tables are looked for: they come several times a second
-_SYNC_PACKETS = 32  # which all begin with the sync byte, at the start of the file
+_SYNC_PACKETS = 32  # which all begin with the sync byte, at the start of the file and after damage
 _STUFFING = 0xFF
 _PAT_PID, _PAT_ID, _PMT_ID = 0, 0, 2
 
@@ -41,7 +41,7 @@ def _collect_payloads(content: bytes) -> dict[int, list[_Payload]]:
     """Return the payloads of each PID's packets; nothing if the bytes are not a transport stream."""
     payloads: dict[int, list[_Payload]] = {}
     for packet in _find_packets(content):
-        if packet[0] == _SYNC_BYTE and packet[3] & 0x10:
+        if packet[3] & 0x10:
             payload = packet[5 + packet[4] :] if packet[3] & 0x20 else packet[4:]  # after the adaptation field
             pid = (packet[1] & 0x1F) << 8 | packet[2]
             payloads.setdefault(pid, []).append(_Payload(bool(packet[1] & 0x40), payload))
@@ -49,12 +49,27 @@ def _collect_payloads(content: bytes) -> dict[int, list[_Payload]]:
 
 
 def _find_packets(content: bytes) -> list[bytes]:
+    """Return the packets of a transport stream, of the size that most of it has; damaged stretches are skipped."""
+    best: list[bytes] = []
     for size in _PACKET_BYTES:
-        for start in range(size):
-            first = content[start::size][:_SYNC_PACKETS]
-            if len(first) >= 4 and set(first) == {_SYNC_BYTE}:
-                return [content[at : at + 188] for at in range(start, len(content) - 187, size)]
-    return []
+        best = max(best, list(_iterate_packets(content, size)), key=len)
+        if len(best) > len(content) // size // 2:
+            break
+    return best
+
+
+def _iterate_packets(content: bytes, size: int) -> Iterator[bytes]:
+    """Yield packets at a distance of `size` bytes; after anything else, from where many sync bytes follow in step."""
+    at, in_step = 0, False
+    while 0 <= at <= len(content) - 188:
+        if not in_step:
+            following = content[at : at + _SYNC_PACKETS * size : size]
+            in_step = len(following) >= 4 and set(following) == {_SYNC_BYTE}
+        if in_step and content[at] == _SYNC_BYTE:
+            yield content[at : at + 188]
+            at += size
+        else:
+            at, in_step = content.find(_SYNC_BYTE, at + 1), False
 
 
 def _read_sections(payloads: list[_Payload], table_id: int) -> Iterator[bytes]:
