@@ -251,6 +251,16 @@ def test_a_start_that_cannot_be_decoded_is_no_missing_end() -> None:
     ]
 
 
+def test_packets_before_the_first_picture_are_not_damaged_where_the_start_is_missing() -> None:
+    damage = {"damaged_video_packets": 50, "damaged_start_packets": 50, "sound_start_seconds": -4.0}
+    assert codes(judged_after(origin_seconds=4.0, **damage)) == ["undecodable_start"]
+    assert codes(judged_after(origin_seconds=0.5, **damage))[0] == "damaged"
+    assert codes(judged_after(origin_seconds=4.0, **(damage | {"damaged_video_packets": 51}))) == [
+        "undecodable_start",
+        "damaged_packets",
+    ]
+
+
 def test_sound_before_the_first_picture_is_told() -> None:
     (reason,) = judged_after(sound_start_seconds=-5.0)
     assert reason.code == "sound_left_out"

@@ -85,6 +85,7 @@ FILMS = st.tuples(
 @example(film=("mov", [6000] * 3, 6000, 0))
 @example(film=("mkv", [4] * 6, 6000, 0))
 @example(film=("mp4", [1], 0, 0))
+@example(film=("mp4", [15_000] * 2, 4, 2))
 def test_every_picture_stands_as_long_as_its_container_says(
     film: tuple[str, list[int], int, int], tmp_path_factory: pytest.TempPathFactory, reel: Any, coded: Any
 ) -> None:
@@ -146,6 +147,17 @@ def test_a_pause_during_which_the_clock_goes_on_is_kept(
     assert numbers.count(24) == pytest.approx(pause * FPS, abs=2)
     assert info.video is not None
     assert info.video.times.gaps == 1
+
+
+@pytest.mark.parametrize("share", [0.3, 0.8, 0.97])
+def test_a_recording_in_fragments_that_breaks_off_is_told(tmp_path: Path, reel: Any, coded: Any, share: float) -> None:
+    film = reel(tmp_path / "film.mp4", movflags="frag_keyframe+empty_moov")
+    film.pictures([coded.picture(number, *SIZE) for number in range(250)], options={"g": "25", "bf": "2"})
+    path = film.sound(make_clicks(10, 2.0, RATE_HZ), codec="aac").write()
+    assert not probe(path).unreadable_end
+    content = path.read_bytes()
+    path.write_bytes(content[: round(len(content) * share)])
+    assert probe(path).unreadable_end
 
 
 @pytest.mark.parametrize(("sound_seconds", "last"), [(10.0, 0.0), (30.0, 20.0), (4.0, 0.04), (12.0, 11.0)])

@@ -191,7 +191,8 @@ def test_another_picture_track_that_goes_on_is_told(tmp_path: Path, reel: Any, c
 
 @pytest.mark.parametrize("pictures", [1, 2])
 def test_a_larger_track_of_hardly_a_picture_is_no_film(tmp_path: Path, reel: Any, coded: Any, pictures: int) -> None:
-    film = reel(tmp_path / "motion.mp4").pictures(make_pictures(coded, range(pictures), (192, 128)))
+    ticks = [number * 50 // pictures for number in range(pictures)]  # over the whole film
+    film = reel(tmp_path / "motion.mp4").pictures(make_pictures(coded, range(pictures), (192, 128)), ticks)
     film.pictures(make_pictures(coded, range(50), (96, 64))).sound(np.full((1, 32_000), 500, np.int16), codec="aac")
     info = probe(film.write())
     assert info.video is not None

@@ -185,6 +185,7 @@ class _ConversionPass:
             video_packets=report.video_packets,
             audio_packets=report.audio_packets,
             damaged_video_packets=report.damaged_video_packets,
+            damaged_start_packets=report.damaged_start_packets,
             damaged_audio_packets=report.damaged_audio_packets,
             origin_seconds=report.origin_seconds,
             sound_start_seconds=report.audio_start_seconds,

@@ -45,7 +45,7 @@ def judge_film(
     else:
         seconds = frames / fps
         lost_start_seconds = _compute_lost_start(info, measures)
-        reasons += _check_decoding(measures, thresholds)
+        reasons += _check_decoding(measures, lost_start_seconds, thresholds)
         reasons += _check_content(measures, frames, thresholds)
         reasons += _check_start(lost_start_seconds, measures, thresholds)
         reasons += _check_mix(measures, info)
@@ -204,10 +204,14 @@ def _check_start(lost_seconds: float, measures: Measures, thresholds: Thresholds
         yield Reason(code="sound_left_out", text=text)
 
 
-def _check_decoding(measures: Measures, thresholds: Thresholds) -> Iterator[Reason]:
-    """Yield reasons against packets that could not be decoded, and against the audio's timestamps."""
+def _check_decoding(measures: Measures, lost_start_seconds: float, thresholds: Thresholds) -> Iterator[Reason]:
+    """Yield reasons against packets that could not be decoded, and against the audio's timestamps.
+
+    Packets before the first picture are not damaged where the start of the picture is missing, which is told.
+    """
+    start_packets = measures.damaged_start_packets if lost_start_seconds > thresholds.left_out_seconds else 0
     for kind, damaged, packets in (
-        ("video", measures.damaged_video_packets, measures.video_packets),
+        ("video", measures.damaged_video_packets - start_packets, measures.video_packets - start_packets),
         ("audio", measures.damaged_audio_packets, measures.audio_packets),
     ):
         text = f"{damaged} of {packets} {kind} packets could not be decoded as stored"

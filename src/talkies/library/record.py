@@ -39,7 +39,8 @@ class Measures(Config):
     `peak_dbfs` is in dB relative to full scale, None for digital silence. `sound_laid_end_to_end` says that the audio's
     timestamps were ignored. `sound_lost_in_mix_seconds` is for how long the mono mix lost the sound, so that only some
     channels were used; `sound_channels` (counted from 1) are those used for the whole film, empty for all. `changes` is
-    how often the picture becomes another one, even if each stands for long.
+    how often the picture becomes another one, even if each stands for long. `damaged_start_packets` are the damaged
+    video packets before the first picture that can be decoded.
     """
 
     video_packets: int
@@ -59,6 +60,7 @@ class Measures(Config):
     silent_frames: int
     damaged_frames: int
     changes: int = 0
+    damaged_start_packets: int = 0
 
 
 class FilmRecord(Config):

@@ -25,8 +25,8 @@ from talkies.media.headers import (
 )
 
 _MAX_ENTRY_BYTES = 1 << 16  # of one sample entry or one track's `Video` element
-_MATROSKA_FORMATS = "matroska"
-_MP4_FORMATS = "mp4"
+_MATROSKA = "matroska"
+_MP4 = "mp4"
 
 _SEGMENT, _CLUSTER, _TRACKS, _TRACK_ENTRY = 0x18538067, 0x1F43B675, 0x1654AE6B, 0xAE
 _TRACK_TYPE, _CODEC_ID, _VIDEO, _TYPE_VIDEO = 0x83, 0x86, 0xE0, 1
@@ -76,11 +76,11 @@ def read_crop(path: Path, container: str, number: int, track_id: int, size: tupl
     try:
         with path.open("rb") as file:
             reader = HeaderReader(file, file.seek(0, 2))
-            if _MATROSKA_FORMATS in container:
+            if _MATROSKA in container.split(","):
                 videos = _read_videos(reader)
                 crops = {side: field.value for side, field in videos[number].items() if side in _SIDES}
                 return _check_crop(crops, size)
-            if _MP4_FORMATS in container:
+            if _MP4 in container.split(","):
                 return _read_clean_aperture(reader, track_id, size)
     except (UnparsableError, OSError, IndexError):
         pass

@@ -8,9 +8,12 @@ Sources: RFC 8794 (EBML), RFC 9559 (Matroska); ISO/IEC 14496-12 (MP4).
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO
 
 _MAX_ELEMENTS = 20_000  # headers that are read of one file
+_MEDIA_BOXES = frozenset({b"mdat", b"moof"})
+_OTHER_BOXES = {b"ftyp", b"styp", b"moov", b"free", b"skip", b"wide", b"sidx", b"uuid", b"meta", b"emsg", b"prft"}
 _BOXES_TO_ENTRY = (b"mdia", b"minf", b"stbl", b"stsd")
 
 
@@ -133,3 +136,23 @@ def iterate_boxes(reader: HeaderReader, start: int, end: int, *, at_end: bool = 
             raise UnparsableError
         yield Element(name, content, start + size)
         start += size
+
+
+def is_cut_off(path: Path) -> bool:
+    """Return whether an MP4 file ends within its media: a box of media claims more bytes than the file has."""
+    try:
+        with path.open("rb") as file:
+            reader = HeaderReader(file, file.seek(0, 2))
+            start = 0
+            while len(header := reader.read_header(start, 16)) >= 8:
+                size, name = int.from_bytes(header[:4], "big"), header[4:8]
+                if size == 1 and len(header) == 16:
+                    size = int.from_bytes(header[8:], "big")
+                if size < 8 or name not in _MEDIA_BOXES | _OTHER_BOXES:
+                    return False
+                start += size
+                if start > reader.size:
+                    return name in _MEDIA_BOXES
+    except (UnparsableError, OSError):
+        pass
+    return False

@@ -49,7 +49,8 @@ class ResampleReport:
     `origin_seconds` is the time of frame 0 on the source's corrected timeline; audio times are relative to it;
     `damaged_spans` are frames whose picture or sound could not be decoded as stored. `lost_audio_seconds` is for how
     long the mono mix lost the sound, so that only some channels were used; `dominant_channels` (counted from 1) are
-    those that should have been used for the whole film, empty if the mix is right.
+    those that should have been used for the whole film, empty if the mix is right. Of the damaged video packets,
+    `damaged_start_packets` come before the first picture that can be decoded.
     """
 
     frames: int = 0
@@ -57,6 +58,7 @@ class ResampleReport:
     video_packets: int = 0
     audio_packets: int = 0
     damaged_video_packets: int = 0
+    damaged_start_packets: int = 0
     damaged_audio_packets: int = 0
     origin_seconds: float = 0.0
     audio_start_seconds: float | None = None
@@ -216,6 +218,7 @@ class FilmResampler:
     def _record_damage(self, item: "av.Packet[Any] | AnyFrame", is_video: bool) -> None:
         if is_video:
             self.report.damaged_video_packets += 1
+            self.report.damaged_start_packets += self._frames.origin is None
         else:
             self.report.damaged_audio_packets += 1
 

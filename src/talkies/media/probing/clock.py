@@ -10,6 +10,7 @@ restart their clock on the way, or let it jump. What follows is shifted so that 
 A hole in a single track (a slide show, sound that starts late) is not a jump: the packets of the other track fill it.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
@@ -81,7 +82,7 @@ class Timeline:
         self._offsets = [0.0]  # all that were ever in use, the most recently used last
         self._front: float | None = None  # the latest time that any track has reached
         self._latest_shown: float | None = None  # the latest presentation time, which is ahead where pictures wait
-        self._evidence = _ClockEvidence(stores_dts)
+        self._evidence = _ClockEvidence(stores_dts, _LONGEST_PICTURE_SECONDS if self.rules.may_jump else math.inf)
         self.jumps: list[Jump] = []
 
     def correct(self, packet: "av.Packet[Any]") -> None:
@@ -192,8 +193,9 @@ class Timeline:
 class _ClockEvidence:
     """What the file's own timestamps say about its clock, by the packets as they are stored."""
 
-    def __init__(self, stores_dts: bool) -> None:
+    def __init__(self, stores_dts: bool, longest_picture_seconds: float) -> None:
         self._stores_dts = stores_dts
+        self._longest_picture_seconds = longest_picture_seconds  # a longer step says nothing about the reordering
         self._latest: dict[int, float] = {}  # of each track, in seconds
         self._packets_behind: dict[int, int] = {}  # of each track, in a row, that are behind its latest time
         self._front: float | None = None
@@ -226,7 +228,7 @@ class _ClockEvidence:
         """Compare a time with its track's latest; more than `most_behind` in a row cannot be behind it."""
         latest = self._latest.get(track)
         if latest is None or seconds >= latest:
-            if latest is not None and self._longest_step_seconds < seconds - latest <= _LONGEST_PICTURE_SECONDS:
+            if latest is not None and self._longest_step_seconds < seconds - latest <= self._longest_picture_seconds:
                 self._longest_step_seconds = seconds - latest
             self._latest[track] = seconds
             self._packets_behind[track] = 0

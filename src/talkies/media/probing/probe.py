@@ -9,6 +9,7 @@ from av.video.reformatter import ColorRange, ColorTrc
 from av.video.stream import VideoStream
 
 from talkies.media.crop import FrameCrop, read_crop
+from talkies.media.headers import is_cut_off
 from talkies.media.probing.claims import ContainerClaims
 from talkies.media.probing.clock import ClockRules
 from talkies.media.probing.encryption import find_encrypted_tracks
@@ -94,7 +95,7 @@ def _describe_file(
         audio_tracks=tuple(audio_tracks.values()),
         subtitle_languages=tuple(stream.language or "und" for stream in container.streams.subtitles),
         cover_art=len(moving) < len(videos),
-        unreadable_end=scan.unreadable_end,
+        unreadable_end=scan.unreadable_end or ("mp4" in container.format.name and is_cut_off(path)),
         jumps=tuple((jump.at_seconds, jump.source_seconds) for jump in scan.timeline.jumps),
         longest_end_seconds=max([scan.subtitle_end_seconds, *(track.end_seconds or 0.0 for track in times.values())]),
         clock=scan.timeline.rules,

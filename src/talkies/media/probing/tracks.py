@@ -15,6 +15,8 @@ _SECONDARY_AUDIO = (
     Disposition.comment | Disposition.hearing_impaired | Disposition.visual_impaired | Disposition.dub
     | Disposition.karaoke | Disposition.lyrics
 )  # fmt: skip
+_LEAST_SHARE_OF_PICTURES = 0.05
+"""A track with fewer pictures, relative to the one with the most, is of stills (as in motion photos)."""
 _STILL_PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails
 
 
@@ -100,8 +102,9 @@ def select_tracks(
 def select_video_track(streams: Sequence[VideoStream], extents: Extents) -> VideoStream | None:
     """Return the video track that a player would show, or None if there is none.
 
-    Tracks that have packets and can be decoded are preferred, then those of more than one picture, then those that last
-    at least half as long as the longest, then the largest picture, then the first track.
+    Tracks that have packets and can be decoded are preferred, then those that move (of more than one picture, and not
+    of far fewer than another track), then those that last at least half as long as the longest, then the largest
+    picture, then the first track.
 
     Args:
         streams: the file's video tracks.
@@ -110,10 +113,12 @@ def select_video_track(streams: Sequence[VideoStream], extents: Extents) -> Vide
     tracks = select_moving_pictures(streams)
     usable = [stream for stream in tracks if _is_usable(stream, extents) == (True, True)]
     longest = max((extents[stream.index].seconds for stream in usable), default=0.0)
+    most_pictures = max((extents[stream.index].packets for stream in usable), default=0)
 
     def rank(stream: VideoStream) -> tuple[bool, bool, bool, bool, int, int]:
         extent = extents.get(stream.index, TrackExtent(0, 0.0))
-        moves, is_long = extent.packets > 1, extent.seconds >= longest / 2
+        moves = extent.packets > 1 and extent.packets >= _LEAST_SHARE_OF_PICTURES * most_pictures
+        is_long = extent.seconds >= longest / 2
         return (*_is_usable(stream, extents), moves, is_long, _compute_area(stream), -stream.index)
 
     return max(tracks, key=rank, default=None)
