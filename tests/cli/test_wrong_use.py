@@ -52,7 +52,7 @@ WRONG_ARGUMENTS = {  # what is wrong: (the call, what the sentence says); {w} is
     ),
     "ingest: a newer library": (
         "ingest {w}/films --library {w}/newer-lib",
-        r"\S+library\.json is of schema version 99, this talkies reads up to 2; install a newer talkies",
+        r"\S+library\.json is of schema version 99, this talkies reads up to 3; install a newer talkies",
     ),
     "ingest: no source": (f"ingest {TO_LIB}", r"missing (argument|parameter).*; see: talkies .*--help"),
     "films: no such library": (
@@ -65,7 +65,7 @@ WRONG_ARGUMENTS = {  # what is wrong: (the call, what the sentence says); {w} is
     ),
     "films: a newer library": (
         "films --library {w}/newer-lib",
-        r"\S+ is of schema version 99, this talkies reads up to 2",
+        r"\S+ is of schema version 99, this talkies reads up to 3",
     ),
     "films: a missing option": ("films", r"missing (option|parameter).*library.*; see: talkies .*--help"),
     "pretrain: an unknown recipe": (

@@ -8,6 +8,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 import pytest
+from media_writers import CodedFilms, Reel
 
 from talkies.ingestion import ingest
 from talkies.library import FilmRecord
@@ -68,8 +69,6 @@ def write_cut_recording(reel: Any, coded: Any, path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def records(tmp_path_factory: pytest.TempPathFactory) -> dict[str, FilmRecord]:
-    from conftest import CodedFilms, Reel
-
     folder, reel, coded = tmp_path_factory.mktemp("films"), Reel, CodedFilms()
     write_slides(reel, coded, folder / "slides_6.mp4", 6)
     write_slides(reel, coded, folder / "slides_25.mkv", 25)

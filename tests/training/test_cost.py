@@ -145,7 +145,7 @@ def test_memory_grows_with_the_clips_that_are_tried(library: Library) -> None:
         "--recipe",
         "tiny",
         "--seconds",
-        "12",
+        "40",
         "--json",
     ]
     command += [part for each in sets for part in ("--set", each)]
