@@ -85,7 +85,7 @@ class Trial:
     def config(self) -> RunConfig:
         """The recipe of its run."""
         settings = [
-            *("training.recalibration_batches=0", "sampling.crop_position=centre", *self.scale.set, *self.arm.sets),
+            *("training.recalibration_batches=0", *self.scale.set, *self.arm.sets),
             *(f"training.steps={self.arm.steps}", f"training.seed={self.seed}"),
         ]
         recipe_every = resolve(self.scale.recipe, settings).training.checkpoint_every
