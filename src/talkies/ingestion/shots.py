@@ -15,7 +15,7 @@ from scenedetect.detectors import AdaptiveDetector
 
 from talkies.core import Span, UInt8s
 from talkies.ingestion.dissolves import DissolveFinder
-from talkies.ingestion.small_pictures import FlashRemover, SmallPicture, correlate, shrink
+from talkies.ingestion.small_pictures import FlashRemover, SmallPicture, correlate, find_content, shrink
 
 if TYPE_CHECKING:
     from talkies.ingestion.transnet import TransNetFinder
@@ -26,6 +26,7 @@ _LEAST_RATIO, _CLEAR_RATIO = 2.0, 4.0  # of a cut's change to the mean of its ne
 _MOST_ALIKE, _MOST_ALIKE_IF_CLEAR = 0.42, 0.6  # correlation of the pictures before and after a cut
 _BACKGROUND, _BACKGROUND_CHANGE = 0.75, 0.2  # a share of the picture; its change, as a share of the whole picture's
 _LEAST_STRUCTURE = 3.0
+_BACKGROUND_TRIM = 0.1  # the share of the background's darkest and brightest parts that is not looked at
 _LEAST_CHANGE = 1.0  # the mean over luma and both chroma planes, of 255
 _LEAST_CHANGE_FROM_BLANK = 3.0
 _NEIGHBOURS = 2  # changes on either side that a change is compared with
@@ -143,9 +144,13 @@ class CutFinder:
 
 def _share_background(before: SmallPicture, after: SmallPicture) -> bool:
     """Return whether the three quarters of the picture that change least stay the same: something moved in front."""
-    changes_N = np.abs(after.planes_HWC - before.planes_HWC).sum(axis=-1).ravel()
+    rows, columns = find_content(before.luma_HW, after.luma_HW)
+    changes_N = np.abs(after.planes_HWC - before.planes_HWC)[rows, columns].sum(axis=-1).ravel()
     least = np.argsort(changes_N)[: round(_BACKGROUND * len(changes_N))]
-    structured = before.luma_HW.ravel()[least].std() > _LEAST_STRUCTURE  # the black around two titles says nothing
+    # The black around two titles says nothing, nor does it with a timecode in its corner.
+    luma_N = np.sort(before.luma_HW[rows, columns].ravel()[least])
+    trimmed = round(_BACKGROUND_TRIM * len(luma_N))
+    structured = luma_N[trimmed : len(luma_N) - trimmed].std() > _LEAST_STRUCTURE
     return bool(structured and changes_N[least].mean() < _BACKGROUND_CHANGE * changes_N.mean())
 
 

@@ -7,7 +7,7 @@ alone decides; hue and saturation would be noise in it, as they are in every dar
 
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import cv2
@@ -28,6 +28,7 @@ _BLACK, _WHITE = 40.0, 190.0
 _SAME = 0.6  # the least correlation of two pictures of one shot
 _DIFFERENT, _DIFFERENT_AT_CUT = 0.5, 0.4
 _BAR_RANGE = 8.0
+_MOST_TEXT_BAR, _BLACK_SHARE = 0.3, 0.3  # of the picture, a bar with text in it; of its row, what the text leaves black
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,32 +66,47 @@ def shrink(index: int, bgr_HWC: UInt8s, before: SmallPicture | None) -> SmallPic
 
 def correlate(a_HW: Float32s, b_HW: Float32s) -> float:
     """Return the correlation of two pictures' luma, −1 to 1, without bars that both have; near 0 if one is flat."""
-    a_HW, b_HW = _cut_bars(a_HW, b_HW)
+    rows, columns = find_content(a_HW, b_HW)
+    a_HW, b_HW = a_HW[rows, columns], b_HW[rows, columns]
     a_HW, b_HW = a_HW - a_HW.mean(), b_HW - b_HW.mean()
     size = a_HW.size  # one is added to each variance for noise
     norms = (float(np.vdot(a_HW, a_HW)) + size) * (float(np.vdot(b_HW, b_HW)) + size)
     return float(np.vdot(a_HW, b_HW)) / math.sqrt(norms)
 
 
-def _cut_bars(a_HW: Float32s, b_HW: Float32s) -> tuple[Float32s, Float32s]:
-    """Return two pictures without the flat rows and columns at the edges that are the same in both."""
-    for _ in range(2):  # rows, then columns
-        first, last = 0, len(a_HW) - 1
-        while first < last and _is_bar(a_HW[first], b_HW[first]):
-            first += 1
-        while first < last and _is_bar(a_HW[last], b_HW[last]):
-            last -= 1
-        first += 1 if 0 < first < last - 2 else 0  # the row at a bar's edge is part bar, part picture
-        last -= 1 if first + 2 < last < len(a_HW) - 1 else 0
-        a_HW, b_HW = a_HW[first : last + 1].T, b_HW[first : last + 1].T
-    return a_HW, b_HW
+def find_content(a_HW: Float32s, b_HW: Float32s) -> tuple[slice, slice]:
+    """Return the rows and columns between the bars that two pictures both have at their edges, text in them or not."""
+    rows, columns = slice(0, len(a_HW)), slice(0, a_HW.shape[1])
+    for is_bar, most in ((_is_flat_bar, 1.0), (_is_bar_with_text, _MOST_TEXT_BAR)):  # plain ones first: text is in one
+        rows = _find_between_bars(a_HW[:, columns], b_HW[:, columns], rows, is_bar, most)
+        columns = _find_between_bars(a_HW[rows].T, b_HW[rows].T, columns, is_bar, most)
+    return rows, columns
 
 
-def _is_bar(a_W: Float32s, b_W: Float32s) -> bool:
+def _find_between_bars(
+    a_HW: Float32s, b_HW: Float32s, rows: slice, is_bar: Callable[[Float32s, Float32s], bool], most: float
+) -> slice:
+    """Return the part of some rows that lies between bars, each of at most the share `most` of the picture."""
+    first, last, deepest = rows.start, rows.stop - 1, round(most * len(a_HW))
+    while first < min(last, rows.start + deepest) and is_bar(a_HW[first], b_HW[first]):
+        first += 1
+    while last > max(first, rows.stop - 1 - deepest) and is_bar(a_HW[last], b_HW[last]):
+        last -= 1
+    first += 1 if rows.start < first < last - 2 else 0  # the row at a bar's edge is part bar, part picture
+    last -= 1 if first + 2 < last < rows.stop - 1 else 0
+    return slice(first, last + 1)
+
+
+def _is_flat_bar(a_W: Float32s, b_W: Float32s) -> bool:
     """Return whether a row is flat, and the same in both pictures."""
-    if abs(float(a_W[0] - b_W[0])) > _BAR_RANGE or abs(float(a_W[0] - a_W[-1])) > _BAR_RANGE:
-        return False
     return float(max(a_W.max(), b_W.max()) - min(a_W.min(), b_W.min())) < _BAR_RANGE
+
+
+def _is_bar_with_text(a_W: Float32s, b_W: Float32s) -> bool:
+    """Return whether a row is black in both pictures, but for text that leaves some of it black."""
+    lowest = min(float(a_W.min()), float(b_W.min()))
+    least = round(_BLACK_SHARE * len(a_W))
+    return lowest <= _BLACK and all(int(np.count_nonzero(row_W < lowest + _BAR_RANGE)) >= least for row_W in (a_W, b_W))
 
 
 class FlashRemover:
