@@ -13,10 +13,11 @@ import av
 import numpy as np
 import pytest
 
-from talkies.core import Span
+from talkies.core import Grid, Span
 from talkies.ingestion import ingest
 from talkies.ingestion.shots import ShotFinder
 from talkies.library import Library, Profile
+from talkies.media import FilmResampler, ResampledFrame, probe
 from talkies.synth import SynthConfig, render_films
 
 PLAIN_CHANGE = 40.0
@@ -97,3 +98,22 @@ def test_plain_cuts_are_found_and_nothing_else_is_called_a_cut(cut_film: tuple[P
     assert len(plain) >= 10
     assert sum(any(abs(cut - start) <= 1 for start in starts) for cut in plain) >= 0.8 * len(plain)
     assert all(any(abs(cut - start) <= 1 for cut in cuts) for start in starts)
+
+
+@pytest.mark.real_data
+def test_text_in_a_bar_hides_no_cut(real_data: Path) -> None:
+    path = real_data / "films" / "big_buck_bunny.mp4"
+    info = probe(path)
+    plain, subtitled = ShotFinder(16), ShotFinder(16)
+    text_HWC = np.random.default_rng(3).integers(0, 2, (6, 30, 1), np.uint8).repeat(2, 0).repeat(4, 1) * 255
+    for part in FilmResampler(path, info, Grid(16, 16_000), 128, video_only=True):
+        assert isinstance(part, ResampledFrame)
+        if part.index == 50 * 16:
+            break
+        picture_HWC = np.pad(part.to_bgr(), ((24, 24), (0, 0), (0, 0)))
+        plain.push(picture_HWC)
+        picture_HWC[-18:-6, 50:170] = text_HWC
+        subtitled.push(picture_HWC)
+    shots = plain.finish()
+    assert len(shots) >= 5
+    assert subtitled.finish() == shots

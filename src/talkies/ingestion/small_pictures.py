@@ -28,6 +28,7 @@ _BLACK, _WHITE = 40.0, 190.0
 _SAME = 0.6  # the least correlation of two pictures of one shot
 _DIFFERENT, _DIFFERENT_AT_CUT = 0.5, 0.4
 _BAR_RANGE = 8.0
+_BLACK_BAR, _BLACK_BAR_RANGE = 6.0, 4.0
 _MOST_TEXT_BAR, _BLACK_SHARE = 0.3, 0.3  # of the picture, a bar with text in it; of its row, what the text leaves black
 
 
@@ -106,7 +107,9 @@ def _is_bar_with_text(a_W: Float32s, b_W: Float32s) -> bool:
     """Return whether a row is black in both pictures, but for text that leaves some of it black."""
     lowest = min(float(a_W.min()), float(b_W.min()))
     least = round(_BLACK_SHARE * len(a_W))
-    return lowest <= _BLACK and all(int(np.count_nonzero(row_W < lowest + _BAR_RANGE)) >= least for row_W in (a_W, b_W))
+    return lowest <= _BLACK_BAR and all(
+        int(np.count_nonzero(row_W < lowest + _BLACK_BAR_RANGE)) >= least for row_W in (a_W, b_W)
+    )
 
 
 class FlashRemover:
