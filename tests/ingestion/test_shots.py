@@ -108,6 +108,8 @@ def test_text_in_a_bar_hides_no_cut(real_data: Path) -> None:
     text_HWC = np.random.default_rng(3).integers(0, 2, (6, 30, 1), np.uint8).repeat(2, 0).repeat(4, 1) * 255
     for part in FilmResampler(path, info, Grid(16, 16_000), 128, video_only=True):
         assert isinstance(part, ResampledFrame)
+        if part.index < 6 * 16:  # the film begins black
+            continue
         if part.index == 50 * 16:
             break
         picture_HWC = np.pad(part.to_bgr(), ((24, 24), (0, 0), (0, 0)))
