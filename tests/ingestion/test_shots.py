@@ -105,12 +105,12 @@ def test_text_in_a_bar_hides_no_cut(real_data: Path) -> None:
     path = real_data / "films" / "big_buck_bunny.mp4"
     info = probe(path)
     plain, subtitled = ShotFinder(16), ShotFinder(16)
-    text_HWC = np.random.default_rng(3).integers(0, 2, (6, 30, 1), np.uint8).repeat(2, 0).repeat(4, 1) * 255
+    text_HWC = np.random.default_rng(3).integers(0, 4, (6, 30, 1), np.uint8).repeat(2, 0).repeat(4, 1) // 2 * 255
     for part in FilmResampler(path, info, Grid(16, 16_000), 128, video_only=True):
         assert isinstance(part, ResampledFrame)
-        if part.index < 6 * 16:  # the film begins black
+        if part.index < 60 * 16:
             continue
-        if part.index == 50 * 16:
+        if part.index == 82 * 16:
             break
         picture_HWC = np.pad(part.to_bgr(), ((24, 24), (0, 0), (0, 0)))
         plain.push(picture_HWC)

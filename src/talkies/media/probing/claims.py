@@ -58,7 +58,8 @@ class ContainerClaims:
         """
         end_seconds: float | None = None
         if container.duration and not container.format.flags & _MEASURED:
-            end_seconds = (max(0, container.start_time or 0) + container.duration) / av.time_base
+            start = 0 if container.format.name == "flv" else max(0, container.start_time or 0)  # FLV counts from zero
+            end_seconds = (start + container.duration) / av.time_base
         names = set(container.format.name.split(","))
         streams: list[AudioStream | VideoStream] = [*container.streams.video, *container.streams.audio]
         tracks = {stream.index: end for stream in streams if (end := _read_track_end(stream, names)) is not None}
