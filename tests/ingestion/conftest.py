@@ -8,8 +8,12 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from talkies.ingestion import IngestReport, ingest
+
+settings.register_profile("same-every-time", derandomize=True, deadline=None, max_examples=40, database=None)
+settings.load_profile("same-every-time")
 
 WriteFilm = Callable[..., Path]
 

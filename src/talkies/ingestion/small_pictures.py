@@ -93,6 +93,9 @@ def _find_between_bars(
         first += 1
     while last > max(first, rows.stop - 1 - deepest) and is_bar(a_HW[last], b_HW[last]):
         last -= 1
+    if most < 1.0:  # a bar ends at the picture: what goes on is a title on black
+        first = rows.start if first == rows.start + deepest else first
+        last = rows.stop - 1 if last == rows.stop - 1 - deepest else last
     first += 1 if rows.start < first < last - 2 else 0  # the row at a bar's edge is part bar, part picture
     last -= 1 if first + 2 < last < rows.stop - 1 else 0
     return slice(first, last + 1)
