@@ -139,11 +139,14 @@ def iterate_boxes(reader: HeaderReader, start: int, end: int, *, at_end: bool = 
 
 
 def is_cut_off(path: Path) -> bool:
-    """Return whether an MP4 file ends within its media: a box of media claims more bytes than the file has."""
+    """Return whether an MP4 file in fragments ends within one: a box of media claims more bytes than the file has.
+
+    In a file of a single piece, such a claim is only wrong: its tables tell whether anything is missing.
+    """
     try:
         with path.open("rb") as file:
             reader = HeaderReader(file, file.seek(0, 2))
-            start = 0
+            start, in_fragments = 0, False
             while len(header := reader.read_header(start, 16)) >= 8:
                 size, name = int.from_bytes(header[:4], "big"), header[4:8]
                 if size == 1 and len(header) == 16:
@@ -151,8 +154,9 @@ def is_cut_off(path: Path) -> bool:
                 if size < 8 or name not in _MEDIA_BOXES | _OTHER_BOXES:
                     return False
                 start += size
+                in_fragments |= name == b"moof"
                 if start > reader.size:
-                    return name in _MEDIA_BOXES
+                    return in_fragments and name in _MEDIA_BOXES
     except (UnparsableError, OSError):
         pass
     return False
