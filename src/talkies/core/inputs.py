@@ -1,0 +1,68 @@
+"""What an encoder takes: the size and colours of its pictures, or the form of its sound.
+
+Public encoders declare their input as one of these values, read from the checkpoint's own description of its
+preprocessing; `transforms` then makes exactly that on the device of the batch. Encoders of talkies declare none: theirs
+is what the recipe's `transforms` section says.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Filter = Literal["bilinear", "bicubic"]
+
+
+@dataclass(frozen=True, slots=True)
+class VideoInput:
+    """The pictures that an encoder takes: RGB `[B, 3, T, size, size]`, `(colour − mean) / sd` of colours in 0–1.
+
+    The square of a clip is resized to `resize` × `resize` pixels, and its middle `size` × `size` is used.
+
+    Attributes:
+        size: height and width of the pictures, in pixels.
+        resize: the side that the clip's square is resized to first, at least `size`.
+        filter: the antialiased filter that resizes, as in PIL.
+        mean: of red, green and blue.
+        sd: of red, green and blue.
+        frames: how many frames a clip must have; None for any number.
+        multiple: what the number of frames must be a multiple of.
+        usual_frames: how many frames a clip has if nobody says otherwise.
+        usual_fps: how many frames a second it then has.
+
+    Raises:
+        ValueError: if the square is resized to less than what is used of it.
+    """
+
+    size: int
+    resize: int
+    filter: Filter = "bilinear"
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    sd: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    frames: int | None = None
+    multiple: int = 1
+    usual_frames: int = 4
+    usual_fps: float = 2.0
+
+    def __post_init__(self) -> None:
+        if self.resize < self.size:
+            raise ValueError(f"the middle {self.size} pixels of {self.resize} are more than there are")
+
+
+@dataclass(frozen=True, slots=True)
+class WaveformInput:
+    """The samples that an encoder takes.
+
+    Attributes:
+        rate_hz: samples a second.
+        normalise: whether each clip has mean 0 and variance 1.
+        channel_axis: whether the shape is `[B, 1, S]`, and not `[B, S]`.
+        multiple: what the number of samples is padded to a multiple of, by reflection.
+        least_samples: the fewest samples that the encoder can take.
+        usual_seconds: how much sound a clip has if nobody says otherwise.
+    """
+
+    rate_hz: int
+    normalise: bool = False
+    channel_axis: bool = False
+    multiple: int = 1
+    least_samples: int = 1
+    usual_seconds: float = 2.0
