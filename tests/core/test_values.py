@@ -98,11 +98,12 @@ def test_embeddings_are_shown_by_their_shapes_and_count_their_clips() -> None:
     assert len(embeddings) == 5
 
 
-@pytest.mark.parametrize("audio_shape", [(5, 7), (4, 8), (5, 8, 1)])
+@pytest.mark.parametrize("audio_shape", [(4, 7), (4, 8), (5, 8, 1)])
 def test_embeddings_of_two_shapes_are_refused(audio_shape: tuple[int, ...]) -> None:
     shown = f"audio_BD=float32[{', '.join(map(str, audio_shape))}]"
     sentence = (
-        f"video and audio embeddings must both be [B, D] of one shape, got Embeddings(video_BD=float32[5, 8], {shown}"
+        f"video and audio embeddings must both be [B, D] of the same clips, got Embeddings(video_BD=float32[5, 8], "
+        f"{shown}"
     )
     with pytest.raises(ValueError, match=re.escape(sentence)):
         Embeddings(torch.zeros(5, 8), torch.zeros(audio_shape), torch.zeros(5), torch.zeros(5))

@@ -9,7 +9,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from talkies.core import ClipBatch, ClipRequest, FilmId, Span
-from talkies.models import Encoder, TwoTower
+from talkies.models import BlockEncoder, TwoTower
 from talkies.objectives import ContrastiveObjective, ObjectiveConfig, WeightPoint
 from talkies.training.step import FORWARD_METHODS, Stepper
 from talkies.training.system import ContrastiveSystem
@@ -52,7 +52,7 @@ TRANSFORMS = {
 }
 
 
-class SmallVideo(Encoder):
+class SmallVideo(BlockEncoder):
     """Two blocks without a norm over `[B, 3, T, 16, 16]`."""
 
     modality, out_dim = "video", 12
@@ -69,7 +69,7 @@ class SmallVideo(Encoder):
         return x.mean((2, 3, 4))
 
 
-class SmallAudio(Encoder):
+class SmallAudio(BlockEncoder):
     """Two blocks without a norm over `[B, 1, 8, L]`."""
 
     modality, out_dim = "audio", 10

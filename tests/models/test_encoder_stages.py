@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from talkies.models import AUDIO_ENCODERS, VIDEO_ENCODERS, Encoder, frozen_batch_norm_statistics
+from talkies.models import AUDIO_ENCODERS, VIDEO_ENCODERS, BlockEncoder, frozen_batch_norm_statistics
 from talkies.models.tower import Layers
 
 Outcome = tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]
 
-ENCODERS: dict[str, Callable[[], Encoder]] = {
+ENCODERS: dict[str, Callable[[], BlockEncoder]] = {
     **{f"video {name}": build for name, build in VIDEO_ENCODERS.items()},
     **{f"audio {name}": build for name, build in AUDIO_ENCODERS.items()},
 }
@@ -26,7 +26,7 @@ def clips_for(name: str) -> Tensor:
     return torch.randn(2, 3, 4, 32, 32) if name.startswith("video") else torch.randn(2, 1, 40, 50)
 
 
-def outcome_of(encoder: Encoder, clips: Tensor, times: int = 1) -> Outcome:
+def outcome_of(encoder: BlockEncoder, clips: Tensor, times: int = 1) -> Outcome:
     """Features of the last of `times` training passes, all gradients, all running statistics."""
     for _ in range(times):
         features_BE = encoder(clips)
@@ -184,7 +184,7 @@ def test_blocks_compiled_in_place_keep_names_and_numbers(name: str, recompute: b
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == graphs
 
 
-class Chain(Encoder):
+class Chain(BlockEncoder):
     """Blocks in a row, each a stage."""
 
     tower, out_dim = "audio", 1

@@ -28,6 +28,7 @@ from talkies.core.framing import (
     find_square,
     list_places,
 )
+from talkies.core.inputs import AudioInput, VideoInput, WaveformInput
 from talkies.core.modality import MODALITIES, Modality, ModalityChoice
 from talkies.core.names import (
     escape_controls,
@@ -61,6 +62,7 @@ __all__ = [
     "MODALITIES",
     "PADDING_CHROMA",
     "PADDING_LUMA",
+    "AudioInput",
     "BarSpan",
     "Bars",
     "Bools",
@@ -91,6 +93,8 @@ __all__ = [
     "TalkiesError",
     "UInt8s",
     "UsageError",
+    "VideoInput",
+    "WaveformInput",
     "WorkError",
     "crop_middle_square",
     "crop_square",

@@ -66,3 +66,6 @@ class WaveformInput:
     multiple: int = 1
     least_samples: int = 1
     usual_seconds: float = 2.0
+
+
+AudioInput = WaveformInput

@@ -140,11 +140,11 @@ class ClipBatch(_ShapeRepr):
 class Embeddings(_ShapeRepr):
     """The video and audio embeddings of the same B clips, with the film and the first frame of each clip.
 
-    `video_BD` and `audio_BD` have rows of unit length. `film_B` are int64 film numbers, and `start_B` is the first
-    frame of each clip on its film's grid, int64.
+    `video_BD` and `audio_BD` have rows of unit length; a modality for which the model has no encoder has D = 0.
+    `film_B` are int64 film numbers, and `start_B` is the first frame of each clip on its film's grid, int64.
 
     Raises:
-        ValueError: if the tensors do not agree on B and D.
+        ValueError: if the tensors do not agree on B.
     """
 
     video_BD: Tensor
@@ -153,8 +153,8 @@ class Embeddings(_ShapeRepr):
     start_B: Tensor
 
     def __post_init__(self) -> None:
-        if self.video_BD.ndim != 2 or self.video_BD.shape != self.audio_BD.shape:
-            raise ValueError(f"video and audio embeddings must both be [B, D] of one shape, got {self}")
+        if self.video_BD.ndim != 2 or self.audio_BD.ndim != 2 or len(self.video_BD) != len(self.audio_BD):
+            raise ValueError(f"video and audio embeddings must both be [B, D] of the same clips, got {self}")
         if self.film_B.shape != self.video_BD.shape[:1]:
             raise ValueError(f"there must be one film number for each clip, got {self}")
         if self.start_B.shape != self.film_B.shape:

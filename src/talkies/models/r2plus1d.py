@@ -8,7 +8,7 @@ Shapes: `B` clips, `C T H W` video.
 
 from torch import Tensor, nn
 
-from talkies.models.tower import Encoder, Layers
+from talkies.models.tower import BlockEncoder, Layers
 
 
 def _make_factorised_conv(channels_in: int, channels_out: int, channels_between: int, stride: int) -> nn.Sequential:
@@ -48,7 +48,7 @@ class _Block(nn.Module):
         return y
 
 
-class R2Plus1D18(Encoder):
+class R2Plus1D18(BlockEncoder):
     """An 18-layer R(2+1)D network for video `[B, 3, T, H, W]`."""
 
     modality = "video"

@@ -1,17 +1,23 @@
-"""The encoders by name, and the model that a config describes."""
+"""The encoders by name or address, and the model that a config describes."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
+from torch import nn
 
 from talkies.config import Config
 from talkies.core import Modality, suggest_nearest
+from talkies.models.adaptation import AdaptationConfig, TowerAdaptation, adapt_tower
+from talkies.models.address import EncoderAddress
+from talkies.models.public.base import PublicTower
+from talkies.models.public.frames import FrameEncoder
+from talkies.models.public.open import open_tower
 from talkies.models.r2plus1d import R2Plus1D18
 from talkies.models.resnet import ResNet18
 from talkies.models.tiny import TinyAudio, TinyVideo
-from talkies.models.tower import Encoder, TwoTower
+from talkies.models.tower import Encoder, Head, TwoTower
 from talkies.models.vit import AudioTransformer, VideoTransformer
 
 VIDEO_ENCODERS: dict[str, Callable[[], Encoder]] = {
@@ -29,12 +35,17 @@ AUDIO_ENCODERS: dict[str, Callable[[], Encoder]] = {
 
 
 class ModelConfig(Config):
-    """The names of both encoders, and the sizes of their projection heads."""
+    """The names or addresses of both encoders, and the sizes of their projection heads.
+
+    `frame_pool` is how an encoder of pictures makes one vector of a clip's frames: their mean, or weights that are
+    learned with the head.
+    """
 
     video: str
     audio: str
     embedding_dim: Annotated[int, Field(ge=2, le=8192)] = 128
     hidden_dim: Annotated[int, Field(ge=2, le=16_384)] = 256
+    frame_pool: Literal["mean", "attention"] = "mean"
 
     @field_validator("video")
     @classmethod
@@ -47,16 +58,40 @@ class ModelConfig(Config):
         return _check_encoder_name(name, AUDIO_ENCODERS, "audio")
 
 
-def build_model(config: ModelConfig) -> TwoTower:
-    """Return the model with fresh random weights from PyTorch's global generator."""
-    video = VIDEO_ENCODERS[config.video]()
-    audio = AUDIO_ENCODERS[config.audio]()
-    return TwoTower(video, audio, config.embedding_dim, config.hidden_dim)
+def build_model(config: ModelConfig, adaptation: AdaptationConfig | None = None) -> TwoTower:
+    """Return the model: encoders of talkies and new heads with fresh random weights from PyTorch's global generator.
+
+    Public encoders have the weights that they came with. `adaptation` decides what of each tower is trained.
+
+    Raises:
+        ConfigError: if a public encoder cannot be loaded, or its tower cannot be adapted so.
+    """
+    adaptation = adaptation or AdaptationConfig()
+    video, video_head = _build_tower(config, adaptation.video, "video")
+    audio, audio_head = _build_tower(config, adaptation.audio, "audio")
+    return TwoTower(video, audio, config.embedding_dim, config.hidden_dim, video_head=video_head, audio_head=audio_head)
+
+
+def _build_tower(config: ModelConfig, adaptation: TowerAdaptation, modality: Modality) -> tuple[Encoder, nn.Module]:
+    """Return an encoder and its head, with what is not trained frozen."""
+    name = getattr(config, modality)
+    encoders = VIDEO_ENCODERS if modality == "video" else AUDIO_ENCODERS
+    public: PublicTower | None = None
+    if name in encoders:
+        encoder: Encoder = encoders[name]()
+    else:
+        public = open_tower(EncoderAddress.parse(name), modality)
+        encoder = public.encoder
+        if config.frame_pool == "attention" and isinstance(encoder, FrameEncoder):
+            encoder.add_attention_pool()
+    head: nn.Module = Head(encoder.out_dim, config.hidden_dim, config.embedding_dim)
+    return adapt_tower(encoder, head, public, adaptation, config.embedding_dim)
 
 
 def _check_encoder_name(name: str, encoders: Mapping[str, object], modality: Modality) -> str:
-    if name not in encoders:
+    if name not in encoders and EncoderAddress.parse(name).scheme is None:
         raise ValueError(
-            f"no {modality} encoder '{name}'{suggest_nearest(name, encoders)}; there are: {', '.join(encoders)}"
+            f"no {modality} encoder '{name}'{suggest_nearest(name, encoders)}; there are: {', '.join(encoders)}, or "
+            "name the address of another, such as hf:FOLDER_OR_ID"
         )
     return name

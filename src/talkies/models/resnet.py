@@ -8,7 +8,7 @@ Shapes: `B` clips, `F` mel bins, `L` spectrogram frames.
 
 from torch import Tensor, nn
 
-from talkies.models.tower import Encoder
+from talkies.models.tower import BlockEncoder
 
 
 class _Block(nn.Module):
@@ -33,7 +33,7 @@ class _Block(nn.Module):
         return z
 
 
-class ResNet18(Encoder):
+class ResNet18(BlockEncoder):
     """An 18-layer residual network for log-mel spectrograms `[B, 1, F, L]`."""
 
     modality = "audio"

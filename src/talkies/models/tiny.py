@@ -5,7 +5,7 @@ Shapes: `B` clips, `C T H W` video, `F` mel bins, `L` spectrogram frames.
 
 from torch import Tensor, nn
 
-from talkies.models.tower import Encoder, Layers
+from talkies.models.tower import BlockEncoder, Layers
 
 _Triple = tuple[int, int, int]
 
@@ -22,7 +22,7 @@ def _make_conv2d(channels_in: int, channels_out: int, stride: int) -> nn.Module:
     return Layers(conv, nn.BatchNorm2d(channels_out), nn.ReLU(inplace=True))
 
 
-class TinyVideo(Encoder):
+class TinyVideo(BlockEncoder):
     """Four blocks for video `[B, 3, T, H, W]`: patches of 4 × 4 pixels, then three 3D convolutions."""
 
     modality = "video"
@@ -44,7 +44,7 @@ class TinyVideo(Encoder):
         return x.mean((2, 3, 4))
 
 
-class TinyAudio(Encoder):
+class TinyAudio(BlockEncoder):
     """Four blocks for log-mel spectrograms `[B, 1, F, L]`."""
 
     modality = "audio"

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from inspect import signature
-from typing import ClassVar, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -16,21 +16,21 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
-from talkies.core import Modality
+from talkies.core import AudioInput, Modality, VideoInput
 
 _GRAPH_LIMIT = 64  # compiled graphs for all blocks of one class
 
 
 class Encoder(nn.Module, ABC):
-    """The base of every encoder: blocks that run one after the other, and a pool, which return features `[B, out_dim]`.
+    """The base of every encoder: a network that returns features `[B, out_dim]` of clips of one modality.
 
-    With `recompute`, training keeps only the outputs of the blocks and runs each block again for its gradient
-    (activation checkpointing; Chen et al. 2016, arXiv:1604.06174): less memory, a third more computation, and identical
-    numbers.
+    `input` is what it takes; None if that is what the `transforms` section of a recipe describes. With `recompute`,
+    training keeps fewer activations and computes the others again for the gradient.
     """
 
-    modality: ClassVar[Modality]
+    modality: Modality
     out_dim: int
+    input: VideoInput | AudioInput | None = None
     recompute: bool = False
 
     @abstractmethod
@@ -38,8 +38,8 @@ class Encoder(nn.Module, ABC):
         """Return the blocks in order, each with the name of its stage: `stem`, then `layer1`, `layer2` and so on."""
 
     @abstractmethod
-    def pool(self, x: Tensor) -> Tensor:
-        """Return the features `[B, out_dim]` of the last block's output: the mean over all positions."""
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the features of each clip, `[B, out_dim]`."""
 
     def check_input(self, shape: Sequence[int]) -> None:
         """Check that the encoder accepts inputs of this shape: T × H × W of video, F × L of a spectrogram.
@@ -47,19 +47,6 @@ class Encoder(nn.Module, ABC):
         Raises:
             ConfigError: if it does not; the sentence says which shapes it accepts.
         """
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the features of each clip, `[B, out_dim]`."""
-        for _, block in self.named_blocks():
-            x = self._run_block(block, x)
-        return self.pool(x)
-
-    def forward_stages(self, x: Tensor) -> dict[str, Tensor]:
-        """Return the output of each stage's last block by the stage's name, in order and before the pool."""
-        outputs: dict[str, Tensor] = {}
-        for stage, block in self.named_blocks():
-            x = outputs[stage] = self._run_block(block, x)
-        return outputs
 
     def compile_blocks(self, backend: str = "inductor") -> None:
         """Compile each block in place; the names of the weights do not change.
@@ -76,6 +63,32 @@ class Encoder(nn.Module, ABC):
 
         for _, block in self.named_blocks():
             block.compile(backend=backend, dynamic=False, **options)
+
+
+class BlockEncoder(Encoder):
+    """The base of the encoders of talkies: blocks that run one after the other, and a pool.
+
+    With `recompute`, training keeps only the outputs of the blocks and runs each block again for its gradient
+    (activation checkpointing; Chen et al. 2016, arXiv:1604.06174): less memory, a third more computation, and identical
+    numbers.
+    """
+
+    @abstractmethod
+    def pool(self, x: Tensor) -> Tensor:
+        """Return the features `[B, out_dim]` of the last block's output: the mean over all positions."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the features of each clip, `[B, out_dim]`."""
+        for _, block in self.named_blocks():
+            x = self._run_block(block, x)
+        return self.pool(x)
+
+    def forward_stages(self, x: Tensor) -> dict[str, Tensor]:
+        """Return the output of each stage's last block by the stage's name, in order and before the pool."""
+        outputs: dict[str, Tensor] = {}
+        for stage, block in self.named_blocks():
+            x = outputs[stage] = self._run_block(block, x)
+        return outputs
 
     def _run_block(self, block: nn.Module, x: Tensor) -> Tensor:
         if not (self.recompute and self.training and torch.is_grad_enabled()):
@@ -134,14 +147,54 @@ class Head(nn.Sequential):
         )
 
 
-class TwoTower(nn.Module):
-    """A video and an audio encoder, each with its projection head."""
+class NoEncoder(Encoder):
+    """Stands for the encoder of a modality that a model does not have: its features have a width of 0."""
 
-    def __init__(self, video: Encoder, audio: Encoder, embedding_dim: int, hidden_dim: int) -> None:
+    out_dim = 0
+
+    def __init__(self, modality: Modality) -> None:
+        super().__init__()
+        self.modality = modality
+
+    def named_blocks(self) -> tuple[tuple[str, nn.Module], ...]:
+        """Return no blocks."""
+        return ()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return features `[B, 0]`."""
+        return x.new_zeros((len(x), 0), dtype=torch.float32)
+
+
+class TwoTower(nn.Module):
+    """A video and an audio encoder, each with its projection head.
+
+    A head that is given, such as the one that a public encoder came with, takes the place of a new one.
+    """
+
+    def __init__(
+        self,
+        video: Encoder,
+        audio: Encoder,
+        embedding_dim: int,
+        hidden_dim: int,
+        *,
+        video_head: nn.Module | None = None,
+        audio_head: nn.Module | None = None,
+    ) -> None:
         super().__init__()
         self.video, self.audio, self.embedding_dim = video, audio, embedding_dim
-        self.video_head = Head(video.out_dim, hidden_dim, embedding_dim)
-        self.audio_head = Head(audio.out_dim, hidden_dim, embedding_dim)
+        self.video_head = video_head or Head(video.out_dim, hidden_dim, embedding_dim)
+        self.audio_head = audio_head or Head(audio.out_dim, hidden_dim, embedding_dim)
+
+    @property
+    def video_input(self) -> VideoInput | None:
+        """What the video encoder takes, if it is a public one."""
+        return self.video.input if isinstance(self.video.input, VideoInput) else None
+
+    @property
+    def audio_input(self) -> AudioInput | None:
+        """What the audio encoder takes, if it is a public one."""
+        return None if isinstance(self.audio.input, VideoInput) else self.audio.input
 
     def forward(self, video_BCTHW: Tensor, audio_B1FL: Tensor) -> tuple[Tensor, Tensor]:
         """Return the video and audio embeddings `[B, D]`, as unit vectors."""
@@ -158,6 +211,21 @@ class TwoTower(nn.Module):
     def embed_audio(self, features_BE: Tensor) -> Tensor:
         """Return the embeddings `[B, D]` of audio features, as unit vectors."""
         return functional.normalize(self.audio_head(features_BE), dim=1)
+
+
+def find_dims(model: TwoTower) -> dict[Modality, int]:
+    """Return the width of each modality's embeddings: what its head returns, and 0 without an encoder."""
+    towers: tuple[tuple[Modality, Encoder, nn.Module], ...] = (
+        ("video", model.video, model.video_head),
+        ("audio", model.audio, model.audio_head),
+    )
+    dims: dict[Modality, int] = {}
+    for modality, encoder, head in towers:
+        weight = next(iter(head.parameters()), None)
+        with torch.no_grad():
+            like = torch.zeros(2, encoder.out_dim) if weight is None else weight.new_zeros(2, encoder.out_dim)
+            dims[modality] = head(like).shape[1] if encoder.out_dim else 0
+    return dims
 
 
 def compute_model_stamp(model: nn.Module) -> str:

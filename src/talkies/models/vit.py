@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from talkies.core import ConfigError
-from talkies.models.tower import Encoder
+from talkies.models.tower import BlockEncoder
 
 _STAGES = 4
 _LONGEST_WAVE = 10_000.0  # as in Vaswani et al. 2017, section 3.5
@@ -100,7 +100,7 @@ class _Patches(nn.Module):
         return _make_tokens(self.proj(padded_B1FL), self.proj.weight.dtype)
 
 
-class _VisionTransformer(Encoder):
+class _VisionTransformer(BlockEncoder):
     """The shared backbone: a patch embedding, transformer blocks, and a norm before the mean over tokens."""
 
     def __init__(self, patch_embed: nn.Module, dim: int, depth: int, heads: int) -> None:

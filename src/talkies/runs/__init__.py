@@ -1,7 +1,8 @@
 """A trained model on disk: run folder, checkpoints, exported model, and the encoder loaded from any of them."""
 
+from talkies.runs.address_encoder import ModelAddress, is_model_address, parse_model_address
 from talkies.runs.checkpoint import Checkpoint, CheckpointState
-from talkies.runs.clip_encoder import ClipEncoder, Encoded, EncodedFile, load_encoder
+from talkies.runs.clip_encoder import ClipEncoder, Encoded, EncodedFile
 from talkies.runs.encoder_weights import (
     ExportedWeights,
     InitialWeights,
@@ -11,6 +12,7 @@ from talkies.runs.encoder_weights import (
     parse_initial_weights,
 )
 from talkies.runs.exported_model import ExportedModel, is_exported_model, read_exported_model, read_stamp
+from talkies.runs.load_encoder import load_encoder
 from talkies.runs.run_folder import RunFolder, RunRecord
 
 __all__ = [
@@ -23,13 +25,16 @@ __all__ = [
     "ExportedWeights",
     "InitialWeights",
     "LoadedWeights",
+    "ModelAddress",
     "RunFolder",
     "RunRecord",
     "export_weights",
     "is_exported_model",
+    "is_model_address",
     "load_encoder",
     "load_encoder_weights",
     "parse_initial_weights",
+    "parse_model_address",
     "read_exported_model",
     "read_stamp",
 ]

@@ -14,14 +14,21 @@ import torch
 from torch import Tensor
 
 from talkies.clips import ClipConfig, FileWindows, read_file_windows
-from talkies.config import check, read_yaml
-from talkies.core import ClipBatch, ClipShape, Embeddings, Float32s, Float64s, RunError
+from talkies.core import (
+    MODALITIES,
+    ClipBatch,
+    ClipShape,
+    Embeddings,
+    Float32s,
+    Float64s,
+    Modality,
+    UsageError,
+)
 from talkies.library import Profile
-from talkies.models import ModelConfig, TwoTower, build_model
-from talkies.runs.checkpoint import select_model_weights
-from talkies.runs.exported_model import check_step, is_exported_model, read_exported_model, read_exported_weights
-from talkies.runs.run_folder import RunFolder
-from talkies.transforms import ClipTransform, TransformConfig
+from talkies.models import EncoderAddress, TwoTower, find_dims
+from talkies.models.public import TextEncoder, open_text
+from talkies.runs.texts import TextSpace, explain_no_words
+from talkies.transforms import ClipTransform
 
 _BATCH_CLIPS = 16
 
@@ -74,8 +81,10 @@ class ClipEncoder:
         clip: ClipConfig,
         profile: Profile,
         stamp: str,
-        run: Path,
+        run: str | Path,
         step: int,
+        joint: bool = True,
+        texts: Mapping[Modality, TextSpace] | None = None,
     ) -> None:
         """Move the model to the GPU if there is one.
 
@@ -85,14 +94,19 @@ class ClipEncoder:
             clip: What a clip is made of.
             profile: The grid and size of the films that the model was trained on.
             stamp: Identifies the weights.
-            run: The run's folder, or that of an exported model.
-            step: The training step of the weights.
+            run: The folder of the run or of the exported model, or the address of public encoders.
+            step: The training step of the weights; 0 for public encoders.
+            joint: Whether embeddings of video and of audio lie in one space, so that they can be compared.
+            texts: The text encoders whose embeddings can be compared with each modality's.
         """
         self.clip, self.profile = clip, profile
-        self.stamp, self.run, self.step = stamp, run, step
+        self.stamp, self.run, self.step, self.joint = stamp, run, step, joint
+        self.texts: Mapping[Modality, TextSpace] = texts or {}
+        self._text_encoders: dict[str, TextEncoder] = {}
         self.transforms = transform.config
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.model = model.eval().to(self._device)
+        self._dims = find_dims(model)
         self._transform = transform.eval().to(self._device)
 
     @property
@@ -101,9 +115,33 @@ class ClipEncoder:
         return self.clip.to_shape(self.profile.fps)
 
     @property
-    def dim(self) -> int:
-        """The number of dimensions of an embedding."""
-        return self.model.embedding_dim
+    def modalities(self) -> tuple[Modality, ...]:
+        """The modalities for which there is an encoder."""
+        return tuple(modality for modality in MODALITIES if self.dims[modality])
+
+    @property
+    def dims(self) -> dict[Modality, int]:
+        """The number of dimensions of each modality's embeddings; 0 for one that has no encoder."""
+        return dict(self._dims)
+
+    @property
+    def text_modalities(self) -> tuple[Modality, ...]:
+        """The modalities whose embeddings texts can be compared with."""
+        return tuple(self.texts)
+
+    def encode_text(self, texts: Sequence[str], modality: Modality) -> Float32s:
+        """Return embeddings of texts as unit vectors `[N, D]`, to be compared with those of a modality.
+
+        Raises:
+            UsageError: if the model has no words for that modality.
+        """
+        if modality not in self.texts:
+            raise UsageError(explain_no_words(self.run, modality, tuple(self.texts)))
+        space = self.texts[modality]
+        if space.address not in self._text_encoders:
+            self._text_encoders[space.address] = open_text(EncoderAddress.parse(space.address))
+        vectors: Float32s = self._text_encoders[space.address].encode(texts, space.modality).numpy()
+        return vectors
 
     @torch.inference_mode()
     def encode(self, batch: ClipBatch) -> Encoded:
@@ -132,10 +170,10 @@ class ClipEncoder:
     def encode_windows(self, windows: FileWindows) -> tuple[Float32s | None, Float32s | None]:
         """Return embeddings `[B, D]` of the video and of the audio of a file's windows; None for a missing one."""
         video_BD = audio_BD = None
-        if windows.video_BTPW is not None:
+        if windows.video_BTPW is not None and self._dims["video"]:
             video_BCTHW = self._transform.video(torch.from_numpy(windows.video_BTPW).to(self._device))
             video_BD = self.model.embed_video(self.model.video(video_BCTHW)).float().cpu().numpy()
-        if windows.audio_BS is not None:
+        if windows.audio_BS is not None and self._dims["audio"]:
             audio_B1FL = self._transform.audio(torch.from_numpy(windows.audio_BS).to(self._device))
             audio_BD = self.model.embed_audio(self.model.audio(audio_B1FL)).float().cpu().numpy()
         return video_BD, audio_BD
@@ -174,70 +212,3 @@ class ClipEncoder:
             np.concatenate(video_parts) if video_parts else None,
             np.concatenate(audio_parts) if audio_parts else None,
         )
-
-
-def load_encoder(path: str | Path, step: int | None = None) -> ClipEncoder:
-    """Return the encoders of a run's checkpoint, or of an exported model.
-
-    Args:
-        path: The folder of a run or of an exported model.
-        step: The checkpoint's step (0: the untrained model); None takes the newest.
-
-    Raises:
-        RunError: if there is no such run, checkpoint or exported model, or it is damaged.
-    """
-    path = Path(path)
-    return _load_exported_model(path, step) if is_exported_model(path) else _load_run(path, step)
-
-
-def _load_run(run: Path, step: int | None) -> ClipEncoder:
-    folder = RunFolder(run)
-    checkpoint, record = folder.get_checkpoint(step), folder.read_record()
-    values, where = read_yaml(folder.config_path), str(folder.config_path)
-    clip = check(ClipConfig, values.get("clip", {}), where)
-    transforms = check(TransformConfig, values.get("transforms", {}), where)
-    config = check(ModelConfig, values.get("model", {}), where)
-
-    weights = select_model_weights(checkpoint.read_encoder_weights())
-    model = _build_model(config, weights, f"the weights in {checkpoint.folder} are not of the model in {where}")
-    profile = Profile.model_validate(record.profile)
-    return ClipEncoder(
-        model,
-        ClipTransform(transforms, profile.audio_rate_hz),
-        clip=clip,
-        profile=profile,
-        stamp=checkpoint.read_state().stamp,
-        run=run,
-        step=checkpoint.step,
-    )
-
-
-def _load_exported_model(folder: Path, step: int | None) -> ClipEncoder:
-    exported = read_exported_model(folder)
-    check_step(folder, exported, step)
-    weights = read_exported_weights(folder, exported)
-    model = _build_model(exported.model, weights, f"the weights in {folder} are not of the model in its config.json")
-    return ClipEncoder(
-        model,
-        ClipTransform(exported.transforms, exported.profile.audio_rate_hz),
-        clip=exported.clip,
-        profile=exported.profile,
-        stamp=exported.stamp,
-        run=folder,
-        step=exported.step,
-    )
-
-
-def _build_model(config: ModelConfig, weights: Mapping[str, Tensor], message: str) -> TwoTower:
-    """Return the model of a config with its weights.
-
-    Raises:
-        RunError: with `message`, if the weights are of another model.
-    """
-    model = build_model(config)
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
-        raise RunError(message) from error
-    model.video.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # the transform's layout
-    return model

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from talkies.clips import ClipConfig, LoaderConfig, SamplingConfig
 from talkies.config import Config
-from talkies.models import ModelConfig
+from talkies.models import AdaptationConfig, ModelConfig
 from talkies.objectives import ObjectiveConfig
 from talkies.transforms import TransformConfig
 
@@ -83,6 +83,7 @@ class RunConfig(Config):
     sampling: SamplingConfig
     transforms: TransformConfig
     model: ModelConfig
+    adaptation: AdaptationConfig = AdaptationConfig()
     objective: ObjectiveConfig
     optimiser: OptimiserConfig
     training: TrainingConfig

@@ -31,12 +31,12 @@ def build_system(config: RunConfig, fps: int, rate_hz: int) -> ContrastiveSystem
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.training.seed)
-        model: TwoTower = build_model(config.model)
+        model: TwoTower = build_model(config.model, config.adaptation)
     size = config.transforms.video.size
     model.video.check_input((config.clip.frames, size, size))
 
     return ContrastiveSystem(
-        ClipTransform(config.transforms, rate_hz),
+        ClipTransform(config.transforms, rate_hz, model.video_input, model.audio_input),
         model,
         ContrastiveObjective(config.objective, fps),
         half=config.training.precision == "bf16-mixed",

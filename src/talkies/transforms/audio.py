@@ -4,6 +4,7 @@ Shapes: `B` clips, `S` samples, `F` mel bins, `L` frames of the spectrogram, `K`
 """
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
@@ -100,7 +101,30 @@ class AudioTransformConfig(Config):
         return self
 
 
-class LogMel(nn.Module):
+class AudioTransform(nn.Module, ABC):
+    """The base of the transforms from int16 samples `[B, S]` to the input of an audio encoder."""
+
+    def forward(self, audio_BS: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Return the encoder's input, augmented at random if there is a generator (on the CPU)."""
+        clips, samples = audio_BS.shape
+        return self.prepare(audio_BS, self.draw(clips, samples, generator) if generator else None)
+
+    @abstractmethod
+    def draw(self, clips: int, samples: int, generator: torch.Generator) -> "AudioAugmentation":
+        """Return a random augmentation; the draws depend on the number of clips, never on their content.
+
+        Args:
+            clips: clips of the batch.
+            samples: audio samples of each clip.
+            generator: random generator on the CPU.
+        """
+
+    @abstractmethod
+    def prepare(self, audio_BS: Tensor, augmentation: "AudioAugmentation | None" = None) -> Tensor:
+        """Return the encoder's input, with the given augmentation or none."""
+
+
+class LogMel(AudioTransform):
     """From int16 samples `[B, S]` to a normalised log-mel `[B, 1, F, L]`, L = S // hop + 1."""
 
     filters_FK: Tensor
@@ -124,19 +148,8 @@ class LogMel(nn.Module):
         self.register_buffer("filters_FK", filters_FK, persistent=False)
         self.register_buffer("window", window, persistent=False)
 
-    def forward(self, audio_BS: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Return the normalised log-mel, augmented at random if there is a generator (on the CPU)."""
-        clips, samples = audio_BS.shape
-        return self.prepare(audio_BS, self.draw(clips, samples, generator) if generator else None)
-
     def draw(self, clips: int, samples: int, generator: torch.Generator) -> "AudioAugmentation":
-        """Return a random augmentation; the draws depend on the number of clips, never on their content.
-
-        Args:
-            clips: clips of the batch.
-            samples: audio samples of each clip.
-            generator: random generator on the CPU.
-        """
+        """Return a random augmentation: a gain for each clip, and masks."""
         config = self._config
         gain_db_B = time_mask_BL = frequency_mask_BF = None
         if config.gain_db:

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from talkies.config import Config
-from talkies.core import ClipBatch
-from talkies.transforms.audio import AudioAugmentation, AudioTransformConfig, LogMel
+from talkies.core import AudioInput, ClipBatch, VideoInput
+from talkies.transforms.audio import AudioAugmentation, AudioTransformConfig
+from talkies.transforms.audio_inputs import build_audio_transform
 from talkies.transforms.video import VideoAugmentation, VideoTransform, VideoTransformConfig
 
 
@@ -21,7 +22,10 @@ class TransformConfig(Config):
 
 @dataclass(frozen=True, slots=True)
 class ModelInput:
-    """The input of the encoders, normalised: RGB `video_BCTHW` and log-mel `audio_B1FL`."""
+    """The input of the encoders, normalised: RGB `video_BCTHW` and log-mel `audio_B1FL`.
+
+    A public audio encoder takes its own form instead: samples `[B, S]`, or a spectrogram in its own layout.
+    """
 
     video_BCTHW: Tensor
     audio_B1FL: Tensor
@@ -30,12 +34,25 @@ class ModelInput:
 class ClipTransform(nn.Module):
     """Both transforms, on whatever device the batch is."""
 
-    def __init__(self, config: TransformConfig, rate_hz: int) -> None:
-        """Build the transforms for audio of `rate_hz`."""
+    def __init__(
+        self,
+        config: TransformConfig,
+        rate_hz: int,
+        video_input: VideoInput | None = None,
+        audio_input: AudioInput | None = None,
+    ) -> None:
+        """Build the transforms.
+
+        Args:
+            config: the size of the video, the spectrogram, and the augmentation of both.
+            rate_hz: samples a second of the clips' audio.
+            video_input: what a public video encoder takes; its size and colours are then used, not the config's.
+            audio_input: what a public audio encoder takes, likewise.
+        """
         super().__init__()
         self.config = config
-        self.video = VideoTransform(config.video)
-        self.audio = LogMel(config.audio, rate_hz)
+        self.video = VideoTransform(config.video, video_input)
+        self.audio = build_audio_transform(config.audio, rate_hz, audio_input)
 
     def forward(self, batch: ClipBatch, generator: torch.Generator | None = None) -> ModelInput:
         """Return the encoders' input, augmented at random if there is a generator (on the CPU)."""

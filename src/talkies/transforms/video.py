@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from talkies.config import Config
-from talkies.core import split_planes
+from talkies.core import VideoInput, split_planes
 from talkies.transforms.colour import ColourJitter, yuv_to_rgb
 
 _MEAN, _SD = 0.45, 0.225  # of natural video, as in the training of common 3-D networks
@@ -54,9 +54,16 @@ class VideoTransform(nn.Module):
     clip and axis, a whole batch is two matrix products. They come before the colours, while chroma has half the size.
     """
 
-    def __init__(self, config: VideoTransformConfig) -> None:
+    def __init__(self, config: VideoTransformConfig, input_: VideoInput | None = None) -> None:
+        """Build the transform.
+
+        Args:
+            config: the size of the output, and its augmentation.
+            input_: what a public encoder takes; None: the config's size, and the colours of common 3-D networks.
+        """
         super().__init__()
         self._config = config
+        self._input = input_ or VideoInput(config.size, config.size, mean=(_MEAN,) * 3, sd=(_SD,) * 3)
 
     def forward(self, video_BTPW: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Return the model's input, augmented at random if there is a generator (on the CPU)."""
@@ -85,13 +92,16 @@ class VideoTransform(nn.Module):
             jitter: random changes of colours, one for each clip.
         """
         rgb_BCTHW = yuv_to_rgb(yuv_BCTHW.flatten(2), jitter=jitter).view(yuv_BCTHW.shape)
-        return rgb_BCTHW.sub_(_MEAN).div_(_SD).contiguous(memory_format=torch.channels_last_3d)
+        mean_C111, sd_C111 = (
+            rgb_BCTHW.new_tensor(each)[:, None, None, None] for each in (self._input.mean, self._input.sd)
+        )
+        return rgb_BCTHW.sub_(mean_C111).div_(sd_C111).contiguous(memory_format=torch.channels_last_3d)
 
     def _resize(self, planes_BTHW: Tensor, crops: "Crops") -> Tensor:
         """Return planes cropped, mirrored and resized, `[B, T, Z, Z]`."""
         batch, frames, height, width = planes_BTHW.shape
-        down_BZH = resize_matrix(crops.top_B, crops.height_B, height, self._config.size)
-        across_BZW = resize_matrix(crops.left_B, crops.width_B, width, self._config.size)
+        down_BZH = resize_matrix(crops.top_B, crops.height_B, height, self._input.size)
+        across_BZW = resize_matrix(crops.left_B, crops.width_B, width, self._input.size)
         across_BZW = torch.where(crops.mirrored_B[:, None, None], across_BZW.flip(1), across_BZW)
         down_BZH, across_BZW = (matrix.to(planes_BTHW.device, non_blocking=True) for matrix in (down_BZH, across_BZW))
 

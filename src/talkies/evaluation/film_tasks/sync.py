@@ -218,8 +218,8 @@ def _compute_auc(true_N: Float64s, shifted: Sequence[Float64s]) -> float | None:
 
 def _encode_film(encoder: ClipEncoder, film: Film, stride_frames: int) -> tuple[Float32s, Float32s]:
     """Return a film's video and audio embeddings `[N, D]`, one row for each stride; no rows if it is too short."""
-    video: list[torch.Tensor] = [torch.zeros(0, encoder.dim)]
-    audio: list[torch.Tensor] = [torch.zeros(0, encoder.dim)]
+    video: list[torch.Tensor] = [torch.zeros(0, encoder.dims["video"])]
+    audio: list[torch.Tensor] = [torch.zeros(0, encoder.dims["audio"])]
     for batch in film.read_every(stride_frames):
         embeddings = encoder.encode(batch).embeddings
         video.append(embeddings.video_BD)

@@ -151,9 +151,9 @@ def _describe_set(encoder: ClipEncoder, library: Library, stride_seconds: float,
         raise UsageError(f"a stride must be above 0 s and finite, got {stride_seconds:g}")
     return EmbeddingSet(
         stamp=encoder.stamp,
-        run=path_to_text(encoder.run.absolute()),
+        run=encoder.run if isinstance(encoder.run, str) else path_to_text(encoder.run.absolute()),
         step=encoder.step,
-        dim=encoder.dim,
+        dim=max(encoder.dims.values()),
         clip_seconds=encoder.shape.window_frames / fps,
         stride_seconds=max(1, round(stride_seconds * fps)) / fps,
         framing=framing,
@@ -232,7 +232,7 @@ class _FilmTask:
     """One film for a machine of a cluster, with the library and the run as paths that it can open."""
 
     library: str
-    run: Path
+    run: str | Path
     step: int
     film: FilmEntry
     clips: ClipPositions
@@ -259,5 +259,5 @@ def average_squares(embeddings: Embeddings, squares: int) -> Embeddings:
 
 
 @lru_cache(maxsize=1)
-def _load_encoder(run: Path, step: int) -> ClipEncoder:
+def _load_encoder(run: str | Path, step: int) -> ClipEncoder:
     return load_encoder(run, step)

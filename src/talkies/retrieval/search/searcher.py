@@ -25,7 +25,8 @@ from talkies.retrieval.search.hit_selection import HitSelector, Selection
 from talkies.retrieval.search.query import Example, Hit, SearchQuery, SearchResult
 from talkies.retrieval.search.resolve import ResolvedQuery, resolve_query
 from talkies.retrieval.search.snapshot import IndexSnapshot, SnapshotHolder
-from talkies.runs.clip_encoder import ClipEncoder, load_encoder
+from talkies.runs.clip_encoder import ClipEncoder
+from talkies.runs.load_encoder import load_encoder
 from talkies.runtime import ProcessLimits
 
 

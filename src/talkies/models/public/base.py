@@ -1,0 +1,141 @@
+"""The base of encoders that others trained, and what one brings: its own projection, and its text encoder.
+
+Shapes: `B` clips, `T` frames, `E` features, `N` texts, `D` embedding.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from talkies.core import AudioInput, ConfigError, Modality, VideoInput
+from talkies.models.tower import Encoder
+
+
+class PublicEncoder(Encoder):
+    """An encoder whose network others made and trained.
+
+    `network` is their module. It runs without dropout, and its batch norms keep the statistics that they came with:
+    then a clip has the same features whenever and wherever it is encoded.
+
+    Subclasses implement `extract`, and `finish` if some layers after it are new.
+    """
+
+    input: VideoInput | AudioInput
+    network: Any  # modules of other libraries have attributes of their own
+
+    def __init__(
+        self, network: nn.Module, modality: Modality, input_: VideoInput | AudioInput, out_dim: int, address: str
+    ) -> None:
+        """Take over a network.
+
+        Args:
+            network: the module that its library loaded.
+            modality: what it encodes.
+            input_: what it takes.
+            out_dim: width of its features, E.
+            address: where it came from, for messages.
+        """
+        super().__init__()
+        self.network, self.modality, self.input, self.out_dim, self.address = (
+            network,
+            modality,
+            input_,
+            out_dim,
+            address,
+        )
+        remove_dropout(network)
+
+    @abstractmethod
+    def extract(self, x: Tensor) -> Tensor:
+        """Return what the network makes of its input: features `[B, E]`, or `[B, T, E]` if a learned pool follows."""
+
+    def finish(self, extracted: Tensor) -> Tensor:
+        """Return the features `[B, E]` of what `extract` returned."""
+        return extracted
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the features of each clip, `[B, E]`."""
+        return self.finish(self.extract(x))
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the training mode; batch norms of the network stay in evaluation mode."""
+        super().train(mode)
+        for module in self.network.modules():
+            if isinstance(module, _BatchNorm):
+                module.eval()
+        return self
+
+    def check_input(self, shape: Sequence[int]) -> None:
+        """Check that the encoder takes clips of T × H × W of video.
+
+        Raises:
+            ConfigError: if it takes another number of frames.
+        """
+        if not isinstance(self.input, VideoInput):
+            return
+        frames = shape[0]
+        if self.input.frames is not None and frames != self.input.frames:
+            raise ConfigError(
+                f"{self.address} takes clips of {self.input.frames} frames, got {frames}; set "
+                f"clip.frames={self.input.frames}"
+            )
+        if frames % self.input.multiple:
+            raise ConfigError(
+                f"{self.address} takes clips of a multiple of {self.input.multiple} frames, got {frames}; set "
+                f"clip.frames to one"
+            )
+
+
+class TextEncoder(ABC):
+    """Encodes texts into the embedding space of a public encoder's clips."""
+
+    modalities: tuple[Modality, ...]
+    """The modalities whose embeddings its texts may be compared with."""
+
+    @abstractmethod
+    def encode(self, texts: Sequence[str], modality: Modality) -> Tensor:
+        """Return embeddings of texts as unit vectors, float32 `[N, D]` on the CPU, for comparison with a modality."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublicTower:
+    """An encoder with what it came with.
+
+    Attributes:
+        encoder: the encoder.
+        native_head: its own projection from features into an embedding space; the identity if it has none.
+        native_dim: the width of that space, D.
+        space: identifies the space: embeddings of two towers of one checkpoint that were trained into one space have
+            the same; a tower that shares its space with nothing has its own address.
+        text_address: the address from which `open_text` loads the text encoder of that space; None if there is none.
+        license: the licence of the weights as the checkpoint states it; empty if it states none.
+        files: small files that describe the network, by name: what is needed to build it without the weights.
+    """
+
+    encoder: PublicEncoder
+    native_head: nn.Module
+    native_dim: int
+    space: str
+    text_address: str | None = None
+    license: str = ""
+    files: dict[str, str] = field(default_factory=dict)
+
+
+def remove_dropout(network: nn.Module) -> None:
+    """Set the probability of every dropout layer to 0, so that training is deterministic and as exact as inference."""
+    for module in network.modules():
+        if isinstance(module, nn.modules.dropout._DropoutNd):
+            module.p = 0.0
+
+
+def silence_dropout(config: Any) -> None:
+    """Set every rate of dropout, layer drop and drop path in a transformers config, and in those within it, to 0."""
+    for name, value in vars(config).items():
+        if hasattr(value, "to_dict"):
+            silence_dropout(value)
+        elif isinstance(value, float) and ("drop" in name):
+            setattr(config, name, 0.0)

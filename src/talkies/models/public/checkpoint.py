@@ -1,0 +1,187 @@
+"""A checkpoint in the format of Hugging Face transformers: found, described, and loaded without running its code."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from talkies.core import ConfigError, describe_os_error
+from talkies.models.address import EncoderAddress
+from talkies.models.public.base import silence_dropout
+
+CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
+_DESCRIPTIONS = (CONFIG, PREPROCESSOR, "video_preprocessor_config.json", "processor_config.json")
+_SAFE, _PICKLED = (".safetensors",), (".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack")
+_MOST_NAMES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class HubCheckpoint:
+    """A folder with a model of transformers.
+
+    Attributes:
+        address: how the user named it.
+        folder: where it is.
+        config: what its `config.json` holds.
+        preprocessor: what the description of its preprocessing holds.
+    """
+
+    address: str
+    folder: Path
+    config: Mapping[str, Any]
+    preprocessor: Mapping[str, Any]
+
+    @property
+    def model_type(self) -> str:
+        """The name of its architecture."""
+        return str(self.config.get("model_type", ""))
+
+    def load(self, model_class: Any, adjust: Callable[[Any], None] | None = None) -> Any:
+        """Return a network of transformers with the checkpoint's weights, in float32 and without dropout.
+
+        Args:
+            model_class: the class of the network.
+            adjust: changes the network's config before it is built.
+
+        Raises:
+            ConfigError: if the weights are pickled, missing, damaged, or of another network.
+        """
+        self._check_safe()
+        try:
+            config = model_class.config_class.from_pretrained(self.folder, local_files_only=True)
+            silence_dropout(config)
+            if adjust:
+                adjust(config)
+            network, report = model_class.from_pretrained(
+                self.folder,
+                config=config,
+                dtype=torch.float32,
+                use_safetensors=True,
+                local_files_only=True,
+                output_loading_info=True,
+            )
+        except (OSError, ValueError, RuntimeError) as error:
+            cause = describe_os_error(error) if isinstance(error, OSError) and error.strerror else str(error)
+            raise ConfigError(
+                f"{self.address} cannot be loaded ({cause.splitlines()[0]}); name a complete checkpoint"
+            ) from error
+        missing = sorted(report["missing_keys"])
+        if missing:
+            more = f" and {len(missing) - _MOST_NAMES} more" if len(missing) > _MOST_NAMES else ""
+            raise ConfigError(
+                f"{self.address} lacks weights of {model_class.__name__}: {', '.join(missing[:_MOST_NAMES])}{more}; "
+                "name a complete checkpoint"
+            )
+        return network
+
+    @property
+    def license(self) -> str:
+        """The licence that the checkpoint's card states; empty if it states none."""
+        card = self.folder / "README.md"
+        found = re.search(r"^license: *(\S+)", card.read_text(encoding="utf-8"), re.M) if card.is_file() else None
+        return found[1] if found else ""
+
+    def load_tokenizer(self) -> Any:
+        """Return the checkpoint's tokenizer.
+
+        Raises:
+            ConfigError: if it has none.
+        """
+        from transformers import AutoTokenizer
+
+        try:
+            return AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
+        except (OSError, ValueError) as error:
+            raise ConfigError(
+                f"{self.address} has no tokenizer that can be read; name a complete checkpoint"
+            ) from error
+
+    def read_files(self) -> dict[str, str]:
+        """Return the small files that describe the network and its preprocessing, by name."""
+        paths = (self.folder / name for name in _DESCRIPTIONS)
+        return {path.name: path.read_text(encoding="utf-8") for path in paths if path.is_file()}
+
+    def _check_safe(self) -> None:
+        names = [path.name for path in self.folder.iterdir()] if self.folder.is_dir() else []
+        if any(name.endswith(_SAFE) for name in names):
+            return
+        pickled = sorted(name for name in names if name.endswith(_PICKLED))
+        if pickled:
+            raise ConfigError(
+                f"{self.address} has its weights in {pickled[0]}, and reading it could run code of its author; if you "
+                "trust it, convert it: load it with transformers and save_pretrained(FOLDER, safe_serialization=True)"
+            )
+        raise ConfigError(f"{self.address} has no weights (a .safetensors file); name a complete checkpoint")
+
+
+def open_checkpoint(address: EncoderAddress) -> HubCheckpoint:
+    """Return the checkpoint at an address; an id that is no folder is downloaded from the hub.
+
+    Raises:
+        ConfigError: if there is no such folder, id or revision, the hub cannot be reached, or it is no model.
+    """
+    folder = Path(address.name).expanduser()
+    if not folder.is_dir():
+        folder = _download(address)
+    config = _read_json(folder / CONFIG, address)
+    if config is None or "model_type" not in config:
+        raise ConfigError(
+            f"{address} is no model of transformers: it has no {CONFIG} that names its model_type; name a folder that "
+            "save_pretrained wrote, or an id on the hub"
+        )
+    return HubCheckpoint(str(address), folder, config, _read_preprocessor(folder, address))
+
+
+def _read_preprocessor(folder: Path, address: EncoderAddress) -> Mapping[str, Any]:
+    """Return the description of the preprocessing, wherever the version of transformers that wrote it put it."""
+    merged: dict[str, Any] = {}
+    for name in ("processor_config.json", "video_preprocessor_config.json", PREPROCESSOR):
+        merged |= _read_json(folder / name, address) or {}
+    return merged
+
+
+def _read_json(path: Path, address: EncoderAddress) -> dict[str, Any] | None:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"{address}: {path.name} cannot be read, or is damaged; name a complete checkpoint"
+        ) from error
+    return document if isinstance(document, dict) else None
+
+
+def _download(address: EncoderAddress) -> Path:
+    """Return the folder of a checkpoint on the hub, downloaded unless it is there already."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    what = f"{address} is no folder here"
+    try:
+        return Path(
+            snapshot_download(
+                address.name,
+                revision=address.revision,
+                allow_patterns=["*.json", "*.safetensors", "*.txt", "*.model", "README.md"],
+            )
+        )
+    except RevisionNotFoundError as error:
+        raise ConfigError(
+            f"{address.name} on the hub has no revision '{address.revision}'; name one that it has, or none"
+        ) from error
+    except (RepositoryNotFoundError, HFValidationError) as error:
+        raise ConfigError(f"{what}, and no model of that id on the hub; check its name") from error
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        raise ConfigError(
+            f"{what}, and the hub cannot be reached to download it; download it elsewhere, copy its folder here, and "
+            "name that: hf:FOLDER"
+        ) from error
