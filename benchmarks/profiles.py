@@ -3,8 +3,9 @@
     python benchmarks/profiles.py FILM... [--rounds 3] [--folder FOLDER]
 
 In each round every profile does the same work, one after the other: it ingests the films with one worker, reads clips
-as training does, and embeds the library with an untrained `tiny`. Figures are medians over rounds, ratios are taken within
-a round, and times are processor times of all the work's processes, so that other work on the machine hardly counts.
+as training does, and embeds the library with an untrained `tiny`. Figures are medians over rounds, ratios are taken
+within a round, and times are processor times of all the work's processes, so that other work on the machine hardly
+counts.
 Writes `benchmarks/results/profiles_<hardware>_<date>.md` and `.json`, and the table in `docs/profiles.md`.
 """
 

@@ -154,8 +154,8 @@ def test_needs_that_are_no_positive_whole_numbers_are_refused(fields: dict[str, 
 
 def test_an_unknown_name_is_answered_with_the_nearest_and_all() -> None:
     sentence = (
-        r"^no profile 'standrad' \(did you mean 'standard'\?\); there are: small, standard, large, full \(change single "
-        r"values with --set profile\.short_side=…\)$"
+        r"^no profile 'standrad' \(did you mean 'standard'\?\); there are: small, standard, large, full \(change "
+        r"single values with --set profile\.short_side=…\)$"
     )
     with pytest.raises(ConfigError, match=sentence):
         find_profile("standrad")

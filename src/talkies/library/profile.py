@@ -55,12 +55,13 @@ class Profile(Config):
 
     @model_validator(mode="after")
     def _check_frames_start_on_samples(self) -> Self:
-        try:
-            Grid(self.fps, self.audio_rate_hz)
-        except ValueError as error:
+        if self.audio_rate_hz % self.fps:
             fitting = [str(rate_hz) for rate_hz in AUDIO_RATES_HZ if rate_hz % self.fps == 0]
             advice = f"an audio_rate_hz of {', '.join(fitting)}" if fitting else "an fps of 16, 24, 25, 30 or 32"
-            raise ValueError(f"{error}; take {advice}") from error
+            raise ValueError(
+                f"the audio rate must be a multiple of the frame rate so that each frame starts on a sample, "
+                f"got {self.audio_rate_hz} Hz and {self.fps} fps; take {advice}"
+            )
         return self
 
     @property
