@@ -3,6 +3,7 @@
 Shapes: `B` clips, `T` frames, `E` features, `N` texts, `D` embedding.
 """
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -60,8 +61,9 @@ class PublicEncoder(Encoder):
     @recompute.setter
     def recompute(self, recompute: bool) -> None:
         self._recompute = recompute
-        for module in self.network.modules():
-            if hasattr(module, "gradient_checkpointing"):  # how layers of transformers say that they can
+        layers = sys.modules.get("transformers.modeling_layers")  # without it, no network is of transformers
+        for module in self.network.modules() if layers else ():
+            if isinstance(module, layers.GradientCheckpointingLayer):
                 module.gradient_checkpointing = recompute
                 module._gradient_checkpointing_func = run_again
 

@@ -43,6 +43,10 @@ class HubCheckpoint:
         """The name of its architecture."""
         return str(self.config.get("model_type", ""))
 
+    def is_text_model(self) -> bool:
+        """Return whether its architecture takes tokens and no pictures or sound."""
+        return "vocab_size" in self.config and not {"vision_config", "audio_config"} & self.config.keys()
+
     def load(self, model_class: Any, adjust: Callable[[Any], None] | None = None, **options: Any) -> Any:
         """Return a network of transformers with the checkpoint's weights, in float32 and without dropout.
 
