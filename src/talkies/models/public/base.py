@@ -61,8 +61,10 @@ class PublicEncoder(Encoder):
     @recompute.setter
     def recompute(self, recompute: bool) -> None:
         self._recompute = recompute
-        layers = sys.modules.get("transformers.modeling_layers")  # without it, no network is of transformers
-        for module in self.network.modules() if layers else ():
+        layers = sys.modules.get("transformers.modeling_layers")
+        if layers is None:  # then the network is not of transformers
+            return
+        for module in self.network.modules():
             if isinstance(module, layers.GradientCheckpointingLayer):
                 module.gradient_checkpointing = recompute
                 module._gradient_checkpointing_func = run_again

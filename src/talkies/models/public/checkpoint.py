@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,7 @@ class HubCheckpoint:
         Raises:
             ConfigError: if a file of weights is damaged.
         """
-        for path in sorted(self.folder.glob("*.safetensors")):
+        for path in sorted(self.folder.glob("model*.safetensors")):
             try:
                 with safe_open(path, framework="pt") as file:
                     if any(name.startswith(prefix) for name in file.keys()):  # noqa: SIM118  # it is no mapping
@@ -163,14 +164,10 @@ class HubCheckpoint:
 @contextmanager
 def silence() -> Iterator[None]:
     """Keep transformers from printing progress and reports; its settings are as they were afterwards."""
-    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars
-    from transformers.utils import logging
-
-    level, has_bars, hub_has_none = (
-        logging.get_verbosity(),
-        logging.is_progress_bar_enabled(),
-        are_progress_bars_disabled(),
-    )
+    logging: Any = import_module("transformers.utils.logging")
+    hub: Any = import_module("huggingface_hub.utils")
+    level, has_bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    hub_has_none = hub.are_progress_bars_disabled()
     logging.set_verbosity(logging.CRITICAL)
     logging.disable_progress_bar()
     try:
@@ -181,7 +178,7 @@ def silence() -> Iterator[None]:
             if has_bars:
                 logging.enable_progress_bar()
         if hub_has_none:
-            disable_progress_bars()
+            hub.disable_progress_bars()
 
 
 def open_checkpoint(address: EncoderAddress) -> HubCheckpoint:
