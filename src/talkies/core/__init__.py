@@ -28,7 +28,15 @@ from talkies.core.framing import (
     find_square,
     list_places,
 )
-from talkies.core.inputs import AudioInput, VideoInput, WaveformInput
+from talkies.core.inputs import (
+    AudioInput,
+    ClapInput,
+    FilterbankInput,
+    SpectrogramInput,
+    VideoInput,
+    WaveformInput,
+    WhisperInput,
+)
 from talkies.core.modality import MODALITIES, Modality, ModalityChoice
 from talkies.core.names import (
     escape_controls,
@@ -66,6 +74,7 @@ __all__ = [
     "BarSpan",
     "Bars",
     "Bools",
+    "ClapInput",
     "Clip",
     "ClipBatch",
     "ClipRequest",
@@ -73,6 +82,7 @@ __all__ = [
     "ConfigError",
     "Embeddings",
     "FilmId",
+    "FilterbankInput",
     "Float32s",
     "Float64s",
     "Framing",
@@ -90,11 +100,13 @@ __all__ = [
     "SourceError",
     "Span",
     "SpanTable",
+    "SpectrogramInput",
     "TalkiesError",
     "UInt8s",
     "UsageError",
     "VideoInput",
     "WaveformInput",
+    "WhisperInput",
     "WorkError",
     "crop_middle_square",
     "crop_square",

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from talkies.core import AudioInput, ConfigError, Modality, VideoInput
+from talkies.models.public.recompute import set_checkpointing, wake_checkpointed_layers
 from talkies.models.tower import Encoder
 
 
@@ -40,6 +40,7 @@ class PublicEncoder(Encoder):
             address: where it came from, for messages.
         """
         super().__init__()
+        self._recompute = False
         self.network, self.modality, self.input, self.out_dim, self.address = (
             network,
             modality,
@@ -48,6 +49,17 @@ class PublicEncoder(Encoder):
             address,
         )
         remove_dropout(network)
+
+    @property
+    def recompute(self) -> bool:
+        """Whether training keeps only the outputs of the network's layers, and computes the rest again."""
+        return self._recompute
+
+    @recompute.setter
+    def recompute(self, enabled: bool) -> None:
+        self._recompute = enabled
+        set_checkpointing(self.network, enabled)
+        self.train(self.training)
 
     @abstractmethod
     def extract(self, x: Tensor) -> Tensor:
@@ -62,11 +74,11 @@ class PublicEncoder(Encoder):
         return self.finish(self.extract(x))
 
     def train(self, mode: bool = True) -> Self:
-        """Set the training mode; batch norms of the network stay in evaluation mode."""
+        """Set the training mode; the network stays in evaluation mode, in which it runs as it was published."""
         super().train(mode)
-        for module in self.network.modules():
-            if isinstance(module, _BatchNorm):
-                module.eval()
+        self.network.eval()
+        if self._recompute:
+            wake_checkpointed_layers(self.network, mode)
         return self
 
     def check_input(self, shape: Sequence[int]) -> None:
