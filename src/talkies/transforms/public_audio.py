@@ -101,15 +101,15 @@ class PublicAudioTransform(AudioTransform):
         resampled = self._resampler.count(samples)
         got = f"and the clips have {samples / self._rate_hz:g} s"
         if resampled < least:
-            seconds = least / self._needed_hz
+            seconds = f"{least / self._needed_hz:g}"
             raise ConfigError(
-                f"the audio encoder takes at least {seconds:g} s of sound, {got}; set clip.audio_seconds to {seconds:g} "
+                f"the audio encoder takes at least {seconds} s of sound, {got}; set clip.audio_seconds to {seconds} "
                 "or more"
             )
         if most is not None and resampled > most:
-            seconds = most / self._needed_hz
+            seconds = f"{most / self._needed_hz:g}"
             raise ConfigError(
-                f"the audio encoder takes at most {seconds:g} s of sound, {got}; set clip.audio_seconds to {seconds:g} "
+                f"the audio encoder takes at most {seconds} s of sound, {got}; set clip.audio_seconds to {seconds} "
                 "or less"
             )
 
