@@ -19,7 +19,8 @@ class PublicEncoder(Encoder):
     """An encoder whose network others made and trained.
 
     `network` is their module. It runs without dropout, and its batch norms keep the statistics that they came with:
-    then a clip has the same features whenever and wherever it is encoded.
+    then a clip has the same features whenever and wherever it is encoded. What of it features do not depend on, such as
+    decoders and tokens for masks, is not part of it.
 
     Subclasses implement `extract`, and `finish` if some layers after it are new.
     """
@@ -52,13 +53,13 @@ class PublicEncoder(Encoder):
 
     @property
     def recompute(self) -> bool:
-        """Whether training keeps only the outputs of the network's layers, and computes the rest again."""
+        """Whether training keeps only the outputs of the layers, and runs each again for its gradient."""
         return self._recompute
 
     @recompute.setter
-    def recompute(self, enabled: bool) -> None:
-        self._recompute = enabled
-        set_checkpointing(self.network, enabled)
+    def recompute(self, recompute: bool) -> None:
+        self._recompute = recompute
+        set_checkpointing(self.network, recompute)
         self.train(self.training)
 
     @abstractmethod

@@ -13,12 +13,13 @@ from torch.nn.functional import normalize
 
 from talkies.core import ConfigError, Modality
 from talkies.models.public.base import PublicEncoder, PublicTower, TextEncoder, silence_dropout
-from talkies.models.public.checkpoint import HubCheckpoint
-from talkies.models.public.preprocessing import read_video_input
+from talkies.models.public.checkpoint import HubCheckpoint, silence
+from talkies.models.public.preprocessing import read_processor, read_video_input
 from talkies.models.public.sound_inputs import read_pe_audio_input
 from talkies.models.public.video import name_layers
 from talkies.models.public.weights import load_weights
 
+_SIZE = 336
 _USUAL_FRAMES, _USUAL_FPS = 16, 2.0
 _TIMM = "timm_wrapper"
 
@@ -112,9 +113,15 @@ def build_pe_video(checkpoint: HubCheckpoint) -> PublicTower:
         head = PeVideoContrastiveHead(part.hidden_size, config.text_config.hidden_size)
     load_weights(checkpoint, network, _VIDEO[checkpoint.model_type])
     load_weights(checkpoint, head, [_MODELS[checkpoint.model_type]["video"] + "video_head."])
-    size = getattr(part.vision_config, "image_size", 336)
-    frames = checkpoint.preprocessor.get("num_frames")
-    input_ = read_video_input(checkpoint, size, frames=frames, usual_frames=_USUAL_FRAMES, usual_fps=_USUAL_FPS)
+    processor = read_processor(checkpoint)
+    input_ = read_video_input(
+        checkpoint,
+        processor.get("size") or _SIZE,
+        any_size=True,
+        frames=processor.get("num_frames"),
+        usual_frames=_USUAL_FRAMES,
+        usual_fps=_USUAL_FPS,
+    )
     encoder = PeVideo(network, "video", input_, part.hidden_size, checkpoint.address)
     return _make_tower(encoder, head, config.text_config.hidden_size, checkpoint)
 
