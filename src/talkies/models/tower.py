@@ -127,6 +127,12 @@ class Layers(nn.Sequential):
         return x
 
 
+def set_memory_format(encoder: Encoder, memory_format: torch.memory_format) -> None:
+    """Set the memory format of the weights of an encoder of talkies; a public one keeps that of its library."""
+    if encoder.input is None:
+        encoder.to(memory_format=memory_format)  # type: ignore[call-overload]
+
+
 def is_frozen(module: nn.Module) -> bool:
     """Return whether a module has weights, and none of them is trained."""
     parameters = list(module.parameters())

@@ -8,7 +8,7 @@ from talkies.clips import ClipConfig
 from talkies.config import check, read_yaml
 from talkies.core import MODALITIES, RunError
 from talkies.library import Profile
-from talkies.models import AdaptationConfig, build_model, load_learnt
+from talkies.models import AdaptationConfig, build_model, load_learnt, set_memory_format
 from talkies.runs.address_encoder import is_model_address, load_address
 from talkies.runs.clip_encoder import ClipEncoder
 from talkies.runs.exported_model import (
@@ -53,7 +53,7 @@ def build_run_encoder(loaded: RunModel) -> ClipEncoder:
     transforms = check(TransformConfig, values.get("transforms", {}), where)
     profile = Profile.model_validate(folder.read_record().profile)
     texts = find_text_spaces(model, loaded.adaptation)
-    model.video.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # the transform's layout
+    set_memory_format(model.video, torch.channels_last_3d)  # the transform's layout
     return ClipEncoder(
         model,
         ClipTransform(transforms, profile.audio_rate_hz, model.video_input, model.audio_input),
@@ -78,10 +78,10 @@ def _load_exported_model(folder: Path, step: int | None) -> ClipEncoder:
     )
     try:
         model = build_model(exported.model, adaptation, towers)
-        load_learnt(model, weights)
+        load_learnt(model, weights, exported.towers)
     except RuntimeError as error:
         raise RunError(f"the weights in {folder} are not of the model in its config.json") from error
-    model.video.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # the transform's layout
+    set_memory_format(model.video, torch.channels_last_3d)  # the transform's layout
     return ClipEncoder(
         model,
         ClipTransform(exported.transforms, exported.profile.audio_rate_hz, model.video_input, model.audio_input),

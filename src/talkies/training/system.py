@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from talkies.core import ClipBatch, Embeddings, Modality
-from talkies.models import AdaptationConfig, TwoTower
+from talkies.models import AdaptationConfig, TwoTower, set_memory_format
 from talkies.objectives import ContrastiveObjective
 from talkies.training.distillation import Distillation
 from talkies.transforms import Augmentation, ClipTransform
@@ -92,8 +92,8 @@ class ContrastiveSystem(nn.Module):
         self.distillation = distillation or Distillation(model, AdaptationConfig())
         self._half, self._channels_last = half, channels_last
         if channels_last:
-            model.video.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-            model.audio.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            set_memory_format(model.video, torch.channels_last_3d)
+            set_memory_format(model.audio, torch.channels_last)
 
     def forward(self, batch: ClipBatch, augmentations: Sequence[Augmentation], step: int) -> tuple[Scalars, Scalars]:
         """Return the losses of a batch, augmented once for each view, and its report."""

@@ -117,6 +117,7 @@ class PublicTower:
         revision: the commit of a checkpoint from the hub; empty for others.
         weights_stamp: identifies the weights; empty: computed from the tensors.
         whole: the network as its library loaded it, of which the encoder may be a part.
+        is_described: whether it was built from its description alone, with random weights.
     """
 
     encoder: PublicEncoder
@@ -130,6 +131,7 @@ class PublicTower:
     revision: str = ""
     weights_stamp: str = ""
     whole: Any = None
+    is_described: bool = False
 
 
 def describe_base(tower: PublicTower, address: str) -> PublicBase:

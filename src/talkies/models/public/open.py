@@ -71,7 +71,8 @@ def _build_tower(checkpoint: HubCheckpoint, address: EncoderAddress, modality: M
     if modality not in known:
         raise ConfigError(f"{address} encodes {' and '.join(known)}, not {modality}; name it for {known[0]}")
     tower = FAMILIES[checkpoint.model_type, modality](checkpoint)
-    return replace(tower, whole=checkpoint.loaded[0] if checkpoint.loaded else None)
+    whole = checkpoint.loaded[0] if checkpoint.loaded else None
+    return replace(tower, whole=whole, is_described=checkpoint.is_described)
 
 
 def list_modalities(address: EncoderAddress) -> tuple[Modality, ...]:
