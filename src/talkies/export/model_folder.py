@@ -156,7 +156,7 @@ def _check_onnx(loaded: RunModel, encoder: ClipEncoder) -> None:
             f"ONNX files hold the preparation of clips too, and that of {names} cannot be written so; take another "
             "format: safetensors also writes folders that other tools convert"
         )
-    check_onnx(encoder.transforms)
+    check_onnx(encoder.transforms, encoder.profile.audio_rate_hz)
 
 
 def compute_input_shapes(exported: ExportedModel) -> dict[Modality, tuple[int, ...]]:

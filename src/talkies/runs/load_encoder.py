@@ -21,16 +21,21 @@ from talkies.runs.exported_model import (
 from talkies.runs.run_folder import RunFolder
 from talkies.runs.run_model import RunModel, load_run_model
 from talkies.runs.texts import TextSpace, find_text_spaces
+from talkies.runs.trust import check_trust
 from talkies.transforms import ClipTransform, TransformConfig
 
 
-def load_encoder(path: str | Path, step: int | None = None, *, profile: Profile | None = None) -> ClipEncoder:
+def load_encoder(
+    path: str | Path, step: int | None = None, *, profile: Profile | None = None, trust_code: bool = False
+) -> ClipEncoder:
     """Return the encoders of a run's checkpoint, of an exported model, or at the address of public ones.
 
     Args:
         path: The folder of a run or of an exported model, or an address: `hf:…`, or `video=ADDRESS,audio=ADDRESS`.
         step: The checkpoint's step (0: the untrained model); None takes the newest.
         profile: The profile of the library that public encoders are to encode; None: the smallest that they need.
+        trust_code: Whether to run the code that a run names (an encoder `python:MODULE:FUNCTION`). An address given
+            here is trusted.
 
     Raises:
         RunError: if there is no such run, checkpoint or exported model, or it is damaged.
@@ -41,8 +46,8 @@ def load_encoder(path: str | Path, step: int | None = None, *, profile: Profile 
         return load_address(path, profile)
     path = Path(path)
     if is_exported_model(path):
-        return _load_exported_model(path, step)
-    return build_run_encoder(load_run_model(path, step))
+        return _load_exported_model(path, step, trust_code=trust_code)
+    return build_run_encoder(load_run_model(path, step, trust_code=trust_code))
 
 
 def build_run_encoder(loaded: RunModel) -> ClipEncoder:
@@ -67,9 +72,10 @@ def build_run_encoder(loaded: RunModel) -> ClipEncoder:
     )
 
 
-def _load_exported_model(folder: Path, step: int | None) -> ClipEncoder:
+def _load_exported_model(folder: Path, step: int | None, *, trust_code: bool) -> ClipEncoder:
     exported = read_exported_model(folder)
     check_step(folder, exported, step)
+    check_trust((exported.model.video, exported.model.audio), folder, trust_code=trust_code)
     weights = read_exported_weights(folder, exported)
     towers = open_exported_towers(folder, exported)
     # Adapters are merged into the weights, so only which head it is depends on how it was trained.
