@@ -3,12 +3,15 @@
 Shapes: `B` clips, `T` frames, `E` features, `N` texts, `D` embedding.
 """
 
+import sys
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint as torch_checkpoint
 
 from talkies.core import AudioInput, ConfigError, Modality, VideoInput
 from talkies.models.public.record import PublicBase
@@ -19,7 +22,8 @@ class PublicEncoder(Encoder):
     """An encoder whose network others made and trained.
 
     `network` is their module. It runs without dropout, and its batch norms keep the statistics that they came with:
-    then a clip has the same features whenever and wherever it is encoded.
+    then a clip has the same features whenever and wherever it is encoded. What of it features do not depend on, such as
+    decoders and tokens for masks, is not part of it.
 
     Subclasses implement `extract`, and `finish` if some layers after it are new.
     """
@@ -41,6 +45,7 @@ class PublicEncoder(Encoder):
             address: where it came from, for messages.
         """
         super().__init__()
+        self._recompute = False
         self.network, self.modality, self.input, self.out_dim, self.address = (
             network,
             modality,
@@ -49,6 +54,22 @@ class PublicEncoder(Encoder):
             address,
         )
         remove_dropout(network)
+
+    @property
+    def recompute(self) -> bool:
+        """Whether training keeps only the outputs of the layers, and runs each again for its gradient."""
+        return self._recompute
+
+    @recompute.setter
+    def recompute(self, recompute: bool) -> None:
+        self._recompute = recompute
+        layers = sys.modules.get("transformers.modeling_layers")
+        if layers is None:  # then the network is not of transformers
+            return
+        for module in self.network.modules():
+            if isinstance(module, layers.GradientCheckpointingLayer):
+                module.gradient_checkpointing = recompute
+                module._gradient_checkpointing_func = run_again
 
     @abstractmethod
     def extract(self, x: Tensor) -> Tensor:
@@ -63,9 +84,11 @@ class PublicEncoder(Encoder):
         return self.finish(self.extract(x))
 
     def train(self, mode: bool = True) -> Self:
-        """Set the training mode; the network stays in evaluation mode, in which it runs as it was published."""
+        """Set the training mode; batch norms of the network stay in evaluation mode."""
         super().train(mode)
-        self.network.eval()
+        for module in self.network.modules():
+            if isinstance(module, _BatchNorm):
+                module.eval()
         return self
 
     def check_input(self, shape: Sequence[int]) -> None:
@@ -115,6 +138,7 @@ class PublicTower:
         files: small files that describe the network, by name: what is needed to build it without the weights.
         folder: where the checkpoint is on this machine; empty if it is no folder.
         revision: the commit of a checkpoint from the hub; empty for others.
+        has: which kinds of weights the checkpoint has, by the texts that their names start with.
         weights_stamp: identifies the weights; empty: computed from the tensors.
         whole: the network as its library loaded it, of which the encoder may be a part.
         is_described: whether it was built from its description alone, with random weights.
@@ -129,6 +153,7 @@ class PublicTower:
     files: dict[str, str] = field(default_factory=dict)
     folder: str = ""
     revision: str = ""
+    has: dict[str, bool] = field(default_factory=dict)
     weights_stamp: str = ""
     whole: Any = None
     is_described: bool = False
@@ -143,6 +168,7 @@ def describe_base(tower: PublicTower, address: str) -> PublicBase:
         stamp=tower.weights_stamp or compute_tower_stamp(tower),
         license=tower.license,
         files=tower.files,
+        has=tower.has,
         text_address=tower.text_address,
     )
 
@@ -152,6 +178,14 @@ def compute_tower_stamp(tower: PublicTower) -> str:
     weights = {f"network.{name}": tensor for name, tensor in tower.encoder.network.state_dict().items()}
     weights |= {f"head.{name}": tensor for name, tensor in tower.native_head.state_dict().items()}
     return compute_weights_stamp(weights)
+
+
+def run_again(function: Callable[..., Any], *args: Any) -> Any:
+    """Return what a function of a network returns, and compute it again for its gradient.
+
+    Public networks use no random numbers, so the state of the generators need not be kept for the second run.
+    """
+    return torch_checkpoint(function, *args, use_reentrant=False, preserve_rng_state=False)
 
 
 def remove_dropout(network: nn.Module) -> None:

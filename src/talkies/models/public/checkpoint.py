@@ -2,13 +2,16 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 
 from talkies.core import ConfigError, describe_os_error
 from talkies.models.address import EncoderAddress
@@ -31,6 +34,7 @@ class HubCheckpoint:
         preprocessor: what the description of its preprocessing holds.
         weights: the folder of the weights; None: that of the checkpoint.
         is_described: whether there are only descriptions, and networks are built with random weights.
+        has: whether it has weights whose names start with a text, by that text: what `has_weights` found.
         loaded: the networks that were loaded, in their order.
     """
 
@@ -40,6 +44,7 @@ class HubCheckpoint:
     preprocessor: Mapping[str, Any]
     weights: Path | None = None
     is_described: bool = False
+    has: dict[str, bool] = field(default_factory=dict)
     loaded: list[Any] = field(default_factory=list)
 
     @property
@@ -51,12 +56,15 @@ class HubCheckpoint:
         """Return whether its architecture takes tokens and no pictures or sound."""
         return "vocab_size" in self.config and not {"vision_config", "audio_config"} & self.config.keys()
 
-    def load(self, model_class: Any, adjust: Callable[[Any], None] | None = None) -> Any:
+    def load(self, model_class: Any, adjust: Callable[[Any], None] | None = None, **options: Any) -> Any:
         """Return a network of transformers with the checkpoint's weights, in float32 and without dropout.
+
+        Whichever class saved the weights, those that the network lacks are left out. Nothing is printed.
 
         Args:
             model_class: the class of the network.
             adjust: changes the network's config before it is built.
+            options: arguments of the network's constructor.
 
         Raises:
             ConfigError: if the weights are pickled, missing, damaged, or of another network.
@@ -64,22 +72,9 @@ class HubCheckpoint:
         if not self.is_described:
             self._check_safe()
         try:
-            config = model_class.config_class.from_pretrained(self.folder, local_files_only=True)
-            silence_dropout(config)
-            if adjust:
-                adjust(config)
-            if self.is_described:
-                self.loaded.append(model_class(config).float().eval())
-                return self.loaded[-1]
-            network, report = model_class.from_pretrained(
-                self.weights or self.folder,
-                config=config,
-                dtype=torch.float32,
-                use_safetensors=True,
-                local_files_only=True,
-                output_loading_info=True,
-            )
-        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+            with silence():
+                network, report = self._load(model_class, adjust, options)
+        except (OSError, ValueError, RuntimeError) as error:
             cause = describe_os_error(error) if isinstance(error, OSError) and error.strerror else str(error)
             raise ConfigError(
                 f"{self.address} cannot be loaded ({cause.splitlines()[0]}); name a complete checkpoint"
@@ -93,6 +88,49 @@ class HubCheckpoint:
             )
         self.loaded.append(network)
         return network
+
+    def _load(
+        self, model_class: Any, adjust: Callable[[Any], None] | None, options: Mapping[str, Any]
+    ) -> tuple[Any, Mapping[str, Any]]:
+        """Return the network, and the report of transformers on what of it the checkpoint has."""
+        config = model_class.config_class.from_pretrained(self.folder, local_files_only=True)
+        silence_dropout(config)
+        if adjust:
+            adjust(config)
+        if self.is_described:
+            return model_class(config, **options).float().eval(), {"missing_keys": ()}
+        network, report = model_class.from_pretrained(
+            self.weights or self.folder,
+            config=config,
+            dtype=torch.float32,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+            **options,
+        )
+        return network, report
+
+    def has_weights(self, prefix: str) -> bool:
+        """Return whether the name of any of the checkpoint's weights starts with a prefix.
+
+        Raises:
+            ConfigError: if a file of weights is damaged.
+        """
+        if prefix not in self.has:
+            self.has[prefix] = self._find_weights(prefix)
+        return self.has[prefix]
+
+    def _find_weights(self, prefix: str) -> bool:
+        for path in sorted(self.folder.glob("model*.safetensors")):
+            try:
+                with safe_open(path, framework="pt") as file:
+                    if any(name.startswith(prefix) for name in file.keys()):  # noqa: SIM118  # it is no mapping
+                        return True
+            except (SafetensorError, OSError) as error:
+                raise ConfigError(
+                    f"{self.address}: {path.name} cannot be read, or is damaged; name a complete checkpoint"
+                ) from error
+        return False
 
     @property
     def license(self) -> str:
@@ -110,7 +148,13 @@ class HubCheckpoint:
         from transformers import AutoTokenizer
 
         try:
-            return AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
+            with silence():
+                return AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
+        except ImportError as error:
+            raise ConfigError(
+                f"the tokenizer of {self.address} needs SentencePiece, which is not installed; install it with: "
+                "pip install sentencepiece protobuf"
+            ) from error
         except (OSError, ValueError) as error:
             raise ConfigError(
                 f"{self.address} has no tokenizer that can be read; name a complete checkpoint"
@@ -133,6 +177,26 @@ class HubCheckpoint:
                 "trust it, convert it: load it with transformers and save_pretrained(FOLDER, safe_serialization=True)"
             )
         raise ConfigError(f"{self.address} has no weights (a .safetensors file); name a complete checkpoint")
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Keep transformers from printing progress and reports; its settings are as they were afterwards."""
+    logging: Any = import_module("transformers.utils.logging")
+    hub: Any = import_module("huggingface_hub.utils")
+    level, has_bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    hub_has_none = hub.are_progress_bars_disabled()
+    logging.set_verbosity(logging.CRITICAL)
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        with warnings.catch_warnings(action="ignore"):  # where the environment forbids those of the hub
+            if has_bars:
+                logging.enable_progress_bar()
+        if hub_has_none:
+            hub.disable_progress_bars()
 
 
 def open_checkpoint(address: EncoderAddress) -> HubCheckpoint:
@@ -175,7 +239,6 @@ def _download(address: EncoderAddress) -> Path:
     """Return the folder of a checkpoint on the hub, downloaded unless it is there already."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
-        GatedRepoError,
         HfHubHTTPError,
         HFValidationError,
         LocalEntryNotFoundError,
@@ -195,11 +258,6 @@ def _download(address: EncoderAddress) -> Path:
     except RevisionNotFoundError as error:
         raise ConfigError(
             f"{address.name} on the hub has no revision '{address.revision}'; name one that it has, or none"
-        ) from error
-    except GatedRepoError as error:
-        raise ConfigError(
-            f"{address.name} on the hub is open only to those who accepted its conditions; accept them there, and log "
-            "in with: hf auth login"
         ) from error
     except (RepositoryNotFoundError, HFValidationError) as error:
         raise ConfigError(f"{what}, and no model of that id on the hub; check its name") from error

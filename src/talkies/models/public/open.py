@@ -59,7 +59,9 @@ def build_described_tower(base: PublicBase, modality: Modality, weights: Path | 
         for file, text in base.files.items():
             (Path(name) / Path(file).name).write_text(text, encoding="utf-8")
         found = open_checkpoint(EncoderAddress("hf", name))
-        checkpoint = replace(found, address=base.address, weights=weights, is_described=weights is None)
+        checkpoint = replace(
+            found, address=base.address, weights=weights, is_described=weights is None, has=dict(base.has)
+        )
         tower = _build_tower(checkpoint, address, modality)
     tower.encoder.base = base
     return replace(
@@ -78,7 +80,7 @@ def _build_tower(checkpoint: HubCheckpoint, address: EncoderAddress, modality: M
     _check_modality(address, modality, _find_known_modalities(address, checkpoint))
     tower = FAMILIES[checkpoint.model_type, modality](checkpoint)
     whole = checkpoint.loaded[0] if checkpoint.loaded else None
-    return replace(tower, whole=whole, is_described=checkpoint.is_described)
+    return replace(tower, whole=whole, is_described=checkpoint.is_described, has=dict(checkpoint.has))
 
 
 def list_modalities(address: EncoderAddress) -> tuple[Modality, ...]:
