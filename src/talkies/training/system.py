@@ -10,17 +10,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from talkies.core import ClipBatch, Embeddings
-from talkies.models import TwoTower
+from talkies.core import ClipBatch, Embeddings, Modality
+from talkies.models import AdaptationConfig, TwoTower, set_memory_format
 from talkies.objectives import ContrastiveObjective
+from talkies.training.distillation import Distillation
 from talkies.transforms import Augmentation, ClipTransform
 
 Scalars = dict[str, Tensor]
+
+_DIFFERENTIATED = ("video_BD", "audio_BD", "distance_video_B", "distance_audio_B")
 
 
 class View(NamedTuple):
     """The embeddings of one augmentation of a batch, as unit vectors, and their norms before normalisation.
 
+    The distances are those of the features from the public encoder's; zeros without distillation.
     It is a tuple because the wrappers of modules pass tuples; `embeddings` is what the objective takes.
     """
 
@@ -30,6 +34,12 @@ class View(NamedTuple):
     start_B: Tensor
     norm_video_B: Tensor
     norm_audio_B: Tensor
+    distance_video_B: Tensor
+    distance_audio_B: Tensor
+
+    def distance_B(self, modality: Modality) -> Tensor:
+        """Return the distances of a modality's features, `[B]`."""
+        return self.distance_video_B if modality == "video" else self.distance_audio_B
 
     @property
     def embeddings(self) -> Embeddings:
@@ -40,11 +50,13 @@ class View(NamedTuple):
 class EmbeddingGradients(NamedTuple):
     """The loss's gradients with respect to the embeddings `[B, D]` of each view, and to the log-temperature.
 
-    `log_temperature` is None where the temperature is fixed.
+    `distances` are those with respect to the distances of the features, `[B]`, of video and audio in turn: of all
+    views, or none without distillation. `log_temperature` is None where the temperature is fixed.
     """
 
     video: tuple[Tensor, ...]
     audio: tuple[Tensor, ...]
+    distances: tuple[Tensor, ...]
     log_temperature: Tensor | None
 
     def select_chunk(self, clips: slice, *, is_last: bool) -> "EmbeddingGradients":
@@ -52,6 +64,7 @@ class EmbeddingGradients(NamedTuple):
         return EmbeddingGradients(
             video=tuple(gradient_BD[clips] for gradient_BD in self.video),
             audio=tuple(gradient_BD[clips] for gradient_BD in self.audio),
+            distances=tuple(gradient_B[clips] for gradient_B in self.distances),
             log_temperature=self.log_temperature if is_last else None,
         )
 
@@ -70,15 +83,17 @@ class ContrastiveSystem(nn.Module):
         model: TwoTower,
         objective: ContrastiveObjective,
         *,
+        distillation: Distillation | None = None,
         half: bool = False,
         channels_last: bool = True,
     ) -> None:
         super().__init__()
         self.transform, self.model, self.objective = transform, model, objective
+        self.distillation = distillation or Distillation(model, AdaptationConfig())
         self._half, self._channels_last = half, channels_last
         if channels_last:
-            model.video.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-            model.audio.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            set_memory_format(model.video, torch.channels_last_3d)
+            set_memory_format(model.audio, torch.channels_last)
 
     def forward(self, batch: ClipBatch, augmentations: Sequence[Augmentation], step: int) -> tuple[Scalars, Scalars]:
         """Return the losses of a batch, augmented once for each view, and its report."""
@@ -91,19 +106,19 @@ class ContrastiveSystem(nn.Module):
     def embedding_gradients(self, views: Sequence[View], step: int) -> tuple[Scalars, Scalars, EmbeddingGradients]:
         """Return the losses and the report of `forward`, and the gradients with respect to these embeddings."""
         # Make the embeddings leaves of a graph that holds only the objective.
-        video = tuple(view.video_BD.detach().requires_grad_() for view in views)
-        audio = tuple(view.audio_BD.detach().requires_grad_() for view in views)
         views = [
-            view._replace(video_BD=video_BD, audio_BD=audio_BD)
-            for view, video_BD, audio_BD in zip(views, video, audio, strict=True)
+            view._replace(**{name: getattr(view, name).detach().requires_grad_() for name in _DIFFERENTIATED})
+            for view in views
         ]
+        video, audio = tuple(view.video_BD for view in views), tuple(view.audio_BD for view in views)
+        distances = self._list_distances(views)
 
         # Differentiate the total loss.
         log_temperature = self.objective.log_temperature
         learns_temperature = log_temperature.requires_grad
         with torch.enable_grad():
             losses, report = self._compute_loss(views, step)
-            inputs = (*video, *audio, *([log_temperature] if learns_temperature else []))
+            inputs = (*video, *audio, *distances, *([log_temperature] if learns_temperature else []))
             gradients = torch.autograd.grad(torch.stack(list(losses.values())).sum(), inputs)
 
         losses = {name: loss.detach() for name, loss in losses.items()}
@@ -114,6 +129,7 @@ class ContrastiveSystem(nn.Module):
             EmbeddingGradients(
                 video=gradients[:count],
                 audio=gradients[count : 2 * count],
+                distances=gradients[2 * count : 2 * count + len(distances)],
                 log_temperature=gradients[-1] if learns_temperature else None,
             ),
         )
@@ -128,30 +144,51 @@ class ContrastiveSystem(nn.Module):
             (embedding_BD * gradient_BD).sum()
             for embedding_BD, gradient_BD in zip(embeddings, gradients.video + gradients.audio, strict=True)
         ]
+        products += [
+            (distance_B * gradient_B).sum()
+            for distance_B, gradient_B in zip(self._list_distances(views), gradients.distances, strict=True)
+        ]
         if gradients.log_temperature is not None:
             products.append((self.objective.log_temperature * gradients.log_temperature).sum())
         return torch.stack(products).sum()
 
     def _compute_loss(self, views: Sequence[View], step: int) -> tuple[Scalars, Scalars]:
         output = self.objective([view.embeddings for view in views], step)
-        norms = {"norm_video": views[0].norm_video_B.mean(), "norm_audio": views[0].norm_audio_B.mean()}
-        return output.losses, output.report | norms
+        report = output.report | {
+            "norm_video": views[0].norm_video_B.mean(),
+            "norm_audio": views[0].norm_audio_B.mean(),
+        }
+
+        # Add the weighted distances of the features, as terms of their own.
+        losses = dict(output.losses)
+        for modality, weight in self.distillation.weights.items():
+            distance = torch.stack([view.distance_B(modality).mean() for view in views]).mean()
+            losses[f"distillation_{modality}"] = weight * distance
+            report[f"distance_{modality}"] = distance.detach()
+        return losses, report
+
+    def _list_distances(self, views: Sequence[View]) -> tuple[Tensor, ...]:
+        """Return the distances of those modalities that are distilled, for each in turn those of all views."""
+        return tuple(view.distance_B(modality) for modality in self.distillation.weights for view in views)
 
     def _encode_view(self, batch: ClipBatch, augmentation: Augmentation) -> View:
         # Prepare the encoders' inputs in the memory format of their weights.
         ready = self.transform.prepare(batch, augmentation)
         video_BCTHW, audio_B1FL = ready.video_BCTHW, ready.audio_B1FL
-        if self._channels_last:
+        if self._channels_last and audio_B1FL.ndim == 4:
             audio_B1FL = audio_B1FL.contiguous(memory_format=torch.channels_last)
-        else:
+        elif not self._channels_last:
             video_BCTHW = video_BCTHW.contiguous()
 
+        model, measure = self.model, self.distillation.measure
         with torch.autocast(video_BCTHW.device.type, torch.bfloat16, enabled=self._half):
-            projections = [_to_full_precision(rows) for rows in self.model.project(video_BCTHW, audio_B1FL)]
+            video_BE, audio_BE = model.encode(video_BCTHW, audio_B1FL)
+            projections = [_to_full_precision(rows) for rows in model.project_features(video_BE, audio_BE)]
+            distances = measure(model.video, video_BCTHW, video_BE), measure(model.audio, audio_B1FL, audio_BE)
 
         video_BD, audio_BD = (functional.normalize(rows_BD, dim=1) for rows_BD in projections)
         norms = [rows_BD.detach().norm(dim=1) for rows_BD in projections]
-        return View(video_BD, audio_BD, batch.film_B, batch.start_B, *norms)
+        return View(video_BD, audio_BD, batch.film_B, batch.start_B, *norms, *distances)
 
 
 def merge_views(parts: Sequence[Sequence[View]], chunks: Sequence[slice]) -> list[View]:
