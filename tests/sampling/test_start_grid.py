@@ -98,5 +98,5 @@ def test_the_sound_of_another_moment_starts_on_the_grid_too() -> None:
 
 def test_a_grid_between_frames_is_refused() -> None:
     config = SamplingConfig(films_per_batch=1, clips_per_film=2, start_grid_seconds=0.3)
-    with pytest.raises(PlanError, match=r"start_grid_seconds must be a whole number of the library's frames \(1/16 s\)"):
+    with pytest.raises(PlanError, match=r"start_grid_seconds must be a whole number .* \(1/16 s\), got 0\.3"):
         BatchPlan(films([Span(0, 600)]), config, 16, fps=16, seed=0)

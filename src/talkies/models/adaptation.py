@@ -1,9 +1,9 @@
 """What of each tower is trained: all of it, a part, adapters beside it, only its head, or nothing."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from torch import nn
 
 from talkies.config import Config
@@ -45,10 +45,29 @@ class TowerAdaptation(Config):
 
 
 class AdaptationConfig(Config):
-    """What of each tower is trained, and how."""
+    """What of each tower is trained, and how.
+
+    Attributes:
+        video: of the video tower.
+        audio: of the audio tower.
+        views: in how many fixed ways a clip is augmented, of which each step takes one; 0: it is not augmented; None:
+            it is augmented anew at every step.
+        cache: whether features of frozen towers are computed once, kept in the library, and heads trained on them.
+    """
 
     video: TowerAdaptation = TowerAdaptation()
     audio: TowerAdaptation = TowerAdaptation()
+    views: Annotated[int, Field(ge=0, le=1024)] | None = None
+    cache: bool = False
+
+    @model_validator(mode="after")
+    def _check_views_are_fixed(self) -> Self:
+        if self.cache and self.views is None:
+            raise ValueError(
+                "cache keeps the features of fixed views of each clip; set adaptation.views to their number (0: "
+                "without augmentation)"
+            )
+        return self
 
 
 def adapt_tower(
@@ -72,7 +91,7 @@ def adapt_tower(
         case "none":
             return encoder.requires_grad_(False), _take_native_head(public, embedding_dim).requires_grad_(False)
         case "head":
-            encoder.requires_grad_(False)
+            encoder.requires_grad_(False).eval()
             if isinstance(encoder, FrameEncoder) and encoder.pool is not None:
                 encoder.pool.requires_grad_(True)
             return encoder, head

@@ -1,6 +1,6 @@
 """A trained model on disk: run folder, checkpoints, exported model, and the encoder loaded from any of them."""
 
-from talkies.runs.address_encoder import ModelAddress, is_model_address, parse_model_address
+from talkies.runs.address_encoder import ModelAddress, choose_clip, is_model_address, parse_model_address
 from talkies.runs.checkpoint import Checkpoint, CheckpointState
 from talkies.runs.clip_encoder import ClipEncoder, Encoded, EncodedFile
 from talkies.runs.encoder_weights import (
@@ -28,6 +28,7 @@ __all__ = [
     "ModelAddress",
     "RunFolder",
     "RunRecord",
+    "choose_clip",
     "export_weights",
     "is_exported_model",
     "is_model_address",

@@ -171,9 +171,10 @@ class BatchPlan:
         distance = self._grid.convert_most(int(widest_seconds * self._fps + 1e-9) - self.window_frames)
         needed = (self._schedule.most_clips - 1) * self._min_distance
         if distance < needed:
+            frames = needed * self._grid.step + self.window_frames
             raise PlanError(
                 f"{format_count(self._schedule.most_clips, 'clip')} with their gaps take "
-                f"{(needed * self._grid.step + self.window_frames) / self._fps:g} s, and sampling.widest_window_seconds is "
+                f"{frames / self._fps:g} s, and sampling.widest_window_seconds is "
                 f"{widest_seconds:g}; raise it, or take fewer clips or a smaller gap"
             )
         return distance

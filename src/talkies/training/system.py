@@ -10,9 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from talkies.core import ClipBatch, Embeddings
+from talkies.core import ClipBatch, Embeddings, Modality
 from talkies.models import TwoTower
+from talkies.models.public import PublicEncoder
 from talkies.objectives import ContrastiveObjective
+from talkies.training.features.values import TrainingBatch, ViewFeatures, ViewSource
 from talkies.transforms import Augmentation, ClipTransform
 
 Scalars = dict[str, Tensor]
@@ -76,15 +78,17 @@ class ContrastiveSystem(nn.Module):
         super().__init__()
         self.transform, self.model, self.objective = transform, model, objective
         self._half, self._channels_last = half, channels_last
-        if channels_last:
+        # Public encoders keep the memory format of their library; some have weights of four dimensions, some of five.
+        if channels_last and model.video.input is None:
             model.video.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        if channels_last and model.audio.input is None:
             model.audio.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def forward(self, batch: ClipBatch, augmentations: Sequence[Augmentation], step: int) -> tuple[Scalars, Scalars]:
+    def forward(self, batch: TrainingBatch, augmentations: Sequence[ViewSource], step: int) -> tuple[Scalars, Scalars]:
         """Return the losses of a batch, augmented once for each view, and its report."""
         return self._compute_loss(self.encode(batch, augmentations), step)
 
-    def encode(self, batch: ClipBatch, augmentations: Sequence[Augmentation]) -> tuple[View, ...]:
+    def encode(self, batch: TrainingBatch, augmentations: Sequence[ViewSource]) -> tuple[View, ...]:
         """Return the embeddings of a batch, one view for each augmentation."""
         return tuple(self._encode_view(batch, augmentation) for augmentation in augmentations)
 
@@ -119,7 +123,7 @@ class ContrastiveSystem(nn.Module):
         )
 
     def surrogate_loss(
-        self, batch: ClipBatch, augmentations: Sequence[Augmentation], gradients: EmbeddingGradients
+        self, batch: TrainingBatch, augmentations: Sequence[ViewSource], gradients: EmbeddingGradients
     ) -> Tensor:
         """Return a scalar whose gradient with respect to the weights is this chunk's share of the loss's gradient."""
         views = self.encode(batch, augmentations)
@@ -137,21 +141,59 @@ class ContrastiveSystem(nn.Module):
         norms = {"norm_video": views[0].norm_video_B.mean(), "norm_audio": views[0].norm_audio_B.mean()}
         return output.losses, output.report | norms
 
-    def _encode_view(self, batch: ClipBatch, augmentation: Augmentation) -> View:
-        # Prepare the encoders' inputs in the memory format of their weights.
-        ready = self.transform.prepare(batch, augmentation)
-        video_BCTHW, audio_B1FL = ready.video_BCTHW, ready.audio_B1FL
-        if self._channels_last:
-            audio_B1FL = audio_B1FL.contiguous(memory_format=torch.channels_last)
-        else:
-            video_BCTHW = video_BCTHW.contiguous()
+    def extract(self, modality: Modality, clips: Tensor, augmentation: Augmentation | None) -> Tensor:
+        """Return what one encoder makes of its input, before the layers that are new: `[B, E]`, or `[B, T, E]`.
 
-        with torch.autocast(video_BCTHW.device.type, torch.bfloat16, enabled=self._half):
-            projections = [_to_full_precision(rows) for rows in self.model.project(video_BCTHW, audio_B1FL)]
+        Args:
+            modality: which encoder.
+            clips: pictures `[B, T, P, W]` or samples `[B, S]`.
+            augmentation: of these clips; None for none.
+        """
+        encoder = self.model.video if modality == "video" else self.model.audio
+        with torch.autocast(clips.device.type, enabled=False):
+            if modality == "video":
+                ready = self.transform.video.prepare(clips, augmentation.video if augmentation else None)
+            else:
+                ready = self.transform.audio.prepare(clips, augmentation.audio if augmentation else None)
+        with torch.autocast(clips.device.type, torch.bfloat16, enabled=self._half):
+            ready = self._arrange(ready, modality)
+            extracted: Tensor = encoder.extract(ready) if isinstance(encoder, PublicEncoder) else encoder(ready)
+        return extracted
+
+    def _encode_view(self, batch: TrainingBatch, view: ViewSource) -> View:
+        if isinstance(view, ViewFeatures):
+            rows = self._project_features(view)
+        else:
+            assert isinstance(batch, ClipBatch)
+            rows = self._project_clips(batch, view)
+        projections = [_to_full_precision(rows_BD) for rows_BD in rows]
 
         video_BD, audio_BD = (functional.normalize(rows_BD, dim=1) for rows_BD in projections)
         norms = [rows_BD.detach().norm(dim=1) for rows_BD in projections]
         return View(video_BD, audio_BD, batch.film_B, batch.start_B, *norms)
+
+    def _project_clips(self, batch: ClipBatch, augmentation: Augmentation | None) -> tuple[Tensor, Tensor]:
+        """Return the outputs of both heads for clips, not normalised."""
+        ready = self.transform.prepare(batch, augmentation)
+        inputs = self._arrange(ready.video_BCTHW, "video"), self._arrange(ready.audio_B1FL, "audio")
+        with torch.autocast(inputs[0].device.type, torch.bfloat16, enabled=self._half):
+            return self.model.project(*inputs)
+
+    def _project_features(self, features: ViewFeatures) -> tuple[Tensor, Tensor]:
+        """Return the outputs of both heads for features of frozen encoders, not normalised."""
+        with torch.autocast(features.video.device.type, torch.bfloat16, enabled=self._half):
+            video_BE, audio_BE = (
+                encoder.finish(extracted) if isinstance(encoder, PublicEncoder) else extracted
+                for encoder, extracted in ((self.model.video, features.video), (self.model.audio, features.audio))
+            )
+            return self.model.video_head(video_BE), self.model.audio_head(audio_BE)
+
+    def _arrange(self, ready: Tensor, modality: Modality) -> Tensor:
+        """Return an encoder's input in the memory format of its weights."""
+        if not self._channels_last:
+            return ready.contiguous()
+        is_own_spectrogram = modality == "audio" and self.model.audio.input is None
+        return ready.contiguous(memory_format=torch.channels_last) if is_own_spectrogram else ready
 
 
 def merge_views(parts: Sequence[Sequence[View]], chunks: Sequence[slice]) -> list[View]:
