@@ -1,6 +1,7 @@
 """A trained model on disk: run folder, checkpoints, exported model, and the encoder loaded from any of them."""
 
 from talkies.runs.address_encoder import ModelAddress, choose_clip, is_model_address, parse_model_address
+from talkies.runs.bases import open_bases
 from talkies.runs.checkpoint import Checkpoint, CheckpointState
 from talkies.runs.clip_encoder import ClipEncoder, Encoded, EncodedFile
 from talkies.runs.encoder_weights import (
@@ -12,8 +13,9 @@ from talkies.runs.encoder_weights import (
     parse_initial_weights,
 )
 from talkies.runs.exported_model import ExportedModel, is_exported_model, read_exported_model, read_stamp
-from talkies.runs.load_encoder import load_encoder
+from talkies.runs.load_encoder import build_run_encoder, load_encoder
 from talkies.runs.run_folder import RunFolder, RunRecord
+from talkies.runs.run_model import RunModel, load_run_model
 
 __all__ = [
     "Checkpoint",
@@ -27,13 +29,17 @@ __all__ = [
     "LoadedWeights",
     "ModelAddress",
     "RunFolder",
+    "RunModel",
     "RunRecord",
+    "build_run_encoder",
     "choose_clip",
     "export_weights",
     "is_exported_model",
     "is_model_address",
     "load_encoder",
     "load_encoder_weights",
+    "load_run_model",
+    "open_bases",
     "parse_initial_weights",
     "parse_model_address",
     "read_exported_model",

@@ -12,10 +12,11 @@ from lightning_fabric import Fabric
 
 from talkies.clips import TrainingClips, load_batches, open_training_clips
 from talkies.config import check, read_yaml, to_yaml
-from talkies.core import ClipRequest, ConfigError, RunError, path_to_text
+from talkies.core import ClipRequest, ConfigError, Modality, RunError, path_to_text
 from talkies.core.memory import explain_lack_of_memory
-from talkies.models import compute_model_stamp
-from talkies.runs import InitialWeights, LoadedWeights, RunFolder, RunRecord, load_encoder_weights
+from talkies.models import compute_model_stamp, find_bases, has_unused_weights
+from talkies.models.public import PublicTower
+from talkies.runs import InitialWeights, LoadedWeights, RunFolder, RunRecord, load_encoder_weights, open_bases
 from talkies.runtime import is_remote, write_atomically
 from talkies.training.checkpoints import Checkpoints
 from talkies.training.clip_choice import choose_clip_of_encoders, keep_chosen_clip
@@ -124,11 +125,12 @@ def pretrain(
         clips = _open_clips(library, config, folder, record)
 
         # Build the model before anything is written.
-        system = build_system(config, clips.profile.fps, clips.profile.audio_rate_hz)
+        towers = _open_former_bases(config, folder, record) if record else None
+        system = build_system(config, clips.profile.fps, clips.profile.audio_rate_hz, towers)
         loaded = _load_weights(system, init or InitialWeights())
 
     # Start the processes; the first one writes.
-    fabric = make_fabric(config.training)
+    fabric = make_fabric(config.training, has_unused_weights=has_unused_weights(system.model))
     fabric.launch()
     if fabric.is_global_zero:
         # Write the config also when resuming, because the length of the run may change.
@@ -170,6 +172,14 @@ def _open_clips(library: str | Path, config: RunConfig, folder: RunFolder, recor
             f"(shots, or what is black, silent, still, credits or damaged in {library}); start a new run"
         )
     return clips
+
+
+def _open_former_bases(config: RunConfig, folder: RunFolder, record: RunRecord) -> dict[Modality, PublicTower]:
+    """Return the public encoders that a run began with; all their weights, if its checkpoint does not replace them."""
+    needs_weights = not folder.list_checkpoints() or any(
+        config.adaptation.of(modality).distillation_weight for modality in record.bases
+    )
+    return open_bases(record.bases, config.adaptation, folder.root, needs_weights=needs_weights)
 
 
 def _check_folder(folder: RunFolder, config: RunConfig, init: InitialWeights | None, *, resume: bool) -> None:
@@ -368,6 +378,7 @@ def _create_record(
         profile=clips.profile.model_dump(),
         films=clips.plan.films.film_ids,
         plan_digest=clips.plan.digest,
+        bases=find_bases(system.model),
         init={weights.modality: f"{weights.path.absolute()} ({stamps[weights.modality]})" for weights in loaded},
         tools=tools,
     )

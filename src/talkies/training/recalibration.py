@@ -6,7 +6,7 @@ weights and on the clips of the next steps: a resumed run writes the same checkp
 
 from collections.abc import Callable
 
-from talkies.training.batch_norms import StatisticsCollector, average_statistics, list_batch_norms
+from talkies.training.batch_norms import StatisticsCollector, average_statistics, list_measuring_norms
 from talkies.training.config import TrainingConfig
 from talkies.training.features.values import TrainingBatch
 from talkies.training.train_state import TrainState
@@ -28,7 +28,7 @@ def prepare_statistics(
         training: how many batches are measured, and the seed of their augmentations.
     """
     model, average = state.system.model, state.average
-    if not step or not list_batch_norms(model):
+    if not step or not list_measuring_norms(model):
         return
     if not training.recalibration_batches:
         average_statistics(model)

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from talkies.core import AudioInput, ConfigError, Modality, VideoInput
-from talkies.models.tower import Encoder
+from talkies.models.public.record import PublicBase
+from talkies.models.tower import Encoder, compute_weights_stamp
 
 
 class PublicEncoder(Encoder):
@@ -26,6 +26,7 @@ class PublicEncoder(Encoder):
 
     input: VideoInput | AudioInput
     network: Any  # modules of other libraries have attributes of their own
+    base: PublicBase | None = None  # where its weights came from
 
     def __init__(
         self, network: nn.Module, modality: Modality, input_: VideoInput | AudioInput, out_dim: int, address: str
@@ -62,11 +63,9 @@ class PublicEncoder(Encoder):
         return self.finish(self.extract(x))
 
     def train(self, mode: bool = True) -> Self:
-        """Set the training mode; batch norms of the network stay in evaluation mode."""
+        """Set the training mode; the network stays in evaluation mode, in which it runs as it was published."""
         super().train(mode)
-        for module in self.network.modules():
-            if isinstance(module, _BatchNorm):
-                module.eval()
+        self.network.eval()
         return self
 
     def check_input(self, shape: Sequence[int]) -> None:
@@ -114,6 +113,10 @@ class PublicTower:
         text_address: the address from which `open_text` loads the text encoder of that space; None if there is none.
         license: the licence of the weights as the checkpoint states it; empty if it states none.
         files: small files that describe the network, by name: what is needed to build it without the weights.
+        folder: where the checkpoint is on this machine; empty if it is no folder.
+        revision: the commit of a checkpoint from the hub; empty for others.
+        weights_stamp: identifies the weights; empty: computed from the tensors.
+        whole: the network as its library loaded it, of which the encoder may be a part.
     """
 
     encoder: PublicEncoder
@@ -123,6 +126,30 @@ class PublicTower:
     text_address: str | None = None
     license: str = ""
     files: dict[str, str] = field(default_factory=dict)
+    folder: str = ""
+    revision: str = ""
+    weights_stamp: str = ""
+    whole: Any = None
+
+
+def describe_base(tower: PublicTower, address: str) -> PublicBase:
+    """Return what a run keeps about the encoder that it begins with, before anything of it changes."""
+    return PublicBase(
+        address=address,
+        folder=tower.folder,
+        revision=tower.revision,
+        stamp=tower.weights_stamp or compute_tower_stamp(tower),
+        license=tower.license,
+        files=tower.files,
+        text_address=tower.text_address,
+    )
+
+
+def compute_tower_stamp(tower: PublicTower) -> str:
+    """Return the stamp of the weights of a public encoder and its own projection."""
+    weights = {f"network.{name}": tensor for name, tensor in tower.encoder.network.state_dict().items()}
+    weights |= {f"head.{name}": tensor for name, tensor in tower.native_head.state_dict().items()}
+    return compute_weights_stamp(weights)
 
 
 def remove_dropout(network: nn.Module) -> None:

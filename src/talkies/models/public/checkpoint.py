@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +28,18 @@ class HubCheckpoint:
         folder: where it is.
         config: what its `config.json` holds.
         preprocessor: what the description of its preprocessing holds.
+        weights: the folder of the weights; None: that of the checkpoint.
+        is_described: whether there are only descriptions, and networks are built with random weights.
+        loaded: the networks that were loaded, in their order.
     """
 
     address: str
     folder: Path
     config: Mapping[str, Any]
     preprocessor: Mapping[str, Any]
+    weights: Path | None = None
+    is_described: bool = False
+    loaded: list[Any] = field(default_factory=list)
 
     @property
     def model_type(self) -> str:
@@ -50,14 +56,18 @@ class HubCheckpoint:
         Raises:
             ConfigError: if the weights are pickled, missing, damaged, or of another network.
         """
-        self._check_safe()
+        if not self.is_described:
+            self._check_safe()
         try:
             config = model_class.config_class.from_pretrained(self.folder, local_files_only=True)
             silence_dropout(config)
             if adjust:
                 adjust(config)
+            if self.is_described:
+                self.loaded.append(model_class(config).float().eval())
+                return self.loaded[-1]
             network, report = model_class.from_pretrained(
-                self.folder,
+                self.weights or self.folder,
                 config=config,
                 dtype=torch.float32,
                 use_safetensors=True,
@@ -76,6 +86,7 @@ class HubCheckpoint:
                 f"{self.address} lacks weights of {model_class.__name__}: {', '.join(missing[:_MOST_NAMES])}{more}; "
                 "name a complete checkpoint"
             )
+        self.loaded.append(network)
         return network
 
     @property
@@ -106,7 +117,8 @@ class HubCheckpoint:
         return {path.name: path.read_text(encoding="utf-8") for path in paths if path.is_file()}
 
     def _check_safe(self) -> None:
-        names = [path.name for path in self.folder.iterdir()] if self.folder.is_dir() else []
+        folder = self.weights or self.folder
+        names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
         if any(name.endswith(_SAFE) for name in names):
             return
         pickled = sorted(name for name in names if name.endswith(_PICKLED))

@@ -29,6 +29,7 @@ def describe_space(encoder: Encoder, modality: Modality, config: RunConfig, clip
         "modality": modality,
         "encoder": encoder.address if isinstance(encoder, PublicEncoder) else type(encoder).__name__,
         "weights": compute_model_stamp(get_frozen_part(encoder)),
+        "base": getattr(getattr(encoder, "base", None), "stamp", None),  # of networks whose weights are not PyTorch's
         "network": _describe_network(encoder),
         "input": repr(encoder.input),
         "transforms": transforms.model_dump(mode="json") if is_augmented or encoder.input is None else None,
