@@ -1,6 +1,6 @@
 """A trained model on disk: run folder, checkpoints, exported model, and the encoder loaded from any of them."""
 
-from talkies.runs.address_encoder import ModelAddress, is_model_address, parse_model_address
+from talkies.runs.address_encoder import ModelAddress, choose_clip, is_model_address, parse_model_address
 from talkies.runs.bases import open_bases
 from talkies.runs.checkpoint import Checkpoint, CheckpointState
 from talkies.runs.clip_encoder import ClipEncoder, Encoded, EncodedFile
@@ -32,6 +32,7 @@ __all__ = [
     "RunModel",
     "RunRecord",
     "build_run_encoder",
+    "choose_clip",
     "export_weights",
     "is_exported_model",
     "is_model_address",
