@@ -1,6 +1,11 @@
 """A trained model on disk: run folder, checkpoints, exported model, and the encoder loaded from any of them."""
 
-from talkies.runs.address_encoder import ModelAddress, is_model_address, parse_model_address
+from talkies.runs.address_encoder import (
+    ModelAddress,
+    is_model_address,
+    make_address_absolute,
+    parse_model_address,
+)
 from talkies.runs.checkpoint import Checkpoint, CheckpointState
 from talkies.runs.clip_encoder import ClipEncoder, Encoded, EncodedFile
 from talkies.runs.encoder_weights import (
@@ -33,6 +38,7 @@ __all__ = [
     "is_model_address",
     "load_encoder",
     "load_encoder_weights",
+    "make_address_absolute",
     "parse_initial_weights",
     "parse_model_address",
     "read_exported_model",

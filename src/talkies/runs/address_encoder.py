@@ -55,6 +55,20 @@ def parse_model_address(text: str) -> ModelAddress:
     return ModelAddress(named.get("video"), named.get("audio"))
 
 
+def make_address_absolute(text: str) -> str:
+    """Return the address of public encoders with the folders and files in it absolute, as a set of a library keeps it.
+
+    Raises:
+        ConfigError: if the text has another form, or an address is wrong.
+    """
+    before, *parts = _PART.split(text)
+    if not parts:
+        return str(EncoderAddress.parse(text).make_absolute())
+    named = zip(parts[::2], parts[1::2], strict=True)
+    rest = ",".join(f"{modality}={EncoderAddress.parse(value).make_absolute()}" for modality, value in named)
+    return f"{before}{rest}"
+
+
 def load_address(text: str, profile: Profile | None = None) -> ClipEncoder:
     """Return the public encoders that a text names, for films of a profile.
 
