@@ -3,6 +3,7 @@
 from talkies.runs.address_encoder import (
     ModelAddress,
     is_model_address,
+    is_same_model,
     make_address_absolute,
     parse_model_address,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "export_weights",
     "is_exported_model",
     "is_model_address",
+    "is_same_model",
     "load_encoder",
     "load_encoder_weights",
     "make_address_absolute",

@@ -61,12 +61,29 @@ def make_address_absolute(text: str) -> str:
     Raises:
         ConfigError: if the text has another form, or an address is wrong.
     """
+    return ",".join(f"{name}={address}" if name else address for name, address in _split_absolute(text).items())
+
+
+def is_same_model(text: str, other: str) -> bool:
+    """Return whether two texts name the same public encoders; an address alone names all that its model has.
+
+    Raises:
+        ConfigError: if a text has another form, or an address is wrong.
+    """
+    first, second = _split_absolute(text), _split_absolute(other)
+    return first == second or ("" in first and {first[""]} == set(second.values()))
+
+
+def _split_absolute(text: str) -> dict[str, str]:
+    """Return the absolute addresses in a text by modality; one that stands alone, or for both, has no name."""
     before, *parts = _PART.split(text)
     if not parts:
-        return str(EncoderAddress.parse(text).make_absolute())
-    named = zip(parts[::2], parts[1::2], strict=True)
-    rest = ",".join(f"{modality}={EncoderAddress.parse(value).make_absolute()}" for modality, value in named)
-    return f"{before}{rest}"
+        return {"": str(EncoderAddress.parse(text).make_absolute())}
+    if before:
+        raise ConfigError(f"a model is ADDRESS or video=ADDRESS,audio=ADDRESS, got '{text}'")
+    names, values = parts[::2], parts[1::2]
+    named = {name: str(EncoderAddress.parse(value).make_absolute()) for name, value in zip(names, values, strict=True)}
+    return {"": named["video"]} if len(named) == 2 and named["video"] == named["audio"] else named
 
 
 def load_address(text: str, profile: Profile | None = None) -> ClipEncoder:

@@ -39,8 +39,8 @@ class FilmAnswer(BaseModel):
 class ModelAnswer(BaseModel):
     """A set of embeddings: the model's stamp, the name of its run, and how many rows and films it holds.
 
-    `sides` are the modalities that it has, `joint` says whether pictures and sounds can be compared with each other, and
-    `text` names the modalities that words can be compared with; if there are none, `no_words` says why.
+    `sides` are the modalities that it has, and `joint` says whether pictures can be compared with sounds. `text` names
+    the modalities that words can be compared with; if there are none, `no_words` says why.
     """
 
     stamp: str

@@ -6,7 +6,7 @@ from talkies.core import LibraryError
 from talkies.library import Library
 from talkies.retrieval.index.embedding_set import EmbeddingSet
 from talkies.retrieval.index.vector_index import VectorIndex
-from talkies.runs import is_model_address, load_encoder, make_address_absolute, read_stamp
+from talkies.runs import is_model_address, is_same_model, load_encoder, make_address_absolute, read_stamp
 
 
 def choose_set(library: Library, model: str | Path | None = None) -> EmbeddingSet:
@@ -30,11 +30,11 @@ def choose_set(library: Library, model: str | Path | None = None) -> EmbeddingSe
     if not (isinstance(model, str) and is_model_address(model)):
         return index.choose(read_stamp(Path(model)))
 
-    address = make_address_absolute(model)
-    entries = index.list_sets()
-    matching = [entry for entry in entries if entry.run == address]
-    if len(matching) == 1:
-        return matching[0]
+    address, entries = make_address_absolute(model), index.list_sets()
+    matching = [entry for entry in entries if entry.is_public and is_same_model(address, entry.run)]
+    exact = [entry for entry in matching if entry.run == address]
+    if len(exact or matching) == 1:
+        return (exact or matching)[0]
     if matching:
         return index.choose(load_encoder(address, profile=library.profile).stamp)
     if not entries:
