@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
 from talkies.core import ConfigError, describe_os_error
 from talkies.models.address import EncoderAddress
@@ -40,6 +41,10 @@ class HubCheckpoint:
         """The name of its architecture."""
         return str(self.config.get("model_type", ""))
 
+    def is_text_model(self) -> bool:
+        """Return whether its architecture takes tokens and no pictures or sound."""
+        return "vocab_size" in self.config and not {"vision_config", "audio_config"} & self.config.keys()
+
     def load(self, model_class: Any, adjust: Callable[[Any], None] | None = None) -> Any:
         """Return a network of transformers with the checkpoint's weights, in float32 and without dropout.
 
@@ -64,7 +69,7 @@ class HubCheckpoint:
                 local_files_only=True,
                 output_loading_info=True,
             )
-        except (OSError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             cause = describe_os_error(error) if isinstance(error, OSError) and error.strerror else str(error)
             raise ConfigError(
                 f"{self.address} cannot be loaded ({cause.splitlines()[0]}); name a complete checkpoint"
@@ -158,6 +163,7 @@ def _download(address: EncoderAddress) -> Path:
     """Return the folder of a checkpoint on the hub, downloaded unless it is there already."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
+        GatedRepoError,
         HfHubHTTPError,
         HFValidationError,
         LocalEntryNotFoundError,
@@ -177,6 +183,11 @@ def _download(address: EncoderAddress) -> Path:
     except RevisionNotFoundError as error:
         raise ConfigError(
             f"{address.name} on the hub has no revision '{address.revision}'; name one that it has, or none"
+        ) from error
+    except GatedRepoError as error:
+        raise ConfigError(
+            f"{address.name} on the hub is open only to those who accepted its conditions; accept them there, and log "
+            "in with: hf auth login"
         ) from error
     except (RepositoryNotFoundError, HFValidationError) as error:
         raise ConfigError(f"{what}, and no model of that id on the hub; check its name") from error
