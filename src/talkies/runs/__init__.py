@@ -4,6 +4,7 @@ from talkies.runs.address_encoder import (
     ModelAddress,
     is_model_address,
     is_same_model,
+    list_addresses,
     make_address_absolute,
     parse_model_address,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "is_exported_model",
     "is_model_address",
     "is_same_model",
+    "list_addresses",
     "load_encoder",
     "load_encoder_weights",
     "make_address_absolute",

@@ -64,6 +64,11 @@ def make_address_absolute(text: str) -> str:
     return ",".join(f"{name}={address}" if name else address for name, address in _split_absolute(text).items())
 
 
+def list_addresses(text: str) -> tuple[str, ...]:
+    """Return the addresses of the encoders that a text names."""
+    return tuple(_split_absolute(text).values())
+
+
 def is_same_model(text: str, other: str) -> bool:
     """Return whether two texts name the same public encoders; an address alone names all that its model has.
 

@@ -3,9 +3,8 @@
 from talkies.core import ConfigError, LibraryError, RunError, text_to_path
 from talkies.library import Profile
 from talkies.retrieval.index.embedding_set import EmbeddingSet
-from talkies.runs import ClipEncoder, load_encoder
-
-_CODE = "python:"
+from talkies.runs import ClipEncoder, list_addresses, load_encoder
+from talkies.runs.trust import check_trust
 
 
 def load_encoder_of(entry: EmbeddingSet, profile: Profile, *, trust_code: bool = False) -> ClipEncoder:
@@ -39,11 +38,13 @@ def _load_run(entry: EmbeddingSet) -> ClipEncoder:
 
 
 def _load_public(entry: EmbeddingSet, profile: Profile, trust_code: bool) -> ClipEncoder:
-    if _CODE in entry.run and not trust_code:
+    try:
+        check_trust(list_addresses(entry.run), "the library", trust_code=trust_code)
+    except RunError as error:
         raise LibraryError(
-            f"the library was embedded with code that it names ({entry.run}), which is not run unasked; search by a "
-            f"moment of a film, or name the code yourself: --model {entry.run}"
-        )
+            f"searching by file or words would run code that the library names ({entry.run}); if you trust it, name it "
+            f"yourself: --model {entry.run}"
+        ) from error
     try:
         return load_encoder(entry.run, profile=profile)
     except ConfigError as error:
