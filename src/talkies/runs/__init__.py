@@ -1,6 +1,14 @@
 """A trained model on disk: run folder, checkpoints, exported model, and the encoder loaded from any of them."""
 
-from talkies.runs.address_encoder import ModelAddress, choose_clip, is_model_address, parse_model_address
+from talkies.runs.address_encoder import (
+    ModelAddress,
+    choose_clip,
+    is_model_address,
+    is_same_model,
+    list_addresses,
+    make_address_absolute,
+    parse_model_address,
+)
 from talkies.runs.bases import open_bases
 from talkies.runs.checkpoint import Checkpoint, CheckpointState
 from talkies.runs.clip_encoder import ClipEncoder, Encoded, EncodedFile
@@ -36,9 +44,12 @@ __all__ = [
     "export_weights",
     "is_exported_model",
     "is_model_address",
+    "is_same_model",
+    "list_addresses",
     "load_encoder",
     "load_encoder_weights",
     "load_run_model",
+    "make_address_absolute",
     "open_bases",
     "parse_initial_weights",
     "parse_model_address",

@@ -57,6 +57,42 @@ def parse_model_address(text: str) -> ModelAddress:
     return ModelAddress(named.get("video"), named.get("audio"))
 
 
+def make_address_absolute(text: str) -> str:
+    """Return the address of public encoders with the folders and files in it absolute, as a set of a library keeps it.
+
+    Raises:
+        ConfigError: if the text has another form, or an address is wrong.
+    """
+    return ",".join(f"{name}={address}" if name else address for name, address in _split_absolute(text).items())
+
+
+def list_addresses(text: str) -> tuple[str, ...]:
+    """Return the addresses of the encoders that a text names."""
+    return tuple(_split_absolute(text).values())
+
+
+def is_same_model(text: str, other: str) -> bool:
+    """Return whether two texts name the same public encoders; an address alone names all that its model has.
+
+    Raises:
+        ConfigError: if a text has another form, or an address is wrong.
+    """
+    first, second = _split_absolute(text), _split_absolute(other)
+    return first == second or ("" in first and {first[""]} == set(second.values()))
+
+
+def _split_absolute(text: str) -> dict[str, str]:
+    """Return the absolute addresses in a text by modality; one that stands alone, or for both, has no name."""
+    before, *parts = _PART.split(text)
+    if not parts:
+        return {"": str(EncoderAddress.parse(text).make_absolute())}
+    if before:
+        raise ConfigError(f"a model is ADDRESS or video=ADDRESS,audio=ADDRESS, got '{text}'")
+    names, values = parts[::2], parts[1::2]
+    named = {name: str(EncoderAddress.parse(value).make_absolute()) for name, value in zip(names, values, strict=True)}
+    return {"": named["video"]} if len(named) == 2 and named["video"] == named["audio"] else named
+
+
 def load_address(text: str, profile: Profile | None = None) -> ClipEncoder:
     """Return the public encoders that a text names, for films of a profile.
 
