@@ -13,6 +13,7 @@ from talkies.runs.encoder_weights import (
 )
 from talkies.runs.exported_model import ExportedModel, is_exported_model, read_exported_model, read_stamp
 from talkies.runs.load_encoder import load_encoder
+from talkies.runs.model_stamp import find_stamp
 from talkies.runs.run_folder import RunFolder, RunRecord
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "RunFolder",
     "RunRecord",
     "export_weights",
+    "find_stamp",
     "is_exported_model",
     "is_model_address",
     "load_encoder",

@@ -79,7 +79,16 @@ def load_address(text: str, profile: Profile | None = None) -> ClipEncoder:
         step=0,
         joint=len({tower.space for tower in towers.values()}) == 1,
         texts={m: TextSpace(tower.text_address, m) for m, tower in towers.items() if tower.text_address},
+        license=_join_licenses(towers),
     )
+
+
+def _join_licenses(towers: dict[Modality, PublicTower]) -> str:
+    """Return the licence of the weights; of towers with different ones, each with its modality."""
+    licenses = {modality: tower.license for modality, tower in towers.items()}
+    if len(set(licenses.values())) == 1:
+        return next(iter(licenses.values()))
+    return ", ".join(f"{license or 'not stated'} ({modality})" for modality, license in licenses.items())  # noqa: A001
 
 
 def choose_clip(model: TwoTower, profile: Profile) -> ClipConfig:

@@ -85,6 +85,7 @@ class ClipEncoder:
         step: int,
         joint: bool = True,
         texts: Mapping[Modality, TextSpace] | None = None,
+        license: str | None = None,  # noqa: A002
     ) -> None:
         """Move the model to the GPU if there is one.
 
@@ -98,10 +99,12 @@ class ClipEncoder:
             step: The training step of the weights; 0 for public encoders.
             joint: Whether embeddings of video and of audio lie in one space, so that they can be compared.
             texts: The text encoders whose embeddings can be compared with each modality's.
+            license: The licence of public weights, empty if it is not stated; None for weights that talkies trained.
         """
         self.clip, self.profile = clip, profile
         self.stamp, self.run, self.step, self.joint = stamp, run, step, joint
         self.texts: Mapping[Modality, TextSpace] = texts or {}
+        self.license = license
         self._text_encoders: dict[str, TextEncoder] = {}
         self.transforms = transform.config
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -113,6 +116,11 @@ class ClipEncoder:
     def shape(self) -> ClipShape:
         """What a clip is made of, on the grid of `profile`."""
         return self.clip.to_shape(self.profile.fps)
+
+    @property
+    def is_public(self) -> bool:
+        """Whether these are public encoders as they came, and not a run's."""
+        return self.license is not None
 
     @property
     def modalities(self) -> tuple[Modality, ...]:
