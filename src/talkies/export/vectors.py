@@ -4,6 +4,7 @@ Shapes: `B` clips, `D` embedding.
 """
 
 import csv
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -28,13 +29,14 @@ from talkies.core import (
 from talkies.export.atomic_folder import check_folder, write_folder
 from talkies.library import Library
 from talkies.retrieval.index import EmbeddingSet, IndexRows, VectorIndex
-from talkies.runs import read_stamp
+from talkies.runs import find_stamp, is_model_address
 from talkies.runtime import replace_atomically
 
 VECTOR_FORMATS = ("parquet", "npy")
 _PARQUET_FILE, _FILE_SUFFIXES = "embeddings.parquet", {".parquet", ".npy", ".npz", ".csv"}
 _SET_FILE, _ROWS_FILE = "set.json", "rows.csv"
 _NPY_FILES = ("video.npy", "audio.npy", _ROWS_FILE, _SET_FILE)
+_FOLDERS = re.compile(r"(\b(?:hf|onnx):)/[^,@]*/([^/,@]+)")  # an absolute path in the address of public encoders
 _COLUMNS = ("film_id", "source", "start_seconds", "end_seconds", "shot", "of_shot")
 
 
@@ -49,7 +51,12 @@ class ExportedVectors:
     films: int
 
 
-def export_vectors(library: str | Path, to: Path, format: str, run: Path | None = None) -> ExportedVectors:  # noqa: A002
+def export_vectors(
+    library: str | Path,
+    to: Path,
+    format: str,  # noqa: A002
+    run: str | Path | None = None,
+) -> ExportedVectors:
     """Write the embeddings of a library, film by film and in the order of time.
 
     Args:
@@ -58,7 +65,8 @@ def export_vectors(library: str | Path, to: Path, format: str, run: Path | None 
             `video.npy` and `audio.npy` `[B, D]`, `rows.csv` with a line for each row, and `set.json`, which describes
             the set.
         format: One of `VECTOR_FORMATS`.
-        run: The run or exported model whose embeddings are written; None if the library has a single set.
+        run: The run, the exported model or the address of public encoders whose embeddings are written; None if the
+            library has a single set.
 
     Raises:
         UsageError: if there is no such format, or `to` does not fit it.
@@ -72,7 +80,7 @@ def export_vectors(library: str | Path, to: Path, format: str, run: Path | None 
         )
     opened = Library.open(library)
     index = VectorIndex(opened)
-    entry = index.choose(read_stamp(run) if run else None)
+    entry = index.choose(find_stamp(run) if run else None)
     if format == "parquet":
         return _write_parquet(opened, index, entry, to if to.suffix == ".parquet" else to / _PARQUET_FILE)
     if to.suffix in _FILE_SUFFIXES:
@@ -125,8 +133,8 @@ def _write_arrays(library: Library, index: VectorIndex, entry: EmbeddingSet, to:
         lines = csv.writer(rows_file)
         lines.writerow(("row", *_COLUMNS))
         for source, rows in _read_films(library, index, entry.stamp):
-            arrays["video"].append(rows.video_BD)
-            arrays["audio"].append(rows.audio_BD)
+            for modality in MODALITIES:
+                arrays[modality].append(rows.get_vectors(modality))
             of_shot = np.where(rows.of_shot_B, "true", "false")
             columns = rows.film_B, [source] * len(rows), rows.start_B, rows.end_B, rows.shot_B, of_shot
             lines.writerows(zip(range(clips, clips + len(rows)), *columns, strict=True))
@@ -164,7 +172,8 @@ class _NpyWriter:
 
 def _describe_set(entry: EmbeddingSet) -> str:
     """Return the set's description as JSON, with the name of its run and not its folder on this machine."""
-    return entry.model_copy(update={"run": Path(entry.run).name}).model_dump_json(indent=1)
+    run = _FOLDERS.sub(r"\1\2", entry.run) if is_model_address(entry.run) else Path(entry.run).name
+    return entry.model_copy(update={"run": run}).model_dump_json(indent=1)
 
 
 def _check_not_foreign(to: Path) -> None:

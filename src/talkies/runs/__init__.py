@@ -13,10 +13,11 @@ from talkies.runs.encoder_weights import (
 )
 from talkies.runs.exported_model import ExportedModel, is_exported_model, read_exported_model, read_stamp
 from talkies.runs.load_encoder import load_encoder
-from talkies.runs.model_stamp import find_stamp
+from talkies.runs.named_model import RESULTS, find_stamp, load_model, make_file_name, parse_model
 from talkies.runs.run_folder import RunFolder, RunRecord
 
 __all__ = [
+    "RESULTS",
     "Checkpoint",
     "CheckpointState",
     "ClipEncoder",
@@ -35,7 +36,10 @@ __all__ = [
     "is_model_address",
     "load_encoder",
     "load_encoder_weights",
+    "load_model",
+    "make_file_name",
     "parse_initial_weights",
+    "parse_model",
     "parse_model_address",
     "read_exported_model",
     "read_stamp",

@@ -154,9 +154,14 @@ class ClipEncoder:
     @torch.inference_mode()
     def encode(self, batch: ClipBatch) -> Encoded:
         """Return embeddings and features of a batch, on the CPU."""
-        inputs = self._transform(batch.to(self._device))
-        video_BE, audio_BE = self.model.video(inputs.video_BCTHW), self.model.audio(inputs.audio_B1FL)
-        video_BD, audio_BD = self.model.embed_video(video_BE), self.model.embed_audio(audio_BE)
+        on_device = batch.to(self._device)
+        video_BE = audio_BE = torch.zeros(len(batch), 0, device=self._device)
+        if self._dims["video"]:
+            video_BE = self.model.video(self._transform.video(on_device.video_BTPW))
+        if self._dims["audio"]:
+            audio_BE = self.model.audio(self._transform.audio(on_device.audio_BS))
+        video_BD = self.model.embed_video(video_BE) if self._dims["video"] else video_BE
+        audio_BD = self.model.embed_audio(audio_BE) if self._dims["audio"] else audio_BE
         embeddings = Embeddings(video_BD.float().cpu(), audio_BD.float().cpu(), batch.film_B.cpu(), batch.start_B.cpu())
         return Encoded(embeddings, video_BE.float().cpu(), audio_BE.float().cpu())
 

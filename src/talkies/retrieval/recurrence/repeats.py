@@ -26,7 +26,7 @@ from talkies.retrieval.recurrence.duplicates import (
 from talkies.retrieval.recurrence.families import PassageFamily, RepeatedPassage, group_passages
 from talkies.retrieval.recurrence.match_cuts import MatchCut, find_match_cuts
 from talkies.retrieval.recurrence.timeline import ClipTimeline, FilmAnnotations, build_timeline
-from talkies.runs.exported_model import read_stamp
+from talkies.runs import find_stamp
 
 MIN_SECONDS = 4.0
 MAX_MATCH_CUTS = 50
@@ -101,13 +101,16 @@ class LibraryRepeats:
     not_embedded: tuple[str, ...]
 
 
-def find_repeats(library: str | Path, query: RepeatQuery | None = None, run: Path | None = None) -> LibraryRepeats:
+def find_repeats(
+    library: str | Path, query: RepeatQuery | None = None, run: str | Path | None = None
+) -> LibraryRepeats:
     """Return what repeats within and across the films of a library.
 
     Args:
         library: The folder or URL of the library.
         query: What to look for.
-        run: The run whose newest checkpoint embedded the library; None if the library has one embedding set only.
+        run: The run whose newest checkpoint embedded the library, or the address of the public encoders that did; None
+            if the library has one embedding set only.
 
     Returns:
         The passages, near-duplicates and match cuts.
@@ -118,7 +121,7 @@ def find_repeats(library: str | Path, query: RepeatQuery | None = None, run: Pat
     """
     opened = Library.open(library)
     index = VectorIndex(opened)
-    entry = index.choose(read_stamp(run) if run else None)
+    entry = index.choose(find_stamp(run) if run else None)
     rows = index.read_rows(entry.stamp)
     embedded, films = set(rows.film_B.tolist()), opened.usable_films()
     annotated = [_read_annotations(opened, film) for film in films if film.film_id in embedded]
