@@ -10,6 +10,10 @@ _EXTRAS = {  # the name that Python imports: what it is called on PyPI, and the 
     "joblib": ("joblib", "evaluate"),
     "scipy": ("SciPy", "evaluate"),
     "matplotlib": ("Matplotlib", "evaluate"),
+    "transformers": ("transformers", "encoders"),
+    "huggingface_hub": ("transformers", "encoders"),
+    "peft": ("PEFT", "encoders"),
+    "onnxruntime": ("ONNX Runtime", "onnx"),
 }
 
 

@@ -133,6 +133,11 @@ class ClipEncoder:
         return dict(self._dims)
 
     @property
+    def dim(self) -> int:
+        """The number of dimensions of an embedding: of the wider one where video and audio differ."""
+        return max(self._dims.values())
+
+    @property
     def text_modalities(self) -> tuple[Modality, ...]:
         """The modalities whose embeddings texts can be compared with."""
         return tuple(self.texts)

@@ -16,16 +16,21 @@ from talkies.runs.checkpoint import select_model_weights
 from talkies.runs.clip_encoder import ClipEncoder
 from talkies.runs.exported_model import check_step, is_exported_model, read_exported_model, read_exported_weights
 from talkies.runs.run_folder import RunFolder
+from talkies.runs.trust import check_trust
 from talkies.transforms import ClipTransform, TransformConfig
 
 
-def load_encoder(path: str | Path, step: int | None = None, *, profile: Profile | None = None) -> ClipEncoder:
+def load_encoder(
+    path: str | Path, step: int | None = None, *, profile: Profile | None = None, trust_code: bool = False
+) -> ClipEncoder:
     """Return the encoders of a run's checkpoint, of an exported model, or at the address of public ones.
 
     Args:
         path: The folder of a run or of an exported model, or an address: `hf:…`, or `video=ADDRESS,audio=ADDRESS`.
         step: The checkpoint's step (0: the untrained model); None takes the newest.
         profile: The profile of the library that public encoders are to encode; None: the smallest that they need.
+        trust_code: Whether to run the code that a run names (an encoder `python:MODULE:FUNCTION`). An address given
+            here is trusted.
 
     Raises:
         RunError: if there is no such run, checkpoint or exported model, or it is damaged.
@@ -35,10 +40,11 @@ def load_encoder(path: str | Path, step: int | None = None, *, profile: Profile 
     if isinstance(path, str) and is_model_address(path):
         return load_address(path, profile)
     path = Path(path)
-    return _load_exported_model(path, step) if is_exported_model(path) else _load_run(path, step)
+    load = _load_exported_model if is_exported_model(path) else _load_run
+    return load(path, step, trust_code=trust_code)
 
 
-def _load_run(run: Path, step: int | None) -> ClipEncoder:
+def _load_run(run: Path, step: int | None, *, trust_code: bool) -> ClipEncoder:
     folder = RunFolder(run)
     checkpoint, record = folder.get_checkpoint(step), folder.read_record()
     values, where = read_yaml(folder.config_path), str(folder.config_path)
@@ -46,6 +52,7 @@ def _load_run(run: Path, step: int | None) -> ClipEncoder:
     transforms = check(TransformConfig, values.get("transforms", {}), where)
     config = check(ModelConfig, values.get("model", {}), where)
     adaptation = check(AdaptationConfig, values.get("adaptation", {}), where)
+    check_trust((config.video, config.audio), run, trust_code=trust_code)
 
     weights = select_model_weights(checkpoint.read_encoder_weights())
     model = _build_model(
@@ -63,9 +70,10 @@ def _load_run(run: Path, step: int | None) -> ClipEncoder:
     )
 
 
-def _load_exported_model(folder: Path, step: int | None) -> ClipEncoder:
+def _load_exported_model(folder: Path, step: int | None, *, trust_code: bool) -> ClipEncoder:
     exported = read_exported_model(folder)
     check_step(folder, exported, step)
+    check_trust((exported.model.video, exported.model.audio), folder, trust_code=trust_code)
     weights = read_exported_weights(folder, exported)
     model = _build_model(
         exported.model, None, weights, f"the weights in {folder} are not of the model in its config.json"

@@ -3,13 +3,15 @@
 Shapes: `B` clips, `T` frames, `E` features, `N` texts, `D` embedding.
 """
 
+import sys
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint as torch_checkpoint
 
 from talkies.core import AudioInput, ConfigError, Modality, VideoInput
 from talkies.models.tower import Encoder
@@ -19,7 +21,8 @@ class PublicEncoder(Encoder):
     """An encoder whose network others made and trained.
 
     `network` is their module. It runs without dropout, and its batch norms keep the statistics that they came with:
-    then a clip has the same features whenever and wherever it is encoded.
+    then a clip has the same features whenever and wherever it is encoded. What of it features do not depend on, such as
+    decoders and tokens for masks, is not part of it.
 
     Subclasses implement `extract`, and `finish` if some layers after it are new.
     """
@@ -40,6 +43,7 @@ class PublicEncoder(Encoder):
             address: where it came from, for messages.
         """
         super().__init__()
+        self._recompute = False
         self.network, self.modality, self.input, self.out_dim, self.address = (
             network,
             modality,
@@ -48,6 +52,20 @@ class PublicEncoder(Encoder):
             address,
         )
         remove_dropout(network)
+
+    @property
+    def recompute(self) -> bool:
+        """Whether training keeps only the outputs of the layers, and runs each again for its gradient."""
+        return self._recompute
+
+    @recompute.setter
+    def recompute(self, recompute: bool) -> None:
+        self._recompute = recompute
+        layers = sys.modules.get("transformers.modeling_layers")  # without it, no network is of transformers
+        for module in self.network.modules() if layers else ():
+            if isinstance(module, layers.GradientCheckpointingLayer):
+                module.gradient_checkpointing = recompute
+                module._gradient_checkpointing_func = run_again
 
     @abstractmethod
     def extract(self, x: Tensor) -> Tensor:
@@ -123,6 +141,14 @@ class PublicTower:
     text_address: str | None = None
     license: str = ""
     files: dict[str, str] = field(default_factory=dict)
+
+
+def run_again(function: Callable[..., Any], *args: Any) -> Any:
+    """Return what a function of a network returns, and compute it again for its gradient.
+
+    Public networks use no random numbers, so the state of the generators need not be kept for the second run.
+    """
+    return torch_checkpoint(function, *args, use_reentrant=False, preserve_rng_state=False)
 
 
 def remove_dropout(network: nn.Module) -> None:

@@ -2,12 +2,15 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
 
 from talkies.core import ConfigError, describe_os_error
 from talkies.models.address import EncoderAddress
@@ -40,30 +43,27 @@ class HubCheckpoint:
         """The name of its architecture."""
         return str(self.config.get("model_type", ""))
 
-    def load(self, model_class: Any, adjust: Callable[[Any], None] | None = None) -> Any:
+    def is_text_model(self) -> bool:
+        """Return whether its architecture takes tokens and no pictures or sound."""
+        return "vocab_size" in self.config and not {"vision_config", "audio_config"} & self.config.keys()
+
+    def load(self, model_class: Any, adjust: Callable[[Any], None] | None = None, **options: Any) -> Any:
         """Return a network of transformers with the checkpoint's weights, in float32 and without dropout.
+
+        Whichever class saved the weights, those that the network lacks are left out. Nothing is printed.
 
         Args:
             model_class: the class of the network.
             adjust: changes the network's config before it is built.
+            options: arguments of the network's constructor.
 
         Raises:
             ConfigError: if the weights are pickled, missing, damaged, or of another network.
         """
         self._check_safe()
         try:
-            config = model_class.config_class.from_pretrained(self.folder, local_files_only=True)
-            silence_dropout(config)
-            if adjust:
-                adjust(config)
-            network, report = model_class.from_pretrained(
-                self.folder,
-                config=config,
-                dtype=torch.float32,
-                use_safetensors=True,
-                local_files_only=True,
-                output_loading_info=True,
-            )
+            with silence():
+                network, report = self._load(model_class, adjust, options)
         except (OSError, ValueError, RuntimeError) as error:
             cause = describe_os_error(error) if isinstance(error, OSError) and error.strerror else str(error)
             raise ConfigError(
@@ -77,6 +77,42 @@ class HubCheckpoint:
                 "name a complete checkpoint"
             )
         return network
+
+    def _load(
+        self, model_class: Any, adjust: Callable[[Any], None] | None, options: Mapping[str, Any]
+    ) -> tuple[Any, Mapping[str, Any]]:
+        """Return the network, and the report of transformers on what of it the checkpoint has."""
+        config = model_class.config_class.from_pretrained(self.folder, local_files_only=True)
+        silence_dropout(config)
+        if adjust:
+            adjust(config)
+        network, report = model_class.from_pretrained(
+            self.folder,
+            config=config,
+            dtype=torch.float32,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+            **options,
+        )
+        return network, report
+
+    def has_weights(self, prefix: str) -> bool:
+        """Return whether the name of any of the checkpoint's weights starts with a prefix.
+
+        Raises:
+            ConfigError: if a file of weights is damaged.
+        """
+        for path in sorted(self.folder.glob("*.safetensors")):
+            try:
+                with safe_open(path, framework="pt") as file:
+                    if any(name.startswith(prefix) for name in file.keys()):  # noqa: SIM118  # it is no mapping
+                        return True
+            except (SafetensorError, OSError) as error:
+                raise ConfigError(
+                    f"{self.address}: {path.name} cannot be read, or is damaged; name a complete checkpoint"
+                ) from error
+        return False
 
     @property
     def license(self) -> str:
@@ -94,7 +130,13 @@ class HubCheckpoint:
         from transformers import AutoTokenizer
 
         try:
-            return AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
+            with silence():
+                return AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
+        except ImportError as error:
+            raise ConfigError(
+                f"the tokenizer of {self.address} needs SentencePiece, which is not installed; install it with: "
+                "pip install sentencepiece protobuf"
+            ) from error
         except (OSError, ValueError) as error:
             raise ConfigError(
                 f"{self.address} has no tokenizer that can be read; name a complete checkpoint"
@@ -116,6 +158,30 @@ class HubCheckpoint:
                 "trust it, convert it: load it with transformers and save_pretrained(FOLDER, safe_serialization=True)"
             )
         raise ConfigError(f"{self.address} has no weights (a .safetensors file); name a complete checkpoint")
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Keep transformers from printing progress and reports; its settings are as they were afterwards."""
+    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars
+    from transformers.utils import logging
+
+    level, has_bars, hub_has_none = (
+        logging.get_verbosity(),
+        logging.is_progress_bar_enabled(),
+        are_progress_bars_disabled(),
+    )
+    logging.set_verbosity(logging.CRITICAL)
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        with warnings.catch_warnings(action="ignore"):  # where the environment forbids those of the hub
+            if has_bars:
+                logging.enable_progress_bar()
+        if hub_has_none:
+            disable_progress_bars()
 
 
 def open_checkpoint(address: EncoderAddress) -> HubCheckpoint:

@@ -1,10 +1,23 @@
 """Open the encoder at an address."""
 
+from collections.abc import Callable, Mapping
+
 from talkies.core import ConfigError, Modality, suggest_nearest
-from talkies.models.address import EncoderAddress
+from talkies.models.address import EncoderAddress, Scheme
 from talkies.models.public.base import PublicTower, TextEncoder
-from talkies.models.public.checkpoint import open_checkpoint
+from talkies.models.public.checkpoint import HubCheckpoint, open_checkpoint
 from talkies.models.public.families import FAMILIES, TEXT_FAMILIES, find_modalities
+from talkies.models.public.modules import open_module
+from talkies.models.public.onnx_models import find_onnx_modality, open_onnx
+from talkies.models.public.timm_models import open_timm
+
+_OTHERS: Mapping[Scheme | None, Callable[[EncoderAddress], PublicTower]] = {
+    "timm": open_timm,
+    "onnx": open_onnx,
+    "python": open_module,
+    None: open_module,
+}
+WORDS_REMEDY = "words need a model such as CLIP or SigLIP (pictures), CLAP (sounds) or PE-AV (both)"
 
 
 def open_tower(address: EncoderAddress, modality: Modality) -> PublicTower:
@@ -13,23 +26,28 @@ def open_tower(address: EncoderAddress, modality: Modality) -> PublicTower:
     Raises:
         ConfigError: if there is none, it is of another modality, or it cannot be loaded.
     """
-    assert address.scheme == "hf", address
-    checkpoint = open_checkpoint(address)
-    known = find_modalities(checkpoint.model_type)
-    if not known:
-        names = sorted({name for name, _ in FAMILIES})
-        raise ConfigError(
-            f"{address} is of the architecture '{checkpoint.model_type}', which talkies does not know"
-            f"{suggest_nearest(checkpoint.model_type, names)}; it knows: {', '.join(names)}"
-        )
-    if modality not in known:
-        raise ConfigError(f"{address} encodes {' and '.join(known)}, not {modality}; name it for {known[0]}")
-    return FAMILIES[checkpoint.model_type, modality](checkpoint)
+    if address.scheme == "hf":
+        checkpoint = open_checkpoint(address)
+        _check_modality(address, modality, _find_known_modalities(address, checkpoint))
+        return FAMILIES[checkpoint.model_type, modality](checkpoint)
+    tower = _OTHERS[address.scheme](address)
+    _check_modality(address, modality, (tower.encoder.modality,))
+    return tower
 
 
 def list_modalities(address: EncoderAddress) -> tuple[Modality, ...]:
-    """Return the modalities that the model at an address can encode, without loading its weights."""
-    return find_modalities(open_checkpoint(address).model_type)
+    """Return the modalities that the model at an address can encode.
+
+    Raises:
+        ConfigError: if there is no such model, or its architecture is not known.
+    """
+    if address.scheme == "hf":
+        return _find_known_modalities(address, open_checkpoint(address))
+    if address.scheme == "timm":
+        return ("video",)
+    if address.scheme == "onnx":
+        return (find_onnx_modality(address),)
+    return (open_module(address).encoder.modality,)
 
 
 def open_text(address: EncoderAddress) -> TextEncoder:
@@ -38,10 +56,30 @@ def open_text(address: EncoderAddress) -> TextEncoder:
     Raises:
         ConfigError: if it has none, or it cannot be loaded.
     """
-    checkpoint = open_checkpoint(address)
-    if checkpoint.model_type not in TEXT_FAMILIES:
-        raise ConfigError(
-            f"{address} has no text encoder; words need a model such as CLIP or SigLIP (pictures), CLAP (sounds) or "
-            "PE-AV (both)"
-        )
+    checkpoint = open_checkpoint(address) if address.scheme == "hf" else None
+    if checkpoint is None or checkpoint.model_type not in TEXT_FAMILIES:
+        raise ConfigError(f"{address} has no text encoder; {WORDS_REMEDY}")
     return TEXT_FAMILIES[checkpoint.model_type](checkpoint)
+
+
+def _find_known_modalities(address: EncoderAddress, checkpoint: HubCheckpoint) -> tuple[Modality, ...]:
+    known = find_modalities(checkpoint.model_type)
+    if known:
+        return known
+    names = sorted({name for name, _ in FAMILIES})
+    if checkpoint.is_text_model():
+        raise ConfigError(
+            f"{address} encodes text ('{checkpoint.model_type}'), and a tower encodes pictures or sound; {WORDS_REMEDY}"
+        )
+    raise ConfigError(
+        f"{address} is of the architecture '{checkpoint.model_type}', which talkies does not know"
+        f"{suggest_nearest(checkpoint.model_type, names)}; it knows: {', '.join(names)}"
+    )
+
+
+def _check_modality(address: EncoderAddress, modality: Modality, known: tuple[Modality, ...]) -> None:
+    if modality not in known:
+        raise ConfigError(
+            f"{address} encodes {' and '.join(known)}, not {modality}; name it as {known[0]}={address}, or another for "
+            f"{modality}"
+        )
