@@ -35,7 +35,7 @@ _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 def make_readable(name: str) -> str:
     """Return the name of a class in words: `crying_baby` is `crying baby`, `ApplyEyeMakeup` is `apply eye makeup`."""
     words = name.replace("_", " ").replace("[", "").replace("]", "")
-    if " " not in words.strip() and _CAMEL.search(words):
+    if " " not in name.strip() and not name.isupper():
         words = _CAMEL.sub(" ", words).lower()
     return " ".join(words.split())
 
@@ -63,15 +63,15 @@ class EmbeddingFeatures(TowerFeatures):
     def check(self, modalities: Collection[Modality]) -> None:
         """Check that some modalities can be encoded, and that there are words for each."""
         super().check(modalities)
-        for modality in modalities:
-            if modality not in self._encoder.text_modalities:
-                others = [_NAMES[each] for each in self._encoder.text_modalities]
-                remedy = f"its {others[0]} have; or " if others else ""
-                raise UsageError(
-                    f"the {_NAMES[modality]} of {self._encoder.run} have no text encoder in their space, so they "
-                    f"cannot be classified by the names of classes; {remedy}name a model whose {_NAMES[modality]} have one, "
-                    f"such as {'CLIP or SigLIP' if modality == 'video' else 'CLAP'}, or PE-AV"
-                )
+        if missing := sorted(set(modalities) - set(self._encoder.text_modalities)):
+            what = _NAMES[missing[0]]
+            others = [_NAMES[each] for each in self._encoder.text_modalities]
+            remedy = f"its {others[0]} have; or " if others else ""
+            raise UsageError(
+                f"the {what} of {self._encoder.run} have no text encoder in their space, so they cannot be classified "
+                f"by the names of classes; {remedy}name a model whose {what} have one, such as CLIP or SigLIP "
+                "(pictures), CLAP (sounds) or PE-AV (both)"
+            )
 
     @torch.inference_mode()
     def encode_video(self, video_BTPZ: Tensor) -> Tensor:
