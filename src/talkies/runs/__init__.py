@@ -22,10 +22,12 @@ from talkies.runs.encoder_weights import (
 )
 from talkies.runs.exported_model import ExportedModel, is_exported_model, read_exported_model, read_stamp
 from talkies.runs.load_encoder import build_run_encoder, load_encoder
+from talkies.runs.named_model import RESULTS, load_model, make_file_name, parse_model
 from talkies.runs.run_folder import RunFolder, RunRecord
 from talkies.runs.run_model import RunModel, load_run_model
 
 __all__ = [
+    "RESULTS",
     "Checkpoint",
     "CheckpointState",
     "ClipEncoder",
@@ -48,10 +50,13 @@ __all__ = [
     "list_addresses",
     "load_encoder",
     "load_encoder_weights",
+    "load_model",
     "load_run_model",
     "make_address_absolute",
+    "make_file_name",
     "open_bases",
     "parse_initial_weights",
+    "parse_model",
     "parse_model_address",
     "read_exported_model",
     "read_stamp",

@@ -104,7 +104,7 @@ def load_address(text: str, profile: Profile | None = None) -> ClipEncoder:
     named: dict[Modality, EncoderAddress | None] = {"video": address.video, "audio": address.audio}
     towers = {modality: open_tower(each, modality) for modality, each in named.items() if each}
     model = _build_model(towers)
-    profile = profile or Profile()
+    profile = profile or _choose_profile(model)
     size = model.video_input.size if model.video_input else 112
     transforms = TransformConfig(video=VideoTransformConfig(size=size))
     clip = choose_clip(model, profile)
@@ -124,7 +124,27 @@ def load_address(text: str, profile: Profile | None = None) -> ClipEncoder:
         step=0,
         joint=len({tower.space for tower in towers.values()}) == 1,
         texts={m: TextSpace(tower.text_address, m) for m, tower in towers.items() if tower.text_address},
+        license=_join_licenses(towers),
     )
+
+
+def _choose_profile(model: TwoTower) -> Profile:
+    """Return the default profile, with pictures and sound as public encoders take them."""
+    profile = Profile()
+    if model.video_input:
+        side = max(profile.short_side, -(-model.video_input.size // 4) * 4)
+        profile = profile.model_copy(update={"short_side": side})
+    if model.audio_input:
+        profile = profile.model_copy(update={"audio_rate_hz": model.audio_input.rate_hz})
+    return profile
+
+
+def _join_licenses(towers: dict[Modality, PublicTower]) -> str:
+    """Return the licence of the weights; of towers with different ones, each with its modality."""
+    licenses = {modality: tower.license for modality, tower in towers.items()}
+    if len(set(licenses.values())) == 1:
+        return next(iter(licenses.values()))
+    return ", ".join(f"{license or 'not stated'} ({modality})" for modality, license in licenses.items())  # noqa: A001
 
 
 def choose_clip(model: TwoTower, profile: Profile) -> ClipConfig:
