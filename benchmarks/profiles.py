@@ -36,6 +36,10 @@ BEGIN, END = "<!-- profiles: written by benchmarks/profiles.py -->", "<!-- /prof
 CLIPS, WARM_UP = 192, 16
 BATCH = 8
 RECIPE = ("training.steps=1", "training.trackers=[]", "sampling.films_per_batch=1", "sampling.clips_per_film=4")
+EXPLANATION = (
+    "Times are processor times, so rates are those of one core that does nothing else. Clips have 16 pictures at 16 a "
+    "second and 2 s of sound; the model is an untrained `tiny`."
+)
 
 Figures = dict[str, dict[str, Any]]
 
@@ -61,8 +65,7 @@ def main() -> None:
     figures = summarise(rounds, sizes, seconds)
     names = ", ".join(f"`{film.name}`" for film in options.films)
     sections = [
-        f"{names}: {seconds:.0f} s of film, {options.rounds} rounds; medians. Times are processor times; clips are of "
-        f"16 pictures at 16 a second and 2 s of sound, read in one process; the model is an untrained `tiny`.",
+        f"{names}: {seconds:.0f} s of film, {options.rounds} rounds; medians. {EXPLANATION}",
         "",
         *format_table(figures),
         "",
@@ -151,7 +154,7 @@ def summarise(rounds: list[Figures], sizes: dict[str, dict[str, float]], seconds
         figures[name] = {
             "facts": profile.describe().partition("(")[2].rstrip(")"),
             **sizes[name],
-            "ingest_times_real_time": seconds / statistics.median(r["ingest_wall_seconds"] for r in of_rounds),
+            "ingest_times_real_time": seconds / statistics.median(r["ingest_seconds"] for r in of_rounds),
             "ingest_beside_small": statistics.median(ingest_ratios),
             "clips_per_second": statistics.median(r["clips_per_second"] for r in of_rounds),
             "clips_beside_small": statistics.median(read_ratios),
@@ -164,7 +167,7 @@ def format_table(figures: Figures) -> list[str]:
     """Return the table of all profiles."""
     lines = [
         "| profile | | MB an hour: pictures | sound in the proxy | training sound | all | ingest, × real time | "
-        "its processor time, × `small` | clips/s | × `small` | embed, × real time |",
+        "time, × `small` | clips/s | × `small` | embed, × real time |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, own in figures.items():
@@ -196,7 +199,7 @@ def format_rounds(rounds: list[Figures]) -> list[str]:
 def write_page(table: list[str], where: str) -> None:
     """Write the table into the page."""
     before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
-    text = "\n".join([*table, "", f"({where}.)"])
+    text = "\n".join([*table, "", f"{EXPLANATION} Medians of rounds, on {where}."])
     PAGE.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}", encoding="utf-8")
 
 
