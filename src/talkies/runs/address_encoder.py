@@ -8,10 +8,11 @@ from torch import nn
 
 from talkies.clips import ClipConfig
 from talkies.core import MODALITIES, ConfigError, Modality
-from talkies.library import Profile
+from talkies.library import Profile, choose_profile
 from talkies.models import EncoderAddress, NoEncoder, TwoTower, compute_model_stamp, is_address
 from talkies.models.public import PublicTower, list_modalities, open_tower
 from talkies.runs.clip_encoder import ClipEncoder
+from talkies.runs.needs import check_profile, find_needs
 from talkies.runs.texts import TextSpace
 from talkies.transforms import ClipTransform, TransformConfig, VideoTransformConfig
 
@@ -104,7 +105,10 @@ def load_address(text: str, profile: Profile | None = None) -> ClipEncoder:
     named: dict[Modality, EncoderAddress | None] = {"video": address.video, "audio": address.audio}
     towers = {modality: open_tower(each, modality) for modality, each in named.items() if each}
     model = _build_model(towers)
-    profile = profile or _choose_profile(model)
+    if profile:
+        check_profile(model, profile, str(address))
+    else:
+        profile = choose_profile(find_needs(model))
     size = model.video_input.size if model.video_input else 112
     transforms = TransformConfig(video=VideoTransformConfig(size=size))
     clip = choose_clip(model, profile)
@@ -126,17 +130,6 @@ def load_address(text: str, profile: Profile | None = None) -> ClipEncoder:
         texts={m: TextSpace(tower.text_address, m) for m, tower in towers.items() if tower.text_address},
         license=_join_licenses(towers),
     )
-
-
-def _choose_profile(model: TwoTower) -> Profile:
-    """Return the default profile, with pictures and sound as public encoders take them."""
-    profile = Profile()
-    if model.video_input:
-        side = max(profile.short_side, -(-model.video_input.size // 4) * 4)
-        profile = profile.model_copy(update={"short_side": side})
-    if model.audio_input:
-        profile = profile.model_copy(update={"audio_rate_hz": model.audio_input.rate_hz})
-    return profile
 
 
 def _join_licenses(towers: dict[Modality, PublicTower]) -> str:

@@ -126,7 +126,7 @@ def pretrain(
 
         # Build the model before anything is written.
         towers = _open_former_bases(config, folder, record) if record else None
-        system = build_system(config, clips.profile.fps, clips.profile.audio_rate_hz, towers)
+        system = build_system(config, clips.profile.fps, clips.profile.audio_rate_hz, towers, clips.profile)
         loaded = _load_weights(system, init or InitialWeights())
 
     # Start the processes; the first one writes.

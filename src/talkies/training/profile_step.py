@@ -65,7 +65,7 @@ class StepProfiler:
         self._config, self._clips = config, clips
         self.fabric: Fabric = make_fabric(config.training)
         self.fabric.launch()
-        system = build_system(config, clips.profile.fps, clips.profile.audio_rate_hz)
+        system = build_system(config, clips.profile.fps, clips.profile.audio_rate_hz, profile=clips.profile)
         self.state = TrainState(self.fabric, system, config)
         self._idle_bytes = float(_measure_memory(self.fabric.device))
 

@@ -8,9 +8,11 @@ from lightning_fabric import Fabric
 from lightning_fabric.wrappers import _FabricOptimizer
 
 from talkies.core import Modality
+from talkies.library import Profile
 from talkies.models import TwoTower, build_model
 from talkies.models.public import PublicTower
 from talkies.objectives import ContrastiveObjective
+from talkies.runs.needs import check_profile
 from talkies.training.batch_norms import synchronise_batch_norms
 from talkies.training.config import RunConfig
 from talkies.training.devices import keep_freed_memory
@@ -23,7 +25,11 @@ from talkies.transforms import ClipTransform
 
 
 def build_system(
-    config: RunConfig, fps: int, rate_hz: int, towers: Mapping[Modality, PublicTower] | None = None
+    config: RunConfig,
+    fps: int,
+    rate_hz: int,
+    towers: Mapping[Modality, PublicTower] | None = None,
+    profile: Profile | None = None,
 ) -> ContrastiveSystem:
     """Return the system on the CPU, with fresh weights that follow from the seed.
 
@@ -32,13 +38,17 @@ def build_system(
         fps: frames a second of the library's grid.
         rate_hz: samples a second of the library's sound.
         towers: public encoders that are opened already; others are opened at their addresses.
+        profile: the library's profile, if it is to be checked that it gives what public encoders need.
 
     Raises:
         ConfigError: if an encoder does not accept the clips.
+        LibraryError: if the library gives less than a public encoder needs.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.training.seed)
         model: TwoTower = build_model(config.model, config.adaptation, towers)
+    if profile:
+        check_profile(model, profile, f"a model of {config.model.video} and {config.model.audio}")
     size = model.video_input.size if model.video_input else config.transforms.video.size
     model.video.check_input((config.clip.frames, size, size))
 
