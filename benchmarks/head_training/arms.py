@@ -20,7 +20,7 @@ from talkies.sampling import BatchPlan, FilmSpans, SamplingConfig
 from talkies.training.config import OptimiserConfig
 from talkies.training.optimiser import build_optimiser, compute_learning_rate, set_learning_rate
 
-FILMS_PER_BATCH, CLIPS_PER_FILM = 3, 8
+FILMS_PER_BATCH, CLIPS_PER_FILM = 3, 6  # the most that the shortest film can give
 HIDDEN, DIM = 256, 128
 STEPS = 400
 MEASURED_STEPS = (25, 50, 100, 200, 400)
