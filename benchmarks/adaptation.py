@@ -43,7 +43,7 @@ from talkies.library import Library, Profile
 
 LONG, CUT = "big_buck_bunny.mp4", "big_buck_bunny_30s_5.1.mp4"
 NAMES = (LONG, "sintel_trailer.mp4", "tears_of_steel_excerpt.webm")
-WITHIN, RANDOM = ARMS[0].name, (ARMS[2].name, ARMS[3].name)
+WITHIN, RANDOM = ARMS[0].name, (ARMS[3].name, ARMS[4].name)
 FROZEN = "frozen features, no heads"
 SEARCHES = {
     "picture_scene": "picture → picture: five nearest within 10 s",

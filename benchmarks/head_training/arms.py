@@ -21,6 +21,7 @@ from talkies.training.config import OptimiserConfig
 from talkies.training.optimiser import build_optimiser, compute_learning_rate, set_learning_rate
 
 FILMS_PER_BATCH, CLIPS_PER_FILM = 3, 6  # the most that the shortest film can give
+BATCH_CLIPS = FILMS_PER_BATCH * CLIPS_PER_FILM
 HIDDEN, DIM = 256, 128
 STEPS = 400
 MEASURED_STEPS = (25, 50, 100, 200, 400)
@@ -34,6 +35,7 @@ class Arm:
 
     name: str
     objective: ObjectiveConfig
+    films_per_batch: int = FILMS_PER_BATCH
     is_pooled: bool = False
 
 
@@ -46,6 +48,7 @@ def _make_objective(weight: float = 1.0, mask_seconds: float = 0.0) -> Objective
 ARMS = (
     Arm("within films (other films weigh 0.1)", _make_objective(0.1)),
     Arm("within films, sampling only", _make_objective()),
+    Arm("within films, one film a batch (adapt-heads)", _make_objective(0.0), films_per_batch=1),
     Arm("random: other films only (as k = 1)", _make_objective(mask_seconds=_ALL_OF_A_FILM)),
     Arm("random: clips of all films mixed", _make_objective(), is_pooled=True),
 )
@@ -83,7 +86,7 @@ def train_heads(
     names = sorted(films)
     video, audio = (torch.cat([torch.from_numpy(f) for f in part]) for part in _list_features(films, names))
     first_row_F = np.cumsum([0, *(len(films[name].start_N) for name in names)])
-    for step, (film_B, start_B) in enumerate(_draw_batches(arm, names, splits, seed)):
+    for step, (film_B, start_B) in enumerate(draw_batches(arm, names, splits, seed)):
         set_learning_rate(optimiser, compute_learning_rate(step, STEPS, OPTIMISER))
         row_B = torch.from_numpy(first_row_F[film_B] + start_B // STRIDE_FRAMES)
         embeddings = Embeddings(
@@ -107,7 +110,7 @@ def _list_features(films: Mapping[str, FilmFeatures], names: Sequence[str]) -> t
     return [films[name].video_NE for name in names], [films[name].audio_NE for name in names]
 
 
-def _draw_batches(
+def draw_batches(
     arm: Arm, names: Sequence[str], splits: Mapping[str, Split], seed: int
 ) -> Iterator[tuple[Int64s, Int64s]]:
     """Yield the film numbers and first frames of each step's clips."""
@@ -115,11 +118,17 @@ def _draw_batches(
         yield from _draw_pooled(names, splits, seed)
         return
     spans = FilmSpans.of({FilmId(f"{number:016x}"): splits[name].learnt for number, name in enumerate(names)})
-    sampling = SamplingConfig.within_film(FILMS_PER_BATCH, CLIPS_PER_FILM)
+    films = arm.films_per_batch
+    sampling = SamplingConfig(
+        films_per_batch=films,
+        clips_per_film=BATCH_CLIPS // films,
+        short_films="leave_out" if films == 1 else "refuse",
+    )
     plan = BatchPlan(spans, sampling, SHAPE.window_frames, FPS, seed)
+    numbers = np.array([int(film_id, 16) for film_id in plan.films.film_ids])  # films may have been left out
     for step in range(STEPS):
         batch = plan.draw_batch(step)
-        yield batch.film_N, batch.start_N
+        yield numbers[batch.film_N], batch.start_N
 
 
 def _draw_pooled(names: Sequence[str], splits: Mapping[str, Split], seed: int) -> Iterator[tuple[Int64s, Int64s]]:
@@ -134,5 +143,5 @@ def _draw_pooled(names: Sequence[str], splits: Mapping[str, Split], seed: int) -
     )
     random = np.random.default_rng(seed)
     for _ in range(STEPS):
-        chosen = pool[random.choice(len(pool), FILMS_PER_BATCH * CLIPS_PER_FILM, replace=False)]
+        chosen = pool[random.choice(len(pool), BATCH_CLIPS, replace=False)]
         yield chosen[:, 0].copy(), chosen[:, 1].copy()

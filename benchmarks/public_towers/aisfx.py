@@ -36,7 +36,7 @@ class AiSfx(nn.Module):
     """The mel spectrogram and the network; the features of a clip are the mean of those of its blocks."""
 
     modality = "audio"
-    input = WaveformInput(rate_hz=RATE_HZ, usual_seconds=2.3)
+    input = WaveformInput(rate_hz=RATE_HZ, usual_seconds=2.32)  # a block
     out_dim = 512
 
     def __init__(self, network: nn.Module) -> None:

@@ -1,5 +1,7 @@
 """The protocol of benchmarks/adaptation.py: no clip is learnt and held out, and what can be found is found."""
 
+from itertools import islice
+
 import numpy as np
 import pytest
 import torch
@@ -46,7 +48,7 @@ def test_each_clip_of_a_long_film_is_held_out_once() -> None:
     assert SHAPE.window_frames < MARGIN_FRAMES
 
 
-@pytest.mark.parametrize("arm", [ARMS[0], ARMS[3]], ids=["within films", "mixed"])
+@pytest.mark.parametrize("arm", [ARMS[0], ARMS[2], ARMS[4]], ids=["within films", "one film", "mixed"])
 def test_heads_find_what_pictures_and_sounds_share_in_held_out_minutes(
     arm: arms.Arm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -64,6 +66,19 @@ def test_heads_find_what_pictures_and_sounds_share_in_held_out_minutes(
 
     train_heads(arm, films, splits, 0, measure)
     assert found[60] > 5 * compute_chance(len(splits["a"].test_Q), "recall_at_1")
+
+
+def test_a_film_too_short_for_its_clips_is_left_out_where_a_batch_is_of_one_film() -> None:
+    films = {"a short one": make_film("a short one", 300), "b": make_film("b", 3_000), "c": make_film("c", 3_000)}
+    splits = {name: split_film(film, 0) for name, film in films.items()}
+    batches = list(islice(arms.draw_batches(ARMS[2], sorted(films), splits, 0), 20))
+    assert {int(film) for film_B, _ in batches for film in film_B} == {1, 2}
+    for film_B, start_B in batches:
+        assert len(film_B) == arms.BATCH_CLIPS
+        assert len(set(film_B.tolist())) == 1
+        spans = splits[sorted(films)[film_B[0]]].learnt
+        for start in start_B.tolist():
+            assert any(s.start_frame <= start and start + SHAPE.window_frames <= s.end_frame for s in spans)
 
 
 def test_an_interval_is_wider_where_neighbours_are_alike() -> None:
