@@ -1,0 +1,1 @@
+"""Heads on frozen public encoders, trained on parts of films and measured on the others."""
