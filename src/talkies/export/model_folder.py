@@ -102,7 +102,7 @@ def export_run(
     RunFolder(run).check_exists()
     encoder = load_encoder(run, step)
     if "onnx" in formats:
-        check_onnx(encoder.transforms)
+        check_onnx(encoder.transforms, encoder.profile.audio_rate_hz)
     earlier = _read_earlier_export(to, encoder.stamp)
     exported = _describe_model(run, encoder, formats, earlier, weights_license)
     model_results = _read_model_results(encoder.stamp, run, results)

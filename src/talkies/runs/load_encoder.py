@@ -61,7 +61,13 @@ def _load_run(run: Path, step: int | None, *, trust_code: bool) -> ClipEncoder:
     profile = Profile.model_validate(record.profile)
     return ClipEncoder(
         model,
-        ClipTransform(transforms, profile.audio_rate_hz, model.video_input, model.audio_input),
+        ClipTransform(
+            transforms,
+            profile.audio_rate_hz,
+            model.video_input,
+            model.audio_input,
+            audio_seconds=clip.audio_seconds,
+        ),
         clip=clip,
         profile=profile,
         stamp=checkpoint.read_state().stamp,
@@ -80,7 +86,13 @@ def _load_exported_model(folder: Path, step: int | None, *, trust_code: bool) ->
     )
     return ClipEncoder(
         model,
-        ClipTransform(exported.transforms, exported.profile.audio_rate_hz, model.video_input, model.audio_input),
+        ClipTransform(
+            exported.transforms,
+            exported.profile.audio_rate_hz,
+            model.video_input,
+            model.audio_input,
+            audio_seconds=exported.clip.audio_seconds,
+        ),
         clip=exported.clip,
         profile=exported.profile,
         stamp=exported.stamp,

@@ -27,7 +27,7 @@ def build_system(config: RunConfig, fps: int, rate_hz: int) -> ContrastiveSystem
         rate_hz: samples a second of the library's sound.
 
     Raises:
-        ConfigError: if the video encoder does not accept the clips.
+        ConfigError: if an encoder does not accept the clips.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.training.seed)
@@ -36,7 +36,13 @@ def build_system(config: RunConfig, fps: int, rate_hz: int) -> ContrastiveSystem
     model.video.check_input((config.clip.frames, size, size))
 
     return ContrastiveSystem(
-        ClipTransform(config.transforms, rate_hz, model.video_input, model.audio_input),
+        ClipTransform(
+            config.transforms,
+            rate_hz,
+            model.video_input,
+            model.audio_input,
+            audio_seconds=config.clip.audio_seconds,
+        ),
         model,
         ContrastiveObjective(config.objective, fps),
         half=config.training.precision == "bf16-mixed",

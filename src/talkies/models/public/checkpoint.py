@@ -20,6 +20,7 @@ from talkies.models.public.base import silence_dropout
 CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
 _DESCRIPTIONS = (CONFIG, PREPROCESSOR, "video_preprocessor_config.json", "processor_config.json")
 _SAFE, _PICKLED = (".safetensors",), (".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack")
+_PARTS = ("feature_extractor", "image_processor", "video_processor")  # of a processor_config.json
 _MOST_NAMES = 4
 
 
@@ -61,7 +62,7 @@ class HubCheckpoint:
         Raises:
             ConfigError: if the weights are pickled, missing, damaged, or of another network.
         """
-        self._check_safe()
+        self.check_safe()
         try:
             with silence():
                 network, report = self._load(model_class, adjust, options)
@@ -148,7 +149,12 @@ class HubCheckpoint:
         paths = (self.folder / name for name in _DESCRIPTIONS)
         return {path.name: path.read_text(encoding="utf-8") for path in paths if path.is_file()}
 
-    def _check_safe(self) -> None:
+    def check_safe(self) -> None:
+        """Check that the weights can be read without running anybody's code.
+
+        Raises:
+            ConfigError: if they are pickled, or there are none.
+        """
         names = [path.name for path in self.folder.iterdir()] if self.folder.is_dir() else []
         if any(name.endswith(_SAFE) for name in names):
             return
@@ -203,7 +209,10 @@ def _read_preprocessor(folder: Path, address: EncoderAddress) -> Mapping[str, An
     """Return the description of the preprocessing, wherever the version of transformers that wrote it put it."""
     merged: dict[str, Any] = {}
     for name in ("processor_config.json", "video_preprocessor_config.json", PREPROCESSOR):
-        merged |= _read_json(folder / name, address) or {}
+        values = _read_json(folder / name, address) or {}
+        for part in _PARTS:
+            merged |= values.pop(part, None) or {}
+        merged |= values
     return merged
 
 
@@ -221,6 +230,7 @@ def _download(address: EncoderAddress) -> Path:
     """Return the folder of a checkpoint on the hub, downloaded unless it is there already."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
+        GatedRepoError,
         HfHubHTTPError,
         HFValidationError,
         LocalEntryNotFoundError,
@@ -240,6 +250,11 @@ def _download(address: EncoderAddress) -> Path:
     except RevisionNotFoundError as error:
         raise ConfigError(
             f"{address.name} on the hub has no revision '{address.revision}'; name one that it has, or none"
+        ) from error
+    except GatedRepoError as error:
+        raise ConfigError(
+            f"{address.name} on the hub is open only to those who accepted its conditions; accept them there, and log "
+            "in with: hf auth login"
         ) from error
     except (RepositoryNotFoundError, HFValidationError) as error:
         raise ConfigError(f"{what}, and no model of that id on the hub; check its name") from error
