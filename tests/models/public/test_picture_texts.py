@@ -48,6 +48,8 @@ def test_embeddings_are_those_of_transformers(architecture: str, folders: dict[s
     torch.testing.assert_close(got, expected_embeddings(folders[architecture], architecture, texts), rtol=0, atol=1e-4)
     torch.testing.assert_close(got.norm(dim=1), torch.ones(len(texts)))
     assert (got[0] - got[1]).abs().max() > 0.01
+    short = expected_embeddings(folders[architecture], architecture, ["a dog"])
+    torch.testing.assert_close(texts_of(folders[architecture]).encode(["a dog"], "video"), short, rtol=0, atol=1e-4)
 
 
 @MODELS
