@@ -7,6 +7,7 @@ import pytest
 import torch
 import transformers
 from small_checkpoints import TEXT_LENGTH, save_clip, save_siglip, save_siglip2
+from tokenizers import normalizers
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -48,6 +49,8 @@ def test_embeddings_are_those_of_transformers(architecture: str, folders: dict[s
     torch.testing.assert_close(got, expected_embeddings(folders[architecture], architecture, texts), rtol=0, atol=1e-4)
     torch.testing.assert_close(got.norm(dim=1), torch.ones(len(texts)))
     assert (got[0] - got[1]).abs().max() > 0.01
+    short = expected_embeddings(folders[architecture], architecture, ["a dog"])
+    torch.testing.assert_close(texts_of(folders[architecture]).encode(["a dog"], "video"), short, rtol=0, atol=1e-4)
 
 
 @MODELS
@@ -75,6 +78,13 @@ def test_padding_is_not_masked_as_in_training(architecture: str, folders: dict[s
     expected = encoder.encode(["a dog"], "video")
     encoder._tokenizer.model_input_names = ["input_ids", "attention_mask"]  # type: ignore[attr-defined]
     torch.testing.assert_close(encoder.encode(["a dog"], "video"), expected, rtol=0, atol=0)
+
+
+def test_texts_of_siglip_are_in_lower_case_whatever_the_tokenizer_does(folders: dict[str, Path]) -> None:
+    encoder = texts_of(folders["SiglipModel"])
+    encoder._tokenizer.backend_tokenizer.normalizer = normalizers.Replace(" ", "▁")  # type: ignore[attr-defined]
+    upper, lower = encoder.encode(["A DOG", "a dog"], "video")
+    assert torch.equal(upper, lower)
 
 
 def test_a_tokenizer_that_cannot_be_read_is_named(tmp_path: Path) -> None:

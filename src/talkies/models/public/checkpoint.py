@@ -76,10 +76,7 @@ class HubCheckpoint:
             with silence():
                 network, report = self._load(model_class, adjust, options)
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-            cause = describe_os_error(error) if isinstance(error, OSError) and error.strerror else str(error)
-            raise ConfigError(
-                f"{self.address} cannot be loaded ({cause.splitlines()[0]}); name a complete checkpoint"
-            ) from error
+            raise self._explain_failure(error) from error
         missing = sorted(report["missing_keys"])
         if missing:
             more = f" and {len(missing) - _MOST_NAMES} more" if len(missing) > _MOST_NAMES else ""
@@ -128,10 +125,12 @@ class HubCheckpoint:
                     if any(name.startswith(prefix) for name in file.keys()):  # noqa: SIM118  # it is no mapping
                         return True
             except (SafetensorError, OSError) as error:
-                raise ConfigError(
-                    f"{self.address}: {path.name} cannot be read, or is damaged; name a complete checkpoint"
-                ) from error
+                raise self._explain_failure(error) from error
         return False
+
+    def _explain_failure(self, error: Exception) -> ConfigError:
+        cause = describe_os_error(error) if isinstance(error, OSError) and error.strerror else str(error)
+        return ConfigError(f"{self.address} cannot be loaded ({cause.splitlines()[0]}); name a complete checkpoint")
 
     @property
     def license(self) -> str:
