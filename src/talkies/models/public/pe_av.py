@@ -13,7 +13,7 @@ from torch.nn.functional import normalize
 
 from talkies.core import ConfigError, Modality
 from talkies.models.public.base import PublicEncoder, PublicTower, TextEncoder, silence_dropout
-from talkies.models.public.checkpoint import HubCheckpoint, silence
+from talkies.models.public.checkpoint import HubCheckpoint
 from talkies.models.public.preprocessing import read_processor, read_video_input
 from talkies.models.public.sound_inputs import read_pe_audio_input
 from talkies.models.public.video import name_layers
