@@ -151,7 +151,10 @@ def test_masks_hide_frames_and_bins_and_change_nothing_else(kind: str) -> None:
     clips_BS = sound("noise", 2 * input_.rate_hz, input_.rate_hz).repeat(3, 1)
     augmentation = transform.draw(3, clips_BS.shape[1], torch.Generator().manual_seed(0))
     time_BL, frequency_BF = augmentation.time_mask_BL, augmentation.frequency_mask_BF
-    assert time_BL is not None and frequency_BF is not None and time_BL.any() and frequency_BF.any()
+    assert time_BL is not None
+    assert frequency_BF is not None
+    assert time_BL.any()
+    assert frequency_BF.any()
 
     plain, masked = (transform.prepare(clips_BS, each) for each in (None, augmentation))
     if kind == "whisper":  # to frames, then bins
@@ -170,7 +173,9 @@ def test_time_masks_lie_in_the_sound_and_not_in_its_padding(kind: str) -> None:
     transform = build(kind, time_masks=10, time_mask_frames=50)
     for seed in range(20):
         mask = transform.draw(8, 8_000, torch.Generator().manual_seed(seed)).time_mask_BL
-        assert mask is not None and mask.shape[1] in (48, 50) and mask.any()
+        assert mask is not None
+        assert mask.shape[1] in (48, 50)
+        assert mask.any()
 
 
 @ALL

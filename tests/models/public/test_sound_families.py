@@ -309,23 +309,24 @@ def test_blocks_are_all_that_runs_up_to_the_last_layer_in_its_order(name: str, m
     # Which modules with weights of their own run before the first layer, and which after the last?
     ran: list[nn.Module] = []
     for module in encoder.modules():
-        module.register_forward_hook(lambda each, *_: ran.append(each))
+        module.register_forward_pre_hook(lambda each, *_: ran.append(each))
     with torch.no_grad():
         encoder(x)
     first = next(block for stage, block in blocks if stage != "stem")
     last = blocks[-1][1]
     inside = {id(each): stage for stage, block in blocks for each in block.modules()}
-    begin = ran.index(next(each for each in first.modules() if each in ran))
-    for each in ran[:begin]:
+    for each in ran[: ran.index(first)]:
         if list(each.parameters(recurse=False)):
             assert inside.get(id(each)) == "stem", type(each)
-    after = [each for each in ran[ran.index(last) + 1 :] if list(each.parameters(recurse=False))]
+    in_last = {id(each) for each in last.modules()}
+    later = [each for each in ran[ran.index(last) :] if id(each) not in in_last]
+    after = [each for each in later if list(each.parameters(recurse=False))]
     assert [type(each) for each in after if id(each) in inside] == []
     registered = [id(each) for each in encoder.modules()]
     final = {id(each) for each in encoder.list_final_modules()} if hasattr(encoder, "list_final_modules") else set()
-    in_last = max(index for index, each in enumerate(registered) if inside.get(each, "stem") != "stem")
+    end = max(index for index, each in enumerate(registered) if inside.get(each, "stem") != "stem")
     for each in after:  # found by adaptation: said by the encoder, or registered after the layers
-        assert id(each) in final or registered.index(id(each)) > in_last, type(each)
+        assert id(each) in final or registered.index(id(each)) > end, type(each)
 
 
 @pytest.mark.parametrize(
