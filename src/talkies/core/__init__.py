@@ -54,6 +54,8 @@ from talkies.core.spans import SpanTable, locate_film_starts
 from talkies.core.time import ClipShape, Grid, Span
 from talkies.core.words import describe_os_error, format_count, suggest_nearest
 from talkies.core.yuv import (
+    average_blocks,
+    choose_block_side,
     crop_middle_square,
     crop_square,
     join_planes,
@@ -108,6 +110,8 @@ __all__ = [
     "WaveformInput",
     "WhisperInput",
     "WorkError",
+    "average_blocks",
+    "choose_block_side",
     "crop_middle_square",
     "crop_square",
     "describe_os_error",

@@ -74,6 +74,40 @@ class WaveformInput:
 
 
 @dataclass(frozen=True, slots=True)
+class Needs:
+    """What a model needs of a library: the least that its profile must give.
+
+    Attributes:
+        short_side: the shorter side of the pictures in pixels, `VideoInput.size` for a public encoder; None: any.
+        fps: the pictures a second of the model's clips; the library's must be a multiple of it. None: any.
+        audio_rate_hz: samples of sound a second, at least; None: any.
+
+    Raises:
+        ValueError: if a number is not a positive integer.
+    """
+
+    short_side: int | None = None
+    fps: int | None = None
+    audio_rate_hz: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("short_side", "fps", "audio_rate_hz"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or value <= 0):
+                raise ValueError(f"{name} must be a positive whole number, got {value!r}")
+
+    def describe(self) -> str:
+        """Return the needs in words: `pictures of 224 px at 8 a second and sound of 48 kHz`."""
+        rate = f" at {self.fps} a second" if self.fps else ""
+        parts = []
+        if self.short_side or self.fps:
+            parts.append("pictures" + (f" of {self.short_side} px" if self.short_side else "") + rate)
+        if self.audio_rate_hz:
+            parts.append(f"sound of {self.audio_rate_hz / 1000:g} kHz")
+        return " and ".join(parts) or "nothing"
+
+
+@dataclass(frozen=True, slots=True)
 class WhisperInput:
     """The log-mel `[B, F, L]` that Whisper takes (Radford et al. 2022, arXiv:2212.04356).
 

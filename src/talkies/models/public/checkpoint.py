@@ -5,7 +5,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -33,12 +33,20 @@ class HubCheckpoint:
         folder: where it is.
         config: what its `config.json` holds.
         preprocessor: what the description of its preprocessing holds.
+        weights: the folder of the weights; None: that of the checkpoint.
+        is_described: whether there are only descriptions, and networks are built with random weights.
+        has: whether it has weights whose names start with a text, by that text: what `has_weights` found.
+        loaded: the networks that were loaded, in their order.
     """
 
     address: str
     folder: Path
     config: Mapping[str, Any]
     preprocessor: Mapping[str, Any]
+    weights: Path | None = None
+    is_described: bool = False
+    has: dict[str, bool] = field(default_factory=dict)
+    loaded: list[Any] = field(default_factory=list)
 
     @property
     def model_type(self) -> str:
@@ -62,7 +70,8 @@ class HubCheckpoint:
         Raises:
             ConfigError: if the weights are pickled, missing, damaged, or of another network.
         """
-        self.check_safe()
+        if not self.is_described:
+            self.check_safe()
         try:
             with silence():
                 network, report = self._load(model_class, adjust, options)
@@ -78,6 +87,7 @@ class HubCheckpoint:
                 f"{self.address} lacks weights of {model_class.__name__}: {', '.join(missing[:_MOST_NAMES])}{more}; "
                 "name a complete checkpoint"
             )
+        self.loaded.append(network)
         return network
 
     def _load(
@@ -88,8 +98,10 @@ class HubCheckpoint:
         silence_dropout(config)
         if adjust:
             adjust(config)
+        if self.is_described:
+            return model_class(config, **options).float().eval(), {"missing_keys": ()}
         network, report = model_class.from_pretrained(
-            self.folder,
+            self.weights or self.folder,
             config=config,
             dtype=torch.float32,
             use_safetensors=True,
@@ -105,6 +117,11 @@ class HubCheckpoint:
         Raises:
             ConfigError: if a file of weights is damaged.
         """
+        if prefix not in self.has:
+            self.has[prefix] = self._find_weights(prefix)
+        return self.has[prefix]
+
+    def _find_weights(self, prefix: str) -> bool:
         for path in sorted(self.folder.glob("model*.safetensors")):
             try:
                 with safe_open(path, framework="pt") as file:
@@ -155,7 +172,8 @@ class HubCheckpoint:
         Raises:
             ConfigError: if they are pickled, or there are none.
         """
-        names = [path.name for path in self.folder.iterdir()] if self.folder.is_dir() else []
+        folder = self.weights or self.folder
+        names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
         if any(name.endswith(_SAFE) for name in names):
             return
         pickled = sorted(name for name in names if name.endswith(_PICKLED))
@@ -230,7 +248,6 @@ def _download(address: EncoderAddress) -> Path:
     """Return the folder of a checkpoint on the hub, downloaded unless it is there already."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
-        GatedRepoError,
         HfHubHTTPError,
         HFValidationError,
         LocalEntryNotFoundError,
@@ -250,11 +267,6 @@ def _download(address: EncoderAddress) -> Path:
     except RevisionNotFoundError as error:
         raise ConfigError(
             f"{address.name} on the hub has no revision '{address.revision}'; name one that it has, or none"
-        ) from error
-    except GatedRepoError as error:
-        raise ConfigError(
-            f"{address.name} on the hub is open only to those who accepted its conditions; accept them there, and log "
-            "in with: hf auth login"
         ) from error
     except (RepositoryNotFoundError, HFValidationError) as error:
         raise ConfigError(f"{what}, and no model of that id on the hub; check its name") from error
