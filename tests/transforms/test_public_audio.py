@@ -230,8 +230,8 @@ def test_shorter_clips_than_the_encoder_sees_at_once_are_refused() -> None:
 def test_a_library_of_a_lower_rate_is_refused_with_what_to_do(kind: str) -> None:
     input_, _, _ = KINDS[kind]()
     sentence = (
-        rf"^the library's sound has 8000 samples a second, and the audio encoder needs {input_.rate_hz}; make a library "
-        rf"that has them: talkies ingest --set profile.audio_rate_hz={input_.rate_hz}$"
+        rf"^the library's sound has 8000 samples a second, and the audio encoder needs {input_.rate_hz}; make a "
+        rf"library that has them: talkies ingest --set profile.audio_rate_hz={input_.rate_hz}$"
     )
     with pytest.raises(ConfigError, match=sentence):
         build_audio_transform(AudioTransformConfig(), 8_000, input_)

@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from make_pe_video_reference import REFERENCE, process
+from make_processor_reference import convert, make_clip
+from safetensors.torch import load_file, save_file
 from small_sound_checkpoints import (
     save_ast,
     save_clap,
@@ -23,12 +26,12 @@ from small_sound_checkpoints import (
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from talkies.core import ConfigError, Modality, WhisperInput
+from talkies.core import ConfigError, Modality, VideoInput, WhisperInput
 from talkies.models import EncoderAddress
 from talkies.models.public import PublicTower, open_text, open_tower
 from talkies.models.public.checkpoint import silence
 from talkies.models.public.spectrogram import find_sound
-from talkies.transforms import AudioTransformConfig
+from talkies.transforms import AudioTransformConfig, VideoTransform, VideoTransformConfig
 from talkies.transforms.audio_inputs import build_audio_transform
 
 pytestmark = pytest.mark.filterwarnings("ignore:At least one mel filter has all zero values")
@@ -410,8 +413,6 @@ def test_checkpoints_whose_files_do_not_fit_are_refused(
 
 
 def test_a_part_that_is_missing_is_named(saved: Any, tmp_path: Path) -> None:
-    from safetensors.torch import load_file, save_file
-
     for path in saved("pe_audio")[0].iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     weights = load_file(tmp_path / "model.safetensors")
@@ -420,3 +421,43 @@ def test_a_part_that_is_missing_is_named(saved: Any, tmp_path: Path) -> None:
         ConfigError, match=r"lacks weights of PeAudioEncoder: layers.0.input_layernorm.weight, .* and 7 more"
     ):
         tower_at(tmp_path)
+
+
+@EVERYTHING
+def test_what_is_written_again_loads_again(name: str, modality: Modality, saved: Any, tmp_path: Path) -> None:
+    tower = tower_at(saved(name)[0], modality)
+    tower.whole.save_pretrained(tmp_path)
+    for file, text in tower.files.items():
+        if file != "config.json":
+            (tmp_path / file).write_text(text, encoding="utf-8")
+    again, x = tower_at(tmp_path, modality), any_input(tower)
+    assert again.text_address is None
+    with torch.no_grad():
+        features = tower.encoder.eval()(x)
+        assert torch.equal(again.encoder.eval()(x), features)
+        assert torch.equal(again.native_head(features), tower.native_head(features))
+
+
+def test_pe_avs_pictures_are_those_of_its_video_processor() -> None:
+    side = 32
+    input_ = VideoInput(side, side, mean=(0.5,) * 3, sd=(0.5,) * 3)
+    exact, resized = (
+        VideoTransform(VideoTransformConfig(size=side), input_)(make_clip(size))[0].transpose(0, 1)
+        for size in (side, 2 * side)
+    )
+    expected = load_file(REFERENCE)
+    torch.testing.assert_close(exact, expected["exact"], rtol=0, atol=1e-3)
+    off = (resized - expected["resized"]).abs() * 255 / 2  # bytes are rounded by the processor, as by all others
+    assert off.max() < 3.5
+    assert off.mean() < 0.55
+
+
+def test_pe_avs_video_processor_makes_today_what_was_recorded() -> None:
+    pytest.importorskip("torchvision", exc_type=ImportError)
+    torch.testing.assert_close(process(convert(make_clip(32))), load_file(REFERENCE)["exact"], rtol=0, atol=1e-5)
+
+
+def test_pe_avs_pictures_are_read_from_its_processor(saved: Any) -> None:
+    folder, _ = saved("pe_audio_video")
+    expected = VideoInput(32, 32, mean=(0.5,) * 3, sd=(0.5,) * 3, usual_frames=16, usual_fps=2.0)
+    assert tower_at(folder, "video").encoder.input == expected
