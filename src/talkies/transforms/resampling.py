@@ -9,9 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from talkies.core import ConfigError
+
 _ZERO_CROSSINGS = 64  # of the sinc on either side: the transition from pass to stop is 5 % of the lower rate's half
 _KAISER_BETA = 14.769656459379492  # stops over 120 dB
 _CUTOFF = 0.9475937167399596  # as a share of half the lower rate
+_MOST_WEIGHTS = 2**25  # of all phases: 256 MiB
 _BLOCK = 128  # samples that one row of the product makes, at least
 
 
@@ -31,6 +34,9 @@ class Resampler(nn.Module):
         Args:
             from_hz: samples a second of the sound.
             to_hz: samples a second of the result, at most as many.
+
+        Raises:
+            ConfigError: if the rates have so small a common divisor that the filters would fill the memory.
         """
         super().__init__()
         common = math.gcd(from_hz, to_hz)
@@ -43,6 +49,12 @@ class Resampler(nn.Module):
         cutoff = _CUTOFF * new / old
         self._margin = math.ceil(_ZERO_CROSSINGS / cutoff)
         centres = np.arange(self._new) * (old / new)
+        if self._old * self._new > _MOST_WEIGHTS:
+            raise ConfigError(
+                f"sound of {from_hz} samples a second cannot be resampled to {to_hz}, because their greatest common "
+                f"divisor is only {common}; make a library with a multiple of {to_hz}: talkies ingest --set "
+                f"profile.audio_rate_hz={to_hz}"
+            )
         distances = np.arange(-self._margin, self._old + self._margin)[:, None] - centres
         window = np.i0(_KAISER_BETA * np.sqrt(np.maximum(0.0, 1 - (distances * cutoff / _ZERO_CROSSINGS) ** 2)))
         window[np.abs(distances * cutoff) > _ZERO_CROSSINGS] = 0.0

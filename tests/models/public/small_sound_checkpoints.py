@@ -120,7 +120,7 @@ def save_clap(folder: Path, *, head: str = "ClapModel", fused: bool = False, sec
 
 
 def save_pe_av(folder: Path, *, vision: str = "convnext") -> Any:
-    """Save PE-AV with both text heads and a tokenizer; hop 16 where real ones have 1920.
+    """Save PE-AV with both text heads and a tokenizer.
 
     Args:
         folder: where.
@@ -173,8 +173,11 @@ def _save(folder: Path, class_name: str, config: Any, extractor: Any = None, *, 
         torch.manual_seed(0)
         network = getattr(transformers, class_name)(config).eval()
         with torch.no_grad():
-            for parameter in network.parameters():
-                parameter.add_(torch.randn_like(parameter) * 0.05)
+            for name, parameter in network.named_parameters():
+                if "dac_encoder" in name and parameter.ndim > 2 and "conv" in name:
+                    parameter.normal_(0, parameter[0].numel() ** -0.5)  # or every sound is as silence to PE-AV
+                else:
+                    parameter.add_(torch.randn_like(parameter) * 0.05)
             for name, buffer in network.named_buffers():
                 if norms and name.endswith(("running_mean", "running_var")):
                     buffer.copy_(torch.rand_like(buffer) * 40 + (10 if "var" in name else -40))
@@ -204,7 +207,9 @@ def _describe_pe_text() -> Any:
 
 
 def _describe_pe_audio() -> Any:
-    codec = transformers.DacConfig(encoder_hidden_size=4, downsampling_ratios=[2, 8], codebook_dim=6, hidden_size=16)
+    codec = transformers.DacConfig(
+        encoder_hidden_size=2, downsampling_ratios=[2, 8, 10, 12], codebook_dim=6, hidden_size=16
+    )
     return transformers.PeAudioEncoderConfig(dac_config=codec, **_PE_LAYERS)
 
 
@@ -225,7 +230,7 @@ def _describe_pe_video(vision: str) -> Any:
 
 
 def _make_pe_extractor() -> Any:
-    return transformers.PeAudioFeatureExtractor(hop_length=16)
+    return transformers.PeAudioFeatureExtractor()
 
 
 def _write_pe_video_processor(folder: Path) -> None:

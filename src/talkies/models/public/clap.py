@@ -60,7 +60,7 @@ def build_clap(checkpoint: HubCheckpoint) -> PublicTower:
         network.audio_projection,
         config.projection_dim,
         space=checkpoint.address,
-        text_address=checkpoint.address if checkpoint.model_type == "clap" else None,
+        text_address=checkpoint.address if checkpoint.has_weights("text_model.") else None,
         license=checkpoint.license,
         files=checkpoint.read_files(),
     )

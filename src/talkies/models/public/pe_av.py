@@ -53,8 +53,7 @@ class PeAudio(PublicEncoder):
 
     def named_blocks(self) -> tuple[tuple[str, nn.Module], ...]:
         """Return the embedders and the layers."""
-        stem, *layers = name_layers(self.network.embedder, self.network.layers)
-        return stem, ("stem", self.network.patch_embedder), *layers
+        return name_layers((self.network.embedder, self.network.patch_embedder), self.network.layers)
 
     def extract(self, x: Tensor) -> Tensor:
         """Return features `[B, E]` of samples `[B, 1, S]`."""
@@ -67,8 +66,7 @@ class PeVideo(PublicEncoder):
 
     def named_blocks(self) -> tuple[tuple[str, nn.Module], ...]:
         """Return the embedders, the image encoder among them, and the layers over time."""
-        stem, *layers = name_layers(self.network.embedder, self.network.layers)
-        return stem, ("stem", self.network.patch_embedder), *layers
+        return name_layers((self.network.embedder, self.network.patch_embedder), self.network.layers)
 
     def extract(self, x: Tensor) -> Tensor:
         """Return features `[B, E]` of video `[B, 3, T, H, W]`."""
@@ -78,13 +76,27 @@ class PeVideo(PublicEncoder):
 
 def build_pe_audio(checkpoint: HubCheckpoint) -> PublicTower:
     """Return the sound encoder of a PE-AV checkpoint, with its projection."""
-    from transformers.models.pe_audio.modeling_pe_audio import PeAudioContrastiveHead, PeAudioEncoder
+    from transformers.models.pe_audio.modeling_pe_audio import (
+        PeAudioContrastiveHead,
+        PeAudioEncoder,
+        PeAudioPreTrainedModel,
+    )
 
-    config = _read_config(checkpoint)
-    part = getattr(config, "audio_video_config", config).audio_config
+    class PeAudioTower(PeAudioPreTrainedModel):  # type: ignore[no-untyped-call]
+        """`PeAudioModel` without its text encoder: saved, it is a checkpoint of the sound side."""
+
+        def __init__(self, config: Any) -> None:
+            super().__init__(config)
+            self.audio_encoder = PeAudioEncoder(config.audio_config)
+            self.audio_head = PeAudioContrastiveHead(config.audio_config.hidden_size, config.text_config.hidden_size)
+            self.post_init()  # type: ignore[no-untyped-call]
+
+    config = _read_config(checkpoint, "audio_config")
+    part = config.audio_config
     with torch.random.fork_rng(devices=[]):  # the weights that are drawn are replaced
-        network = PeAudioEncoder(part)
-        head = PeAudioContrastiveHead(part.hidden_size, config.text_config.hidden_size)
+        whole: Any = PeAudioTower(config)
+    network, head = whole.audio_encoder, whole.audio_head
+    checkpoint.loaded.append(whole.eval())
     load_weights(checkpoint, network, _AUDIO[checkpoint.model_type])
     load_weights(checkpoint, head, [_MODELS[checkpoint.model_type]["audio"] + "audio_head."])
     for module in (network.embedder.dac_encoder, network.embedder.bottleneck):
@@ -100,17 +112,31 @@ def build_pe_video(checkpoint: HubCheckpoint) -> PublicTower:
     Raises:
         ConfigError: if its image encoder needs timm, which is not installed.
     """
-    from transformers.models.pe_video.modeling_pe_video import PeVideoContrastiveHead, PeVideoEncoder
+    from transformers.models.pe_video.modeling_pe_video import (
+        PeVideoContrastiveHead,
+        PeVideoEncoder,
+        PeVideoPreTrainedModel,
+    )
 
-    config = _read_config(checkpoint)
-    part = getattr(config, "audio_video_config", config).video_config
+    class PeVideoTower(PeVideoPreTrainedModel):  # type: ignore[no-untyped-call]
+        """`PeVideoModel` without its text encoder: saved, it is a checkpoint of the picture side."""
+
+        def __init__(self, config: Any) -> None:
+            super().__init__(config)
+            self.video_encoder = PeVideoEncoder(config.video_config)
+            self.video_head = PeVideoContrastiveHead(config.video_config.hidden_size, config.text_config.hidden_size)
+            self.post_init()  # type: ignore[no-untyped-call]
+
+    config = _read_config(checkpoint, "video_config")
+    part = config.video_config
     if part.vision_config.model_type == _TIMM and find_spec("timm") is None:
         raise ConfigError(
             f"the pictures of {checkpoint.address} need timm, which is not installed; install it with: pip install timm"
         )
     with torch.random.fork_rng(devices=[]):
-        network = PeVideoEncoder(part)
-        head = PeVideoContrastiveHead(part.hidden_size, config.text_config.hidden_size)
+        whole: Any = PeVideoTower(config)
+    network, head = whole.video_encoder, whole.video_head
+    checkpoint.loaded.append(whole.eval())
     load_weights(checkpoint, network, _VIDEO[checkpoint.model_type])
     load_weights(checkpoint, head, [_MODELS[checkpoint.model_type]["video"] + "video_head."])
     processor = read_processor(checkpoint)
@@ -158,8 +184,8 @@ class PeText(TextEncoder):
         return normalize(self._heads[modality](output.hidden_states[-1][:, 0]).float(), dim=1)
 
 
-def _read_config(checkpoint: HubCheckpoint) -> Any:
-    """Return the config of transformers; its image encoder is the one that the checkpoint names."""
+def _read_config(checkpoint: HubCheckpoint, side: str | None = None) -> Any:
+    """Return the config of transformers, of the whole model or of one side; its image encoder is the one it names."""
     from transformers import CONFIG_MAPPING
 
     config = CONFIG_MAPPING[checkpoint.model_type].from_pretrained(checkpoint.folder, local_files_only=True)
@@ -169,16 +195,17 @@ def _read_config(checkpoint: HubCheckpoint) -> Any:
     if named != _TIMM:  # transformers takes each for one of timm
         getattr(config, "audio_video_config", config).video_config.vision_config = CONFIG_MAPPING[named](**vision)
     silence_dropout(config)
-    return config
+    return getattr(config, side) if side and checkpoint.model_type == "pe_audio_video" else config
 
 
 def _make_tower(encoder: PublicEncoder, head: nn.Module, width: int, checkpoint: HubCheckpoint) -> PublicTower:
+    has_text = any(checkpoint.has_weights(prefix) for prefix in _TEXT[checkpoint.model_type])
     return PublicTower(
         encoder,
         head,
         width,
         space=checkpoint.address,
-        text_address=checkpoint.address,
+        text_address=checkpoint.address if has_text else None,
         license=checkpoint.license,
         files=checkpoint.read_files(),
     )

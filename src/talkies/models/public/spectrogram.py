@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from talkies.models.public.base import PublicEncoder, PublicTower
+from talkies.models.public.base import PublicEncoder, PublicTower, silence_dropout
 from talkies.models.public.checkpoint import HubCheckpoint
 from talkies.models.public.sound_inputs import read_filterbank_input, read_whisper_input
 from talkies.models.public.video import make_tower, name_layers
+from talkies.models.public.weights import load_weights
 
 _FRAMES_A_POSITION = 2  # of Whisper: the stride of its second convolution
 _TAIL_FRAMES = 2  # after the end of the sound that its windows still touch
@@ -22,7 +23,7 @@ class Ast(PublicEncoder):
 
     def named_blocks(self) -> tuple[tuple[str, nn.Module], ...]:
         """Return the patch embedding and the layers."""
-        return name_layers(self.network.embeddings, self.network.layers)
+        return name_layers((self.network.embeddings,), self.network.layers)
 
     def extract(self, x: Tensor) -> Tensor:
         """Return features `[B, E]` of filterbanks `[B, L, F]`."""
@@ -40,8 +41,7 @@ class Whisper(PublicEncoder):
     def named_blocks(self) -> tuple[tuple[str, nn.Module], ...]:
         """Return the convolutions, the positions and the layers."""
         network = self.network
-        layers = ((f"layer{1 + index}", layer) for index, layer in enumerate(network.layers))
-        return ("stem", network.conv1), ("stem", network.conv2), ("stem", network.embed_positions), *layers
+        return name_layers((network.conv1, network.conv2, network.embed_positions), network.layers)
 
     def extract(self, x: Tensor) -> Tensor:
         """Return features `[B, E]` of log-mels `[B, F, L]`."""
@@ -76,12 +76,14 @@ def build_ast(checkpoint: HubCheckpoint) -> PublicTower:
 
 def build_whisper(checkpoint: HubCheckpoint) -> PublicTower:
     """Return the encoder of a Whisper checkpoint."""
-    from transformers import WhisperModel
+    from transformers import WhisperConfig
+    from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
-    def adjust(config: Any) -> None:
-        config.decoder_layers = 0  # not needed, and more than half of the weights
-
-    network = checkpoint.load(WhisperModel, adjust).encoder
-    config = network.config
+    config: Any = WhisperConfig.from_pretrained(checkpoint.folder, local_files_only=True)
+    silence_dropout(config)
+    with torch.random.fork_rng(devices=[]):  # the weights that are drawn are replaced
+        network = WhisperEncoder(config)
+    load_weights(checkpoint, network, ("model.encoder.", "encoder.", ""))
+    checkpoint.loaded.append(network)
     input_ = read_whisper_input(checkpoint, config.num_mel_bins, config.max_source_positions * _FRAMES_A_POSITION)
     return make_tower(Whisper(network, "audio", input_, config.d_model, checkpoint.address), checkpoint)

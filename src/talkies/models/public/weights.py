@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,8 @@ _MOST_NAMES = 4
 def load_weights(checkpoint: HubCheckpoint, network: nn.Module, prefixes: Sequence[str]) -> None:
     """Load a part of a checkpoint's weights into a network, which must be that part, as float32.
 
+    Nothing is loaded of a checkpoint that only describes its networks.
+
     Args:
         checkpoint: the checkpoint.
         network: the part.
@@ -28,12 +31,15 @@ def load_weights(checkpoint: HubCheckpoint, network: nn.Module, prefixes: Sequen
     """
     from safetensors import SafetensorError, safe_open
 
+    if checkpoint.is_described:
+        return
     checkpoint.check_safe()
+    folder = checkpoint.weights or checkpoint.folder
     wanted = network.state_dict()
     found: dict[str, Tensor] = {}
     try:
-        for file, names in _list_tensors(checkpoint).items():
-            with safe_open(checkpoint.folder / file, framework="pt") as tensors:
+        for file, names in _list_tensors(folder).items():
+            with safe_open(folder / file, framework="pt") as tensors:
                 stored = set(names if names is not None else tensors.keys())
                 for name in wanted:
                     key = next((prefix + name for prefix in prefixes if prefix + name in stored), None)
@@ -55,9 +61,9 @@ def load_weights(checkpoint: HubCheckpoint, network: nn.Module, prefixes: Sequen
         ) from error
 
 
-def _list_tensors(checkpoint: HubCheckpoint) -> dict[str, list[str] | None]:
+def _list_tensors(folder: Path) -> dict[str, list[str] | None]:
     """Return the names of the weights in each file; None: all that it has."""
-    index = checkpoint.folder / _SHARDS
+    index = folder / _SHARDS
     if not index.is_file():
         return {_WHOLE: None}
     files: dict[str, list[str] | None] = {}
