@@ -28,7 +28,15 @@ from talkies.core.framing import (
     find_square,
     list_places,
 )
-from talkies.core.inputs import AudioInput, VideoInput, WaveformInput
+from talkies.core.inputs import (
+    AudioInput,
+    ClapInput,
+    FilterbankInput,
+    SpectrogramInput,
+    VideoInput,
+    WaveformInput,
+    WhisperInput,
+)
 from talkies.core.modality import MODALITIES, Modality, ModalityChoice
 from talkies.core.names import (
     escape_controls,
@@ -68,6 +76,7 @@ __all__ = [
     "BarSpan",
     "Bars",
     "Bools",
+    "ClapInput",
     "Clip",
     "ClipBatch",
     "ClipRequest",
@@ -75,6 +84,7 @@ __all__ = [
     "ConfigError",
     "Embeddings",
     "FilmId",
+    "FilterbankInput",
     "Float32s",
     "Float64s",
     "Framing",
@@ -92,11 +102,13 @@ __all__ = [
     "SourceError",
     "Span",
     "SpanTable",
+    "SpectrogramInput",
     "TalkiesError",
     "UInt8s",
     "UsageError",
     "VideoInput",
     "WaveformInput",
+    "WhisperInput",
     "WorkError",
     "average_blocks",
     "choose_block_side",

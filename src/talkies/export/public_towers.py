@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+from safetensors.torch import save_file
 from torch import nn
 
 from talkies.core import UsageError
 from talkies.models import merge_adapters
 from talkies.models.public import PublicTower, compute_tower_stamp
 from talkies.runs import RunModel, load_run_model
+from talkies.runs.exported_model import WEIGHTS
 
 _CONFIG = "config.json"
 
@@ -22,7 +24,7 @@ def load_for_export(run: Path, step: int | None) -> RunModel:
     """
     loaded = load_run_model(run, step)
     for modality, tower in loaded.towers.items():
-        if tower.whole is None:
+        if tower.whole is None and not tower.parts:
             raise UsageError(
                 f"{loaded.config.video if modality == 'video' else loaded.config.audio} is not of transformers, so its "
                 "weights cannot be exported as such a folder; use the run itself"
@@ -37,16 +39,25 @@ def load_for_export(run: Path, step: int | None) -> RunModel:
 def write_tower(tower: PublicTower, folder: Path) -> str:
     """Write an encoder, whose adapters were merged, to a new folder, and return the stamp of its weights."""
     folder.mkdir()
-    whole: Any = tower.whole
-    whole.save_pretrained(folder)
+    if tower.whole is not None:
+        tower.whole.save_pretrained(folder)
+    else:
+        weights = {
+            prefix + name: tensor.contiguous()
+            for prefix, part in tower.parts
+            for name, tensor in part.state_dict().items()
+        }
+        save_file(weights, folder / WEIGHTS, {"format": "pt"})
     for name, text in tower.files.items():
-        if name != _CONFIG:
+        if name != _CONFIG or tower.whole is None:
             (folder / Path(name).name).write_text(text, encoding="utf-8")
     return compute_tower_stamp(tower)
 
 
 def _has_other_weights(tower: PublicTower) -> bool:
     """Return whether the network of which an encoder is a part has weights that neither it nor its projection has."""
+    if tower.whole is None:
+        return False
     used = {id(tensor) for part in (tower.encoder.network, tower.native_head) for tensor in _list_tensors(part)}
     return any(id(tensor) not in used for tensor in _list_tensors(tower.whole))
 

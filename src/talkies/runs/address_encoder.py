@@ -1,5 +1,6 @@
 """Public encoders as they are, without a run: loaded by address, for the films of one profile."""
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from talkies.runs.clip_encoder import ClipEncoder
 from talkies.runs.texts import TextSpace
 from talkies.transforms import ClipTransform, TransformConfig, VideoTransformConfig
 
+_ROUNDING = 1e-6  # of products of seconds and frames a second
 _PART = re.compile(r"(?:^|,)(video|audio)=")
 
 
@@ -69,10 +71,17 @@ def load_address(text: str, profile: Profile | None = None) -> ClipEncoder:
     profile = profile or Profile()
     size = model.video_input.size if model.video_input else 112
     transforms = TransformConfig(video=VideoTransformConfig(size=size))
+    clip = choose_clip(model, profile)
     return ClipEncoder(
         model,
-        ClipTransform(transforms, profile.audio_rate_hz, model.video_input, model.audio_input),
-        clip=choose_clip(model, profile),
+        ClipTransform(
+            transforms,
+            profile.audio_rate_hz,
+            model.video_input,
+            model.audio_input,
+            audio_seconds=clip.audio_seconds,
+        ),
+        clip=clip,
         profile=profile,
         stamp=compute_model_stamp(model),
         run=str(address),
@@ -89,7 +98,8 @@ def choose_clip(model: TwoTower, profile: Profile) -> ClipConfig:
     accepted = [each for each in range(1, profile.fps + 1) if profile.fps % each == 0]
     chosen = min(accepted, key=lambda each: abs(each - fps))
     seconds = audio.usual_seconds if audio else frames / chosen
-    return ClipConfig(frames=frames, fps=chosen, audio_seconds=round(seconds * profile.fps) / profile.fps)
+    whole_frames = max(1, math.floor(seconds * profile.fps + _ROUNDING))
+    return ClipConfig(frames=frames, fps=chosen, audio_seconds=whole_frames / profile.fps)
 
 
 def _build_model(towers: dict[Modality, PublicTower]) -> TwoTower:

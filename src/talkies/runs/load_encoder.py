@@ -61,7 +61,13 @@ def build_run_encoder(loaded: RunModel) -> ClipEncoder:
     set_memory_format(model.video, torch.channels_last_3d)  # the transform's layout
     return ClipEncoder(
         model,
-        ClipTransform(transforms, profile.audio_rate_hz, model.video_input, model.audio_input),
+        ClipTransform(
+            transforms,
+            profile.audio_rate_hz,
+            model.video_input,
+            model.audio_input,
+            audio_seconds=clip.audio_seconds,
+        ),
         clip=clip,
         profile=profile,
         stamp=loaded.checkpoint.read_state().stamp,
@@ -90,7 +96,13 @@ def _load_exported_model(folder: Path, step: int | None, *, trust_code: bool) ->
     set_memory_format(model.video, torch.channels_last_3d)  # the transform's layout
     return ClipEncoder(
         model,
-        ClipTransform(exported.transforms, exported.profile.audio_rate_hz, model.video_input, model.audio_input),
+        ClipTransform(
+            exported.transforms,
+            exported.profile.audio_rate_hz,
+            model.video_input,
+            model.audio_input,
+            audio_seconds=exported.clip.audio_seconds,
+        ),
         clip=exported.clip,
         profile=exported.profile,
         stamp=exported.stamp,

@@ -3,17 +3,15 @@
 Shapes: `B` clips, `T` frames, `E` features, `N` texts, `D` embedding.
 """
 
-import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.utils.checkpoint import checkpoint as torch_checkpoint
 
 from talkies.core import AudioInput, ConfigError, Modality, VideoInput
+from talkies.models.public.recompute import set_checkpointing, wake_checkpointed_layers
 from talkies.models.public.record import PublicBase
 from talkies.models.tower import Encoder, compute_weights_stamp
 
@@ -63,13 +61,8 @@ class PublicEncoder(Encoder):
     @recompute.setter
     def recompute(self, recompute: bool) -> None:
         self._recompute = recompute
-        layers = sys.modules.get("transformers.modeling_layers")
-        if layers is None:  # then the network is not of transformers
-            return
-        for module in self.network.modules():
-            if isinstance(module, layers.GradientCheckpointingLayer):
-                module.gradient_checkpointing = recompute
-                module._gradient_checkpointing_func = run_again
+        set_checkpointing(self.network, recompute)
+        self.train(self.training)
 
     @abstractmethod
     def extract(self, x: Tensor) -> Tensor:
@@ -84,11 +77,11 @@ class PublicEncoder(Encoder):
         return self.finish(self.extract(x))
 
     def train(self, mode: bool = True) -> Self:
-        """Set the training mode; batch norms of the network stay in evaluation mode."""
+        """Set the training mode; the network stays in evaluation mode, in which it runs as it was published."""
         super().train(mode)
-        for module in self.network.modules():
-            if isinstance(module, _BatchNorm):
-                module.eval()
+        self.network.eval()
+        if self._recompute:
+            wake_checkpointed_layers(self.network, mode)
         return self
 
     def check_input(self, shape: Sequence[int]) -> None:
@@ -140,7 +133,8 @@ class PublicTower:
         revision: the commit of a checkpoint from the hub; empty for others.
         has: which kinds of weights the checkpoint has, by the texts that their names start with.
         weights_stamp: identifies the weights; empty: computed from the tensors.
-        whole: the network as its library loaded it, of which the encoder may be a part.
+        whole: the network as its library loaded it, of which the encoder may be a part; None if that loaded none.
+        parts: the parts whose weights were loaded one by one, each after what precedes their names.
         is_described: whether it was built from its description alone, with random weights.
     """
 
@@ -156,6 +150,7 @@ class PublicTower:
     has: dict[str, bool] = field(default_factory=dict)
     weights_stamp: str = ""
     whole: Any = None
+    parts: tuple[tuple[str, Any], ...] = ()
     is_described: bool = False
 
 
@@ -178,14 +173,6 @@ def compute_tower_stamp(tower: PublicTower) -> str:
     weights = {f"network.{name}": tensor for name, tensor in tower.encoder.network.state_dict().items()}
     weights |= {f"head.{name}": tensor for name, tensor in tower.native_head.state_dict().items()}
     return compute_weights_stamp(weights)
-
-
-def run_again(function: Callable[..., Any], *args: Any) -> Any:
-    """Return what a function of a network returns, and compute it again for its gradient.
-
-    Public networks use no random numbers, so the state of the generators need not be kept for the second run.
-    """
-    return torch_checkpoint(function, *args, use_reentrant=False, preserve_rng_state=False)
 
 
 def remove_dropout(network: nn.Module) -> None:

@@ -20,6 +20,7 @@ from talkies.models.public.base import silence_dropout
 CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
 _DESCRIPTIONS = (CONFIG, PREPROCESSOR, "video_preprocessor_config.json", "processor_config.json")
 _SAFE, _PICKLED = (".safetensors",), (".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack")
+_PARTS = ("feature_extractor", "image_processor", "video_processor")  # of a processor_config.json
 _MOST_NAMES = 4
 
 
@@ -36,6 +37,7 @@ class HubCheckpoint:
         is_described: whether there are only descriptions, and networks are built with random weights.
         has: whether it has weights whose names start with a text, by that text: what `has_weights` found.
         loaded: the networks that were loaded, in their order.
+        parts: the parts whose weights were loaded one by one, each after what precedes their names.
     """
 
     address: str
@@ -46,6 +48,7 @@ class HubCheckpoint:
     is_described: bool = False
     has: dict[str, bool] = field(default_factory=dict)
     loaded: list[Any] = field(default_factory=list)
+    parts: list[tuple[str, Any]] = field(default_factory=list)
 
     @property
     def model_type(self) -> str:
@@ -70,11 +73,11 @@ class HubCheckpoint:
             ConfigError: if the weights are pickled, missing, damaged, or of another network.
         """
         if not self.is_described:
-            self._check_safe()
+            self.check_safe()
         try:
             with silence():
                 network, report = self._load(model_class, adjust, options)
-        except (OSError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             cause = describe_os_error(error) if isinstance(error, OSError) and error.strerror else str(error)
             raise ConfigError(
                 f"{self.address} cannot be loaded ({cause.splitlines()[0]}); name a complete checkpoint"
@@ -165,7 +168,12 @@ class HubCheckpoint:
         paths = (self.folder / name for name in _DESCRIPTIONS)
         return {path.name: path.read_text(encoding="utf-8") for path in paths if path.is_file()}
 
-    def _check_safe(self) -> None:
+    def check_safe(self) -> None:
+        """Check that the weights can be read without running anybody's code.
+
+        Raises:
+            ConfigError: if they are pickled, or there are none.
+        """
         folder = self.weights or self.folder
         names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
         if any(name.endswith(_SAFE) for name in names):
@@ -221,7 +229,10 @@ def _read_preprocessor(folder: Path, address: EncoderAddress) -> Mapping[str, An
     """Return the description of the preprocessing, wherever the version of transformers that wrote it put it."""
     merged: dict[str, Any] = {}
     for name in ("processor_config.json", "video_preprocessor_config.json", PREPROCESSOR):
-        merged |= _read_json(folder / name, address) or {}
+        values = _read_json(folder / name, address) or {}
+        for part in _PARTS:
+            merged |= values.pop(part, None) or {}
+        merged |= values
     return merged
 
 
