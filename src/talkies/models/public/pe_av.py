@@ -53,8 +53,7 @@ class PeAudio(PublicEncoder):
 
     def named_blocks(self) -> tuple[tuple[str, nn.Module], ...]:
         """Return the embedders and the layers."""
-        stem, *layers = name_layers(self.network.embedder, self.network.layers)
-        return stem, ("stem", self.network.patch_embedder), *layers
+        return name_layers((self.network.embedder, self.network.patch_embedder), self.network.layers)
 
     def extract(self, x: Tensor) -> Tensor:
         """Return features `[B, E]` of samples `[B, 1, S]`."""
@@ -67,8 +66,7 @@ class PeVideo(PublicEncoder):
 
     def named_blocks(self) -> tuple[tuple[str, nn.Module], ...]:
         """Return the embedders, the image encoder among them, and the layers over time."""
-        stem, *layers = name_layers(self.network.embedder, self.network.layers)
-        return stem, ("stem", self.network.patch_embedder), *layers
+        return name_layers((self.network.embedder, self.network.patch_embedder), self.network.layers)
 
     def extract(self, x: Tensor) -> Tensor:
         """Return features `[B, E]` of video `[B, 3, T, H, W]`."""

@@ -20,8 +20,9 @@ def set_checkpointing(network: nn.Module, enabled: bool) -> None:
         layer.gradient_checkpointing = enabled
         layer._gradient_checkpointing_func = run_again
     for module in network.modules():
-        if hasattr(module, "set_grad_checkpointing"):
-            module.set_grad_checkpointing(enabled)
+        switch: Any = getattr(module, "set_grad_checkpointing", None)
+        if switch is not None:
+            switch(enabled)
 
 
 def wake_checkpointed_layers(network: nn.Module, training: bool) -> None:

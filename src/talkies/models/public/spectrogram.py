@@ -22,7 +22,7 @@ class Ast(PublicEncoder):
 
     def named_blocks(self) -> tuple[tuple[str, nn.Module], ...]:
         """Return the patch embedding and the layers."""
-        return name_layers(self.network.embeddings, self.network.layers)
+        return name_layers((self.network.embeddings,), self.network.layers)
 
     def extract(self, x: Tensor) -> Tensor:
         """Return features `[B, E]` of filterbanks `[B, L, F]`."""
@@ -40,8 +40,7 @@ class Whisper(PublicEncoder):
     def named_blocks(self) -> tuple[tuple[str, nn.Module], ...]:
         """Return the convolutions, the positions and the layers."""
         network = self.network
-        layers = ((f"layer{1 + index}", layer) for index, layer in enumerate(network.layers))
-        return ("stem", network.conv1), ("stem", network.conv2), ("stem", network.embed_positions), *layers
+        return name_layers((network.conv1, network.conv2, network.embed_positions), network.layers)
 
     def extract(self, x: Tensor) -> Tensor:
         """Return features `[B, E]` of log-mels `[B, F, L]`."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from talkies.models.public.base import PublicEncoder, PublicTower
 from talkies.models.public.checkpoint import HubCheckpoint
 from talkies.models.public.sound_inputs import read_waveform_input
-from talkies.models.public.video import make_tower
+from talkies.models.public.video import make_tower, name_layers
 
 
 class WaveformEncoder(PublicEncoder):
@@ -26,8 +26,7 @@ class WaveformEncoder(PublicEncoder):
         stem = [self.network.feature_extractor, self.network.feature_projection, encoder.pos_conv_embed]
         if not self.network.config.do_stable_layer_norm:
             stem.append(encoder.layer_norm)
-        layers = ((f"layer{1 + index}", layer) for index, layer in enumerate(encoder.layers))
-        return *(("stem", module) for module in stem), *layers
+        return name_layers(stem, encoder.layers)
 
     def list_final_modules(self) -> tuple[nn.Module, ...]:
         """Return the norm after the layers, which the large models have there."""
