@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_towers import FAMILIES, SmallTower, list_changed, save_checkpoint, weights_of
+from trained_towers import FAMILIES, SmallTower, list_changed, save_checkpoint, weights_of
 from torch import Tensor
 
 from talkies.core import Modality
@@ -14,8 +14,8 @@ from talkies.export import export_run
 from talkies.models import is_frozen
 from talkies.runs import ClipEncoder, RunFolder, load_encoder
 
+pytestmark = pytest.mark.filterwarnings("ignore:At least one mel filter")  # of transformers, in the small checkpoints
 MODES = ("none", "head", "last:1", "lora", "all")
-NO_LINEAR = {"dinov3_convnext", "convnext"}  # their blocks have linear layers, but see test_adapters
 CASES = pytest.mark.parametrize(("modality", "name"), FAMILIES, ids=[name for _, name in FAMILIES])
 
 

@@ -174,7 +174,9 @@ def vectors_document(exported: ExportedVectors) -> dict[str, Any]:
         "files": [str(path) for path in exported.files],
         "format": exported.format,
         "model": exported.entry.stamp,
+        "run": exported.entry.name,
         "dim": exported.entry.dim,
+        "dims": dict(exported.entry.dims),
         "clips": exported.clips,
         "films": exported.films,
     }
@@ -205,6 +207,9 @@ def embed_document(report: EmbedReport) -> dict[str, Any]:
     return {
         "model": report.entry.stamp,
         "run": report.entry.run,
+        "dims": dict(report.entry.dims),
+        "joint": report.entry.joint,
+        "text": list(report.entry.text),
         "films": report.films,
         "clips": report.clips,
         "reused": report.reused,
@@ -223,9 +228,10 @@ def search_document(result: SearchResult) -> dict[str, Any]:
         "query": {
             "film_id": result.film_id,
             "source": result.source,
-            "at_seconds": getattr(query.by, "at_seconds", None),
+            "at_seconds": query.moment.at_seconds if query.moment else None,
             "start_seconds": result.start_seconds,
             "end_seconds": result.end_seconds,
+            "parts": [{"kind": part.kind, "name": part.name, "weight": part.weight} for part in query.parts],
             "from": query.from_,
             "to": query.to,
             "per": query.per,
@@ -234,6 +240,8 @@ def search_document(result: SearchResult) -> dict[str, Any]:
             "apart_seconds": query.apart_seconds,
             "skip": query.skip,
             "model": result.stamp,
+            "run": result.model,
+            "compared": [list(pair) for pair in result.compared],
         },
         "hits": [
             {

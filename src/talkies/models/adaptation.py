@@ -67,10 +67,29 @@ class TowerAdaptation(Config):
 
 
 class AdaptationConfig(Config):
-    """What of each tower is trained, and how."""
+    """What of each tower is trained, and how.
+
+    Attributes:
+        video: of the video tower.
+        audio: of the audio tower.
+        views: in how many fixed ways a clip is augmented, of which each step takes one; 0: it is not augmented; None:
+            it is augmented anew at every step.
+        cache: whether features of frozen towers are computed once, kept in the library, and heads trained on them.
+    """
 
     video: TowerAdaptation = TowerAdaptation()
     audio: TowerAdaptation = TowerAdaptation()
+    views: Annotated[int, Field(ge=0, le=1024)] | None = None
+    cache: bool = False
+
+    @model_validator(mode="after")
+    def _check_views_are_fixed(self) -> Self:
+        if self.cache and self.views is None:
+            raise ValueError(
+                "cache keeps the features of fixed views of each clip; set adaptation.views to their number (0: "
+                "without augmentation)"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_something_is_trained(self) -> Self:

@@ -30,7 +30,8 @@ def find_bases(model: TwoTower) -> dict[Modality, PublicBase]:
 def has_unused_weights(model: TwoTower) -> bool:
     """Return whether some trained weights may not take part in the features, as mask tokens of public encoders do not."""
     return any(
-        isinstance(encoder, PublicEncoder) and any(parameter.requires_grad for parameter in encoder.network.parameters())
+        isinstance(encoder, PublicEncoder)
+        and any(parameter.requires_grad for parameter in encoder.network.parameters())
         for _, encoder in _list_encoders(model)
     )
 

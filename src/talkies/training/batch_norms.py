@@ -19,8 +19,11 @@ from talkies.distributed import gather_rows, sum_over_ranks, world_size
 
 
 def list_batch_norms(module: nn.Module) -> list[_BatchNorm]:
-    """Return the batch norms of a module, in the order of its parts."""
-    return [part for part in module.modules() if isinstance(part, _BatchNorm)]
+    """Return the batch norms of a module that normalise by what they receive, in the order of its parts.
+
+    Those of frozen encoders do not: they keep the statistics that they came with.
+    """
+    return [part for part in module.modules() if isinstance(part, _BatchNorm) and part.training]
 
 
 def list_measuring_norms(module: nn.Module) -> list[_BatchNorm]:

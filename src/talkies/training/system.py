@@ -12,11 +12,14 @@ from torch.nn import functional
 
 from talkies.core import ClipBatch, Embeddings, Modality
 from talkies.models import AdaptationConfig, TwoTower, set_memory_format
+from talkies.models.public import PublicEncoder
 from talkies.objectives import ContrastiveObjective
 from talkies.training.distillation import Distillation
+from talkies.training.features.values import TrainingBatch, ViewFeatures, ViewSource
 from talkies.transforms import Augmentation, ClipTransform
 
 Scalars = dict[str, Tensor]
+_Pair = tuple[Tensor, Tensor]  # of video and of audio
 
 _DIFFERENTIATED = ("video_BD", "audio_BD", "distance_video_B", "distance_audio_B")
 
@@ -95,11 +98,11 @@ class ContrastiveSystem(nn.Module):
             set_memory_format(model.video, torch.channels_last_3d)
             set_memory_format(model.audio, torch.channels_last)
 
-    def forward(self, batch: ClipBatch, augmentations: Sequence[Augmentation], step: int) -> tuple[Scalars, Scalars]:
+    def forward(self, batch: TrainingBatch, augmentations: Sequence[ViewSource], step: int) -> tuple[Scalars, Scalars]:
         """Return the losses of a batch, augmented once for each view, and its report."""
         return self._compute_loss(self.encode(batch, augmentations), step)
 
-    def encode(self, batch: ClipBatch, augmentations: Sequence[Augmentation]) -> tuple[View, ...]:
+    def encode(self, batch: TrainingBatch, augmentations: Sequence[ViewSource]) -> tuple[View, ...]:
         """Return the embeddings of a batch, one view for each augmentation."""
         return tuple(self._encode_view(batch, augmentation) for augmentation in augmentations)
 
@@ -135,7 +138,7 @@ class ContrastiveSystem(nn.Module):
         )
 
     def surrogate_loss(
-        self, batch: ClipBatch, augmentations: Sequence[Augmentation], gradients: EmbeddingGradients
+        self, batch: TrainingBatch, augmentations: Sequence[ViewSource], gradients: EmbeddingGradients
     ) -> Tensor:
         """Return a scalar whose gradient with respect to the weights is this chunk's share of the loss's gradient."""
         views = self.encode(batch, augmentations)
@@ -171,24 +174,63 @@ class ContrastiveSystem(nn.Module):
         """Return the distances of those modalities that are distilled, for each in turn those of all views."""
         return tuple(view.distance_B(modality) for modality in self.distillation.weights for view in views)
 
-    def _encode_view(self, batch: ClipBatch, augmentation: Augmentation) -> View:
-        # Prepare the encoders' inputs in the memory format of their weights.
-        ready = self.transform.prepare(batch, augmentation)
-        video_BCTHW, audio_B1FL = ready.video_BCTHW, ready.audio_B1FL
-        if self._channels_last and audio_B1FL.ndim == 4:
-            audio_B1FL = audio_B1FL.contiguous(memory_format=torch.channels_last)
-        elif not self._channels_last:
-            video_BCTHW = video_BCTHW.contiguous()
+    def extract(self, modality: Modality, clips: Tensor, augmentation: Augmentation | None) -> Tensor:
+        """Return what one encoder makes of its input, before the layers that are new: `[B, E]`, or `[B, T, E]`.
 
-        model, measure = self.model, self.distillation.measure
-        with torch.autocast(video_BCTHW.device.type, torch.bfloat16, enabled=self._half):
-            video_BE, audio_BE = model.encode(video_BCTHW, audio_B1FL)
-            projections = [_to_full_precision(rows) for rows in model.project_features(video_BE, audio_BE)]
-            distances = measure(model.video, video_BCTHW, video_BE), measure(model.audio, audio_B1FL, audio_BE)
+        Args:
+            modality: which encoder.
+            clips: pictures `[B, T, P, W]` or samples `[B, S]`.
+            augmentation: of these clips; None for none.
+        """
+        encoder = self.model.video if modality == "video" else self.model.audio
+        with torch.autocast(clips.device.type, enabled=False):
+            if modality == "video":
+                ready = self.transform.video.prepare(clips, augmentation.video if augmentation else None)
+            else:
+                ready = self.transform.audio.prepare(clips, augmentation.audio if augmentation else None)
+        with torch.autocast(clips.device.type, torch.bfloat16, enabled=self._half):
+            ready = self._arrange(ready, modality)
+            extracted: Tensor = encoder.extract(ready) if isinstance(encoder, PublicEncoder) else encoder(ready)
+        return extracted
+
+    def _encode_view(self, batch: TrainingBatch, view: ViewSource) -> View:
+        if isinstance(view, ViewFeatures):
+            rows, distances = self._project_features(view)
+        else:
+            assert isinstance(batch, ClipBatch)
+            rows, distances = self._project_clips(batch, view)
+        projections = [_to_full_precision(rows_BD) for rows_BD in rows]
 
         video_BD, audio_BD = (functional.normalize(rows_BD, dim=1) for rows_BD in projections)
-        norms = [rows_BD.detach().norm(dim=1) for rows_BD in projections]
-        return View(video_BD, audio_BD, batch.film_B, batch.start_B, *norms, *distances)
+        norm_video_B, norm_audio_B = (rows_BD.detach().norm(dim=1) for rows_BD in projections)
+        return View(video_BD, audio_BD, batch.film_B, batch.start_B, norm_video_B, norm_audio_B, *distances)
+
+    def _project_clips(self, batch: ClipBatch, augmentation: Augmentation | None) -> tuple[_Pair, _Pair]:
+        """Return the outputs of both heads for clips, not normalised, and the distances of the features."""
+        ready = self.transform.prepare(batch, augmentation)
+        video, audio = self._arrange(ready.video_BCTHW, "video"), self._arrange(ready.audio_B1FL, "audio")
+        model, measure = self.model, self.distillation.measure
+        with torch.autocast(video.device.type, torch.bfloat16, enabled=self._half):
+            video_BE, audio_BE = model.encode(video, audio)
+            distances = measure(model.video, video, video_BE), measure(model.audio, audio, audio_BE)
+            return model.project_features(video_BE, audio_BE), distances
+
+    def _project_features(self, features: ViewFeatures) -> tuple[_Pair, _Pair]:
+        """Return the same for the features of frozen encoders, which are where they were: the distances are 0."""
+        with torch.autocast(features.video.device.type, torch.bfloat16, enabled=self._half):
+            video_BE, audio_BE = (
+                encoder.finish(extracted) if isinstance(encoder, PublicEncoder) else extracted
+                for encoder, extracted in ((self.model.video, features.video), (self.model.audio, features.audio))
+            )
+            zero_B = torch.zeros_like(video_BE[:, 0], dtype=torch.float32)
+            return self.model.project_features(video_BE, audio_BE), (zero_B, zero_B)
+
+    def _arrange(self, ready: Tensor, modality: Modality) -> Tensor:
+        """Return an encoder's input in the memory format of its weights."""
+        if not self._channels_last:
+            return ready.contiguous()
+        is_own_spectrogram = modality == "audio" and self.model.audio.input is None
+        return ready.contiguous(memory_format=torch.channels_last) if is_own_spectrogram else ready
 
 
 def merge_views(parts: Sequence[Sequence[View]], chunks: Sequence[slice]) -> list[View]:

@@ -92,7 +92,7 @@ class TrainState:
         self.optimiser = build_optimiser(system, config.optimiser, scales)
         self.wrapped_optimiser = cast("_FabricOptimizer", fabric.setup_optimizers(self.optimiser))
         self.average = ExponentialMovingAverage(system.model, training.ema_decay) if training.ema_decay else None
-        self.stepper = Stepper(fabric, wrapped, system, training.chunk_clips)
+        self.stepper = Stepper(fabric, wrapped, system, training.chunk_clips, fixed_views=config.adaptation.views)
 
     def update_average(self, steps_done: int) -> None:
         """Update the moving average of the weights, if there is one, after `steps_done` steps."""

@@ -81,7 +81,7 @@ def test_weights_that_are_missing_are_named(tmp_path: Path) -> None:
     weights = load_file(file)
     gone = next(name for name in weights if "layer.1" in name and name.endswith("weight"))
     save_file({name: tensor for name, tensor in weights.items() if name != gone}, file, {"format": "pt"})
-    refuse(tmp_path, " lacks weights of VideoMAEModel: encoder.layer.1.")
+    refuse(tmp_path, " lacks weights of VideoMAEForVideoClassification: videomae.encoder.layer.1.")
     file.unlink()
     refuse(tmp_path, " has no weights (a .safetensors file)")
 

@@ -3,12 +3,15 @@
 import json
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+import transformers
 from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
-from small_checkpoints import save_clip, save_siglip, save_videomae
+from small_checkpoints import save_clip, save_siglip, save_siglip2, save_timesformer, save_videomae
 from transformers.utils import logging as hub_logging
 
 from talkies.core import ConfigError, VideoInput
@@ -70,6 +73,25 @@ def test_settings_are_as_they_were_after_a_failure_too(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="name a complete checkpoint"):
         open_tower(EncoderAddress.parse(f"hf:{folder}"), "video")
     assert (hub_logging.get_verbosity(), hub_logging.is_progress_bar_enabled()) == before
+
+
+@pytest.mark.parametrize("save", [save_videomae, save_timesformer, save_clip])
+def test_damaged_weights_are_told_in_one_sentence(tmp_path: Path, save: Callable[..., Path]) -> None:
+    path = save(tmp_path) / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(ConfigError, match="name a complete checkpoint") as told:
+        input_of(tmp_path)
+    assert os.linesep not in str(told.value)
+
+
+def test_weights_in_several_files_are_all_read(tmp_path: Path) -> None:
+    whole, split = save_videomae(tmp_path / "whole"), save_videomae(tmp_path / "split")
+    transformers.VideoMAEForVideoClassification.from_pretrained(whole).save_pretrained(split, max_shard_size="20KB")
+    (split / "model.safetensors").unlink(missing_ok=True)
+    assert len(list(split.glob("model-*.safetensors"))) > 1
+    first, second = (open_tower(EncoderAddress.parse(f"hf:{folder}"), "video").encoder for folder in (whole, split))
+    clips = torch.randn(2, 3, 4, 32, 32)
+    assert torch.equal(first.eval()(clips), second.eval()(clips))
 
 
 def test_a_checkpoint_says_which_weights_it_has(tmp_path: Path) -> None:
@@ -164,9 +186,6 @@ def test_a_description_that_does_not_fit_is_told_in_one_sentence(
 
 
 def test_a_time_sformer_of_single_frames_is_refused(tmp_path: Path) -> None:
-    import transformers
-    from small_checkpoints import save_timesformer
-
     folder = save_timesformer(tmp_path)
     config = transformers.TimesformerConfig.from_pretrained(folder)
     config.attention_type = "space_only"
@@ -176,8 +195,6 @@ def test_a_time_sformer_of_single_frames_is_refused(tmp_path: Path) -> None:
 
 
 def test_patches_of_another_size_than_the_network_s_are_refused(tmp_path: Path) -> None:
-    from small_checkpoints import save_siglip2
-
     describe(save_siglip2(tmp_path), patch_size=4)
     with pytest.raises(ConfigError, match="describes patches of 4 pixels, and its network takes 8"):
         input_of(tmp_path)
@@ -185,7 +202,6 @@ def test_patches_of_another_size_than_the_network_s_are_refused(tmp_path: Path) 
 
 @pytest.mark.parametrize(("patches", "side"), [(16, 32), (20, 32), (25, 40), (4, 16)])
 def test_siglip_2_gets_the_square_that_its_processor_makes_of_one(tmp_path: Path, patches: int, side: int) -> None:
-    from small_checkpoints import save_siglip2
     from transformers.models.siglip2.image_processing_pil_siglip2 import get_image_size_for_max_num_patches
 
     describe(save_siglip2(tmp_path), max_num_patches=patches)

@@ -36,7 +36,8 @@ class HubCheckpoint:
         weights: the folder of the weights; None: that of the checkpoint.
         is_described: whether there are only descriptions, and networks are built with random weights.
         has: whether it has weights whose names start with a text, by that text: what `has_weights` found.
-        loaded: the networks that were loaded, in their order.
+        loaded: the networks that were loaded, in their order, each with its tensors by name: those of parts too that
+            are then removed from it.
         parts: the parts whose weights were loaded one by one, each after what precedes their names.
     """
 
@@ -47,7 +48,7 @@ class HubCheckpoint:
     weights: Path | None = None
     is_described: bool = False
     has: dict[str, bool] = field(default_factory=dict)
-    loaded: list[Any] = field(default_factory=list)
+    loaded: list[tuple[Any, dict[str, torch.Tensor]]] = field(default_factory=list)
     parts: list[tuple[str, Any]] = field(default_factory=list)
 
     @property
@@ -78,18 +79,15 @@ class HubCheckpoint:
             with silence():
                 network, report = self._load(model_class, adjust, options)
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-            cause = describe_os_error(error) if isinstance(error, OSError) and error.strerror else str(error)
-            raise ConfigError(
-                f"{self.address} cannot be loaded ({cause.splitlines()[0]}); name a complete checkpoint"
-            ) from error
+            raise self._explain_failure(error) from error
         missing = sorted(report["missing_keys"])
-        if missing:
+        if missing and self.weights is None:  # what was removed from the network is not written with it
             more = f" and {len(missing) - _MOST_NAMES} more" if len(missing) > _MOST_NAMES else ""
             raise ConfigError(
                 f"{self.address} lacks weights of {model_class.__name__}: {', '.join(missing[:_MOST_NAMES])}{more}; "
                 "name a complete checkpoint"
             )
-        self.loaded.append(network)
+        self.loaded.append((network, dict(network.state_dict())))
         return network
 
     def _load(
@@ -130,10 +128,12 @@ class HubCheckpoint:
                     if any(name.startswith(prefix) for name in file.keys()):  # noqa: SIM118  # it is no mapping
                         return True
             except (SafetensorError, OSError) as error:
-                raise ConfigError(
-                    f"{self.address}: {path.name} cannot be read, or is damaged; name a complete checkpoint"
-                ) from error
+                raise self._explain_failure(error) from error
         return False
+
+    def _explain_failure(self, error: Exception) -> ConfigError:
+        cause = describe_os_error(error) if isinstance(error, OSError) and error.strerror else str(error)
+        return ConfigError(f"{self.address} cannot be loaded ({cause.splitlines()[0]}); name a complete checkpoint")
 
     @property
     def license(self) -> str:
