@@ -56,7 +56,11 @@ def list_learnt_names(model: TwoTower) -> set[str]:
 def compute_learnt_stamp(model: TwoTower, weights: Mapping[str, Tensor]) -> str:
     """Return the stamp of a model with these learnt weights; it also depends on the weights that it has beside them."""
     encoders = dict(_list_encoders(model))
-    beside = {modality: base.stamp for modality, base in find_bases(model).items() if needs_base(encoders[modality])}
+    beside: dict[str, str] = {
+        modality: base.stamp
+        for modality, base in find_bases(model).items()
+        if needs_base(encoders[modality])
+    }
     return compute_weights_stamp(weights, beside)
 
 
