@@ -69,7 +69,7 @@ def test_an_exported_encoder_knows_all_that_its_run_knew(exported: ExportedRun, 
             encoder.profile,
             encoder.transforms,
             encoder.shape,
-            encoder.dim,
+            encoder.dims,
         )
 
     loaded = load_encoder(exported.folder)

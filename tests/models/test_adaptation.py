@@ -98,7 +98,9 @@ def test_rates_fall_from_the_last_block_to_the_stem_as_in_a_table_made_by_hand(c
     optimiser = build_optimiser(model, OptimiserConfig(learning_rate=0.2, weight_decay=0.3), scales)
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     set_learning_rate(optimiser, 0.02)
-    rates = {names[id(p)]: (group["lr"], group["weight_decay"]) for group in optimiser.param_groups for p in group["params"]}
+    rates = {
+        names[id(p)]: (group["lr"], group["weight_decay"]) for group in optimiser.param_groups for p in group["params"]
+    }
     assert rates["video.network.encoder.layers.1.mlp.fc1.weight"] == pytest.approx((0.001, 0.3))
     assert rates["video.network.encoder.layers.1.mlp.fc1.bias"] == pytest.approx((0.001, 0))
     assert rates["video.network.embeddings.position_embedding.weight"] == pytest.approx((0.00025, 0))
@@ -130,7 +132,10 @@ def test_the_last_block_of_an_encoder_of_ours_is_trained_alone(name: str) -> Non
 @pytest.mark.parametrize(
     ("video", "sentence"),
     [
-        ({"train": "last:3"}, r"video\.train is last:3, and hf:\S+ has 2 blocks; set it to last:2 or fewer, or to all$"),
+        (
+            {"train": "last:3"},
+            r"video\.train is last:3, and hf:\S+ has 2 blocks; set it to last:2 or fewer, or to all$",
+        ),
         ({"train": "none"}, r"model's embeddings have its own 12 dimensions, and model\.embedding_dim is 8; set "),
     ],
 )
@@ -145,7 +150,10 @@ def test_a_tower_that_cannot_be_trained_so_is_refused(clip: str, video: dict[str
     [
         ({"train": "lora"}, "the blocks of tiny have no linear layers that adapters could be added to; set it to head"),
         ({"train": "last:9"}, "is last:9, and tiny has 3 blocks; set it to last:3 or fewer, or to all"),
-        ({"train": "none"}, "needs a public encoder, whose own embedding is then used, and tiny is an encoder of talkies"),
+        (
+            {"train": "none"},
+            "needs a public encoder, whose own embedding is then used, and tiny is an encoder of talkies",
+        ),
         ({"distillation_weight": 1.0}, "tiny is an encoder of talkies, which starts from random weights; set it to 0"),
     ],
 )
@@ -171,5 +179,3 @@ def test_a_missing_peft_is_told_with_the_extra(clip: str, monkeypatch: pytest.Mo
     monkeypatch.setitem(__import__("sys").modules, "peft", None)
     with pytest.raises(ConfigError, match=r"needs peft, and it is not installed; .* 'talkies\[encoders\]'$"):
         model_of(clip, train="lora")
-
-

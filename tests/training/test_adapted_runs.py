@@ -57,7 +57,13 @@ def train_until_killed(library: Library, config: RunConfig, run: Path, lines: in
     ],
 )
 def test_a_run_that_was_killed_ends_as_one_that_was_not(
-    video: str, audio: str, overrides: tuple[str, ...], library: Library, two_steps: Config, towers: Path, tmp_path: Path
+    video: str,
+    audio: str,
+    overrides: tuple[str, ...],
+    library: Library,
+    two_steps: Config,
+    towers: Path,
+    tmp_path: Path,
 ) -> None:
     steps = ("training.steps=12", "training.checkpoint_every=2", "training.log_every=1", "training.keep=20")
     config = config_of(two_steps, towers, video, audio, *steps, *overrides)
@@ -136,7 +142,9 @@ def test_a_base_of_other_weights_or_none_is_refused_and_an_export_needs_none(
         pretrain(library.root, config, run, resume=True)
 
     shutil.rmtree(own_towers / "clip")
-    with pytest.raises(RunError, match=r"and they are gone: .*; put the former|To load the run, put the former ones back"):
+    with pytest.raises(
+        RunError, match=r"and they are gone: .*; put the former|To load the run, put the former ones back"
+    ):
         load_encoder(run)
     assert load_encoder(exported.folder).stamp == before.stamp
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from trained_towers import FAMILIES, SmallTower, list_changed, save_checkpoint, weights_of
 from torch import Tensor
+from trained_towers import FAMILIES, SmallTower, list_changed, save_checkpoint, weights_of
 
 from talkies.core import Modality
 from talkies.export import export_run

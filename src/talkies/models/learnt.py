@@ -57,9 +57,7 @@ def compute_learnt_stamp(model: TwoTower, weights: Mapping[str, Tensor]) -> str:
     """Return the stamp of a model with these learnt weights; it also depends on the weights that it has beside them."""
     encoders = dict(_list_encoders(model))
     beside: dict[str, str] = {
-        modality: base.stamp
-        for modality, base in find_bases(model).items()
-        if needs_base(encoders[modality])
+        modality: base.stamp for modality, base in find_bases(model).items() if needs_base(encoders[modality])
     }
     return compute_weights_stamp(weights, beside)
 
