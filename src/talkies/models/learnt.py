@@ -28,7 +28,7 @@ def find_bases(model: TwoTower) -> dict[Modality, PublicBase]:
 
 
 def has_unused_weights(model: TwoTower) -> bool:
-    """Return whether some trained weights may not take part in the features, as mask tokens of public encoders do not."""
+    """Return whether some trained weights may take no part in the features, such as mask tokens of public encoders."""
     return any(
         isinstance(encoder, PublicEncoder)
         and any(parameter.requires_grad for parameter in encoder.network.parameters())

@@ -46,7 +46,7 @@ class Encoder(nn.Module, ABC):
         return ()
 
     def list_uncalled_layers(self) -> tuple[nn.Module, ...]:
-        """Return the linear layers whose weights are used without calling them, so that no adapter can be beside them."""
+        """Return the linear layers whose weights are used without calling them: adapters beside them have no effect."""
         return ()
 
     def train(self, mode: bool = True) -> Self:
