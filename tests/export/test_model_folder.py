@@ -69,7 +69,7 @@ def test_an_exported_encoder_knows_all_that_its_run_knew(exported: ExportedRun, 
             encoder.profile,
             encoder.transforms,
             encoder.shape,
-            encoder.dim,
+            encoder.dims,
         )
 
     loaded = load_encoder(exported.folder)
@@ -100,7 +100,9 @@ def test_the_description_says_what_the_model_is_and_what_it_learnt_from(exported
     assert {name: told[name] for name in ("clip", "transforms", "model")} == {
         name: config[name] for name in ("clip", "transforms", "model")
     }
-    assert told["recipe"] == {name: config[name] for name in ("sampling", "objective", "optimiser", "training")}
+    assert told["recipe"] == {
+        name: config[name] for name in ("sampling", "adaptation", "objective", "optimiser", "training")
+    }
     assert (tuple(told["films"]), told["plan_digest"], told["tools"]) == (
         record.films,
         record.plan_digest,

@@ -30,7 +30,7 @@ def test_an_encoder_knows_its_clip_its_profile_and_its_size(run: Path, library: 
     encoder = load_encoder(run)
     assert (encoder.shape.frames, encoder.shape.stride, encoder.shape.window_frames) == (8, 2, 16)
     assert encoder.profile == library.profile
-    assert encoder.dim == 128
+    assert encoder.dims == {"video": 128, "audio": 128}
 
 
 def test_embeddings_are_unit_rows_and_a_clip_is_the_same_alone_as_in_company(run: Path, library: Library) -> None:

@@ -129,11 +129,6 @@ def adapt_tower(
     """
     if adaptation.train == "none":
         head = _take_native_head(public, name, encoder.modality, embedding_dim).requires_grad_(False)
-    elif adaptation.moves_encoder and not any(True for _ in encoder.parameters()):
-        raise ConfigError(
-            f"{name} cannot be trained: it has no weights that could change; set adaptation.{encoder.modality}.train "
-            "to head, or to none"
-        )
     if adaptation.distillation_weight and public is None:
         raise ConfigError(
             f"adaptation.{encoder.modality}.distillation_weight keeps features near those of a public encoder, and "

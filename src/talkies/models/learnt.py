@@ -28,7 +28,7 @@ def find_bases(model: TwoTower) -> dict[Modality, PublicBase]:
 
 
 def has_unused_weights(model: TwoTower) -> bool:
-    """Return whether some trained weights may not take part in the features, as mask tokens of public encoders do not."""
+    """Return whether some trained weights may take no part in the features, such as mask tokens of public encoders."""
     return any(
         isinstance(encoder, PublicEncoder)
         and any(parameter.requires_grad for parameter in encoder.network.parameters())
@@ -56,7 +56,9 @@ def list_learnt_names(model: TwoTower) -> set[str]:
 def compute_learnt_stamp(model: TwoTower, weights: Mapping[str, Tensor]) -> str:
     """Return the stamp of a model with these learnt weights; it also depends on the weights that it has beside them."""
     encoders = dict(_list_encoders(model))
-    beside = {modality: base.stamp for modality, base in find_bases(model).items() if needs_base(encoders[modality])}
+    beside: dict[str, str] = {
+        modality: base.stamp for modality, base in find_bases(model).items() if needs_base(encoders[modality])
+    }
     return compute_weights_stamp(weights, beside)
 
 

@@ -77,6 +77,7 @@ def remove_base_layer(name: str) -> str:
 
 def _list_linear_layers(encoder: Encoder) -> list[str]:
     in_blocks = {id(module) for _, block in encoder.named_blocks() for module in block.modules()}
+    in_blocks -= {id(layer) for layer in encoder.list_uncalled_layers()}
     # Only plain layers: subclasses may be used without calling them, such as those of PyTorch's attention.
     return [name for name, module in encoder.named_modules() if type(module) is nn.Linear and id(module) in in_blocks]
 

@@ -45,6 +45,10 @@ class Encoder(nn.Module, ABC):
         """Return the modules that run after the last block although they are registered before it."""
         return ()
 
+    def list_uncalled_layers(self) -> tuple[nn.Module, ...]:
+        """Return the linear layers whose weights are used without calling them: adapters beside them have no effect."""
+        return ()
+
     def train(self, mode: bool = True) -> Self:
         """Set the training mode; batch norms whose weights are frozen stay in evaluation mode."""
         super().train(mode)

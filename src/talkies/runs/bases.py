@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from talkies.core import ConfigError, Modality, RunError
-from talkies.models import AdaptationConfig, EncoderAddress
+from talkies.models import AdaptationConfig, EncoderAddress, needs_base
 from talkies.models.public import PublicBase, PublicTower, build_described_tower, describe_base, open_tower
 
 
@@ -26,11 +26,12 @@ def open_bases(
     """
     towers: dict[Modality, PublicTower] = {}
     for modality, base in bases.items():
-        is_complete = adaptation.of(modality).train == "all" and base.address.startswith("hf:")
-        if is_complete and not needs_weights:
-            towers[modality] = build_described_tower(base, modality)
-        else:
-            towers[modality] = _open_same(base, modality, run)
+        tower = None
+        if adaptation.of(modality).train == "all" and base.address.startswith("hf:") and not needs_weights:
+            tower = build_described_tower(base, modality)
+        if tower is None or needs_base(tower.encoder):  # some networks have parts that are never trained
+            tower = _open_same(base, modality, run)
+        towers[modality] = tower
     return towers
 
 

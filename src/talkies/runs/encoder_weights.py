@@ -180,8 +180,8 @@ def _check_keeps_weights(encoder: Encoder) -> None:
     if isinstance(encoder, PublicEncoder) and needs_base(encoder):
         modality = encoder.modality
         raise ConfigError(
-            f"initial weights would replace those of {encoder.address}, and a run keeps only what it learns beside them "
-            f"unless adaptation.{modality}.train is all; export the run that has the weights (talkies export --run RUN "
+            f"initial weights would replace those of {encoder.address}, and a run keeps only what it learns beside "
+            f"them unless adaptation.{modality}.train is all; export the run that has the weights (talkies export --run RUN "
             f"--to DIR), and start from the folder that holds them: model.{modality}=hf:DIR/{modality}"
         )
 

@@ -129,7 +129,10 @@ def open_exported_towers(folder: Path, exported: ExportedModel) -> dict[Modality
         try:
             tower = build_described_tower(exported.bases[modality], modality, folder / modality)
         except ConfigError as error:
-            raise RunError(f"{folder / modality}: {error}; export the model again: {_EXPORT_AGAIN}") from error
+            raise RunError(
+                f"{folder / modality} is not the encoder that {folder / DESCRIPTION} describes ({error}); export the "
+                f"model again: {_EXPORT_AGAIN}"
+            ) from error
         stamp = compute_tower_stamp(tower)
         if stamp != described:
             raise RunError(

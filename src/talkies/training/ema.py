@@ -16,7 +16,7 @@ from talkies.training.tensors import copy_into
 
 
 class ExponentialMovingAverage:
-    """The moving average of what is trained of a model: after step t (from 1), average ← d · average + (1 − d) · weights.
+    """The moving average of what is trained: after step t (from 1), average ← d · average + (1 − d) · weights.
 
     With d = min(decay, (1 + t) / (10 + t)) it follows the weights closely at first. Integers, such as the counters of
     batch norms, are copied. Frozen weights, and the statistics of frozen batch norms, do not change and are left out.

@@ -4,7 +4,7 @@ Shapes: `B` clips, `T` frames, `E` features, `N` texts, `D` embedding.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -133,7 +133,9 @@ class PublicTower:
         revision: the commit of a checkpoint from the hub; empty for others.
         has: which kinds of weights the checkpoint has, by the texts that their names start with.
         weights_stamp: identifies the weights; empty: computed from the tensors.
-        whole: the network as its library loaded it, of which the encoder may be a part.
+        whole: the network as its library loaded it, of which the encoder may be a part; None if that loaded none.
+        tensors: the tensors of `whole` by name, those of parts too that were removed from it.
+        parts: the parts whose weights were loaded one by one, each after what precedes their names.
         is_described: whether it was built from its description alone, with random weights.
     """
 
@@ -149,6 +151,8 @@ class PublicTower:
     has: dict[str, bool] = field(default_factory=dict)
     weights_stamp: str = ""
     whole: Any = None
+    tensors: Mapping[str, Tensor] = field(default_factory=dict)
+    parts: tuple[tuple[str, Any], ...] = ()
     is_described: bool = False
 
 

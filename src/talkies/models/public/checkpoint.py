@@ -36,7 +36,9 @@ class HubCheckpoint:
         weights: the folder of the weights; None: that of the checkpoint.
         is_described: whether there are only descriptions, and networks are built with random weights.
         has: whether it has weights whose names start with a text, by that text: what `has_weights` found.
-        loaded: the networks that were loaded, in their order.
+        loaded: the networks that were loaded, in their order, each with its tensors by name: those of parts too that
+            are then removed from it.
+        parts: the parts whose weights were loaded one by one, each after what precedes their names.
     """
 
     address: str
@@ -46,7 +48,8 @@ class HubCheckpoint:
     weights: Path | None = None
     is_described: bool = False
     has: dict[str, bool] = field(default_factory=dict)
-    loaded: list[Any] = field(default_factory=list)
+    loaded: list[tuple[Any, dict[str, torch.Tensor]]] = field(default_factory=list)
+    parts: list[tuple[str, Any]] = field(default_factory=list)
 
     @property
     def model_type(self) -> str:
@@ -78,13 +81,13 @@ class HubCheckpoint:
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             raise self._explain_failure(error) from error
         missing = sorted(report["missing_keys"])
-        if missing:
+        if missing and self.weights is None:  # what was removed from the network is not written with it
             more = f" and {len(missing) - _MOST_NAMES} more" if len(missing) > _MOST_NAMES else ""
             raise ConfigError(
                 f"{self.address} lacks weights of {model_class.__name__}: {', '.join(missing[:_MOST_NAMES])}{more}; "
                 "name a complete checkpoint"
             )
-        self.loaded.append(network)
+        self.loaded.append((network, dict(network.state_dict())))
         return network
 
     def _load(

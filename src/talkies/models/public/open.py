@@ -79,8 +79,15 @@ def _build_tower(checkpoint: HubCheckpoint, address: EncoderAddress, modality: M
     """Return the encoder of one modality of a checkpoint of transformers."""
     _check_modality(address, modality, _find_known_modalities(address, checkpoint))
     tower = FAMILIES[checkpoint.model_type, modality](checkpoint)
-    whole = checkpoint.loaded[0] if checkpoint.loaded else None
-    return replace(tower, whole=whole, is_described=checkpoint.is_described, has=dict(checkpoint.has))
+    whole, tensors = checkpoint.loaded[0] if checkpoint.loaded else (None, {})
+    return replace(
+        tower,
+        whole=whole,
+        tensors=tensors,
+        parts=tuple(checkpoint.parts),
+        is_described=checkpoint.is_described,
+        has=dict(checkpoint.has),
+    )
 
 
 def list_modalities(address: EncoderAddress) -> tuple[Modality, ...]:

@@ -38,6 +38,17 @@ class WaveformEncoder(PublicEncoder):
         return states_BLE.mean(1)
 
 
+class WavLm(WaveformEncoder):
+    """WavLM, whose attention passes the weights of its projections to a function of PyTorch."""
+
+    def list_uncalled_layers(self) -> tuple[nn.Module, ...]:
+        """Return the projections of the attention."""
+        attentions = [layer.attention for layer in self.network.encoder.layers]
+        return tuple(
+            getattr(attention, name) for attention in attentions for name in ("q_proj", "k_proj", "v_proj", "out_proj")
+        )
+
+
 def build_wav2vec2(checkpoint: HubCheckpoint) -> PublicTower:
     """Return the encoder of a wav2vec 2.0 checkpoint (Baevski et al. 2020, arXiv:2006.11477)."""
     from transformers import Wav2Vec2Model
@@ -56,15 +67,17 @@ def build_wavlm(checkpoint: HubCheckpoint) -> PublicTower:
     """Return the encoder of a WavLM checkpoint (Chen et al. 2022, arXiv:2110.13900)."""
     from transformers import WavLMModel
 
-    return _build(checkpoint, WavLMModel)
+    return _build(checkpoint, WavLMModel, WavLm)
 
 
-def _build(checkpoint: HubCheckpoint, model_class: Any) -> PublicTower:
+def _build(
+    checkpoint: HubCheckpoint, model_class: Any, encoder_class: type[WaveformEncoder] = WaveformEncoder
+) -> PublicTower:
     network = checkpoint.load(model_class, _remove_masks)
     config = network.config
     input_ = read_waveform_input(checkpoint, _find_least_samples(config))
     width = config.output_hidden_size if getattr(config, "add_adapter", False) else config.hidden_size
-    return make_tower(WaveformEncoder(network, "audio", input_, width, checkpoint.address), checkpoint)
+    return make_tower(encoder_class(network, "audio", input_, width, checkpoint.address), checkpoint)
 
 
 def _remove_masks(config: Any) -> None:

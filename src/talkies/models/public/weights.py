@@ -31,6 +31,7 @@ def load_weights(checkpoint: HubCheckpoint, network: nn.Module, prefixes: Sequen
     """
     from safetensors import SafetensorError, safe_open
 
+    checkpoint.parts.append((prefixes[0], network))
     if checkpoint.is_described:
         return
     checkpoint.check_safe()
