@@ -54,7 +54,10 @@ def save_towers(folder: Path, size: str) -> tuple[str, str, dict[str, int]]:
     sound.save_pretrained(folder / "w2v")
     transformers.CLIPImageProcessorPil().save_pretrained(folder / "clip")
     transformers.Wav2Vec2FeatureExtractor().save_pretrained(folder / "w2v")
-    counts = {name: sum(map(torch.numel, net.parameters())) for name, net in (("video", picture.vision_model), ("audio", sound))}
+    counts = {
+        name: sum(map(torch.numel, net.parameters()))
+        for name, net in (("video", picture.vision_model), ("audio", sound))
+    }
     return f"hf:{folder / 'clip'}", f"hf:{folder / 'w2v'}", counts
 
 
@@ -106,7 +109,7 @@ def measure_memory(library: Library, towers: tuple[str, str], folder: Path, extr
     """Return the peak memory of `talkies pretrain` with all its processes, in MB."""
     command = [sys.executable, "-m", "talkies", "pretrain", "--library", str(library.root), "--recipe", "adapt-heads"]
     command += ["--run", str(folder)]
-    for setting in (*SMALL, f"model.video={towers[0]}", f"model.audio={towers[1]}", "training.steps=40", *extra):
+    for setting in (*SMALL, f"model.video={towers[0]}", f"model.audio={towers[1]}", "training.steps=2", "training.recalibration_batches=0", *extra):
         command += ["--set", setting]
     peak, environment = 0, {**os.environ, "OMP_NUM_THREADS": "2"}
     with subprocess.Popen(command, env=environment) as process:
