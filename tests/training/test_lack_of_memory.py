@@ -88,6 +88,7 @@ def test_a_limit_of_memory_ends_in_a_sentence(
         RuntimeError("[enforce fail at alloc_cpu.cpp:131] . DefaultCPUAllocator: can't allocate memory: you tried"),
         RuntimeError("unable to mmap 400 bytes from file </x>: Cannot allocate memory (12)"),
         RuntimeError("std::bad_alloc"),
+        ImportError("libopenblas.so: failed to map segment from shared object"),
         torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
         RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
     ],

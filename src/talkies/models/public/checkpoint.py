@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from talkies.core import ConfigError, describe_os_error
+from talkies.core.memory import is_lack_of_memory
 from talkies.models.address import EncoderAddress
 from talkies.models.public.base import silence_dropout
 
@@ -75,6 +76,8 @@ class HubCheckpoint:
                 output_loading_info=True,
             )
         except (OSError, ValueError, RuntimeError) as error:
+            if is_lack_of_memory(error):
+                raise
             cause = describe_os_error(error) if isinstance(error, OSError) and error.strerror else str(error)
             raise ConfigError(
                 f"{self.address} cannot be loaded ({cause.splitlines()[0]}); name a complete checkpoint"
