@@ -10,6 +10,11 @@ _EXTRAS = {  # the name that Python imports: what it is called on PyPI, and the 
     "joblib": ("joblib", "evaluate"),
     "scipy": ("SciPy", "evaluate"),
     "matplotlib": ("Matplotlib", "evaluate"),
+    "transformers": ("transformers", "encoders"),
+    "huggingface_hub": ("transformers", "encoders"),
+    "peft": ("PEFT", "encoders"),
+    "onnx": ("ONNX", "onnx"),
+    "onnxruntime": ("ONNX Runtime", "onnx"),
 }
 
 

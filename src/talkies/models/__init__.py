@@ -26,6 +26,7 @@ from talkies.models.tower import (
     find_dims,
     frozen_batch_norm_statistics,
     is_frozen,
+    set_memory_format,
 )
 
 __all__ = [
@@ -60,5 +61,6 @@ __all__ = [
     "merge_adapters",
     "needs_base",
     "remove_base_layer",
+    "set_memory_format",
     "without_adapters",
 ]

@@ -1,6 +1,6 @@
 """What of a model a run keeps: all of it, except what a public encoder brought and training leaves as it is."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from torch import Tensor
 
@@ -30,7 +30,8 @@ def find_bases(model: TwoTower) -> dict[Modality, PublicBase]:
 def has_unused_weights(model: TwoTower) -> bool:
     """Return whether some trained weights may not take part in the features, as mask tokens of public encoders do not."""
     return any(
-        isinstance(encoder, PublicEncoder) and any(parameter.requires_grad for parameter in encoder.network.parameters())
+        isinstance(encoder, PublicEncoder)
+        and any(parameter.requires_grad for parameter in encoder.network.parameters())
         for _, encoder in _list_encoders(model)
     )
 
@@ -59,13 +60,19 @@ def compute_learnt_stamp(model: TwoTower, weights: Mapping[str, Tensor]) -> str:
     return compute_weights_stamp(weights, beside)
 
 
-def load_learnt(model: TwoTower, weights: Mapping[str, Tensor]) -> None:
+def load_learnt(model: TwoTower, weights: Mapping[str, Tensor], complete: Collection[Modality] = ()) -> None:
     """Set the tensors of a model that a run keeps.
+
+    Args:
+        model: the model.
+        weights: the tensors by name.
+        complete: the public encoders that have all their weights already.
 
     Raises:
         RuntimeError: if one is missing, or of another shape, or the model has no such tensor.
     """
     result = model.load_state_dict(weights, strict=False)
-    missing = set(result.missing_keys) & list_learnt_names(model)
+    there = tuple(f"{modality}.network." for modality in complete)
+    missing = {name for name in result.missing_keys if not name.startswith(there)} & list_learnt_names(model)
     if missing or result.unexpected_keys:
         raise RuntimeError(f"missing: {sorted(missing)}; not of the model: {result.unexpected_keys}")

@@ -9,11 +9,12 @@ from pydantic import Field, field_validator
 from torch import nn
 
 from talkies.config import Config
-from talkies.core import Modality, suggest_nearest
+from talkies.core import ConfigError, Modality, suggest_nearest
 from talkies.models.adaptation import AdaptationConfig, TowerAdaptation, adapt_tower
 from talkies.models.address import EncoderAddress
 from talkies.models.public.base import PublicTower, describe_base
 from talkies.models.public.frames import FrameEncoder
+from talkies.models.public.modules import list_plugins
 from talkies.models.public.open import open_tower
 from talkies.models.r2plus1d import R2Plus1D18
 from talkies.models.resnet import ResNet18
@@ -104,15 +105,22 @@ def _build_tower(
         encoder = public.encoder
         if config.frame_pool == "attention" and isinstance(encoder, FrameEncoder):
             encoder.add_attention_pool()
+        if adaptation.train not in ("none", "head") and not any(True for _ in encoder.parameters()):
+            raise ConfigError(
+                f"{name} has no weights that can be trained; set adaptation.{modality}.train=head, or none"
+            )
     head: nn.Module = Head(encoder.out_dim, config.hidden_dim, config.embedding_dim)
     head = adapt_tower(encoder, head, public, adaptation, name=name, embedding_dim=config.embedding_dim)
     return encoder, head
 
 
 def _check_encoder_name(name: str, encoders: Mapping[str, object], modality: Modality) -> str:
-    if name not in encoders and EncoderAddress.parse(name).scheme is None:
+    if name in encoders or EncoderAddress.parse(name).scheme is not None:
+        return name
+    known = [*encoders, *list_plugins()]
+    if name not in known:
         raise ValueError(
-            f"no {modality} encoder '{name}'{suggest_nearest(name, encoders)}; there are: {', '.join(encoders)}, or "
-            "name the address of another, such as hf:FOLDER_OR_ID"
+            f"no {modality} encoder '{name}'{suggest_nearest(name, known)}; there are: {', '.join(known)}, or name the "
+            "address of another, such as hf:FOLDER_OR_ID"
         )
     return name

@@ -76,6 +76,21 @@ class Encoder(nn.Module, ABC):
         for _, block in self.named_blocks():
             block.compile(backend=backend, dynamic=False, **options)
 
+    def run_block(self, block: nn.Module, x: Tensor) -> Tensor:
+        """Return what a block makes of its input; with `recompute`, training runs it again for its gradient."""
+        if not (self.recompute and self.training and torch.is_grad_enabled()):
+            return cast("Tensor", block(x))
+
+        # Encoders use no random numbers, so the state of the generators need not be kept for the second run.
+        output = checkpoint(
+            block,
+            x,
+            use_reentrant=False,
+            preserve_rng_state=False,
+            context_fn=lambda: (nullcontext(), frozen_batch_norm_statistics(block)),
+        )
+        return cast("Tensor", output)
+
 
 class BlockEncoder(Encoder):
     """The base of the encoders of talkies: blocks that run one after the other, and a pool.
@@ -92,29 +107,15 @@ class BlockEncoder(Encoder):
     def forward(self, x: Tensor) -> Tensor:
         """Return the features of each clip, `[B, out_dim]`."""
         for _, block in self.named_blocks():
-            x = self._run_block(block, x)
+            x = self.run_block(block, x)
         return self.pool(x)
 
     def forward_stages(self, x: Tensor) -> dict[str, Tensor]:
         """Return the output of each stage's last block by the stage's name, in order and before the pool."""
         outputs: dict[str, Tensor] = {}
         for stage, block in self.named_blocks():
-            x = outputs[stage] = self._run_block(block, x)
+            x = outputs[stage] = self.run_block(block, x)
         return outputs
-
-    def _run_block(self, block: nn.Module, x: Tensor) -> Tensor:
-        if not (self.recompute and self.training and torch.is_grad_enabled()):
-            return cast("Tensor", block(x))
-
-        # Encoders use no random numbers, so the state of the generators need not be kept for the second run.
-        output = checkpoint(
-            block,
-            x,
-            use_reentrant=False,
-            preserve_rng_state=False,
-            context_fn=lambda: (nullcontext(), frozen_batch_norm_statistics(block)),
-        )
-        return cast("Tensor", output)
 
 
 class Layers(nn.Sequential):
@@ -125,6 +126,12 @@ class Layers(nn.Sequential):
         for layer in self:
             x = layer(x)
         return x
+
+
+def set_memory_format(encoder: Encoder, memory_format: torch.memory_format) -> None:
+    """Set the memory format of the weights of an encoder of talkies; a public one keeps that of its library."""
+    if encoder.input is None:
+        encoder.to(memory_format=memory_format)  # type: ignore[call-overload]
 
 
 def is_frozen(module: nn.Module) -> bool:

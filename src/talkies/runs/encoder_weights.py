@@ -25,7 +25,6 @@ from talkies.core import (
     MODALITIES,
     ConfigError,
     Modality,
-    RunError,
     WorkError,
     describe_os_error,
     format_count,
@@ -163,7 +162,10 @@ def export_weights(run: Path, folder: Path, step: int | None = None) -> Exported
     model, config, stamp = loaded.model, loaded.config, loaded.checkpoint.read_state().stamp
     exported = ExportedWeights(folder / "video.safetensors", folder / "audio.safetensors", stamp)
     facts = {"talkies": version("talkies"), "stamp": stamp, "step": str(loaded.checkpoint.step)}
-    for path, encoder, name in ((exported.video, model.video, config.video), (exported.audio, model.audio, config.audio)):
+    for path, encoder, name in (
+        (exported.video, model.video, config.video),
+        (exported.audio, model.audio, config.audio),
+    ):
         merge_adapters(encoder)
         write_encoder(path, encoder, facts | {"encoder": name})
     return exported

@@ -8,7 +8,7 @@ from talkies.clips import ClipConfig
 from talkies.config import check, read_yaml
 from talkies.core import MODALITIES, RunError
 from talkies.library import Profile
-from talkies.models import AdaptationConfig, build_model, load_learnt
+from talkies.models import AdaptationConfig, build_model, load_learnt, set_memory_format
 from talkies.runs.address_encoder import is_model_address, load_address
 from talkies.runs.clip_encoder import ClipEncoder
 from talkies.runs.exported_model import (
@@ -21,16 +21,21 @@ from talkies.runs.exported_model import (
 from talkies.runs.run_folder import RunFolder
 from talkies.runs.run_model import RunModel, load_run_model
 from talkies.runs.texts import TextSpace, find_text_spaces
+from talkies.runs.trust import check_trust
 from talkies.transforms import ClipTransform, TransformConfig
 
 
-def load_encoder(path: str | Path, step: int | None = None, *, profile: Profile | None = None) -> ClipEncoder:
+def load_encoder(
+    path: str | Path, step: int | None = None, *, profile: Profile | None = None, trust_code: bool = False
+) -> ClipEncoder:
     """Return the encoders of a run's checkpoint, of an exported model, or at the address of public ones.
 
     Args:
         path: The folder of a run or of an exported model, or an address: `hf:…`, or `video=ADDRESS,audio=ADDRESS`.
         step: The checkpoint's step (0: the untrained model); None takes the newest.
         profile: The profile of the library that public encoders are to encode; None: the smallest that they need.
+        trust_code: Whether to run the code that a run names (an encoder `python:MODULE:FUNCTION`). An address given
+            here is trusted.
 
     Raises:
         RunError: if there is no such run, checkpoint or exported model, or it is damaged.
@@ -41,8 +46,8 @@ def load_encoder(path: str | Path, step: int | None = None, *, profile: Profile 
         return load_address(path, profile)
     path = Path(path)
     if is_exported_model(path):
-        return _load_exported_model(path, step)
-    return build_run_encoder(load_run_model(path, step))
+        return _load_exported_model(path, step, trust_code=trust_code)
+    return build_run_encoder(load_run_model(path, step, trust_code=trust_code))
 
 
 def build_run_encoder(loaded: RunModel) -> ClipEncoder:
@@ -53,10 +58,16 @@ def build_run_encoder(loaded: RunModel) -> ClipEncoder:
     transforms = check(TransformConfig, values.get("transforms", {}), where)
     profile = Profile.model_validate(folder.read_record().profile)
     texts = find_text_spaces(model, loaded.adaptation)
-    model.video.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # the transform's layout
+    set_memory_format(model.video, torch.channels_last_3d)  # the transform's layout
     return ClipEncoder(
         model,
-        ClipTransform(transforms, profile.audio_rate_hz, model.video_input, model.audio_input),
+        ClipTransform(
+            transforms,
+            profile.audio_rate_hz,
+            model.video_input,
+            model.audio_input,
+            audio_seconds=clip.audio_seconds,
+        ),
         clip=clip,
         profile=profile,
         stamp=loaded.checkpoint.read_state().stamp,
@@ -67,9 +78,10 @@ def build_run_encoder(loaded: RunModel) -> ClipEncoder:
     )
 
 
-def _load_exported_model(folder: Path, step: int | None) -> ClipEncoder:
+def _load_exported_model(folder: Path, step: int | None, *, trust_code: bool) -> ClipEncoder:
     exported = read_exported_model(folder)
     check_step(folder, exported, step)
+    check_trust((exported.model.video, exported.model.audio), folder, trust_code=trust_code)
     weights = read_exported_weights(folder, exported)
     towers = open_exported_towers(folder, exported)
     # Adapters are merged into the weights, so only which head it is depends on how it was trained.
@@ -78,13 +90,19 @@ def _load_exported_model(folder: Path, step: int | None) -> ClipEncoder:
     )
     try:
         model = build_model(exported.model, adaptation, towers)
-        load_learnt(model, weights)
+        load_learnt(model, weights, exported.towers)
     except RuntimeError as error:
         raise RunError(f"the weights in {folder} are not of the model in its config.json") from error
-    model.video.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # the transform's layout
+    set_memory_format(model.video, torch.channels_last_3d)  # the transform's layout
     return ClipEncoder(
         model,
-        ClipTransform(exported.transforms, exported.profile.audio_rate_hz, model.video_input, model.audio_input),
+        ClipTransform(
+            exported.transforms,
+            exported.profile.audio_rate_hz,
+            model.video_input,
+            model.audio_input,
+            audio_seconds=exported.clip.audio_seconds,
+        ),
         clip=exported.clip,
         profile=exported.profile,
         stamp=exported.stamp,

@@ -13,6 +13,7 @@ from talkies.models.public import PublicTower
 from talkies.runs.bases import open_bases
 from talkies.runs.checkpoint import Checkpoint, select_model_weights
 from talkies.runs.run_folder import RunFolder
+from talkies.runs.trust import check_trust
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +31,16 @@ class RunModel:
     adaptation: AdaptationConfig
 
 
-def load_run_model(run: Path, step: int | None = None, *, needs_base_weights: bool = False) -> RunModel:
+def load_run_model(
+    run: Path, step: int | None = None, *, needs_base_weights: bool = False, trust_code: bool = False
+) -> RunModel:
     """Return the model of a run's checkpoint.
 
     Args:
         run: the run's folder.
         step: the checkpoint's step; None takes the newest.
         needs_base_weights: whether all weights that its public encoders came with must be there.
+        trust_code: whether to run the code that the run names.
 
     Raises:
         RunError: if there is no such run or checkpoint, it is damaged, or a public encoder is gone or another one.
@@ -46,6 +50,7 @@ def load_run_model(run: Path, step: int | None = None, *, needs_base_weights: bo
     values, where = read_yaml(folder.config_path), str(folder.config_path)
     config = check(ModelConfig, values.get("model", {}), where)
     adaptation = check(AdaptationConfig, values.get("adaptation", {}), where)
+    check_trust((config.video, config.audio), run, trust_code=trust_code)
 
     weights = select_model_weights(checkpoint.read_encoder_weights())
     towers = open_bases(record.bases, adaptation, run, needs_weights=needs_base_weights)

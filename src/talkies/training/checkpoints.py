@@ -122,6 +122,4 @@ class Checkpoints:
 def select_saved(system: ContrastiveSystem) -> dict[str, Tensor]:
     """Return the tensors that a checkpoint holds: not those that a public encoder brought and that stay as they are."""
     kept = {f"model.{name}" for name in list_learnt_names(system.model)}
-    return {
-        name: tensor for name, tensor in system.state_dict().items() if name in kept or name.startswith(_OBJECTIVE)
-    }
+    return {name: tensor for name, tensor in system.state_dict().items() if name in kept or name.startswith(_OBJECTIVE)}

@@ -116,7 +116,7 @@ def pretrain(
     check_devices(config)
     check_trackers(config.training.trackers)
     if resume:
-        config = _keep_older_crop(keep_fitted(config, folder), folder)
+        config = _keep_older_settings(keep_fitted(config, folder), folder)
     _check_folder(folder, config, init, resume=resume)
 
     record = folder.read_record() if resume else None
@@ -340,19 +340,25 @@ def _write_not_finite(folder: RunFolder, batch: Sequence[ClipRequest], what: str
     )
 
 
-def _keep_older_crop(config: RunConfig, folder: RunFolder) -> RunConfig:
-    """Return the config with the middle square of every picture if the run began when there was no other choice."""
-    saved = read_yaml(folder.config_path).get("sampling", {}) if folder.config_path.is_file() else {}
-    if not saved or "crop_position" in saved:
-        return config
-    sampling = config.sampling.model_copy(update={"crop_position": "centre"})
-    return config.model_copy(update={"sampling": sampling})
+def _keep_older_settings(config: RunConfig, folder: RunFolder) -> RunConfig:
+    """Return the config with what held before there was a choice, for a run that began then.
+
+    That is the middle square of every picture, and lengths of the spectrogram in samples of the library's sound.
+    """
+    saved = read_yaml(folder.config_path) if folder.config_path.is_file() else {}
+    sampling, transforms = saved.get("sampling", {}), saved.get("transforms", {})
+    if sampling and "crop_position" not in sampling:
+        config = config.model_copy(update={"sampling": config.sampling.model_copy(update={"crop_position": "centre"})})
+    if transforms and "rate_hz" not in transforms.get("audio", {}):
+        audio = config.transforms.audio.model_copy(update={"rate_hz": None})
+        config = config.model_copy(update={"transforms": config.transforms.model_copy(update={"audio": audio})})
+    return config
 
 
 def _check_unchanged(config: RunConfig, folder: RunFolder) -> None:
     """Refuse to resume a run with another config, except for the keys about the machine or the run's length."""
     saved = check(RunConfig, read_yaml(folder.config_path), str(folder.config_path))
-    before = _keep_older_crop(saved, folder).model_dump()
+    before = _keep_older_settings(saved, folder).model_dump()
     for section, values in config.model_dump().items():
         for key, value in values.items():
             may_change = section == "loader" or (section == "training" and key in _MAY_CHANGE)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from talkies.core import ClipBatch, Embeddings, Modality
-from talkies.models import AdaptationConfig, TwoTower
+from talkies.models import AdaptationConfig, TwoTower, set_memory_format
 from talkies.models.public import PublicEncoder
 from talkies.objectives import ContrastiveObjective
 from talkies.training.distillation import Distillation
@@ -94,11 +94,9 @@ class ContrastiveSystem(nn.Module):
         self.transform, self.model, self.objective = transform, model, objective
         self.distillation = distillation or Distillation(model, AdaptationConfig())
         self._half, self._channels_last = half, channels_last
-        # Public encoders keep the memory format of their library; some have weights of four dimensions, some of five.
-        if channels_last and model.video.input is None:
-            model.video.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-        if channels_last and model.audio.input is None:
-            model.audio.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if channels_last:
+            set_memory_format(model.video, torch.channels_last_3d)
+            set_memory_format(model.audio, torch.channels_last)
 
     def forward(self, batch: TrainingBatch, augmentations: Sequence[ViewSource], step: int) -> tuple[Scalars, Scalars]:
         """Return the losses of a batch, augmented once for each view, and its report."""

@@ -34,7 +34,7 @@ def build_system(
         towers: public encoders that are opened already; others are opened at their addresses.
 
     Raises:
-        ConfigError: if the video encoder does not accept the clips.
+        ConfigError: if an encoder does not accept the clips.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.training.seed)
@@ -43,7 +43,13 @@ def build_system(
     model.video.check_input((config.clip.frames, size, size))
 
     return ContrastiveSystem(
-        ClipTransform(config.transforms, rate_hz, model.video_input, model.audio_input),
+        ClipTransform(
+            config.transforms,
+            rate_hz,
+            model.video_input,
+            model.audio_input,
+            audio_seconds=config.clip.audio_seconds,
+        ),
         model,
         ContrastiveObjective(config.objective, fps),
         distillation=Distillation(model, config.adaptation),

@@ -41,6 +41,8 @@ class ClipTransform(nn.Module):
         rate_hz: int,
         video_input: VideoInput | None = None,
         audio_input: AudioInput | None = None,
+        *,
+        audio_seconds: float | None = None,
     ) -> None:
         """Build the transforms.
 
@@ -49,11 +51,15 @@ class ClipTransform(nn.Module):
             rate_hz: samples a second of the clips' audio.
             video_input: what a public video encoder takes; its size and colours are then used, not the config's.
             audio_input: what a public audio encoder takes, likewise.
+            audio_seconds: how much sound the clips have; None: checked with the first batch.
+
+        Raises:
+            ConfigError: if the clips' sound is not what a public audio encoder takes.
         """
         super().__init__()
         self.config = config
         self.video = VideoTransform(config.video, video_input)
-        self.audio = build_audio_transform(config.audio, rate_hz, audio_input)
+        self.audio = build_audio_transform(config.audio, rate_hz, audio_input, audio_seconds)
 
     def forward(self, batch: ClipBatch, generator: torch.Generator | None = None) -> ModelInput:
         """Return the encoders' input, augmented at random if there is a generator (on the CPU)."""

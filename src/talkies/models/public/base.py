@@ -11,6 +11,7 @@ from typing import Any, Self
 from torch import Tensor, nn
 
 from talkies.core import AudioInput, ConfigError, Modality, VideoInput
+from talkies.models.public.recompute import set_checkpointing, wake_checkpointed_layers
 from talkies.models.public.record import PublicBase
 from talkies.models.tower import Encoder, compute_weights_stamp
 
@@ -19,7 +20,8 @@ class PublicEncoder(Encoder):
     """An encoder whose network others made and trained.
 
     `network` is their module. It runs without dropout, and its batch norms keep the statistics that they came with:
-    then a clip has the same features whenever and wherever it is encoded.
+    then a clip has the same features whenever and wherever it is encoded. What of it features do not depend on, such as
+    decoders and tokens for masks, is not part of it.
 
     Subclasses implement `extract`, and `finish` if some layers after it are new.
     """
@@ -41,6 +43,7 @@ class PublicEncoder(Encoder):
             address: where it came from, for messages.
         """
         super().__init__()
+        self._recompute = False
         self.network, self.modality, self.input, self.out_dim, self.address = (
             network,
             modality,
@@ -49,6 +52,17 @@ class PublicEncoder(Encoder):
             address,
         )
         remove_dropout(network)
+
+    @property
+    def recompute(self) -> bool:
+        """Whether training keeps only the outputs of the layers, and runs each again for its gradient."""
+        return self._recompute
+
+    @recompute.setter
+    def recompute(self, recompute: bool) -> None:
+        self._recompute = recompute
+        set_checkpointing(self.network, recompute)
+        self.train(self.training)
 
     @abstractmethod
     def extract(self, x: Tensor) -> Tensor:
@@ -66,6 +80,8 @@ class PublicEncoder(Encoder):
         """Set the training mode; the network stays in evaluation mode, in which it runs as it was published."""
         super().train(mode)
         self.network.eval()
+        if self._recompute:
+            wake_checkpointed_layers(self.network, mode)
         return self
 
     def check_input(self, shape: Sequence[int]) -> None:
@@ -115,8 +131,10 @@ class PublicTower:
         files: small files that describe the network, by name: what is needed to build it without the weights.
         folder: where the checkpoint is on this machine; empty if it is no folder.
         revision: the commit of a checkpoint from the hub; empty for others.
+        has: which kinds of weights the checkpoint has, by the texts that their names start with.
         weights_stamp: identifies the weights; empty: computed from the tensors.
         whole: the network as its library loaded it, of which the encoder may be a part.
+        is_described: whether it was built from its description alone, with random weights.
     """
 
     encoder: PublicEncoder
@@ -128,8 +146,10 @@ class PublicTower:
     files: dict[str, str] = field(default_factory=dict)
     folder: str = ""
     revision: str = ""
+    has: dict[str, bool] = field(default_factory=dict)
     weights_stamp: str = ""
     whole: Any = None
+    is_described: bool = False
 
 
 def describe_base(tower: PublicTower, address: str) -> PublicBase:
@@ -141,6 +161,7 @@ def describe_base(tower: PublicTower, address: str) -> PublicBase:
         stamp=tower.weights_stamp or compute_tower_stamp(tower),
         license=tower.license,
         files=tower.files,
+        has=tower.has,
         text_address=tower.text_address,
     )
 

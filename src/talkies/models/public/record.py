@@ -17,6 +17,7 @@ class PublicBase(Config):
         stamp: identifies its weights.
         license: the licence that it states; empty if it states none.
         files: the small files that describe the network, by name.
+        has: which kinds of weights it has, by the texts that their names start with.
         text_address: where its text encoder is loaded from; None if it has none.
     """
 
@@ -26,4 +27,5 @@ class PublicBase(Config):
     stamp: str
     license: str = ""
     files: Mapping[str, str] = Field(default_factory=dict)
+    has: Mapping[str, bool] = Field(default_factory=dict)
     text_address: str | None = None
