@@ -19,6 +19,7 @@ TELLERS = {
     "library/profile.py": ("describe_shortfall",),
     "sampling/plan.py": ("_describe_short_films",),
     "training/pretrain.py": ("_write_not_finite",),
+    "training/features/store.py": ("_describe",),
     "retrieval/search/query.py": ("no_hits_reason",),
     "web/errors.py": ("format_validation_error", "_handle_http_error"),
     "web/guard.py": ("_find_site_error",),
@@ -35,6 +36,7 @@ PASSED_ON = {
     "media/video_reader.py": "told by those who call _create_error",
     "sampling/plan.py": "told by _describe_short_films",
     "training/loop.py": "told by pretrain",
+    "training/features/store.py": "told by _describe",
     "web/served_library.py": "the library's own",
     "web/uploads.py": "the decoder's own",
 }

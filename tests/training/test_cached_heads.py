@@ -244,6 +244,19 @@ def test_the_clip_that_the_encoders_take_is_written_into_the_run(
     pretrain(own_library, heads("training.steps=2"), tmp_path / "run", resume=True)
 
 
+def test_a_batch_takes_all_films_of_a_small_library(heads: Config, own_library: Path, tmp_path: Path) -> None:
+    notes: list[str] = []
+    config = heads("training.steps=2", "sampling.films_per_batch=8", "sampling.clips_per_film=3")
+    pretrain(own_library, config, tmp_path / "run", progress=Progress(on_note=notes.append))
+    assert notes[0] == "the library has 3 films long enough for 3 clips, so a batch takes 3 and not 8"
+    saved = (tmp_path / "run" / "config.yaml").read_text()
+    assert "films_per_batch: 3" in saved
+    assert [line["negatives"] for line in learnt(tmp_path / "run")] == [8, 8]
+    pretrain(own_library, config, tmp_path / "run", resume=True)
+    with pytest.raises(PlanError, match="a batch takes 8 films and the library has 3"):
+        pretrain(own_library, heads("sampling.few_films=refuse", "sampling.films_per_batch=8"), tmp_path / "other")
+
+
 def test_encoders_that_are_not_named_are_asked_for() -> None:
     sentence = (
         r"^recipe adapt-heads trains with encoders that you name; add --set model\.video=hf:FOLDER_OR_ID "

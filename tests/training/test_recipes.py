@@ -11,10 +11,12 @@ from talkies.core import ConfigError
 from talkies.models import build_model
 from talkies.training import list_recipes, resolve
 
+NAMED = {"adapt-heads": ("model.video=tiny", "model.audio=tiny")}  # the encoders of recipes that leave them to be named
+
 
 def test_the_package_ships_these_recipes() -> None:
     arms = ["random", "within-film", "within-film-positives"]
-    assert list_recipes() == sorted(["r2plus1d18", "r2plus1d18-8gpu", "tiny", "vit-s", *arms])
+    assert list_recipes() == sorted(["adapt-heads", "r2plus1d18", "r2plus1d18-8gpu", "tiny", "vit-s", *arms])
 
 
 @pytest.mark.parametrize("arm", ["random", "within-film-positives"])
@@ -27,14 +29,17 @@ def test_the_comparison_arms_differ_from_one_another_in_their_sampling_alone(arm
 
 @pytest.mark.parametrize("name", list_recipes())
 def test_every_shipped_recipe_resolves_to_a_model_that_can_be_built(name: str) -> None:
-    config = resolve(name)
+    config = resolve(name, NAMED.get(name, ()))
     assert build_model(config.model).embedding_dim == config.model.embedding_dim
 
 
 @pytest.mark.parametrize("name", list_recipes())
 def test_every_shipped_recipe_is_complete(name: str) -> None:
     written = yaml.safe_load((files("talkies.recipes") / f"{name}.yaml").read_text(encoding="utf-8"))
-    assert written == resolve(name).model_dump(mode="json")
+    if name in NAMED:
+        assert (written["model"]["video"], written["model"]["audio"]) == (None, None)
+        written["model"] |= {"video": "tiny", "audio": "tiny"}
+    assert written == resolve(name, NAMED.get(name, ())).model_dump(mode="json")
 
 
 def test_the_full_size_recipe_is_what_the_source_trained() -> None:

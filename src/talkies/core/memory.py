@@ -7,7 +7,10 @@ from contextlib import contextmanager
 from talkies.core.errors import WorkError
 
 # PyTorch, safetensors and C++ report it in these words, as errors of general classes.
-_WORDS = ("can't allocate memory", "cannot allocate memory", "out of memory", "bad_alloc", "alloc_failed")
+_WORDS = (
+    *("can't allocate memory", "cannot allocate memory", "out of memory", "bad_alloc", "alloc_failed"),
+    *("failed to map segment", "can't start new thread"),
+)
 
 
 def is_lack_of_memory(error: BaseException) -> bool:
@@ -30,7 +33,7 @@ def explain_lack_of_memory(what: str, remedy: str) -> Iterator[None]:
     """
     try:
         yield
-    except (MemoryError, OSError, RuntimeError) as error:
+    except (MemoryError, OSError, RuntimeError, ImportError) as error:
         if not is_lack_of_memory(error):
             raise
         raise WorkError(f"not enough memory to {what}; {remedy}") from error

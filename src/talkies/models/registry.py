@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Annotated, Literal
 
+import torch
 from pydantic import Field, field_validator
 from torch import nn
 
@@ -97,7 +98,9 @@ def _build_tower(
     if name in encoders:
         encoder: Encoder = encoders[name]()
     else:
-        public = public or open_tower(EncoderAddress.parse(name), modality)
+        # Loading may draw random numbers, which a resumed run does not: new layers follow from the seed alone.
+        with torch.random.fork_rng(devices=[]):
+            public = public or open_tower(EncoderAddress.parse(name), modality)
         public.encoder.base = public.encoder.base or describe_base(public, name)
         encoder = public.encoder
         if config.frame_pool == "attention" and isinstance(encoder, FrameEncoder):

@@ -34,6 +34,7 @@ class SamplingConfig(Config):
         positives_within_seconds: if not 0, a clip's audio is from another moment, starting at most this far from its
             video.
         crop_position: where along the long side of its pictures a clip's square is: anywhere, or in the middle.
+        few_films: refuse a library with fewer films than a batch takes, or take all of them in each batch.
         short_films: refuse films that are too short for their clips, or leave them out.
         schedule: stages that change the number of clips a film gives.
     """
@@ -50,6 +51,7 @@ class SamplingConfig(Config):
     skip_last_seconds: Annotated[float, Field(ge=0)] = 0.0
     positives_within_seconds: Annotated[float, Field(ge=0)] = 0.0
     crop_position: Literal["random", "centre"] = "random"
+    few_films: Literal["refuse", "take_all"] = "refuse"
     short_films: Literal["refuse", "leave_out"] = "refuse"
     schedule: tuple[Stage, ...] = ()
 

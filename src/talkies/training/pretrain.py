@@ -19,11 +19,11 @@ from talkies.models.public import PublicTower
 from talkies.runs import InitialWeights, LoadedWeights, RunFolder, RunRecord, load_encoder_weights, open_bases
 from talkies.runtime import is_remote, write_atomically
 from talkies.training.checkpoints import Checkpoints
-from talkies.training.clip_choice import choose_clip_of_encoders, keep_chosen_clip
 from talkies.training.config import RunConfig
 from talkies.training.devices import check_devices, make_fabric
 from talkies.training.features.cache import FeatureCache, explain_no_cache, open_feature_cache
 from talkies.training.features.values import TrainingBatch
+from talkies.training.fitting import choose_clip_of_encoders, describe_films, keep_fitted, take_films_there_are
 from talkies.training.loop import Hooks, run_loop
 from talkies.training.metrics import MetricsLog
 from talkies.training.recalibration import prepare_statistics
@@ -116,12 +116,12 @@ def pretrain(
     check_devices(config)
     check_trackers(config.training.trackers)
     if resume:
-        config = _keep_older_settings(keep_chosen_clip(config, folder), folder)
+        config = _keep_older_settings(keep_fitted(config, folder), folder)
     _check_folder(folder, config, init, resume=resume)
 
     record = folder.read_record() if resume else None
     with explain_lack_of_memory("load the encoders", TAKE_SMALLER_ENCODERS):
-        config = choose_clip_of_encoders(config, library)
+        recipe, config = config, take_films_there_are(choose_clip_of_encoders(config, library), library)
         clips = _open_clips(library, config, folder, record)
 
         # Build the model before anything is written.
@@ -139,6 +139,8 @@ def pretrain(
             progress.on_loaded(weights)
         if clips.plan.left_out:
             progress.on_left_out(clips.plan.left_out)
+        if note := describe_films(recipe, config):
+            progress.on_note(note)
     cache = prepare_features(fabric, system, config, clips, progress)
     state = TrainState(fabric, system, config)
     with explain_lack_of_memory("take a training step", TAKE_FEWER_CLIPS):

@@ -14,6 +14,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from talkies.core import ConfigError, describe_os_error
+from talkies.core.memory import is_lack_of_memory
 from talkies.models.address import EncoderAddress
 from talkies.models.public.base import silence_dropout
 
@@ -79,6 +80,8 @@ class HubCheckpoint:
             with silence():
                 network, report = self._load(model_class, adjust, options)
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+            if is_lack_of_memory(error):
+                raise MemoryError(str(error)) from error
             raise self._explain_failure(error) from error
         missing = sorted(report["missing_keys"])
         if missing and self.weights is None:  # what was removed from the network is not written with it

@@ -1,0 +1,74 @@
+"""What a recipe leaves to the encoders and to the library: what a clip is made of, and the films of a batch."""
+
+from pathlib import Path
+
+import torch
+
+from talkies.clips import ClipConfig, SamplingConfig, open_training_clips
+from talkies.config import check, read_yaml
+from talkies.core import ConfigError, format_count
+from talkies.library import Library
+from talkies.models import build_model
+from talkies.runs import RunFolder, choose_clip
+from talkies.training.config import RunConfig
+
+
+def choose_clip_of_encoders(config: RunConfig, library: str | Path) -> RunConfig:
+    """Return the config with the clips that its public encoders usually take, if it has `clip.auto`.
+
+    Raises:
+        ConfigError: if neither encoder is a public one, or they cannot be loaded.
+        LibraryError: if there is no such library.
+    """
+    if not config.clip.auto:
+        return config
+    profile = Library.open(library).profile
+    with torch.random.fork_rng(devices=[]):
+        model = build_model(config.model)
+    if model.video_input is None and model.audio_input is None:
+        raise ConfigError(
+            f"clip.auto takes the clips that public encoders usually take, and {config.model.video} and "
+            f"{config.model.audio} are encoders of talkies; set clip.auto=false and give frames, fps and audio_seconds"
+        )
+    return config.model_copy(update={"clip": choose_clip(model, profile)})
+
+
+def take_films_there_are(config: RunConfig, library: str | Path) -> RunConfig:
+    """Return the config with batches of all films, if it takes more than there are and `sampling.few_films` allows it.
+
+    Raises:
+        LibraryError, PlanError: if there is no such library, or no film is long enough.
+    """
+    sampling = config.sampling
+    if sampling.few_films == "refuse" or sampling.schedule:
+        return config
+    single = sampling.model_copy(update={"films_per_batch": 1})
+    films = len(open_training_clips(library, config.clip, single, config.training.seed).plan.films)
+    if films >= sampling.films_per_batch:
+        return config
+    return config.model_copy(update={"sampling": sampling.model_copy(update={"films_per_batch": films})})
+
+
+def describe_films(before: RunConfig, after: RunConfig) -> str | None:
+    """Return the sentence about batches of fewer films than the recipe says; None if there is nothing to say."""
+    wanted, taken = before.sampling.films_per_batch, after.sampling.films_per_batch
+    if taken >= wanted:
+        return None
+    return (
+        f"the library has {format_count(taken, 'film')} long enough for {after.sampling.clips_per_film} clips, so a "
+        f"batch takes {taken} and not {wanted}"
+    )
+
+
+def keep_fitted(config: RunConfig, folder: RunFolder) -> RunConfig:
+    """Return the config of a run that is resumed, with what was chosen when it began."""
+    if not folder.config_path.is_file():
+        return config
+    saved, where = read_yaml(folder.config_path), str(folder.config_path)
+    if config.clip.auto:
+        config = config.model_copy(update={"clip": check(ClipConfig, saved.get("clip", {}), where)})
+    if config.sampling.few_films == "take_all":
+        films = check(SamplingConfig, saved.get("sampling", {}), where).films_per_batch
+        films = min(films, config.sampling.films_per_batch)
+        config = config.model_copy(update={"sampling": config.sampling.model_copy(update={"films_per_batch": films})})
+    return config
