@@ -22,6 +22,7 @@ TELLERS = {
     "web/errors.py": ("format_validation_error", "_handle_http_error"),
     "web/guard.py": ("_find_site_error",),
     "models/registry.py": ("_check_encoder_name",),
+    "runs/texts.py": ("explain_no_words",),
 }
 # Where the whole sentence comes from elsewhere, and is found there.
 PASSED_ON = {
@@ -34,6 +35,7 @@ PASSED_ON = {
     "media/video_reader.py": "told by those who call _create_error",
     "sampling/plan.py": "told by _describe_short_films",
     "training/loop.py": "told by pretrain",
+    "retrieval/index/embedding_set.py": "told by explain_no_words",
     "web/served_library.py": "the library's own",
     "web/uploads.py": "the decoder's own",
 }

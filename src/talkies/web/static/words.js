@@ -27,7 +27,7 @@ export function createWordsForm({ model, params, hasExample = false }) {
   }
 
   const submit = createButton("Search in words", "search", null, { type: "submit" });
-  const element = h("form", { class: "words", role: "search", "aria-label": "Search in words", onsubmit: search },
+  const element = h("form", { class: "words", role: "search", "aria-label": "Words", onsubmit: search },
     text.label, not.label, submit, note);
 
   /** Take the words from the address, unless they are being typed. */
