@@ -19,11 +19,14 @@ class TextSpace:
 
 def explain_no_words(model: str | Path, modality: Modality, others: Sequence[Modality]) -> str:
     """Return the sentence that says that words do not meet a modality of a model, and what would."""
-    what = f"the {_NAMES[modality]} of {model} cannot be searched by words"
     if others:
-        return f"{what}; its {_NAMES[others[0]]} can: use --to {others[0]}"
+        return (
+            f"the {_NAMES[modality]} of {model} cannot be searched by words; its {_NAMES[others[0]]} can: use --to "
+            f"{others[0]}"
+        )
     return (
-        f"{what}, because it has no text encoder in their space; embed the library with a model that has one, such as "
+        f"the {_NAMES[modality]} of {model} cannot be searched by words, because it has no text encoder in their "
+        "space; embed the library with a model that has one, such as "
         "CLIP or SigLIP (pictures), CLAP (sounds) or PE-AV (both), or train with such an encoder locked "
         "(adaptation.video.train=none)"
     )

@@ -19,22 +19,23 @@ export function createWordsForm({ model, params, hasExample = false }) {
   if (note) for (const { input } of [text, not]) input.setAttribute("aria-describedby", "words-note");
   text.input.required = !hasExample;
 
+  let isTyping = false; // since the last search
   function search(event) {
     event.preventDefault();
+    isTyping = false;
     const { view, params: current } = parseRoute();
     const kept = view === "search" ? toObject(current) : {};
     navigate(buildHash("search", { ...kept, n: null, text: text.input.value.trim() || null, not: not.input.value.trim() || null }));
   }
 
   const submit = createButton("Search in words", "search", null, { type: "submit" });
-  const element = h("form", { class: "words", role: "search", "aria-label": "Words", onsubmit: search },
+  const element = h("form", { class: "words", role: "search", "aria-label": "Words", onsubmit: search, oninput: () => { isTyping = true; } },
     text.label, not.label, submit, note);
 
   /** Take the words from the address, unless they are being typed. */
   function update(next) {
-    for (const { input } of [text, not]) {
-      if (input !== document.activeElement) input.value = readWords(next, input.name);
-    }
+    if (isTyping) return;
+    for (const { input } of [text, not]) input.value = readWords(next, input.name);
   }
   return { element, update, focus: () => text.input.focus() };
 }
