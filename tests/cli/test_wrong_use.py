@@ -251,12 +251,12 @@ WRONG_ARGUMENTS = {  # what is wrong: (the call, what the sentence says); {w} is
     ),
     "search: words of a model that knows none": (
         f"{SEARCH} --text rain",
-        r"the pictures of run cannot be searched by words, because it has no text encoder in their space; embed the lib",
+        r"the pictures of run cannot be searched by words, because it has no text encoder in their space; embed",
     ),
-    "search: empty words": (f"{SEARCH} --text ''", r"the words to search with are empty; describe what is to be found"),
+    "search: empty words": (f"{SEARCH} --text=", r"the words to search with are empty; describe what is to be found"),
     "search: a weight of nothing": (
         f"{SEARCH} --text rain --weight smell=2",
-        r"--weight is PART=NUMBER, a part is film, file, text, not, and its weight is above 0, got 'smell=2'; for example",
+        r"--weight is PART=NUMBER, a part is film, file, text, not, and its weight is above 0, got 'smell=2'; for",
     ),
     "search: a weight below zero": (
         f"{SEARCH} --text rain --weight text=-2",
@@ -272,7 +272,7 @@ WRONG_ARGUMENTS = {  # what is wrong: (the call, what the sentence says); {w} is
     ),
     "search: public encoders that did not embed": (
         f"{SEARCH} --text rain --model hf:x/y",
-        r"\S+/lib was not embedded with hf:x/y but with \w+ \(run \S+/run, step 2\); embed it with: talkies embed --lib",
+        r"\S+/lib was not embedded with hf:x/y but with \w+ \(run \S+/run, step 2\); embed it with: talkies embed",
     ),
     "embed: no model": (
         "embed --library {w}/lib",
