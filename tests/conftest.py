@@ -118,3 +118,22 @@ def document_of(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
         return json.loads(out)
 
     return call
+
+
+@pytest.fixture
+def sentence_of(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """A function from the arguments of a `talkies` call that is refused (exit status 2) to its sentence."""
+
+    def call(*arguments: object) -> str:
+        monkeypatch.setattr(sys, "argv", ["talkies", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            main()
+        out, err = capsys.readouterr()
+        assert (left.value.code, out) == (2, ""), err
+        sentence = err.strip()
+        assert sentence.startswith("talkies: ")
+        assert "\n" not in sentence
+        return sentence
+
+    return call

@@ -16,7 +16,17 @@ from talkies.library import Library
 CONTRACT = {
     "render": {"--films", "--seconds", "--seed", "--json"},
     "ingest": {
-        *("--library", "--workers", "--audio-language", "--audio-track", "--runner", "--address", "--set", "--json"),
+        *(
+            "--profile",
+            "--library",
+            "--workers",
+            "--audio-language",
+            "--audio-track",
+            "--runner",
+            "--address",
+            "--set",
+            "--json",
+        ),
     },
     "films": {"--library", "--json"},
     "cost": {"--library", "--recipe", "--set", "--seconds", "--json"},

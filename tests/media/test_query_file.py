@@ -1,5 +1,6 @@
 """Still pictures to search with: 16 bits a channel, transparency, and values of unknown range."""
 
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,9 @@ import pytest
 from PIL import Image
 
 from talkies.core import Grid, MediaError
+from talkies.media import decode_file
 from talkies.media.query_file import QueryFile, read_query_file
+from talkies.synth import render_sync_film
 
 SIDE = 64
 
@@ -47,3 +50,28 @@ def test_a_picture_of_32_bits_a_pixel_is_refused(tmp_path: Path, kind: type) -> 
     path = save_image(Image.fromarray(np.ones((64, 64), kind)), tmp_path / "measured.tiff")
     with pytest.raises(MediaError, match=r"^measured\.tiff has 32 bits a pixel and does not say which value is white"):
         read_luma(path)
+
+
+def test_a_clip_whose_pictures_do_not_fit_into_memory_is_refused_with_how_long_it_may_be(tmp_path: Path) -> None:
+    path = tmp_path / "long.mp4"
+    render_sync_film(path, 3, (Fraction(1),))
+    pictures = decode_file(path, "video", Grid(16, 16_000), SIDE).video_NPW
+    assert pictures is not None
+    fits = decode_file(path, "both", Grid(16, 16_000), SIDE, max_picture_bytes=pictures.nbytes)
+    assert np.array_equal(fits.video_NPW, pictures)
+    size = f"{pictures.shape[2]} × {SIDE}"
+    sentence = (
+        rf"^long\.mp4 is too long: of pictures of {size} pixels, 16 a second, at most 2 s fit into memory; cut it"
+    )
+    with pytest.raises(MediaError, match=sentence) as raised:
+        decode_file(path, "video", Grid(16, 16_000), SIDE, max_picture_bytes=pictures[:32].nbytes)
+    assert raised.value.code == "too_long"
+
+
+def test_a_file_to_search_by_has_that_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "long.mp4"
+    render_sync_film(path, 3, (Fraction(1),))
+    read_query_file(QueryFile(path, Grid(16, 16_000), SIDE))
+    monkeypatch.setattr("talkies.media.query_file.MAX_QUERY_BYTES", 100_000)
+    with pytest.raises(MediaError, match=r"^long\.mp4 is too long: "):
+        read_query_file(QueryFile(path, Grid(16, 16_000), SIDE))

@@ -17,9 +17,9 @@ from talkies.analysis.descriptors.film_probe import BLOCKS, LONGEST_GAP_SECONDS,
 from talkies.analysis.measure import MOST_PROBED, MOST_TOGETHER, analyse_films, probe_shortcut_cues
 from talkies.analysis.page import NUMBERS
 from talkies.analysis.values import Analysis
-from talkies.core import UsageError, path_to_text
+from talkies.core import MODALITIES, UsageError, path_to_text
 from talkies.library import Library
-from talkies.runs import ClipEncoder, load_encoder
+from talkies.runs import RESULTS, ClipEncoder, load_model, make_file_name, parse_model
 from talkies.runtime import is_remote
 
 
@@ -33,20 +33,20 @@ def analyse(
 
     Args:
         library: The location of the library.
-        run: The run whose newest checkpoint describes the clips; without one they are described by handcrafted
-            features.
+        run: The run whose newest checkpoint describes the clips, or the address of public encoders that do; without
+            one they are described by handcrafted features, as is what public encoders of one modality do not encode.
         seed: The seed of the random draws that clusters are compared with.
         on_film: Called after each film with its name and the number of films.
 
     Raises:
         LibraryError: if there is no such library, or it holds no accepted film.
         RunError: if there is no such run, or it has no checkpoint.
+        ConfigError: if public encoders cannot be loaded.
         UsageError: if the library's profile is not the run's, or no film is long enough.
         MediaError: if a film cannot be read.
     """
-    run = Path(run) if run is not None else None
     opened = Library.open(library)
-    encoder = load_encoder(run) if run else None
+    encoder = load_model(run, profile=opened.profile) if run else None
     described, left_out = describe_films(opened, encoder, on_film)
 
     fps = opened.profile.fps
@@ -58,8 +58,10 @@ def analyse(
     cue_probe = probe_shortcut_cues(described, window_frames, fps)
     return Analysis(
         library=path_to_text(opened.location),
-        run=path_to_text(run) if run else None,
+        run=path_to_text(encoder.run) if encoder else None,
         step=encoder.step if encoder else None,
+        model_stamp=encoder.stamp if encoder else None,
+        license=encoder.license if encoder else None,
         clip_seconds=clip_seconds,
         films=films,
         together=together,
@@ -70,15 +72,19 @@ def analyse(
     )
 
 
-def choose_folder(library: str, run: Path | None, out: Path | None) -> Path:
+def choose_folder(library: str, run: str | Path | None, out: Path | None) -> Path:
     """Return the folder for the analysis: `out`, or `analysis` in the run's folder or in the library's.
+
+    Of public encoders it is a folder of `results/analyses`.
 
     Raises:
         UsageError: if the library is remote and no folder is named, or the folder holds something else.
     """
     if out is None and run is None and is_remote(library):
         raise UsageError(f"{library} is a URL, and the pages need a folder of this machine; name one with --out")
-    folder = out or (run or Path(library)) / "analysis"
+    model = parse_model(run) if run is not None else Path(library)
+    own = RESULTS / "analyses" / make_file_name(model) if isinstance(model, str) else model / "analysis"
+    folder = out or own
     if folder.exists() and not (folder.is_dir() and ((folder / NUMBERS).is_file() or not any(folder.iterdir()))):
         raise UsageError(f"{folder} exists and is not an analysis; name a new or empty folder with --out")
     if out and not folder.absolute().parent.is_dir():
@@ -91,7 +97,7 @@ def choose_folder(library: str, run: Path | None, out: Path | None) -> Path:
 def _describe_protocol(encoder: ClipEncoder | None, seed: int) -> dict[str, Any]:
     by_hand = "mean colour of 4 × 4 cells and motion; the sound’s mean power and mean level in 64 mel bins"
     return {
-        "described_by": f"both towers’ embeddings, model {encoder.stamp}" if encoder else by_hand,
+        "described_by": _name_descriptors(encoder, by_hand),
         "rows": "less the film’s mean; each block of numbers divided by its spread within films",
         "clips": f"end to end within shots, none that is {', '.join(EXCLUDED_KINDS)} or damaged; films of at least "
         f"{LEAST_CLIPS}, at most {MOST_CLIPS} a film spread evenly",
@@ -105,3 +111,17 @@ def _describe_protocol(encoder: ClipEncoder | None, seed: int) -> dict[str, Any]
         f"block (at most {LONGEST_GAP_SECONDS:g} s, at least a clip)",
         "seed": seed,
     }
+
+
+def _name_descriptors(encoder: ClipEncoder | None, by_hand: str) -> str:
+    """Return what describes the clips: embeddings, numbers made by hand, or one of them for each modality."""
+    if encoder is None:
+        return by_hand
+    if len(encoder.modalities) == len(MODALITIES):
+        return f"both towers’ embeddings, model {encoder.stamp}"
+    (has,) = encoder.modalities
+    names = {"video": "pictures", "audio": "sound"}
+    other = "audio" if has == "video" else "video"
+    return (
+        f"{names[has]}: embeddings, model {encoder.stamp}, which encodes {has} only; {names[other]} by hand: {by_hand}"
+    )

@@ -65,16 +65,23 @@ def draw_same_share_by_distance(film: FilmAnalysis) -> str:
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(5.2, 4.2), layout="constrained")
         axes = figure.subplots()
+        drawn = 0
         for modality, words, colour, marker in _SERIES:
             recurrence = film.of(modality).recurrence
             curve = [pairs for pairs in recurrence.same_share_by_distance if pairs.pairs >= _FEWEST_PAIRS]
             middle = [(pairs.from_seconds + pairs.to_seconds) / 2 for pairs in curve]
             shares = [100 * (pairs.share or 0.0) for pairs in curve]
+            drawn += len(curve)
             axes.plot(middle, shares, f"-{marker}", color=colour, markersize=4, label=words)
             axes.axhline(100 * recurrence.same_share, color=colour, linestyle=":", linewidth=1.5)
         axes.plot([], [], ":", color=_DARK, label="all pairs of the film")
-        axes.set(xlabel="distance of two clips (s)", ylabel="pairs of one cluster (%)", xscale="log", ylim=(0, 102))
-        axes.xaxis.set_major_formatter("{x:g}")
+        axes.set(xlabel="distance of two clips (s)", ylabel="pairs of one cluster (%)", ylim=(0, 102))
+        if drawn:
+            axes.set_xscale("log")
+            axes.xaxis.set_major_formatter("{x:g}")
+        else:  # an axis without a point cannot be logarithmic
+            axes.set_xticks([])
+            axes.text(0.5, 0.5, f"at no distance {_FEWEST_PAIRS} pairs", transform=axes.transAxes, ha="center")
         style_axes(axes, "y")
         figure.legend(loc="outside lower center", frameon=False, ncols=3, columnspacing=1.2)
         return encode_figure(figure)

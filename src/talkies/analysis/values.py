@@ -122,12 +122,18 @@ class Advice(Config):
 
 
 class Analysis(Config):
-    """A whole analysis; `marks` is the probe of shortcut cues, None for a single film."""
+    """A whole analysis; `marks` is the probe of shortcut cues, None for a single film.
+
+    `run` is the folder of a run or the address of public encoders, None without a model; `license` is the licence of
+    public weights, None for others.
+    """
 
     schema_version: int = 1
     library: str
     run: str | None
     step: int | None
+    model_stamp: str | None = None
+    license: str | None = None
     clip_seconds: float
     films: tuple[FilmAnalysis, ...]
     together: Together

@@ -5,7 +5,17 @@ from typing import Annotated
 
 import typer
 
-from talkies.cli.output import Json, LibraryFolder, print_json, print_text, progress_bars, say
+from talkies.cli.output import (
+    Json,
+    LibraryFolder,
+    ModelChoice,
+    choose_optional_model,
+    print_json,
+    print_text,
+    progress_bars,
+    say,
+    say_model,
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -15,8 +25,14 @@ def register(app: typer.Typer) -> None:
 
 def analyse(
     library: LibraryFolder,
-    run: Annotated[Path | None, typer.Option("--run", help="A run whose encoders describe the clips.")] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="A folder.", show_default="LIB or RUN/analysis")] = None,
+    run: Annotated[
+        Path | None, typer.Option("--run", "--run-folder", help="A run whose encoders describe the clips.")
+    ] = None,
+    model: ModelChoice = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="A folder.", show_default="LIB or RUN/analysis, or results/analyses/"),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the random draws.")] = 0,
     json: Json = False,
 ) -> None:
@@ -25,15 +41,18 @@ def analyse(
     from talkies.analysis.analyse import analyse as examine
     from talkies.cli.documents import analyse_document
 
-    folder, done = choose_folder(library, run, out), list[str]()
+    named = choose_optional_model(run, model)
+    folder, done = choose_folder(library, named, out), list[str]()
     with progress_bars() as bars:
 
         def on_film(name: str, total: int) -> None:
             done.append(name)
             bars.update("films described", len(done), total, name)
 
-        analysis = examine(library, run, seed, on_film)
+        analysis = examine(library, named, seed, on_film)
     index = write_analysis(analysis, folder)
+    if analysis.run is not None and analysis.model_stamp is not None:
+        say_model(analysis.run, analysis.model_stamp, analysis.license)
     if json:
         return print_json(analyse_document(analysis))
     print_text("\n".join([summarise_advice(analysis.advice), *analysis.advice.reasons, analysis.advice.command]))

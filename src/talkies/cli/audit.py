@@ -5,7 +5,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from talkies.cli.output import Json, LibraryFolder, RunOption, print_json, print_table, print_text, progress_bars, say
+from talkies.cli.output import (
+    Json,
+    LibraryFolder,
+    ModelChoice,
+    RunChoice,
+    choose_model,
+    print_json,
+    print_table,
+    print_text,
+    progress_bars,
+    say,
+    say_model,
+)
 
 if TYPE_CHECKING:
     from talkies.evaluation.audit.values import Audit
@@ -17,12 +29,14 @@ def register(app: typer.Typer) -> None:
 
 
 def audit(
-    run: RunOption,
     library: LibraryFolder,
     *,
+    run: RunChoice = None,
+    model: ModelChoice = None,
     step: Annotated[int | None, typer.Option("--step", help="A checkpoint's step.")] = None,
     to: Annotated[
-        Path | None, typer.Option("--to", help="The report, an HTML file.", show_default="RUN/audit.html")
+        Path | None,
+        typer.Option("--to", help="The report, an HTML file.", show_default="RUN/audit.html, or results/audits/"),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the random draws: films and resamples.")] = 0,
     json: Json = False,
@@ -32,7 +46,8 @@ def audit(
     from talkies.evaluation.audit import audit as run_audit
     from talkies.evaluation.audit import report_path, write_audit
 
-    path = report_path(run, to)
+    named = choose_model(run, model)
+    path = report_path(named, to)
     with progress_bars() as bars:
         done: list[str] = []
 
@@ -40,8 +55,9 @@ def audit(
             done.append(name)
             bars.update("films encoded", len(done), total, name)
 
-        report = run_audit(run, library, step, seed, on_film)
+        report = run_audit(named, library, step, seed, on_film)
     write_audit(report, path)
+    say_model(report.run, report.trained.model_stamp, report.license)
     if json:
         print_json(audit_document(report))
         return
@@ -50,10 +66,10 @@ def audit(
 
 
 def _print_audit(report: "Audit") -> None:
-    from talkies.evaluation.audit.tables import make_sections
+    from talkies.evaluation.audit.tables import make_sections, name_columns
 
     print_text(report.words)
-    numbers = ("untrained", "trained", "chance")
+    numbers = (*name_columns(report), "chance")
     for section in make_sections(report):
         rows = [(row.what, row.untrained, row.trained, row.chance) for row in section.rows]
         print_table(section.title, ("what", *numbers), rows, numbers)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from talkies.cli.output import Json, print_json, say
+from talkies.cli.output import Json, ModelChoice, choose_optional_model, print_json, say
 from talkies.core import UsageError, format_count
 
 _FORMATS = "For a run: safetensors (always written), onnx, hub; repeatable. For a library: parquet, npy."
@@ -22,6 +22,7 @@ def export(
     run: Annotated[
         Path | None, typer.Option("--run", "--run-folder", help="The run; with --library, the run that embedded it.")
     ] = None,
+    model: ModelChoice = None,
     library: Annotated[str | None, typer.Option("--library", help="Write this library's embeddings instead.")] = None,
     formats: Annotated[list[str] | None, typer.Option("--format", help=_FORMATS, show_default=False)] = None,
     step: Annotated[
@@ -43,10 +44,16 @@ def export(
     if library is not None:
         if any(option is not None for option in (step, results, weights_license)) or len(formats or ()) > 1:
             raise UsageError("embeddings are written in one --format, without --step, --results and --license")
-        vectors = export_vectors(library, to, formats[0] if formats else "parquet", run)
+        chosen_set = choose_optional_model(run, model)
+        vectors = export_vectors(library, to, formats[0] if formats else "parquet", chosen_set)
         files, document = vectors.files, vectors_document(vectors)
         counts = f"{format_count(vectors.clips, 'clip')} of {format_count(vectors.films, 'film')}"
-        summary = f"{counts}, of model {vectors.entry.stamp}"
+        summary = f"{counts}, of model {vectors.entry.stamp} ({vectors.entry.run})"
+    elif model is not None:
+        raise UsageError(
+            f"{model} is not a run: its weights are where they came from; write the embeddings that it gave a library "
+            "with --library, or name a run with --run"
+        )
     elif run is not None:
         chosen = formats or ("safetensors",)
         exported = export_run(run, to, chosen, step, results=results, weights_license=weights_license)

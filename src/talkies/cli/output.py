@@ -24,7 +24,7 @@ from rich.progress import (
 from rich.table import Column, Table
 from rich.text import Text
 
-from talkies.core import escape_controls, escape_json
+from talkies.core import UsageError, escape_controls, escape_json
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
 
@@ -33,7 +33,63 @@ Sets = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", he
 # The longer name is for `torchrun`, which takes `--run` for one of its own.
 RunOption = Annotated[Path, typer.Option("--run", "--run-folder", help="The run's folder.", show_default=False)]
 
+# A verb that uses a model takes both of these, and gives them to `choose_model`.
+RunChoice = Annotated[Path | None, typer.Option("--run", "--run-folder", help="The run's folder.", show_default=False)]
+ModelChoice = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="ADDRESS",
+        help="Public encoders instead of a run: hf:FOLDER_OR_ID, or video=ADDRESS,audio=ADDRESS.",
+        show_default=False,
+    ),
+]
+
 messages = Console(stderr=True, highlight=False, emoji=False)
+
+
+def choose_model(run: Path | None, model: str | None) -> Path | str:
+    """Return the run's folder, or the address of public encoders: what `--run` or `--model` named.
+
+    Raises:
+        UsageError: if neither or both were given, or `--model` names no address.
+    """
+    chosen = choose_optional_model(run, model)
+    if chosen is None:
+        raise UsageError("there is no model; name a run with --run, or public encoders with --model")
+    return chosen
+
+
+def choose_optional_model(run: Path | None, model: str | None) -> Path | str | None:
+    """Return what `--run` or `--model` named, as `choose_model`; None if neither was given.
+
+    Raises:
+        UsageError: if both were given, or `--model` names no address.
+    """
+    if run is not None and model is not None:
+        raise UsageError(f"--run {run} and --model {model} are two models; name one of them")
+    if model is None:
+        return run
+    from talkies.runs import is_model_address
+
+    if not is_model_address(model):
+        raise UsageError(
+            f"--model takes the address of public encoders, such as hf:FOLDER_OR_ID or "
+            f"video=ADDRESS,audio=ADDRESS, got '{model}'; a run is named with --run"
+        )
+    return model
+
+
+def say_model(model: str | Path, stamp: str, license: str | None = None) -> None:  # noqa: A002
+    """Print on stderr which model a verb used.
+
+    Args:
+        model: the run's folder, or the address of public encoders.
+        stamp: identifies the weights.
+        license: the licence of the weights, empty if it is not stated; None for a run.
+    """
+    terms = "" if license is None else f", licence: {license or 'not stated'}"
+    say(f"model: {model} (stamp {stamp}{terms})")
 
 
 def print_json(document: dict[str, Any]) -> None:

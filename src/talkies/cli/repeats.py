@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from talkies.cli.output import Json, LibraryFolder, join_names, print_json, print_table, print_text, say
+from talkies.cli.output import (
+    Json,
+    LibraryFolder,
+    ModelChoice,
+    choose_optional_model,
+    join_names,
+    print_json,
+    print_table,
+    print_text,
+    say,
+    say_model,
+)
 
 if TYPE_CHECKING:
     from talkies.retrieval.recurrence.repeats import LibraryRepeats
@@ -42,8 +53,10 @@ def repeats(
     library: LibraryFolder,
     *,
     run: Annotated[
-        Path | None, typer.Option("--run", help="The run whose embeddings to use, if there are several.")
+        Path | None,
+        typer.Option("--run", "--run-folder", help="The run whose embeddings to use, if there are several models'."),
     ] = None,
+    model: ModelChoice = None,
     side: Annotated[By, typer.Option("--side", help="Compare pictures, sounds or both.")] = By.BOTH,
     least: Annotated[float, typer.Option("--least", metavar="SECONDS", help="Shortest passage to report.")] = 4.0,
     match_cuts: Annotated[int, typer.Option("--match-cuts", metavar="N", help="Most candidates to report.")] = 50,
@@ -63,7 +76,8 @@ def repeats(
     query = RepeatQuery(modalities, least, match_cuts)
     if to:
         check_folder(to)
-    result = find_repeats(library, query, run)
+    result = find_repeats(library, query, choose_optional_model(run, model))
+    say_model(result.entry.run, result.entry.stamp)
     files = write_markers(result, to, [each.value for each in formats] if formats else FORMATS) if to else []
     if json:
         print_json(repeats_document(result, files))

@@ -1,28 +1,32 @@
 """Evaluate a run on a task: films, or a labelled data set; the result comes with the protocol of its measurement."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from talkies.clips.film_pass import OnFilm
-from talkies.core import UsageError, path_to_text, suggest_nearest
+from talkies.core import Modality, UsageError, suggest_nearest
+from talkies.evaluation.before import BEFORE, Before, find_before
 from talkies.evaluation.datasets import READERS, DataSet
 from talkies.evaluation.film_tasks import FILM_TASKS
+from talkies.evaluation.film_tasks.base import FilmTask, describe_model, explain_not_joint
+from talkies.evaluation.film_tasks.films import find_library_profile
 from talkies.evaluation.results.result import Result
 from talkies.evaluation.transfer.extract import OnClip
 from talkies.evaluation.transfer.features import (
     Features,
     Statistics,
     TowerFeatures,
-    load_run_features,
+    find_clip_spec,
     load_untrained_features,
 )
 from talkies.evaluation.transfer.protocol import Protocol
 from talkies.evaluation.transfer.transfer import measure_transfer
-from talkies.runs import load_encoder
+from talkies.evaluation.transfer.zeroshot import make_features
+from talkies.runs import RESULTS, ClipEncoder, load_model, parse_model
 
 TASKS = (*READERS, *FILM_TASKS)
 
@@ -40,11 +44,14 @@ def evaluate(
     protocol: Protocol | None = None,
     allow_missing: bool = False,
 ) -> Result:
-    """Return the result of a task for the encoders of a run.
+    """Return the result of a task for the encoders of a run, or for public ones.
+
+    A run whose towers came from public encoders is measured together with them: they are a baseline.
 
     Args:
         task: one of `TASKS`.
-        run: the run's folder; features of labelled clips are cached in it.
+        run: the run's folder, or the address of public encoders. Features of labelled clips are cached in the folder
+            `features` of the run, or of `results` in the current folder.
         data: the folder of the data set or of the films, or a library.
         step: the step of a checkpoint; the newest if not given, untrained at 0.
         on_film: called after each film or clip.
@@ -54,27 +61,30 @@ def evaluate(
     Raises:
         UsageError: if there is no such task, or the data is not what it needs.
         RunError: if there is no such run or checkpoint.
+        ConfigError: if public encoders cannot be loaded.
     """
-    run = Path(run)
-    data = Path(data)
+    data, model = Path(data), parse_model(run)
     start, task = time.monotonic(), _ALIASES.get(task, task)
     if task in FILM_TASKS:
         if protocol is not None:
             raise UsageError(f"{task} has a fixed protocol; leave out --protocol and --set")
-        result = FILM_TASKS[task].measure(load_encoder(run, step), data, on_film, allow_missing=allow_missing)
+        encoder = load_model(model, step, profile=find_library_profile(data))
+        result = _measure_films(FILM_TASKS[task], encoder, data, on_film, allow_missing=allow_missing)
     elif task in READERS:
         protocol = protocol or Protocol()
-        arms = _build_arms(run, load_run_features(run, step, protocol, "run"), protocol)
-        result = evaluate_features(
-            task,
+        encoder = load_model(model, step)
+        labelled = _read_data_set(task, data, protocol)
+        before = find_before(encoder) if protocol.baselines else Before()
+        arms, left_out = _build_arms(encoder, before, protocol, labelled.modalities)
+        result = measure_transfer(
+            labelled,
             arms,
-            data,
             protocol,
-            cache_folder=run / "features",
+            cache_folder=(model if isinstance(model, Path) else RESULTS) / "features",
             allow_missing=allow_missing,
             on_clip=on_film,
         )
-        result = result.model_copy(update={"protocol": _describe_run(run, step) | result.protocol})
+        result = result.model_copy(update={"protocol": describe_model(encoder) | result.protocol | left_out})
     else:
         raise UsageError(f"no task '{task}'{suggest_nearest(task, TASKS)}; there are: {', '.join(TASKS)}")
 
@@ -137,19 +147,73 @@ def _read_data_set(task: str, folder: Path, protocol: Protocol) -> DataSet:
     return replace(data, modality=modality)
 
 
-def _build_arms(run: Path, features: TowerFeatures, protocol: Protocol) -> list[Features]:
-    """Return the features to measure, then the baselines: the same encoders untrained, and signal statistics."""
+def _measure_films(
+    task: FilmTask, encoder: ClipEncoder, data: Path, on_film: OnFilm | None, *, allow_missing: bool
+) -> Result:
+    """Return the result of a film task, with that of the public encoders that a run came from as a baseline."""
+    result = task.measure(encoder, data, on_film, allow_missing=allow_missing)
+    before = find_before(encoder)
+    reason = before.reason
+    if before.encoder and task.compares_modalities:
+        reason = explain_not_joint(before.encoder) or ""
+    if reason:
+        return result.model_copy(update={"protocol": result.protocol | {BEFORE: f"left out: {reason}"}})
+    if before.encoder is None:
+        return result
+
+    def on_film_before(name: str, films: int) -> None:
+        if on_film:
+            on_film(f"{BEFORE}: {name}", films)
+
+    own = task.measure(before.encoder, data, on_film_before, allow_missing=allow_missing)
+    return result.model_copy(
+        update={
+            "baselines": {BEFORE: own.metrics},
+            "protocol": result.protocol | {BEFORE: describe_model(before.encoder)},
+        }
+    )
+
+
+def _build_arms(
+    encoder: ClipEncoder, before: Before, protocol: Protocol, modalities: Collection[Modality]
+) -> tuple[list[Features], dict[str, Any]]:
+    """Return the features to measure, then the baselines, and what the protocol says of public encoders as a baseline.
+
+    Baselines are the public encoders that a run came from, the run's encoders untrained, and signal statistics; only
+    the first of them may have words.
+    """
+    words = protocol.method == "zeroshot"
+    name = str(encoder.run) if encoder.is_public else "run"
+    clip_spec = find_clip_spec(encoder, protocol)
+    features = make_features(name, encoder, clip_spec, words=words)
     arms: list[Features] = [features]
     if not protocol.baselines:
-        return arms
-    untrained = load_untrained_features(run, protocol)
-    if untrained and untrained.stamp != features.stamp:
+        return arms, {}
+
+    about: dict[str, Any] = {BEFORE: f"left out: {before.reason}"} if before.reason else {}
+    if before.encoder:
+        own = make_features(BEFORE, before.encoder, clip_spec, words=words)
+        reason = _explain_left_out(own, features, before.encoder, modalities)
+        about = {BEFORE: f"left out: {reason}" if reason else describe_model(before.encoder)}
+        arms += [] if reason else [own]
+    untrained = None if words or encoder.is_public else load_untrained_features(encoder.run, protocol)
+    if untrained and untrained.stamp not in {arm.stamp for arm in arms}:
         arms.append(untrained)
-    if protocol.method != "finetune":
-        arms.append(Statistics(features.clip_spec, features.transforms.audio))
-    return arms
+    if protocol.method in ("linear", "knn"):
+        arms.append(Statistics(clip_spec, features.transforms.audio))
+    return arms, about
 
 
-def _describe_run(run: Path, step: int | None) -> dict[str, Any]:
-    encoder = load_encoder(run, step)
-    return {"run": path_to_text(run), "checkpoint_step": encoder.step, "model_stamp": encoder.stamp}
+def _explain_left_out(
+    own: TowerFeatures, adapted: TowerFeatures, before: ClipEncoder, modalities: Collection[Modality]
+) -> str | None:
+    """Return why the public encoders that a run came from are not measured; None if they are."""
+    if missing := sorted(set(modalities) - set(before.modalities)):
+        return f"the run's {missing[0]} encoder is none of them"
+    if own.stamp == adapted.stamp:
+        return "nothing before the heads was trained, so the run's encoders are still the same"
+    try:
+        own.check(modalities)
+    except UsageError as error:
+        return str(error)
+    return None

@@ -4,6 +4,7 @@ Shapes: `B` clips, `D` embedding.
 """
 
 import csv
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ VECTOR_FORMATS = ("parquet", "npy")
 _PARQUET_FILE, _FILE_SUFFIXES = "embeddings.parquet", {".parquet", ".npy", ".npz", ".csv"}
 _SET_FILE, _ROWS_FILE = "set.json", "rows.csv"
 _NPY_FILES = ("video.npy", "audio.npy", _ROWS_FILE, _SET_FILE)
+_FOLDERS = re.compile(r"(\b(?:hf|onnx):)/[^,@]*/([^/,@]+)")  # an absolute path in the address of public encoders
 _COLUMNS = ("film_id", "source", "start_seconds", "end_seconds", "shot", "of_shot")
 
 

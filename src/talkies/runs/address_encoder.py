@@ -1,5 +1,6 @@
 """Public encoders as they are, without a run: loaded by address, for the films of one profile."""
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -7,13 +8,15 @@ from torch import nn
 
 from talkies.clips import ClipConfig
 from talkies.core import MODALITIES, ConfigError, Modality
-from talkies.library import Profile
+from talkies.library import Profile, choose_profile
 from talkies.models import EncoderAddress, NoEncoder, TwoTower, compute_model_stamp, is_address
 from talkies.models.public import PublicTower, list_modalities, open_tower
 from talkies.runs.clip_encoder import ClipEncoder
+from talkies.runs.needs import check_profile, find_needs
 from talkies.runs.texts import TextSpace
 from talkies.transforms import ClipTransform, TransformConfig, VideoTransformConfig
 
+_ROUNDING = 1e-6  # of products of seconds and frames a second
 _PART = re.compile(r"(?:^|,)(video|audio)=")
 
 
@@ -102,20 +105,39 @@ def load_address(text: str, profile: Profile | None = None) -> ClipEncoder:
     named: dict[Modality, EncoderAddress | None] = {"video": address.video, "audio": address.audio}
     towers = {modality: open_tower(each, modality) for modality, each in named.items() if each}
     model = _build_model(towers)
-    profile = profile or Profile()
+    if profile:
+        check_profile(model, profile, str(address))
+    else:
+        profile = choose_profile(find_needs(model))
     size = model.video_input.size if model.video_input else 112
     transforms = TransformConfig(video=VideoTransformConfig(size=size))
+    clip = choose_clip(model, profile)
     return ClipEncoder(
         model,
-        ClipTransform(transforms, profile.audio_rate_hz, model.video_input, model.audio_input),
-        clip=choose_clip(model, profile),
+        ClipTransform(
+            transforms,
+            profile.audio_rate_hz,
+            model.video_input,
+            model.audio_input,
+            audio_seconds=clip.audio_seconds,
+        ),
+        clip=clip,
         profile=profile,
         stamp=compute_model_stamp(model),
         run=str(address),
         step=0,
         joint=len({tower.space for tower in towers.values()}) == 1,
         texts={m: TextSpace(tower.text_address, m) for m, tower in towers.items() if tower.text_address},
+        license=_join_licenses(towers),
     )
+
+
+def _join_licenses(towers: dict[Modality, PublicTower]) -> str:
+    """Return the licence of the weights; of towers with different ones, each with its modality."""
+    licenses = {modality: tower.license for modality, tower in towers.items()}
+    if len(set(licenses.values())) == 1:
+        return next(iter(licenses.values()))
+    return ", ".join(f"{license or 'not stated'} ({modality})" for modality, license in licenses.items())  # noqa: A001
 
 
 def choose_clip(model: TwoTower, profile: Profile) -> ClipConfig:
@@ -125,7 +147,8 @@ def choose_clip(model: TwoTower, profile: Profile) -> ClipConfig:
     accepted = [each for each in range(1, profile.fps + 1) if profile.fps % each == 0]
     chosen = min(accepted, key=lambda each: abs(each - fps))
     seconds = audio.usual_seconds if audio else frames / chosen
-    return ClipConfig(frames=frames, fps=chosen, audio_seconds=round(seconds * profile.fps) / profile.fps)
+    whole_frames = max(1, math.floor(seconds * profile.fps + _ROUNDING))
+    return ClipConfig(frames=frames, fps=chosen, audio_seconds=whole_frames / profile.fps)
 
 
 def _build_model(towers: dict[Modality, PublicTower]) -> TwoTower:

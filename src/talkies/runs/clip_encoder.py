@@ -85,6 +85,8 @@ class ClipEncoder:
         step: int,
         joint: bool = True,
         texts: Mapping[Modality, TextSpace] | None = None,
+        moved: Mapping[Modality, str] | None = None,
+        license: str | None = None,  # noqa: A002
     ) -> None:
         """Move the model to the GPU if there is one.
 
@@ -98,10 +100,14 @@ class ClipEncoder:
             step: The training step of the weights; 0 for public encoders.
             joint: Whether embeddings of video and of audio lie in one space, so that they can be compared.
             texts: The text encoders whose embeddings can be compared with each modality's.
+            moved: Why those of other modalities cannot any more, for messages.
+            license: The licence of public weights, empty if it is not stated; None for weights that talkies trained.
         """
         self.clip, self.profile = clip, profile
         self.stamp, self.run, self.step, self.joint = stamp, run, step, joint
         self.texts: Mapping[Modality, TextSpace] = texts or {}
+        self.moved: Mapping[Modality, str] = moved or {}
+        self.license = license
         self._text_encoders: dict[str, TextEncoder] = {}
         self.transforms = transform.config
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -113,6 +119,11 @@ class ClipEncoder:
     def shape(self) -> ClipShape:
         """What a clip is made of, on the grid of `profile`."""
         return self.clip.to_shape(self.profile.fps)
+
+    @property
+    def is_public(self) -> bool:
+        """Whether these are public encoders as they came, and not a run's."""
+        return self.license is not None
 
     @property
     def modalities(self) -> tuple[Modality, ...]:
@@ -141,7 +152,7 @@ class ClipEncoder:
             UsageError: if the model has no words for that modality.
         """
         if modality not in self.texts:
-            raise UsageError(explain_no_words(self.run, modality, tuple(self.texts)))
+            raise UsageError(explain_no_words(self.run, modality, tuple(self.texts), self.moved))
         space = self.texts[modality]
         if space.address not in self._text_encoders:
             self._text_encoders[space.address] = open_text(EncoderAddress.parse(space.address))
@@ -151,9 +162,14 @@ class ClipEncoder:
     @torch.inference_mode()
     def encode(self, batch: ClipBatch) -> Encoded:
         """Return embeddings and features of a batch, on the CPU."""
-        inputs = self._transform(batch.to(self._device))
-        video_BE, audio_BE = self.model.video(inputs.video_BCTHW), self.model.audio(inputs.audio_B1FL)
-        video_BD, audio_BD = self.model.embed_video(video_BE), self.model.embed_audio(audio_BE)
+        on_device = batch.to(self._device)
+        video_BE = audio_BE = torch.zeros(len(batch), 0, device=self._device)
+        if self._dims["video"]:
+            video_BE = self.model.video(self._transform.video(on_device.video_BTPW))
+        if self._dims["audio"]:
+            audio_BE = self.model.audio(self._transform.audio(on_device.audio_BS))
+        video_BD = self.model.embed_video(video_BE) if self._dims["video"] else video_BE
+        audio_BD = self.model.embed_audio(audio_BE) if self._dims["audio"] else audio_BE
         embeddings = Embeddings(video_BD.float().cpu(), audio_BD.float().cpu(), batch.film_B.cpu(), batch.start_B.cpu())
         return Encoded(embeddings, video_BE.float().cpu(), audio_BE.float().cpu())
 

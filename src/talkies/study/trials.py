@@ -114,6 +114,8 @@ def _dump_config(config: RunConfig) -> str:
     Those in chunks do not: batch norms saw chunks of a few films then.
     """
     text = config.model_dump_json().replace('"max_grad_norm":', '"longest_gradient":')
+    # Studies are made at 16 kHz, at which a recipe that counts its spectrogram there is as it was before it said so.
+    text = text.replace('"audio":{"rate_hz":16000,', '"audio":{').replace('"audio":{"rate_hz":null,', '"audio":{')
     text = text.replace('"crop_position":"centre",', "")
     now = '"sync_batch_norm":true,"recalibration_batches":0,"chunk_clips":null'
     text = text.replace(now, '"sync_batch_norm":false,"chunk_clips":null')

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from talkies.config import Config
 from talkies.core import VideoInput, split_planes
+from talkies.core.inputs import Filter
 from talkies.transforms.colour import ColourJitter, yuv_to_rgb
 
 _MEAN, _SD = 0.45, 0.225  # of natural video, as in the training of common 3-D networks
@@ -50,9 +51,14 @@ class VideoTransformConfig(Config):
 class VideoTransform(nn.Module):
     """From planar YUV 4:2:0 uint8 `[B, T, P, W]` to normalised RGB `[B, C, T, Z, Z]`.
 
-    Crop, mirror and resize (antialiased, as PIL's bilinear filter) are linear along each axis: with one matrix for each
-    clip and axis, a whole batch is two matrix products. They come before the colours, while chroma has half the size.
+    Crop, mirror and resize (antialiased, as PIL's filters) are linear along each axis: with one matrix for each clip
+    and axis, a whole batch is two matrix products. They come before the colours, while chroma has half the size.
+
+    A public encoder that uses the middle of a larger picture gets the middle of each random crop likewise.
     """
+
+    mean_C111: Tensor
+    sd_C111: Tensor
 
     def __init__(self, config: VideoTransformConfig, input_: VideoInput | None = None) -> None:
         """Build the transform.
@@ -64,6 +70,8 @@ class VideoTransform(nn.Module):
         super().__init__()
         self._config = config
         self._input = input_ or VideoInput(config.size, config.size, mean=(_MEAN,) * 3, sd=(_SD,) * 3)
+        for name, values in (("mean_C111", self._input.mean), ("sd_C111", self._input.sd)):
+            self.register_buffer(name, torch.tensor(values)[:, None, None, None], persistent=False)
 
     def forward(self, video_BTPW: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Return the model's input, augmented at random if there is a generator (on the CPU)."""
@@ -92,16 +100,14 @@ class VideoTransform(nn.Module):
             jitter: random changes of colours, one for each clip.
         """
         rgb_BCTHW = yuv_to_rgb(yuv_BCTHW.flatten(2), jitter=jitter).view(yuv_BCTHW.shape)
-        mean_C111, sd_C111 = (
-            rgb_BCTHW.new_tensor(each)[:, None, None, None] for each in (self._input.mean, self._input.sd)
-        )
+        mean_C111, sd_C111 = (each.to(rgb_BCTHW.device) for each in (self.mean_C111, self.sd_C111))
         return rgb_BCTHW.sub_(mean_C111).div_(sd_C111).contiguous(memory_format=torch.channels_last_3d)
 
     def _resize(self, planes_BTHW: Tensor, crops: "Crops") -> Tensor:
         """Return planes cropped, mirrored and resized, `[B, T, Z, Z]`."""
         batch, frames, height, width = planes_BTHW.shape
-        down_BZH = resize_matrix(crops.top_B, crops.height_B, height, self._input.size)
-        across_BZW = resize_matrix(crops.left_B, crops.width_B, width, self._input.size)
+        down_BZH = input_matrix(crops.top_B, crops.height_B, height, self._input)
+        across_BZW = input_matrix(crops.left_B, crops.width_B, width, self._input)
         across_BZW = torch.where(crops.mirrored_B[:, None, None], across_BZW.flip(1), across_BZW)
         down_BZH, across_BZW = (matrix.to(planes_BTHW.device, non_blocking=True) for matrix in (down_BZH, across_BZW))
 
@@ -172,19 +178,43 @@ class VideoAugmentation:
         return type(self)(self.crops[clips], self.jitter[clips] if self.jitter else None)
 
 
-def resize_matrix(begin_B: Tensor, extent_B: Tensor, length: int, size: int) -> Tensor:
+def input_matrix(begin_B: Tensor, extent_B: Tensor, length: int, input_: VideoInput) -> Tensor:
+    """Return `[B, size, length]`: the weights of the pixels that an encoder takes over those of a picture, by one axis.
+
+    The crop is resized to `input_.resize` pixels, and the middle `input_.size` of them are taken; if as many are left
+    out at both ends but for one, that one is at the far end.
+
+    Args:
+        begin_B: where the crop starts, as a share of the whole.
+        extent_B: how long the crop is, as a share of the whole.
+        length: number of input pixels.
+        input_: what the encoder takes.
+    """
+    first = (input_.resize - input_.size) // 2
+    matrix_BRL = resize_matrix(begin_B, extent_B, length, input_.resize, filter_=input_.filter)
+    return matrix_BRL[:, first : first + input_.size]
+
+
+def resize_matrix(begin_B: Tensor, extent_B: Tensor, length: int, size: int, *, filter_: Filter = "bilinear") -> Tensor:
     """Return `[B, size, length]`: each row holds the weights of one output pixel over the input pixels, summing to one.
 
-    The filter is a triangle as wide as two output pixels, or two input pixels where these are wider.
+    The filter is as wide as two (bilinear) or four (bicubic) output pixels, or input pixels where these are wider.
 
     Args:
         begin_B: where the crop starts, as a share of the whole.
         extent_B: how long the crop is, as a share of the whole.
         length: number of input pixels.
         size: number of output pixels.
+        filter_: `bilinear`, a triangle, or `bicubic`, Keys' cubic of a = -1/2 (Keys 1981); both as in PIL.
     """
     scale_B11 = (extent_B * length / size)[:, None, None]
     centre_BZ1 = (begin_B * length)[:, None, None] + (torch.arange(size)[None, :, None] + 0.5) * scale_B11
     distance_BZL = (torch.arange(length) + 0.5 - centre_BZ1).abs()
-    weight_BZL = (1 - distance_BZL / scale_B11.clamp(min=1)).clamp(min=0)
+    if filter_ == "bilinear":
+        weight_BZL = (1 - distance_BZL / scale_B11.clamp(min=1)).clamp(min=0)
+    else:
+        x_BZL = distance_BZL / scale_B11.clamp(min=1)
+        inner_BZL = (1.5 * x_BZL - 2.5) * x_BZL**2 + 1
+        outer_BZL = ((2.5 - 0.5 * x_BZL) * x_BZL - 4) * x_BZL + 2
+        weight_BZL = torch.where(x_BZL < 1, inner_BZL, torch.where(x_BZL < 2, outer_BZL, 0))
     return weight_BZL / weight_BZL.sum(2, keepdim=True)

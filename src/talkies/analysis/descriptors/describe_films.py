@@ -71,7 +71,8 @@ def describe_films(
 
     Args:
         library: The library.
-        encoder: The encoder whose embeddings describe the clips; without one handcrafted descriptors do.
+        encoder: The encoder whose embeddings describe the clips; handcrafted descriptors describe what it does not
+            encode, and everything without one.
         on_film: Called after each film with its name and the number of films.
 
     Raises:
@@ -159,10 +160,13 @@ class _Describer:
         )
 
     def _describe_batch(self, batch: ClipBatch) -> dict[Modality, Blocks]:
-        if self._encoder is None:
-            return self._handcrafted.read(batch)
-        embeddings = self._encoder.encode(batch).embeddings
-        return {"video": (embeddings.video_BD.numpy(),), "audio": (embeddings.audio_BD.numpy(),)}
+        has = self._encoder.modalities if self._encoder else ()
+        blocks = self._handcrafted.read(batch) if len(has) < len(MODALITIES) else {}
+        if self._encoder:
+            embeddings = self._encoder.encode(batch).embeddings
+            rows = {"video": embeddings.video_BD, "audio": embeddings.audio_BD}
+            blocks |= {modality: (rows[modality].numpy(),) for modality in has}
+        return blocks
 
 
 def _join_blocks(parts: Sequence[Blocks]) -> Blocks:

@@ -9,6 +9,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from talkies.evaluation.audit.tables import name_columns
 from talkies.evaluation.audit.values import Audit, AuditedModel, Directions, Estimate, Recalls
 from talkies.evaluation.film_tasks.retrieval import RECALLS
 from talkies.reporting.pages import encode_figure, style_axes
@@ -39,25 +40,52 @@ class _Series:
 
 def draw_probes(audit: Audit) -> str:
     """Return how well the film is identified from each model's rows, and from shortcut cues."""
+    shown = [(words, field) for words, field in _PROBES if getattr(audit.trained.film_probe, field) is not None]
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(5.4, 4.6), layout="constrained")
         axes = figure.subplots()
         for series in _list_series(audit):
-            probes: list[Estimate] = [getattr(series.model.film_probe, field) for _, field in _PROBES]
+            probes: list[Estimate] = [getattr(series.model.film_probe, field) for _, field in shown]
             places = [place + series.shift for place in range(len(probes))]
             _draw_dots(axes, probes, places, colour=series.colour, marker=series.marker, label=series.name)
         cues: list[Estimate] = [getattr(audit.marks, field) for field in _CUES]
-        places = [float(place) for place in range(len(_PROBES), len(_PROBES) + len(_CUES))]
+        places = [float(place) for place in range(len(shown), len(shown) + len(_CUES))]
         _draw_dots(axes, cues, places, colour=_CUE, marker="D", label="shortcut cues")
 
         axes.axvline(100 * audit.chance.film_probe, color=_CHANCE, linestyle="--", label="chance")
-        names = [words for words, _ in _PROBES] + list(_CUES)
+        names = [words for words, _ in shown] + list(_CUES)
         axes.set(
             xlabel="clips whose film is identified (%)", xlim=(-2, 103), yticks=range(len(names)), yticklabels=names
         )
         axes.invert_yaxis()
         style_axes(axes, "x")
         figure.legend(loc="outside lower center", frameon=False, ncols=2)
+        return encode_figure(figure)
+
+
+def draw_neighbours(audit: Audit) -> str:
+    """Return how often a clip finds the clip next to it within its film, by each modality and by its cue."""
+    modalities = list(audit.trained.neighbours)
+    places = range(len(RECALLS))
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(5.4, 4.4), layout="constrained")
+        grid = figure.subplots(1, len(modalities), sharey=True, squeeze=False)
+        for axes, modality in zip(grid[0], modalities, strict=True):
+            for series in _list_series(audit):
+                _draw_curve(axes, series.model.neighbours[modality].within_film, series)
+            cue = audit.cue_neighbours[modality].within_film
+            cue_name = {"video": "palette", "audio": "mean spectrum"}[modality]
+            shares = [100 * cue.at(k).mean for k in RECALLS]
+            axes.plot(places, shares, ":D", color=_CUE, markersize=4, label="shortcut cue")
+            chance = audit.trained.neighbours[modality].chance
+            axes.plot(places, [100 * chance.at(k) for k in RECALLS], "--", color=_CHANCE, label="chance")
+            name = {"video": "pictures", "audio": "sounds"}[modality]
+            axes.set_title(f"{name}; cue: {cue_name}", fontsize=11)
+            axes.set(xlabel="best k candidates", xticks=places, xticklabels=RECALLS, ylim=(0, 102))
+            style_axes(axes, "y")
+        figure.supylabel("next clip among them (%)", fontsize=11)
+        handles, labels = grid[0, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", frameon=False, ncols=2)
         return encode_figure(figure)
 
 
@@ -97,8 +125,9 @@ def draw_lift(audit: Audit) -> str:
     """Return the logarithm of the lift of the recall at 1 across films, split into the film's and the moment's part."""
     films, clips = len(audit.films), sum(film.clips for film in audit.films)
     rows = [("perfect", log(films), log(clips / films)), ("knows only\nthe film", log(films), 0.0)]
-    for name, model in (("trained", audit.trained), ("untrained", audit.untrained)):
-        rows.append((name, model.lifts.film_nats or 0.0, model.lifts.moment_nats or 0.0))
+    for series in reversed(_list_series(audit)):
+        lifts = series.model.lifts
+        rows.append((series.name, (lifts and lifts.film_nats) or 0.0, (lifts and lifts.moment_nats) or 0.0))
 
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(5.4, 2.9), layout="constrained")
@@ -121,10 +150,9 @@ def draw_lift(audit: Audit) -> str:
 
 
 def _list_series(audit: Audit) -> tuple[_Series, ...]:
-    return (
-        _Series(audit.untrained, "untrained", _UNTRAINED, "s", -0.15),
-        _Series(audit.trained, "trained", _TRAINED, "o", 0.15),
-    )
+    other, own = name_columns(audit)
+    compared = [_Series(audit.untrained, other, _UNTRAINED, "s", -0.15)] if audit.untrained else []
+    return (*compared, _Series(audit.trained, own, _TRAINED, "o", 0.15))
 
 
 def _draw_dots(

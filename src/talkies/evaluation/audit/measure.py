@@ -6,13 +6,15 @@ Shapes: `N` clips of a film, `E` features, `F` films, `K` recalls, `R` resamples
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import log
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from talkies.analysis.descriptors.film_probe import measure_film_accuracies
-from talkies.core import Float32s, Float64s, Int64s
+from talkies.core import Float32s, Float64s, Int64s, Modality
 from talkies.evaluation.audit.films import AuditedFilm
+from talkies.evaluation.audit.neighbours import CUE_OF, measure_neighbours, standardise_cues
 from talkies.evaluation.audit.retrieval import (
     FilmRetrieval,
     expect_recall_across,
@@ -29,21 +31,26 @@ from talkies.evaluation.audit.values import (
     Estimate,
     FilmProbe,
     Lifts,
+    Neighbours,
     Recalls,
     ReferenceLevels,
     Retrieval,
 )
-from talkies.evaluation.audit.verdict import RELIANCE_AT, decide_verdict
+from talkies.evaluation.audit.verdict import RELIANCE_AT, decide_verdict, join_verdicts
 from talkies.evaluation.film_tasks.retrieval import RECALLS
 from talkies.runs import Encoded
 
 RESAMPLES = 2000
 
+_EMBEDDINGS: Mapping[Modality, Callable[[Encoded], Tensor]] = {
+    "video": lambda encoded: encoded.embeddings.video_BD,
+    "audio": lambda encoded: encoded.embeddings.audio_BD,
+}
 _PROBED: Mapping[str, Callable[[Encoded], Tensor]] = {
     "video_features": lambda encoded: encoded.video_BE,
     "audio_features": lambda encoded: encoded.audio_BE,
-    "video_embeddings": lambda encoded: encoded.embeddings.video_BD,
-    "audio_embeddings": lambda encoded: encoded.embeddings.audio_BD,
+    "video_embeddings": _EMBEDDINGS["video"],
+    "audio_embeddings": _EMBEDDINGS["audio"],
 }
 
 BothDirections = tuple[Sequence[FilmRetrieval], Sequence[FilmRetrieval]]
@@ -99,7 +106,15 @@ def compute_reference_levels(inputs: AuditInputs) -> ReferenceLevels:
     )
 
 
-def measure_model(inputs: AuditInputs, which: str, step: int, stamp: str) -> AuditedModel:
+def measure_cue_neighbours(inputs: AuditInputs) -> dict[Modality, Neighbours]:
+    """Return what the palette and the mean spectrum find of neighbouring clips."""
+    return {
+        modality: measure_neighbours(standardise_cues([film.cues[cue] for film in inputs.films]), None, inputs.sizes)
+        for modality, cue in CUE_OF.items()
+    }
+
+
+def measure_model(inputs: AuditInputs, which: str, step: int, stamp: str, *, joint: bool = True) -> AuditedModel:
     """Return the numbers of one model.
 
     Args:
@@ -107,15 +122,41 @@ def measure_model(inputs: AuditInputs, which: str, step: int, stamp: str) -> Aud
         which: The name of the model in `AuditedFilm.encoded`.
         step: The step of its checkpoint.
         stamp: The stamp of its weights.
+        joint: Whether its pictures and sounds lie in one space.
     """
     encoded = [film.encoded[which] for film in inputs.films]
     probes = {
-        name: inputs.probe_films([read_rows(film).numpy() for film in encoded]) for name, read_rows in _PROBED.items()
+        name: inputs.probe_films([read_rows(film).numpy() for film in encoded])
+        for name, read_rows in _PROBED.items()
+        if read_rows(encoded[0]).shape[1]
     }
+    neighbours = {
+        modality: measure_neighbours(
+            [read_rows(film) for film in encoded],
+            standardise_cues([film.cues[CUE_OF[modality]] for film in inputs.films]),
+            inputs.sizes,
+        )
+        for modality, read_rows in _EMBEDDINGS.items()
+        if read_rows(encoded[0]).shape[1]
+    }
+    model = AuditedModel(
+        step=step,
+        model_stamp=stamp,
+        film_probe=FilmProbe(**probes),
+        neighbours=neighbours,
+        verdict=join_verdicts([each.verdict for each in neighbours.values()]),
+    )
+    if not joint or len(neighbours) < len(_EMBEDDINGS):
+        return model
+    return model.model_copy(update=_measure_both(inputs, encoded))
 
-    # Retrieve in both directions, with and without each film's mean.
+
+def _measure_both(inputs: AuditInputs, encoded: Sequence[Encoded]) -> dict[str, Any]:
+    """Return the numbers between pictures and sounds, by the names of the fields of `AuditedModel`."""
     video = [film.embeddings.video_BD for film in encoded]
     audio = [film.embeddings.audio_BD for film in encoded]
+
+    # Retrieve in both directions, with and without each film's mean.
     with_means = measure_film_retrieval(video, audio), measure_film_retrieval(audio, video)
     video, audio = ([normalise_rows(subtract_mean(rows)) for rows in tower] for tower in (video, audio))
     without_means = measure_film_retrieval(video, audio), measure_film_retrieval(audio, video)
@@ -134,15 +175,12 @@ def measure_model(inputs: AuditInputs, which: str, step: int, stamp: str) -> Aud
     chance = compute_reference_levels(inputs)
     guess, pure = chance.across_films.at(RELIANCE_AT), chance.pure_film_recogniser.at(RELIANCE_AT)
     reliance = retrieval.shuffled.both.at(RELIANCE_AT).rescale(guess, pure)
-    return AuditedModel(
-        step=step,
-        model_stamp=stamp,
-        film_probe=FilmProbe(**probes),
-        retrieval=retrieval,
-        lifts=estimate_lifts(with_means, inputs.sizes, inputs.seed),
-        film_reliance=reliance,
-        verdict=decide_verdict(inputs.sizes, reliance, retrieval.within_film.both.recall_at_1, chance),
-    )
+    return {
+        "retrieval": retrieval,
+        "lifts": estimate_lifts(with_means, inputs.sizes, inputs.seed),
+        "film_reliance": reliance,
+        "verdict": decide_verdict(inputs.sizes, reliance, retrieval.within_film.both.recall_at_1, chance),
+    }
 
 
 def estimate_lifts(both_directions: BothDirections, sizes: Sequence[int], seed: int) -> Lifts:

@@ -6,8 +6,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from talkies.config import Config
+from talkies.core import Modality
 from talkies.evaluation.results.result import Metric
 
+Comparison = Literal["untrained", "shuffled weights", "nothing"]
 Verdict = Literal["leans_on_film", "tells_moments_apart", "cannot_tell"]
 
 
@@ -57,12 +59,12 @@ class Directions(Config):
 
 
 class FilmProbe(Config):
-    """How well a linear probe identifies the film from each tower's features and embeddings."""
+    """How well a linear probe identifies the film from each tower's features and embeddings; None without a tower."""
 
-    video_features: Estimate
-    audio_features: Estimate
-    video_embeddings: Estimate
-    audio_embeddings: Estimate
+    video_features: Estimate | None = None
+    audio_features: Estimate | None = None
+    video_embeddings: Estimate | None = None
+    audio_embeddings: Estimate | None = None
 
 
 class Retrieval(Config):
@@ -93,29 +95,6 @@ class Lifts(Config):
     film_share: Estimate | None
 
 
-class AuditedModel(Config):
-    """The numbers of one checkpoint.
-
-    `film_reliance` is 0 if the control shows no recognition of films, and 1 if there is nothing but recognition.
-    """
-
-    step: int
-    model_stamp: str
-    film_probe: FilmProbe
-    retrieval: Retrieval
-    lifts: Lifts
-    film_reliance: Estimate
-    verdict: Verdict
-
-
-class CueEstimates(Config):
-    """How well a linear probe identifies the film from each shortcut cue, without a model."""
-
-    palette: Estimate
-    loudness: Estimate
-    spectrum: Estimate
-
-
 class ChanceRecalls(Config):
     """The expected recalls at 1, 5 and 10."""
 
@@ -127,6 +106,49 @@ class ChanceRecalls(Config):
         """Return the recall at 1, 5 or 10."""
         recall: float = getattr(self, f"recall_at_{k}")
         return recall
+
+
+class Neighbours(Config):
+    """How well clips find the clip next to them, by one modality alone.
+
+    `film_reliance` is that of the control, as for retrieval between modalities. `gain` is the recall at 1 within films
+    less that of the shortcut cue: the palette, or the mean spectrum. `chance` is a guess's recall within films.
+    """
+
+    within_film: Recalls
+    across_films: Recalls
+    across_films_means_removed: Recalls
+    shuffled: Recalls
+    film_reliance: Estimate
+    gain: Estimate | None = None
+    chance: ChanceRecalls
+    verdict: Verdict
+
+
+class AuditedModel(Config):
+    """The numbers of one checkpoint, or of public encoders (of step 0).
+
+    `film_reliance` is 0 if the control shows no recognition of films, and 1 if there is nothing but recognition. It,
+    `retrieval` and `lifts` are None where pictures and sounds cannot be compared. `neighbours` has what each modality
+    finds by itself.
+    """
+
+    step: int
+    model_stamp: str
+    film_probe: FilmProbe
+    retrieval: Retrieval | None = None
+    lifts: Lifts | None = None
+    film_reliance: Estimate | None = None
+    neighbours: dict[Modality, Neighbours] = Field(default_factory=dict)
+    verdict: Verdict
+
+
+class CueEstimates(Config):
+    """How well a linear probe identifies the film from each shortcut cue, without a model."""
+
+    palette: Estimate
+    loudness: Estimate
+    spectrum: Estimate
 
 
 class ReferenceLevels(Config):
@@ -147,7 +169,12 @@ class FilmCount(Config):
 
 
 class Audit(Config):
-    """A whole audit; `words` explains the verdict, and `marks` are the probes of shortcut cues."""
+    """A whole audit; `words` explains the verdict, and `marks` are the probes of shortcut cues.
+
+    `run` is a folder or the address of public encoders, `license` the licence of their weights, None for a run.
+    `trained` is the model, and `untrained` what it is compared with, as `compared_with` says; None for nothing.
+    `cue_neighbours` is what the palette (video) and the mean spectrum (audio) find of neighbouring clips.
+    """
 
     schema_version: int = 1
     library: str
@@ -155,7 +182,10 @@ class Audit(Config):
     verdict: Verdict
     words: str
     trained: AuditedModel
-    untrained: AuditedModel
+    untrained: AuditedModel | None
+    license: str | None = None
+    compared_with: Comparison = "untrained"
+    cue_neighbours: dict[Modality, Neighbours] = Field(default_factory=dict)
     marks: CueEstimates
     chance: ReferenceLevels
     films: tuple[FilmCount, ...]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from talkies.evaluation.audit.values import AuditedModel, Estimate, ReferenceLevels, Verdict
+from talkies.evaluation.audit.values import AuditedModel, Estimate, ReferenceLevels, Retrieval, Verdict
 from talkies.reporting import format_percent
 
 LEAST_FILMS = 3
@@ -49,14 +49,30 @@ def decide_verdict(sizes: Sequence[int], reliance: Estimate, within: Estimate, c
     return "leans_on_film" if recognises_films else "cannot_tell"
 
 
-def explain_verdict(model: AuditedModel, untrained: AuditedModel, chance: ReferenceLevels, sizes: Sequence[int]) -> str:
-    """Return a paragraph with the verdict and its reasons, for readers who know films and no statistics."""
-    sentences = (
-        _explain_title(model, chance, sizes),
-        _explain_moments(model, chance),
-        _explain_films(model),
-        _explain_probe(model, untrained),
+def join_verdicts(verdicts: Sequence[Verdict]) -> Verdict:
+    """Return the verdict on a model from those on its modalities: the same, or else the more cautious one."""
+    if "leans_on_film" in verdicts:
+        return "leans_on_film"
+    return "cannot_tell" if "cannot_tell" in verdicts else "tells_moments_apart"
+
+
+def explain_few_clips(sizes: Sequence[int]) -> str:
+    """Return the sentence that says that films of these numbers of clips are too few for a verdict."""
+    return (
+        f"We cannot tell: {len(sizes)} films and {sum(sizes)} clips are too few to judge by "
+        f"(at least {LEAST_FILMS} films and {LEAST_CLIPS_IN_ALL} clips)."
     )
+
+
+def explain_verdict(model: AuditedModel, chance: ReferenceLevels, sizes: Sequence[int]) -> str:
+    """Return the verdict and its reasons, for readers who know films and no statistics.
+
+    Args:
+        model: The numbers of a model whose pictures and sounds can be compared.
+        chance: The results of guessing.
+        sizes: The number of clips of each film.
+    """
+    sentences = (_explain_title(model, chance, sizes), _explain_moments(model, chance), _explain_films(model))
     return " ".join(sentences)
 
 
@@ -64,22 +80,19 @@ def _explain_title(model: AuditedModel, chance: ReferenceLevels, sizes: Sequence
     if model.verdict == "tells_moments_apart":
         return "This model tells moments apart within films: it hears and sees what happens, not only which film it is."
     if model.verdict == "leans_on_film":
-        finds_moments = model.retrieval.within_film.both.recall_at_1.low > chance.within_film.recall_at_1
+        finds_moments = _get_retrieval(model).within_film.both.recall_at_1.low > chance.within_film.recall_at_1
         rest = "and what happens in it only after that" if finds_moments else "not what happens in it"
         return (
             "This model leans on the film’s shortcut cues: when it matches a sound to a picture, it first of all "
             f"recognises the film (its colours, its grain, its music), {rest}."
         )
     if not has_enough_clips(sizes):
-        return (
-            f"We cannot tell: {len(sizes)} films and {sum(sizes)} clips are too few to judge by "
-            f"(at least {LEAST_FILMS} films and {LEAST_CLIPS_IN_ALL} clips)."
-        )
+        return explain_few_clips(sizes)
     return "We cannot tell: what this model finds may be guessing, both for films and for moments within them."
 
 
 def _explain_moments(model: AuditedModel, chance: ReferenceLevels) -> str:
-    recall, guess = model.retrieval.within_film.both.recall_at_1, chance.within_film.recall_at_1
+    recall, guess = _get_retrieval(model).within_film.both.recall_at_1, chance.within_film.recall_at_1
     if recall.low > guess:
         comparison = "more often than by chance"
     elif recall.high < guess:
@@ -95,8 +108,9 @@ def _explain_moments(model: AuditedModel, chance: ReferenceLevels) -> str:
 
 def _explain_films(model: AuditedModel) -> str:
     reliance = model.film_reliance
-    with_means = model.retrieval.across_films.both.recall_at_10
-    without_means = model.retrieval.across_films_means_removed.both.recall_at_10
+    assert reliance is not None, "it is measured with the retrieval"
+    with_means = _get_retrieval(model).across_films.both.recall_at_10
+    without_means = _get_retrieval(model).across_films_means_removed.both.recall_at_10
     if reliance.low > 0:
         recognised = (
             f"When the sounds of each film are shuffled, it still finds the right film: "
@@ -110,14 +124,9 @@ def _explain_films(model: AuditedModel) -> str:
     )
 
 
-def _explain_probe(model: AuditedModel, untrained: AuditedModel) -> str:
-    own, before = model.film_probe, untrained.film_probe
-    return (
-        f"The film can still be identified from its description of the pictures in "
-        f"{_format_share(own.video_embeddings.mean)} of the clips ({_format_share(before.video_embeddings.mean)} "
-        f"before training) and of the sound in {_format_share(own.audio_embeddings.mean)} "
-        f"({_format_share(before.audio_embeddings.mean)}); this is no problem in itself."
-    )
+def _get_retrieval(model: AuditedModel) -> Retrieval:
+    assert model.retrieval is not None, "only models whose pictures and sounds can be compared are explained here"
+    return model.retrieval
 
 
 def _format_share(share: float) -> str:

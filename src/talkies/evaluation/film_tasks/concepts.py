@@ -55,14 +55,14 @@ class SyntheticConceptsTask(FolderTask):
         truth = read_truth(data)
         stride_frames = encoder.shape.window_frames
         films = encode_films(encoder, data, stride_frames, on_film)
-        metrics = probe_concepts(films, truth, encoder.profile.fps, _SEED)
+        metrics = probe_concepts(films, truth, encoder.profile.fps, _SEED, modalities=encoder.modalities)
         chance = 1 / len(truth.concepts)
         protocol = describe_encoder(encoder, stride_frames) | {
             "films": len(films),
             "clips": sum(len(film.requests) for film in films),
             "classifier": "logistic regression (L2, C = 0.1) on standardised encoder features, clips without a cut",
             "splits": f"{SPLITS} random halvings of the films, seed {_SEED}",
-            "chance": {"video_accuracy": chance, "audio_accuracy": chance},
+            "chance": {f"{modality}_accuracy": chance for modality in encoder.modalities},
         }
         return Result(task=self.name, protocol=protocol, metrics=metrics)
 
@@ -98,8 +98,22 @@ def find_concept(window: Span, shots: Sequence[TruthShot], fps: int) -> int | No
     return None
 
 
-def probe_concepts(films: Sequence[EncodedFilm], truth: Truth, fps: int, seed: int) -> dict[str, Metric]:
+def probe_concepts(
+    films: Sequence[EncodedFilm],
+    truth: Truth,
+    fps: int,
+    seed: int,
+    *,
+    modalities: Sequence[Modality] = MODALITIES,
+) -> dict[str, Metric]:
     """Return the probe's accuracy on the features of each modality, over `SPLITS` random halvings of the films.
+
+    Args:
+        films: The encoded films.
+        truth: Which concept each shot shows.
+        fps: The frames of the grid in a second.
+        seed: The seed of the halvings.
+        modalities: The modalities that the encoder has.
 
     Raises:
         UsageError: if there are fewer than two films, or the truth lacks one.
@@ -110,11 +124,11 @@ def probe_concepts(films: Sequence[EncodedFilm], truth: Truth, fps: int, seed: i
     labels = [_label_clips(film, shots, fps) for film in films]
 
     random = np.random.default_rng(seed)
-    accuracies: dict[Modality, list[float]] = {modality: [] for modality in MODALITIES}
+    accuracies: dict[Modality, list[float]] = {modality: [] for modality in modalities}
     for _ in range(SPLITS):
         order = random.permutation(len(films))
         fit_films, test_films = order[: len(films) // 2], order[len(films) // 2 :]
-        for modality in MODALITIES:
+        for modality in modalities:
             fit_NE, fit_N = _gather_clips(films, labels, fit_films, modality)
             test_NE, test_N = _gather_clips(films, labels, test_films, modality)
             accuracies[modality].append(_fit_and_score(fit_NE, fit_N, test_NE, test_N))

@@ -23,7 +23,7 @@ from talkies.core import (
     escape_controls,
     path_to_text,
 )
-from talkies.library import FilmEntry, Library
+from talkies.library import FilmEntry, Library, Profile
 from talkies.media import MediaInfo, has_film_suffix, probe
 from talkies.runs import ClipEncoder
 from talkies.runtime import hash_file
@@ -157,6 +157,14 @@ def list_films(data: Path, encoder: ClipEncoder) -> list[Film]:
     if not films:
         raise UsageError(f"{data} holds no film; name a folder of films, or a library")
     return sorted(films, key=lambda film: film.name)
+
+
+def find_library_profile(data: Path) -> Profile | None:
+    """Return the profile of the library `data`, or of the library `data/films`; None if neither is one."""
+    for folder in (data, data / "films"):
+        if (folder / "library.json").is_file():
+            return Library.open(folder).profile
+    return None
 
 
 def find_films_by_imdb_id(data: Path, encoder: ClipEncoder) -> dict[str, Film]:

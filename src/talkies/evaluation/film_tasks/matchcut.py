@@ -14,7 +14,7 @@ import numpy as np
 
 from talkies.clips.film_pass import OnFilm
 from talkies.core import Bools, Float32s, Float64s, ModalityChoice
-from talkies.evaluation.film_tasks.base import MODALITY_CHOICES, FilmTask, describe_encoder
+from talkies.evaluation.film_tasks.base import MODALITY_CHOICES, FilmTask, describe_encoder, list_choices
 from talkies.evaluation.film_tasks.films import Film, check_films, choose_films, find_films_by_imdb_id
 from talkies.evaluation.film_tasks.fitting import CLASSIFIER, average_precision, check_labels, fit_classifier
 from talkies.evaluation.film_tasks.matchcut_data import (
@@ -79,7 +79,9 @@ class MatchCutTask(FilmTask):
 
         encoded = _encode_films(encoder, films, lists, on_film)
         negatives = [pair for pair in lists.random_negatives if pair.imdb_id in films]
-        metrics, chance, chosen = compute_matchcut_metrics(encoded, pairs, _select_split(lists, negatives, "test"))
+        metrics, chance, chosen = compute_matchcut_metrics(
+            encoded, pairs, _select_split(lists, negatives, "test"), list_choices(encoder)
+        )
         counts = {
             "lists": {split: sum(imdb_id in films for imdb_id in lists.splits[split]) for split in SPLITS},
             "pairs": {kind: {split: len(own) for split, own in by_split.items()} for kind, by_split in pairs.items()},
@@ -118,7 +120,10 @@ def split_pairs(lists: MatchCutLists, imdb_ids: Collection[str]) -> dict[str, di
 
 
 def compute_matchcut_metrics(
-    encoded: FilmShots, pairs: Mapping[str, PairsBySplit], random_negatives: Sequence[ShotPair]
+    encoded: FilmShots,
+    pairs: Mapping[str, PairsBySplit],
+    random_negatives: Sequence[ShotPair],
+    choices: Sequence[ModalityChoice] = MODALITY_CHOICES,
 ) -> tuple[dict[str, Metric], dict[str, float], dict[str, dict[str, Any]]]:
     """Return average precisions, their chance levels, and the setting that each classifier was given.
 
@@ -126,6 +131,7 @@ def compute_matchcut_metrics(
         encoded: The encoded shots of each film.
         pairs: The labelled pairs, by kind of match cut and split.
         random_negatives: Random pairs of the test films, added to the test pairs for the second zero-shot figure.
+        choices: The modalities to measure.
 
     Returns:
         Metrics by kind, method and modality; by the same names the share of matches, and for classifiers the setting.
@@ -139,7 +145,7 @@ def compute_matchcut_metrics(
         with_negatives = [*by_split["test"], *random_negatives]
         labels_with_negatives = _stack_labels(with_negatives)
 
-        for modality in MODALITY_CHOICES:
+        for modality in choices:
             name = f"{kind}_zero_shot_{modality}_average_precision"
             scores = score_zero_shot(encoded, by_split["test"], modality)
             metrics[name] = Metric.of([average_precision(labels["test"], scores)])
@@ -150,7 +156,7 @@ def compute_matchcut_metrics(
             metrics[name] = Metric.of([average_precision(labels_with_negatives, scores)])
             chance[name] = float(labels_with_negatives.mean())
 
-        for modality in MODALITY_CHOICES:
+        for modality in choices:
             fitted = fit_classifier(_make_feature_reader(encoded, by_split, modality), list(_FORMS), labels)
             name = f"{kind}_classifier_{modality}_average_precision"
             metrics[name] = Metric.of([average_precision(labels["test"], fitted.scores["test"])])

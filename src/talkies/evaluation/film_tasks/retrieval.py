@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from talkies.clips.film_pass import OnFilm
-from talkies.evaluation.film_tasks.base import FolderTask, describe_encoder
+from talkies.evaluation.film_tasks.base import FolderTask, check_joint, describe_encoder
 from talkies.evaluation.film_tasks.encode_films import EncodedFilm, encode_films
 from talkies.evaluation.results.result import Metric, Result
 from talkies.runs import ClipEncoder
@@ -28,8 +28,10 @@ class RetrievalTask(FolderTask):
 
     name = "retrieval"
     needs = "films, or a library"
+    compares_modalities = True
 
     def _measure_folder(self, encoder: ClipEncoder, data: Path, on_film: OnFilm | None) -> Result:
+        check_joint(encoder, self.name)
         stride_frames = encoder.shape.window_frames
         films = encode_films(encoder, data, stride_frames, on_film)
         metrics, chance = compute_retrieval_metrics(films)

@@ -18,7 +18,7 @@ from sklearn.metrics import f1_score, precision_recall_curve
 
 from talkies.clips.film_pass import OnFilm
 from talkies.core import Bools, Float32s, Float64s, Int64s, ModalityChoice, UsageError
-from talkies.evaluation.film_tasks.base import MODALITY_CHOICES, FilmTask, describe_encoder
+from talkies.evaluation.film_tasks.base import MODALITY_CHOICES, FilmTask, describe_encoder, list_choices
 from talkies.evaluation.film_tasks.films import Film, FilmFacts, check_films, choose_films, find_films_by_imdb_id
 from talkies.evaluation.film_tasks.fitting import CLASSIFIER, average_precision, check_labels, fit_classifier
 from talkies.evaluation.film_tasks.scenes_data import SHOTS, FilmScenes, read_scene_lists
@@ -82,7 +82,7 @@ class ScenesTask(FilmTask):
             if on_film:
                 on_film(film.name, len(films))
 
-        metrics, chance, chosen = compute_scene_metrics(encoded, truth, splits)
+        metrics, chance, chosen = compute_scene_metrics(encoded, truth, splits, list_choices(encoder))
         covered = [shots[imdb_id][-1].end_seconds / facts[imdb_id].seconds for imdb_id in films]
         counts = {
             "lists": {split: len(ids) for split, ids in splits.items()},
@@ -94,7 +94,10 @@ class ScenesTask(FilmTask):
 
 
 def compute_scene_metrics(
-    encoded: Mapping[str, EncodedShots], truth: Mapping[str, FilmScenes], splits: FilmsOfSplit
+    encoded: Mapping[str, EncodedShots],
+    truth: Mapping[str, FilmScenes],
+    splits: FilmsOfSplit,
+    choices: Sequence[ModalityChoice] = MODALITY_CHOICES,
 ) -> tuple[dict[str, Metric], dict[str, float], dict[str, dict[str, Any]]]:
     """Return metrics and chance levels by method and modality, and the setting that each method was given.
 
@@ -102,6 +105,7 @@ def compute_scene_metrics(
         encoded: The encoded shots of each film, by IMDb id.
         truth: The scenes of each film, by IMDb id.
         splits: The IMDb ids of the films of each split.
+        choices: The modalities to measure.
     """
     metrics: dict[str, Metric] = {}
     chance: dict[str, float] = {}
@@ -110,7 +114,7 @@ def compute_scene_metrics(
     test_films = [truth[imdb_id] for imdb_id in splits["test"]]
     ends = np.cumsum([len(film.boundary_B) for film in test_films])[:-1]
 
-    for modality in MODALITY_CHOICES:
+    for modality in choices:
         differences = {
             split: np.concatenate([score_zero_shot(encoded[imdb_id], modality) for imdb_id in ids])
             for split, ids in splits.items()

@@ -20,7 +20,7 @@ from sklearn.metrics import roc_auc_score
 
 from talkies.clips.film_pass import OnFilm
 from talkies.core import Float32s, Float64s, UsageError
-from talkies.evaluation.film_tasks.base import FolderTask, describe_encoder
+from talkies.evaluation.film_tasks.base import FolderTask, check_joint, describe_encoder
 from talkies.evaluation.film_tasks.films import Film, list_films
 from talkies.evaluation.film_tasks.shots import COSINE_DECIMALS, compute_cosines
 from talkies.evaluation.results.result import Metric, Result
@@ -48,11 +48,13 @@ class SyncTask(FolderTask):
 
     name = "sync"
     needs = "films, or a library"
+    compares_modalities = True
 
     def __init__(self, shifts_seconds: Sequence[float] = SHIFTS_SECONDS) -> None:
         self._shifts_seconds = shifts_seconds
 
     def _measure_folder(self, encoder: ClipEncoder, data: Path, on_film: OnFilm | None) -> Result:
+        check_joint(encoder, self.name)
         fps = encoder.profile.fps
         stride_frames, shifts = align_shifts(self._shifts_seconds, fps)
         films = [film for film in list_films(data, encoder) if film.usable]

@@ -2,7 +2,7 @@
 
 from talkies.evaluation.results.documents import check_writable, read_results, write_result
 from talkies.evaluation.results.result import Metric, Result
-from talkies.evaluation.results.table import build_table, format_table
+from talkies.evaluation.results.table import build_table, format_table, name_measured
 
 __all__ = [
     "Metric",
@@ -10,6 +10,7 @@ __all__ = [
     "build_table",
     "check_writable",
     "format_table",
+    "name_measured",
     "read_results",
     "write_result",
 ]

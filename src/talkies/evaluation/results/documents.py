@@ -24,8 +24,8 @@ def write_result(result: Result, to: Path) -> Path:
     """
     if to.suffix != ".json":
         method = result.protocol.get("method", "films")
-        step = result.protocol.get("checkpoint_step", "bare")
-        to = to / f"{result.task}-{method}-step-{step}-{_hash_protocol(result)}.json"
+        which = "public" if "license" in result.protocol else f"step-{result.protocol.get('checkpoint_step', 'bare')}"
+        to = to / f"{result.task}-{method}-{which}-{_hash_protocol(result)}.json"
     try:
         to.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(to, result.model_dump_json(indent=1) + "\n")

@@ -17,7 +17,18 @@ _LATEX = str.maketrans(
     | {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}
 )
 _MARKDOWN = str.maketrans({c: f"\\{c}" for c in "\\|"})
-_NOT_COMPARED = {"run", "checkpoint_step", "model_stamp", "chance", "chosen", "splits", "unfit", "profile"}
+_NOT_COMPARED = {
+    "run",
+    "checkpoint_step",
+    "model_stamp",
+    "license",
+    "public encoder",
+    "chance",
+    "chosen",
+    "splits",
+    "unfit",
+    "profile",
+}
 """Keys of a protocol that describe the run or the data: results that differ only in them share a protocol number."""
 
 
@@ -76,11 +87,19 @@ def format_table(table: ResultTable, form: Form) -> str:
             return "\n".join([*_format_text(lines), "", *notes])
 
 
+def name_measured(result: Result) -> str:
+    """Return what was measured: a run with its step, the address of public encoders, or features of any kind."""
+    run = str(result.protocol.get("run", "features"))
+    if "license" in result.protocol:
+        return run
+    return f"{run}, step {result.protocol.get('checkpoint_step', '-')}"
+
+
 def _build_rows(result: Result, protocols: dict[str, int]) -> Iterator[Row]:
     """Yield a row for each metric of the run and of its baselines."""
     number = _assign_number(protocols, _format_protocol(result))
     chances = result.protocol.get("chance", {})
-    run = f"{result.protocol.get('run', 'features')}, step {result.protocol.get('checkpoint_step', '-')}"
+    run = name_measured(result)
     metrics_of = {run: result.metrics}
     metrics_of |= {f"{run}: {name}": metrics for name, metrics in result.baselines.items()}
     for what, metrics in metrics_of.items():

@@ -26,6 +26,7 @@ OnClip = Callable[[str, int], None]
 """Called after each clip with its path and the number of clips."""
 
 _BATCH_WINDOWS = 64
+_BATCH_PIXELS = 32_000_000
 _VERSION = 1  # increase when clips are read or cut differently: cached features are then computed again
 
 
@@ -167,9 +168,15 @@ class _Extractor:
         """Return the features `[V, E]` of each clip of inputs `[V, R, …]`, averaged over crops."""
         encode = self._features.encode_video if modality == "video" else self._features.encode_audio
         joined = torch.from_numpy(np.concatenate([clip.reshape(-1, *clip.shape[2:]) for clip in inputs]))
-        features_XE = torch.cat([encode(batch) for batch in torch.split(joined, _BATCH_WINDOWS)])
+        features_XE = torch.cat([encode(batch) for batch in torch.split(joined, self._count_windows(modality))])
         per_clip = torch.split(features_XE, [clip.shape[0] * clip.shape[1] for clip in inputs])
         return [clip_XE.view(*clip.shape[:2], -1).mean(1) for clip_XE, clip in zip(per_clip, inputs, strict=True)]
+
+    def _count_windows(self, modality: Modality) -> int:
+        """Return how many windows are encoded at once: fewer of large pictures."""
+        spec = self.sampling.clip_spec
+        pixels = spec.frames * spec.size**2 if modality == "video" else 1
+        return max(1, min(_BATCH_WINDOWS, _BATCH_PIXELS // pixels))
 
 
 def compute_cache_key(features: Features, sampling: ViewSampling, modalities: Sequence[Modality]) -> str:

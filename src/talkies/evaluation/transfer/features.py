@@ -12,13 +12,15 @@ import torch
 from torch import Tensor
 
 from talkies.config import Config
-from talkies.core import Modality, RunError, UsageError
+from talkies.core import AudioInput, Modality, RunError, UsageError, VideoInput
 from talkies.evaluation.transfer.clip_spec import ClipSpec
 from talkies.evaluation.transfer.protocol import Protocol
 from talkies.models import Encoder
 from talkies.models.tower import compute_model_stamp
-from talkies.runs import load_encoder
+from talkies.runs import ClipEncoder, load_model
 from talkies.transforms import AudioTransformConfig, LogMel, TransformConfig, VideoTransform, VideoTransformConfig
+from talkies.transforms.audio import AudioTransform
+from talkies.transforms.audio_inputs import build_audio_transform
 
 
 class Features(ABC):
@@ -43,7 +45,7 @@ class Features(ABC):
             UsageError: if one cannot, or its encoder does not accept the input of `clip_spec`.
         """
         if missing := sorted(set(modalities) - self.modalities):
-            raise UsageError(f"{self.name} has no {missing[0]} encoder; name a run, or give encoders, that have one")
+            raise UsageError(f"{self.name} has no {missing[0]} encoder; name a model, or give encoders, that have one")
 
     @abstractmethod
     def encode_video(self, video_BTPZ: Tensor) -> Tensor:
@@ -80,16 +82,13 @@ class TowerFeatures(Features):
         if video is None and audio is None:
             raise UsageError(f"{name} has no encoder; give a video encoder, an audio encoder, or both")
         self.transforms = resize_transforms(transforms, clip_spec.size)
-        weights = "".join(
-            f"{type(encoder).__qualname__} {compute_model_stamp(encoder)}" if encoder else "-"
-            for encoder in (video, audio)
-        )
+        weights = "".join(_identify(encoder) if encoder else "-" for encoder in (video, audio))
         super().__init__(name, compute_stamp(weights, self.transforms), clip_spec)
 
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.video_encoder, self.audio_encoder = video, audio
-        self._video_transform = VideoTransform(self.transforms.video).to(self._device)
-        self._audio_transform = LogMel(self.transforms.audio, clip_spec.audio_rate_hz).to(self._device)
+        self._video_transform = self.build_video_transform().to(self._device)
+        self._audio_transform = self.build_audio_transform().to(self._device)
         for encoder in (video, audio):
             if encoder is not None:
                 encoder.eval().to(self._device)
@@ -97,8 +96,35 @@ class TowerFeatures(Features):
     def check(self, modalities: Collection[Modality]) -> None:
         """Check that some modalities can be encoded, and that the video encoder accepts its input."""
         super().check(modalities)
-        if "video" in modalities and self.video_encoder is not None:
-            self.video_encoder.check_input((self.clip_spec.frames, self.clip_spec.size, self.clip_spec.size))
+        if "video" not in modalities or self.video_encoder is None:
+            return
+        own, size = self.video_input, self.clip_spec.size
+        if own and own.size != size:
+            raise UsageError(
+                f"{self.name} takes pictures of {own.size} px, and the protocol sets {size}; leave size out, or "
+                "fine-tune with --protocol finetune-own, in which every encoder has its own input"
+            )
+        self.video_encoder.check_input((self.clip_spec.frames, size, size))
+
+    @property
+    def video_input(self) -> VideoInput | None:
+        """What the video encoder takes, if it is a public one."""
+        own = self.video_encoder.input if self.video_encoder is not None else None
+        return own if isinstance(own, VideoInput) else None
+
+    @property
+    def audio_input(self) -> AudioInput | None:
+        """What the audio encoder takes, if it is a public one."""
+        own = self.audio_encoder.input if self.audio_encoder is not None else None
+        return None if isinstance(own, VideoInput) else own
+
+    def build_video_transform(self) -> VideoTransform:
+        """Return a new transform from uint8 video to the video encoder's input."""
+        return VideoTransform(self.transforms.video, self.video_input)
+
+    def build_audio_transform(self) -> AudioTransform:
+        """Return a new transform from int16 audio to the audio encoder's input."""
+        return build_audio_transform(self.transforms.audio, self.clip_spec.audio_rate_hz, self.audio_input)
 
     @property
     def modalities(self) -> frozenset[Modality]:
@@ -161,11 +187,11 @@ class Statistics(Features):
         return torch.cat([levels_BFL.mean(2), levels_BFL.std(2)], dim=1)
 
 
-def load_run_features(run: Path, step: int | None, protocol: Protocol, name: str) -> TowerFeatures:
-    """Return the features of a run's encoders, with the input that a protocol sets.
+def load_run_features(run: str | Path, step: int | None, protocol: Protocol, name: str) -> TowerFeatures:
+    """Return the features of a run's encoders, or of public ones, with the input that a protocol sets.
 
     Args:
-        run: the run's folder.
+        run: the run's folder, or the address of public encoders.
         step: the step of a checkpoint; the newest if not given, untrained at 0.
         protocol: may set frames, frame rate, size and seconds of audio.
         name: the name in results.
@@ -174,28 +200,45 @@ def load_run_features(run: Path, step: int | None, protocol: Protocol, name: str
         RunError: if there is no such run or checkpoint.
         UsageError: if an encoder does not accept the input that the protocol sets.
     """
-    encoder = load_encoder(run, step)
-    clip, profile = encoder.clip, encoder.profile
-    trained_size = encoder.transforms.video.size
-    size = protocol.size or trained_size
-    own = ClipSpec(
-        frames=clip.frames,
-        fps=clip.fps,
-        short_side=round(profile.short_side * size / trained_size / 2) * 2,  # as much of the picture as in training
-        size=size,
-        audio_seconds=clip.audio_seconds,
-        audio_rate_hz=profile.audio_rate_hz,
-    )
-    clip_spec = resolve_clip_spec(protocol, own)
-    return TowerFeatures(name, clip_spec, encoder.transforms, encoder.model.video, encoder.model.audio)
+    encoder = load_model(run, step)
+    return TowerFeatures(name, find_clip_spec(encoder, protocol), encoder.transforms, *select_towers(encoder))
 
 
-def load_untrained_features(run: Path, protocol: Protocol) -> TowerFeatures | None:
+def load_untrained_features(run: str | Path, protocol: Protocol) -> TowerFeatures | None:
     """Return the features of a run's encoders before the first step, or None if that checkpoint was not kept."""
     try:
         return load_run_features(run, 0, protocol, "untrained")
     except RunError:
         return None
+
+
+def select_towers(encoder: ClipEncoder) -> tuple[Encoder | None, Encoder | None]:
+    """Return a model's video and audio encoder; None for a modality that it does not have."""
+    model, has = encoder.model, encoder.modalities
+    return (model.video if "video" in has else None), (model.audio if "audio" in has else None)
+
+
+def find_clip_spec(encoder: ClipEncoder, protocol: Protocol) -> ClipSpec:
+    """Return a model's own input for labelled clips, with what a protocol sets.
+
+    Public encoders as they came get pictures and sound of the size and rate that they take; a run's get those of the
+    films that it was trained on.
+    """
+    clip, profile = encoder.clip, encoder.profile
+    video, audio = encoder.model.video_input, encoder.model.audio_input
+    own_size = video.size if video else encoder.transforms.video.size
+    size = protocol.size or own_size
+    short_side = video.resize if video and encoder.is_public else profile.short_side
+    rate_hz = audio.rate_hz if audio and encoder.is_public else profile.audio_rate_hz
+    own = ClipSpec(
+        frames=clip.frames,
+        fps=clip.fps,
+        short_side=round(short_side * size / own_size / 2) * 2,  # as much of the picture as in training
+        size=size,
+        audio_seconds=clip.audio_seconds,
+        audio_rate_hz=rate_hz,
+    )
+    return resolve_clip_spec(protocol, own)
 
 
 def resolve_clip_spec(protocol: Protocol, own: ClipSpec) -> ClipSpec:
@@ -225,6 +268,12 @@ def resize_transforms(transforms: TransformConfig, size: int) -> TransformConfig
     """Return transforms whose frames have `size` pixels a side."""
     video = VideoTransformConfig.model_validate({**transforms.video.model_dump(), "size": size})
     return TransformConfig(video=video, audio=transforms.audio)
+
+
+def _identify(encoder: Encoder) -> str:
+    """Return what identifies an encoder: its class and weights, and the input that a public one declares."""
+    own = f" {encoder.input}" if encoder.input else ""
+    return f"{type(encoder).__qualname__} {compute_model_stamp(encoder)}{own}"
 
 
 def compute_stamp(text: str, *configs: Config) -> str:

@@ -25,7 +25,8 @@ from talkies.evaluation.transfer.protocol import Protocol
 from talkies.evaluation.transfer.reading import ViewSampling, map_in_threads
 from talkies.training.optimiser import build_optimiser, compute_learning_rate, set_learning_rate
 from talkies.training.step import split_into_even_chunks
-from talkies.transforms import LogMel, VideoTransform
+from talkies.transforms import VideoTransform
+from talkies.transforms.audio import AudioTransform
 
 _TEST_BATCH = 32
 
@@ -38,15 +39,15 @@ class Classifier(nn.Module):
         encoder = features.video_encoder if modality == "video" else features.audio_encoder
         if encoder is None:
             raise UsageError(f"{features.name} has no {modality} encoder; name a run that has one")
-        self.encoder = deepcopy(encoder)
+        self.encoder = deepcopy(encoder).requires_grad_(True)
         self.dropout, self.layer = nn.Dropout(dropout), nn.Linear(encoder.out_dim, classes)
         nn.init.normal_(self.layer.weight, std=0.01)
         nn.init.zeros_(self.layer.bias)
-        self.transform: VideoTransform | LogMel
+        self.transform: VideoTransform | AudioTransform
         if modality == "video":
-            self.transform = VideoTransform(features.transforms.video)
+            self.transform = features.build_video_transform()
         else:
-            self.transform = LogMel(features.transforms.audio, features.clip_spec.audio_rate_hz)
+            self.transform = features.build_audio_transform()
 
     def forward(self, clips: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Return logits `[B, K]`.

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from talkies.config import Config, apply_overrides, check
 from talkies.core import Modality, UsageError, suggest_nearest
@@ -28,6 +28,25 @@ class FineTuning(Config):
     memory_gb: Annotated[float, Field(ge=0)] = 2.0
 
 
+class ZeroShotOptions(Config):
+    """How classes are put into words: `templates` are sentences with `{}` where the name of the class goes.
+
+    Without them, pictures and sounds have lists of their own.
+    """
+
+    templates: tuple[str, ...] | None = None
+
+    @field_validator("templates")
+    @classmethod
+    def _check_templates(cls, templates: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if templates is not None and not templates:
+            raise ValueError("there must be one template or more")
+        for template in templates or ():
+            if template.count("{}") != 1 or template.replace("{}", "").count("{"):
+                raise ValueError(f"a template has {{}} once, where the class goes, got '{template}'")
+        return templates
+
+
 class DataOptions(Config):
     """Options of single data sets.
 
@@ -45,13 +64,14 @@ class DataOptions(Config):
 class Protocol(Config):
     """How transfer is measured.
 
-    `linear` and `knn` are probes on frozen features, `finetune` trains all weights. An encoder gets `clips` windows of
+    `linear` and `knn` are probes on frozen features, `finetune` trains all weights, and `zeroshot` learns nothing: it
+    compares embeddings with those of the classes' names, for models that have words. An encoder gets `clips` windows of
     each clip, each in 1 or 3 square `crops`; `frames`, `fps`, `size` and `audio_seconds` are the run's own if not set.
     `classifier` is a linear SVM or a logistic regression on standardised features; its C, or the number of neighbours,
     is selected from the grid by cross-validation with `inner_folds` folds, on the training clips only.
     """
 
-    method: Literal["linear", "knn", "finetune"] = "linear"
+    method: Literal["linear", "knn", "finetune", "zeroshot"] = "linear"
     clips: Count = 10
     crops: Literal[1, 3] = 1
     frames: Count | None = None
@@ -67,6 +87,7 @@ class Protocol(Config):
     baselines: bool = True
     drop_overlap: bool = False
     finetune: FineTuning = FineTuning()
+    zeroshot: ZeroShotOptions = ZeroShotOptions()
     data: DataOptions = DataOptions()
 
     @model_validator(mode="after")
@@ -85,6 +106,8 @@ PROTOCOLS: dict[str, dict[str, object]] = {
     "finetune": {"method": "finetune", "frames": 32, "fps": 16, "size": 112, "clips": 10},
     "finetune-224": {"method": "finetune", "frames": 32, "fps": 16, "size": 224, "clips": 10, "crops": 3},
     "finetune-audio": {"method": "finetune"},
+    "finetune-own": {"method": "finetune"},
+    "zeroshot": {"method": "zeroshot", "clips": 4},
 }
 """Protocols by name; `--set` changes single values."""
 

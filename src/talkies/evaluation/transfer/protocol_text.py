@@ -10,7 +10,8 @@ from talkies.evaluation.datasets import DataSet, Split
 from talkies.evaluation.transfer.extract import ExtractedFeatures
 from talkies.evaluation.transfer.features import Features, TowerFeatures
 from talkies.evaluation.transfer.protocol import Protocol
-from talkies.evaluation.transfer.scoring import list_metric_prefixes
+from talkies.evaluation.transfer.scoring import MIN_CLASSES_FOR_TOP5, list_metric_prefixes
+from talkies.evaluation.transfer.zeroshot import CLASS_NAMES, choose_templates, make_readable
 
 # These words are part of results, and of the names of their files: a change gives the same measurement a new name.
 _CLASSIFIERS = {
@@ -24,27 +25,33 @@ def describe_protocol(protocol: Protocol, features: Features, data: DataSet) -> 
     """Return how clips were sampled, trained on and scored."""
     description = _describe_input(protocol, features, data)
     description |= {name: value for name, value in protocol.data.model_dump().items() if value is not None}
-    description |= _describe_method(protocol, features)
-    if protocol.method != "finetune":
+    description |= _describe_method(protocol, features, data)
+    if protocol.method in ("linear", "knn"):
         has_validation = any(split.select for split in data.splits)
         description["setting_chosen_on"] = (
             "the validation list" if has_validation else _FOLDS.format(protocol.inner_folds)
         )
     return description | {
-        "learnt_from": "the training list alone",
+        "learnt_from": "nothing" if protocol.method == "zeroshot" else "the training list alone",
         "score_of_a_clip": "mean of its windows' scores; mean over seeds of what a clip gets",
         "short_clips": "begin again until they fill a window",
     }
 
 
-def describe_data(data: DataSet, extracted: ExtractedFeatures, splits: Sequence[Split], dropped: int) -> dict[str, Any]:
-    """Return what was used of the data, and the chance level: the accuracy of always naming the majority class.
+def describe_data(
+    data: DataSet, extracted: ExtractedFeatures, splits: Sequence[Split], dropped: int, *, learns: bool = True
+) -> dict[str, Any]:
+    """Return what was used of the data, and the chance level.
+
+    Chance is the accuracy of always naming the majority class, or, if nothing is learnt, of any class as good as
+    another.
 
     Args:
         data: the data set.
         extracted: which clips could be used.
         splits: the splits without clips that could not be used.
         dropped: how many training clips were removed because of leakage.
+        learns: whether the method learns from the training clips.
     """
     published = data.published.examples if data.published else None
     listed = max(len(data.examples), published or 0)
@@ -61,10 +68,17 @@ def describe_data(data: DataSet, extracted: ExtractedFeatures, splits: Sequence[
     if data.multi_label:
         return description | {"chance": {}}
 
-    chance = float(np.mean([_compute_majority_accuracy(data, split) for split in splits]))
-    metrics = ("accuracy", "window_accuracy")
     prefixes = list_metric_prefixes(data).values()
-    return description | {"chance": {f"{prefix}{metric}": chance for prefix in prefixes for metric in metrics}}
+    if learns:
+        majority = float(np.mean([_compute_majority_accuracy(data, split) for split in splits]))
+        levels = dict.fromkeys(("accuracy", "window_accuracy"), majority)
+    else:
+        levels = dict.fromkeys(("accuracy", "window_accuracy"), 1 / len(data.classes))
+        if len(data.classes) >= MIN_CLASSES_FOR_TOP5:
+            levels["top5_accuracy"] = 5 / len(data.classes)
+    return description | {
+        "chance": {f"{prefix}{metric}": level for prefix in prefixes for metric, level in levels.items()}
+    }
 
 
 def _describe_input(protocol: Protocol, features: Features, data: DataSet) -> dict[str, Any]:
@@ -87,8 +101,14 @@ def _describe_input(protocol: Protocol, features: Features, data: DataSet) -> di
     return description
 
 
-def _describe_method(protocol: Protocol, features: Features) -> dict[str, Any]:
+def _describe_method(protocol: Protocol, features: Features, data: DataSet) -> dict[str, Any]:
     match protocol.method:
+        case "zeroshot":
+            return {
+                "classifier": "cosine with the unit mean of the class's texts, one for each template",
+                "templates": {modality: list(choose_templates(protocol, modality)) for modality in data.modalities},
+                "class_names": f"{CLASS_NAMES}: {', '.join(map(make_readable, data.classes[:3]))} …",
+            }
         case "linear":
             is_decided = protocol.solver != "auto" or torch.cuda.is_available()
             return {

@@ -16,7 +16,7 @@ from talkies.evaluation.transfer.methods import FeatureChoice, TransferMethod, c
 from talkies.evaluation.transfer.probes import ClipScores, compute_accuracy
 from talkies.evaluation.transfer.protocol import Protocol
 
-_MIN_CLASSES_FOR_TOP5 = 11
+MIN_CLASSES_FOR_TOP5 = 11
 
 
 def list_metric_prefixes(data: DataSet) -> dict[FeatureChoice, str]:
@@ -77,7 +77,7 @@ def _score_clips(data: DataSet, scores: ClipScores, label_N: Int64s) -> dict[str
 
     top1 = compute_accuracy(scores.scores_NVK, label_N)
     metrics = {"accuracy": top1["clip"], "window_accuracy": top1["window"]}
-    if len(data.classes) >= _MIN_CLASSES_FOR_TOP5:
+    if len(data.classes) >= MIN_CLASSES_FOR_TOP5:
         metrics["top5_accuracy"] = compute_accuracy(scores.scores_NVK, label_N, k=5)["clip"]
     return metrics
 

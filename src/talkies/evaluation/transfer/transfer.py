@@ -19,6 +19,7 @@ from talkies.evaluation.transfer.methods import FrozenProbe, TransferMethod
 from talkies.evaluation.transfer.protocol import Protocol
 from talkies.evaluation.transfer.protocol_text import describe_data, describe_protocol
 from talkies.evaluation.transfer.scoring import count_fits, score_method
+from talkies.evaluation.transfer.zeroshot import EmbeddingFeatures, ZeroShot
 
 
 def check_complete(data: DataSet, unusable: Mapping[int, str], allow_missing: bool) -> None:
@@ -84,15 +85,18 @@ def measure_transfer(
     if not allow_missing:
         check_published(data)
     check_complete(data, {}, allow_missing)
-    check_leakage(data, {}, protocol.drop_overlap)
+    if protocol.method != "zeroshot":
+        check_leakage(data, {}, protocol.drop_overlap)
     for arm in arms:
         arm.check(data.modalities)
 
     # read the clips, and check again
     methods, extracted = _build_methods(data, arms, protocol, cache_folder, on_clip)
     check_complete(data, extracted.unusable, allow_missing)
-    splits, dropped = check_leakage(data, extracted.keys, protocol.drop_overlap)
-    splits = _keep_usable(splits, extracted)
+    splits, dropped = data.splits, 0
+    if protocol.method != "zeroshot":  # which learns nothing, so nothing can leak
+        splits, dropped = check_leakage(data, extracted.keys, protocol.drop_overlap)
+    splits = _keep_usable(splits, extracted, learns=protocol.method != "zeroshot")
 
     # train and score
     metrics: dict[str, dict[str, Metric]] = {}
@@ -106,7 +110,8 @@ def measure_transfer(
 
         metrics[arm.name], chosen[arm.name] = score_method(data, splits, protocol, method, report_fit)
 
-    description = describe_protocol(protocol, arms[0], data) | describe_data(data, extracted, splits, dropped)
+    description = describe_protocol(protocol, arms[0], data)
+    description |= describe_data(data, extracted, splits, dropped, learns=protocol.method != "zeroshot")
     measured, *baselines = metrics
     return Result(
         task=data.name,
@@ -123,6 +128,9 @@ def _build_methods(
     """Return the method of each arm, and which clips can be used, which is the same for all arms."""
     if protocol.method != "finetune":
         extracted = extract_all_features(data, arms, protocol, cache_folder, on_clip)
+        if protocol.method == "zeroshot":
+            pairs = zip(extracted, arms, strict=True)
+            return [ZeroShot(data, own, _check_words(arm), protocol) for own, arm in pairs], extracted[0]
         return [FrozenProbe(data, features, protocol) for features in extracted], extracted[0]
     first = FineTuner(data, arms[0], protocol)
     caches = {arms[0].clip_spec: first.clips}  # arms with the same input share decoded clips
@@ -130,7 +138,18 @@ def _build_methods(
     return [*tuners], first.clips.read_all(on_clip)
 
 
-def _keep_usable(splits: Sequence[Split], extracted: ExtractedFeatures) -> tuple[Split, ...]:
+def _check_words(features: Features) -> EmbeddingFeatures:
+    """Check that features can be compared with words.
+
+    Raises:
+        UsageError: if they cannot.
+    """
+    if not isinstance(features, EmbeddingFeatures):
+        raise UsageError(f"{features.name} has no words to compare with; give the embeddings of a model that has some")
+    return features
+
+
+def _keep_usable(splits: Sequence[Split], extracted: ExtractedFeatures, *, learns: bool) -> tuple[Split, ...]:
     """Return the splits without the clips that cannot be used."""
 
     def keep(numbers: Sequence[int]) -> tuple[int, ...]:
@@ -138,8 +157,8 @@ def _keep_usable(splits: Sequence[Split], extracted: ExtractedFeatures) -> tuple
 
     usable = tuple(Split(split.name, keep(split.train), keep(split.test), keep(split.select)) for split in splits)
     for split in usable:
-        if not split.train or not split.test:
-            raise UsageError(f"{split.name} has no clip left to {'learn from' if not split.train else 'test on'}")
+        if (learns and not split.train) or not split.test:
+            raise UsageError(f"{split.name} has no clip left to {'test on' if not split.test else 'learn from'}")
     return usable
 
 

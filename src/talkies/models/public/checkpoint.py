@@ -2,13 +2,16 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 
 from talkies.core import ConfigError, describe_os_error
 from talkies.models.address import EncoderAddress
@@ -17,6 +20,7 @@ from talkies.models.public.base import silence_dropout
 CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
 _DESCRIPTIONS = (CONFIG, PREPROCESSOR, "video_preprocessor_config.json", "processor_config.json")
 _SAFE, _PICKLED = (".safetensors",), (".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack")
+_PARTS = ("feature_extractor", "image_processor", "video_processor")  # of a processor_config.json
 _MOST_NAMES = 4
 
 
@@ -29,12 +33,20 @@ class HubCheckpoint:
         folder: where it is.
         config: what its `config.json` holds.
         preprocessor: what the description of its preprocessing holds.
+        weights: the folder of the weights; None: that of the checkpoint.
+        is_described: whether there are only descriptions, and networks are built with random weights.
+        has: whether it has weights whose names start with a text, by that text: what `has_weights` found.
+        loaded: the networks that were loaded, in their order.
     """
 
     address: str
     folder: Path
     config: Mapping[str, Any]
     preprocessor: Mapping[str, Any]
+    weights: Path | None = None
+    is_described: bool = False
+    has: dict[str, bool] = field(default_factory=dict)
+    loaded: list[Any] = field(default_factory=list)
 
     @property
     def model_type(self) -> str:
@@ -45,30 +57,24 @@ class HubCheckpoint:
         """Return whether its architecture takes tokens and no pictures or sound."""
         return "vocab_size" in self.config and not {"vision_config", "audio_config"} & self.config.keys()
 
-    def load(self, model_class: Any, adjust: Callable[[Any], None] | None = None) -> Any:
+    def load(self, model_class: Any, adjust: Callable[[Any], None] | None = None, **options: Any) -> Any:
         """Return a network of transformers with the checkpoint's weights, in float32 and without dropout.
+
+        Whichever class saved the weights, those that the network lacks are left out. Nothing is printed.
 
         Args:
             model_class: the class of the network.
             adjust: changes the network's config before it is built.
+            options: arguments of the network's constructor.
 
         Raises:
             ConfigError: if the weights are pickled, missing, damaged, or of another network.
         """
-        self._check_safe()
+        if not self.is_described:
+            self.check_safe()
         try:
-            config = model_class.config_class.from_pretrained(self.folder, local_files_only=True)
-            silence_dropout(config)
-            if adjust:
-                adjust(config)
-            network, report = model_class.from_pretrained(
-                self.folder,
-                config=config,
-                dtype=torch.float32,
-                use_safetensors=True,
-                local_files_only=True,
-                output_loading_info=True,
-            )
+            with silence():
+                network, report = self._load(model_class, adjust, options)
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             cause = describe_os_error(error) if isinstance(error, OSError) and error.strerror else str(error)
             raise ConfigError(
@@ -81,7 +87,51 @@ class HubCheckpoint:
                 f"{self.address} lacks weights of {model_class.__name__}: {', '.join(missing[:_MOST_NAMES])}{more}; "
                 "name a complete checkpoint"
             )
+        self.loaded.append(network)
         return network
+
+    def _load(
+        self, model_class: Any, adjust: Callable[[Any], None] | None, options: Mapping[str, Any]
+    ) -> tuple[Any, Mapping[str, Any]]:
+        """Return the network, and the report of transformers on what of it the checkpoint has."""
+        config = model_class.config_class.from_pretrained(self.folder, local_files_only=True)
+        silence_dropout(config)
+        if adjust:
+            adjust(config)
+        if self.is_described:
+            return model_class(config, **options).float().eval(), {"missing_keys": ()}
+        network, report = model_class.from_pretrained(
+            self.weights or self.folder,
+            config=config,
+            dtype=torch.float32,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+            **options,
+        )
+        return network, report
+
+    def has_weights(self, prefix: str) -> bool:
+        """Return whether the name of any of the checkpoint's weights starts with a prefix.
+
+        Raises:
+            ConfigError: if a file of weights is damaged.
+        """
+        if prefix not in self.has:
+            self.has[prefix] = self._find_weights(prefix)
+        return self.has[prefix]
+
+    def _find_weights(self, prefix: str) -> bool:
+        for path in sorted(self.folder.glob("model*.safetensors")):
+            try:
+                with safe_open(path, framework="pt") as file:
+                    if any(name.startswith(prefix) for name in file.keys()):  # noqa: SIM118  # it is no mapping
+                        return True
+            except (SafetensorError, OSError) as error:
+                raise ConfigError(
+                    f"{self.address}: {path.name} cannot be read, or is damaged; name a complete checkpoint"
+                ) from error
+        return False
 
     @property
     def license(self) -> str:
@@ -99,7 +149,13 @@ class HubCheckpoint:
         from transformers import AutoTokenizer
 
         try:
-            return AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
+            with silence():
+                return AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
+        except ImportError as error:
+            raise ConfigError(
+                f"the tokenizer of {self.address} needs SentencePiece, which is not installed; install it with: "
+                "pip install sentencepiece protobuf"
+            ) from error
         except (OSError, ValueError) as error:
             raise ConfigError(
                 f"{self.address} has no tokenizer that can be read; name a complete checkpoint"
@@ -110,8 +166,14 @@ class HubCheckpoint:
         paths = (self.folder / name for name in _DESCRIPTIONS)
         return {path.name: path.read_text(encoding="utf-8") for path in paths if path.is_file()}
 
-    def _check_safe(self) -> None:
-        names = [path.name for path in self.folder.iterdir()] if self.folder.is_dir() else []
+    def check_safe(self) -> None:
+        """Check that the weights can be read without running anybody's code.
+
+        Raises:
+            ConfigError: if they are pickled, or there are none.
+        """
+        folder = self.weights or self.folder
+        names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
         if any(name.endswith(_SAFE) for name in names):
             return
         pickled = sorted(name for name in names if name.endswith(_PICKLED))
@@ -121,6 +183,26 @@ class HubCheckpoint:
                 "trust it, convert it: load it with transformers and save_pretrained(FOLDER, safe_serialization=True)"
             )
         raise ConfigError(f"{self.address} has no weights (a .safetensors file); name a complete checkpoint")
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Keep transformers from printing progress and reports; its settings are as they were afterwards."""
+    logging: Any = import_module("transformers.utils.logging")
+    hub: Any = import_module("huggingface_hub.utils")
+    level, has_bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    hub_has_none = hub.are_progress_bars_disabled()
+    logging.set_verbosity(logging.CRITICAL)
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        with warnings.catch_warnings(action="ignore"):  # where the environment forbids those of the hub
+            if has_bars:
+                logging.enable_progress_bar()
+        if hub_has_none:
+            hub.disable_progress_bars()
 
 
 def open_checkpoint(address: EncoderAddress) -> HubCheckpoint:
@@ -145,7 +227,10 @@ def _read_preprocessor(folder: Path, address: EncoderAddress) -> Mapping[str, An
     """Return the description of the preprocessing, wherever the version of transformers that wrote it put it."""
     merged: dict[str, Any] = {}
     for name in ("processor_config.json", "video_preprocessor_config.json", PREPROCESSOR):
-        merged |= _read_json(folder / name, address) or {}
+        values = _read_json(folder / name, address) or {}
+        for part in _PARTS:
+            merged |= values.pop(part, None) or {}
+        merged |= values
     return merged
 
 
@@ -163,7 +248,6 @@ def _download(address: EncoderAddress) -> Path:
     """Return the folder of a checkpoint on the hub, downloaded unless it is there already."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
-        GatedRepoError,
         HfHubHTTPError,
         HFValidationError,
         LocalEntryNotFoundError,
@@ -183,11 +267,6 @@ def _download(address: EncoderAddress) -> Path:
     except RevisionNotFoundError as error:
         raise ConfigError(
             f"{address.name} on the hub has no revision '{address.revision}'; name one that it has, or none"
-        ) from error
-    except GatedRepoError as error:
-        raise ConfigError(
-            f"{address.name} on the hub is open only to those who accepted its conditions; accept them there, and log "
-            "in with: hf auth login"
         ) from error
     except (RepositoryNotFoundError, HFValidationError) as error:
         raise ConfigError(f"{what}, and no model of that id on the hub; check its name") from error
