@@ -264,11 +264,11 @@ WRONG_ARGUMENTS = {  # what is wrong: (the call, what the sentence says); {w} is
     ),
     "search: two models": (
         f"{SEARCH} --text rain --run {{w}}/run --model hf:x/y",
-        r"--run and --model name two models; give one of them",
+        r"--run \S+/run and --model hf:x/y are two models; name one of them",
     ),
     "search: a model that is no address": (
         f"{SEARCH} --text rain --model clip",
-        r"--model takes the address of public encoders, such as hf:FOLDER or .*, got 'clip'; name the folder of a run",
+        r"--model takes the address of public encoders, such as hf:FOLDER_OR_ID or .*, got 'clip'; a run is named with",
     ),
     "search: public encoders that did not embed": (
         f"{SEARCH} --text rain --model hf:x/y",
@@ -276,7 +276,7 @@ WRONG_ARGUMENTS = {  # what is wrong: (the call, what the sentence says); {w} is
     ),
     "embed: no model": (
         "embed --library {w}/lib",
-        r"no model is named; name a run with --run RUN, or public encoders with --model ADDRESS",
+        r"there is no model; name a run with --run, or public encoders with --model",
     ),
     "render: no film": ("render {t}/films --films 0", r"there must be at least one film to render, got 0"),
     "render: too short": (
