@@ -239,7 +239,44 @@ WRONG_ARGUMENTS = {  # what is wrong: (the call, what the sentence says); {w} is
     ),
     "search: a missing option": (
         f"{SEARCH} --at 1",
-        r"a search needs either a moment \(--film FILM --at SECONDS\) or a file",
+        r"a moment is a film and a time: --film FILM --at SECONDS$",
+    ),
+    "search: nothing to search with": (
+        SEARCH,
+        r"a search needs a moment \(--film FILM --at SECONDS\), a file \(--file PATH\), words \(--text WORDS\), or sev",
+    ),
+    "search: only what is excluded": (
+        f"{SEARCH} --not rain",
+        r"a search needs a moment",
+    ),
+    "search: words of a model that knows none": (
+        f"{SEARCH} --text rain",
+        r"the pictures of run cannot be searched by words, because it has no text encoder in their space; embed",
+    ),
+    "search: empty words": (f"{SEARCH} --text=", r"the words to search with are empty; describe what is to be found"),
+    "search: a weight of nothing": (
+        f"{SEARCH} --text rain --weight smell=2",
+        r"--weight is PART=NUMBER, a part is film, file, text, not, and its weight is above 0, got 'smell=2'; for",
+    ),
+    "search: a weight below zero": (
+        f"{SEARCH} --text rain --weight text=-2",
+        r"--weight is PART=NUMBER.* got 'text=-2'",
+    ),
+    "search: two models": (
+        f"{SEARCH} --text rain --run {{w}}/run --model hf:x/y",
+        r"--run \S+/run and --model hf:x/y are two models; name one of them",
+    ),
+    "search: a model that is no address": (
+        f"{SEARCH} --text rain --model clip",
+        r"--model takes the address of public encoders, such as hf:FOLDER_OR_ID or .*, got 'clip'; a run is named with",
+    ),
+    "search: public encoders that did not embed": (
+        f"{SEARCH} --text rain --model hf:x/y",
+        r"\S+/lib was not embedded with hf:x/y but with \w+ \(run \S+/run, step 2\); embed it with: talkies embed",
+    ),
+    "embed: no model": (
+        "embed --library {w}/lib",
+        r"there is no model; name a run with --run, or public encoders with --model",
     ),
     "render: no film": ("render {t}/films --films 0", r"there must be at least one film to render, got 0"),
     "render: too short": (

@@ -24,6 +24,7 @@ TELLERS = {
     "web/errors.py": ("format_validation_error", "_handle_http_error"),
     "web/guard.py": ("_find_site_error",),
     "models/registry.py": ("_check_encoder_name",),
+    "runs/texts.py": ("explain_no_words",),
 }
 # Where the whole sentence comes from elsewhere, and is found there.
 PASSED_ON = {
@@ -37,6 +38,7 @@ PASSED_ON = {
     "sampling/plan.py": "told by _describe_short_films",
     "training/loop.py": "told by pretrain",
     "training/features/store.py": "told by _describe",
+    "retrieval/index/embedding_set.py": "told by explain_no_words",
     "web/served_library.py": "the library's own",
     "web/uploads.py": "the decoder's own",
 }

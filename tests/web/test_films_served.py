@@ -219,7 +219,7 @@ def test_a_set_of_an_older_version_is_skipped_and_reported(copied: tuple[Library
     asked = f"/api/search?film={film.film_id}&at=1&floor=false"
     before, stamp = client.get(asked).json(), client.get("/api/library").json()["model"]
     text = (copy.index_folder / f"{stamp}.json").read_text(encoding="utf-8")
-    older = text.replace(stamp, "aaaaaaaaaaaa").replace('"schema_version": 3', '"schema_version": 2')
+    older = text.replace(stamp, "aaaaaaaaaaaa").replace('"schema_version": 4', '"schema_version": 2')
     (copy.index_folder / "aaaaaaaaaaaa.json").write_text(older, encoding="utf-8")
     assert client.get(asked).json() == client.get(f"{asked}&model={stamp}").json() == before
     document = client.get("/api/library").json()

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from talkies.cli.model_option import ModelOption, RunOfSet, choose_model
-from talkies.cli.output import Json, LibraryFolder, print_json, print_table, say
+from talkies.cli.output import Json, LibraryFolder, ModelChoice, choose_optional_model, print_json, print_table, say
 
 if TYPE_CHECKING:
     from talkies.retrieval.search import Combined, Moment, SearchResult
@@ -47,6 +46,7 @@ Texts = Annotated[list[str] | None, typer.Option("--text", metavar="WORDS", help
 Nots = Annotated[
     list[str] | None, typer.Option("--not", metavar="WORDS", help="Fewer hits that match these words; can be repeated.")
 ]
+RunOfSet = Annotated[Path | None, typer.Option("--run", help="The run whose embeddings to use, if there are several.")]
 Weights = Annotated[
     list[str] | None,
     typer.Option("--weight", metavar="PART=NUMBER", help="How much film, file, text or not counts beside the others."),
@@ -85,7 +85,7 @@ def search(
     apart: Apart = 0.0,
     weak: Annotated[bool, typer.Option("--weak", help="Also show matches that could be chance.")] = False,
     run: RunOfSet = None,
-    model: ModelOption = None,
+    model: ModelChoice = None,
     json: Json = False,
 ) -> None:
     """Find the moments of a library that look or sound like a moment of a film, like a file, or as words say."""
@@ -96,7 +96,7 @@ def search(
     by = _build_query(_read_moment(film, at), file or (), text or (), not_ or (), _read_weights(weight or ()))
     films = tuple(in_ or ())
     query = SearchQuery(by, from_.value, to.value, count, skip, per.value, films, between, apart, not weak)
-    result = find(library, query, choose_model(run, model))
+    result = find(library, query, choose_optional_model(run, model))
     if json:
         print_json(search_document(result))
     elif result.no_hits_reason:

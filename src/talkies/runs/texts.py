@@ -55,17 +55,20 @@ def explain_no_words(
     model: str | Path, modality: Modality, others: Sequence[Modality], moved: Mapping[Modality, str] | None = None
 ) -> str:
     """Return the sentence that says that words do not meet a modality of a model, and what would."""
-    what = f"the {_NAMES[modality]} of {model} cannot be searched by words"
     if others:
-        return f"{what}; its {_NAMES[others[0]]} can: use --to {others[0]}"
+        return (
+            f"the {_NAMES[modality]} of {model} cannot be searched by words; its {_NAMES[others[0]]} can: use --to "
+            f"{others[0]}"
+        )
     if moved and modality in moved:
         return (
-            f"{what}: they were in one space with the words of {moved[modality]}; embed the library with that model "
-            f"itself, or train a run with this tower locked, so that only the other one moves "
-            f"(adaptation.{modality}.train=none)"
+            f"the {_NAMES[modality]} of {model} cannot be searched by words: they were in one space with the words of "
+            f"{moved[modality]}; embed the library with that model itself, or train a run with this tower locked, so "
+            f"that only the other one moves (adaptation.{modality}.train=none)"
         )
     return (
-        f"{what}, because it has no text encoder in their space; embed the library with a model that has one, such as "
+        f"the {_NAMES[modality]} of {model} cannot be searched by words, because it has no text encoder in their "
+        "space; embed the library with a model that has one, such as "
         "CLIP or SigLIP (pictures), CLAP (sounds) or PE-AV (both), or train with such an encoder locked "
         "(adaptation.video.train=none)"
     )

@@ -78,7 +78,7 @@ class SearchRequest(BaseModel):
         moment = self.film is not None, self.at is not None
         has_file = self.upload is not None
         if moment not in ((True, True), (False, False)) or (any(moment) and has_file):
-            raise ValueError("a search has a moment (film and at) or a file (upload); name one of the two")
+            raise ValueError("a search needs a moment (film and at) or a file (upload); name one of the two")
         if not (any(moment) or has_file or self.text):
             raise ValueError("a search needs a moment (film and at), a file (upload) or words (text); name one of them")
         return self

@@ -106,8 +106,7 @@ def embed(
         What was added.
 
     Raises:
-        RunError: if there is no such run, or it has no checkpoint.
-        ConfigError: if public encoders cannot be loaded.
+        RunError, ConfigError: if there is no such run, or the model cannot be loaded.
         LibraryError: if there is no such library, it holds no film, or its profile is not that of the model's films.
         MediaError: if a film cannot be read; the films before it stay embedded.
         WorkError: if another process embeds the library with the same model.

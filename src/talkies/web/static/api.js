@@ -43,6 +43,12 @@ export async function fetchLibrary({ refresh = false, model = null, signal } = {
   return cachedLibrary;
 }
 
+/** Return the model that the library is shown with, or null without one. */
+export const getModel = (library) => library.models.find((model) => model.stamp === library.model) ?? null;
+
+/** Return the name of a model for people: its run and step, or the address of public encoders. */
+export const describeModel = (model) => (model.step ? `${model.run}, step ${model.step}` : model.run);
+
 export const fetchFilm = (id, model, signal) => requestJson(`/api/films/${encodeURIComponent(id)}`, { model }, signal);
 export const fetchHits = (query, signal) => requestJson("/api/search", query, signal);
 export const fetchHeat = (filmId, query, signal) => requestJson("/api/heat", { in: filmId, ...query }, signal);

@@ -99,7 +99,7 @@ async function createModelSelect() {
   return h("select", { class: "model", "aria-label": "Model", onchange: changeModel }, [
     served.model ? null : h("option", { value: "" }, "choose a model"),
     ...served.models.map((model) =>
-      h("option", { value: model.stamp, selected: model.stamp === chosen }, `${model.run.split("/").pop()}, step ${model.step}`)),
+      h("option", { value: model.stamp, selected: model.stamp === chosen }, api.describeModel(model))),
   ]);
 }
 

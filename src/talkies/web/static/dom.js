@@ -64,6 +64,11 @@ export function setChoice(fieldset, value) {
   for (const input of fieldset.querySelectorAll("input")) input.checked = input.value === value;
 }
 
+/** Disable the options of a choice that are not among these values. */
+export function limitChoice(fieldset, values) {
+  for (const input of fieldset.querySelectorAll("input")) input.disabled = !values.includes(input.value);
+}
+
 /** Return a button with an icon, a text, or both. */
 export function createButton(text, iconName, onclick, properties = {}) {
   return h("button", { type: "button", class: "button", onclick, ...properties }, iconName ? createIcon(iconName) : null, text ? h("span", {}, text) : null);

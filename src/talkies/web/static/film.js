@@ -7,6 +7,7 @@ import { createMomentPanel } from "./moment-panel.js";
 import { buildHash, getNumber, navigate, updateParams } from "./route.js";
 import { createTimeline } from "./timeline.js";
 import { removeTracks } from "./tracks.js";
+import { describeWords } from "./words.js";
 
 const SETTLE_MS = 300; // after a seek, before the address and the similarity track follow
 const STEP_SECONDS = 1;
@@ -155,8 +156,10 @@ class FilmView {
   async updateHeat() {
     if (!this.film.embedded) return;
     const { like, like_at: likeAt, upload, model } = Object.fromEntries(this.params);
+    const [text, not] = ["text", "not"].map((name) => this.params.getAll(name));
     const { from, to } = this.panel.getModalities();
-    const query = upload ? { upload } : like ? { film: like, at: likeAt } : { film: this.id, at: this.at.toFixed(2) };
+    const example = upload ? { upload } : like ? { film: like, at: likeAt } : text.length ? {} : { film: this.id, at: this.at.toFixed(2) };
+    const query = { ...example, text, not };
     const key = JSON.stringify([query, from, to]);
     if (key === this.heatKey) return;
     this.heatKey = key;
@@ -164,7 +167,7 @@ class FilmView {
       const similarity = await api.fetchHeat(this.id, { ...query, from, to, model }, this.signal);
       if (this.heatKey !== key || this.hasLeft) return;
       this.timeline.setHeat(similarity, to);
-      this.describeHeat(upload, like, Number(likeAt));
+      this.describeHeat(upload, like, Number(likeAt), describeWords(this.params));
     } catch (error) {
       if (error.name === "AbortError") return;
       this.timeline.setHeat(null);
@@ -172,9 +175,10 @@ class FilmView {
     }
   }
 
-  describeHeat(upload, like, likeAt) {
-    if (!upload && !like) return this.heatNote.replaceChildren("“Similarity” compares each moment with the one under the playhead.");
-    const query = upload ? "your file" : `the moment at ${formatClock(likeAt, true)}${like === this.id ? "" : " of another film"} that you searched from`;
+  describeHeat(upload, like, likeAt, words) {
+    if (!upload && !like && !words) return this.heatNote.replaceChildren("“Similarity” compares each moment with the one under the playhead.");
+    const moment = like ? `the moment at ${formatClock(likeAt, true)}${like === this.id ? "" : " of another film"} that you searched from` : null;
+    const query = [upload ? "your file" : moment, words].filter(Boolean).join(" and ");
     return this.heatNote.replaceChildren(`“Similarity” compares each moment with ${query}. `,
       h("a", { href: buildHash("film", { at: this.at.toFixed(2), ...this.panel.getModalities() }, this.id) }, "Compare with the moment under the playhead"));
   }

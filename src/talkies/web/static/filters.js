@@ -8,7 +8,10 @@ const GROUPS = [["moment", "Moment"], ["shot", "Shot"], ["film", "Film"]];
 const FILTERS = ["films", "apart", "begin", "end", "per", "floor"];
 const MANY_FILMS = 8; // above this, the list of films gets a search box
 
-/** Return the options of a modality choice; those that the query does not have are disabled. */
+/** Return what a choice of modalities shows if nothing was chosen: both, or the only one that is available. */
+export const getDefaultModality = (available) => (available.length === 1 ? available[0] : "both");
+
+/** Return the options of a modality choice; those that the query or the model does not have are disabled. */
 export function listModalities(available = ["video", "audio"]) {
   const isMissing = (value) => (value === "both" ? available.length < 2 : !available.includes(value));
   return MODALITIES.map(([value, text, iconName]) => [value, text, iconName, isMissing(value)]);
@@ -17,10 +20,13 @@ export function listModalities(available = ["video", "audio"]) {
 /**
  * Return the controls `{element, update}`; `onChange` is called with the changed parameters of the address.
  * `films` can be chosen from, `params` are the address's parameters; `update(params)` sets the controls from them.
+ * `own` are the modalities of the moment or file (none: only words), `others` those that can be matched against.
  */
-export function createFilters({ films, params, available, isFile, onChange }) {
-  const from = createChoice("Ask with", "from", listModalities(available), params.get("from") ?? "both", (value) => onChange({ from: value }));
-  const to = createChoice("Match against", "to", listModalities(), params.get("to") ?? "both", (value) => onChange({ to: value }));
+export function createFilters({ films, params, own, others, isMoment, onChange }) {
+  const chosen = (name, next) => next.get(name) ?? getDefaultModality(name === "from" ? own : others);
+  const from = createChoice("Ask with", "from", listModalities(own), chosen("from", params), (value) => onChange({ from: value }));
+  const to = createChoice("Match against", "to", listModalities(others), chosen("to", params), (value) => onChange({ to: value }));
+  from.hidden = !own.length;
   const per = createChoice("One result per", "per", GROUPS, params.get("per") ?? "moment", (value) => onChange({ per: value === "moment" ? null : value }));
   const weaker = h("input", {
     type: "checkbox", checked: params.get("floor") === "false",
@@ -37,13 +43,13 @@ export function createFilters({ films, params, available, isFile, onChange }) {
     per,
     h("label", { class: "check" }, weaker, h("span", {}, "Show weaker matches")),
     filmFilter.element,
-    isFile ? null : h("label", { class: "field" }, h("span", {}, "In the same film, at least"), apart, h("span", {}, "s away")),
+    isMoment ? h("label", { class: "field" }, h("span", {}, "In the same film, at least"), apart, h("span", {}, "s away")) : null,
     h("div", { class: "field" }, h("label", {}, "Only from ", begin), h("label", {}, " to ", end), h("span", {}, "s of a film")));
   const element = h("form", { class: "filters", "aria-label": "Search settings", onsubmit: (event) => event.preventDefault() }, from, to, details);
 
   function update(next) {
-    setChoice(from, next.get("from") ?? "both");
-    setChoice(to, next.get("to") ?? "both");
+    setChoice(from, chosen("from", next));
+    setChoice(to, chosen("to", next));
     setChoice(per, next.get("per") ?? "moment");
     weaker.checked = next.get("floor") === "false";
     for (const field of [apart, begin, end]) {

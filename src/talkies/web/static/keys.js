@@ -5,6 +5,7 @@ import { toggleSound } from "./preview.js";
 
 const SHORTCUTS = [
   ["/", "filter the films"],
+  ["w", "search in words: in the library and in results"],
   ["Space", "play or pause"],
   ["← →", "one second back or forward; in results: previous or next; on the map: the neighbouring moment"],
   ["Shift ← →", "one shot back or forward"],

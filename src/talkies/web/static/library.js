@@ -4,6 +4,7 @@ import * as api from "./api.js";
 import { createIcon, escapeControls, formatCount, formatDuration, formatSentence, getTitle, h, replaceContent } from "./dom.js";
 import { buildHash, updateParams } from "./route.js";
 import { createDropZone, createNotice } from "./upload.js";
+import { createWordsForm } from "./words.js";
 
 const BADGES = { accepted: "good", "accepted with warnings": "warned", rejected: "bad" };
 
@@ -13,6 +14,7 @@ export function open(route, { signal, fail }) {
   const body = h("div", {});
   const filter = createFilterBox(route.params.get("q") ?? "");
   const element = h("div", { class: "library" }, head, body);
+  let words = null;
   let isFilterRequested = false; // its key was pressed before the library was loaded
 
   async function load() {
@@ -24,7 +26,8 @@ export function open(route, { signal, fail }) {
       filter.setElements([...cards, ...rejected]);
       if (isFilterRequested) filter.input.focus();
       const dropZone = library.models.length ? createDropZone() : null;
-      const parts = [createNotice(library), dropZone, ...createSections(cards, rejected), filter.none];
+      words = library.models.length ? createWordsForm({ model: api.getModel(library), params: new URLSearchParams() }) : null;
+      const parts = [createNotice(library), words?.element, dropZone, ...createSections(cards, rejected), filter.none];
       body.replaceChildren(...parts.filter(Boolean));
     } catch (error) {
       if (error.name !== "AbortError") {
@@ -38,7 +41,7 @@ export function open(route, { signal, fail }) {
     element,
     title: "Library",
     update: (next) => filter.setText(next.params.get("q") ?? ""),
-    keys: { "/": () => { isFilterRequested = true; filter.input.focus(); } },
+    keys: { "/": () => { isFilterRequested = true; filter.input.focus(); }, w: () => words?.focus() },
   };
 }
 
@@ -46,7 +49,9 @@ function createHead(library) {
   const usable = library.films.filter((film) => film.usable);
   const seconds = usable.reduce((sum, film) => sum + film.duration_seconds, 0);
   const shots = usable.reduce((sum, film) => sum + film.shots, 0);
-  const facts = `${formatCount(usable.length, "film")}, ${formatDuration(seconds)}, ${formatCount(shots, "shot")}`;
+  const model = api.getModel(library);
+  const shown = model ? `; model: ${api.describeModel(model)}` : "";
+  const facts = `${formatCount(usable.length, "film")}, ${formatDuration(seconds)}, ${formatCount(shots, "shot")}${shown}`;
   return [h("div", {}, h("h1", { tabindex: "-1" }, library.name), h("p", { class: "soft" }, facts))];
 }
 

@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { Chart } from "./chart.js";
-import { createButton, createChoice, escapeControls, formatClock, formatCount, getTitle, h, setChoice } from "./dom.js";
+import { createButton, createChoice, escapeControls, formatClock, formatCount, getTitle, h, limitChoice, setChoice } from "./dom.js";
 import { activateWithin, createPreview, removePreviews, togglePreview } from "./preview.js";
 import { buildMomentHash, buildSimilarParams, getMiddle } from "./result-card.js";
 import { buildHash, getNumber, navigate, parseRoute, toObject, updateParams } from "./route.js";
@@ -30,7 +30,7 @@ export function open(route, { signal, fail }) {
 
 class MapView {
   constructor(signal, fail) {
-    Object.assign(this, { signal, fail, chart: null, modality: null, hoverTimer: 0, chosen: null });
+    Object.assign(this, { signal, fail, chart: null, wanted: null, modality: null, sides: [], hoverTimer: 0, chosen: null });
     this.modalityChoice = createChoice("Arrange", "side", [["video", "By picture", "picture"], ["audio", "By sound", "sound"]], "video", (modality) => {
       navigate(buildHash("map", { ...toObject(parseRoute().params), side: modality, x: null, y: null, z: null }));
     });
@@ -48,13 +48,18 @@ class MapView {
   }
 
   async load(params) {
-    const modality = params.get("side") === "audio" ? "audio" : "video";
-    setChoice(this.modalityChoice, modality);
-    if (modality === this.modality) return void this.chart?.setLook(readLook(params));
-    this.modality = modality;
+    const wanted = params.get("side") === "audio" ? "audio" : "video";
+    if (wanted === this.wanted) return void this.chart?.setLook(readLook(params));
+    this.wanted = wanted;
     try {
       const library = await api.fetchLibrary({ model: params.get("model"), signal: this.signal });
       if (!library.models.length) return void this.showNotice(library);
+      if (wanted !== this.wanted) return;
+      this.sides = api.getModel(library)?.sides ?? [wanted];
+      const modality = this.sides.includes(wanted) ? wanted : this.sides[0]; // the model may lack the other
+      this.modality = modality;
+      setChoice(this.modalityChoice, modality);
+      limitChoice(this.modalityChoice, this.sides);
       const { points } = await api.fetchMap(modality, params.get("model"), this.signal);
       if (modality !== this.modality) return;
       this.draw(library, points, params);
@@ -131,7 +136,8 @@ class MapView {
       h("a", { class: `more side-${modality}`, "data-more": modality, href: buildHash("search", buildSimilarParams(point, modality)) }, name);
     this.details.replaceChildren(clip,
       h("p", { class: "query-name" }, h("a", { href: buildMomentHash(point) }, getTitle(point.source)), h("span", { class: "soft" }, ` at ${formatClock(point.start_seconds, true)}`)),
-      h("p", { class: "moment-more" }, h("span", { class: "soft" }, "More by"), createSimilarLink("video", "picture"), createSimilarLink("audio", "sound")));
+      h("p", { class: "moment-more" }, h("span", { class: "soft" }, "More by"),
+        this.sides.includes("video") ? createSimilarLink("video", "picture") : null, this.sides.includes("audio") ? createSimilarLink("audio", "sound") : null));
     activateWithin(this.details, clip);
   }
 

@@ -1,7 +1,8 @@
 /** The panel of the current moment of a film: its time, similar moments elsewhere, and the search from here. */
 
+import { getModel } from "./api.js";
 import { createChoice, createIcon, formatClock, formatSentence, getTitle, h, setChoice } from "./dom.js";
-import { listModalities } from "./filters.js";
+import { getDefaultModality, listModalities } from "./filters.js";
 import { buildHash } from "./route.js";
 
 const ROUNDING = 1e-6; // seconds
@@ -10,12 +11,14 @@ const ROUNDING = 1e-6; // seconds
 export function createMomentPanel({ film, library, params, seek, onModalities }) {
   let at = 0;
   const titles = new Map(library.films.map((other) => [other.film_id, getTitle(other.source)]));
-  const chosen = { from: params.get("from") ?? "both", to: params.get("to") ?? "both" };
+  const sides = getModel(library)?.sides ?? ["video", "audio"];
+  const readChosen = (next) => ({ from: next.get("from") ?? getDefaultModality(sides), to: next.get("to") ?? getDefaultModality(sides) });
+  const chosen = readChosen(params);
 
   const time = h("p", { class: "moment-time" });
   const place = h("p", { class: "moment-place soft" });
-  const from = createChoice("Ask with", "from", listModalities(), chosen.from, (modality) => chooseModalities({ from: modality }));
-  const to = createChoice("Match against", "to", listModalities(), chosen.to, (modality) => chooseModalities({ to: modality }));
+  const from = createChoice("Ask with", "from", listModalities(sides), chosen.from, (modality) => chooseModalities({ from: modality }));
+  const to = createChoice("Match against", "to", listModalities(sides), chosen.to, (modality) => chooseModalities({ to: modality }));
   const search = h("a", { class: "button primary wide" }, createIcon("search"), h("span", {}, "Search from here"));
   const byPicture = h("a", { class: "more side-video", "data-more": "video" }, createIcon("picture"), "picture");
   const bySound = h("a", { class: "more side-audio", "data-more": "audio" }, createIcon("sound"), "sound");
@@ -25,7 +28,7 @@ export function createMomentPanel({ film, library, params, seek, onModalities })
     ? [
       h("div", { class: "sides" }, from, to),
       search,
-      h("p", { class: "moment-more" }, h("span", { class: "soft" }, "More by"), byPicture, bySound),
+      h("p", { class: "moment-more" }, h("span", { class: "soft" }, "More by"), sides.includes("video") ? byPicture : null, sides.includes("audio") ? bySound : null),
       elsewhere,
     ]
     : h("p", { class: "soft" }, formatSentence(library.notice ?? "this film is not embedded yet, so it cannot be searched from"));
@@ -77,8 +80,7 @@ export function createMomentPanel({ film, library, params, seek, onModalities })
 
   /** Take the choices from the address. */
   function update(next) {
-    chosen.from = next.get("from") ?? "both";
-    chosen.to = next.get("to") ?? "both";
+    Object.assign(chosen, readChosen(next));
     setChoice(from, chosen.from);
     setChoice(to, chosen.to);
     updateLinks();

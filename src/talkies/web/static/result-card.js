@@ -19,8 +19,8 @@ export function buildMomentHash(hit, query = {}) {
 /** Return the middle of a span, in seconds. */
 export const getMiddle = (span) => (span.start_seconds + span.end_seconds) / 2;
 
-/** Return the card of a hit; `place` counts from one, scores below `scoreThreshold` are marked as weak. */
-export function createResultCard(hit, { place, scoreThreshold, query }) {
+/** Return the card of a hit; `place` counts from one, scores below `scoreThreshold` are weak, `sides` are the model's modalities. */
+export function createResultCard(hit, { place, scoreThreshold, query, sides }) {
   const where = `${getTitle(hit.source)}, ${formatClock(hit.start_seconds)}`;
   const href = buildMomentHash(hit, query);
   const isWeak = scoreThreshold !== null && hit.score < scoreThreshold;
@@ -29,7 +29,7 @@ export function createResultCard(hit, { place, scoreThreshold, query }) {
   clip.prepend(h("a", { class: "preview-link", href, tabindex: "-1", "aria-hidden": "true" }));
   clip.append(h("span", { class: "preview-time" }, formatClock(hit.start_seconds)));
 
-  const score = h("span", { class: "hit-score", title: "mean cosine similarity; 1 means identical" },
+  const score = h("span", { class: "hit-score", title: "mean cosine similarity; 1 means identical, and words score lower than examples" },
     isWeak ? "weak " : "", createScoreBar(hit.score), hit.score.toFixed(2));
   const card = h("article", { class: isWeak ? "hit is-weak" : "hit", "data-place": place },
     clip,
@@ -38,8 +38,8 @@ export function createResultCard(hit, { place, scoreThreshold, query }) {
       h("p", { class: "hit-where" }, h("span", {}, `${formatClock(hit.start_seconds, true)} to ${formatClock(hit.end_seconds, true)}`), score)),
     h("div", { class: "hit-actions" },
       h("span", { class: "hit-more" }, "More by"),
-      createSimilarLink(hit, "video", "picture", where),
-      createSimilarLink(hit, "audio", "sound", where),
+      sides.includes("video") ? createSimilarLink(hit, "video", "picture", where) : null,
+      sides.includes("audio") ? createSimilarLink(hit, "audio", "sound", where) : null,
       h("a", { class: "hit-open", href, "aria-label": `Open in film: ${where}` }, "Open in film")));
   card.hit = hit;
   activateWithin(card, clip);

@@ -7,10 +7,11 @@ import { activateWithin, createPreview, createSwitches, removePreviews, togglePr
 import { buildMomentHash, buildSimilarParams, createResultCard } from "./result-card.js";
 import { buildHash, getNumber, navigate, parseRoute, toObject, updateParams } from "./route.js";
 import { createDropZone, getUploadedFile } from "./upload.js";
+import { createWordsForm } from "./words.js";
 
 const PAGE_SIZE = 12;
 const MAX_HITS = 100; // hits of one answer
-const QUERY_PARAMS = ["film", "at", "upload", "from", "to", "per", "films", "begin", "end", "apart", "floor", "model"];
+const QUERY_PARAMS = ["film", "at", "upload", "text", "not", "from", "to", "per", "films", "begin", "end", "apart", "floor", "model"];
 
 /** Return the parameters of an address that the server's search takes. */
 function getQuery(params) {
@@ -33,7 +34,7 @@ export function open(route, { signal, fail }) {
 
 class ResultsView {
   constructor(signal, fail) {
-    Object.assign(this, { signal, fail, hits: [], requestNumber: 0, filters: null });
+    Object.assign(this, { signal, fail, hits: [], requestNumber: 0, filters: null, words: null, sides: [] });
     this.head = h("div", { class: "query" });
     this.sidebar = h("div", { class: "search-side" }, h("h1", { tabindex: "-1" }, "Similar moments"), this.head);
     this.summary = h("p", { class: "results-summary", role: "status" }, "Searching …");
@@ -51,6 +52,9 @@ class ResultsView {
     try {
       const library = await api.fetchLibrary({ model: params.get("model"), signal: this.signal });
       const file = params.has("upload") ? await api.fetchUpload(params.get("upload"), params.get("model"), this.signal) : null;
+      if (request !== this.requestNumber) return;
+      this.sides = api.getModel(library)?.sides ?? [];
+      this.showWords(library, file, params);
       const count = Math.max(PAGE_SIZE, getNumber(params, "n", PAGE_SIZE));
       const answer = await this.fetchHits(params, 0, count);
       if (request !== this.requestNumber) return;
@@ -78,6 +82,7 @@ class ResultsView {
   showQuery(query, file) {
     if (this.head.childElementCount) return;
     if (file) return void this.head.replaceChildren(...createFileHead(file));
+    if (!query.film) return;
     const moment = { film_id: query.film_id ?? query.film, source: query.source, start_seconds: query.start_seconds, end_seconds: query.end_seconds };
     const where = `${getTitle(moment.source)}, ${formatClock(moment.start_seconds)}`;
     const clip = createPreview({ filmId: moment.film_id, start: moment.start_seconds, end: moment.end_seconds, label: where });
@@ -88,24 +93,33 @@ class ResultsView {
       h("span", { class: "soft" }, ` at ${formatClock(moment.start_seconds, true)}`)));
   }
 
+  showWords(library, file, params) {
+    if (this.words) return void this.words.update(params);
+    this.words = createWordsForm({ model: api.getModel(library), params, hasExample: Boolean(file) || params.has("film") });
+    this.sidebar.append(this.words.element);
+  }
+
   showFilters(library, file, params) {
     if (this.filters) return void this.filters.update(params);
+    const model = api.getModel(library);
+    const isMoment = params.has("film");
     this.filters = createFilters({
       films: library.films.filter((film) => film.embedded),
       params,
-      available: file?.sides,
-      isFile: Boolean(file),
+      own: file?.sides ?? (isMoment ? model.sides : []),
+      others: file || isMoment ? model.sides : model.text,
+      isMoment,
       onChange: (changes) => navigate(buildHash("search", { ...toObject(parseRoute().params), n: null, ...changes })),
     });
-    this.sidebar.append(this.filters.element);
+    this.sidebar.append(this.filters.element, h("p", { class: "query-model soft small" }, `Model: ${api.describeModel(model)}`));
   }
 
   addHits(answer, params) {
-    const { film, at, upload, from, to, model } = getQuery(params);
-    const query = { like: film, like_at: at, upload, from, to, model };
+    const { film, at, upload, text, not, from, to, model } = getQuery(params);
+    const query = { like: film, like_at: at, upload, text, not, from, to, model };
     for (const hit of answer.hits) {
       this.hits.push(hit);
-      this.grid.append(createResultCard(hit, { place: this.hits.length, scoreThreshold: answer.floor, query }));
+      this.grid.append(createResultCard(hit, { place: this.hits.length, scoreThreshold: answer.floor, query, sides: this.sides }));
     }
     this.summary.replaceChildren(...createSummary(this.hits, answer));
     this.foot.replaceChildren(...(answer.more ? [createButton("Show more", "plus", () => this.loadMore(params), { class: "button wide" })] : []));
@@ -154,6 +168,7 @@ class ResultsView {
     return {
       p: () => searchSimilar("video"),
       s: () => searchSimilar("audio"),
+      w: () => this.words?.focus(),
       " ": () => {
         const clip = (getActiveCard() ?? this.element).querySelector(".preview");
         if (clip) togglePreview(clip);
