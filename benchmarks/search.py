@@ -76,7 +76,7 @@ def create_library(folder: Path, rows: int, dims: int) -> Library:
 
 def describe_set(dims: int) -> EmbeddingSet:
     """Return the description of the embedding set."""
-    return EmbeddingSet(stamp=STAMP, run="none", step=0, dim=dims, clip_seconds=1.0, stride_seconds=1.0)
+    return EmbeddingSet(stamp=STAMP, run="none", step=0, dims={"video": dims, "audio": dims}, clip_seconds=1.0, stride_seconds=1.0)
 
 
 def draw_film_vectors(clips: int, concepts_CD: np.ndarray, random: np.random.Generator) -> np.ndarray:

@@ -5,7 +5,15 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from talkies.core import crop_middle_square, join_planes, picture_height, split_planes, yuv_rows
+from talkies.core import (
+    average_blocks,
+    choose_block_side,
+    crop_middle_square,
+    join_planes,
+    picture_height,
+    split_planes,
+    yuv_rows,
+)
 
 SIZES = [(32, 48), (48, 32), (32, 34), (34, 32), (32, 42), (46, 32), (36, 58), (128, 228), (228, 128), (2, 10)]
 Plane = npt.NDArray[np.uint8]
@@ -68,3 +76,23 @@ def test_planes_of_a_batch_are_those_of_each_picture_for_arrays_and_tensors() ->
     tensors = split_planes(torch.from_numpy(pictures))
     assert np.array_equal(tensors[0].numpy(), luma)
     assert np.array_equal(tensors[1].numpy(), chroma)
+
+
+@pytest.mark.parametrize("side", [1, 2, 3, 5, 16])
+def test_blocks_have_the_rounded_mean_of_their_pixels(side: int) -> None:
+    plane = np.random.default_rng(side).integers(0, 256, (37, 50)).astype(np.uint8)
+    plane[:16, :16] = 255
+    blocks = average_blocks(plane, side)
+    assert blocks.dtype == np.uint8
+    assert blocks.shape == (37 // side, 50 // side)
+    for row, column in ((0, 0), (37 // side - 1, 50 // side - 1)):
+        block = plane[row * side : (row + 1) * side, column * side : (column + 1) * side]
+        assert blocks[row, column] == int(block.mean() + 0.5)
+
+
+@pytest.mark.parametrize(
+    ("short", "side"), [(16, 1), (128, 1), (255, 1), (256, 2), (383, 2), (384, 3), (1080, 8), (2160, 16), (4320, 16)]
+)
+def test_blocks_leave_at_least_128_pixels(short: int, side: int) -> None:
+    assert choose_block_side(np.zeros((short, short + 7), np.uint8)) == side
+    assert choose_block_side(np.zeros((short + 7, short), np.uint8)) == side

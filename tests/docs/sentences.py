@@ -16,6 +16,7 @@ REST = "…"
 # Functions that return the sentence of an error, or of an answer of the page.
 TELLERS = {
     "clips/source.py": ("_describe",),
+    "library/profile.py": ("describe_shortfall",),
     "sampling/plan.py": ("_describe_short_films",),
     "training/pretrain.py": ("_write_not_finite",),
     "retrieval/search/query.py": ("no_hits_reason",),

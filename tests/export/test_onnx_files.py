@@ -180,7 +180,10 @@ def test_a_package_that_is_missing_is_told_before_the_work(
 def test_a_fourier_transform_too_long_for_a_matrix_is_refused() -> None:
     audio = AudioTransformConfig(n_fft=8192)
     with pytest.raises(UsageError, match=r"transforms\.audio\.n_fft up to 4096, and the run has 8192; take another"):
-        check_onnx(TransformConfig(video=VideoTransformConfig(size=32), audio=audio))
+        check_onnx(TransformConfig(video=VideoTransformConfig(size=32), audio=audio), 16_000)
+    counted = AudioTransformConfig(n_fft=2048, rate_hz=16_000)  # at 48 kHz it is longer than that
+    with pytest.raises(UsageError, match=r"n_fft up to 4096, and the run has 6144; take another"):
+        check_onnx(TransformConfig(video=VideoTransformConfig(size=32), audio=counted), 48_000)
 
 
 def test_files_that_give_something_else_are_not_kept(

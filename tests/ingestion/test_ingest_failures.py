@@ -212,7 +212,7 @@ def test_for_a_source_that_does_not_exist_no_library_is_made(tmp_path: Path) -> 
 
 def test_another_profile_than_the_librarys_is_refused(tmp_path: Path, two_films: list[Path]) -> None:
     Library.create(tmp_path / "lib", Profile(short_side=32))
-    with pytest.raises(LibraryError, match=f"^{tmp_path / 'lib'} has another profile"):
+    with pytest.raises(LibraryError, match=f"^{tmp_path / 'lib'} keeps the profile that it was begun with, 32 px"):
         ingest(two_films, tmp_path / "lib", profile=Profile(short_side=64))
     assert films_in(tmp_path / "lib") == []
 

@@ -115,15 +115,6 @@ def test_a_folder_inside_a_file_cannot_be_made(tmp_path: Path) -> None:
         Library.create(root)
 
 
-def test_another_profile_is_refused_and_both_are_named(tmp_path: Path) -> None:
-    Library.create(tmp_path / "lib", Profile(short_side=64))
-    sentence = (
-        rf"^{tmp_path / 'lib'} has another profile \(.*short_side=64.*\); name a new folder for .*short_side=96.*$"
-    )
-    with pytest.raises(LibraryError, match=sentence):
-        Library.create(tmp_path / "lib", Profile(short_side=96))
-
-
 @pytest.mark.parametrize("extra", [{}, {"a_key_of_the_future": 1}])
 def test_a_newer_version_is_refused_even_if_it_has_keys_of_its_own(tmp_path: Path, extra: dict[str, int]) -> None:
     root = Library.create(tmp_path / "lib").root

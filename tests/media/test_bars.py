@@ -8,6 +8,7 @@ import pytest
 from barred_pictures import BLACK, HEIGHT, SCALE, WIDTH, Bars, Look, Picture, draw_film, draw_scene, frame_scene
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from talkies.core import BarSpan
 from talkies.media import BarFinder, find_bars_of_picture
@@ -174,3 +175,30 @@ def test_a_film_without_bars_has_none(name: str) -> None:
 
 def test_a_film_without_frames_has_no_bars() -> None:
     assert find([]) == ()
+
+
+@pytest.mark.parametrize("times", [2, 3, 4])
+@given(share=shares)
+@settings(max_examples=4)
+def test_bars_of_enlarged_pictures_are_found_as_those_of_small_ones(times: int, share: float) -> None:
+    """A library may be larger than its films: edges are then as soft as they are enlarged."""
+    bars = Bars(top=share, bottom=share, left=0.1, right=0.1)
+    small = list(draw_film(16, bars))
+    enlarged = [
+        np.asarray(Image.fromarray(p).resize((WIDTH * times + 1, HEIGHT * times), Image.Resampling.BICUBIC))
+        for p in small
+    ]
+    (span,) = find(enlarged)
+    assert (span.start_frame, span.end_frame) == (0, 16)
+    found = np.array([span.top, span.bottom, span.left, span.right]) / times
+    wanted = np.array([bars.top * HEIGHT, bars.bottom * HEIGHT, bars.left * WIDTH, bars.right * WIDTH])
+    assert np.abs(found - wanted).max() <= ALLOWED
+    assert (found >= wanted - 0.75).all()
+    assert find(small) != ()
+
+
+def test_bars_of_a_single_large_picture_are_in_its_own_pixels() -> None:
+    picture = frame_scene(draw_scene(0), Bars(0.13, 0.13), Look())
+    small = find_bars_of_picture(picture)
+    large = find_bars_of_picture(picture.repeat(3, axis=0).repeat(3, axis=1))
+    assert (large.top, large.bottom) == (3 * small.top, 3 * small.bottom)

@@ -34,13 +34,19 @@ def normalise(rows: np.ndarray) -> np.ndarray:
     return (rows / np.linalg.norm(rows, axis=-1, keepdims=True)).astype(np.float32)
 
 
+def find_above(rows: IndexRows, thresholds: ScoreThresholds, asked: dict, pairs: tuple) -> np.ndarray:
+    """Which rows score at least the threshold of a query."""
+    vectors = combine_query_vectors(asked, pairs)
+    return score_rows(rows, vectors) >= thresholds.compute(vectors, pairs)
+
+
 @pytest.mark.parametrize("pairs", SIDES)
 def test_a_clip_finds_its_scene_and_little_else(pairs: tuple[tuple[str, str], ...]) -> None:
     rows, found, rest = draw_library(), [], []
     thresholds = ScoreThresholds(rows, len(rows), 1.0)
     for place in range(0, len(rows), 7):
         asked = {"video": rows.video_BD[place], "audio": rows.audio_BD[place]}
-        above = score_rows(rows, combine_query_vectors(asked, pairs)) >= thresholds.compute(asked, pairs)
+        above = find_above(rows, thresholds, asked, pairs)
         scene = np.arange(len(rows)) // 10 == place // 10
         found.append(above[scene].mean())
         rest.append(above[~scene].mean())
@@ -54,7 +60,7 @@ def test_nonsense_finds_nothing_but_now_and_then_a_clip(pairs: tuple[tuple[str, 
     thresholds, above = ScoreThresholds(rows, len(rows), 1.0), []
     for _ in range(100):
         asked = dict(zip(("video", "audio"), normalise(random.normal(size=(2, DIMS))), strict=True))
-        above.append(score_rows(rows, combine_query_vectors(asked, pairs)) >= thresholds.compute(asked, pairs))
+        above.append(find_above(rows, thresholds, asked, pairs))
     assert np.mean(np.sum(above, axis=1)) < 3
     assert np.mean(np.any(above, axis=1)) < 0.6
 
@@ -67,7 +73,7 @@ def test_what_is_a_little_like_everything_finds_nothing() -> None:
     thresholds = ScoreThresholds(everything, len(rows), 1.0)
     score = score_rows(everything, combine_query_vectors(asked, VIDEO))
     assert (score > thresholds.compute_general(VIDEO)).mean() > 0.5  # it would return the whole library
-    assert (score >= thresholds.compute(asked, VIDEO)).mean() < 0.15
+    assert (score >= thresholds.compute(combine_query_vectors(asked, VIDEO), VIDEO)).mean() < 0.15
 
 
 def test_the_threshold_of_a_library_of_one_film_is_estimated_from_distant_clips() -> None:
@@ -98,6 +104,6 @@ def test_truly_similar_pairs_hardly_raise_the_threshold() -> None:
 def test_the_same_sample_gives_the_same_threshold() -> None:
     rows = draw_library()
     asked = {"video": rows.video_BD[3], "audio": rows.audio_BD[3]}
-    assert [ScoreThresholds(rows, len(rows), 1.0).compute(asked, pairs) for pairs in SIDES] == [
-        ScoreThresholds(rows, len(rows), 1.0).compute(asked, pairs) for pairs in SIDES
-    ]
+    assert [
+        ScoreThresholds(rows, len(rows), 1.0).compute(combine_query_vectors(asked, pairs), pairs) for pairs in SIDES
+    ] == [ScoreThresholds(rows, len(rows), 1.0).compute(combine_query_vectors(asked, pairs), pairs) for pairs in SIDES]

@@ -50,7 +50,8 @@ def _print_report(found: "DoctorReport") -> None:
         for rate in [s.clips_per_second]
     ]
     numbers = ("workers", "clips/s", "× the first", "× originals")
-    print_table(f"Clips of {found.library.location}", numbers, rows, numbers)
+    library = found.library
+    print_table(f"Clips of {library.location}, profile {library.profile.describe()}", numbers, rows, numbers)
     print_text(
         f"One clip takes {1000 * parts.seconds:.1f} ms in one process: pictures {1000 * parts.pictures_seconds:.1f}, "
         f"sound {1000 * parts.sound_seconds:.1f}, its share of opening the film {1000 * parts.opening_seconds:.1f}."

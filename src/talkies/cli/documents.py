@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from talkies.core import path_to_text
-from talkies.library import FilmEntry
+from talkies.library import FilmEntry, Profile
 
 if TYPE_CHECKING:  # each verb prints one document and need not import the packages of all others
     from collections.abc import Sequence
@@ -42,9 +42,14 @@ def film_document(film: FilmEntry) -> dict[str, Any]:
     }
 
 
-def films_document(films: Sequence[FilmEntry]) -> dict[str, Any]:
+def films_document(films: Sequence[FilmEntry], profile: Profile) -> dict[str, Any]:
     """Return the document of `films`."""
-    return {"films": [film_document(film) for film in films]}
+    return {"films": [film_document(film) for film in films], "profile": profile_document(profile)}
+
+
+def profile_document(profile: Profile) -> dict[str, Any]:
+    """Return a library's profile: its name, None if it has none, and its values."""
+    return {"name": profile.name, **profile.model_dump()}
 
 
 def ingest_document(report: IngestReport) -> dict[str, Any]:
@@ -55,6 +60,7 @@ def ingest_document(report: IngestReport) -> dict[str, Any]:
         "passed_over": report.skipped_files,
         "unreadable": [{"source": path_to_text(u.location), "message": u.message} for u in report.unreadable],
         "seconds": report.seconds,
+        "profile": profile_document(report.library.profile),
     }
 
 
@@ -81,6 +87,7 @@ def doctor_document(report: DoctorReport) -> dict[str, Any]:
     """Return the document of `doctor`."""
     return {
         "library": report.library.location,
+        "profile": profile_document(report.library.profile),
         "films": report.films,
         "broken": [film.source for film in report.damaged],
         "clip": report.clip.model_dump(),
@@ -167,7 +174,9 @@ def vectors_document(exported: ExportedVectors) -> dict[str, Any]:
         "files": [str(path) for path in exported.files],
         "format": exported.format,
         "model": exported.entry.stamp,
+        "run": exported.entry.name,
         "dim": exported.entry.dim,
+        "dims": dict(exported.entry.dims),
         "clips": exported.clips,
         "films": exported.films,
     }
@@ -198,6 +207,9 @@ def embed_document(report: EmbedReport) -> dict[str, Any]:
     return {
         "model": report.entry.stamp,
         "run": report.entry.run,
+        "dims": dict(report.entry.dims),
+        "joint": report.entry.joint,
+        "text": list(report.entry.text),
         "films": report.films,
         "clips": report.clips,
         "reused": report.reused,
@@ -216,9 +228,10 @@ def search_document(result: SearchResult) -> dict[str, Any]:
         "query": {
             "film_id": result.film_id,
             "source": result.source,
-            "at_seconds": getattr(query.by, "at_seconds", None),
+            "at_seconds": query.moment.at_seconds if query.moment else None,
             "start_seconds": result.start_seconds,
             "end_seconds": result.end_seconds,
+            "parts": [{"kind": part.kind, "name": part.name, "weight": part.weight} for part in query.parts],
             "from": query.from_,
             "to": query.to,
             "per": query.per,
@@ -227,6 +240,8 @@ def search_document(result: SearchResult) -> dict[str, Any]:
             "apart_seconds": query.apart_seconds,
             "skip": query.skip,
             "model": result.stamp,
+            "run": result.model,
+            "compared": [list(pair) for pair in result.compared],
         },
         "hits": [
             {

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from talkies.cli.output import Json, LibraryFolder, RunOption, join_names, print_json, progress_bars, say
+from talkies.cli.model_option import ModelOption, OptionalRun, require_model
+from talkies.cli.output import Json, LibraryFolder, join_names, print_json, progress_bars, say
 
 if TYPE_CHECKING:
     from talkies.library import FilmEntry
@@ -34,8 +35,9 @@ def register(app: typer.Typer) -> None:
 
 def embed(
     library: LibraryFolder,
-    run: RunOption,
     *,
+    run: OptionalRun = None,
+    model: ModelOption = None,
     stride: Annotated[float, typer.Option("--stride", metavar="SECONDS", help="Time from one clip to the next.")] = 1.0,
     framing: Annotated[
         FramingChoice,
@@ -51,6 +53,8 @@ def embed(
     from talkies.retrieval.index import EmbedRunner
     from talkies.retrieval.index import embed as encode
 
+    named = require_model(run, model)
+
     with progress_bars() as bars:
         done: list[str] = []
 
@@ -63,7 +67,7 @@ def embed(
 
         report = encode(
             library,
-            run,
+            named,
             stride,
             framing=framing.value,
             runner=EmbedRunner(runner.value, workers, address),
@@ -86,4 +90,4 @@ def _print_report(report: "EmbedReport") -> None:
         f"; {format_count(report.removed, 'film')} removed that are no longer in the library" if report.removed else ""
     )
     there = f"{format_count(report.reused, 'film')} already embedded"
-    say(f"{added} embedded with model {report.entry.stamp}{speed}, {there}{short}{gone}")
+    say(f"{added} embedded with model {report.entry.stamp} ({report.entry.name}){speed}, {there}{short}{gone}")

@@ -22,11 +22,12 @@ def films(library: LibraryFolder, json: Json = False) -> None:
     from talkies.cli.documents import films_document
     from talkies.library import Library
 
-    records = Library.open(library).films()
+    opened = Library.open(library)
+    records = opened.films()
     if json:
-        print_json(films_document(records))
+        print_json(films_document(records, opened.profile))
     else:
-        print_films(f"Films of {library}", records)
+        print_films(f"Films of {library}, profile {opened.profile.describe()}", records)
 
 
 def print_films(title: str, films: "Sequence[FilmEntry]") -> None:

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from talkies.ingestion import FailedFilm, IngestedFilm, Progress
 
 
+_PROFILE = "Size and rates of a new library: small (default), standard, large, full. It keeps them."
+
+
 def register(app: typer.Typer) -> None:
     """Add the verb."""
     app.command()(ingest)
@@ -22,6 +25,7 @@ def ingest(
     library: LibraryFolder,
     *,
     workers: Annotated[int, typer.Option("--workers", help="Films converted at once.")] = 1,
+    profile: Annotated[str | None, typer.Option("--profile", help=_PROFILE)] = None,
     audio_language: Annotated[
         str | None, typer.Option("--audio-language", help="Audio language to use: eng, fra …")
     ] = None,
@@ -37,7 +41,7 @@ def ingest(
     from talkies.ingestion import build_config
     from talkies.ingestion import ingest as take
 
-    config = build_config(sets or (), audio_language, audio_track)
+    config = build_config(sets or (), audio_language, audio_track, profile)
     with progress_bars() as bars:
 
         def on_progress(progress: "Progress", _outcome: "IngestedFilm | FailedFilm | None") -> None:

@@ -46,7 +46,12 @@ def pretrain(
         def on_left_out(names: tuple[str, ...]) -> None:
             say(f"left out because they are too short for their clips: {join_names(names)}")
 
-        hooks = Progress(on_step, on_log, on_left_out, lambda weights: say(str(weights)))
+        def on_features(done: int, total: int) -> None:
+            bars.update("features", done, total)
+
+        hooks = Progress(
+            on_step, on_log, on_left_out, lambda weights: say(str(weights)), on_note=say, on_features=on_features
+        )
         report = train(library, config, run, resume, hooks, init=parse_initial_weights(init) if init else None)
     if rank():  # only the first process reports
         return

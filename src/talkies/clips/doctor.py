@@ -31,6 +31,7 @@ _ENOUGH_SHARE = 0.95  # of the best rate: more workers than that are not worth t
 _STEP_MARGIN = 1.2  # times what a step needs, because rates vary
 _BUSY_SHARE = 0.6  # a processor that works less of the time waits for a disk
 _BYTES_PER_PIXEL = 1.5  # of YUV 4:2:0
+_BYTES_PER_SAMPLE = 2
 _PARTS_PER_WORKER, _CLIPS_PER_PART = 3, 32  # that the loader keeps in shared memory
 
 
@@ -171,8 +172,9 @@ class DoctorReport:
         return f"other work kept {self.other_load:.1f} cores busy when this started: the rates are too low"
 
     def _warn_of_shared_memory(self) -> str | None:
-        side = self.library.profile.short_side
-        clip_bytes = self.clip.frames * side * side * _BYTES_PER_PIXEL
+        profile = self.library.profile
+        clip_bytes = self.clip.frames * profile.short_side**2 * _BYTES_PER_PIXEL
+        clip_bytes += self.clip.audio_seconds * profile.audio_rate_hz * _BYTES_PER_SAMPLE
         needed = self.recommended.workers * _PARTS_PER_WORKER * _CLIPS_PER_PART * clip_bytes
         if not Path(_SHARED_MEMORY).is_dir() or (free := shutil.disk_usage(_SHARED_MEMORY).free) >= needed:
             return None

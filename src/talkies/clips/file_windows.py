@@ -31,7 +31,7 @@ from talkies.core import (
     picture_height,
 )
 from talkies.library import Profile
-from talkies.media import DecodedFile, decode_file, probe
+from talkies.media import MAX_QUERY_BYTES, DecodedFile, decode_file, probe
 
 _NO_FILM = parse_film_id("0" * 16)
 
@@ -80,7 +80,7 @@ def read_file_windows(
         parts = _stream_windows(path, profile, shape, stride_frames, most)
     else:
         modality: Modality = "video" if info.video else "audio"  # a file with neither: decoding it says so
-        media = decode_file(path, modality, profile.grid, profile.short_side)
+        media = decode_file(path, modality, profile.grid, profile.short_side, max_picture_bytes=MAX_QUERY_BYTES)
         windows = _cut_fitting_windows(media, profile.grid, shape, stride_frames)
         parts = (windows[first : first + most] for first in range(0, len(windows), most))
 

@@ -67,6 +67,11 @@ class ClipSource:
         return {**self.__dict__, "_open": OrderedDict()}
 
     @property
+    def library(self) -> Library:
+        """The library that clips are read from."""
+        return self._library
+
+    @property
     def shape(self) -> ClipShape:
         """What a clip is made of: how many pictures and samples."""
         return self._shape

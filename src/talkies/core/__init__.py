@@ -28,7 +28,15 @@ from talkies.core.framing import (
     find_square,
     list_places,
 )
-from talkies.core.inputs import AudioInput, VideoInput, WaveformInput
+from talkies.core.inputs import (
+    AudioInput,
+    ClapInput,
+    FilterbankInput,
+    SpectrogramInput,
+    VideoInput,
+    WaveformInput,
+    WhisperInput,
+)
 from talkies.core.modality import MODALITIES, Modality, ModalityChoice
 from talkies.core.names import (
     escape_controls,
@@ -46,6 +54,8 @@ from talkies.core.spans import SpanTable, locate_film_starts
 from talkies.core.time import ClipShape, Grid, Span
 from talkies.core.words import describe_os_error, format_count, suggest_nearest
 from talkies.core.yuv import (
+    average_blocks,
+    choose_block_side,
     crop_middle_square,
     crop_square,
     join_planes,
@@ -66,6 +76,7 @@ __all__ = [
     "BarSpan",
     "Bars",
     "Bools",
+    "ClapInput",
     "Clip",
     "ClipBatch",
     "ClipRequest",
@@ -73,6 +84,7 @@ __all__ = [
     "ConfigError",
     "Embeddings",
     "FilmId",
+    "FilterbankInput",
     "Float32s",
     "Float64s",
     "Framing",
@@ -90,12 +102,16 @@ __all__ = [
     "SourceError",
     "Span",
     "SpanTable",
+    "SpectrogramInput",
     "TalkiesError",
     "UInt8s",
     "UsageError",
     "VideoInput",
     "WaveformInput",
+    "WhisperInput",
     "WorkError",
+    "average_blocks",
+    "choose_block_side",
     "crop_middle_square",
     "crop_square",
     "describe_os_error",

@@ -13,6 +13,7 @@ _EXTRAS = {  # the name that Python imports: what it is called on PyPI, and the 
     "transformers": ("transformers", "encoders"),
     "huggingface_hub": ("transformers", "encoders"),
     "peft": ("PEFT", "encoders"),
+    "onnx": ("ONNX", "onnx"),
     "onnxruntime": ("ONNX Runtime", "onnx"),
 }
 

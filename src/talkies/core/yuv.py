@@ -74,3 +74,30 @@ def crop_middle_square(pictures: UInt8s) -> UInt8s:
         return pictures
     side = min(height, width)
     return crop_square(pictures, middle_offset(height, side), middle_offset(width, side), side)
+
+
+def choose_block_side(plane_HW: UInt8s) -> int:
+    """Return the side of the blocks that leave 128 to 255 pixels along the shorter side of a plane, 1 for small ones.
+
+    What looks at pictures in such blocks sees the same at any size of the library's pictures.
+    """
+    side: int = min(plane_HW.shape) // 128
+    return min(16, max(1, side))
+
+
+def average_blocks(plane_HW: UInt8s, factor: int) -> UInt8s:
+    """Return a plane whose pixels are the rounded means of `factor` × `factor` pixels; what is left at its end is cut.
+
+    Args:
+        plane_HW: the plane, `[H, W]`.
+        factor: the side of a block in pixels, at most 16.
+    """
+    if factor == 1:
+        return plane_HW
+    height, width = (extent // factor for extent in plane_HW.shape)
+    whole_HW = plane_HW[: height * factor, : width * factor]
+    sums_HW = np.full((height, width), factor**2 // 2, np.uint16)
+    for row in range(factor):
+        for column in range(factor):
+            sums_HW += whole_HW[row::factor, column::factor]
+    return (sums_HW // factor**2).astype(np.uint8)

@@ -25,8 +25,8 @@ def check_folder(to: Path) -> None:
 def write_folder(to: Path, last: str) -> Iterator[Path]:
     """Yield an empty folder to write to; if the block ends without an error, its files are moved to `to`.
 
-    A new folder appears complete. In an existing one each file replaces that of the same name, and other files stay. If
-    the block raises, `to` stays as it was.
+    A new folder appears complete. In an existing one each file replaces that of the same name, also in folders within
+    it, and other files stay. If the block raises, `to` stays as it was.
 
     Args:
         to: The folder that receives the files.
@@ -42,7 +42,8 @@ def write_folder(to: Path, last: str) -> Iterator[Path]:
         partial.mkdir(parents=True)
         yield partial
 
-        paths = sorted(partial.iterdir(), key=lambda path: (path.name == last, path.name))
+        files = (path for path in partial.rglob("*") if path.is_file())
+        paths = sorted(files, key=lambda path: (path == partial / last, path))
         for path in paths:
             path.chmod(partial.stat().st_mode & 0o666)  # the permissions of the umask; safetensors gives fewer
             with path.open("rb") as file:
@@ -50,7 +51,9 @@ def write_folder(to: Path, last: str) -> Iterator[Path]:
         if exists:
             (to / last).unlink(missing_ok=True)  # it never describes files that are not all there
             for path in paths:
-                path.replace(to / path.name)
+                final = to / path.relative_to(partial)
+                final.parent.mkdir(exist_ok=True)
+                path.replace(final)
         else:
             partial.rename(to)
     except (OSError, SafetensorError) as error:

@@ -5,6 +5,8 @@ DIR/
   video.safetensors, audio.safetensors     the encoders without heads; of R(2+1)D-18 and ResNet-18 under torchvision's
                                            names
   model.safetensors                        the complete model
+  video/, audio/                           in place of those: a public encoder with what it learnt, in the format of
+                                           transformers
   video.onnx, audio.onnx                   with the format onnx: the complete model, and the preparation of clips for it
   config.json                              written last: a folder with it is a complete export
 """
@@ -13,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -23,17 +25,19 @@ from talkies.core import Modality, RunError, UsageError, suggest_nearest, yuv_ro
 from talkies.export.atomic_folder import check_folder, write_folder
 from talkies.export.model_card import CARD, render_card
 from talkies.export.onnx_files import check_onnx, write_onnx
-from talkies.models import ModelConfig
+from talkies.export.public_towers import load_for_export, write_tower
+from talkies.models import Encoder, ModelConfig, TwoTower, compute_weights_stamp
 from talkies.runs import (
     ClipEncoder,
     ExportedModel,
     RunFolder,
+    RunModel,
     RunRecord,
-    export_weights,
-    load_encoder,
+    build_run_encoder,
     read_exported_model,
 )
-from talkies.runs.exported_model import DESCRIPTION, PREFIX, WEIGHTS
+from talkies.runs.encoder_weights import write_encoder
+from talkies.runs.exported_model import DESCRIPTION, PREFIX, WEIGHTS, ExportedTexts
 
 if TYPE_CHECKING:  # evaluation needs packages of an extra, and an export without results does not
     from talkies.evaluation.results import Result
@@ -62,12 +66,16 @@ class ExportedRun:
     @property
     def video(self) -> Path:
         """The video encoder's weights."""
-        return self.folder / "video.safetensors"
+        return self._find_weights("video")
 
     @property
     def audio(self) -> Path:
         """The audio encoder's weights."""
-        return self.folder / "audio.safetensors"
+        return self._find_weights("audio")
+
+    def _find_weights(self, modality: Modality) -> Path:
+        public = self.folder / modality / WEIGHTS
+        return public if public in self.files else self.folder / f"{modality}.safetensors"
 
 
 def export_run(
@@ -100,9 +108,10 @@ def export_run(
     _check_formats(formats)
     check_folder(to)
     RunFolder(run).check_exists()
-    encoder = load_encoder(run, step)
+    loaded = load_for_export(run, step)
+    encoder = build_run_encoder(loaded)
     if "onnx" in formats:
-        check_onnx(encoder.transforms)
+        _check_onnx(loaded, encoder)
     earlier = _read_earlier_export(to, encoder.stamp)
     exported = _describe_model(run, encoder, formats, earlier, weights_license)
     model_results = _read_model_results(encoder.stamp, run, results)
@@ -110,16 +119,44 @@ def export_run(
     facts = {"stamp": encoder.stamp, "step": str(encoder.step), "talkies": version("talkies")}
 
     with write_folder(to, last=DESCRIPTION) as folder:
-        weights = {PREFIX + name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-        save_file(weights, folder / WEIGHTS, {"format": "pt", **facts})
-        export_weights(run, folder, encoder.step)
+        exported = exported.model_copy(update=_write_weights(folder, model, loaded, facts))
         if "onnx" in formats:
             rate_hz = encoder.profile.audio_rate_hz
             difference = write_onnx(folder, model, encoder.transforms, shapes, rate_hz, facts=facts)
         (folder / CARD).write_text(render_card(exported, model, shapes, model_results), encoding="utf-8")
         (folder / DESCRIPTION).write_text(exported.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        files = tuple(to / path.name for path in sorted(folder.iterdir()))
+        files = tuple(to / path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file())
     return ExportedRun(to, files, exported.formats, encoder.stamp, encoder.step, len(model_results), difference)
+
+
+def _write_weights(folder: Path, model: TwoTower, loaded: RunModel, facts: dict[str, str]) -> dict[str, Any]:
+    """Write all weights of a model, and return what its description says of them."""
+    towers = {modality: write_tower(tower, folder / modality) for modality, tower in loaded.towers.items()}
+    encoders: tuple[tuple[Modality, Encoder, str], ...] = (
+        ("video", model.video, loaded.config.video),
+        ("audio", model.audio, loaded.config.audio),
+    )
+    for modality, encoder, name in encoders:
+        if modality not in towers:
+            write_encoder(folder / f"{modality}.safetensors", encoder, {**facts, "encoder": name})
+
+    # The complete model, without the encoders that have a folder of their own.
+    elsewhere = tuple(f"{modality}.network." for modality in towers)
+    weights = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith(elsewhere)}
+    tensors = {PREFIX + name: tensor.contiguous() for name, tensor in weights.items()}
+    save_file(tensors, folder / WEIGHTS, {"format": "pt", **facts})
+    return {"towers": towers, "weights_stamp": compute_weights_stamp(weights)} if towers else {}
+
+
+def _check_onnx(loaded: RunModel, encoder: ClipEncoder) -> None:
+    """Check that the model can be written as ONNX files here."""
+    if loaded.towers:
+        names = " and ".join(tower.encoder.address for tower in loaded.towers.values())
+        raise UsageError(
+            f"ONNX files hold the preparation of clips too, and that of {names} cannot be written so; take another "
+            "format: safetensors also writes folders that other tools convert"
+        )
+    check_onnx(encoder.transforms, encoder.profile.audio_rate_hz)
 
 
 def compute_input_shapes(exported: ExportedModel) -> dict[Modality, tuple[int, ...]]:
@@ -197,6 +234,15 @@ def _describe_model(
         exported_by=f"talkies {version('talkies')}",
         formats=tuple(name for name in RUN_FORMATS if name in all_formats),
         license=weights_license or (earlier.license if earlier else "unknown"),
+        bases={
+            modality: base.model_copy(update={"folder": ""})  # of this machine
+            for modality, base in record.bases.items()
+        },
+        texts={
+            modality: ExportedTexts(address=space.address, modality=space.modality)
+            for modality, space in encoder.texts.items()
+        },
+        moved=dict(encoder.moved),
     )
 
 

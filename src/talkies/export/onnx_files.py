@@ -85,8 +85,8 @@ class MatrixLogMel(LogMel):
 
     def __init__(self, config: AudioTransformConfig, rate_hz: int) -> None:
         super().__init__(config, rate_hz)
-        n_fft, length = config.n_fft, len(self.window)
-        self._n_fft, self._hop, self._first = n_fft, config.hop, (n_fft - length) // 2
+        n_fft, length = self._config.n_fft, len(self.window)
+        self._n_fft, self._hop, self._first = n_fft, self._config.hop, (n_fft - length) // 2
         sample_N1 = torch.arange(self._first, self._first + length)[:, None]
         cycles_NK = (sample_N1 * torch.arange(n_fft // 2 + 1) % n_fft).double() / n_fft  # exact before it is rounded
         angle_NK = 2 * torch.pi * cycles_NK
@@ -104,8 +104,8 @@ class MatrixLogMel(LogMel):
         return power_BLK.mT
 
 
-def check_onnx(config: TransformConfig) -> None:
-    """Check that ONNX files can be written here.
+def check_onnx(config: TransformConfig, rate_hz: int) -> None:
+    """Check that ONNX files can be written here, for a model of sound of `rate_hz`.
 
     Raises:
         UsageError: if a package is missing, or the Fourier transform of the audio is too long.
@@ -115,10 +115,10 @@ def check_onnx(config: TransformConfig) -> None:
             importlib.import_module(name)
         except ImportError as error:
             raise UsageError(f"ONNX files need {name}, which is not installed; pip install 'talkies[onnx]'") from error
-    if config.audio.n_fft > _LONGEST_FFT:
+    n_fft = config.audio.scale_to(rate_hz).n_fft
+    if n_fft > _LONGEST_FFT:
         raise UsageError(
-            f"ONNX files take transforms.audio.n_fft up to {_LONGEST_FFT}, and the run has {config.audio.n_fft}; "
-            "take another format"
+            f"ONNX files take transforms.audio.n_fft up to {_LONGEST_FFT}, and the run has {n_fft}; take another format"
         )
 
 

@@ -17,7 +17,6 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from talkies.core import (
-    MODALITIES,
     Float32s,
     LibraryError,
     UsageError,
@@ -28,8 +27,7 @@ from talkies.core import (
 )
 from talkies.export.atomic_folder import check_folder, write_folder
 from talkies.library import Library
-from talkies.retrieval.index import EmbeddingSet, IndexRows, VectorIndex
-from talkies.runs import find_stamp, is_model_address
+from talkies.retrieval.index import EmbeddingSet, IndexRows, VectorIndex, choose_set
 from talkies.runtime import replace_atomically
 
 VECTOR_FORMATS = ("parquet", "npy")
@@ -62,11 +60,11 @@ def export_vectors(
     Args:
         library: The library's folder.
         to: For `parquet` the file, or a folder that gets an `embeddings.parquet`. For `npy` a folder, which gets
-            `video.npy` and `audio.npy` `[B, D]`, `rows.csv` with a line for each row, and `set.json`, which describes
-            the set.
+            `video.npy` and `audio.npy` `[B, D]` (of the modalities that the model has), `rows.csv` with a line for each
+            row, and `set.json`, which describes the set.
         format: One of `VECTOR_FORMATS`.
-        run: The run, the exported model or the address of public encoders whose embeddings are written; None if the
-            library has a single set.
+        run: The run, exported model or address of public encoders whose embeddings are written; None if the library has
+            a single set.
 
     Raises:
         UsageError: if there is no such format, or `to` does not fit it.
@@ -80,7 +78,7 @@ def export_vectors(
         )
     opened = Library.open(library)
     index = VectorIndex(opened)
-    entry = index.choose(find_stamp(run) if run else None)
+    entry = choose_set(opened, run)
     if format == "parquet":
         return _write_parquet(opened, index, entry, to if to.suffix == ".parquet" else to / _PARQUET_FILE)
     if to.suffix in _FILE_SUFFIXES:
@@ -128,13 +126,15 @@ def _add_source(rows: IndexRows, source: str) -> pa.Table:
 def _write_arrays(library: Library, index: VectorIndex, entry: EmbeddingSet, to: Path) -> ExportedVectors:
     clips = films = 0
     with write_folder(to, last=_SET_FILE) as folder, ExitStack() as stack:
-        arrays = {name: _NpyWriter(stack.enter_context((folder / f"{name}.npy").open("wb"))) for name in MODALITIES}
+        arrays = {
+            name: _NpyWriter(stack.enter_context((folder / f"{name}.npy").open("wb"))) for name in entry.modalities
+        }
         rows_file = stack.enter_context((folder / _ROWS_FILE).open("w", encoding="utf-8", newline=""))
         lines = csv.writer(rows_file)
         lines.writerow(("row", *_COLUMNS))
         for source, rows in _read_films(library, index, entry.stamp):
-            for modality in MODALITIES:
-                arrays[modality].append(rows.get_vectors(modality))
+            for modality, array in arrays.items():
+                array.append(rows.get_vectors(modality))
             of_shot = np.where(rows.of_shot_B, "true", "false")
             columns = rows.film_B, [source] * len(rows), rows.start_B, rows.end_B, rows.shot_B, of_shot
             lines.writerows(zip(range(clips, clips + len(rows)), *columns, strict=True))
@@ -171,9 +171,8 @@ class _NpyWriter:
 
 
 def _describe_set(entry: EmbeddingSet) -> str:
-    """Return the set's description as JSON, with the name of its run and not its folder on this machine."""
-    run = _FOLDERS.sub(r"\1\2", entry.run) if is_model_address(entry.run) else Path(entry.run).name
-    return entry.model_copy(update={"run": run}).model_dump_json(indent=1)
+    """Return the set's description as JSON, with the name of its model and not its folder on this machine."""
+    return entry.model_copy(update={"run": entry.name}).model_dump_json(indent=1)
 
 
 def _check_not_foreign(to: Path) -> None:

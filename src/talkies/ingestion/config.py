@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from talkies.config import Config, apply_overrides, check
+from talkies.library import ProfileChoice
 from talkies.media import AudioChoice
 from talkies.runtime import ProcessLimits
 
@@ -69,8 +70,9 @@ class WorkerConfig(Config):
 
 
 class IngestConfig(Config):
-    """All settings of an ingest except its sources and its library."""
+    """All settings of an ingest except its sources and its library; `profile` is the one that the library must have."""
 
+    profile: ProfileChoice = ProfileChoice()
     audio: AudioChoice = AudioChoice()
     judge: Thresholds = Thresholds()
     mark: AnnotationConfig = AnnotationConfig()
@@ -78,8 +80,13 @@ class IngestConfig(Config):
     worker: WorkerConfig = WorkerConfig()
 
 
-def build_config(overrides: Iterable[str] = (), language: str | None = None, track: int | None = None) -> IngestConfig:
-    """Return the config with `key=value` overrides, and the audio track to take by its language or number.
+def build_config(
+    overrides: Iterable[str] = (),
+    language: str | None = None,
+    track: int | None = None,
+    profile: str | None = None,
+) -> IngestConfig:
+    """Return the config with `key=value` overrides, the audio track by its language or number, and a profile's name.
 
     Raises:
         ConfigError: naming the key, if one is unknown or its value is not accepted.
@@ -88,4 +95,6 @@ def build_config(overrides: Iterable[str] = (), language: str | None = None, tra
     # The language is not an override: their values are YAML, in which `no` (Norwegian) is false.
     choice = {name: value for name, value in (("language", language), ("track", track)) if value is not None}
     values["audio"] = {**values.get("audio", {}), **choice}
+    if profile is not None:
+        values["profile"] = {**values.get("profile", {}), "name": profile}
     return check(IngestConfig, values, "ingest")

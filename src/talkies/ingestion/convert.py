@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from talkies.core import BarSpan, MediaError
+from talkies.core import BarSpan, MediaError, average_blocks, choose_block_side
 from talkies.ingestion.annotations import AnnotationFinder
 from talkies.ingestion.config import IngestConfig
 from talkies.ingestion.judge import judge_film, make_rejection
@@ -168,7 +168,7 @@ class _ConversionPass:
 
         self._writer.write_frame(frame.frame)
         luma_HW = frame.to_yuv()[: frame.size[1]]
-        self._annotations.push_frame(luma_HW, frame.repeated)
+        self._annotations.push_frame(average_blocks(luma_HW, choose_block_side(luma_HW)), frame.repeated)
         self._bars.push(luma_HW, frame.repeated)
         bgr_HWC = frame.to_bgr()
         self._shots.push(bgr_HWC)

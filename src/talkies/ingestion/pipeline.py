@@ -16,7 +16,7 @@ from talkies.ingestion.runners import Outcome, run_locally, run_on_ray, share_th
 from talkies.ingestion.shots import check_detector
 from talkies.ingestion.source import DiscoveredFilms, Source, discover
 from talkies.ingestion.walk import Unreadable
-from talkies.library import FilmRecord, Library, Profile, Verdict
+from talkies.library import FilmRecord, Library, Profile, ProfileChoice, Verdict, find_profile
 from talkies.reporting import format_clock
 
 RUNNERS = ("local", "ray")
@@ -65,6 +65,7 @@ class IngestReport:
         if self.unreadable:
             places = "1 place" if len(self.unreadable) == 1 else f"{len(self.unreadable)} places"
             lines.append(f"{places} could not be read, so films may be missing")
+        lines.append(f"profile: {self.library.profile.describe()}")
         if new_seconds:
             length, elapsed = format_clock(new_seconds), format_clock(self.seconds)
             lines.append(f"{length} of film ingested in {elapsed}, {new_seconds / self.seconds:.1f} × real time")
@@ -136,7 +137,7 @@ def ingest(
     library: str | Path,
     *,
     workers: int = 1,
-    profile: Profile | None = None,
+    profile: Profile | str | None = None,
     config: IngestConfig | None = None,
     runner: str = "local",
     address: str | None = None,
@@ -150,24 +151,26 @@ def ingest(
         sources: Files, folders or URLs; folders are searched recursively.
         library: The library's folder or URL; it is created if it does not exist.
         workers: How many films are converted at a time.
-        profile: The proxies' format; only for a new library, or the same as the existing library's.
+        profile: The proxies' format, or its name: `small` (the default), `standard`, `large` or `full`; an existing
+            library keeps its own, and refuses another. The values of `config.profile` change it.
         config: The settings of the ingest; without it the defaults.
         runner: `local` for processes on this machine, `ray` for a Ray cluster.
         address: The address of the Ray cluster; without it a cluster is started on this machine.
         on_progress: Called with the progress so far, and with a film's outcome whenever one is done.
 
     Raises:
-        UsageError: if a source does not exist, a folder holds no film, `library` is something else, or the shot
-            detector is not installed.
+        UsageError: if a source does not exist, a folder holds no film, `library` is something else or has another
+            profile, or the shot detector is not installed.
         WorkError: if the work itself fails; films that were finished stay in the library.
     """
     config = config or IngestConfig()
     _check_choices(workers, runner, config)
+    choice = _choose_profile(profile, config.profile)
     start_time = time.monotonic()
 
     # Find the films and make one task for each distinct film.
     discovered = discover(sources)
-    opened = Library.create(library, profile)
+    opened = Library.create(library, choice)
     opened.sweep()
     films = [film for film in discovered.films if film.location not in discovered.duplicates]
     threads = config.worker.threads or share_threads(min(workers, len(films)))
@@ -196,6 +199,16 @@ def _check_choices(workers: int, runner: str, config: IngestConfig) -> None:
     if runner not in RUNNERS:
         raise UsageError(f"unknown runner '{runner}'; choose {' or '.join(RUNNERS)}")
     check_detector(config.shots.detector)
+
+
+def _choose_profile(profile: Profile | str | None, changes: ProfileChoice) -> ProfileChoice:
+    """Return the profile that is asked for, after checking that there is one of that name."""
+    named = ProfileChoice(name=profile) if isinstance(profile, str) else ProfileChoice()
+    base = ProfileChoice.of(profile) if isinstance(profile, Profile) else named
+    choice = base.model_copy(update=changes.model_dump(exclude_none=True))
+    if choice.name is not None:
+        find_profile(choice.name)
+    return choice
 
 
 def _run_tasks(

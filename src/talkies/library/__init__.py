@@ -2,7 +2,14 @@
 
 from talkies.library.catalogue import SHOT, Annotations, FilmEntry, write_annotations
 from talkies.library.library import Library
-from talkies.library.profile import Profile
+from talkies.library.profile import (
+    PROFILES,
+    Profile,
+    ProfileChoice,
+    choose_profile,
+    describe_shortfall,
+    find_profile,
+)
 from talkies.library.record import (
     SCHEMA_VERSION,
     FilmRecord,
@@ -15,6 +22,7 @@ from talkies.library.record import (
 )
 
 __all__ = [
+    "PROFILES",
     "SCHEMA_VERSION",
     "SHOT",
     "Annotations",
@@ -23,8 +31,12 @@ __all__ = [
     "Library",
     "Measures",
     "Profile",
+    "ProfileChoice",
     "Reason",
     "Verdict",
+    "choose_profile",
+    "describe_shortfall",
+    "find_profile",
     "read_json",
     "read_record",
     "write_annotations",

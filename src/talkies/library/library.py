@@ -30,7 +30,7 @@ from talkies.core import (
 from talkies.library.catalogue import SHOT, Catalogue, Change, FilmEntry, read_annotations
 from talkies.library.lookup import match_films
 from talkies.library.mirror import Mirror
-from talkies.library.profile import Profile
+from talkies.library.profile import Profile, ProfileChoice
 from talkies.library.record import SCHEMA_VERSION, FilmRecord, read_json, read_record, write_json
 from talkies.library.staging import create_staging_folder, flush, hold_lock, replace_folder, sweep
 from talkies.runtime import is_remote, remove_abandoned
@@ -78,14 +78,16 @@ class Library:
         return cls(folder, document.profile, mirror)
 
     @classmethod
-    def create(cls, root: str | Path, profile: Profile | None = None) -> "Library":
+    def create(cls, root: str | Path, profile: Profile | ProfileChoice | None = None) -> "Library":
         """Return the library in the folder, or at the URL, `root`; it is created if it does not exist.
 
-        Without `profile` an existing library keeps its own, and a new one gets the default.
+        An existing library keeps its profile. Without `profile` a new one gets the default, `small`.
 
         Raises:
             LibraryError: if the folder holds something else, cannot be created, or has another profile than `profile`.
+            ConfigError: if there is no such profile.
         """
+        choice = ProfileChoice.of(profile) if isinstance(profile, Profile) else profile or ProfileChoice()
         mirror = Mirror(str(root)) if is_remote(root) else None
         folder = mirror.folder if mirror else Path(root)
 
@@ -93,13 +95,18 @@ class Library:
         occupied = mirror.exists() if mirror else folder.exists() and not _is_free(folder)
         if mirror.exists("library.json") if mirror else (folder / "library.json").is_file():
             library = cls.open(root)
-            if profile is not None and profile != library.profile:
-                raise LibraryError(f"{root} has another profile ({library.profile}); name a new folder for {profile}")
+            asked = choice.resolve(library.profile)
+            if asked != library.profile:
+                raise LibraryError(
+                    f"{root} keeps the profile that it was begun with, {library.profile.describe()}, and not "
+                    f"{asked.describe()}; for that make another library: "
+                    f"talkies ingest SOURCES --library NEW {asked.options}"
+                )
             return library
         if occupied:
             raise LibraryError(f"{root} exists and is not a talkies library; name a new or empty folder")
 
-        library = cls(folder, profile or Profile(), mirror)
+        library = cls(folder, choice.resolve(None), mirror)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             write_json(folder / "library.json", LibraryDocument(profile=library.profile))

@@ -3,7 +3,7 @@
 from talkies.media.audio_reader import AudioReader, open_wav_writer
 from talkies.media.bars import BarFinder, find_bars_of_picture
 from talkies.media.crop import FrameCrop
-from talkies.media.decode_file import DecodedFile, decode_file
+from talkies.media.decode_file import MAX_QUERY_BYTES, DecodedFile, decode_file
 from talkies.media.encode import FilmWriter, X264Settings
 from talkies.media.frame_timeline import ResampledFrame
 from talkies.media.frames import read_first_picture
@@ -17,6 +17,7 @@ from talkies.media.video_reader import VideoReader, scale_pictures, yuv_to_rgb
 
 __all__ = [
     "INGEST_AGAIN",
+    "MAX_QUERY_BYTES",
     "AudioChoice",
     "AudioReader",
     "AudioTrack",

@@ -8,6 +8,7 @@ scenes, say nothing.
     coverage of rows      0 0 0 0 0 .3 .3 0 0 0 1 1 1 1 1 …     share of pixels that differ from the bar
                           └───bar──┴─text─┴────┘ └─ picture: the first row from which on nearly all rows are covered
 
+Pictures of twice 128 rows and more are looked at in blocks, so that the same edge is as sharp at any size.
 What the pictures say is then explained by as few changes of bars as possible (dynamic programming over frames): a
 change costs as much as a second or so of unexplained pictures.
 
@@ -22,7 +23,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from talkies.core import Bars, BarSpan, Bools, Float64s, Int64s, UInt8s
+from talkies.core import Bars, BarSpan, Bools, Float64s, Int64s, UInt8s, average_blocks, choose_block_side
 
 _MAX_LEVEL = 64  # luma of a bar's brightest pixels in the outermost row; black is 16
 _MAX_EDGE_SPREAD = 8.0  # standard deviation of the outermost row of a bar, grain included
@@ -86,7 +87,8 @@ class BarFinder:
     def __init__(self, fps: int) -> None:
         self._step = max(1, fps // _SAMPLES_PER_SECOND)
         self._frames = 0
-        self._size = (0, 0)
+        self._extents = self._size = (0, 0)  # height and width of the pictures, and in blocks
+        self._factor = 1
         self._readings: list[_Reading] = []
         self._is_new = True  # whether any frame since the last sample shows another picture
         self._scene, self._last_sample = 0, np.zeros((0, 0), np.int16)
@@ -102,6 +104,9 @@ class BarFinder:
             self._readings.append(self._readings[-1])
             return
         self._is_new = False
+        self._extents = luma_HW.shape[0], luma_HW.shape[1]
+        self._factor = choose_block_side(luma_HW)
+        luma_HW = average_blocks(luma_HW, self._factor)
         self._size = luma_HW.shape[0], luma_HW.shape[1]
         rows, columns = _read_picture(luma_HW)
         self._count_scene(luma_HW)
@@ -120,7 +125,7 @@ class BarFinder:
         rows = _AxisTrack([reading.rows for reading in self._readings], self._readings, height)
         columns = _AxisTrack([reading.columns for reading in self._readings], self._readings, width)
         bars_F4 = np.concatenate([rows.find_bars(), columns.find_bars()], axis=1)
-        bars_F4 = _drop_rare_windows(bars_F4, self._readings)
+        bars_F4 = _scale_bars(_drop_rare_windows(bars_F4, self._readings), self._extents, self._factor)
 
         changes = [0, *(np.flatnonzero((bars_F4[1:] != bars_F4[:-1]).any(axis=1)) + 1).tolist(), len(bars_F4)]
         spans = []
@@ -149,12 +154,20 @@ class BarFinder:
 
 def find_bars_of_picture(luma_HW: UInt8s) -> Bars:
     """Return the bars of a single picture, luma `[H, W]`: only alike ones at both ends, with straight edges."""
+    extents, factor = luma_HW.shape, choose_block_side(luma_HW)
+    luma_HW = average_blocks(luma_HW, factor)
     rows, columns = _read_picture(luma_HW)
     sides: list[int] = []
     for axis, extent in ((rows, luma_HW.shape[0]), (columns, luma_HW.shape[1])):
         alike = axis is not None and all(axis.is_sharp) and _are_alike(*axis.reach) and min(axis.reach) >= 0.02 * extent
         sides += _measure_bars([axis]) if axis is not None and alike else (0, 0)
-    return Bars(*sides)
+    return Bars(*_scale_bars(np.array([sides]), (extents[0], extents[1]), factor)[0].tolist())
+
+
+def _scale_bars(bars_F4: Int64s, extents: tuple[int, int], factor: int) -> Int64s:
+    """Return bars in pixels from bars in blocks; a last block that is not whole belongs to the bar after it."""
+    rests = np.array([0, extents[0] % factor, 0, extents[1] % factor])
+    return np.where(bars_F4 > 0, bars_F4 * factor + rests, 0)
 
 
 # One picture

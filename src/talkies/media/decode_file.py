@@ -14,7 +14,7 @@ import av
 import numpy as np
 from av.error import FFmpegError
 
-from talkies.core import Grid, Int16s, MediaError, ModalityChoice, UInt8s, format_path
+from talkies.core import Grid, Int16s, MediaError, ModalityChoice, UInt8s, format_path, picture_height
 from talkies.media.audio_timeline import AudioTimeline
 from talkies.media.frame_timeline import ResampledFrame
 from talkies.media.probing import MediaInfo, probe
@@ -22,6 +22,8 @@ from talkies.media.resample import FilmResampler, ResampleReport
 from talkies.media.source import open_media, read_packets
 
 MAX_SECONDS = 300.0
+MAX_QUERY_BYTES = 400_000_000
+"""How much memory the pictures of a file may take that is held in memory as a whole: five minutes at 128 px."""
 _MAX_DAMAGED_SHARE = 0.1
 """A file of which a larger share of packets cannot be decoded is damaged; with less, players show the rest."""
 
@@ -44,6 +46,8 @@ def decode_file(
     grid: Grid,
     short_side: int,
     span_seconds: tuple[float, float] | None = None,
+    *,
+    max_picture_bytes: int | None = None,
 ) -> DecodedFile:
     """Return the decoded video and/or audio of a file, resampled to a grid.
 
@@ -53,6 +57,7 @@ def decode_file(
         grid: the frame rate and sample rate of the result.
         short_side: the shorter side of the pictures in pixels.
         span_seconds: half-open, the part of the file to return; None for all of it.
+        max_picture_bytes: how much memory its pictures may take, beside a copy of them; None for any.
 
     Raises:
         MediaError: `no_video`, `no_audio`, `damaged`, `too_long`, `empty_span`, or as `probe`; it names the file.
@@ -71,7 +76,8 @@ def decode_file(
     if modalities == "audio":
         decoded = _decode_audio(path, info, grid, end_seconds)
     else:
-        decoded = _decode_video(path, info, grid, short_side, with_audio=modalities == "both")
+        limits = _PictureLimits(path, grid.fps, max_picture_bytes)
+        decoded = _decode_video(path, info, grid, short_side, limits, with_audio=modalities == "both")
     return _cut_span(decoded, grid, span_seconds, path) if span_seconds else decoded
 
 
@@ -80,24 +86,55 @@ def _get_duration(info: MediaInfo, modalities: ModalityChoice) -> float:
     return track.times.duration_seconds if track else 0.0
 
 
-def _decode_video(path: Path, info: MediaInfo, grid: Grid, short_side: int, *, with_audio: bool) -> DecodedFile:
+@dataclass(frozen=True, slots=True)
+class _PictureLimits:
+    """How much memory the pictures of a file may take."""
+
+    path: Path
+    fps: int
+    max_bytes: int | None
+
+    def check(self, pictures: Sequence[UInt8s]) -> None:
+        """Check that pictures of one size are not too many.
+
+        Raises:
+            MediaError: if they are.
+        """
+        if self.max_bytes is None or len(pictures) * pictures[0].nbytes <= self.max_bytes:
+            return
+        rows, width = pictures[0].shape
+        seconds = self.max_bytes // pictures[0].nbytes / self.fps
+        raise MediaError(
+            "too_long",
+            f"{format_path(self.path.name)} is too long: of pictures of {width} × {picture_height(rows)} pixels, "
+            f"{self.fps} a second, at most {seconds:.0f} s fit into memory; cut it into clips",
+        )
+
+
+def _decode_video(
+    path: Path, info: MediaInfo, grid: Grid, short_side: int, limits: _PictureLimits, *, with_audio: bool
+) -> DecodedFile:
     """Decode the pictures, and the sound that belongs to them if wanted."""
-    report, pictures, audio = _run_resampler(FilmResampler(path, info, grid, short_side, video_only=not with_audio))
+    resampler = FilmResampler(path, info, grid, short_side, video_only=not with_audio)
+    report, pictures, audio = _run_resampler(resampler, limits)
     if report.dominant_channels:  # only known at the end
         again = FilmResampler(path, info, grid, short_side, channels=report.dominant_channels)
-        report, pictures, audio = _run_resampler(again)
+        report, pictures, audio = _run_resampler(again, limits)
 
     _check_damage(path, "pictures", report.damaged_video_packets, report.video_packets)
     _check_damage(path, "sound", report.damaged_audio_packets, report.audio_packets)
     return DecodedFile(np.stack(pictures), _join_samples(audio) if with_audio else None, report.damaged_packets)
 
 
-def _run_resampler(resampler: FilmResampler) -> tuple[ResampleReport, list[UInt8s], list[Int16s]]:
+def _run_resampler(
+    resampler: FilmResampler, limits: _PictureLimits
+) -> tuple[ResampleReport, list[UInt8s], list[Int16s]]:
     pictures: list[UInt8s] = []
     audio: list[Int16s] = []
     for part in resampler:
         if isinstance(part, ResampledFrame):
             pictures.append(pictures[-1] if part.repeated and pictures else part.to_yuv())
+            limits.check(pictures)
         else:
             audio.append(part.samples_S)
     return resampler.report, pictures, audio

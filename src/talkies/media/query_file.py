@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from talkies.core import Grid, MediaError, ModalityChoice, SourceError, UInt8s, describe_os_error, format_path
-from talkies.media.decode_file import DecodedFile, decode_file
+from talkies.media.decode_file import MAX_QUERY_BYTES, DecodedFile, decode_file
 from talkies.media.frames import FrameNormaliser
 from talkies.media.probing import probe
 from talkies.media.resample import MAX_ASPECT_RATIO
@@ -64,7 +64,7 @@ def read_query_file(query: QueryFile, _: ProgressCallback | None = None) -> Deco
         raise MediaError("nothing_decodes", f"{name} has no picture or sound to decode; give {ACCEPTED_FILES}")
     modalities: ModalityChoice = "both" if has_video and has_audio else "video" if has_video else "audio"
 
-    decoded = decode_file(path, modalities, query.grid, query.short_side)
+    decoded = decode_file(path, modalities, query.grid, query.short_side, max_picture_bytes=MAX_QUERY_BYTES)
     audio_S = decoded.audio_S if decoded.audio_S is not None and len(decoded.audio_S) else None
     if audio_S is None and (decoded.video_NPW is None or not len(decoded.video_NPW)):
         raise MediaError("empty", f"{name} holds no picture and no sound; give {ACCEPTED_FILES}")

@@ -2,7 +2,18 @@
 
 from talkies.models.adaptation import AdaptationConfig, TowerAdaptation
 from talkies.models.address import EncoderAddress, is_address
-from talkies.models.registry import AUDIO_ENCODERS, VIDEO_ENCODERS, ModelConfig, build_model
+from talkies.models.depth import count_layers, measure_heights
+from talkies.models.learnt import (
+    compute_learnt_stamp,
+    find_bases,
+    has_unused_weights,
+    list_learnt_names,
+    load_learnt,
+    needs_base,
+)
+from talkies.models.lora import merge_adapters, remove_base_layer, without_adapters
+from talkies.models.public.frames import FrameEncoder
+from talkies.models.registry import AUDIO_ENCODERS, VIDEO_ENCODERS, ModelConfig, build_model, is_public
 from talkies.models.tower import (
     BlockEncoder,
     Encoder,
@@ -11,8 +22,11 @@ from talkies.models.tower import (
     TwoTower,
     compute_model_stamp,
     compute_weights_stamp,
+    encode_features,
     find_dims,
     frozen_batch_norm_statistics,
+    is_frozen,
+    set_memory_format,
 )
 
 __all__ = [
@@ -22,15 +36,31 @@ __all__ = [
     "BlockEncoder",
     "Encoder",
     "EncoderAddress",
+    "FrameEncoder",
     "Head",
     "ModelConfig",
     "NoEncoder",
     "TowerAdaptation",
     "TwoTower",
     "build_model",
+    "compute_learnt_stamp",
     "compute_model_stamp",
     "compute_weights_stamp",
+    "count_layers",
+    "encode_features",
+    "find_bases",
     "find_dims",
     "frozen_batch_norm_statistics",
+    "has_unused_weights",
     "is_address",
+    "is_frozen",
+    "is_public",
+    "list_learnt_names",
+    "load_learnt",
+    "measure_heights",
+    "merge_adapters",
+    "needs_base",
+    "remove_base_layer",
+    "set_memory_format",
+    "without_adapters",
 ]

@@ -1,10 +1,10 @@
 """Where an encoder comes from: a name of talkies, or the address of one that others made."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Self
 
-from talkies.core import ConfigError
+from talkies.core import ConfigError, path_to_text
 
 Scheme = Literal["hf", "timm", "onnx", "python"]
 SCHEMES: tuple[Scheme, ...] = ("hf", "timm", "onnx", "python")
@@ -52,6 +52,12 @@ class EncoderAddress:
                 raise ConfigError(f"'{text}' names no encoder, or no revision after @; {ACCEPTED_ADDRESSES}")
             return cls(known, name, revision)
         return cls(known, rest)
+
+    def make_absolute(self) -> Self:
+        """Return the address with an absolute path, if it names a folder or file that is there."""
+        if self.scheme not in ("hf", "onnx") or not Path(self.name).exists():
+            return self
+        return replace(self, name=path_to_text(Path(self.name).absolute()))
 
     def __str__(self) -> str:
         text = f"{self.scheme}:{self.name}" if self.scheme else self.name

@@ -11,7 +11,7 @@ from talkies.config import Config
 from talkies.core import ConfigError, Modality, suggest_nearest
 from talkies.models.adaptation import AdaptationConfig, TowerAdaptation, adapt_tower
 from talkies.models.address import EncoderAddress
-from talkies.models.public.base import PublicTower
+from talkies.models.public.base import PublicTower, describe_base
 from talkies.models.public.frames import FrameEncoder
 from talkies.models.public.modules import list_plugins
 from talkies.models.public.open import open_tower
@@ -59,29 +59,46 @@ class ModelConfig(Config):
         return _check_encoder_name(name, AUDIO_ENCODERS, "audio")
 
 
-def build_model(config: ModelConfig, adaptation: AdaptationConfig | None = None) -> TwoTower:
+def build_model(
+    config: ModelConfig,
+    adaptation: AdaptationConfig | None = None,
+    towers: Mapping[Modality, PublicTower] | None = None,
+) -> TwoTower:
     """Return the model: encoders of talkies and new heads with fresh random weights from PyTorch's global generator.
 
-    Public encoders have the weights that they came with. `adaptation` decides what of each tower is trained.
+    Public encoders have the weights that they came with.
+
+    Args:
+        config: the encoders and the sizes of the heads.
+        adaptation: what of each tower is trained; None: all.
+        towers: public encoders that are opened already; others are opened at their addresses.
 
     Raises:
         ConfigError: if a public encoder cannot be loaded, or its tower cannot be adapted so.
     """
-    adaptation = adaptation or AdaptationConfig()
-    video, video_head = _build_tower(config, adaptation.video, "video")
-    audio, audio_head = _build_tower(config, adaptation.audio, "audio")
+    adaptation, towers = adaptation or AdaptationConfig(), towers or {}
+    video, video_head = _build_tower(config, adaptation.video, "video", towers.get("video"))
+    audio, audio_head = _build_tower(config, adaptation.audio, "audio", towers.get("audio"))
     return TwoTower(video, audio, config.embedding_dim, config.hidden_dim, video_head=video_head, audio_head=audio_head)
 
 
-def _build_tower(config: ModelConfig, adaptation: TowerAdaptation, modality: Modality) -> tuple[Encoder, nn.Module]:
+def is_public(config: ModelConfig, modality: Modality) -> bool:
+    """Return whether the encoder of a modality is a public one, and not one of talkies."""
+    name = config.video if modality == "video" else config.audio
+    return name not in (VIDEO_ENCODERS if modality == "video" else AUDIO_ENCODERS)
+
+
+def _build_tower(
+    config: ModelConfig, adaptation: TowerAdaptation, modality: Modality, public: PublicTower | None
+) -> tuple[Encoder, nn.Module]:
     """Return an encoder and its head, with what is not trained frozen."""
-    name = getattr(config, modality)
+    name = config.video if modality == "video" else config.audio
     encoders = VIDEO_ENCODERS if modality == "video" else AUDIO_ENCODERS
-    public: PublicTower | None = None
     if name in encoders:
         encoder: Encoder = encoders[name]()
     else:
-        public = open_tower(EncoderAddress.parse(name), modality)
+        public = public or open_tower(EncoderAddress.parse(name), modality)
+        public.encoder.base = public.encoder.base or describe_base(public, name)
         encoder = public.encoder
         if config.frame_pool == "attention" and isinstance(encoder, FrameEncoder):
             encoder.add_attention_pool()
@@ -90,7 +107,8 @@ def _build_tower(config: ModelConfig, adaptation: TowerAdaptation, modality: Mod
                 f"{name} has no weights that can be trained; set adaptation.{modality}.train=head, or none"
             )
     head: nn.Module = Head(encoder.out_dim, config.hidden_dim, config.embedding_dim)
-    return adapt_tower(encoder, head, public, adaptation, config.embedding_dim)
+    head = adapt_tower(encoder, head, public, adaptation, name=name, embedding_dim=config.embedding_dim)
+    return encoder, head
 
 
 def _check_encoder_name(name: str, encoders: Mapping[str, object], modality: Modality) -> str:

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from inspect import signature
-from typing import cast
+from typing import Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +40,18 @@ class Encoder(nn.Module, ABC):
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
         """Return the features of each clip, `[B, out_dim]`."""
+
+    def list_final_modules(self) -> tuple[nn.Module, ...]:
+        """Return the modules that run after the last block although they are registered before it."""
+        return ()
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the training mode; batch norms whose weights are frozen stay in evaluation mode."""
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, _BatchNorm) and is_frozen(module):
+                module.eval()
+        return self
 
     def check_input(self, shape: Sequence[int]) -> None:
         """Check that the encoder accepts inputs of this shape: T × H × W of video, F × L of a spectrogram.
@@ -114,6 +126,18 @@ class Layers(nn.Sequential):
         for layer in self:
             x = layer(x)
         return x
+
+
+def set_memory_format(encoder: Encoder, memory_format: torch.memory_format) -> None:
+    """Set the memory format of the weights of an encoder of talkies; a public one keeps that of its library."""
+    if encoder.input is None:
+        encoder.to(memory_format=memory_format)  # type: ignore[call-overload]
+
+
+def is_frozen(module: nn.Module) -> bool:
+    """Return whether a module has weights, and none of them is trained."""
+    parameters = list(module.parameters())
+    return bool(parameters) and not any(parameter.requires_grad for parameter in parameters)
 
 
 @contextmanager
@@ -201,9 +225,17 @@ class TwoTower(nn.Module):
         """Return the video and audio embeddings `[B, D]`, as unit vectors."""
         return self.embed_video(self.video(video_BCTHW)), self.embed_audio(self.audio(audio_B1FL))
 
+    def encode(self, video_BCTHW: Tensor, audio_B1FL: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the features `[B, E]` of both modalities; an encoder that is not trained runs without a graph."""
+        return encode_features(self.video, video_BCTHW), encode_features(self.audio, audio_B1FL)
+
     def project(self, video_BCTHW: Tensor, audio_B1FL: Tensor) -> tuple[Tensor, Tensor]:
         """Return the outputs of both heads `[B, D]`, not normalised."""
-        return self.video_head(self.video(video_BCTHW)), self.audio_head(self.audio(audio_B1FL))
+        return self.project_features(*self.encode(video_BCTHW, audio_B1FL))
+
+    def project_features(self, video_BE: Tensor, audio_BE: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the outputs of both heads `[B, D]` for features, not normalised."""
+        return self.video_head(video_BE), self.audio_head(audio_BE)
 
     def embed_video(self, features_BE: Tensor) -> Tensor:
         """Return the embeddings `[B, D]` of video features, as unit vectors."""
@@ -212,6 +244,13 @@ class TwoTower(nn.Module):
     def embed_audio(self, features_BE: Tensor) -> Tensor:
         """Return the embeddings `[B, D]` of audio features, as unit vectors."""
         return functional.normalize(self.audio_head(features_BE), dim=1)
+
+
+def encode_features(encoder: Encoder, x: Tensor) -> Tensor:
+    """Return the features `[B, E]` of clips, without a graph if the encoder is not trained."""
+    with torch.no_grad() if is_frozen(encoder) else nullcontext():
+        features_BE: Tensor = encoder(x)
+    return features_BE
 
 
 def find_dims(model: TwoTower) -> dict[Modality, int]:
@@ -234,10 +273,17 @@ def compute_model_stamp(model: nn.Module) -> str:
     return compute_weights_stamp(model.state_dict())
 
 
-def compute_weights_stamp(weights: Mapping[str, Tensor]) -> str:
-    """Return twelve hexadecimal digits that identify tensors: a hash of their names, shapes, types and bytes."""
+def compute_weights_stamp(weights: Mapping[str, Tensor], bases: Mapping[str, str] | None = None) -> str:
+    """Return twelve hexadecimal digits that identify tensors: a hash of their names, shapes, types and bytes.
+
+    Args:
+        weights: the tensors by name.
+        bases: the stamps of other weights that a model has beside these, by the name of its part.
+    """
     digest = hashlib.blake2b(digest_size=6)
     for name, tensor in sorted(weights.items()):
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    for name, stamp in sorted((bases or {}).items()):
+        digest.update(f"base of {name} {stamp}".encode())
     return digest.hexdigest()

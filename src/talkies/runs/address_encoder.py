@@ -1,5 +1,6 @@
 """Public encoders as they are, without a run: loaded by address, for the films of one profile."""
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from talkies.runs.clip_encoder import ClipEncoder
 from talkies.runs.texts import TextSpace
 from talkies.transforms import ClipTransform, TransformConfig, VideoTransformConfig
 
+_ROUNDING = 1e-6  # of products of seconds and frames a second
 _PART = re.compile(r"(?:^|,)(video|audio)=")
 
 
@@ -55,6 +57,42 @@ def parse_model_address(text: str) -> ModelAddress:
     return ModelAddress(named.get("video"), named.get("audio"))
 
 
+def make_address_absolute(text: str) -> str:
+    """Return the address of public encoders with the folders and files in it absolute, as a set of a library keeps it.
+
+    Raises:
+        ConfigError: if the text has another form, or an address is wrong.
+    """
+    return ",".join(f"{name}={address}" if name else address for name, address in _split_absolute(text).items())
+
+
+def list_addresses(text: str) -> tuple[str, ...]:
+    """Return the addresses of the encoders that a text names."""
+    return tuple(_split_absolute(text).values())
+
+
+def is_same_model(text: str, other: str) -> bool:
+    """Return whether two texts name the same public encoders; an address alone names all that its model has.
+
+    Raises:
+        ConfigError: if a text has another form, or an address is wrong.
+    """
+    first, second = _split_absolute(text), _split_absolute(other)
+    return first == second or ("" in first and {first[""]} == set(second.values()))
+
+
+def _split_absolute(text: str) -> dict[str, str]:
+    """Return the absolute addresses in a text by modality; one that stands alone, or for both, has no name."""
+    before, *parts = _PART.split(text)
+    if not parts:
+        return {"": str(EncoderAddress.parse(text).make_absolute())}
+    if before:
+        raise ConfigError(f"a model is ADDRESS or video=ADDRESS,audio=ADDRESS, got '{text}'")
+    names, values = parts[::2], parts[1::2]
+    named = {name: str(EncoderAddress.parse(value).make_absolute()) for name, value in zip(names, values, strict=True)}
+    return {"": named["video"]} if len(named) == 2 and named["video"] == named["audio"] else named
+
+
 def load_address(text: str, profile: Profile | None = None) -> ClipEncoder:
     """Return the public encoders that a text names, for films of a profile.
 
@@ -69,10 +107,17 @@ def load_address(text: str, profile: Profile | None = None) -> ClipEncoder:
     profile = profile or _choose_profile(model)
     size = model.video_input.size if model.video_input else 112
     transforms = TransformConfig(video=VideoTransformConfig(size=size))
+    clip = choose_clip(model, profile)
     return ClipEncoder(
         model,
-        ClipTransform(transforms, profile.audio_rate_hz, model.video_input, model.audio_input),
-        clip=choose_clip(model, profile),
+        ClipTransform(
+            transforms,
+            profile.audio_rate_hz,
+            model.video_input,
+            model.audio_input,
+            audio_seconds=clip.audio_seconds,
+        ),
+        clip=clip,
         profile=profile,
         stamp=compute_model_stamp(model),
         run=str(address),
@@ -109,7 +154,8 @@ def choose_clip(model: TwoTower, profile: Profile) -> ClipConfig:
     accepted = [each for each in range(1, profile.fps + 1) if profile.fps % each == 0]
     chosen = min(accepted, key=lambda each: abs(each - fps))
     seconds = audio.usual_seconds if audio else frames / chosen
-    return ClipConfig(frames=frames, fps=chosen, audio_seconds=round(seconds * profile.fps) / profile.fps)
+    whole_frames = max(1, math.floor(seconds * profile.fps + _ROUNDING))
+    return ClipConfig(frames=frames, fps=chosen, audio_seconds=whole_frames / profile.fps)
 
 
 def _build_model(towers: dict[Modality, PublicTower]) -> TwoTower:

@@ -69,8 +69,12 @@ class Checkpoint:
         return self._read_tensors(AVERAGE_FILE) if (self.folder / AVERAGE_FILE).exists() else None
 
     def read_encoder_weights(self) -> dict[str, Tensor]:
-        """Return the tensors that encode films, by name, on the CPU: the moving average, or else the model's."""
-        return self.read_average_weights() or self.read_model_weights()
+        """Return the tensors that encode films, by name, on the CPU: the moving average, or else the model's.
+
+        An average has only what is trained, so the model's other tensors are with it.
+        """
+        average = self.read_average_weights()
+        return self.read_model_weights() if average is None else self.read_model_weights() | average
 
     def read_optimiser_weights(self) -> dict[str, Tensor]:
         """Return the optimiser's tensors by name, on the CPU."""

@@ -85,6 +85,7 @@ class ClipEncoder:
         step: int,
         joint: bool = True,
         texts: Mapping[Modality, TextSpace] | None = None,
+        moved: Mapping[Modality, str] | None = None,
         license: str | None = None,  # noqa: A002
     ) -> None:
         """Move the model to the GPU if there is one.
@@ -99,11 +100,13 @@ class ClipEncoder:
             step: The training step of the weights; 0 for public encoders.
             joint: Whether embeddings of video and of audio lie in one space, so that they can be compared.
             texts: The text encoders whose embeddings can be compared with each modality's.
+            moved: Why those of other modalities cannot any more, for messages.
             license: The licence of public weights, empty if it is not stated; None for weights that talkies trained.
         """
         self.clip, self.profile = clip, profile
         self.stamp, self.run, self.step, self.joint = stamp, run, step, joint
         self.texts: Mapping[Modality, TextSpace] = texts or {}
+        self.moved: Mapping[Modality, str] = moved or {}
         self.license = license
         self._text_encoders: dict[str, TextEncoder] = {}
         self.transforms = transform.config
@@ -149,7 +152,7 @@ class ClipEncoder:
             UsageError: if the model has no words for that modality.
         """
         if modality not in self.texts:
-            raise UsageError(explain_no_words(self.run, modality, tuple(self.texts)))
+            raise UsageError(explain_no_words(self.run, modality, tuple(self.texts), self.moved))
         space = self.texts[modality]
         if space.address not in self._text_encoders:
             self._text_encoders[space.address] = open_text(EncoderAddress.parse(space.address))

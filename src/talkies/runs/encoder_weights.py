@@ -21,21 +21,21 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from talkies.config import check, read_yaml
 from talkies.core import (
     MODALITIES,
     ConfigError,
     Modality,
-    RunError,
     WorkError,
     describe_os_error,
     format_count,
     suggest_nearest,
 )
-from talkies.models.registry import ModelConfig, build_model
-from talkies.models.tower import Encoder
-from talkies.runs.checkpoint import AVERAGE_FILE, MODEL_FILE, Checkpoint, select_model_weights
+from talkies.models import Encoder, merge_adapters, needs_base
+from talkies.models.public import PublicEncoder
+from talkies.runs.checkpoint import AVERAGE_FILE, MODEL_FILE, STEP_PREFIX, Checkpoint
+from talkies.runs.exported_model import is_exported_model, open_exported_towers, read_exported_model
 from talkies.runs.run_folder import RunFolder
+from talkies.runs.run_model import load_run_model
 from talkies.runtime import replace_atomically
 
 _STATE_DICT_KEYS = ("state_dict", "model_state_dict", "model")
@@ -124,8 +124,11 @@ def load_encoder_weights(encoder: Encoder, path: Path) -> LoadedWeights:
         ConfigError: if the file cannot be read without running code of its own, or lacks weights of the encoder.
         RunError: if the run has no checkpoint.
     """
+    _check_keeps_weights(encoder)
     file = _find_file(path)
-    offered = _select_encoder(_read_tensors(file), encoder.modality)
+    offered = _read_adapted_encoder(path, encoder.modality)
+    if offered is None:
+        offered = _select_encoder(_read_tensors(file), encoder.modality)
     own = encoder.state_dict()
     _check_complete(encoder, own, offered, file)
     shared = [name for name in own if name in offered]
@@ -155,31 +158,62 @@ def export_weights(run: Path, folder: Path, step: int | None = None) -> Exported
         RunError: if there is no such run or checkpoint, or its weights are not of its config's model.
         WorkError: if a file cannot be written.
     """
-    run_folder = RunFolder(run)
-    checkpoint = run_folder.get_checkpoint(step)
-    where = str(run_folder.config_path)
-    config = check(ModelConfig, read_yaml(run_folder.config_path).get("model", {}), where)
-    with torch.device("meta"):
-        model = build_model(config)
-    weights, stamp = checkpoint.read_encoder_weights(), checkpoint.read_state().stamp
-    try:
-        model.load_state_dict(select_model_weights(weights), assign=True)
-    except RuntimeError as error:
-        raise RunError(f"the weights in {checkpoint.folder} are not of the model in {where}") from error
-
+    loaded = load_run_model(run, step)
+    model, config, stamp = loaded.model, loaded.config, loaded.checkpoint.read_state().stamp
     exported = ExportedWeights(folder / "video.safetensors", folder / "audio.safetensors", stamp)
-    facts = {"talkies": version("talkies"), "stamp": stamp, "step": str(checkpoint.step)}
-    _write_encoder(exported.video, model.video, facts | {"encoder": config.video})
-    _write_encoder(exported.audio, model.audio, facts | {"encoder": config.audio})
+    facts = {"talkies": version("talkies"), "stamp": stamp, "step": str(loaded.checkpoint.step)}
+    for path, encoder, name in (
+        (exported.video, model.video, config.video),
+        (exported.audio, model.audio, config.audio),
+    ):
+        merge_adapters(encoder)
+        write_encoder(path, encoder, facts | {"encoder": name})
     return exported
 
 
-def _write_encoder(path: Path, encoder: Encoder, facts: dict[str, str]) -> None:
+def _check_keeps_weights(encoder: Encoder) -> None:
+    """Check that a run keeps the weights that an encoder is given.
+
+    Raises:
+        ConfigError: if it keeps only what it learns beside those of a public encoder.
+    """
+    if isinstance(encoder, PublicEncoder) and needs_base(encoder):
+        modality = encoder.modality
+        raise ConfigError(
+            f"initial weights would replace those of {encoder.address}, and a run keeps only what it learns beside them "
+            f"unless adaptation.{modality}.train is all; export the run that has the weights (talkies export --run RUN "
+            f"--to DIR), and start from the folder that holds them: model.{modality}=hf:DIR/{modality}"
+        )
+
+
+def _read_adapted_encoder(path: Path, modality: Modality) -> dict[str, Tensor] | None:
+    """Return the weights of a public encoder with what a run learnt beside them; None if the path is no such run."""
+    if is_exported_model(path) and modality in (exported := read_exported_model(path)).towers:
+        return dict(open_exported_towers(path, exported)[modality].encoder.state_dict())
+
+    run, step = path, None
+    if path.name.startswith(STEP_PREFIX) and path.parent.name == "checkpoints":
+        run, step = path.parent.parent, Checkpoint(path).step
+    if not RunFolder(run).exists() or modality not in RunFolder(run).read_record().bases:
+        return None
+    model = load_run_model(run, step).model
+    encoder = model.video if modality == "video" else model.audio
+    merge_adapters(encoder)
+    return dict(encoder.state_dict())
+
+
+def write_encoder(path: Path, encoder: Encoder, facts: dict[str, str]) -> None:
+    """Write the weights of an encoder to a file, atomically.
+
+    Raises:
+        WorkError: if it cannot be written.
+    """
     metadata = {"format": "pt", "tower": encoder.modality, "out_dim": str(encoder.out_dim), **facts}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replace_atomically(path) as temporary:
-            save_file(encoder.state_dict(), temporary, metadata)
+            tensors = {name: tensor.contiguous() for name, tensor in encoder.state_dict().items()}
+            save_file(tensors, temporary, metadata)
     except (OSError, SafetensorError) as error:
         cause = describe_os_error(error) if isinstance(error, OSError) else str(error)
         raise WorkError(

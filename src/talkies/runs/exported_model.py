@@ -3,6 +3,8 @@
 DIR/
   config.json          what the model is, how clips are prepared for it, what it was trained on
   model.safetensors    both towers and their heads, under a checkpoint's names: encoders can start from it
+  video/, audio/       a public encoder with what it learnt, in the format of transformers; model.safetensors then holds
+                       only its head
 """
 
 from pathlib import Path
@@ -15,9 +17,10 @@ from torch import Tensor
 
 from talkies.clips import ClipConfig
 from talkies.config import Config, read_document
-from talkies.core import RunError
+from talkies.core import ConfigError, Modality, RunError
 from talkies.library import Profile
 from talkies.models import ModelConfig, compute_weights_stamp
+from talkies.models.public import PublicBase, PublicTower, build_described_tower, compute_tower_stamp
 from talkies.runs.run_folder import RunFolder
 from talkies.transforms import TransformConfig
 
@@ -33,6 +36,10 @@ class ExportedModel(Config):
     their weights. `recipe` is the rest of the run's config. `films` are the hashes of the training films, `plan_digest`
     identifies their spans, `init` holds the initial weights, `tools` the versions of the training tools. `formats` are
     those that the folder was exported in, and `license` is that of the weights.
+
+    `bases` holds what each public encoder came from, and `towers` the stamps of their weights as they were exported.
+    `texts` are the text encoders that each modality's embeddings can be compared with, and `moved` says of others why
+    they cannot any more. `weights_stamp` identifies the tensors of `model.safetensors` where they are not all.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -50,6 +57,23 @@ class ExportedModel(Config):
     exported_by: str = ""
     formats: tuple[str, ...] = ()
     license: str = "unknown"
+    bases: dict[Modality, PublicBase] = Field(default_factory=dict)
+    towers: dict[Modality, str] = Field(default_factory=dict)
+    texts: dict[Modality, "ExportedTexts"] = Field(default_factory=dict)
+    moved: dict[Modality, str] = Field(default_factory=dict)
+    weights_stamp: str = ""
+
+    def has_native_head(self, modality: Modality) -> bool:
+        """Return whether a tower has the head that its public encoder came with."""
+        section = self.recipe.get("adaptation", {}).get(modality, {})
+        return modality in self.bases and section.get("train") == "none"
+
+
+class ExportedTexts(Config):
+    """A text encoder: its address, and the modality of its own model whose space it shares."""
+
+    address: str
+    modality: Modality
 
 
 def is_exported_model(folder: Path) -> bool:
@@ -86,12 +110,34 @@ def read_exported_weights(folder: Path, exported: ExportedModel) -> dict[str, Te
         raise RunError(f"{path} is missing or damaged; {remedy}") from error
     weights = {name.removeprefix(PREFIX): tensor for name, tensor in tensors.items()}
     stamp = compute_weights_stamp(weights)
-    if stamp != exported.stamp:
+    described = exported.weights_stamp or exported.stamp
+    if stamp != described:
         raise RunError(
-            f"{path} holds other weights (stamp {stamp}) than {folder / DESCRIPTION} describes ({exported.stamp}); "
-            f"{remedy}"
+            f"{path} holds other weights (stamp {stamp}) than {folder / DESCRIPTION} describes ({described}); {remedy}"
         )
     return weights
+
+
+def open_exported_towers(folder: Path, exported: ExportedModel) -> dict[Modality, PublicTower]:
+    """Return the public encoders of an exported model, with what they learnt.
+
+    Raises:
+        RunError: if their weights cannot be read, or are not those that the description names.
+    """
+    towers: dict[Modality, PublicTower] = {}
+    for modality, described in exported.towers.items():
+        try:
+            tower = build_described_tower(exported.bases[modality], modality, folder / modality)
+        except ConfigError as error:
+            raise RunError(f"{folder / modality}: {error}; export the model again: {_EXPORT_AGAIN}") from error
+        stamp = compute_tower_stamp(tower)
+        if stamp != described:
+            raise RunError(
+                f"{folder / modality} holds other weights (stamp {stamp}) than {folder / DESCRIPTION} describes "
+                f"({described}); export the model again: {_EXPORT_AGAIN}"
+            )
+        towers[modality] = tower
+    return towers
 
 
 def read_stamp(path: Path, step: int | None = None) -> str:

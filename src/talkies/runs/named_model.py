@@ -6,9 +6,8 @@ from pathlib import Path
 
 from talkies.core import UsageError
 from talkies.library import Profile
-from talkies.runs.address_encoder import is_model_address, load_address
+from talkies.runs.address_encoder import is_model_address
 from talkies.runs.clip_encoder import ClipEncoder
-from talkies.runs.exported_model import read_stamp
 from talkies.runs.load_encoder import load_encoder
 
 RESULTS = Path("results")
@@ -36,20 +35,6 @@ def load_model(model: str | Path, step: int | None = None, *, profile: Profile |
     if isinstance(named, str) and step is not None:
         raise UsageError(f"{named} was not trained here, so it has no steps; leave --step out")
     return load_encoder(named, step, profile=profile)
-
-
-def find_stamp(model: str | Path) -> str:
-    """Return the stamp of a run's newest checkpoint, of an exported model, or of public encoders.
-
-    Args:
-        model: A folder or an address; the encoders at an address are loaded.
-
-    Raises:
-        RunError: if there is no such run or exported model, or it has no checkpoint.
-        ConfigError: if public encoders cannot be loaded.
-    """
-    named = parse_model(model)
-    return load_address(named).stamp if isinstance(named, str) else read_stamp(named)
 
 
 def make_file_name(address: str) -> str:

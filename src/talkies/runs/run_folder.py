@@ -17,7 +17,8 @@ from pydantic import Field
 from torch import Tensor
 
 from talkies.config import Config, read_document
-from talkies.core import RunError, describe_os_error
+from talkies.core import Modality, RunError, describe_os_error
+from talkies.models.public import PublicBase
 from talkies.runs.checkpoint import SCHEMA_VERSION, STEP_PREFIX, Checkpoint, CheckpointState, write_checkpoint
 from talkies.runtime import write_atomically
 
@@ -26,7 +27,8 @@ class RunRecord(Config):
     """What `run.json` holds: where the clips came from, and which tools were used.
 
     `profile` is the library's; `plan_digest` identifies the spans that the batches were drawn from; `init` holds, for
-    each tower that was given initial weights, their file and their stamp.
+    each tower that was given initial weights, their file and their stamp; `bases` holds where the weights of each
+    public encoder came from, because a run keeps only what it learnt beside them.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -35,6 +37,7 @@ class RunRecord(Config):
     films: tuple[str, ...]
     plan_digest: str = ""
     init: dict[str, str] = Field(default_factory=dict)
+    bases: dict[Modality, PublicBase] = Field(default_factory=dict)
     tools: dict[str, str]
 
 

@@ -24,6 +24,8 @@ class SamplingConfig(Config):
         clips_per_film: clips that each film gives to a batch, k.
         least_gap_seconds: smallest gap between two clips of a film, from the end of one to the start of the next.
         widest_window_seconds: length of film that all clips of a film must fit into; None for any.
+        start_grid_seconds: distance between the moments at which clips may start, so that a film has a bounded number
+            of different clips; None for any frame.
         one_clip_per_shot: whether to draw no two clips from one shot; a clip belongs to the shot of its middle.
         film_weights: visit all films equally often, or in proportion to their eligible duration.
         exclude: annotated spans that no clip may touch.
@@ -40,6 +42,7 @@ class SamplingConfig(Config):
     clips_per_film: Annotated[int, Field(ge=1)]
     least_gap_seconds: Annotated[float, Field(ge=0)] = 0.0
     widest_window_seconds: Annotated[float, Field(gt=0)] | None = None
+    start_grid_seconds: Annotated[float, Field(gt=0)] | None = None
     one_clip_per_shot: bool = False
     film_weights: Literal["uniform", "duration"] = "uniform"
     exclude: tuple[AnnotationKind, ...] = ("black", "silent", "still", "credits")

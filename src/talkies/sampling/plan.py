@@ -17,6 +17,7 @@ from talkies.core import Int64s, PlanError, escape_controls, format_count
 from talkies.sampling.config import SamplingConfig
 from talkies.sampling.draw import ClipSampler, ClipsAnywhere, OneClipPerShot
 from talkies.sampling.films import FilmSpans
+from talkies.sampling.grid import StartGrid
 from talkies.sampling.order import FilmOrder, UniformFilmOrder, WeightedFilmOrder
 from talkies.sampling.requests import BatchRequests
 from talkies.sampling.schedule import Schedule
@@ -55,7 +56,8 @@ class BatchPlan:
         """
         self.config, self.seed, self.window_frames = config, seed, window_frames
         self._fps, self._schedule = fps, Schedule(config)
-        self._min_distance = window_frames + ceil(config.least_gap_seconds * fps - 1e-9)
+        self._grid = StartGrid.of(config.start_grid_seconds, fps, window_frames)
+        self._min_distance = self._grid.convert_least(window_frames + ceil(config.least_gap_seconds * fps - 1e-9))
         self._max_distance = self._compute_max_distance()
 
         self.films = films
@@ -106,13 +108,14 @@ class BatchPlan:
         number_MK = self._sampler.draw(random, film_M, clips)
 
         film_N, number_N = np.repeat(film_M, clips), number_MK.reshape(-1)
-        start_N = self._starts.find_frames(number_N, film_N)
-        shift_N = np.zeros_like(start_N)
+        unit_N = self._starts.find_frames(number_N, film_N)
+        shift_N = np.zeros_like(unit_N)
         if self._most_shift_frames:
-            audio_number_N = self._draw_audio_starts(random, film_N, number_N, start_N)
-            shift_N = self._starts.find_frames(audio_number_N, film_N) - start_N
+            audio_number_N = self._draw_audio_starts(random, film_N, number_N, unit_N)
+            shift_N = self._starts.find_frames(audio_number_N, film_N) - unit_N
         place_N = random.random(len(film_N)) if self.config.crop_position == "random" else None  # the last to be drawn
-        return BatchRequests(self.films.film_ids, film_N, start_N, shift_N, self.window_frames, place_N)
+        step = self._grid.step
+        return BatchRequests(self.films.film_ids, film_N, unit_N * step, shift_N * step, self.window_frames, place_N)
 
     @property
     def _most_shift_frames(self) -> int:
@@ -120,7 +123,7 @@ class BatchPlan:
         return int(self.config.positives_within_seconds * self._fps + 1e-9)
 
     def _draw_audio_starts(
-        self, random: np.random.Generator, film_N: Int64s, number_N: Int64s, frame_N: Int64s
+        self, random: np.random.Generator, film_N: Int64s, number_N: Int64s, unit_N: Int64s
     ) -> Int64s:
         """Return for each clip the number of another start, where its audio is from: each within reach equally likely.
 
@@ -128,17 +131,18 @@ class BatchPlan:
             random: the generator of this batch.
             film_N: the film number of each clip.
             number_N: the number of each clip's start.
-            frame_N: the frame of each clip's start.
+            unit_N: the unit of each clip's start.
         """
-        low_N = self._starts.find_first_at(film_N, np.maximum(frame_N - self._most_shift_frames, 0))
-        high_N = self._starts.find_first_at(film_N, frame_N + self._most_shift_frames + 1)
+        reach = self._grid.convert_most(self._most_shift_frames)
+        low_N = self._starts.find_first_at(film_N, np.maximum(unit_N - reach, 0))
+        high_N = self._starts.find_first_at(film_N, unit_N + reach + 1)
         other_N = low_N + (random.random(len(film_N)) * (high_N - low_N - 1)).astype(np.int64)
         other_N += (other_N >= number_N) & (high_N - low_N > 1)  # skip the clip's own start, if there is another
         return other_N
 
     def _prepare_sampler(self) -> None:
         """Number the starts of the films, and prepare to draw clips from them."""
-        self._starts = Starts(self.films.spans, self.window_frames)
+        self._starts = Starts(self._grid.convert_films(self.films), self._grid.window_units)
         self._sampler = self._make_sampler()
 
     def _make_sampler(self) -> ClipSampler:
@@ -146,7 +150,8 @@ class BatchPlan:
             return ClipsAnywhere(self._starts, self._min_distance, self._max_distance)
         if self.films.shots is None:
             raise ValueError("one clip a shot needs the shots of the films")
-        return OneClipPerShot(self._starts, self._min_distance, self._max_distance, self.films.shots)
+        shots = self._grid.convert_shots(self.films.shots)
+        return OneClipPerShot(self._starts, self._min_distance, self._max_distance, shots)
 
     def _make_order(self) -> FilmOrder:
         if self.config.film_weights == "duration":
@@ -154,7 +159,7 @@ class BatchPlan:
         return UniformFilmOrder(len(self.films), self._schedule, self.seed)
 
     def _compute_max_distance(self) -> int | None:
-        """Return the largest distance from the first start of a film's clips to the last, in frames; None for any.
+        """Return the largest distance from the first start of a film's clips to the last, in units; None for any.
 
         Raises:
             PlanError: if the clips with their gaps do not fit into the widest window.
@@ -163,12 +168,13 @@ class BatchPlan:
         if widest_seconds is None:
             return None
 
-        distance = int(widest_seconds * self._fps + 1e-9) - self.window_frames
+        distance = self._grid.convert_most(int(widest_seconds * self._fps + 1e-9) - self.window_frames)
         needed = (self._schedule.most_clips - 1) * self._min_distance
         if distance < needed:
+            frames = needed * self._grid.step + self.window_frames
             raise PlanError(
                 f"{format_count(self._schedule.most_clips, 'clip')} with their gaps take "
-                f"{(needed + self.window_frames) / self._fps:g} s, and sampling.widest_window_seconds is "
+                f"{frames / self._fps:g} s, and sampling.widest_window_seconds is "
                 f"{widest_seconds:g}; raise it, or take fewer clips or a smaller gap"
             )
         return distance

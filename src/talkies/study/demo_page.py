@@ -100,7 +100,7 @@ def _render_spectrogram(library: Library, film_id: str, start_seconds: float, en
     grid = library.profile.grid
     span = Span(round(start_seconds * grid.fps), round(end_seconds * grid.fps))
     samples_S = AudioReader(library.audio_path(parse_film_id(film_id))).read(span, grid.samples_per_frame)
-    log_mel = LogMel(AudioTransformConfig(mels=64), grid.audio_rate_hz)
+    log_mel = LogMel(AudioTransformConfig(mels=64, rate_hz=16_000), grid.audio_rate_hz)
     level_FL = log_mel(torch.from_numpy(samples_S)[None])[0, 0].flip(0).numpy()
     shade = np.clip((level_FL + 2.0) / 5.0, 0, 1)
     colours = (1 - shade[..., None]) * np.array([247, 249, 252]) + shade[..., None] * np.array([0, 50, 95])

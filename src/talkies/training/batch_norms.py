@@ -19,8 +19,16 @@ from talkies.distributed import gather_rows, sum_over_ranks, world_size
 
 
 def list_batch_norms(module: nn.Module) -> list[_BatchNorm]:
-    """Return the batch norms of a module, in the order of its parts."""
-    return [part for part in module.modules() if isinstance(part, _BatchNorm)]
+    """Return the batch norms of a module that normalise by what they receive, in the order of its parts.
+
+    Those of frozen encoders do not: they keep the statistics that they came with.
+    """
+    return [part for part in module.modules() if isinstance(part, _BatchNorm) and part.training]
+
+
+def list_measuring_norms(module: nn.Module) -> list[_BatchNorm]:
+    """Return the batch norms whose statistics follow the clips; those of frozen and of public encoders stay."""
+    return [norm for norm in list_batch_norms(module) if norm.training]
 
 
 class SynchronisedBatchNorm(_BatchNorm):
@@ -79,6 +87,8 @@ def synchronise_batch_norms(module: nn.Module, device_type: str, *, is_compiled:
         kind = nn.SyncBatchNorm if device_type == "cuda" else SynchronisedBatchNorm
         norm = kind(child.num_features, child.eps, child.momentum, child.affine, child.track_running_stats)
         norm.load_state_dict(child.state_dict())
+        for own, before in zip(norm.parameters(), child.parameters(), strict=True):
+            own.requires_grad_(before.requires_grad)
         norm.to(next(child.parameters()))
         if is_compiled:
             norm.forward = torch.compiler.disable(norm.forward)  # type: ignore[method-assign, no-untyped-call]
@@ -89,7 +99,7 @@ def average_statistics(module: nn.Module) -> None:
     """Set the running statistics of batch norms to their means over ranks; all ranks must call it."""
     running = [
         tensor
-        for norm in list_batch_norms(module)
+        for norm in list_measuring_norms(module)
         for tensor in (norm.running_mean, norm.running_var)
         if tensor is not None
     ]
@@ -108,7 +118,7 @@ class StatisticsCollector:
     """
 
     def __init__(self, module: nn.Module) -> None:
-        self._moments = {norm: _Moments(norm) for norm in list_batch_norms(module)}
+        self._moments = {norm: _Moments(norm) for norm in list_measuring_norms(module)}
 
     @contextmanager
     def collect(self) -> Iterator[None]:

@@ -7,14 +7,15 @@ import torch
 from torch import Tensor
 
 from talkies.core import RunError
-from talkies.models import compute_weights_stamp
+from talkies.models import compute_learnt_stamp, list_learnt_names
 from talkies.runs import Checkpoint, CheckpointState, RunFolder
+from talkies.runs.checkpoint import select_model_weights
 from talkies.training.config import TrainingConfig
 from talkies.training.ema import ExponentialMovingAverage
 from talkies.training.system import ContrastiveSystem
 from talkies.training.tensors import copy_into, gather_tensor, shard_like
 
-_SAVED = ("model.", "objective.")  # the transform has no trained state
+_OBJECTIVE = "objective."
 
 
 class Checkpoints:
@@ -63,7 +64,7 @@ class Checkpoints:
             checkpoint.read_average_weights(),
         )
         try:
-            copy_into(self._select_saved(), weights)
+            copy_into(select_saved(self._system), weights)
             if self._average is not None:
                 self._average.load_state_dict({n.removeprefix("model."): t for n, t in (average or {}).items()})
             self._restore_optimiser(checkpoint.read_optimiser_weights())
@@ -75,21 +76,15 @@ class Checkpoints:
         return state.step
 
     def _gather_weights(self) -> tuple[dict[str, Tensor], dict[str, Tensor] | None]:
-        weights = {name: gather_tensor(tensor) for name, tensor in self._select_saved().items()}
+        weights = {name: gather_tensor(tensor) for name, tensor in select_saved(self._system).items()}
         if self._average is None:
             return weights, None
         average = {f"model.{name}": gather_tensor(tensor) for name, tensor in self._average.state_dict().items()}
         return weights, average
 
-    def _select_saved(self) -> dict[str, Tensor]:
-        return {name: tensor for name, tensor in self._system.state_dict().items() if name.startswith(_SAVED)}
-
     def _stamp_encoders(self, weights: Mapping[str, Tensor], average: Mapping[str, Tensor] | None) -> str:
         """Return the stamp of the weights that encode films: their moving average where there is one."""
-        encoders = weights if average is None else average
-        return compute_weights_stamp(
-            {name.removeprefix("model."): tensor for name, tensor in encoders.items() if name.startswith("model.")}
-        )
+        return compute_learnt_stamp(self._system.model, select_model_weights({**weights, **(average or {})}))
 
     def _compute_score(self, means: Mapping[str, float]) -> float | None:
         """Return the score by which the best checkpoint is chosen: higher is better."""
@@ -122,3 +117,9 @@ class Checkpoints:
                 tensor = torch.empty_like(weights, dtype=tensor.dtype).copy_(shard_like(weights, tensor))
             states.setdefault(weights, {})[key] = tensor
         self._optimiser.state.update(states)
+
+
+def select_saved(system: ContrastiveSystem) -> dict[str, Tensor]:
+    """Return the tensors that a checkpoint holds: not those that a public encoder brought and that stay as they are."""
+    kept = {f"model.{name}" for name in list_learnt_names(system.model)}
+    return {name: tensor for name, tensor in system.state_dict().items() if name in kept or name.startswith(_OBJECTIVE)}

@@ -112,6 +112,18 @@ class RunConfig(Config):
         return self
 
     @model_validator(mode="after")
+    def _check_views_differ(self) -> Self:
+        """Refuse to contrast two views of a clip that are the same."""
+        views, needed = self.adaptation.views, self.objective.views
+        if views is not None and needed > max(views, 1):
+            raise ValueError(
+                f"objective.within_modal_weight contrasts {needed} views of each clip, and adaptation.views is "
+                f"{views}; "
+                f"set it to at least {needed}, or the weight to 0"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _check_sound_is_of_the_same_moment(self) -> Self:
         near = self.objective.mask_nearer_than_seconds or self.objective.within_film_positives_seconds
         if near and self.sampling.positives_within_seconds:

@@ -116,15 +116,23 @@ def keep_freed_memory() -> None:
         mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
-def make_fabric(training: TrainingConfig) -> Fabric:
-    """Return Fabric for these devices, not launched yet."""
+def make_fabric(training: TrainingConfig, *, has_unused_weights: bool = False) -> Fabric:
+    """Return Fabric for these devices, not launched yet.
+
+    Args:
+        training: the devices of the run.
+        has_unused_weights: whether some trained weights may not take part in a step, as the mask tokens of public
+            encoders do not; ranks then look for them at each step.
+    """
     local_processes, machines = count_processes(training)
     processes = local_processes * machines
     strategy: Strategy | str = "auto"
     if training.strategy == "fsdp":
         strategy = ModelParallelStrategy(shard, data_parallel_size=processes, tensor_parallel_size=1)
     elif processes > 1:
-        strategy = DDPStrategy(gradient_as_bucket_view=True, **_keep_own_buffers())
+        strategy = DDPStrategy(
+            gradient_as_bucket_view=True, find_unused_parameters=has_unused_weights, **_keep_own_buffers()
+        )
 
     # Named explicitly: otherwise Fabric uses a SLURM job as its launcher, and silently trains in one process.
     environment = TorchElasticEnvironment() if _TORCHRUN in os.environ else LightningEnvironment()

@@ -8,31 +8,42 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
+from torch.nn.modules.batchnorm import _BatchNorm
 
+from talkies.models import is_frozen
 from talkies.training.tensors import copy_into
 
 
 class ExponentialMovingAverage:
-    """The moving average of a model's state: after step t (from 1), average ← d · average + (1 − d) · weights.
+    """The moving average of what is trained of a model: after step t (from 1), average ← d · average + (1 − d) · weights.
 
     With d = min(decay, (1 + t) / (10 + t)) it follows the weights closely at first. Integers, such as the counters of
-    batch norms, are copied.
+    batch norms, are copied. Frozen weights, and the statistics of frozen batch norms, do not change and are left out.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         self._decay, self._model = decay, model
-        self._average = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+        frozen = _list_frozen_names(model)
+        self._average = {
+            name: tensor.detach().clone() for name, tensor in model.state_dict().items() if name not in frozen
+        }
 
     @torch.no_grad()
     def update(self, steps_done: int) -> None:
         """Update the average from the model after `steps_done` steps."""
         weight = 1 - min(self._decay, (1 + steps_done) / (10 + steps_done))
-        for name, tensor in self._model.state_dict().items():
-            average = self._average[name]
+        floats: dict[bool, tuple[list[Tensor], list[Tensor]]] = {False: ([], []), True: ([], [])}
+        for average, own in self._pair():
             if average.is_floating_point():
-                average.lerp_(tensor, weight)
+                averages, owns = floats[isinstance(average, DTensor)]  # one call takes no mixture of both
+                averages.append(average)
+                owns.append(own)
             else:
-                average.copy_(tensor)
+                average.copy_(own)
+        for averages, owns in floats.values():
+            if averages:
+                torch._foreach_lerp_(averages, owns, weight)
 
     @contextmanager
     def swap_with_model(self) -> Iterator[None]:
@@ -45,10 +56,15 @@ class ExponentialMovingAverage:
 
     @torch.no_grad()
     def _swap(self) -> None:
-        for name, tensor in self._model.state_dict().items():
-            average, own = self._average[name], tensor.clone()
+        for average, tensor in self._pair():
+            own = tensor.clone()
             tensor.copy_(average)
             average.copy_(own)
+
+    def _pair(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield each averaged tensor with the model's own."""
+        state = self._model.state_dict()
+        return ((average, state[name]) for name, average in self._average.items())
 
     def state_dict(self) -> Mapping[str, Tensor]:
         """Return the averaged tensors by the names of the model's state."""
@@ -57,3 +73,10 @@ class ExponentialMovingAverage:
     def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
         """Restore the averaged tensors that `state_dict` returned."""
         copy_into(self._average, tensors)
+
+
+def _list_frozen_names(model: nn.Module) -> set[str]:
+    """Return the names of a model's state that training does not change."""
+    names = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    norms = [(name, norm) for name, norm in model.named_modules() if isinstance(norm, _BatchNorm) and is_frozen(norm)]
+    return names | {f"{name}.{buffer}" for name, norm in norms for buffer, _ in norm.named_buffers()}

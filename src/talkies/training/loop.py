@@ -10,9 +10,10 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.wrappers import _FabricOptimizer
 
-from talkies.core import ClipBatch, WorkError
+from talkies.core import WorkError
 from talkies.distributed import average_over_ranks
 from talkies.training.config import RunConfig
+from talkies.training.features.values import TrainingBatch
 from talkies.training.optimiser import compute_learning_rate, set_learning_rate
 from talkies.training.step import Stepper
 
@@ -41,7 +42,7 @@ def run_loop(
     fabric: Fabric,
     stepper: Stepper,
     optimiser: torch.optim.Optimizer | _FabricOptimizer,
-    batches: Iterator[ClipBatch],
+    batches: Iterator[TrainingBatch],
     *,
     steps: range,
     config: RunConfig,
@@ -87,7 +88,7 @@ def run_loop(
             hooks.on_checkpoint(done, means.take())
 
 
-def _load_next(batches: Iterator[ClipBatch], fabric: Fabric, clock: "_Clock") -> ClipBatch:
+def _load_next(batches: Iterator[TrainingBatch], fabric: Fabric, clock: "_Clock") -> TrainingBatch:
     with clock.measure_waiting():
         return next(batches).to(fabric.device)
 

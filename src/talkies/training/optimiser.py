@@ -1,31 +1,74 @@
-"""The optimiser that a config describes, and the schedule of its learning rate."""
+"""The optimiser that a config describes: its groups of weights, and the schedule of its learning rate."""
 
 import math
+import re
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from lightning_fabric.wrappers import _FabricOptimizer
 from torch import nn
 
+from talkies.core import MODALITIES
+from talkies.models import AdaptationConfig, FrameEncoder, TwoTower, measure_heights
 from talkies.training.config import OptimiserConfig
 from talkies.training.lars import Lars
 
+# The names that public encoders give to positions, and to tokens that are learnt.
+_NO_DECAY = re.compile(
+    r"(^|\.)(?:\w*(?:position|pos_embed|time_embed|rel_attn_embed|class_embed|cls_token|class_token|mask_token|"
+    r"masked_spec_embed|distillation_token|register_tokens)\w*)(\.|$)"
+)
 
-def build_optimiser(system: nn.Module, config: OptimiserConfig) -> torch.optim.Optimizer:
-    """Return the optimiser of all trained parameters; vectors and scalars (biases, norms, temperature) do not decay."""
-    trained = [parameter for parameter in system.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    groups = [group for group in groups if group["params"]]
 
+def build_optimiser(
+    system: nn.Module, config: OptimiserConfig, scales: Mapping[str, float] | None = None
+) -> torch.optim.Optimizer:
+    """Return the optimiser of all trained parameters.
+
+    Biases, norms, other vectors and scalars (temperature), positions and learnt tokens do not decay. Each group has a
+    `scale`, its share of the learning rate.
+
+    Args:
+        system: the module that is trained.
+        config: the optimiser and its learning rate.
+        scales: the share of parameters by their names; 1 for all others.
+    """
+    scales = scales or {}
+    groups: dict[tuple[float, bool], dict[str, Any]] = {}
+    for name, parameter in system.named_parameters():
+        if parameter.requires_grad:
+            decays, scale = parameter.ndim > 1 and not _NO_DECAY.search(name), scales.get(name, 1.0)
+            weight_decay = config.weight_decay if decays else 0.0
+            group = {"params": [], "weight_decay": weight_decay, "scale": scale, "lr": config.learning_rate * scale}
+            groups.setdefault((scale, decays), group)["params"].append(parameter)
+
+    # The full rate comes first, and what decays before what does not.
+    ordered = [groups[key] for key in sorted(groups, reverse=True)]
     match config.kind:
         case "adamw":
-            return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, config.beta2))
+            return torch.optim.AdamW(ordered, lr=config.learning_rate, betas=(0.9, config.beta2))
         case "sgd":
-            return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum)
+            return torch.optim.SGD(ordered, lr=config.learning_rate, momentum=config.momentum)
         case "lars":
-            return Lars(groups, lr=config.learning_rate, momentum=config.momentum)
+            return Lars(ordered, lr=config.learning_rate, momentum=config.momentum)
+
+
+def measure_scales(model: TwoTower, adaptation: AdaptationConfig) -> dict[str, float]:
+    """Return the share of the learning rate of each parameter of the encoders, by its name in the model.
+
+    It is `learning_rate_multiplier` · `layer_decay` ^ h, where h is 0 after the last block, 1 in the last block, and
+    one more than there are blocks in the stem (Bao et al. 2022, arXiv:2106.08254). Heads and learned pools are not
+    listed: they have the rate itself.
+    """
+    scales: dict[str, float] = {}
+    for modality in MODALITIES:
+        encoder, chosen = model.video if modality == "video" else model.audio, adaptation.of(modality)
+        new = "pool." if isinstance(encoder, FrameEncoder) else None
+        for name, height in measure_heights(encoder).items():
+            if new is None or not name.startswith(new):
+                scales[f"{modality}.{name}"] = chosen.learning_rate_multiplier * chosen.layer_decay**height
+    return scales
 
 
 def compute_learning_rate(step: int, steps: int, config: OptimiserConfig) -> float:
@@ -37,6 +80,6 @@ def compute_learning_rate(step: int, steps: int, config: OptimiserConfig) -> flo
 
 
 def set_learning_rate(optimiser: torch.optim.Optimizer | _FabricOptimizer, rate: float) -> None:
-    """Set the learning rate of every parameter group."""
+    """Set the learning rate of every parameter group to its share of a rate."""
     for group in optimiser.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group.get("scale", 1.0)

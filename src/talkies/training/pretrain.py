@@ -1,9 +1,10 @@
 """`pretrain`: trains a model on a library with a recipe, and writes a run."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -11,13 +12,18 @@ from lightning_fabric import Fabric
 
 from talkies.clips import TrainingClips, load_batches, open_training_clips
 from talkies.config import check, read_yaml, to_yaml
-from talkies.core import ClipRequest, ConfigError, RunError, path_to_text
-from talkies.models import compute_model_stamp
-from talkies.runs import InitialWeights, LoadedWeights, RunFolder, RunRecord, load_encoder_weights
+from talkies.core import ClipRequest, ConfigError, Modality, RunError, path_to_text
+from talkies.core.memory import explain_lack_of_memory
+from talkies.models import compute_model_stamp, find_bases, has_unused_weights
+from talkies.models.public import PublicTower
+from talkies.runs import InitialWeights, LoadedWeights, RunFolder, RunRecord, load_encoder_weights, open_bases
 from talkies.runtime import is_remote, write_atomically
 from talkies.training.checkpoints import Checkpoints
+from talkies.training.clip_choice import choose_clip_of_encoders, keep_chosen_clip
 from talkies.training.config import RunConfig
 from talkies.training.devices import check_devices, make_fabric
+from talkies.training.features.cache import FeatureCache, explain_no_cache, open_feature_cache
+from talkies.training.features.values import TrainingBatch
 from talkies.training.loop import Hooks, run_loop
 from talkies.training.metrics import MetricsLog
 from talkies.training.recalibration import prepare_statistics
@@ -31,6 +37,9 @@ _MAY_CHANGE = {
     *("steps", "log_every", "checkpoint_every", "keep", "trackers", "recalibration_batches"),
     *("device", "devices", "strategy", "compile", "activation_checkpointing", "sync_batch_norm"),
 }
+
+TAKE_SMALLER_ENCODERS = "name smaller encoders, or close other programs"
+TAKE_FEWER_CLIPS = "set training.chunk_clips to encode fewer clips at a time, or make clip.frames or the batch smaller (see: talkies cost)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +72,16 @@ class Progress:
         on_log: takes each line that is logged.
         on_left_out: takes the films that are left out, before the first step.
         on_loaded: takes the weights of each encoder that were loaded, before the first step.
+        on_note: takes a sentence about how the run is done, before the first step.
+        on_features: takes how many clips have their features, and of how many they were missing.
     """
 
     on_step: Callable[[int], None] = lambda _: None
     on_log: Callable[[dict[str, float]], None] = lambda _: None
     on_left_out: Callable[[tuple[str, ...]], None] = lambda _: None
     on_loaded: Callable[[LoadedWeights], None] = lambda _: None
+    on_note: Callable[[str], None] = lambda _: None
+    on_features: Callable[[int, int], None] = lambda _done, _all: None
 
 
 def pretrain(
@@ -103,18 +116,21 @@ def pretrain(
     check_devices(config)
     check_trackers(config.training.trackers)
     if resume:
-        config = _keep_older_crop(config, folder)
+        config = _keep_older_settings(keep_chosen_clip(config, folder), folder)
     _check_folder(folder, config, init, resume=resume)
 
     record = folder.read_record() if resume else None
-    clips = _open_clips(library, config, folder, record)
+    with explain_lack_of_memory("load the encoders", TAKE_SMALLER_ENCODERS):
+        config = choose_clip_of_encoders(config, library)
+        clips = _open_clips(library, config, folder, record)
 
-    # Build the model before anything is written.
-    system = build_system(config, clips.profile.fps, clips.profile.audio_rate_hz)
-    loaded = _load_weights(system, init or InitialWeights())
+        # Build the model before anything is written.
+        towers = _open_former_bases(config, folder, record) if record else None
+        system = build_system(config, clips.profile.fps, clips.profile.audio_rate_hz, towers)
+        loaded = _load_weights(system, init or InitialWeights())
 
     # Start the processes; the first one writes.
-    fabric = make_fabric(config.training)
+    fabric = make_fabric(config.training, has_unused_weights=has_unused_weights(system.model))
     fabric.launch()
     if fabric.is_global_zero:
         # Write the config also when resuming, because the length of the run may change.
@@ -123,7 +139,10 @@ def pretrain(
             progress.on_loaded(weights)
         if clips.plan.left_out:
             progress.on_left_out(clips.plan.left_out)
-    return _train(fabric, clips, TrainState(fabric, system, config), config=config, folder=folder, progress=progress)
+    cache = prepare_features(fabric, system, config, clips, progress)
+    state = TrainState(fabric, system, config)
+    with explain_lack_of_memory("take a training step", TAKE_FEWER_CLIPS):
+        return _train(fabric, clips, state, config=config, folder=folder, progress=progress, cache=cache)
 
 
 def _resolve(config: RunConfig | str, overrides: Sequence[str]) -> RunConfig:
@@ -155,6 +174,14 @@ def _open_clips(library: str | Path, config: RunConfig, folder: RunFolder, recor
     return clips
 
 
+def _open_former_bases(config: RunConfig, folder: RunFolder, record: RunRecord) -> dict[Modality, PublicTower]:
+    """Return the public encoders that a run began with; all their weights, if its checkpoint does not replace them."""
+    needs_weights = not folder.list_checkpoints() or any(
+        config.adaptation.of(modality).distillation_weight for modality in record.bases
+    )
+    return open_bases(record.bases, config.adaptation, folder.root, needs_weights=needs_weights)
+
+
 def _check_folder(folder: RunFolder, config: RunConfig, init: InitialWeights | None, *, resume: bool) -> None:
     """Check that the run's folder is new, or that its run can be resumed with this config."""
     if resume:
@@ -177,13 +204,14 @@ def _train(
     config: RunConfig,
     folder: RunFolder,
     progress: Progress,
+    cache: FeatureCache | None,
 ) -> PretrainReport:
-    """Take the steps that are left, and return the first process's report."""
+    """Take the steps that are left, on features if there is a cache of them; return the first process's report."""
     training = config.training
     checkpoints = Checkpoints(folder, state.system, state.optimiser, state.average, training)
 
     def save(step: int, means: dict[str, float]) -> None:
-        prepare_statistics(fabric, state, clips, step, training=training)
+        prepare_statistics(state, partial(_read_batch, fabric, clips, cache), step, training)
         checkpoints.save(step, means, writes=fabric.is_global_zero)
         fabric.barrier()
 
@@ -194,9 +222,7 @@ def _train(
         start = 0
 
     steps = range(start, training.steps)
-    batches = load_batches(
-        clips.source, clips.plan, steps, config.loader, rank=fabric.global_rank, world_size=fabric.world_size
-    )
+    batches = _load_batches(fabric, clips, cache, steps, config)
     last: dict[str, float] = {}
     with _open_metrics(fabric, folder, start, config) as metrics:
 
@@ -229,6 +255,44 @@ def _train(
         best_step=best.step if best else None,
     )
     return fabric.broadcast(report)
+
+
+def _load_batches(
+    fabric: Fabric, clips: TrainingClips, cache: FeatureCache | None, steps: range, config: RunConfig
+) -> Iterator[TrainingBatch]:
+    """Return this rank's share of the batches of `steps`: features if there is a cache of them, or clips."""
+    rank, ranks = fabric.global_rank, fabric.world_size
+    if cache is not None:
+        return cache.read_batches(steps, rank=rank, world_size=ranks)
+    return load_batches(clips.source, clips.plan, steps, config.loader, rank=rank, world_size=ranks)
+
+
+def _read_batch(fabric: Fabric, clips: TrainingClips, cache: FeatureCache | None, step: int) -> TrainingBatch:
+    """Return this rank's share of a step's batch, on its device and read in this process: for a few batches."""
+    rank, ranks = fabric.global_rank, fabric.world_size
+    if cache is not None:
+        return cache.read_batch(step, rank=rank, world_size=ranks).to(fabric.device)
+    return clips.source.read_batch(clips.plan.draw_batch(step).select_rank(rank, ranks)).to(fabric.device)
+
+
+def prepare_features(
+    fabric: Fabric, system: ContrastiveSystem, config: RunConfig, clips: TrainingClips, progress: Progress
+) -> FeatureCache | None:
+    """Compute the features of frozen towers that are missing, and return their cache; None if the towers run.
+
+    All ranks must call it.
+    """
+    if not config.adaptation.cache:
+        return None
+    note = explain_no_cache(system)
+    cache = None if note else open_feature_cache(system, config, clips)
+    if cache is not None:
+        note = cache.describe_missing()
+    if note and fabric.is_global_zero:
+        progress.on_note(note)
+    if cache is not None:
+        cache.fill(fabric, progress.on_features if fabric.is_global_zero else lambda _done, _all: None)
+    return cache
 
 
 def _restore_newest(fabric: Fabric, folder: RunFolder, checkpoints: Checkpoints) -> int | None:
@@ -274,19 +338,25 @@ def _write_not_finite(folder: RunFolder, batch: Sequence[ClipRequest], what: str
     )
 
 
-def _keep_older_crop(config: RunConfig, folder: RunFolder) -> RunConfig:
-    """Return the config with the middle square of every picture if the run began when there was no other choice."""
-    saved = read_yaml(folder.config_path).get("sampling", {}) if folder.config_path.is_file() else {}
-    if not saved or "crop_position" in saved:
-        return config
-    sampling = config.sampling.model_copy(update={"crop_position": "centre"})
-    return config.model_copy(update={"sampling": sampling})
+def _keep_older_settings(config: RunConfig, folder: RunFolder) -> RunConfig:
+    """Return the config with what held before there was a choice, for a run that began then.
+
+    That is the middle square of every picture, and lengths of the spectrogram in samples of the library's sound.
+    """
+    saved = read_yaml(folder.config_path) if folder.config_path.is_file() else {}
+    sampling, transforms = saved.get("sampling", {}), saved.get("transforms", {})
+    if sampling and "crop_position" not in sampling:
+        config = config.model_copy(update={"sampling": config.sampling.model_copy(update={"crop_position": "centre"})})
+    if transforms and "rate_hz" not in transforms.get("audio", {}):
+        audio = config.transforms.audio.model_copy(update={"rate_hz": None})
+        config = config.model_copy(update={"transforms": config.transforms.model_copy(update={"audio": audio})})
+    return config
 
 
 def _check_unchanged(config: RunConfig, folder: RunFolder) -> None:
     """Refuse to resume a run with another config, except for the keys about the machine or the run's length."""
     saved = check(RunConfig, read_yaml(folder.config_path), str(folder.config_path))
-    before = _keep_older_crop(saved, folder).model_dump()
+    before = _keep_older_settings(saved, folder).model_dump()
     for section, values in config.model_dump().items():
         for key, value in values.items():
             may_change = section == "loader" or (section == "training" and key in _MAY_CHANGE)
@@ -314,6 +384,7 @@ def _create_record(
         profile=clips.profile.model_dump(),
         films=clips.plan.films.film_ids,
         plan_digest=clips.plan.digest,
+        bases=find_bases(system.model),
         init={weights.modality: f"{weights.path.absolute()} ({stamps[weights.modality]})" for weights in loaded},
         tools=tools,
     )

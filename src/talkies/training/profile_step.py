@@ -12,6 +12,7 @@ from lightning_fabric import Fabric
 
 from talkies.clips import TrainingClips
 from talkies.core import ClipBatch, ClipRequest
+from talkies.training.checkpoints import select_saved
 from talkies.training.config import RunConfig
 from talkies.training.devices import make_fabric
 from talkies.training.train_state import TrainState, build_system
@@ -99,7 +100,7 @@ class StepProfiler:
 
     def measure_state_bytes(self) -> int:
         """Return the size of a checkpoint after a step: weights, their average, and the optimiser's state."""
-        tensors = list(self.state.system.state_dict().values())
+        tensors = list(select_saved(self.state.system).values())
         if self.state.average:
             tensors += self.state.average.state_dict().values()
         optimiser_state = (value for state in self.state.optimiser.state.values() for value in state.values())

@@ -4,17 +4,16 @@ Training needs no running statistics, so this changes nothing in what is learnt.
 weights and on the clips of the next steps: a resumed run writes the same checkpoints as an unbroken one.
 """
 
-from lightning_fabric import Fabric
+from collections.abc import Callable
 
-from talkies.clips import TrainingClips
-from talkies.core import ClipBatch
-from talkies.training.batch_norms import StatisticsCollector, average_statistics, list_batch_norms
+from talkies.training.batch_norms import StatisticsCollector, average_statistics, list_measuring_norms
 from talkies.training.config import TrainingConfig
+from talkies.training.features.values import TrainingBatch
 from talkies.training.train_state import TrainState
 
 
 def prepare_statistics(
-    fabric: Fabric, state: TrainState, clips: TrainingClips, step: int, *, training: TrainingConfig
+    state: TrainState, read_batch: Callable[[int], TrainingBatch], step: int, training: TrainingConfig
 ) -> None:
     """Set the running statistics of all batch norms, and those of the averaged weights, for a checkpoint of this step.
 
@@ -23,14 +22,13 @@ def prepare_statistics(
     before the first step keeps those that the model was given. All ranks must call it.
 
     Args:
-        fabric: the devices of the run.
         state: what is trained.
-        clips: the clips of the run.
+        read_batch: returns this rank's share of a step's batch, on its device.
         step: the number of steps done.
         training: how many batches are measured, and the seed of their augmentations.
     """
     model, average = state.system.model, state.average
-    if not step or not list_batch_norms(model):
+    if not step or not list_measuring_norms(model):
         return
     if not training.recalibration_batches:
         average_statistics(model)
@@ -41,7 +39,7 @@ def prepare_statistics(
 
     collector, average_collector = StatisticsCollector(model), StatisticsCollector(model)
     for next_step in range(step, step + training.recalibration_batches):
-        batch = _read_batch(fabric, clips, next_step)
+        batch = read_batch(next_step)
         augmentations = state.stepper.draw_augmentations(batch, training.seed, next_step)[:1]
         with collector.collect():
             state.stepper.encode(batch, augmentations)
@@ -53,9 +51,3 @@ def prepare_statistics(
     if average is not None:
         with average.swap_with_model():
             average_collector.write()
-
-
-def _read_batch(fabric: Fabric, clips: TrainingClips, step: int) -> ClipBatch:
-    """Return this rank's share of a step's batch, read in this process: there are few of them."""
-    requests = clips.plan.draw_batch(step).select_rank(fabric.global_rank, fabric.world_size)
-    return clips.source.read_batch(requests).to(fabric.device)

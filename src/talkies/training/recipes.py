@@ -1,15 +1,16 @@
 """Recipes: complete run configs, by the name of one that the package ships or from a YAML file."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
 from talkies.config import apply_overrides, check, read_yaml
-from talkies.core import ConfigError, suggest_nearest
+from talkies.core import MODALITIES, ConfigError, suggest_nearest
 from talkies.training.config import RunConfig
 
 _SUFFIXES = (".yaml", ".yml")
+_ANY_ENCODER = "tiny"
 
 
 def list_recipes() -> list[str]:
@@ -31,8 +32,34 @@ def resolve(recipe: str, overrides: Sequence[str] = ()) -> RunConfig:
     """
     origin = f"recipe {recipe}"
     values = _read_recipe(recipe)
-    check(RunConfig, values, origin)
-    return check(RunConfig, apply_overrides(values, overrides, RunConfig), "--set" if overrides else origin)
+    check(RunConfig, _fill_encoders(values), origin)
+    overridden = apply_overrides(values, overrides, RunConfig)
+    _check_encoders_are_named(overridden, origin)
+    return check(RunConfig, overridden, "--set" if overrides else origin)
+
+
+def _list_unnamed_encoders(values: Mapping[str, Any]) -> list[str]:
+    """Return the keys of `model` with which a recipe leaves its encoders to be named: they are null."""
+    model = values.get("model")
+    return [key for key in MODALITIES if isinstance(model, Mapping) and key in model and model[key] is None]
+
+
+def _fill_encoders(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values with some encoder where a recipe names none, so that all others can be checked."""
+    unnamed = _list_unnamed_encoders(values)
+    return {**values, "model": {**values["model"], **dict.fromkeys(unnamed, _ANY_ENCODER)}} if unnamed else values
+
+
+def _check_encoders_are_named(values: Mapping[str, Any], origin: str) -> None:
+    """Check that both encoders are named.
+
+    Raises:
+        ConfigError: if the recipe names none and the overrides neither.
+    """
+    unnamed = _list_unnamed_encoders(values)
+    if unnamed:
+        named = " ".join(f"--set model.{key}=hf:FOLDER_OR_ID" for key in unnamed)
+        raise ConfigError(f"{origin} trains with encoders that you name; add {named}")
 
 
 def _read_recipe(recipe: str) -> dict[str, Any]:

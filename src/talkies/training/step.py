@@ -12,8 +12,9 @@ from torch.distributed.tensor import DTensor
 
 from talkies.core import ClipBatch
 from talkies.models import frozen_batch_norm_statistics
+from talkies.training.features.values import FeatureBatch, TrainingBatch, ViewSource, select_clips
+from talkies.training.features.views import choose_views, draw_fixed_views
 from talkies.training.system import ContrastiveSystem, Scalars, View, merge_views
-from talkies.transforms import Augmentation
 
 # The methods of `ContrastiveSystem` that, like its forward, must run under the hooks of a wrapper.
 FORWARD_METHODS = ("encode", "embedding_gradients", "surrogate_loss")
@@ -30,18 +31,30 @@ class Stepper:
     """
 
     def __init__(
-        self, fabric: Fabric, wrapped: _FabricModule, system: ContrastiveSystem, chunk_clips: int | None
+        self,
+        fabric: Fabric,
+        wrapped: _FabricModule,
+        system: ContrastiveSystem,
+        chunk_clips: int | None,
+        *,
+        fixed_views: int | None = None,
     ) -> None:
         self._fabric, self._wrapped, self._system, self._chunk_clips = fabric, wrapped, system, chunk_clips
+        self._fixed_views = fixed_views
         if isinstance(system, FSDPModule):  # sharded in place: there is no wrapper to mark the methods on
             for method in FORWARD_METHODS:
                 register_fsdp_forward_method(system, method)
 
-    def draw_augmentations(self, batch: ClipBatch, seed: int, step: int) -> list[Augmentation]:
+    def draw_augmentations(self, batch: TrainingBatch, seed: int, step: int) -> list[ViewSource]:
         """Return the augmentation of this rank's clips for each view, a pure function of the seed and the step.
 
-        It is drawn for the clips of all ranks, so that a clip is augmented the same way on any number of ranks.
+        It is drawn for the clips of all ranks, so that a clip is augmented the same way on any number of ranks. With
+        fixed views, it is one of each clip's. A batch of features brings those of its views instead.
         """
+        if isinstance(batch, FeatureBatch):
+            return list(batch.views)
+        if self._fixed_views is not None:
+            return self._draw_fixed(batch, seed, step, self._fixed_views)
         rank, ranks = self._fabric.global_rank, self._fabric.world_size
         generator = torch.Generator().manual_seed((seed * 1_000_003 + step) * 4_099 % (1 << 63))
         transform, samples = self._system.transform, batch.audio_BS.shape[1]
@@ -49,7 +62,16 @@ class Stepper:
         views = self._system.objective.config.views
         return [transform.draw(len(batch) * ranks, samples, generator)[own_clips] for _ in range(views)]
 
-    def backward(self, batch: ClipBatch, augmentations: Sequence[Augmentation], step: int) -> Scalars:
+    def _draw_fixed(self, batch: ClipBatch, seed: int, step: int, views: int) -> list[ViewSource]:
+        """Return one of the fixed views of each clip for each view of the objective."""
+        transform, samples = self._system.transform, batch.audio_BS.shape[1]
+        count = self._system.objective.config.views
+        if not views:
+            return [None] * count
+        chosen = choose_views(batch.requests, seed, step, views=views, count=count)
+        return [draw_fixed_views(transform, batch.requests, numbers, samples) for numbers in chosen]
+
+    def backward(self, batch: TrainingBatch, augmentations: Sequence[ViewSource], step: int) -> Scalars:
         """Add a step's gradients to those of the weights, and return its numbers; `loss` is one of them."""
         # The forward of a sharded system bounds only a copy of the temperature, so bound the parameter here.
         self._system.objective.bound_temperature()
@@ -64,14 +86,17 @@ class Stepper:
         return {"loss": torch.stack(list(losses.values())).detach().sum(), **parts, **report}
 
     @torch.no_grad()
-    def encode(self, batch: ClipBatch, augmentations: Sequence[Augmentation]) -> list[View]:
+    def encode(self, batch: TrainingBatch, augmentations: Sequence[ViewSource]) -> list[View]:
         """Return the embeddings of a batch in its order, one view for each augmentation, encoded in training's chunks.
 
         There is no graph, and batch norms do not update their running statistics.
         """
         chunks = split_into_strided_chunks(len(batch), self._chunk_clips or len(batch))
         with frozen_batch_norm_statistics(self._system.model):
-            parts = [self._wrapped.encode(batch[chunk], [each[chunk] for each in augmentations]) for chunk in chunks]
+            parts = [
+                self._wrapped.encode(batch[chunk], [select_clips(each, chunk) for each in augmentations])
+                for chunk in chunks
+            ]
         return merge_views(parts, chunks)
 
     def compute_gradient_norm(self) -> Tensor:
@@ -80,7 +105,7 @@ class Stepper:
         return norm.full_tensor() if isinstance(norm, DTensor) else norm
 
     def _backward_in_chunks(
-        self, batch: ClipBatch, augmentations: Sequence[Augmentation], step: int, chunk_clips: int
+        self, batch: TrainingBatch, augmentations: Sequence[ViewSource], step: int, chunk_clips: int
     ) -> tuple[Scalars, Scalars]:
         # Encode all clips without a graph, and differentiate the loss with respect to their embeddings.
         views = self.encode(batch, augmentations)
@@ -92,7 +117,7 @@ class Stepper:
         for chunk in chunks:
             is_last = chunk is chunks[-1]
             with self._fabric.no_backward_sync(self._wrapped, enabled=not is_last):
-                chunk_augmentations = [augmentation[chunk] for augmentation in augmentations]
+                chunk_augmentations = [select_clips(view, chunk) for view in augmentations]
                 chunk_gradients = gradients.select_chunk(chunk, is_last=is_last)
                 loss = self._wrapped.surrogate_loss(batch[chunk], chunk_augmentations, chunk_gradients)
                 self._fabric.backward(loss)

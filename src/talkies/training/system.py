@@ -10,17 +10,24 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from talkies.core import ClipBatch, Embeddings
-from talkies.models import TwoTower
+from talkies.core import ClipBatch, Embeddings, Modality
+from talkies.models import AdaptationConfig, TwoTower, set_memory_format
+from talkies.models.public import PublicEncoder
 from talkies.objectives import ContrastiveObjective
+from talkies.training.distillation import Distillation
+from talkies.training.features.values import TrainingBatch, ViewFeatures, ViewSource
 from talkies.transforms import Augmentation, ClipTransform
 
 Scalars = dict[str, Tensor]
+_Pair = tuple[Tensor, Tensor]  # of video and of audio
+
+_DIFFERENTIATED = ("video_BD", "audio_BD", "distance_video_B", "distance_audio_B")
 
 
 class View(NamedTuple):
     """The embeddings of one augmentation of a batch, as unit vectors, and their norms before normalisation.
 
+    The distances are those of the features from the public encoder's; zeros without distillation.
     It is a tuple because the wrappers of modules pass tuples; `embeddings` is what the objective takes.
     """
 
@@ -30,6 +37,12 @@ class View(NamedTuple):
     start_B: Tensor
     norm_video_B: Tensor
     norm_audio_B: Tensor
+    distance_video_B: Tensor
+    distance_audio_B: Tensor
+
+    def distance_B(self, modality: Modality) -> Tensor:
+        """Return the distances of a modality's features, `[B]`."""
+        return self.distance_video_B if modality == "video" else self.distance_audio_B
 
     @property
     def embeddings(self) -> Embeddings:
@@ -40,11 +53,13 @@ class View(NamedTuple):
 class EmbeddingGradients(NamedTuple):
     """The loss's gradients with respect to the embeddings `[B, D]` of each view, and to the log-temperature.
 
-    `log_temperature` is None where the temperature is fixed.
+    `distances` are those with respect to the distances of the features, `[B]`, of video and audio in turn: of all
+    views, or none without distillation. `log_temperature` is None where the temperature is fixed.
     """
 
     video: tuple[Tensor, ...]
     audio: tuple[Tensor, ...]
+    distances: tuple[Tensor, ...]
     log_temperature: Tensor | None
 
     def select_chunk(self, clips: slice, *, is_last: bool) -> "EmbeddingGradients":
@@ -52,6 +67,7 @@ class EmbeddingGradients(NamedTuple):
         return EmbeddingGradients(
             video=tuple(gradient_BD[clips] for gradient_BD in self.video),
             audio=tuple(gradient_BD[clips] for gradient_BD in self.audio),
+            distances=tuple(gradient_B[clips] for gradient_B in self.distances),
             log_temperature=self.log_temperature if is_last else None,
         )
 
@@ -70,40 +86,42 @@ class ContrastiveSystem(nn.Module):
         model: TwoTower,
         objective: ContrastiveObjective,
         *,
+        distillation: Distillation | None = None,
         half: bool = False,
         channels_last: bool = True,
     ) -> None:
         super().__init__()
         self.transform, self.model, self.objective = transform, model, objective
+        self.distillation = distillation or Distillation(model, AdaptationConfig())
         self._half, self._channels_last = half, channels_last
         if channels_last:
-            model.video.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-            model.audio.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            set_memory_format(model.video, torch.channels_last_3d)
+            set_memory_format(model.audio, torch.channels_last)
 
-    def forward(self, batch: ClipBatch, augmentations: Sequence[Augmentation], step: int) -> tuple[Scalars, Scalars]:
+    def forward(self, batch: TrainingBatch, augmentations: Sequence[ViewSource], step: int) -> tuple[Scalars, Scalars]:
         """Return the losses of a batch, augmented once for each view, and its report."""
         return self._compute_loss(self.encode(batch, augmentations), step)
 
-    def encode(self, batch: ClipBatch, augmentations: Sequence[Augmentation]) -> tuple[View, ...]:
+    def encode(self, batch: TrainingBatch, augmentations: Sequence[ViewSource]) -> tuple[View, ...]:
         """Return the embeddings of a batch, one view for each augmentation."""
         return tuple(self._encode_view(batch, augmentation) for augmentation in augmentations)
 
     def embedding_gradients(self, views: Sequence[View], step: int) -> tuple[Scalars, Scalars, EmbeddingGradients]:
         """Return the losses and the report of `forward`, and the gradients with respect to these embeddings."""
         # Make the embeddings leaves of a graph that holds only the objective.
-        video = tuple(view.video_BD.detach().requires_grad_() for view in views)
-        audio = tuple(view.audio_BD.detach().requires_grad_() for view in views)
         views = [
-            view._replace(video_BD=video_BD, audio_BD=audio_BD)
-            for view, video_BD, audio_BD in zip(views, video, audio, strict=True)
+            view._replace(**{name: getattr(view, name).detach().requires_grad_() for name in _DIFFERENTIATED})
+            for view in views
         ]
+        video, audio = tuple(view.video_BD for view in views), tuple(view.audio_BD for view in views)
+        distances = self._list_distances(views)
 
         # Differentiate the total loss.
         log_temperature = self.objective.log_temperature
         learns_temperature = log_temperature.requires_grad
         with torch.enable_grad():
             losses, report = self._compute_loss(views, step)
-            inputs = (*video, *audio, *([log_temperature] if learns_temperature else []))
+            inputs = (*video, *audio, *distances, *([log_temperature] if learns_temperature else []))
             gradients = torch.autograd.grad(torch.stack(list(losses.values())).sum(), inputs)
 
         losses = {name: loss.detach() for name, loss in losses.items()}
@@ -114,12 +132,13 @@ class ContrastiveSystem(nn.Module):
             EmbeddingGradients(
                 video=gradients[:count],
                 audio=gradients[count : 2 * count],
+                distances=gradients[2 * count : 2 * count + len(distances)],
                 log_temperature=gradients[-1] if learns_temperature else None,
             ),
         )
 
     def surrogate_loss(
-        self, batch: ClipBatch, augmentations: Sequence[Augmentation], gradients: EmbeddingGradients
+        self, batch: TrainingBatch, augmentations: Sequence[ViewSource], gradients: EmbeddingGradients
     ) -> Tensor:
         """Return a scalar whose gradient with respect to the weights is this chunk's share of the loss's gradient."""
         views = self.encode(batch, augmentations)
@@ -128,30 +147,90 @@ class ContrastiveSystem(nn.Module):
             (embedding_BD * gradient_BD).sum()
             for embedding_BD, gradient_BD in zip(embeddings, gradients.video + gradients.audio, strict=True)
         ]
+        products += [
+            (distance_B * gradient_B).sum()
+            for distance_B, gradient_B in zip(self._list_distances(views), gradients.distances, strict=True)
+        ]
         if gradients.log_temperature is not None:
             products.append((self.objective.log_temperature * gradients.log_temperature).sum())
         return torch.stack(products).sum()
 
     def _compute_loss(self, views: Sequence[View], step: int) -> tuple[Scalars, Scalars]:
         output = self.objective([view.embeddings for view in views], step)
-        norms = {"norm_video": views[0].norm_video_B.mean(), "norm_audio": views[0].norm_audio_B.mean()}
-        return output.losses, output.report | norms
+        report = output.report | {
+            "norm_video": views[0].norm_video_B.mean(),
+            "norm_audio": views[0].norm_audio_B.mean(),
+        }
 
-    def _encode_view(self, batch: ClipBatch, augmentation: Augmentation) -> View:
-        # Prepare the encoders' inputs in the memory format of their weights.
-        ready = self.transform.prepare(batch, augmentation)
-        video_BCTHW, audio_B1FL = ready.video_BCTHW, ready.audio_B1FL
-        if self._channels_last:
-            audio_B1FL = audio_B1FL.contiguous(memory_format=torch.channels_last)
+        # Add the weighted distances of the features, as terms of their own.
+        losses = dict(output.losses)
+        for modality, weight in self.distillation.weights.items():
+            distance = torch.stack([view.distance_B(modality).mean() for view in views]).mean()
+            losses[f"distillation_{modality}"] = weight * distance
+            report[f"distance_{modality}"] = distance.detach()
+        return losses, report
+
+    def _list_distances(self, views: Sequence[View]) -> tuple[Tensor, ...]:
+        """Return the distances of those modalities that are distilled, for each in turn those of all views."""
+        return tuple(view.distance_B(modality) for modality in self.distillation.weights for view in views)
+
+    def extract(self, modality: Modality, clips: Tensor, augmentation: Augmentation | None) -> Tensor:
+        """Return what one encoder makes of its input, before the layers that are new: `[B, E]`, or `[B, T, E]`.
+
+        Args:
+            modality: which encoder.
+            clips: pictures `[B, T, P, W]` or samples `[B, S]`.
+            augmentation: of these clips; None for none.
+        """
+        encoder = self.model.video if modality == "video" else self.model.audio
+        with torch.autocast(clips.device.type, enabled=False):
+            if modality == "video":
+                ready = self.transform.video.prepare(clips, augmentation.video if augmentation else None)
+            else:
+                ready = self.transform.audio.prepare(clips, augmentation.audio if augmentation else None)
+        with torch.autocast(clips.device.type, torch.bfloat16, enabled=self._half):
+            ready = self._arrange(ready, modality)
+            extracted: Tensor = encoder.extract(ready) if isinstance(encoder, PublicEncoder) else encoder(ready)
+        return extracted
+
+    def _encode_view(self, batch: TrainingBatch, view: ViewSource) -> View:
+        if isinstance(view, ViewFeatures):
+            rows, distances = self._project_features(view)
         else:
-            video_BCTHW = video_BCTHW.contiguous()
-
-        with torch.autocast(video_BCTHW.device.type, torch.bfloat16, enabled=self._half):
-            projections = [_to_full_precision(rows) for rows in self.model.project(video_BCTHW, audio_B1FL)]
+            assert isinstance(batch, ClipBatch)
+            rows, distances = self._project_clips(batch, view)
+        projections = [_to_full_precision(rows_BD) for rows_BD in rows]
 
         video_BD, audio_BD = (functional.normalize(rows_BD, dim=1) for rows_BD in projections)
-        norms = [rows_BD.detach().norm(dim=1) for rows_BD in projections]
-        return View(video_BD, audio_BD, batch.film_B, batch.start_B, *norms)
+        norm_video_B, norm_audio_B = (rows_BD.detach().norm(dim=1) for rows_BD in projections)
+        return View(video_BD, audio_BD, batch.film_B, batch.start_B, norm_video_B, norm_audio_B, *distances)
+
+    def _project_clips(self, batch: ClipBatch, augmentation: Augmentation | None) -> tuple[_Pair, _Pair]:
+        """Return the outputs of both heads for clips, not normalised, and the distances of the features."""
+        ready = self.transform.prepare(batch, augmentation)
+        video, audio = self._arrange(ready.video_BCTHW, "video"), self._arrange(ready.audio_B1FL, "audio")
+        model, measure = self.model, self.distillation.measure
+        with torch.autocast(video.device.type, torch.bfloat16, enabled=self._half):
+            video_BE, audio_BE = model.encode(video, audio)
+            distances = measure(model.video, video, video_BE), measure(model.audio, audio, audio_BE)
+            return model.project_features(video_BE, audio_BE), distances
+
+    def _project_features(self, features: ViewFeatures) -> tuple[_Pair, _Pair]:
+        """Return the same for the features of frozen encoders, which are where they were: the distances are 0."""
+        with torch.autocast(features.video.device.type, torch.bfloat16, enabled=self._half):
+            video_BE, audio_BE = (
+                encoder.finish(extracted) if isinstance(encoder, PublicEncoder) else extracted
+                for encoder, extracted in ((self.model.video, features.video), (self.model.audio, features.audio))
+            )
+            zero_B = torch.zeros_like(video_BE[:, 0], dtype=torch.float32)
+            return self.model.project_features(video_BE, audio_BE), (zero_B, zero_B)
+
+    def _arrange(self, ready: Tensor, modality: Modality) -> Tensor:
+        """Return an encoder's input in the memory format of its weights."""
+        if not self._channels_last:
+            return ready.contiguous()
+        is_own_spectrogram = modality == "audio" and self.model.audio.input is None
+        return ready.contiguous(memory_format=torch.channels_last) if is_own_spectrogram else ready
 
 
 def merge_views(parts: Sequence[Sequence[View]], chunks: Sequence[slice]) -> list[View]:

@@ -1,44 +1,58 @@
 """Everything that training changes: a system on its devices, with its optimiser and the average of its weights."""
 
+from collections.abc import Mapping
 from typing import cast
 
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.wrappers import _FabricOptimizer
 
+from talkies.core import Modality
 from talkies.models import TwoTower, build_model
+from talkies.models.public import PublicTower
 from talkies.objectives import ContrastiveObjective
 from talkies.training.batch_norms import synchronise_batch_norms
 from talkies.training.config import RunConfig
 from talkies.training.devices import keep_freed_memory
+from talkies.training.distillation import Distillation
 from talkies.training.ema import ExponentialMovingAverage
-from talkies.training.optimiser import build_optimiser
+from talkies.training.optimiser import build_optimiser, measure_scales
 from talkies.training.step import FORWARD_METHODS, Stepper
 from talkies.training.system import ContrastiveSystem
 from talkies.transforms import ClipTransform
 
 
-def build_system(config: RunConfig, fps: int, rate_hz: int) -> ContrastiveSystem:
+def build_system(
+    config: RunConfig, fps: int, rate_hz: int, towers: Mapping[Modality, PublicTower] | None = None
+) -> ContrastiveSystem:
     """Return the system on the CPU, with fresh weights that follow from the seed.
 
     Args:
         config: the run's config.
         fps: frames a second of the library's grid.
         rate_hz: samples a second of the library's sound.
+        towers: public encoders that are opened already; others are opened at their addresses.
 
     Raises:
-        ConfigError: if the video encoder does not accept the clips.
+        ConfigError: if an encoder does not accept the clips.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.training.seed)
-        model: TwoTower = build_model(config.model, config.adaptation)
-    size = config.transforms.video.size
+        model: TwoTower = build_model(config.model, config.adaptation, towers)
+    size = model.video_input.size if model.video_input else config.transforms.video.size
     model.video.check_input((config.clip.frames, size, size))
 
     return ContrastiveSystem(
-        ClipTransform(config.transforms, rate_hz, model.video_input, model.audio_input),
+        ClipTransform(
+            config.transforms,
+            rate_hz,
+            model.video_input,
+            model.audio_input,
+            audio_seconds=config.clip.audio_seconds,
+        ),
         model,
         ContrastiveObjective(config.objective, fps),
+        distillation=Distillation(model, config.adaptation),
         half=config.training.precision == "bf16-mixed",
         channels_last=config.training.channels_last,
     )
@@ -72,11 +86,13 @@ class TrainState:
             wrapped.mark_forward_method(method)
         self.system = system
 
+        scales = {f"model.{name}": scale for name, scale in measure_scales(system.model, config.adaptation).items()}
+
         # Build the optimiser after the wrapping, which replaces parameters where it shards them over ranks.
-        self.optimiser = build_optimiser(system, config.optimiser)
+        self.optimiser = build_optimiser(system, config.optimiser, scales)
         self.wrapped_optimiser = cast("_FabricOptimizer", fabric.setup_optimizers(self.optimiser))
         self.average = ExponentialMovingAverage(system.model, training.ema_decay) if training.ema_decay else None
-        self.stepper = Stepper(fabric, wrapped, system, training.chunk_clips)
+        self.stepper = Stepper(fabric, wrapped, system, training.chunk_clips, fixed_views=config.adaptation.views)
 
     def update_average(self, steps_done: int) -> None:
         """Update the moving average of the weights, if there is one, after `steps_done` steps."""

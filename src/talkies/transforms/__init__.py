@@ -3,7 +3,13 @@
 from talkies.transforms.audio import AudioTransformConfig, LogMel
 from talkies.transforms.colour import ColourJitter, yuv_to_rgb
 from talkies.transforms.mel import build_mel_filters
-from talkies.transforms.transform import Augmentation, ClipTransform, ModelInput, TransformConfig
+from talkies.transforms.transform import (
+    Augmentation,
+    ClipTransform,
+    ModelInput,
+    TransformConfig,
+    concatenate_draws,
+)
 from talkies.transforms.video import VideoTransform, VideoTransformConfig
 
 __all__ = [
@@ -17,5 +23,6 @@ __all__ = [
     "VideoTransform",
     "VideoTransformConfig",
     "build_mel_filters",
+    "concatenate_draws",
     "yuv_to_rgb",
 ]

@@ -44,12 +44,15 @@ class AudioTransformConfig(Config):
     The masks are those of SpecAugment (Park et al. 2019, arXiv:1904.08779).
 
     Attributes:
+        rate_hz: the sample rate at which `n_fft`, `hop` and `window_samples` are counted. For sound of another rate
+            they are scaled, so that they last as long, and by default the highest frequency stays the same: a library
+            at 48 kHz gives the spectrogram of one at 16 kHz. None: the sound's own rate.
         n_fft: length of the Fourier transform, in samples.
         hop: step from one frame to the next, in samples.
         mels: number of mel bins.
         window_samples: length of the window, in the middle of `n_fft`; None for `n_fft`.
         f_min_hz: lowest frequency.
-        f_max_hz: highest frequency; None for half the sample rate.
+        f_max_hz: highest frequency; None for half the sample rate (`rate_hz`, or the sound's if it is lower).
         scale: natural logarithm of power over a floor of 1e-6 (`log`), or decibels over a floor of 1e-10 (`db`). The
             latter is librosa's `power_to_db` with `top_db=None`, because a floor that depends on the clip's loudest bin
             would move with every augmentation.
@@ -60,6 +63,7 @@ class AudioTransformConfig(Config):
         frequency_mask_bins: largest width of such a mask, in mel bins.
     """
 
+    rate_hz: Annotated[int, Field(ge=8_000, le=96_000)] | None = None
     n_fft: Annotated[int, Field(ge=32, le=16_384, multiple_of=2)] = 512
     hop: Annotated[int, Field(ge=8, le=16_384)] = 160
     mels: Annotated[int, Field(ge=8, le=512)] = 80
@@ -100,6 +104,16 @@ class AudioTransformConfig(Config):
             )
         return self
 
+    def scale_to(self, rate_hz: int) -> Self:
+        """Return the config for sound of `rate_hz`, with lengths in its samples."""
+        if self.rate_hz is None or self.rate_hz == rate_hz:
+            return self
+        factor = rate_hz / self.rate_hz
+        window = None if self.window_samples is None else max(1, round(self.window_samples * factor))
+        lengths = {"n_fft": 2 * round(self.n_fft * factor / 2), "hop": max(1, round(self.hop * factor))}
+        f_max_hz = self.f_max_hz or min(self.rate_hz, rate_hz) / 2
+        return self.model_copy(update={**lengths, "window_samples": window, "f_max_hz": f_max_hz, "rate_hz": rate_hz})
+
 
 class AudioTransform(nn.Module, ABC):
     """The base of the transforms from int16 samples `[B, S]` to the input of an audio encoder."""
@@ -137,6 +151,7 @@ class LogMel(AudioTransform):
             ConfigError: if the config uses frequencies above half the rate.
         """
         super().__init__()
+        counted, config = config, config.scale_to(rate_hz)
         if max(config.f_min_hz, config.f_max_hz or 0.0) > rate_hz / 2:
             frequencies = f"{config.f_min_hz:g} to {config.f_max_hz or rate_hz / 2:g} Hz"
             raise ConfigError(f"sound of {rate_hz} Hz has frequencies up to {rate_hz / 2:g} Hz, got {frequencies}")
@@ -144,7 +159,10 @@ class LogMel(AudioTransform):
         self._config, self._scale = config, _SCALES[config.scale]
         filters_FK = build_mel_filters(rate_hz, config.n_fft, config.mels, config.f_min_hz, config.f_max_hz)
         # float64, because in float32 the rounding errors of the loudest frequency hide quiet ones.
-        window = torch.hann_window(config.window_samples or config.n_fft, dtype=torch.float64)
+        length = config.window_samples or config.n_fft
+        # A window of more samples sums up more of them: it is lowered so that the power of a sound stays the same.
+        scale = (counted.window_samples or counted.n_fft) / length
+        window = torch.hann_window(length, dtype=torch.float64) * scale
         self.register_buffer("filters_FK", filters_FK, persistent=False)
         self.register_buffer("window", window, persistent=False)
 

@@ -1,7 +1,8 @@
 """The transform from a batch of clips to the input of both encoders, with augmentation in training."""
 
-from dataclasses import dataclass
-from typing import Self
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +41,8 @@ class ClipTransform(nn.Module):
         rate_hz: int,
         video_input: VideoInput | None = None,
         audio_input: AudioInput | None = None,
+        *,
+        audio_seconds: float | None = None,
     ) -> None:
         """Build the transforms.
 
@@ -48,11 +51,15 @@ class ClipTransform(nn.Module):
             rate_hz: samples a second of the clips' audio.
             video_input: what a public video encoder takes; its size and colours are then used, not the config's.
             audio_input: what a public audio encoder takes, likewise.
+            audio_seconds: how much sound the clips have; None: checked with the first batch.
+
+        Raises:
+            ConfigError: if the clips' sound is not what a public audio encoder takes.
         """
         super().__init__()
         self.config = config
         self.video = VideoTransform(config.video, video_input)
-        self.audio = build_audio_transform(config.audio, rate_hz, audio_input)
+        self.audio = build_audio_transform(config.audio, rate_hz, audio_input, audio_seconds)
 
     def forward(self, batch: ClipBatch, generator: torch.Generator | None = None) -> ModelInput:
         """Return the encoders' input, augmented at random if there is a generator (on the CPU)."""
@@ -87,3 +94,24 @@ class Augmentation:
     def __getitem__(self, clips: slice) -> Self:
         """Return the augmentation of some of the clips."""
         return type(self)(self.video[clips], self.audio[clips])
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Self]) -> Self:
+        """Return the augmentations of several batches, drawn by one transform, as those of all their clips."""
+        return cls(concatenate_draws([part.video for part in parts]), concatenate_draws([part.audio for part in parts]))
+
+
+def concatenate_draws(parts: Sequence[Any]) -> Any:
+    """Return values that hold a row for each clip, such as augmentations, as one value with the rows of all.
+
+    Args:
+        parts: tensors, None, or dataclasses of them; all of one kind, as one transform draws them.
+    """
+    first = parts[0]
+    if first is None:
+        return None
+    if isinstance(first, Tensor):
+        return torch.cat(list(parts))
+    assert is_dataclass(first), type(first)
+    kind: Any = type(first)
+    return kind(*(concatenate_draws([getattr(part, each.name) for part in parts]) for each in fields(kind)))

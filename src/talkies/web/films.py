@@ -7,10 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from talkies.core import Modality, Span, path_to_text, text_to_path
+from talkies.core import MODALITIES, Modality, Span, path_to_text, text_to_path
 from talkies.library import SHOT, FilmEntry
 from talkies.retrieval.index import EmbeddingSet
 from talkies.retrieval.search import Searcher
+from talkies.runs.texts import explain_no_words
 from talkies.web.cache import LRUCache
 from talkies.web.errors import ERROR_ANSWERS
 from talkies.web.pictures import Pictures
@@ -144,23 +145,28 @@ def build_library_answer(
 
 
 def _build_model_answer(entry: EmbeddingSet, models: ServedModels, films: int) -> ModelAnswer:
-    run = text_to_path(entry.run)
     return ModelAnswer(
         stamp=entry.stamp,
-        run=run.name,
+        run=entry.name,
         step=entry.step,
         clip_seconds=entry.clip_seconds,
         stride_seconds=entry.stride_seconds,
         rows=models.index.count(entry.stamp),
         films=films,
-        can_upload=run.is_dir(),
+        can_upload=entry.is_public or text_to_path(entry.run).is_dir(),
+        sides=list(entry.modalities),
+        joint=entry.joint,
+        text=list(entry.text),
+        no_words=None if entry.text else explain_no_words(entry.name, entry.modalities[0], ()),
     )
 
 
 def _build_recurrence(searcher: Searcher, film_id: str) -> RecurrenceAnswer:
-    return RecurrenceAnswer(
-        video=_list_recurring(searcher, film_id, "video"), audio=_list_recurring(searcher, film_id, "audio")
+    video, audio = (
+        _list_recurring(searcher, film_id, modality) if modality in searcher.entry.modalities else []
+        for modality in MODALITIES
     )
+    return RecurrenceAnswer(video=video, audio=audio)
 
 
 def _list_recurring(searcher: Searcher, film_id: str, modality: Modality) -> list[RecurringAnswer]:

@@ -37,7 +37,11 @@ class FilmAnswer(BaseModel):
 
 
 class ModelAnswer(BaseModel):
-    """A set of embeddings: the model's stamp, the name of its run, and how many rows and films it holds."""
+    """A set of embeddings: the model's stamp, the name of its run, and how many rows and films it holds.
+
+    `sides` are the modalities that it has, and `joint` says whether pictures can be compared with sounds. `text` names
+    the modalities that words can be compared with; if there are none, `no_words` says why.
+    """
 
     stamp: str
     run: str
@@ -47,6 +51,10 @@ class ModelAnswer(BaseModel):
     rows: int
     films: int
     can_upload: bool
+    sides: list[Modality]
+    joint: bool
+    text: list[Modality]
+    no_words: str | None
 
 
 class LibraryAnswer(BaseModel):
@@ -72,7 +80,7 @@ class RecurringAnswer(BaseModel):
 
 
 class RecurrenceAnswer(BaseModel):
-    """The recurring clips of a film, by picture and by sound."""
+    """The recurring clips of a film, by picture and by sound; none by a modality that the model lacks."""
 
     video: list[RecurringAnswer]
     audio: list[RecurringAnswer]
@@ -103,6 +111,8 @@ class QueryAnswer(BaseModel):
     film: str | None
     at: float | None
     upload: str | None
+    text: list[str]
+    not_: list[str] = Field(serialization_alias="not")
     from_: ModalityChoice = Field(serialization_alias="from")
     to: ModalityChoice
     count: int
@@ -134,6 +144,7 @@ class SearchAnswer(BaseModel):
 
     query: QueryAnswer
     model: str
+    run: str
     hits: list[HitAnswer]
     more: bool
     floor: float | None

@@ -7,8 +7,9 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from talkies.core import Modality, ModalityChoice
-from talkies.retrieval.search import Example, Moment, SearchQuery, SearchResult
-from talkies.web.errors import ERROR_ANSWERS, RefusedError
+from talkies.retrieval.search import Combined, Example, Moment, Part, SearchQuery, SearchResult, Words
+from talkies.retrieval.search.query import MAX_TEXT_LENGTH, Single
+from talkies.web.errors import ERROR_ANSWERS
 from talkies.web.films import Model
 from talkies.web.multipart import FIELD, receive_file
 from talkies.web.schemas import (
@@ -26,8 +27,10 @@ from talkies.web.uploads import Uploads
 
 Seconds = Annotated[float, Field(ge=0, le=1e7, allow_inf_nan=False)]
 Name = Annotated[str, Field(min_length=1, max_length=4096)]
+Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT_LENGTH)]
 UploadId = Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
 _LATEST_SECONDS = 1e9
+MAX_TEXTS = 5  # words in one query, and words that it excludes
 
 _UPLOAD_FORM: dict[str, Any] = {
     "requestBody": {
@@ -46,13 +49,18 @@ _UPLOAD_FORM: dict[str, Any] = {
 
 
 class SearchRequest(BaseModel):
-    """The query parameters of a search with a moment (`film` and `at`) or with an uploaded file (`upload`)."""
+    """The query parameters of a search: a moment (`film` and `at`) or an uploaded file (`upload`), words, or both.
+
+    `text` are the words to search with, `not` those that hits are not to match.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     film: Name | None = None
     at: Seconds | None = None
     upload: UploadId | None = None
+    text: list[Text] = Field(default_factory=list, max_length=MAX_TEXTS)
+    not_: list[Text] = Field(default_factory=list, alias="not", max_length=MAX_TEXTS)
     from_: ModalityChoice = Field("both", alias="from")
     to: ModalityChoice = "both"
     count: int = Field(10, ge=1, le=100)
@@ -69,8 +77,10 @@ class SearchRequest(BaseModel):
     def _check_one_query(self) -> Self:
         moment = self.film is not None, self.at is not None
         has_file = self.upload is not None
-        if moment not in ((True, True), (False, False)) or any(moment) == has_file:
-            raise ValueError("a search needs a moment (film and at) or a file (upload); name one of the two")
+        if moment not in ((True, True), (False, False)) or (any(moment) and has_file):
+            raise ValueError("a search has a moment (film and at) or a file (upload); name one of the two")
+        if not (any(moment) or has_file or self.text):
+            raise ValueError("a search needs a moment (film and at), a file (upload) or words (text); name one of them")
         return self
 
     def build_query(self, uploads: Uploads) -> SearchQuery:
@@ -78,7 +88,7 @@ class SearchRequest(BaseModel):
         has_span = self.begin is not None or self.end is not None
         span = self.begin or 0.0, _LATEST_SECONDS if self.end is None else self.end
         return SearchQuery(
-            by=self._get_example_or_moment(uploads),
+            by=self._build_parts(uploads),
             from_=self.from_,
             to=self.to,
             count=self.count,
@@ -90,12 +100,16 @@ class SearchRequest(BaseModel):
             use_threshold=self.floor,
         )
 
-    def _get_example_or_moment(self, uploads: Uploads) -> Example | Moment:
+    def _build_parts(self, uploads: Uploads) -> Single | Combined:
+        parts: list[Part] = []
         if self.upload is not None:
-            return uploads.find(self.upload, self.model)
-        assert self.film is not None, "the validator requires a film without an upload"
-        assert self.at is not None, "the validator requires a time with a film"
-        return Moment(self.film, self.at)
+            parts.append(Part(uploads.find(self.upload, self.model)))
+        elif self.film is not None:
+            assert self.at is not None, "the validator requires a time with a film"
+            parts.append(Part(Moment(self.film, self.at)))
+        parts += [Part(Words(text)) for text in self.text]
+        parts += [Part(Words(text), -1.0) for text in self.not_]
+        return parts[0].by if len(parts) == 1 else Combined(tuple(parts))
 
 
 class HeatRequest(SearchRequest):
@@ -177,6 +191,7 @@ def _build_search_answer(request: SearchRequest, result: SearchResult) -> Search
     return SearchAnswer(
         query=query,
         model=result.stamp,
+        run=result.model,
         hits=hits,
         more=result.more,
         floor=result.score_threshold,
@@ -187,8 +202,6 @@ def _build_search_answer(request: SearchRequest, result: SearchResult) -> Search
 
 
 def _build_upload_answer(upload_id: str, example: Example) -> UploadAnswer:
-    if not example.modalities:
-        raise RefusedError(422, f"{example.name} holds neither a picture nor sound")
     return UploadAnswer(
         upload=upload_id,
         name=example.name,

@@ -79,7 +79,8 @@ def serve(
     with open_socket(host, port) as listener:
         with suppress(LibraryError):  # there are no embeddings yet: the page says so
             # Load now what the first search would otherwise wait for.
-            app.state.models.get_searcher(None).compute_score_threshold("video", "video")
+            searcher = app.state.models.get_searcher(None)
+            searcher.compute_score_threshold(searcher.entry.modalities[0], searcher.entry.modalities[0])
         server = create_server(app)
         if on_ready:
             server.on_ready = lambda: on_ready(build_url(host, listener.getsockname()[1]))

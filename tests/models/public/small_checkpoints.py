@@ -77,12 +77,12 @@ def save_timesformer(folder: Path, architecture: str = "TimesformerForVideoClass
 
 
 def save_vivit(folder: Path, architecture: str = "VivitForVideoClassification") -> Path:
-    """ViViT: 4 frames of 32 × 32 pixels, the middle of 37 × 37."""
+    """ViViT: 4 frames of 32 × 32 pixels, the middle of 38 × 38."""
     config = transformers.VivitConfig(**_LAYERS, image_size=SIDE, num_frames=FRAMES, tubelet_size=(2, 8, 8))
     processor = {
         "crop_size": _SQUARE,
         "image_processor_type": "VivitImageProcessor",
-        "size": {"shortest_edge": 37},
+        "size": {"shortest_edge": 38},
         "rescale_factor": 1 / 127.5,
         "offset": True,
         **_HALVES,

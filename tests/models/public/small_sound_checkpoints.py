@@ -119,12 +119,12 @@ def save_clap(folder: Path, *, head: str = "ClapModel", fused: bool = False, sec
     return network
 
 
-def save_pe_av(folder: Path, *, vision: str = "vit") -> Any:
+def save_pe_av(folder: Path, *, vision: str = "convnext") -> Any:
     """Save PE-AV with both text heads and a tokenizer; hop 16 where real ones have 1920.
 
     Args:
         folder: where.
-        vision: `timm` for the image encoder that real ones have, which needs timm; `vit` for one without it.
+        vision: `timm` for the image encoder that real ones have, which needs timm; `convnext` for one without it.
     """
     audio, video = _describe_pe_audio(), _describe_pe_video(vision)
     joint = transformers.PeAudioVideoEncoderConfig(audio_config=audio, video_config=video, **_PE_LAYERS)
@@ -143,7 +143,7 @@ def save_pe_audio(folder: Path) -> Any:
     return network
 
 
-def save_pe_video(folder: Path, *, vision: str = "vit") -> Any:
+def save_pe_video(folder: Path, *, vision: str = "convnext") -> Any:
     """Save the picture side of PE-AV with its text encoder and a tokenizer; `vision` as in `save_pe_av`."""
     config = transformers.PeVideoConfig(text_config=_describe_pe_text(), video_config=_describe_pe_video(vision))
     network = _save(folder, "PeVideoModel", config)
@@ -218,8 +218,8 @@ def _describe_pe_video(vision: str) -> Any:
             model_args={"depth": 2, "img_size": 32, "embed_dim": 48, "num_heads": 2, "patch_size": 8},
         )
     else:
-        config = transformers.ViTConfig(
-            **_TRANSFORMER, hidden_size=16, intermediate_size=32, image_size=32, patch_size=8, num_labels=20
+        config = transformers.ConvNextConfig(
+            hidden_sizes=[8, 16], depths=[1, 1], num_stages=2, image_size=32, num_labels=20, drop_path_rate=0.1
         )
     return transformers.PeVideoEncoderConfig(vision_config=config, **_PE_LAYERS)
 

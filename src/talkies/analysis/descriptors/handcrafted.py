@@ -14,6 +14,7 @@ from talkies.transforms import AudioTransformConfig, LogMel
 
 _CELLS = 4  # a side
 _MELS = 64
+_COUNTED_AT_HZ = 16_000  # the same bands at any rate of the library
 
 Blocks = tuple[Float32s, ...]
 """Groups of numbers `[N, E]` of the same clips, each group on a scale of its own."""
@@ -23,7 +24,7 @@ class HandcraftedReader:
     """Describes clips whose audio has `rate_hz` samples a second."""
 
     def __init__(self, rate_hz: int) -> None:
-        self._log_mel = LogMel(AudioTransformConfig(mels=_MELS), rate_hz)
+        self._log_mel = LogMel(AudioTransformConfig(mels=_MELS, rate_hz=_COUNTED_AT_HZ), rate_hz)
 
     @torch.inference_mode()
     def read(self, batch: ClipBatch) -> dict[Modality, Blocks]:

@@ -13,6 +13,7 @@ from talkies.transforms import AudioTransformConfig, LogMel
 SHORTCUT_CUES = ("palette", "loudness", "spectrum")
 _BINS = 8  # a channel
 _FRAMES_A_SECOND = 10
+_COUNTED_AT_HZ = 16_000  # the same bands at any rate of the library
 _FULL_SCALE = 32768.0
 _QUIETEST = 1e-5  # -100 dB
 
@@ -22,7 +23,7 @@ class CueReader:
 
     def __init__(self, rate_hz: int) -> None:
         self._frame_samples = max(1, rate_hz // _FRAMES_A_SECOND)
-        self._log_mel = LogMel(AudioTransformConfig(mels=64), rate_hz)
+        self._log_mel = LogMel(AudioTransformConfig(mels=64, rate_hz=_COUNTED_AT_HZ), rate_hz)
 
     @torch.inference_mode()
     def read(self, batch: ClipBatch) -> dict[str, Float32s]:

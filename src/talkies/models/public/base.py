@@ -3,18 +3,17 @@
 Shapes: `B` clips, `T` frames, `E` features, `N` texts, `D` embedding.
 """
 
-import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.utils.checkpoint import checkpoint as torch_checkpoint
 
 from talkies.core import AudioInput, ConfigError, Modality, VideoInput
-from talkies.models.tower import Encoder
+from talkies.models.public.recompute import set_checkpointing, wake_checkpointed_layers
+from talkies.models.public.record import PublicBase
+from talkies.models.tower import Encoder, compute_weights_stamp
 
 
 class PublicEncoder(Encoder):
@@ -29,6 +28,7 @@ class PublicEncoder(Encoder):
 
     input: VideoInput | AudioInput
     network: Any  # modules of other libraries have attributes of their own
+    base: PublicBase | None = None  # where its weights came from
 
     def __init__(
         self, network: nn.Module, modality: Modality, input_: VideoInput | AudioInput, out_dim: int, address: str
@@ -61,11 +61,8 @@ class PublicEncoder(Encoder):
     @recompute.setter
     def recompute(self, recompute: bool) -> None:
         self._recompute = recompute
-        layers = sys.modules.get("transformers.modeling_layers")  # without it, no network is of transformers
-        for module in self.network.modules() if layers else ():
-            if isinstance(module, layers.GradientCheckpointingLayer):
-                module.gradient_checkpointing = recompute
-                module._gradient_checkpointing_func = run_again
+        set_checkpointing(self.network, recompute)
+        self.train(self.training)
 
     @abstractmethod
     def extract(self, x: Tensor) -> Tensor:
@@ -80,11 +77,11 @@ class PublicEncoder(Encoder):
         return self.finish(self.extract(x))
 
     def train(self, mode: bool = True) -> Self:
-        """Set the training mode; batch norms of the network stay in evaluation mode."""
+        """Set the training mode; the network stays in evaluation mode, in which it runs as it was published."""
         super().train(mode)
-        for module in self.network.modules():
-            if isinstance(module, _BatchNorm):
-                module.eval()
+        self.network.eval()
+        if self._recompute:
+            wake_checkpointed_layers(self.network, mode)
         return self
 
     def check_input(self, shape: Sequence[int]) -> None:
@@ -132,6 +129,12 @@ class PublicTower:
         text_address: the address from which `open_text` loads the text encoder of that space; None if there is none.
         license: the licence of the weights as the checkpoint states it; empty if it states none.
         files: small files that describe the network, by name: what is needed to build it without the weights.
+        folder: where the checkpoint is on this machine; empty if it is no folder.
+        revision: the commit of a checkpoint from the hub; empty for others.
+        has: which kinds of weights the checkpoint has, by the texts that their names start with.
+        weights_stamp: identifies the weights; empty: computed from the tensors.
+        whole: the network as its library loaded it, of which the encoder may be a part.
+        is_described: whether it was built from its description alone, with random weights.
     """
 
     encoder: PublicEncoder
@@ -141,14 +144,33 @@ class PublicTower:
     text_address: str | None = None
     license: str = ""
     files: dict[str, str] = field(default_factory=dict)
+    folder: str = ""
+    revision: str = ""
+    has: dict[str, bool] = field(default_factory=dict)
+    weights_stamp: str = ""
+    whole: Any = None
+    is_described: bool = False
 
 
-def run_again(function: Callable[..., Any], *args: Any) -> Any:
-    """Return what a function of a network returns, and compute it again for its gradient.
+def describe_base(tower: PublicTower, address: str) -> PublicBase:
+    """Return what a run keeps about the encoder that it begins with, before anything of it changes."""
+    return PublicBase(
+        address=address,
+        folder=tower.folder,
+        revision=tower.revision,
+        stamp=tower.weights_stamp or compute_tower_stamp(tower),
+        license=tower.license,
+        files=tower.files,
+        has=tower.has,
+        text_address=tower.text_address,
+    )
 
-    Public networks use no random numbers, so the state of the generators need not be kept for the second run.
-    """
-    return torch_checkpoint(function, *args, use_reentrant=False, preserve_rng_state=False)
+
+def compute_tower_stamp(tower: PublicTower) -> str:
+    """Return the stamp of the weights of a public encoder and its own projection."""
+    weights = {f"network.{name}": tensor for name, tensor in tower.encoder.network.state_dict().items()}
+    weights |= {f"head.{name}": tensor for name, tensor in tower.native_head.state_dict().items()}
+    return compute_weights_stamp(weights)
 
 
 def remove_dropout(network: nn.Module) -> None:

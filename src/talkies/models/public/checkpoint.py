@@ -5,7 +5,8 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from talkies.models.public.base import silence_dropout
 CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
 _DESCRIPTIONS = (CONFIG, PREPROCESSOR, "video_preprocessor_config.json", "processor_config.json")
 _SAFE, _PICKLED = (".safetensors",), (".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack")
+_PARTS = ("feature_extractor", "image_processor", "video_processor")  # of a processor_config.json
 _MOST_NAMES = 4
 
 
@@ -31,12 +33,20 @@ class HubCheckpoint:
         folder: where it is.
         config: what its `config.json` holds.
         preprocessor: what the description of its preprocessing holds.
+        weights: the folder of the weights; None: that of the checkpoint.
+        is_described: whether there are only descriptions, and networks are built with random weights.
+        has: whether it has weights whose names start with a text, by that text: what `has_weights` found.
+        loaded: the networks that were loaded, in their order.
     """
 
     address: str
     folder: Path
     config: Mapping[str, Any]
     preprocessor: Mapping[str, Any]
+    weights: Path | None = None
+    is_described: bool = False
+    has: dict[str, bool] = field(default_factory=dict)
+    loaded: list[Any] = field(default_factory=list)
 
     @property
     def model_type(self) -> str:
@@ -60,11 +70,12 @@ class HubCheckpoint:
         Raises:
             ConfigError: if the weights are pickled, missing, damaged, or of another network.
         """
-        self._check_safe()
+        if not self.is_described:
+            self.check_safe()
         try:
             with silence():
                 network, report = self._load(model_class, adjust, options)
-        except (OSError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             cause = describe_os_error(error) if isinstance(error, OSError) and error.strerror else str(error)
             raise ConfigError(
                 f"{self.address} cannot be loaded ({cause.splitlines()[0]}); name a complete checkpoint"
@@ -76,6 +87,7 @@ class HubCheckpoint:
                 f"{self.address} lacks weights of {model_class.__name__}: {', '.join(missing[:_MOST_NAMES])}{more}; "
                 "name a complete checkpoint"
             )
+        self.loaded.append(network)
         return network
 
     def _load(
@@ -86,8 +98,10 @@ class HubCheckpoint:
         silence_dropout(config)
         if adjust:
             adjust(config)
+        if self.is_described:
+            return model_class(config, **options).float().eval(), {"missing_keys": ()}
         network, report = model_class.from_pretrained(
-            self.folder,
+            self.weights or self.folder,
             config=config,
             dtype=torch.float32,
             use_safetensors=True,
@@ -103,7 +117,12 @@ class HubCheckpoint:
         Raises:
             ConfigError: if a file of weights is damaged.
         """
-        for path in sorted(self.folder.glob("*.safetensors")):
+        if prefix not in self.has:
+            self.has[prefix] = self._find_weights(prefix)
+        return self.has[prefix]
+
+    def _find_weights(self, prefix: str) -> bool:
+        for path in sorted(self.folder.glob("model*.safetensors")):
             try:
                 with safe_open(path, framework="pt") as file:
                     if any(name.startswith(prefix) for name in file.keys()):  # noqa: SIM118  # it is no mapping
@@ -147,8 +166,14 @@ class HubCheckpoint:
         paths = (self.folder / name for name in _DESCRIPTIONS)
         return {path.name: path.read_text(encoding="utf-8") for path in paths if path.is_file()}
 
-    def _check_safe(self) -> None:
-        names = [path.name for path in self.folder.iterdir()] if self.folder.is_dir() else []
+    def check_safe(self) -> None:
+        """Check that the weights can be read without running anybody's code.
+
+        Raises:
+            ConfigError: if they are pickled, or there are none.
+        """
+        folder = self.weights or self.folder
+        names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
         if any(name.endswith(_SAFE) for name in names):
             return
         pickled = sorted(name for name in names if name.endswith(_PICKLED))
@@ -163,14 +188,10 @@ class HubCheckpoint:
 @contextmanager
 def silence() -> Iterator[None]:
     """Keep transformers from printing progress and reports; its settings are as they were afterwards."""
-    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars
-    from transformers.utils import logging
-
-    level, has_bars, hub_has_none = (
-        logging.get_verbosity(),
-        logging.is_progress_bar_enabled(),
-        are_progress_bars_disabled(),
-    )
+    logging: Any = import_module("transformers.utils.logging")
+    hub: Any = import_module("huggingface_hub.utils")
+    level, has_bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    hub_has_none = hub.are_progress_bars_disabled()
     logging.set_verbosity(logging.CRITICAL)
     logging.disable_progress_bar()
     try:
@@ -181,7 +202,7 @@ def silence() -> Iterator[None]:
             if has_bars:
                 logging.enable_progress_bar()
         if hub_has_none:
-            disable_progress_bars()
+            hub.disable_progress_bars()
 
 
 def open_checkpoint(address: EncoderAddress) -> HubCheckpoint:
@@ -206,7 +227,10 @@ def _read_preprocessor(folder: Path, address: EncoderAddress) -> Mapping[str, An
     """Return the description of the preprocessing, wherever the version of transformers that wrote it put it."""
     merged: dict[str, Any] = {}
     for name in ("processor_config.json", "video_preprocessor_config.json", PREPROCESSOR):
-        merged |= _read_json(folder / name, address) or {}
+        values = _read_json(folder / name, address) or {}
+        for part in _PARTS:
+            merged |= values.pop(part, None) or {}
+        merged |= values
     return merged
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from talkies.core import AudioInput, ConfigError, Modality, VideoInput, WaveformInput
+from talkies.core import AudioInput, ConfigError, Modality, VideoInput, WaveformInput, describe_os_error
 from talkies.models.address import EncoderAddress
 from talkies.models.public.base import PublicEncoder, PublicTower
 from talkies.models.public.checkpoint import PREPROCESSOR, HubCheckpoint
@@ -34,16 +34,14 @@ class _Session(nn.Module):
         import onnxruntime
 
         try:
-            content = path.read_bytes()
-            self._run: Any = onnxruntime.InferenceSession(content, providers=onnxruntime.get_available_providers())
+            digest = _hash_files(path)
+            self._run: Any = onnxruntime.InferenceSession(path, providers=onnxruntime.get_available_providers())
         except OSError as error:
-            raise ConfigError(f"{address} cannot be read ({error.strerror}); name an ONNX file") from error
+            raise ConfigError(f"{address} cannot be read ({describe_os_error(error)}); name an ONNX file") from error
         except Exception as error:  # onnxruntime's errors have no common base
             raise ConfigError(f"{address} is no ONNX file that can be run; name another") from error
         self.inputs, self.outputs = self._run.get_inputs(), self._run.get_outputs()
-        self.register_buffer(
-            "digest", torch.tensor(list(hashlib.blake2b(content, digest_size=16).digest()), dtype=torch.uint8)
-        )
+        self.register_buffer("digest", torch.tensor(list(digest), dtype=torch.uint8))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return features `[B, E]`; of tokens `[B, N, E]` their mean."""
@@ -53,6 +51,22 @@ class _Session(nn.Module):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "_Session":
         return self  # nothing in it ever changes
+
+
+def _hash_files(path: Path) -> bytes:
+    """Return a hash of an ONNX file and of the files beside it that hold its weights."""
+    import onnx
+
+    digest = hashlib.blake2b(digest_size=16)
+    model = onnx.load(path, load_external_data=False)
+    places = {
+        entry.value for tensor in model.graph.initializer for entry in tensor.external_data if entry.key == "location"
+    }
+    for name in (path.name, *sorted(places)):
+        with (path.parent / name).open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.digest()
 
 
 class OnnxVideo(PublicEncoder):

@@ -1,14 +1,18 @@
 """Open the encoder at an address."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from talkies.core import ConfigError, Modality, suggest_nearest
+from talkies.core import ConfigError, Modality, path_to_text, suggest_nearest
 from talkies.models.address import EncoderAddress, Scheme
 from talkies.models.public.base import PublicTower, TextEncoder
 from talkies.models.public.checkpoint import HubCheckpoint, open_checkpoint
 from talkies.models.public.families import FAMILIES, TEXT_FAMILIES, find_modalities
 from talkies.models.public.modules import open_module
 from talkies.models.public.onnx_models import find_onnx_modality, open_onnx
+from talkies.models.public.record import PublicBase
 from talkies.models.public.timm_models import open_timm
 
 _OTHERS: Mapping[Scheme | None, Callable[[EncoderAddress], PublicTower]] = {
@@ -28,11 +32,55 @@ def open_tower(address: EncoderAddress, modality: Modality) -> PublicTower:
     """
     if address.scheme == "hf":
         checkpoint = open_checkpoint(address)
-        _check_modality(address, modality, _find_known_modalities(address, checkpoint))
-        return FAMILIES[checkpoint.model_type, modality](checkpoint)
+        folder, is_local = checkpoint.folder.absolute(), Path(address.name).expanduser().is_dir()
+        return replace(
+            _build_tower(checkpoint, address, modality),
+            folder=path_to_text(folder) if is_local else "",
+            revision=folder.name if not is_local and folder.parent.name == "snapshots" else "",
+        )
     tower = _OTHERS[address.scheme](address)
     _check_modality(address, modality, (tower.encoder.modality,))
     return tower
+
+
+def build_described_tower(base: PublicBase, modality: Modality, weights: Path | None = None) -> PublicTower:
+    """Return an encoder of transformers that was opened before, without looking for it at its address.
+
+    Args:
+        base: what was kept about it.
+        modality: what it encodes.
+        weights: a folder with its weights; None: they are random, and are to be replaced.
+
+    Raises:
+        ConfigError: if its files do not describe a network, or the weights are of another one.
+    """
+    address = EncoderAddress.parse(base.address)
+    with TemporaryDirectory(prefix="talkies-") as name:
+        for file, text in base.files.items():
+            (Path(name) / Path(file).name).write_text(text, encoding="utf-8")
+        found = open_checkpoint(EncoderAddress("hf", name))
+        checkpoint = replace(
+            found, address=base.address, weights=weights, is_described=weights is None, has=dict(base.has)
+        )
+        tower = _build_tower(checkpoint, address, modality)
+    tower.encoder.base = base
+    return replace(
+        tower,
+        folder=base.folder,
+        revision=base.revision,
+        weights_stamp=base.stamp,
+        license=base.license,
+        files=dict(base.files),
+        text_address=base.text_address,
+    )
+
+
+def _build_tower(checkpoint: HubCheckpoint, address: EncoderAddress, modality: Modality) -> PublicTower:
+    """Return the encoder of one modality of a checkpoint of transformers."""
+    _check_modality(address, modality, _find_known_modalities(address, checkpoint))
+    tower = FAMILIES[checkpoint.model_type, modality](checkpoint)
+    whole = checkpoint.loaded[0] if checkpoint.loaded else None
+    return replace(tower, whole=whole, is_described=checkpoint.is_described, has=dict(checkpoint.has))
 
 
 def list_modalities(address: EncoderAddress) -> tuple[Modality, ...]:

@@ -73,12 +73,13 @@ def update_ann_index(index: VectorIndex, stamp: str, exact_below: int = EXACT_BE
     if rows < exact_below or (state and rows < _REBUILD_GROWTH * state.rows):
         return state
 
-    for modality in MODALITIES:
+    modalities = [modality for modality in MODALITIES if modality in table.schema.names]
+    for modality in modalities:
         _build_vector_index(table, modality, rows)
     _build_film_index(table)
 
     queries = sample_rows(table, _RECALL_QUERIES)
-    recall = {modality: _measure_recall(table, queries.get_vectors(modality), modality) for modality in MODALITIES}
+    recall = {modality: _measure_recall(table, queries.get_vectors(modality), modality) for modality in modalities}
     state = IndexState(rows=rows, recall=recall)
     write_json(index.folder / f"{stamp}.ann.json", state)
     return state

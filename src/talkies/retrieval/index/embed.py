@@ -11,12 +11,13 @@ from torch.nn.functional import normalize
 
 from talkies.clips import read_batches, read_films
 from talkies.core import Embeddings, Framing, LibraryError, UsageError, expand_requests, list_places, path_to_text
-from talkies.library import FilmEntry, Library
+from talkies.library import FilmEntry, Library, Profile
 from talkies.retrieval.index.ann import update_ann_index
 from talkies.retrieval.index.clip_positions import ClipPositions, compute_clip_positions
+from talkies.retrieval.index.embedding_set import EmbeddingSet
 from talkies.retrieval.index.rows import IndexRows
-from talkies.retrieval.index.vector_index import EmbeddingSet, VectorIndex
-from talkies.runs import ClipEncoder, load_encoder
+from talkies.retrieval.index.vector_index import VectorIndex
+from talkies.runs import ClipEncoder, is_model_address, load_encoder, make_address_absolute
 from talkies.runtime import map_on_ray
 
 STRIDE_SECONDS = 1.0
@@ -88,13 +89,13 @@ def embed(
     on_film: OnFilm | None = None,
     on_clips: OnClips | None = None,
 ) -> EmbedReport:
-    """Embed every accepted film that is not embedded yet, with a run's newest checkpoint.
+    """Embed every accepted film that is not embedded yet, with a run's newest checkpoint or with public encoders.
 
     A film is added completely or not at all, so this can be stopped at any time and run again.
 
     Args:
         library: The folder or URL of the library.
-        run: The run or exported model.
+        run: The folder of a run or of an exported model, or the address of public encoders, such as `hf:FOLDER`.
         stride_seconds: The stride between clips; each shot gets one more clip, in its middle.
         framing: `centre`: the middle square of a picture; `crops`: three, averaged; `whole`: all of it.
         runner: Where films are encoded; None: in this process.
@@ -106,13 +107,14 @@ def embed(
 
     Raises:
         RunError: if there is no such run, or it has no checkpoint.
+        ConfigError: if public encoders cannot be loaded.
         LibraryError: if there is no such library, it holds no film, or its profile is not that of the model's films.
         MediaError: if a film cannot be read; the films before it stay embedded.
         WorkError: if another process embeds the library with the same model.
     """
     start_time = time.monotonic()
     opened = Library.open(library)
-    films, encoder = opened.usable_films(), load_encoder(run)
+    films, encoder = opened.usable_films(), _load_model(run, opened)
     entry, index = _describe_set(encoder, opened, stride_seconds, framing), VectorIndex(opened)
     with index.lock_for_adding(entry.stamp):
         index.create_or_resume(entry)
@@ -140,6 +142,11 @@ def embed(
     )
 
 
+def _load_model(run: str | Path, library: Library) -> ClipEncoder:
+    is_public = isinstance(run, str) and is_model_address(run)
+    return load_encoder(make_address_absolute(str(run)) if is_public else run, profile=library.profile)
+
+
 def _describe_set(encoder: ClipEncoder, library: Library, stride_seconds: float, framing: Framing) -> EmbeddingSet:
     if library.profile != encoder.profile:
         raise LibraryError(
@@ -153,7 +160,9 @@ def _describe_set(encoder: ClipEncoder, library: Library, stride_seconds: float,
         stamp=encoder.stamp,
         run=encoder.run if isinstance(encoder.run, str) else path_to_text(encoder.run.absolute()),
         step=encoder.step,
-        dim=encoder.dim,
+        dims=encoder.dims,
+        joint=encoder.joint,
+        text=encoder.text_modalities,
         clip_seconds=encoder.shape.window_frames / fps,
         stride_seconds=max(1, round(stride_seconds * fps)) / fps,
         framing=framing,
@@ -240,7 +249,8 @@ class _FilmTask:
 
 
 def _embed_film(task: _FilmTask) -> IndexRows:
-    library, encoder = Library.open(task.library), _load_encoder(task.run, task.step)
+    library = Library.open(task.library)
+    encoder = _load_encoder(task.run, task.step, library.profile)
     requests = expand_requests(task.clips.requests, task.framing)
     batches = read_batches(library, encoder.shape, requests, framing=task.framing)
     embeddings = average_squares(encoder.encode_batches(batches).embeddings, len(list_places(task.framing)))
@@ -252,12 +262,12 @@ def average_squares(embeddings: Embeddings, squares: int) -> Embeddings:
     if squares == 1:
         return embeddings
     video_BD, audio_BD = (
-        normalize(rows.view(-1, squares, rows.shape[1]).mean(1), dim=1)
+        normalize(rows.view(len(rows) // squares, squares, rows.shape[1]).mean(1), dim=1)
         for rows in (embeddings.video_BD, embeddings.audio_BD)
     )
     return Embeddings(video_BD, audio_BD, embeddings.film_B[::squares], embeddings.start_B[::squares])
 
 
 @lru_cache(maxsize=1)
-def _load_encoder(run: str | Path, step: int) -> ClipEncoder:
-    return load_encoder(run, step)
+def _load_encoder(run: str | Path, step: int, profile: Profile) -> ClipEncoder:
+    return load_encoder(run, step, profile=profile)

@@ -46,9 +46,10 @@ def build_map(library: Library, stamp: str, modality: Modality) -> list[MapPoint
 
     Raises:
         LibraryError: if there is no such set.
+        UsageError: if its model lacks the modality.
     """
     index = VectorIndex(library)
-    index.choose(stamp)
+    index.choose(stamp).check_has(modality)
     path, table = index.folder / f"{stamp}.map-{modality}.json", index.open_table(stamp, pinned=True)
     try:
         cached = _MapDocument.model_validate_json(path.read_bytes())

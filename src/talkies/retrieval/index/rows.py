@@ -3,7 +3,7 @@
 Shapes: `B` clips, `D` embedding.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
@@ -24,11 +24,11 @@ class IndexRows:
         end_B: The end of each clip, in seconds (exclusive).
         shot_B: The number of the shot that holds a clip's middle, -1 where none does.
         of_shot_B: Whether a clip is the one in the middle of its shot, and not one of those at the stride.
-        video_BD: Unit rows.
-        audio_BD: Unit rows.
+        video_BD: Unit rows; D = 0 if the model has no video encoder.
+        audio_BD: Unit rows, which may have another D; D = 0 if the model has no audio encoder.
 
     Raises:
-        ValueError: if the parts differ in B or D.
+        ValueError: if the parts differ in B.
     """
 
     film_B: npt.NDArray[np.object_]
@@ -42,11 +42,12 @@ class IndexRows:
     def __post_init__(self) -> None:
         if len({len(getattr(self, field.name)) for field in fields(self)}) != 1:
             raise ValueError(f"the parts of rows differ in length: {self}")
-        if self.video_BD.ndim != 2 or self.video_BD.shape != self.audio_BD.shape:
+        if self.video_BD.ndim != 2 or self.audio_BD.ndim != 2:
             raise ValueError(f"video and audio embeddings must both be [B, D], got {self}")
 
     def __repr__(self) -> str:
-        return f"IndexRows({len(self.film_B)} clips of {list(self.video_BD.shape[1:])})"
+        widths = (str(self.get_vectors(modality).shape[1:]) for modality in MODALITIES)
+        return f"IndexRows({len(self.film_B)} clips of {' and '.join(widths)})"
 
     def __len__(self) -> int:
         return len(self.film_B)
@@ -54,6 +55,11 @@ class IndexRows:
     def __getitem__(self, which: npt.NDArray[Any] | slice) -> Self:
         """Return the rows of a mask, of an array of positions, or of a slice."""
         return type(self)(*(getattr(self, field.name)[which] for field in fields(self)))
+
+    @property
+    def dims(self) -> dict[Modality, int]:
+        """The width of each modality's embeddings; 0 for one that the model does not have."""
+        return {modality: self.get_vectors(modality).shape[1] for modality in MODALITIES}
 
     @property
     def middle_B(self) -> Float64s:
@@ -105,17 +111,17 @@ class IndexRows:
             pa.array(self.end_B),
             pa.array(self.shot_B, pa.int32()),
             pa.array(self.of_shot_B, pa.bool_()),
-            *(_to_column(self.get_vectors(modality)) for modality in MODALITIES),
+            *(_to_column(self.get_vectors(modality)) for modality in MODALITIES if self.dims[modality]),
         ]
-        return pa.table(columns, schema=build_schema(self.video_BD.shape[1]))
+        return pa.table(columns, schema=build_schema(self.dims))
 
     def _find_order(self) -> Int64s:
         return np.lexsort((self.of_shot_B, self.start_B, self.film_B.astype(str)))
 
 
-def build_schema(dim: int) -> pa.Schema:
-    """Return the columns of an embedding set whose embeddings have `dim` dimensions."""
-    vector = pa.list_(pa.float32(), dim)
+def build_schema(dims: Mapping[Modality, int]) -> pa.Schema:
+    """Return the columns of an embedding set; a modality whose embeddings have a width of 0 has none."""
+    vectors = [(modality, pa.list_(pa.float32(), dims[modality])) for modality in MODALITIES if dims[modality]]
     return pa.schema(
         [
             ("film_id", pa.string()),
@@ -123,8 +129,7 @@ def build_schema(dim: int) -> pa.Schema:
             ("end_seconds", pa.float64()),
             ("shot", pa.int32()),
             ("of_shot", pa.bool_()),
-            ("video", vector),
-            ("audio", vector),
+            *vectors,
         ]
     )
 

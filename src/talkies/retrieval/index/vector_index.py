@@ -15,34 +15,16 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field
-
-from talkies.config import Config, read_document
-from talkies.core import FilmId, Framing, LibraryError, WorkError, format_path, parse_film_id
+from talkies.config import read_document
+from talkies.core import FilmId, LibraryError, WorkError, format_path, parse_film_id
 from talkies.library import Library, write_json
 from talkies.library.staging import try_lock
+from talkies.retrieval.index.embedding_set import OLDEST_VERSION, SCHEMA_VERSION, EmbeddingSet
 from talkies.retrieval.index.rows import IndexRows, build_schema
 
-SCHEMA_VERSION = 3  # 3: rows have shots
 _DOCUMENT_NAME = "the description of an embedding set"
-
-
-class EmbeddingSet(Config):
-    """The description of an embedding set: the model's stamp, its run, and its clips' length, stride and framing.
-
-    The pictures of a set that an older talkies made are the squares in their middle.
-    """
-
-    schema_version: int = SCHEMA_VERSION
-    stamp: str
-    run: str
-    step: int
-    dim: Annotated[int, Field(ge=1)]
-    clip_seconds: float
-    stride_seconds: float
-    framing: Framing = "centre"
 
 
 class VectorIndex:
@@ -82,14 +64,16 @@ class VectorIndex:
             raise LibraryError(
                 f"{root} has no embeddings yet; make them with: talkies embed --library {root} --run RUN"
             )
-        known = ", ".join(f"{entry.stamp} (run {entry.run}, step {entry.step})" for entry in entries)
+        known = ", ".join(entry.describe() for entry in entries)
         if stamp is not None:
             raise LibraryError(
                 f"{root} was not embedded with the model asked for (stamp {stamp}) but with {known}; "
                 f"embed it with: talkies embed --library {root} --run RUN"
             )
         if len(entries) > 1:
-            raise LibraryError(f"{root} holds embeddings of {len(entries)} models: {known}; name one with --run RUN")
+            raise LibraryError(
+                f"{root} holds embeddings of {len(entries)} models: {known}; name one with --run RUN or --model ADDRESS"
+            )
         return entries[0]
 
     def create_or_resume(self, entry: EmbeddingSet) -> None:
@@ -111,13 +95,15 @@ class VectorIndex:
                     f"{self._library.location} has this model's embeddings with the framing {existing.framing}, "
                     f"not {entry.framing}; use the same framing"
                 )
+            if existing != entry:  # the model has moved, or an older talkies described it
+                write_json(path, entry)
             return
         self._folder.mkdir(exist_ok=True)
         # What a removed set left behind: its rows, the state of its index, and its map.
         shutil.rmtree(self._folder / f"{_name_table(entry.stamp)}.lance", ignore_errors=True)
         for stale in self._folder.glob(f"{entry.stamp}.*.json"):
             stale.unlink()
-        self._connect().create_table(_name_table(entry.stamp), schema=build_schema(entry.dim), exist_ok=True)
+        self._connect().create_table(_name_table(entry.stamp), schema=build_schema(entry.dims), exist_ok=True)
         write_json(path, entry)
 
     @contextmanager
@@ -201,7 +187,7 @@ class VectorIndex:
         path, root = self._folder / f"{stamp}.json", self._library.location
         remedy = f"; remove {path} and embed again: talkies embed --library {root} --run RUN"
         entry = read_document(path, EmbeddingSet, _DOCUMENT_NAME, SCHEMA_VERSION, LibraryError, remedy=remedy)
-        if entry.schema_version < SCHEMA_VERSION:
+        if entry.schema_version < OLDEST_VERSION:
             raise LibraryError(f"{path} was made by an older talkies (schema version {entry.schema_version}){remedy}")
         return entry
 

@@ -13,8 +13,10 @@ import numpy as np
 
 from talkies.core import MODALITIES, LibraryError, Modality, UsageError
 from talkies.library import FilmEntry, Library
+from talkies.retrieval.index.choose_set import choose_set
+from talkies.retrieval.index.embedding_set import EmbeddingSet
 from talkies.retrieval.index.rows import IndexRows
-from talkies.retrieval.index.vector_index import EmbeddingSet, VectorIndex
+from talkies.retrieval.index.vector_index import VectorIndex
 from talkies.retrieval.recurrence.calibration import calibrate_thresholds
 from talkies.retrieval.recurrence.diagonal_runs import DiagonalRun, find_runs
 from talkies.retrieval.recurrence.duplicates import (
@@ -26,7 +28,6 @@ from talkies.retrieval.recurrence.duplicates import (
 from talkies.retrieval.recurrence.families import PassageFamily, RepeatedPassage, group_passages
 from talkies.retrieval.recurrence.match_cuts import MatchCut, find_match_cuts
 from talkies.retrieval.recurrence.timeline import ClipTimeline, FilmAnnotations, build_timeline
-from talkies.runs import find_stamp
 
 MIN_SECONDS = 4.0
 MAX_MATCH_CUTS = 50
@@ -38,7 +39,7 @@ class RepeatQuery:
     """What to look for.
 
     Args:
-        modalities: The modalities that are compared.
+        modalities: The modalities that are compared; of both, those that the model has.
         min_seconds: The least duration of a passage.
         max_match_cuts: The number of match cuts to return.
 
@@ -116,21 +117,25 @@ def find_repeats(
         The passages, near-duplicates and match cuts.
 
     Raises:
+        UsageError: if the model lacks the one modality that is to be compared.
         LibraryError: if there is no such library, it has no embeddings, or they are another model's.
         RunError: if there is no such run.
     """
     opened = Library.open(library)
     index = VectorIndex(opened)
-    entry = index.choose(find_stamp(run) if run else None)
+    entry, query = choose_set(opened, run), query or RepeatQuery()
+    if len(query.modalities) < len(MODALITIES):
+        for modality in query.modalities:
+            entry.check_has(modality)
     rows = index.read_rows(entry.stamp)
     embedded, films = set(rows.film_B.tolist()), opened.usable_films()
     annotated = [_read_annotations(opened, film) for film in films if film.film_id in embedded]
     if not annotated:
         raise LibraryError(
             f"no film of {opened.location} is embedded with model {entry.stamp}; "
-            f"run: talkies embed --library {opened.location} --run {entry.run}"
+            f"run: talkies embed --library {opened.location} {entry.embed_option}"
         )
-    repeats = find_repeats_among(rows, annotated, entry.stride_seconds, query or RepeatQuery())
+    repeats = find_repeats_among(rows, annotated, entry.stride_seconds, query)
     not_embedded = tuple(film.name for film in films if film.film_id not in embedded)
     return LibraryRepeats(opened, entry, repeats, not_embedded)
 
@@ -155,6 +160,8 @@ def find_repeats_among(
     duplicates: list[Duplicate] = []
     cuts: list[MatchCut] = []
     for modality in query.modalities:
+        if not rows.dims[modality]:
+            continue
         timeline = build_timeline(rows, modality, stride_seconds, by_id, film_gap=film_gap)
         thresholds = calibrate_thresholds(timeline, query.min_seconds)
         runs = find_runs(timeline, thresholds)

@@ -54,6 +54,7 @@ def build_document(result: LibraryRepeats) -> dict[str, Any]:
     return {
         "library": path_to_text(result.library.location),
         "model": result.entry.stamp,
+        "run": result.entry.name,
         "clip_seconds": result.entry.clip_seconds,
         "stride_seconds": result.entry.stride_seconds,
         "sides": modalities,

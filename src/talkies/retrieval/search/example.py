@@ -10,7 +10,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from talkies.clips import cut_file_windows, find_bars_of_pictures
+from talkies.clips import FileWindows, cut_file_windows, find_bars_of_pictures
 from talkies.core import Float32s, Framing, Grid, LibraryError, list_places, path_to_text
 from talkies.media import DecodedFile, QueryFile, read_query_file
 from talkies.retrieval.search.clip_sequence import ClipSequence, place_windows
@@ -18,6 +18,7 @@ from talkies.retrieval.search.query import Example
 from talkies.runs.clip_encoder import ClipEncoder
 from talkies.runtime import IsolatedProcess, ProcessLimits, find_path, replace_atomically
 
+_BATCH_WINDOWS = 16
 LIMITS = ProcessLimits(stall_seconds=30.0, total_seconds=60.0, memory_bytes=1_500_000_000)
 
 
@@ -78,7 +79,7 @@ def encode_media(
     squares = []
     for place in list_places(framing) if media.video_NPW is not None else (0.5,):
         windows = cut_file_windows(media, grid, encoder.shape, start_B, bars=bars, framing=framing, place=place)
-        squares.append(encoder.encode_windows(windows))
+        squares.append(_encode_windows(encoder, windows))
     video_BD, audio_BD = squares[0]
     if video_BD is not None and len(squares) > 1:
         video_BD = _normalise_rows(np.mean([video for video, _ in squares if video is not None], axis=0))
@@ -90,6 +91,17 @@ def encode_media(
         video_D=None if video_BD is None else _average_unit_rows(video_BD),
         audio_D=None if audio_BD is None else _average_unit_rows(audio_BD),
         sequence=ClipSequence(stride_frames / fps, start_B / fps, video_BD, audio_BD) if several else None,
+    )
+
+
+def _encode_windows(encoder: ClipEncoder, windows: FileWindows) -> tuple[Float32s | None, Float32s | None]:
+    """Return the embeddings of a file's windows, a few of them in the encoder at a time."""
+    parts = [encoder.encode_windows(windows[at : at + _BATCH_WINDOWS]) for at in range(0, len(windows), _BATCH_WINDOWS)]
+    video_parts = [video_BD for video_BD, _ in parts if video_BD is not None]
+    audio_parts = [audio_BD for _, audio_BD in parts if audio_BD is not None]
+    return (
+        np.concatenate(video_parts) if video_parts else None,
+        np.concatenate(audio_parts) if audio_parts else None,
     )
 
 

@@ -54,7 +54,9 @@ def compute_recurrence_curve(snapshot: IndexSnapshot, film: FilmEntry, modality:
 
     Raises:
         LibraryError: if the film is not embedded.
+        UsageError: if the set lacks the modality.
     """
+    snapshot.entry.check_has(modality)
     rows = snapshot.read_film_clips(film)
     others = snapshot.rows if snapshot.rows is not None else rows
     others = others[~others.of_shot_B]

@@ -4,20 +4,21 @@ Chance is estimated from random pairs of the library's own clips, taken from dif
 from distant clips). Some of these pairs are truly similar, so the spread is estimated from the median and the lower
 half of their scores, as if they were normally distributed. The threshold is the score that one of N rows is expected to
 reach by chance. A query that is slightly similar to everything, such as noise, gets a higher threshold by the same rule
-applied to its own scores (the z-norm of speaker verification, Auckenthaler et al. 2000). No threshold is more than half
-way from the 99th percentile of those scores to 1, so that the identical clip is always found.
+applied to its own scores (the z-norm of speaker verification, Auckenthaler et al. 2000). The scores of words, and of
+combined queries, lie on another scale than those of clips with clips: for them only their own scores count. No
+threshold is more than half way from the 99th percentile of those scores to 1, so that the identical clip is always
+found.
 
 Shapes: `B` clips of the sample, `D` embedding.
 """
 
-from collections.abc import Mapping
 from statistics import NormalDist
 
 import numpy as np
 
-from talkies.core import Bools, Float32s, Modality
+from talkies.core import Bools, Float32s
 from talkies.retrieval.index.rows import IndexRows
-from talkies.retrieval.search.modality_pairs import ModalityPairs, combine_query_vectors, score_rows
+from talkies.retrieval.search.modality_pairs import ModalityPairs, RowVectors, score_rows
 
 NO_THRESHOLD = -1.0
 SAMPLE_ROWS = 1_500
@@ -39,33 +40,34 @@ class ScoreThresholds:
     def __init__(self, sample: IndexRows, total_rows: int, clip_seconds: float) -> None:
         self._sample, self._total_rows = sample, total_rows
         self._distant_seconds = _DISTANT_CLIPS * clip_seconds
+        self._random_pairs = int(np.count_nonzero(_find_random_pairs(sample, self._distant_seconds)))
         self._general: dict[ModalityPairs, float] = {}  # two threads may compute the same value twice
 
-    def compute(self, vectors: Mapping[Modality, Float32s], pairs: ModalityPairs) -> float:
+    def compute(self, row_vectors: RowVectors, pairs: ModalityPairs | None) -> float:
         """Return the threshold of one query.
 
         Args:
-            vectors: The query's unit vectors `[D]`.
-            pairs: The modalities that are compared.
+            row_vectors: The query's vectors `[D]` by the modality of the rows.
+            pairs: The modalities that are compared, if the query is a clip; None for words and combined queries.
 
         Returns:
             A score, or `NO_THRESHOLD` in a library with too few clips to estimate chance.
         """
-        general = self.compute_general(pairs)
-        if general == NO_THRESHOLD:
+        if self._random_pairs < _MIN_PAIRS:
             return NO_THRESHOLD
-        score_B = score_rows(self._sample, combine_query_vectors(vectors, pairs))
-        return max(general, estimate_chance_maximum(score_B, self._total_rows))
+        own = estimate_chance_maximum(score_rows(self._sample, row_vectors), self._total_rows)
+        return own if pairs is None else max(self.compute_general(pairs), own)
 
     def compute_general(self, pairs: ModalityPairs) -> float:
         """Return the least threshold of any query, or `NO_THRESHOLD` in a library with too few clips."""
+        if self._random_pairs < _MIN_PAIRS:
+            return NO_THRESHOLD
         if pairs not in self._general:
             score_BB: Float32s = np.mean(
                 [self._sample.get_vectors(own) @ self._sample.get_vectors(other).T for own, other in pairs], axis=0
             )
             random_scores = score_BB[_find_random_pairs(self._sample, self._distant_seconds)]
-            enough = len(random_scores) >= _MIN_PAIRS
-            self._general[pairs] = estimate_chance_maximum(random_scores, self._total_rows) if enough else NO_THRESHOLD
+            self._general[pairs] = estimate_chance_maximum(random_scores, self._total_rows)
         return self._general[pairs]
 
 

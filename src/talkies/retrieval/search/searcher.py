@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from talkies.core import LibraryError, Modality, RunError, text_to_path
+from talkies.core import Float32s, Modality
 from talkies.library import FilmEntry, Library
 from talkies.retrieval.index.ann import EXACT_BELOW
-from talkies.retrieval.index.vector_index import EmbeddingSet, VectorIndex
+from talkies.retrieval.index.embedding_set import EmbeddingSet
+from talkies.retrieval.index.vector_index import VectorIndex
 from talkies.retrieval.search.candidates import collect_candidates
 from talkies.retrieval.search.example import LIMITS, encode_file
 from talkies.retrieval.search.film_curves import (
@@ -23,11 +24,13 @@ from talkies.retrieval.search.film_curves import (
 )
 from talkies.retrieval.search.hit_selection import HitSelector, Selection
 from talkies.retrieval.search.query import Example, Hit, SearchQuery, SearchResult
-from talkies.retrieval.search.resolve import ResolvedQuery, resolve_query
+from talkies.retrieval.search.resolve import ResolvedQuery, check_encoded, resolve_query
+from talkies.retrieval.search.set_encoder import load_encoder_of
 from talkies.retrieval.search.snapshot import IndexSnapshot, SnapshotHolder
 from talkies.runs.clip_encoder import ClipEncoder
-from talkies.runs.load_encoder import load_encoder
 from talkies.runtime import ProcessLimits
+
+_MAX_TEXTS_KEPT = 1_000
 
 
 class Searcher:
@@ -37,18 +40,23 @@ class Searcher:
         library: The library.
         stamp: The model whose embeddings are searched; None if the library has those of one model only.
         exact_below: The number of rows below which all rows are held in memory and compared.
+        trust_code: Whether code that the set names (`python:…`) may be run to encode files and words.
 
     Raises:
         LibraryError: if the library has no embeddings, none of the model `stamp`, or those of several models and no
             stamp was given.
     """
 
-    def __init__(self, library: Library, stamp: str | None = None, exact_below: int = EXACT_BELOW) -> None:
+    def __init__(
+        self, library: Library, stamp: str | None = None, exact_below: int = EXACT_BELOW, *, trust_code: bool = False
+    ) -> None:
         self.library = library
         self.entry: EmbeddingSet = VectorIndex(library).choose(stamp)
         self._snapshots = SnapshotHolder(library, self.entry, exact_below)
         self._encoder_lock = threading.Lock()
         self._encoder: ClipEncoder | None = None
+        self._trust_code = trust_code
+        self._text_vectors: dict[tuple[str, Modality], Float32s] = {}
 
     def search(self, query: SearchQuery) -> SearchResult:
         """Return the clips most similar to the query; none overlaps the query or a better hit.
@@ -56,14 +64,16 @@ class Searcher:
         One hit per shot or film also excludes the query's own shot or film.
 
         Raises:
-            UsageError: if the moment is outside the film, or a file lacks the modality that is used.
-            LibraryError: if there is no such film, it is not embedded, or the file was encoded by another model.
+            UsageError: if the moment is outside the film, a file lacks the modality that is used, or the set lacks what
+                the query needs: a modality, one space for both, or words.
+            LibraryError: if there is no such film, it is not embedded, the file was encoded by another model, or the
+                model that must encode a file or words is gone.
             MediaError, IsolationError: if a file cannot be read.
         """
         snapshot = self._snapshots.load()
         usable_films = {film.film_id: film for film in self.library.films() if film.usable}
-        resolved = resolve_query(query, snapshot, self.encode_example)
-        threshold = snapshot.thresholds.compute(resolved.vectors, resolved.pairs)
+        resolved = resolve_query(query, snapshot, self)
+        threshold = snapshot.thresholds.compute(resolved.row_vectors, resolved.pairs)
         searched = {snapshot.find_usable_film(name).film_id for name in query.films}
 
         candidate_sets = collect_candidates(snapshot, query, resolved, searched)
@@ -79,6 +89,8 @@ class Searcher:
         return SearchResult(
             query=query,
             stamp=self.entry.stamp,
+            model=self.entry.name,
+            compared=resolved.compared,
             hits=_build_hits(query, selection, usable_films),
             more=len(selection.index) > query.skip + query.count,
             score_threshold=threshold,
@@ -98,7 +110,7 @@ class Searcher:
         """
         snapshot = self._snapshots.load()
         entry = snapshot.find_usable_film(film)
-        return compute_similarity_curve(snapshot, resolve_query(query, snapshot, self.encode_example), entry)
+        return compute_similarity_curve(snapshot, resolve_query(query, snapshot, self), entry)
 
     def compute_recurrence_curve(self, film: str, modality: Modality) -> list[RecurringClip]:
         """Return each clip at the stride of a film with its best match elsewhere, in order of time.
@@ -128,11 +140,33 @@ class Searcher:
             An example to search by.
 
         Raises:
+            UsageError: if it has only what the model cannot encode.
             LibraryError: as `load_encoder`.
             MediaError, IsolationError: if the file cannot be read.
         """
         entry, encoder = self.entry, self.load_encoder()
-        return encode_file(path, encoder, entry.stride_seconds, framing=entry.framing, name=name, limits=limits)
+        example = encode_file(path, encoder, entry.stride_seconds, framing=entry.framing, name=name, limits=limits)
+        check_encoded(example, entry)
+        return example
+
+    def encode_text(self, text: str, modality: Modality) -> Float32s:
+        """Return a text's unit vector `[D]` by the model that embedded the library, for comparison with a modality.
+
+        Raises:
+            UsageError: if the model has no words for that modality.
+            LibraryError: as `load_encoder`.
+        """
+        self.entry.check_words(modality)
+        known = self._text_vectors.get((text, modality))
+        if known is not None:
+            return known
+        encoder = self.load_encoder()
+        with self._encoder_lock:
+            vector_D: Float32s = encoder.encode_text([text], modality)[0]
+            if len(self._text_vectors) >= _MAX_TEXTS_KEPT:
+                self._text_vectors.clear()
+            self._text_vectors[text, modality] = vector_D
+        return vector_D
 
     def load_encoder(self) -> ClipEncoder:
         """Return the encoder that made the embedding set; it is loaded once.
@@ -142,7 +176,7 @@ class Searcher:
         """
         with self._encoder_lock:
             if self._encoder is None:
-                self._encoder = _load_encoder_of(self.entry)
+                self._encoder = load_encoder_of(self.entry, self.library.profile, trust_code=self._trust_code)
             return self._encoder
 
 
@@ -170,19 +204,3 @@ def _find_recall(snapshot: IndexSnapshot, resolved: ResolvedQuery) -> float | No
     if snapshot.rows is not None or snapshot.index_state is None:
         return None
     return min(snapshot.index_state.recall[modality] for modality in resolved.row_vectors)
-
-
-def _load_encoder_of(entry: EmbeddingSet) -> ClipEncoder:
-    try:
-        encoder = load_encoder(text_to_path(entry.run), entry.step)
-    except RunError as error:
-        raise LibraryError(
-            f"searching by file needs the model that built this index, and its run folder is gone ({error}); "
-            "search by a moment of a film"
-        ) from error
-    if encoder.stamp != entry.stamp:
-        raise LibraryError(
-            f"{entry.run} now holds another model (stamp {encoder.stamp}) than the one that embedded the library "
-            f"(stamp {entry.stamp}); search by a moment of a film, or embed the library again"
-        )
-    return encoder

@@ -7,8 +7,9 @@ from typing import Any
 from talkies.core import LibraryError, evenly_spaced
 from talkies.library import FilmEntry, Library
 from talkies.retrieval.index.ann import IndexState, read_index_state, sample_rows
+from talkies.retrieval.index.embedding_set import EmbeddingSet
 from talkies.retrieval.index.rows import IndexRows
-from talkies.retrieval.index.vector_index import EmbeddingSet, VectorIndex
+from talkies.retrieval.index.vector_index import VectorIndex
 from talkies.retrieval.search.score_threshold import SAMPLE_ROWS, ScoreThresholds
 
 
@@ -70,7 +71,7 @@ class IndexSnapshot:
         if not len(rows):
             raise LibraryError(
                 f"{film.printable_name} is not embedded; run: "
-                f"talkies embed --library {self.library.location} --run {self.entry.run}"
+                f"talkies embed --library {self.library.location} {self.entry.embed_option}"
             )
         return rows
 
