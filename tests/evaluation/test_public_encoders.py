@@ -15,7 +15,7 @@ from talkies.evaluation.before import BEFORE, find_base_address, find_before
 from talkies.evaluation.film_tasks.base import MODALITY_CHOICES, list_choices
 from talkies.evaluation.results import Result
 from talkies.library import Library
-from talkies.runs import find_stamp, load_encoder
+from talkies.runs import load_encoder
 from talkies.training import RunConfig, pretrain
 
 
@@ -66,7 +66,7 @@ def test_a_task_measures_the_modalities_that_there_are(
         assert "checkpoint_step" not in result.protocol
     both = evaluate("synthetic-concepts", addresses["both"], films)
     assert both.metrics.keys() == {"video_accuracy", "audio_accuracy"}
-    assert both.protocol["model_stamp"] == find_stamp(addresses["both"])
+    assert both.protocol["model_stamp"] == load_encoder(addresses["both"]).stamp
 
 
 @pytest.mark.parametrize("task", ["retrieval", "sync"])
@@ -148,7 +148,7 @@ def test_a_run_stands_beside_what_it_came_from(adapted: Path, addresses: dict[st
     assert result.baselines[BEFORE].keys() == result.metrics.keys()
     assert result.protocol[BEFORE] == {
         "run": addresses["both"],
-        "model_stamp": find_stamp(addresses["both"]),
+        "model_stamp": load_encoder(addresses["both"]).stamp,
         "license": "",
     }
 
