@@ -5,8 +5,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from talkies.cli.model_option import ModelOption, OptionalRun, require_model
-from talkies.cli.output import Json, LibraryFolder, join_names, print_json, progress_bars, say
+from talkies.cli.output import (
+    Json,
+    LibraryFolder,
+    ModelChoice,
+    RunChoice,
+    choose_model,
+    join_names,
+    print_json,
+    progress_bars,
+    say,
+)
 
 if TYPE_CHECKING:
     from talkies.library import FilmEntry
@@ -36,8 +45,8 @@ def register(app: typer.Typer) -> None:
 def embed(
     library: LibraryFolder,
     *,
-    run: OptionalRun = None,
-    model: ModelOption = None,
+    run: RunChoice = None,
+    model: ModelChoice = None,
     stride: Annotated[float, typer.Option("--stride", metavar="SECONDS", help="Time from one clip to the next.")] = 1.0,
     framing: Annotated[
         FramingChoice,
@@ -53,7 +62,7 @@ def embed(
     from talkies.retrieval.index import EmbedRunner
     from talkies.retrieval.index import embed as encode
 
-    named = require_model(run, model)
+    named = choose_model(run, model)
 
     with progress_bars() as bars:
         done: list[str] = []

@@ -8,8 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from talkies.cli.model_option import ModelOption, RunOfSet, choose_model
-from talkies.cli.output import Json, LibraryFolder, print_json, print_table, say
+from talkies.cli.output import (
+    Json,
+    LibraryFolder,
+    ModelChoice,
+    RunOfSet,
+    choose_optional_model,
+    print_json,
+    print_table,
+    say,
+)
 
 if TYPE_CHECKING:
     from talkies.retrieval.search import Combined, Moment, SearchResult
@@ -85,7 +93,7 @@ def search(
     apart: Apart = 0.0,
     weak: Annotated[bool, typer.Option("--weak", help="Also show matches that could be chance.")] = False,
     run: RunOfSet = None,
-    model: ModelOption = None,
+    model: ModelChoice = None,
     json: Json = False,
 ) -> None:
     """Find the moments of a library that look or sound like a moment of a film, like a file, or as words say."""
@@ -96,7 +104,7 @@ def search(
     by = _build_query(_read_moment(film, at), file or (), text or (), not_ or (), _read_weights(weight or ()))
     films = tuple(in_ or ())
     query = SearchQuery(by, from_.value, to.value, count, skip, per.value, films, between, apart, not weak)
-    result = find(library, query, choose_model(run, model))
+    result = find(library, query, choose_optional_model(run, model))
     if json:
         print_json(search_document(result))
     elif result.no_hits_reason:
