@@ -44,7 +44,7 @@ def test_an_audit_writes_a_page_and_its_numbers(talkies: Callable[..., Any], wor
     assert outcome.err.strip().endswith(f"The report: {audited / 'audit.html'}")
     page = (audited / "audit.html").read_text(encoding="utf-8")
     assert "<b>Cannot tell</b>" in page
-    assert page.count("data:image/svg+xml;base64,") == 3
+    assert page.count("data:image/svg+xml;base64,") == 4
     assert not re.search(r"""(?:src|href)="(?!data:)""", page), "the page needs nothing else"
     numbers = json.loads((audited / "audit.json").read_text(encoding="utf-8"))
     assert (numbers["verdict"], numbers["trained"]["step"], numbers["untrained"]["step"]) == ("cannot_tell", 2, 0)

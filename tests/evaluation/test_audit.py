@@ -163,16 +163,16 @@ def test_a_model_that_finds_nothing_at_all_has_no_parts() -> None:
 def test_words_say_the_verdict_and_the_numbers(recogniser: AuditedModel, teller: AuditedModel) -> None:
     chance = compute_reference_levels(AuditInputs.of(planted(0.0, 0.0), WINDOW, FPS, 0))
     sizes = [CLIPS] * FILMS
-    leans, tells = (explain_verdict(model, recogniser, chance, sizes) for model in (recogniser, teller))
+    leans, tells = (explain_verdict(model, chance, sizes) for model in (recogniser, teller))
     assert leans.startswith("This model leans on the film’s shortcut cues: ")
     assert "its music), not what happens in it." in leans
     assert "3.3 % of the time" in leans
-    both = explain_verdict(measured(planted(film=3.0, moment=1.0)), recogniser, chance, sizes)
+    both = explain_verdict(measured(planted(film=3.0, moment=1.0)), chance, sizes)
     assert "its music), and what happens in it only after that." in both
     assert tells.startswith("This model tells moments apart within films: ")
     assert "more often than by chance" in tells
     few = recogniser.model_copy(update={"verdict": "cannot_tell"})
-    assert "2 films and 60 clips are too few to judge by" in explain_verdict(few, recogniser, chance, [30, 30])
+    assert "2 films and 60 clips are too few to judge by" in explain_verdict(few, chance, [30, 30])
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers  # noqa: F401  # before the limit, as it takes address space itself
 from pytest import MonkeyPatch
 
 import talkies.cli.main
 import talkies.training.pretrain  # so that its module is loaded
-import transformers  # noqa: F401  # before the limit, as it takes address space itself
 
 training = sys.modules["talkies.training.pretrain"]
 STAGES = {"loading": "build_system", "features": "prepare_features", "steps": "run_loop"}

@@ -25,6 +25,7 @@ def register(app: typer.Typer) -> None:
 
 def analyse(
     library: LibraryFolder,
+    *,
     run: Annotated[
         Path | None, typer.Option("--run", "--run-folder", help="A run whose encoders describe the clips.")
     ] = None,

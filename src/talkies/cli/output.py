@@ -35,6 +35,10 @@ RunOption = Annotated[Path, typer.Option("--run", "--run-folder", help="The run'
 
 # A verb that uses a model takes both of these, and gives them to `choose_model`.
 RunChoice = Annotated[Path | None, typer.Option("--run", "--run-folder", help="The run's folder.", show_default=False)]
+RunOfSet = Annotated[
+    Path | None,
+    typer.Option("--run", "--run-folder", help="The run whose embeddings to use, if there are several models'."),
+]
 ModelChoice = Annotated[
     str | None,
     typer.Option(

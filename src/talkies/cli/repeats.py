@@ -10,6 +10,7 @@ from talkies.cli.output import (
     Json,
     LibraryFolder,
     ModelChoice,
+    RunOfSet,
     choose_optional_model,
     join_names,
     print_json,
@@ -52,10 +53,7 @@ def register(app: typer.Typer) -> None:
 def repeats(
     library: LibraryFolder,
     *,
-    run: Annotated[
-        Path | None,
-        typer.Option("--run", "--run-folder", help="The run whose embeddings to use, if there are several models'."),
-    ] = None,
+    run: RunOfSet = None,
     model: ModelChoice = None,
     side: Annotated[By, typer.Option("--side", help="Compare pictures, sounds or both.")] = By.BOTH,
     least: Annotated[float, typer.Option("--least", metavar="SECONDS", help="Shortest passage to report.")] = 4.0,

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from talkies.cli.output import Json, LibraryFolder, ModelChoice, choose_optional_model, print_json, print_table, say
+from talkies.cli.output import (
+    Json,
+    LibraryFolder,
+    ModelChoice,
+    RunOfSet,
+    choose_optional_model,
+    print_json,
+    print_table,
+    say,
+)
 
 if TYPE_CHECKING:
     from talkies.retrieval.search import Combined, Moment, SearchResult

@@ -7,6 +7,7 @@ from talkies.config import check, read_yaml
 from talkies.core import ConfigError
 from talkies.models import ModelConfig, is_address
 from talkies.runs import ClipEncoder, RunFolder, is_exported_model, load_model, read_exported_model
+from talkies.transforms import ClipTransform
 
 BEFORE = "public encoder"
 """The name of the baseline in results."""
@@ -33,8 +34,24 @@ def find_before(encoder: ClipEncoder) -> Before:
         before = load_model(address, profile=encoder.profile)
     except ConfigError as error:
         return Before(reason=f"{address} cannot be loaded: {error}")
-    before.clip = encoder.clip  # the same protocol: not the clips that public encoders usually take
-    return Before(before)
+    # The same protocol: the run's clips, and not those that public encoders usually take.
+    model, rate_hz = before.model, encoder.profile.audio_rate_hz
+    transform = ClipTransform(
+        encoder.transforms, rate_hz, model.video_input, model.audio_input, audio_seconds=encoder.clip.audio_seconds
+    )
+    same_clips = ClipEncoder(
+        model,
+        transform,
+        clip=encoder.clip,
+        profile=encoder.profile,
+        stamp=before.stamp,
+        run=before.run,
+        step=before.step,
+        joint=before.joint,
+        texts=before.texts,
+        license=before.license,
+    )
+    return Before(same_clips)
 
 
 def find_base_address(folder: Path) -> str | None:

@@ -79,7 +79,7 @@ def audit(
         library=path_to_text(opened.location),
         run=path_to_text(model.run),
         verdict=after.verdict,
-        words=_explain(model, after, before, inputs, cues, compared_with),
+        words=_explain(model, inputs, (after, before), cues, compared_with),
         trained=after,
         untrained=before,
         license=model.license,
@@ -118,13 +118,13 @@ def _are_finite(films: Sequence[AuditedFilm], which: str) -> bool:
 
 def _explain(
     encoder: ClipEncoder,
-    model: AuditedModel,
-    other: AuditedModel | None,
     inputs: AuditInputs,
+    models: tuple[AuditedModel, AuditedModel | None],
     cues: Mapping[Modality, Neighbours],
     compared_with: Comparison,
 ) -> str:
-    """Return the verdict and its reasons in words."""
+    """Return the verdict and its reasons in words; `models` are the audited one and the compared one."""
+    model, other = models
     reason = explain_not_joint(encoder)
     if reason:
         words = explain_modalities(model, cues, inputs.sizes, reason)

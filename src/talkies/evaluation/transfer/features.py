@@ -124,7 +124,8 @@ class TowerFeatures(Features):
 
     def build_audio_transform(self) -> AudioTransform:
         """Return a new transform from int16 audio to the audio encoder's input."""
-        return build_audio_transform(self.transforms.audio, self.clip_spec.audio_rate_hz, self.audio_input)
+        spec = self.clip_spec
+        return build_audio_transform(self.transforms.audio, spec.audio_rate_hz, self.audio_input, spec.audio_seconds)
 
     @property
     def modalities(self) -> frozenset[Modality]:

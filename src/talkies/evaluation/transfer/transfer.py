@@ -85,7 +85,8 @@ def measure_transfer(
     if not allow_missing:
         check_published(data)
     check_complete(data, {}, allow_missing)
-    if protocol.method != "zeroshot":
+    learns = protocol.method != "zeroshot"  # what learns nothing cannot leak
+    if learns:
         check_leakage(data, {}, protocol.drop_overlap)
     for arm in arms:
         arm.check(data.modalities)
@@ -93,10 +94,8 @@ def measure_transfer(
     # read the clips, and check again
     methods, extracted = _build_methods(data, arms, protocol, cache_folder, on_clip)
     check_complete(data, extracted.unusable, allow_missing)
-    splits, dropped = data.splits, 0
-    if protocol.method != "zeroshot":  # which learns nothing, so nothing can leak
-        splits, dropped = check_leakage(data, extracted.keys, protocol.drop_overlap)
-    splits = _keep_usable(splits, extracted, learns=protocol.method != "zeroshot")
+    splits, dropped = check_leakage(data, extracted.keys, protocol.drop_overlap) if learns else (data.splits, 0)
+    splits = _keep_usable(splits, extracted, learns=learns)
 
     # train and score
     metrics: dict[str, dict[str, Metric]] = {}
@@ -111,7 +110,7 @@ def measure_transfer(
         metrics[arm.name], chosen[arm.name] = score_method(data, splits, protocol, method, report_fit)
 
     description = describe_protocol(protocol, arms[0], data)
-    description |= describe_data(data, extracted, splits, dropped, learns=protocol.method != "zeroshot")
+    description |= describe_data(data, extracted, splits, dropped, learns=learns)
     measured, *baselines = metrics
     return Result(
         task=data.name,
