@@ -55,7 +55,6 @@ Texts = Annotated[list[str] | None, typer.Option("--text", metavar="WORDS", help
 Nots = Annotated[
     list[str] | None, typer.Option("--not", metavar="WORDS", help="Fewer hits that match these words; can be repeated.")
 ]
-RunOfSet = Annotated[Path | None, typer.Option("--run", help="The run whose embeddings to use, if there are several.")]
 Weights = Annotated[
     list[str] | None,
     typer.Option("--weight", metavar="PART=NUMBER", help="How much film, file, text or not counts beside the others."),

@@ -96,9 +96,9 @@ def build_pe_audio(checkpoint: HubCheckpoint) -> PublicTower:
     with torch.random.fork_rng(devices=[]):  # the weights that are drawn are replaced
         whole: Any = PeAudioTower(config)
     network, head = whole.audio_encoder, whole.audio_head
-    checkpoint.loaded.append(whole.eval())
     load_weights(checkpoint, network, _AUDIO[checkpoint.model_type])
     load_weights(checkpoint, head, [_MODELS[checkpoint.model_type]["audio"] + "audio_head."])
+    checkpoint.loaded.append((whole.eval(), dict(whole.state_dict())))
     for module in (network.embedder.dac_encoder, network.embedder.bottleneck):
         module.requires_grad_(False)
     input_ = read_pe_audio_input(checkpoint)
@@ -136,9 +136,9 @@ def build_pe_video(checkpoint: HubCheckpoint) -> PublicTower:
     with torch.random.fork_rng(devices=[]):
         whole: Any = PeVideoTower(config)
     network, head = whole.video_encoder, whole.video_head
-    checkpoint.loaded.append(whole.eval())
     load_weights(checkpoint, network, _VIDEO[checkpoint.model_type])
     load_weights(checkpoint, head, [_MODELS[checkpoint.model_type]["video"] + "video_head."])
+    checkpoint.loaded.append((whole.eval(), dict(whole.state_dict())))
     processor = read_processor(checkpoint)
     input_ = read_video_input(
         checkpoint,

@@ -84,6 +84,6 @@ def build_whisper(checkpoint: HubCheckpoint) -> PublicTower:
     with torch.random.fork_rng(devices=[]):  # the weights that are drawn are replaced
         network = WhisperEncoder(config)
     load_weights(checkpoint, network, ("model.encoder.", "encoder.", ""))
-    checkpoint.loaded.append(network)
+    checkpoint.loaded.append((network, dict(network.state_dict())))
     input_ = read_whisper_input(checkpoint, config.num_mel_bins, config.max_source_positions * _FRAMES_A_POSITION)
     return make_tower(Whisper(network, "audio", input_, config.d_model, checkpoint.address), checkpoint)

@@ -61,7 +61,7 @@ def open_timm(address: EncoderAddress) -> PublicTower:
         network = timm.create_model(name, pretrained=True, num_classes=0)
     except (OSError, RuntimeError, ValueError) as error:
         raise ConfigError(
-            f"the weights of {address} cannot be had ({str(error).splitlines()[0]}); download them elsewhere and name "
+            f"the weights of {address} are not available ({str(error).splitlines()[0]}); download them elsewhere and name "
             "their folder: timm:local-dir:FOLDER"
         ) from error
     input_ = _read_input(timm.data.resolve_model_data_config(network), address)
