@@ -34,7 +34,12 @@ def input_of(folder: Path) -> VideoInput:
 
 
 def test_loading_prints_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    folders = [save_videomae(tmp_path / "videomae"), save_clip(tmp_path / "clip"), save_siglip(tmp_path / "siglip")]
+    pretrained = save_videomae(tmp_path / "videomae", "VideoMAEForPreTraining")  # its decoder is not loaded
+    folders = [pretrained, save_clip(tmp_path / "clip"), save_siglip(tmp_path / "siglip")]
+    records: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = records.append  # type: ignore[method-assign]
+    logging.getLogger("transformers").addHandler(handler)
     hub_logging.set_verbosity_info()
     capfd.readouterr()
     try:
@@ -44,6 +49,8 @@ def test_loading_prints_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str
         open_text(EncoderAddress.parse(f"hf:{folders[2]}"))
     finally:
         hub_logging.set_verbosity_warning()
+        logging.getLogger("transformers").removeHandler(handler)
+    assert [record.getMessage() for record in records] == []
     assert capfd.readouterr() == ("", "")
 
 
