@@ -102,8 +102,8 @@ def test_a_tower_that_moved_has_lost_its_words_and_says_how_they_are_kept(moved:
     encoder = load_encoder(moved)
     assert encoder.text_modalities == ()
     sentence = (
-        r"the pictures of \S+ cannot be searched by words: they were in one space with the words of hf:\S+, and training "
-        r"moved them \(adaptation\.video\.train = all\); .* \(adaptation\.video\.train=none\)$"
+        r"the pictures of \S+ cannot be searched by words: they were in one space with the words of hf:\S+, and "
+        r"training moved them \(adaptation\.video\.train = all\); .* \(adaptation\.video\.train=none\)$"
     )
     with pytest.raises(UsageError, match=sentence):
         encoder.encode_text(["a train"], "video")

@@ -181,8 +181,8 @@ def _check_keeps_weights(encoder: Encoder) -> None:
         modality = encoder.modality
         raise ConfigError(
             f"initial weights would replace those of {encoder.address}, and a run keeps only what it learns beside "
-            f"them unless adaptation.{modality}.train is all; export the run that has the weights (talkies export --run RUN "
-            f"--to DIR), and start from the folder that holds them: model.{modality}=hf:DIR/{modality}"
+            f"them unless adaptation.{modality}.train is all; export the run that has the weights (talkies export "
+            f"--run RUN --to DIR), and start from the folder that holds them: model.{modality}=hf:DIR/{modality}"
         )
 
 
