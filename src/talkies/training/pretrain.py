@@ -39,7 +39,10 @@ _MAY_CHANGE = {
 }
 
 TAKE_SMALLER_ENCODERS = "name smaller encoders, or close other programs"
-TAKE_FEWER_CLIPS = "set training.chunk_clips to encode fewer clips at a time, or make clip.frames or the batch smaller (see: talkies cost)"
+TAKE_FEWER_CLIPS = (
+    "set training.chunk_clips to encode fewer clips at a time, or make clip.frames or the batch smaller (see: talkies "
+    "cost)"
+)
 
 
 @dataclass(frozen=True, slots=True)
