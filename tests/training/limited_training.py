@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 import transformers  # noqa: F401  # before the limit, as it takes address space itself
-from pytest import MonkeyPatch
 
 import talkies.cli.main
 import talkies.training.pretrain  # so that its module is loaded
@@ -40,7 +40,7 @@ def limited(function: Any, megabytes: int) -> Any:
 if __name__ == "__main__":
     library, recipe, run, stage, megabytes = sys.argv[1:]
     torch.set_num_threads(1)
-    patch = MonkeyPatch()
+    patch = pytest.MonkeyPatch()
     patch.setattr(training, STAGES[stage], limited(getattr(training, STAGES[stage]), int(megabytes)))
     sys.argv = ["talkies", "pretrain", "--library", library, "--recipe", recipe, "--run", run]
     talkies.cli.main.main()

@@ -95,9 +95,9 @@ def test_a_limit_of_memory_ends_in_a_sentence(
     ids=lambda error: str(error)[:20] or type(error).__name__,
 )
 def test_every_way_of_saying_so_is_understood(error: Exception) -> None:
-    with pytest.raises(WorkError, match=r"^not enough memory to dance; sit down$"):
-        with explain_lack_of_memory("dance", "sit down"):
-            raise error
+    sentence = r"^not enough memory to dance; sit down$"
+    with pytest.raises(WorkError, match=sentence), explain_lack_of_memory("dance", "sit down"):
+        raise error
 
 
 @pytest.mark.parametrize("error", [RuntimeError("shape mismatch"), OSError(28, "No space left on device")])

@@ -138,16 +138,21 @@ def pretrain(
     if fabric.is_global_zero:
         # Write the config also when resuming, because the length of the run may change.
         folder.create(to_yaml(config), record or _create_record(library, clips, system, loaded))
-        for weights in loaded:
-            progress.on_loaded(weights)
-        if clips.plan.left_out:
-            progress.on_left_out(clips.plan.left_out)
-        if note := describe_films(recipe, config):
-            progress.on_note(note)
+        _report_start(progress, loaded, clips, describe_films(recipe, config))
     cache = prepare_features(fabric, system, config, clips, progress)
     state = TrainState(fabric, system, config)
     with explain_lack_of_memory("take a training step", TAKE_FEWER_CLIPS):
         return _train(fabric, clips, state, config=config, folder=folder, progress=progress, cache=cache)
+
+
+def _report_start(progress: Progress, loaded: Sequence[LoadedWeights], clips: TrainingClips, note: str | None) -> None:
+    """Show what was loaded, which films are left out, and what is done otherwise than the recipe says."""
+    for weights in loaded:
+        progress.on_loaded(weights)
+    if clips.plan.left_out:
+        progress.on_left_out(clips.plan.left_out)
+    if note:
+        progress.on_note(note)
 
 
 def _resolve(config: RunConfig | str, overrides: Sequence[str]) -> RunConfig:
