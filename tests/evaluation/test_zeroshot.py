@@ -10,6 +10,7 @@ import miniatures as mini
 import numpy as np
 import pytest
 import small_checkpoints
+import small_sound_checkpoints
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -158,3 +159,14 @@ def test_a_model_without_words_says_so(run: Path, ucf101: Path, tmp_path: Path, 
         with pytest.raises(UsageError, match=sentence):
             evaluate("ucf101", model, ucf101, protocol=resolve_protocol("zeroshot"), **ANY_CLIP)
     assert not (tmp_path / "results").exists()
+
+
+def test_sounds_are_classified_by_words(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    small_sound_checkpoints.save_clap(tmp_path / "clap")
+    esc50 = mini.build_esc50(tmp_path / "esc50", mini.playable)
+    protocol = resolve_protocol("zeroshot", ["clips=1"])
+    result = evaluate("esc50", f"hf:{tmp_path / 'clap'}", esc50, protocol=protocol, **ANY_CLIP)
+    assert result.protocol["templates"] == {"audio": list(TEMPLATES["audio"])}
+    assert result.protocol["chance"]["accuracy"] == 1 / result.protocol["classes"]
+    assert 0 <= result.metrics["accuracy"].mean <= 1
