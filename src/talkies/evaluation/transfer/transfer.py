@@ -109,12 +109,11 @@ def measure_transfer(
 
         metrics[arm.name], chosen[arm.name] = score_method(data, splits, protocol, method, report_fit)
 
-    description = describe_protocol(protocol, arms[0], data)
-    description |= describe_data(data, extracted, splits, dropped, learns=learns)
+    how = describe_protocol(protocol, arms[0], data)
     measured, *baselines = metrics
     return Result(
         task=data.name,
-        protocol=description | {"chosen": chosen},
+        protocol=how | describe_data(data, extracted, splits, dropped, learns=learns) | {"chosen": chosen},
         metrics=metrics[measured],
         baselines={name: metrics[name] for name in baselines},
         hashes={f"features of {arm.name}": arm.stamp for arm in arms} | data.hash_lists() | _hash_clips(extracted),

@@ -45,7 +45,7 @@ def open_timm(address: EncoderAddress) -> PublicTower:
     """Return an image model of timm with its pre-trained weights.
 
     Raises:
-        ConfigError: if timm is not installed, has no such model, or its weights cannot be had.
+        ConfigError: if timm is not installed, has no such model, or its weights are not available.
     """
     try:
         import timm
@@ -61,8 +61,8 @@ def open_timm(address: EncoderAddress) -> PublicTower:
         network = timm.create_model(name, pretrained=True, num_classes=0)
     except (OSError, RuntimeError, ValueError) as error:
         raise ConfigError(
-            f"the weights of {address} are not available ({str(error).splitlines()[0]}); download them elsewhere and name "
-            "their folder: timm:local-dir:FOLDER"
+            f"the weights of {address} are not available ({str(error).splitlines()[0]}); download them elsewhere and "
+            "name their folder: timm:local-dir:FOLDER"
         ) from error
     input_ = _read_input(timm.data.resolve_model_data_config(network), address)
     encoder = TimmFrames(network, "video", input_, int(network.num_features), str(address))

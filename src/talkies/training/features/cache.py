@@ -14,6 +14,7 @@ from talkies.models import Encoder
 from talkies.runtime import count_cores
 from talkies.training.config import RunConfig
 from talkies.training.features.compute import FeatureComputer
+from talkies.training.features.feature_store import FeatureStore
 from talkies.training.features.spaces import (
     describe_space,
     find_feature_shape,
@@ -21,7 +22,6 @@ from talkies.training.features.spaces import (
     name_film,
     name_space,
 )
-from talkies.training.features.store import FeatureStore
 from talkies.training.features.values import FeatureBatch, ViewFeatures
 from talkies.training.features.views import find_key
 from talkies.training.features.wanted import ViewPlan, assign_modalities, list_wanted

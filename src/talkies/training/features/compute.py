@@ -11,7 +11,7 @@ from torch import Tensor
 
 from talkies.clips import TrainingClips, read_batches
 from talkies.core import MODALITIES, ClipBatch, ClipRequest, FilmId, Modality
-from talkies.training.features.store import FeatureStore
+from talkies.training.features.feature_store import FeatureStore
 from talkies.training.features.views import FeatureKey, draw_fixed_views, find_key
 from talkies.training.features.wanted import Views
 from talkies.training.system import ContrastiveSystem

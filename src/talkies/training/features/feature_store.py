@@ -70,7 +70,7 @@ class FeatureStore:
         return 4 * int(np.prod(self.shape))
 
     def refresh(self) -> None:
-        """Look again for what is there: other processes may have added to it."""
+        """Forget what was there before: other processes may have added to it."""
         self._films = {}
 
     def has(self, film: str, key: FeatureKey) -> bool:
