@@ -39,6 +39,7 @@ PASSED_ON = {
     "training/loop.py": "told by pretrain",
     "training/features/feature_store.py": "told by _describe",
     "retrieval/index/embedding_set.py": "told by explain_no_words",
+    "runs/needs.py": "told by describe_shortfall",
     "web/served_library.py": "the library's own",
     "web/uploads.py": "the decoder's own",
 }

@@ -253,6 +253,7 @@ def _download(address: EncoderAddress) -> Path:
     """Return the folder of a checkpoint on the hub, downloaded unless it is there already."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
+        GatedRepoError,
         HfHubHTTPError,
         HFValidationError,
         LocalEntryNotFoundError,
@@ -272,6 +273,11 @@ def _download(address: EncoderAddress) -> Path:
     except RevisionNotFoundError as error:
         raise ConfigError(
             f"{address.name} on the hub has no revision '{address.revision}'; name one that it has, or none"
+        ) from error
+    except GatedRepoError as error:
+        raise ConfigError(
+            f"{address.name} on the hub is open only to those who accepted its conditions; accept them there, and log "
+            "in with: hf auth login"
         ) from error
     except (RepositoryNotFoundError, HFValidationError) as error:
         raise ConfigError(f"{what}, and no model of that id on the hub; check its name") from error
