@@ -9,6 +9,7 @@ from talkies.cli.output import (
     Json,
     LibraryFolder,
     ModelChoice,
+    TrustCode,
     choose_optional_model,
     print_json,
     print_text,
@@ -30,6 +31,7 @@ def analyse(
         Path | None, typer.Option("--run", "--run-folder", help="A run whose encoders describe the clips.")
     ] = None,
     model: ModelChoice = None,
+    _trust: TrustCode = False,
     out: Annotated[
         Path | None,
         typer.Option("--out", help="A folder.", show_default="LIB or RUN/analysis, or results/analyses/"),

@@ -10,6 +10,7 @@ from talkies.cli.output import (
     LibraryFolder,
     ModelChoice,
     RunChoice,
+    TrustCode,
     choose_model,
     print_json,
     print_table,
@@ -33,6 +34,7 @@ def audit(
     *,
     run: RunChoice = None,
     model: ModelChoice = None,
+    _trust: TrustCode = False,
     step: Annotated[int | None, typer.Option("--step", help="A checkpoint's step.")] = None,
     to: Annotated[
         Path | None,

@@ -10,6 +10,7 @@ from talkies.cli.output import (
     LibraryFolder,
     ModelChoice,
     RunChoice,
+    TrustCode,
     choose_model,
     join_names,
     print_json,
@@ -47,6 +48,7 @@ def embed(
     *,
     run: RunChoice = None,
     model: ModelChoice = None,
+    _trust: TrustCode = False,
     stride: Annotated[float, typer.Option("--stride", metavar="SECONDS", help="Time from one clip to the next.")] = 1.0,
     framing: Annotated[
         FramingChoice,

@@ -10,6 +10,7 @@ from talkies.cli.output import (
     ModelChoice,
     RunChoice,
     Sets,
+    TrustCode,
     choose_model,
     print_json,
     print_table,
@@ -39,6 +40,7 @@ def evaluate(
     *,
     run: RunChoice = None,
     model: ModelChoice = None,
+    _trust: TrustCode = False,
     protocol: Annotated[
         str | None, typer.Option("--protocol", help="How to measure: linear, knn, finetune, zeroshot …")
     ] = None,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from talkies.cli.output import Json, ModelChoice, choose_optional_model, print_json, say
+from talkies.cli.output import Json, ModelChoice, TrustCode, choose_optional_model, print_json, say
 from talkies.core import UsageError, format_count
 
 _FORMATS = "For a run: safetensors (always written), onnx, hub; repeatable. For a library: parquet, npy."
@@ -23,6 +23,7 @@ def export(
         Path | None, typer.Option("--run", "--run-folder", help="The run; with --library, the run that embedded it.")
     ] = None,
     model: ModelChoice = None,
+    _trust: TrustCode = False,
     library: Annotated[str | None, typer.Option("--library", help="Write this library's embeddings instead.")] = None,
     formats: Annotated[list[str] | None, typer.Option("--format", help=_FORMATS, show_default=False)] = None,
     step: Annotated[

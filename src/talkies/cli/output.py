@@ -5,6 +5,7 @@ that none reaches the terminal.
 """
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -50,6 +51,22 @@ ModelChoice = Annotated[
 ]
 
 messages = Console(stderr=True, highlight=False, emoji=False)
+
+
+def _trust_code(wanted: bool) -> None:
+    """Let this process and its workers run the code that a run or library names."""
+    if wanted:
+        os.environ["TALKIES_TRUST_CODE"] = "1"
+
+
+TrustCode = Annotated[
+    bool,
+    typer.Option(
+        "--trust-code",
+        callback=_trust_code,
+        help="Run the code that the run or library names (python:MODULE:FUNCTION).",
+    ),
+]
 
 
 def choose_model(run: Path | None, model: str | None) -> Path | str:

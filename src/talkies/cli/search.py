@@ -13,6 +13,7 @@ from talkies.cli.output import (
     LibraryFolder,
     ModelChoice,
     RunOfSet,
+    TrustCode,
     choose_optional_model,
     print_json,
     print_table,
@@ -94,6 +95,7 @@ def search(
     weak: Annotated[bool, typer.Option("--weak", help="Also show matches that could be chance.")] = False,
     run: RunOfSet = None,
     model: ModelChoice = None,
+    _trust: TrustCode = False,
     json: Json = False,
 ) -> None:
     """Find the moments of a library that look or sound like a moment of a film, like a file, or as words say."""

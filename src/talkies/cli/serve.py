@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from talkies.cli.output import Json, LibraryFolder, print_json, print_text, say
+from talkies.cli.output import Json, LibraryFolder, TrustCode, print_json, print_text, say
 
 _LEAVING_SECONDS = 1.0
 
@@ -22,7 +22,13 @@ def register(app: typer.Typer) -> None:
 
 
 def serve(
-    library: LibraryFolder, host: Host = "127.0.0.1", port: Port = 8017, upload_limit_mb: Limit = 64, json: Json = False
+    library: LibraryFolder,
+    host: Host = "127.0.0.1",
+    port: Port = 8017,
+    *,
+    upload_limit_mb: Limit = 64,
+    _trust: TrustCode = False,
+    json: Json = False,
 ) -> None:
     """Serve a library as a web page: films, timelines, search by picture and by sound."""
     from talkies.cli.documents import serve_document
