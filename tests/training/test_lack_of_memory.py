@@ -45,9 +45,9 @@ def towers(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     ("stage", "megabytes", "settings", "sentence"),
     [
         ("loading", 20, (), "talkies: not enough memory to load the encoders; name smaller encoders, or close other"),
-        ("features", 60, (), "talkies: not enough memory to compute the features of clips; set a smaller clip.frames"),
+        ("features", 6, (), "talkies: not enough memory to compute the features of clips; set a smaller clip.frames"),
         (
-            *("steps", 60, ("adaptation.cache=false", "adaptation.video.train=all")),
+            *("steps", 30, ("adaptation.cache=false", "adaptation.video.train=all")),
             "talkies: not enough memory to take a training step; set training.chunk_clips to encode fewer clips at a",
         ),
     ],
