@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SHELL, PYTHON, JSON, YAML, DRAWING = "sh", "python", "json", "yaml", "drawing"
-FENCES = {"sh": SHELL, "python": PYTHON, "json": JSON, "yaml": YAML, "text": DRAWING}
+FENCES = {"sh": SHELL, "python": PYTHON, "json": JSON, "yaml": YAML, "text": DRAWING, "toml": DRAWING}
 # By these an indented block is known as commands; any other is a drawing, a formula or a list of files.
 COMMANDS = ("talkies ", "TALKIES_", "torchrun ", "make ", "pip ", "ray ", "ssh ", "apt ", "git ", "export ", ".venv/")
 _NOT_RUN = re.compile(r"<!-- not run: (.+?) -->")
