@@ -146,5 +146,5 @@ def test_finished_trials_of_an_older_study_still_count() -> None:
 
 
 def test_the_protocol_of_a_fine_tuning_keeps_its_keys() -> None:
-    described = _describe_method(resolve_protocol("finetune", []), features=None)  # type: ignore[arg-type]
+    described = _describe_method(resolve_protocol("finetune", []), features=None, data=None)  # type: ignore[arg-type]
     assert "longest_gradient" in described["finetune"]["optimiser"]

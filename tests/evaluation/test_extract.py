@@ -247,5 +247,5 @@ def test_absent_clips_are_skipped(folder: Path) -> None:
 def test_a_data_set_without_an_encoder_is_refused(folder: Path) -> None:
     given = tiny_features()
     pictures_alone = TowerFeatures("mine", CLIP_SPEC, given.transforms, video=given.video_encoder)
-    with pytest.raises(UsageError, match="mine has no audio encoder; name a run, or give encoders, that have one"):
+    with pytest.raises(UsageError, match="mine has no audio encoder; name a model, or give encoders, that have one"):
         extract_features(films(folder), pictures_alone, PROTOCOL, None)

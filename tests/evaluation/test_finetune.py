@@ -174,7 +174,7 @@ def test_what_has_no_weights_is_refused(planted: Path) -> None:
 def test_an_encoder_that_is_lacking_is_named(planted: Path) -> None:
     given = tiny_features()
     sound_alone = TowerFeatures("mine", given.clip_spec, given.transforms, audio=given.audio_encoder)
-    with pytest.raises(UsageError, match="mine has no video encoder; name a run, or give encoders, that have one"):
+    with pytest.raises(UsageError, match="mine has no video encoder; name a model, or give encoders, that have one"):
         measure_transfer(data(planted, "video"), [sound_alone], protocol())
 
 

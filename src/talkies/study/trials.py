@@ -18,6 +18,7 @@ from pydantic import Field
 from talkies.config import Config
 from talkies.evaluation.film_tasks.concepts import read_truth
 from talkies.library import read_json, write_json
+from talkies.models import AdaptationConfig
 from talkies.runs import RunFolder, load_encoder
 from talkies.study.arms import Arm
 from talkies.study.films import FilmsOfNature, encode_unseen_films
@@ -116,7 +117,13 @@ def _dump_config(config: RunConfig) -> str:
     text = config.model_dump_json().replace('"max_grad_norm":', '"longest_gradient":')
     # Studies are made at 16 kHz, at which a recipe that counts its spectrogram there is as it was before it said so.
     text = text.replace('"audio":{"rate_hz":16000,', '"audio":{').replace('"audio":{"rate_hz":null,', '"audio":{')
-    text = text.replace('"crop_position":"centre",', "")
+    unset = (
+        '"start_grid_seconds":null,',
+        '"few_films":"refuse",',
+        ',"frame_pool":"mean"',
+    )  # what later keys leave as it was
+    for part in ('"crop_position":"centre",', f'"adaptation":{AdaptationConfig().model_dump_json()},', *unset):
+        text = text.replace(part, "")
     now = '"sync_batch_norm":true,"recalibration_batches":0,"chunk_clips":null'
     text = text.replace(now, '"sync_batch_norm":false,"chunk_clips":null')
     return re.sub(r'("compile":(?:true|false),)', r'\1"cpu_convolutions":"direct",', text)
