@@ -76,29 +76,15 @@ class PeVideo(PublicEncoder):
 
 def build_pe_audio(checkpoint: HubCheckpoint) -> PublicTower:
     """Return the sound encoder of a PE-AV checkpoint, with its projection."""
-    from transformers.models.pe_audio.modeling_pe_audio import (
-        PeAudioContrastiveHead,
-        PeAudioEncoder,
-        PeAudioPreTrainedModel,
-    )
-
-    class PeAudioTower(PeAudioPreTrainedModel):  # type: ignore[no-untyped-call]
-        """`PeAudioModel` without its text encoder: saved, it is a checkpoint of the sound side."""
-
-        def __init__(self, config: Any) -> None:
-            super().__init__(config)
-            self.audio_encoder = PeAudioEncoder(config.audio_config)
-            self.audio_head = PeAudioContrastiveHead(config.audio_config.hidden_size, config.text_config.hidden_size)
-            self.post_init()  # type: ignore[no-untyped-call]
+    from transformers.models.pe_audio.modeling_pe_audio import PeAudioContrastiveHead, PeAudioEncoder
 
     config = _read_config(checkpoint, "audio_config")
     part = config.audio_config
     with torch.random.fork_rng(devices=[]):  # the weights that are drawn are replaced
-        whole: Any = PeAudioTower(config)
-    network, head = whole.audio_encoder, whole.audio_head
+        network: Any = PeAudioEncoder(part)
+        head = PeAudioContrastiveHead(part.hidden_size, config.text_config.hidden_size)
     load_weights(checkpoint, network, _AUDIO[checkpoint.model_type])
     load_weights(checkpoint, head, [_MODELS[checkpoint.model_type]["audio"] + "audio_head."])
-    checkpoint.loaded.append((whole.eval(), dict(whole.state_dict())))
     for module in (network.embedder.dac_encoder, network.embedder.bottleneck):
         module.requires_grad_(False)
     input_ = read_pe_audio_input(checkpoint)
@@ -112,20 +98,7 @@ def build_pe_video(checkpoint: HubCheckpoint) -> PublicTower:
     Raises:
         ConfigError: if its image encoder needs timm, which is not installed.
     """
-    from transformers.models.pe_video.modeling_pe_video import (
-        PeVideoContrastiveHead,
-        PeVideoEncoder,
-        PeVideoPreTrainedModel,
-    )
-
-    class PeVideoTower(PeVideoPreTrainedModel):  # type: ignore[no-untyped-call]
-        """`PeVideoModel` without its text encoder: saved, it is a checkpoint of the picture side."""
-
-        def __init__(self, config: Any) -> None:
-            super().__init__(config)
-            self.video_encoder = PeVideoEncoder(config.video_config)
-            self.video_head = PeVideoContrastiveHead(config.video_config.hidden_size, config.text_config.hidden_size)
-            self.post_init()  # type: ignore[no-untyped-call]
+    from transformers.models.pe_video.modeling_pe_video import PeVideoContrastiveHead, PeVideoEncoder
 
     config = _read_config(checkpoint, "video_config")
     part = config.video_config
@@ -134,11 +107,10 @@ def build_pe_video(checkpoint: HubCheckpoint) -> PublicTower:
             f"the pictures of {checkpoint.address} need timm, which is not installed; install it with: pip install timm"
         )
     with torch.random.fork_rng(devices=[]):
-        whole: Any = PeVideoTower(config)
-    network, head = whole.video_encoder, whole.video_head
+        network: Any = PeVideoEncoder(part)
+        head = PeVideoContrastiveHead(part.hidden_size, config.text_config.hidden_size)
     load_weights(checkpoint, network, _VIDEO[checkpoint.model_type])
     load_weights(checkpoint, head, [_MODELS[checkpoint.model_type]["video"] + "video_head."])
-    checkpoint.loaded.append((whole.eval(), dict(whole.state_dict())))
     processor = read_processor(checkpoint)
     input_ = read_video_input(
         checkpoint,
