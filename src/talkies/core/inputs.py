@@ -30,9 +30,10 @@ class VideoInput:
         multiple: what the number of frames must be a multiple of.
         usual_frames: how many frames a clip has if nobody says otherwise.
         usual_fps: how many frames a second it then has.
+        offset: how many pixels are left out before the middle; None: half of what is left out, rounded down.
 
     Raises:
-        ValueError: if the square is resized to less than what is used of it.
+        ValueError: if what is used is not all within the resized square.
     """
 
     size: int
@@ -44,10 +45,18 @@ class VideoInput:
     multiple: int = 1
     usual_frames: int = 4
     usual_fps: float = 2.0
+    offset: int | None = None
 
     def __post_init__(self) -> None:
         if self.resize < self.size:
             raise ValueError(f"the middle {self.size} pixels of {self.resize} are more than there are")
+        if not 0 <= self.first_pixel <= self.resize - self.size:
+            raise ValueError(f"{self.size} pixels from {self.offset} on are not within {self.resize}")
+
+    @property
+    def first_pixel(self) -> int:
+        """The first row, and the first column, of the resized square that is used."""
+        return (self.resize - self.size) // 2 if self.offset is None else self.offset
 
 
 @dataclass(frozen=True, slots=True)

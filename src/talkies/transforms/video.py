@@ -181,8 +181,7 @@ class VideoAugmentation:
 def input_matrix(begin_B: Tensor, extent_B: Tensor, length: int, input_: VideoInput) -> Tensor:
     """Return `[B, size, length]`: the weights of the pixels that an encoder takes over those of a picture, by one axis.
 
-    The crop is resized to `input_.resize` pixels, and the middle `input_.size` of them are taken; if as many are left
-    out at both ends but for one, that one is at the far end.
+    The crop is resized to `input_.resize` pixels, and the middle `input_.size` of them are taken.
 
     Args:
         begin_B: where the crop starts, as a share of the whole.
@@ -190,7 +189,7 @@ def input_matrix(begin_B: Tensor, extent_B: Tensor, length: int, input_: VideoIn
         length: number of input pixels.
         input_: what the encoder takes.
     """
-    first = (input_.resize - input_.size) // 2
+    first = input_.first_pixel
     matrix_BRL = resize_matrix(begin_B, extent_B, length, input_.resize, filter_=input_.filter)
     return matrix_BRL[:, first : first + input_.size]
 

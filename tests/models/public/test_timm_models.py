@@ -52,7 +52,7 @@ class TestTimm:
         own = timm.create_model(address.name, pretrained=True, num_classes=0)
         transform = timm.data.create_transform(**timm.data.resolve_model_data_config(own), is_training=False)
         picture = np.random.default_rng(0).integers(0, 256, (encoder.input.resize,) * 2 + (3,), dtype=np.uint8)
-        offset, size = (encoder.input.resize - encoder.input.size) // 2, encoder.input.size
+        offset, size = encoder.input.first_pixel, encoder.input.size
         middle = torch.from_numpy(picture[offset : offset + size, offset : offset + size]).permute(2, 0, 1) / 255
         mean, sd = (torch.tensor(each)[:, None, None] for each in (encoder.input.mean, encoder.input.sd))
         torch.testing.assert_close(transform(Image.fromarray(picture)), (middle - mean) / sd, rtol=0, atol=1e-5)

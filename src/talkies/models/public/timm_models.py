@@ -80,4 +80,5 @@ def _read_input(values: dict[str, Any], address: EncoderAddress) -> VideoInput:
         raise ConfigError(f"{address} resizes with '{values['interpolation']}'; talkies has bilinear and bicubic")
     resize = int(height / values["crop_pct"]) if values.get("crop_mode", "center") == "center" else height
     mean, sd = values["mean"], values["std"]
-    return VideoInput(height, resize, filter_, (mean[0], mean[1], mean[2]), (sd[0], sd[1], sd[2]))
+    offset = round((resize - height) / 2)  # as torchvision's middle crop rounds
+    return VideoInput(height, resize, filter_, (mean[0], mean[1], mean[2]), (sd[0], sd[1], sd[2]), offset=offset)
