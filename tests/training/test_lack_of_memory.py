@@ -24,9 +24,9 @@ def save_wide_towers(folder: Path) -> tuple[str, str]:
 
     layers = {"hidden_size": 512, "intermediate_size": 2048, "num_hidden_layers": 2, "num_attention_heads": 8}
     transformers.VideoMAEModel(
-        transformers.VideoMAEConfig(**layers, image_size=224, patch_size=16, num_frames=16)
+        transformers.VideoMAEConfig(**layers, image_size=128, patch_size=8, num_frames=16)
     ).save_pretrained(folder / "mae")
-    sides = {"size": {"shortest_edge": 224}, "crop_size": {"height": 224, "width": 224}}
+    sides = {"size": {"shortest_edge": 128}, "crop_size": {"height": 128, "width": 128}}
     transformers.CLIPImageProcessorPil(**sides).save_pretrained(folder / "mae")
     small = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
     convolutions = {"conv_dim": (8,) * 7, "num_conv_pos_embeddings": 8, "num_conv_pos_embedding_groups": 2}
