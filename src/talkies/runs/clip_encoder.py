@@ -28,7 +28,6 @@ from talkies.library import Profile
 from talkies.models import EncoderAddress, TwoTower, find_dims
 from talkies.models.public import TextEncoder, open_text
 from talkies.runs.texts import TextSpace, explain_no_words
-from talkies.runtime import keep_freed_memory
 from talkies.transforms import ClipTransform
 
 _BATCH_CLIPS = 16
@@ -112,8 +111,6 @@ class ClipEncoder:
         self._text_encoders: dict[str, TextEncoder] = {}
         self.transforms = transform.config
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        if self._device.type == "cpu":
-            keep_freed_memory()
         self.model = model.eval().to(self._device)
         self._dims = find_dims(model)
         self._transform = transform.eval().to(self._device)

@@ -3,7 +3,6 @@
 from talkies.runtime.atomic_files import hash_file, remove_abandoned, replace_atomically, write_atomically
 from talkies.runtime.cluster import map_on_ray
 from talkies.runtime.isolation import IsolatedProcess, IsolationError, ProcessLimits, ProgressCallback, read_peak_memory
-from talkies.runtime.memory import keep_freed_memory
 from talkies.runtime.parallel import count_cores, exit_when_process_ends, map_in_processes, prefetch
 from talkies.runtime.paths import find_path
 from talkies.runtime.remote import download, is_remote, list_files, open_filesystem
@@ -19,7 +18,6 @@ __all__ = [
     "find_path",
     "hash_file",
     "is_remote",
-    "keep_freed_memory",
     "list_files",
     "map_in_processes",
     "map_on_ray",

@@ -1,5 +1,6 @@
 """The devices of a run: whether this machine can train as the config says, and Fabric set up for it."""
 
+import ctypes
 import os
 import shutil
 from inspect import signature
@@ -20,6 +21,7 @@ from talkies.core import ConfigError
 from talkies.training.config import RunConfig, TrainingConfig
 from talkies.training.system import ContrastiveSystem
 
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 _TORCHRUN = "TORCHELASTIC_RUN_ID"  # set in processes that `torchrun` started
 
 
@@ -101,6 +103,17 @@ def _check_precision(training: TrainingConfig) -> None:
 def _check_cpu(training: TrainingConfig) -> None:
     if training.strategy == "fsdp":
         raise ConfigError("training.strategy is fsdp, which needs CUDA devices; on a CPU set it to ddp")
+
+
+def keep_freed_memory() -> None:
+    """Let this process keep the memory it frees, for its next step; without glibc nothing happens.
+
+    By default glibc returns every large tensor to the system, and the next step pays for the same page faults again.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_MMAP_MAX, 0)
+        mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def make_fabric(training: TrainingConfig, *, has_unused_weights: bool = False) -> Fabric:

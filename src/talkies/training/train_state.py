@@ -13,9 +13,9 @@ from talkies.models import TwoTower, build_model
 from talkies.models.public import PublicTower
 from talkies.objectives import ContrastiveObjective
 from talkies.runs.needs import check_profile
-from talkies.runtime import keep_freed_memory
 from talkies.training.batch_norms import synchronise_batch_norms
 from talkies.training.config import RunConfig
+from talkies.training.devices import keep_freed_memory
 from talkies.training.distillation import Distillation
 from talkies.training.ema import ExponentialMovingAverage
 from talkies.training.optimiser import build_optimiser, measure_scales

@@ -11,7 +11,7 @@ from talkies.clips import TrainingClips
 from talkies.core import MODALITIES, ClipRequest, Modality, format_count, quote_path
 from talkies.core.memory import explain_lack_of_memory
 from talkies.models import Encoder
-from talkies.runtime import count_cores, keep_freed_memory
+from talkies.runtime import count_cores
 from talkies.training.config import RunConfig
 from talkies.training.features.compute import FeatureComputer
 from talkies.training.features.feature_store import FeatureStore
@@ -68,8 +68,6 @@ class FeatureCache:
             MediaError: if a film cannot be read.
             WorkError: if there is not enough memory, or the features cannot be stored.
         """
-        if fabric.device.type == "cpu":
-            keep_freed_memory()
         missing = list(self._list_missing().items())
         fabric.barrier()  # every rank looks before the first one writes
         rank, ranks = fabric.global_rank, fabric.world_size
