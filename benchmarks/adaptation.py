@@ -12,7 +12,7 @@ import argparse
 import json
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ from head_training.trials import (
     run_arm,
     summarise,
 )
+from head_training.tries import tabulate_tries, try_variants
 from machine import hardware, today, write_results
 from talkies.ingestion import ingest
 from talkies.library import Library, Profile
@@ -62,8 +63,10 @@ def main() -> None:
     parser.add_argument("esc10", type=Path)
     parser.add_argument("--workspace", type=Path)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--product", type=Path, help="a text of what talkies' own commands said, added as it is")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    product = options.product.read_text(encoding="utf-8") if options.product else ""
     with tempfile.TemporaryDirectory() as temporary:
         data = prepare(options.films, options.esc10, options.workspace or Path(temporary))
     found: dict[str, Found] = {FROZEN: measure_frozen(data)}
@@ -72,7 +75,7 @@ def main() -> None:
         began = time.monotonic()
         found[arm.name] = run_arm(arm, data, range(options.seeds))
         minutes[arm.name] = (time.monotonic() - began) / 60
-    write(data, found, minutes, options.seeds)
+    write(data, found, minutes, options.seeds, [*tabulate_tries(try_variants(data, range(options.seeds))), product])
 
 
 def prepare(films: Path, esc10: Path, workspace: Path) -> Data:
@@ -131,8 +134,10 @@ def compute_chances(data: Data) -> dict[str, dict[str, float]]:
     }
 
 
-def write(data: Data, found: Mapping[str, Found], minutes: Mapping[str, float], seeds: int) -> None:
-    """Write the results as tables and as JSON."""
+def write(
+    data: Data, found: Mapping[str, Found], minutes: Mapping[str, float], seeds: int, more: Sequence[str]
+) -> None:
+    """Write the results as tables and as JSON, and more lines below the tables."""
     chances = compute_chances(data)
     probe_N = probe_classes(torch.from_numpy(data.sounds.audio_NE), data.sounds)
     sections = [
@@ -147,6 +152,8 @@ def write(data: Data, found: Mapping[str, Found], minutes: Mapping[str, float], 
         f"Minutes for {FOLDS} folds × {seeds} seeds on cached features, one core: "
         + ", ".join(f"{name} {value:.1f}" for name, value in minutes.items())
         + ".",
+        "",
+        *more,
     ]
     path = write_results("adaptation", "Heads on public encoders, trained within films", sections)
     document = {"schema_version": 1, "hardware": hardware(), "date": today(), "chances": chances, "minutes": minutes}

@@ -37,6 +37,7 @@ class Arm:
     objective: ObjectiveConfig
     films_per_batch: int = FILMS_PER_BATCH
     is_pooled: bool = False
+    has_linear_heads: bool = False
 
 
 def _make_objective(weight: float = 1.0, mask_seconds: float = 0.0) -> ObjectiveConfig:
@@ -57,9 +58,11 @@ ARMS = (
 class Heads(nn.Module):
     """The projection heads of both towers."""
 
-    def __init__(self, video_dim: int, audio_dim: int) -> None:
+    def __init__(self, video_dim: int, audio_dim: int, *, is_linear: bool = False) -> None:
         super().__init__()
-        self.video, self.audio = Head(video_dim, HIDDEN, DIM), Head(audio_dim, HIDDEN, DIM)
+        self.video, self.audio = (
+            nn.Linear(dim, DIM) if is_linear else Head(dim, HIDDEN, DIM) for dim in (video_dim, audio_dim)
+        )
 
     def embed_video(self, features_BE: Tensor) -> Tensor:
         """Return unit vectors `[B, D]`."""
@@ -80,7 +83,7 @@ def train_heads(
     """Train heads on the learnt parts of films, and call `on_step` with the heads after each of `MEASURED_STEPS`."""
     torch.manual_seed(seed)
     first = next(iter(films.values()))
-    heads = Heads(first.video_NE.shape[1], first.audio_NE.shape[1])
+    heads = Heads(first.video_NE.shape[1], first.audio_NE.shape[1], is_linear=arm.has_linear_heads)
     objective = ContrastiveObjective(arm.objective, FPS)
     optimiser = build_optimiser(nn.ModuleList((heads, objective)), OPTIMISER)
     names = sorted(films)

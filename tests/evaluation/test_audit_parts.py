@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from talkies.analysis.descriptors.film_probe import BLOCKS, compute_gap_frames, split_block
 from talkies.analysis.descriptors.shortcut_cues import compute_loudness, compute_palette
+from talkies.evaluation.audit.explanation import explain_learnt_films
 from talkies.evaluation.audit.retrieval import measure_film_retrieval, normalise_rows, subtract_mean
 from talkies.evaluation.audit.tables import format_percent_estimate
 from talkies.evaluation.audit.values import Estimate
@@ -169,3 +170,10 @@ def test_the_loudness_of_a_square_wave() -> None:
     level, sd = compute_loudness(torch.stack([loud_S, torch.zeros(1600, dtype=torch.int16)]), 160).T
     assert level.tolist() == pytest.approx([-6.02, -100], abs=0.01)
     assert sd.tolist() == pytest.approx([0, 0], abs=1e-4)
+
+
+def test_a_run_that_learnt_from_the_audited_films_is_told_to_know_them_by_heart() -> None:
+    told = explain_learnt_films(["a", "b", "c"], ("a", "c", "d"))
+    assert told is not None
+    assert told.startswith("The run has learnt from 2 of these 3 films and may know their moments by heart")
+    assert explain_learnt_films(["a", "b"], ("d",)) is None

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from talkies.retrieval.index import IndexRows
+from talkies.retrieval.search import Hit, SearchQuery, SearchResult, Words
 from talkies.retrieval.search.modality_pairs import combine_query_vectors, score_rows
 from talkies.retrieval.search.score_threshold import NO_THRESHOLD, ScoreThresholds, estimate_chance_maximum
 
@@ -107,3 +108,22 @@ def test_the_same_sample_gives_the_same_threshold() -> None:
     assert [
         ScoreThresholds(rows, len(rows), 1.0).compute(combine_query_vectors(asked, pairs), pairs) for pairs in SIDES
     ] == [ScoreThresholds(rows, len(rows), 1.0).compute(combine_query_vectors(asked, pairs), pairs) for pairs in SIDES]
+
+
+@pytest.mark.parametrize(
+    ("hits", "more", "use_threshold", "told"),
+    [
+        (1, False, True, True),
+        (6, True, True, False),
+        (6, False, True, False),
+        (1, False, False, False),
+        (0, False, True, False),
+    ],
+)
+def test_hits_left_out_as_chance_are_told(hits: int, more: bool, use_threshold: bool, told: bool) -> None:
+    query = SearchQuery(Words("rain"), count=6, use_threshold=use_threshold)
+    hit = Hit("0" * 16, "film.mp4", 1.0, 3.0, 0.9, None)
+    result = SearchResult(query, "a", "m", (), (hit,) * hits, more, 0.86, True, None, None, "rain", 0.0, 0.0)
+    assert (result.left_out_note is not None) == told
+    if told:
+        assert "a score below 0.86 could be chance" in str(result.left_out_note)

@@ -113,6 +113,8 @@ def search(
         say(result.no_hits_reason)
     else:
         _print_hits(result)
+        if result.left_out_note:
+            say(result.left_out_note)
 
 
 def _read_moment(film: str | None, at: float | None) -> "Moment | None":

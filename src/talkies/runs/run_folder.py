@@ -47,6 +47,7 @@ class RunFolder:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.config_path, self.metrics_path = root / "config.yaml", root / "metrics.jsonl"
+        self.record_path = root / "run.json"
         self.tensorboard_path, self.not_finite_path = root / "tensorboard", root / "not_finite.json"
 
     def exists(self) -> bool:
@@ -61,7 +62,7 @@ class RunFolder:
         """
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            write_atomically(self.root / "run.json", record.model_dump_json(indent=1))
+            write_atomically(self.record_path, record.model_dump_json(indent=1))
             write_atomically(self.config_path, config_yaml)
         except OSError as error:
             raise RunError(
@@ -75,7 +76,7 @@ class RunFolder:
             RunError: if there is no such run, or its record is damaged or newer than this talkies.
         """
         self.check_exists()
-        path = self.root / "run.json"
+        path = self.record_path
         return read_document(
             path, RunRecord, "the record of a run", SCHEMA_VERSION, RunError, remedy="; name another run"
         )

@@ -7,7 +7,12 @@ from typing import Any
 from talkies.analysis.descriptors.film_probe import BLOCKS, LONGEST_GAP_SECONDS, C
 from talkies.clips.film_pass import OnFilm
 from talkies.core import Modality, UsageError, WorkError, describe_os_error, path_to_text
-from talkies.evaluation.audit.explanation import explain_modalities, explain_origin, explain_probe
+from talkies.evaluation.audit.explanation import (
+    explain_learnt_films,
+    explain_modalities,
+    explain_origin,
+    explain_probe,
+)
 from talkies.evaluation.audit.films import LEAST_CLIPS, MOST_CLIPS, MOST_FILMS, AuditedFilm, encode_audited_films
 from talkies.evaluation.audit.measure import (
     RESAMPLES,
@@ -29,7 +34,7 @@ from talkies.evaluation.audit.verdict import (
 )
 from talkies.evaluation.film_tasks.base import explain_not_joint
 from talkies.library import Library
-from talkies.runs import RESULTS, ClipEncoder, load_model, make_file_name, parse_model
+from talkies.runs import RESULTS, ClipEncoder, RunFolder, load_model, make_file_name, parse_model
 from talkies.runtime import write_atomically
 
 REPORT_NAME = "audit.html"
@@ -130,8 +135,18 @@ def _explain(
         words = explain_modalities(model, cues, inputs.sizes, reason)
     else:
         words = explain_verdict(model, compute_reference_levels(inputs), inputs.sizes)
-    sentences = [words, explain_probe(model, other, compared_with)]
-    return " ".join([*sentences, explain_origin(compared_with)] if encoder.is_public else sentences)
+    learnt = None if encoder.is_public else _explain_learnt(Path(encoder.run), inputs)
+    origin = explain_origin(compared_with) if encoder.is_public else None
+    sentences = [words, learnt, explain_probe(model, other, compared_with), origin]
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _explain_learnt(run: Path, inputs: AuditInputs) -> str | None:
+    """Return the sentence about films that a run has learnt from; None for a run without a record."""
+    folder = RunFolder(run)
+    if not folder.record_path.is_file():
+        return None
+    return explain_learnt_films([film.film_id for film in inputs.films], folder.read_record().films)
 
 
 def report_path(run: str | Path, to: Path | None) -> Path:

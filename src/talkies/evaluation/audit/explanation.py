@@ -1,6 +1,6 @@
 """The explanation of an audit whose pictures and sounds are judged each by themselves, and what titles say."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from talkies.core import Modality
 from talkies.evaluation.audit.values import Audit, AuditedModel, Comparison, Neighbours
@@ -100,3 +100,14 @@ def _explain_modality(modality: Modality, own: Neighbours, cue: Neighbours) -> s
 
 def _format_share(share: float) -> str:
     return format_percent(share, None)
+
+
+def explain_learnt_films(film_ids: Sequence[str], learnt: Collection[str]) -> str | None:
+    """Return the sentence that a run may know audited films by heart; None if it has learnt from none of them."""
+    count = sum(film_id in learnt for film_id in film_ids)
+    if not count:
+        return None
+    return (
+        f"The run has learnt from {count} of these {len(film_ids)} films and may know their moments by heart: how it "
+        "does on other films, an audit of a library that it has not learnt from tells."
+    )

@@ -250,3 +250,13 @@ class SearchResult:
                 f"(a score of {self.score_threshold:.2f}); show weaker matches, or use fewer filters"
             )
         return "no match: the filters exclude every clip; use fewer filters"
+
+    @property
+    def left_out_note(self) -> str | None:
+        """A sentence that says why there are fewer hits than asked for; None if there are as many, or none at all."""
+        if not self.hits or self.more or len(self.hits) >= self.query.count or not self.query.use_threshold:
+            return None
+        return (
+            f"matches with a score below {self.score_threshold:.2f} could be chance and are left out; show weaker "
+            "matches to see them"
+        )
