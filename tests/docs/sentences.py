@@ -20,7 +20,7 @@ TELLERS = {
     "sampling/plan.py": ("_describe_short_films",),
     "training/pretrain.py": ("_write_not_finite",),
     "training/features/feature_store.py": ("_describe",),
-    "retrieval/search/query.py": ("no_hits_reason", "left_out_note"),
+    "retrieval/search/query.py": ("no_hits_reason",),
     "web/errors.py": ("format_validation_error", "_handle_http_error"),
     "web/guard.py": ("_find_site_error",),
     "models/registry.py": ("_check_encoder_name",),
