@@ -31,7 +31,7 @@ REASONS = {
     "needs a data set": 3,
     "needs several machines": 6,
     "a synopsis": 2,
-    "downloads weights": 9,
+    "downloads weights": 10,
 }
 _RUN = [page for page in PAGES if any(block.kind in (SHELL, PYTHON) for block in blocks_of(page))]
 

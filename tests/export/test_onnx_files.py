@@ -25,7 +25,7 @@ from talkies.models import Encoder, ModelConfig, TwoTower
 from talkies.models.r2plus1d import R2Plus1D18
 from talkies.models.resnet import ResNet18
 from talkies.models.vit import AudioTransformer, VideoTransformer
-from talkies.runs import ClipEncoder, load_encoder
+from talkies.runs import ClipEncoder, build_run_encoder, load_encoder
 from talkies.runs.exported_model import ExportedModel
 from talkies.transforms import AudioTransformConfig, LogMel, TransformConfig, VideoTransform, VideoTransformConfig
 
@@ -195,7 +195,7 @@ def test_files_that_give_something_else_are_not_kept(
     wrong = (exported.folder / "video.onnx").read_bytes()
     monkeypatch.setattr("talkies.export.onnx_files._export_module", lambda *_: wrong)
     monkeypatch.setattr(
-        "talkies.export.model_folder.load_encoder", lambda run, step: _with_model(load_encoder(run, step), other)
+        "talkies.export.model_folder.build_run_encoder", lambda loaded: _with_model(build_run_encoder(loaded), other)
     )
     with pytest.raises(
         WorkError, match=r"the video encoder as ONNX gives embeddings that differ by [\d.]+ from PyTorch"
