@@ -78,8 +78,11 @@ def build_model(
         ConfigError: if a public encoder cannot be loaded, or its tower cannot be adapted so.
     """
     adaptation, towers = adaptation or AdaptationConfig(), towers or {}
-    video, video_head = _build_tower(config, adaptation.video, "video", towers.get("video"))
-    audio, audio_head = _build_tower(config, adaptation.audio, "audio", towers.get("audio"))
+    # Both encoders, then both heads: in this order, a seed has given the same weights from the first version on.
+    video, public_video = _build_encoder(config, adaptation.video, "video", towers.get("video"))
+    audio, public_audio = _build_encoder(config, adaptation.audio, "audio", towers.get("audio"))
+    video_head = _build_head(config, adaptation.video, video, public_video)
+    audio_head = _build_head(config, adaptation.audio, audio, public_audio)
     return TwoTower(video, audio, config.embedding_dim, config.hidden_dim, video_head=video_head, audio_head=audio_head)
 
 
@@ -89,10 +92,10 @@ def is_public(config: ModelConfig, modality: Modality) -> bool:
     return name not in (VIDEO_ENCODERS if modality == "video" else AUDIO_ENCODERS)
 
 
-def _build_tower(
+def _build_encoder(
     config: ModelConfig, adaptation: TowerAdaptation, modality: Modality, public: PublicTower | None
-) -> tuple[Encoder, nn.Module]:
-    """Return an encoder and its head, with what is not trained frozen."""
+) -> tuple[Encoder, PublicTower | None]:
+    """Return an encoder, and what a public one came with."""
     name = config.video if modality == "video" else config.audio
     encoders = VIDEO_ENCODERS if modality == "video" else AUDIO_ENCODERS
     if name in encoders:
@@ -109,9 +112,16 @@ def _build_tower(
             raise ConfigError(
                 f"{name} has no weights that can be trained; set adaptation.{modality}.train=head, or none"
             )
-    head: nn.Module = Head(encoder.out_dim, config.hidden_dim, config.embedding_dim)
-    head = adapt_tower(encoder, head, public, adaptation, name=name, embedding_dim=config.embedding_dim)
-    return encoder, head
+    return encoder, public
+
+
+def _build_head(
+    config: ModelConfig, adaptation: TowerAdaptation, encoder: Encoder, public: PublicTower | None
+) -> nn.Module:
+    """Return the head of an encoder, and freeze what of both is not trained."""
+    name = config.video if encoder.modality == "video" else config.audio
+    head = Head(encoder.out_dim, config.hidden_dim, config.embedding_dim)
+    return adapt_tower(encoder, head, public, adaptation, name=name, embedding_dim=config.embedding_dim)
 
 
 def _check_encoder_name(name: str, encoders: Mapping[str, object], modality: Modality) -> str:
