@@ -169,8 +169,9 @@ def test_on_progress_is_told_how_far_the_work_is_and_what_became_of_each_film(tm
 def test_the_summary_counts_verdicts_and_says_where_the_audit_is(mixed_report: IngestReport) -> None:
     lines = mixed_report.summary.splitlines()
     assert lines[:2] == ["6 films: 2 accepted, 4 rejected", "1 other file skipped"]
-    assert re.fullmatch(r"0:24 of film ingested in \d+:\d\d, \d+\.\d × real time", lines[2])
-    assert lines[3:] == [f"the report on every film: {mixed_report.library.root / 'ingest.html'}"]
+    assert re.fullmatch(r"0:24 of film ingested in \d+:\d\d, \d+\.\d × real time", lines[3])
+    assert lines[2] == "profile: small (128 px, 16 fps, 16 kHz)"
+    assert lines[4:] == [f"the report on every film: {mixed_report.library.root / 'ingest.html'}"]
 
 
 def test_a_report_with_a_usable_film_passes(mixed_report: IngestReport) -> None:
