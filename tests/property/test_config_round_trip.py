@@ -150,5 +150,6 @@ def test_every_run_config_reads_back_from_its_yaml_as_itself(config: RunConfig) 
 
 @given(runs())
 def test_every_run_config_can_be_said_in_overrides_alone(config: RunConfig) -> None:
-    overrides = [f"{key}={said(config, key)}" for key in list_keys(RunConfig)]
+    keys = [key for key in list_keys(RunConfig) if key != "clip.auto"]  # it is said instead of the other keys of a clip
+    overrides = [f"{key}={said(config, key)}" for key in keys]
     assert check(RunConfig, apply_overrides({}, overrides, RunConfig), "--set") == config
