@@ -49,7 +49,7 @@ bench: setup
 
 soak: setup
 	$(BIN)/python benchmarks/soak.py
-	TALKIES_SOAK=1 $(BIN)/pytest tests/training/test_killed_runs.py tests/e2e/test_real_road.py
+	TALKIES_SOAK=1 $(BIN)/pytest tests/training/test_killed_runs.py tests/training/test_lack_of_memory.py tests/ingestion/test_profiles.py tests/e2e/test_real_road.py
 
 test-gpu: setup
 	$(BIN)/pytest -m gpu

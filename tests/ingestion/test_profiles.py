@@ -1,5 +1,6 @@
 """Libraries of every profile: the same films, the same annotations, and the whole road at `standard`."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from talkies.training import RunConfig, pretrain
 from talkies.transforms import ClipTransform
 
 pytestmark = pytest.mark.slow
+SOAK = pytest.mark.skipif(os.environ.get("TALKIES_SOAK") != "1", reason="make soak walks the road at `full` too")
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +66,7 @@ def test_shots_and_annotations_are_at_the_same_times_in_each(name: str, librarie
         assert other.record_of(film.id).bars == small.record_of(film.id).bars == ()
 
 
-@pytest.mark.parametrize("name", ["standard", "full"])
+@pytest.mark.parametrize("name", ["standard", pytest.param("full", marks=SOAK)])
 def test_the_whole_road_goes_through_any_profile(
     name: str, libraries: dict[str, Library], two_steps: Callable[..., RunConfig], tmp_path: Path
 ) -> None:

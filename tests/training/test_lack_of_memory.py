@@ -15,6 +15,7 @@ from talkies.library import Library
 from talkies.training import resolve
 
 pytest.importorskip("transformers")
+SOAK = pytest.mark.skipif(os.environ.get("TALKIES_SOAK") != "1", reason="make soak limits loading and steps too")
 SCRIPT = Path(__file__).with_name("limited_training.py")
 
 
@@ -44,11 +45,20 @@ def towers(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
 @pytest.mark.parametrize(
     ("stage", "megabytes", "settings", "sentence"),
     [
-        ("loading", 20, (), "talkies: not enough memory to load the encoders; name smaller encoders, or close other"),
+        pytest.param(
+            *(
+                "loading",
+                20,
+                (),
+                "talkies: not enough memory to load the encoders; name smaller encoders, or close other",
+            ),
+            marks=SOAK,
+        ),
         ("features", 6, (), "talkies: not enough memory to compute the features of clips; set a smaller clip.frames"),
-        (
+        pytest.param(
             *("steps", 30, ("adaptation.cache=false", "adaptation.video.train=all")),
             "talkies: not enough memory to take a training step; set training.chunk_clips to encode fewer clips at a",
+            marks=SOAK,
         ),
     ],
     ids=["loading", "features", "steps"],
