@@ -159,8 +159,7 @@ def test_replaced_norms_keep_names_weights_types_and_modes() -> None:
     assert list(system.state_dict()) == list(before)
     assert same(dict(system.state_dict()), before)
     norms = [part for part in system.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
-    # One that keeps its statistics, as those of frozen encoders do, has nothing to synchronise.
-    assert [isinstance(norm, SynchronisedBatchNorm) for norm in norms] == [False, True]
+    assert [type(norm) for norm in norms] == [SynchronisedBatchNorm] * 2
     assert [norm.training for norm in norms] == [False, True]
     on_cuda = system_of(KNOBS["plain"], still=False)
     synchronise_batch_norms(on_cuda, "cuda")
