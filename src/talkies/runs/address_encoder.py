@@ -11,10 +11,10 @@ from talkies.core import MODALITIES, ConfigError, Modality
 from talkies.library import Profile, choose_profile
 from talkies.models import EncoderAddress, NoEncoder, TwoTower, compute_model_stamp, is_address
 from talkies.models.public import PublicTower, list_modalities, open_tower
-from talkies.runs.clip_encoder import ClipEncoder
+from talkies.runs.clip_encoder import ClipEncoder, make_transform
 from talkies.runs.needs import check_profile, find_needs
 from talkies.runs.texts import TextSpace
-from talkies.transforms import ClipTransform, TransformConfig, VideoTransformConfig
+from talkies.transforms import TransformConfig, VideoTransformConfig
 
 _ROUNDING = 1e-6  # of products of seconds and frames a second
 _PART = re.compile(r"(?:^|,)(video|audio)=")
@@ -114,13 +114,7 @@ def load_address(text: str, profile: Profile | None = None) -> ClipEncoder:
     clip = choose_clip(model, profile)
     return ClipEncoder(
         model,
-        ClipTransform(
-            transforms,
-            profile.audio_rate_hz,
-            model.video_input,
-            model.audio_input,
-            audio_seconds=clip.audio_seconds,
-        ),
+        make_transform(model, transforms, profile, clip),
         clip=clip,
         profile=profile,
         stamp=compute_model_stamp(model),

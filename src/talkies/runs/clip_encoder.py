@@ -28,7 +28,7 @@ from talkies.library import Profile
 from talkies.models import EncoderAddress, TwoTower, find_dims
 from talkies.models.public import TextEncoder, open_text
 from talkies.runs.texts import TextSpace, explain_no_words
-from talkies.transforms import ClipTransform
+from talkies.transforms import ClipTransform, TransformConfig
 
 _BATCH_CLIPS = 16
 
@@ -233,3 +233,14 @@ class ClipEncoder:
             np.concatenate(video_parts) if video_parts else None,
             np.concatenate(audio_parts) if audio_parts else None,
         )
+
+
+def make_transform(model: TwoTower, transforms: TransformConfig, profile: Profile, clip: ClipConfig) -> ClipTransform:
+    """Return the transform from clips of a library of some profile to what a model's encoders take."""
+    return ClipTransform(
+        transforms,
+        profile.audio_rate_hz,
+        model.video_input,
+        model.audio_input,
+        audio_seconds=clip.audio_seconds,
+    )

@@ -10,7 +10,7 @@ from talkies.core import MODALITIES, RunError
 from talkies.library import Profile
 from talkies.models import AdaptationConfig, build_model, load_learnt, set_memory_format
 from talkies.runs.address_encoder import is_model_address, load_address
-from talkies.runs.clip_encoder import ClipEncoder
+from talkies.runs.clip_encoder import ClipEncoder, make_transform
 from talkies.runs.exported_model import (
     check_step,
     is_exported_model,
@@ -22,7 +22,7 @@ from talkies.runs.run_folder import RunFolder
 from talkies.runs.run_model import RunModel, load_run_model
 from talkies.runs.texts import TextSpace, find_text_spaces
 from talkies.runs.trust import check_trust
-from talkies.transforms import ClipTransform, TransformConfig
+from talkies.transforms import TransformConfig
 
 
 def load_encoder(
@@ -61,13 +61,7 @@ def build_run_encoder(loaded: RunModel) -> ClipEncoder:
     set_memory_format(model.video, torch.channels_last_3d)  # the transform's layout
     return ClipEncoder(
         model,
-        ClipTransform(
-            transforms,
-            profile.audio_rate_hz,
-            model.video_input,
-            model.audio_input,
-            audio_seconds=clip.audio_seconds,
-        ),
+        make_transform(model, transforms, profile, clip),
         clip=clip,
         profile=profile,
         stamp=loaded.checkpoint.read_state().stamp,
@@ -96,13 +90,7 @@ def _load_exported_model(folder: Path, step: int | None, *, trust_code: bool) ->
     set_memory_format(model.video, torch.channels_last_3d)  # the transform's layout
     return ClipEncoder(
         model,
-        ClipTransform(
-            exported.transforms,
-            exported.profile.audio_rate_hz,
-            model.video_input,
-            model.audio_input,
-            audio_seconds=exported.clip.audio_seconds,
-        ),
+        make_transform(model, exported.transforms, exported.profile, exported.clip),
         clip=exported.clip,
         profile=exported.profile,
         stamp=exported.stamp,
