@@ -14,8 +14,9 @@ SMALL_FILMS = {
 }  # fmt: skip
 LITTLE = {
     "name": "little",
-    "films": 4,
+    "film_sets": 2,
     "unseen_films": 4,
+    "probe_films": 4,
     "synth": SMALL_FILMS,
     "profile": {"fps": 8, "short_side": 32, "gop": 8, "audio_rate_hz": 16_000},
     "recipe": "tiny",
@@ -26,11 +27,29 @@ LITTLE = {
     "batch_clips": 4,
     "steps": 4,
     "judged_at": [0.5, 1.0],
-    "seeds": 2,
-    "pair_seeds": 3,
-    "pair_clips_per_film": 2,
-    "pair_cross_film_weight": 0.0,
-    "ranges": {"mark_strengths": [0.0]},
+    "endpoints": ["concept_video", "concept_audio"],
+    "equivalence_margin": 0.05,
+    "samplings": {
+        "random": {"words": "other films", "clips_per_film": 1},
+        "within": {"words": "2 clips of a film", "clips_per_film": 2},
+    },
+    "natures": {"cues-0": {"words": "films without cues", "changes": {"mark_strength": 0.0}}},
+    "blocks": [
+        {"films": [4, 6], "samplings": ["random", "within"]},
+        {"films": [4], "natures": ["cues-0"], "samplings": ["random", "within"]},
+    ],
+    "families": {
+        "claim": {
+            "title": "The claim", "question": "Does it help?", "pairings": [{"arm": "within", "films": [4, 6]}],
+        },
+        "control": {
+            "title": "The control", "question": "Without cues?",
+            "pairings": [
+                {"arm": "within", "films": [4], "natures": ["cues-0"]},
+                {"arm": "within", "against": "untrained", "films": [4]},
+            ],
+        },
+    },
 }  # fmt: skip
 
 

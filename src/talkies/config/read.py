@@ -89,7 +89,7 @@ def check(kind: type[C], values: Mapping[str, Any], where: str) -> C:
     """
     present = update_keys(kind, values, where)
     try:
-        return kind.model_validate(_lists_to_tuples(kind, present))
+        return kind.model_validate(_lists_to_tuples(present))
     except ValidationError as error:
         raise ConfigError(f"{where}: {_describe_first_error(error, kind)}") from error
 
@@ -133,16 +133,11 @@ def _copy_sections(values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: _copy_sections(value) if isinstance(value, Mapping) else value for key, value in values.items()}
 
 
-def _lists_to_tuples(kind: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `values` with YAML lists as tuples, as strict fields require."""
-    result: dict[str, Any] = {}
-    for key, value in values.items():
-        section = find_section(kind, key)
-        if section is not None and isinstance(value, Mapping):
-            result[key] = _lists_to_tuples(section, value)
-        else:
-            result[key] = tuple(value) if isinstance(value, list) else value
-    return result
+def _lists_to_tuples(value: Any) -> Any:
+    """Return a value with YAML lists as tuples, at any depth, as strict fields require."""
+    if isinstance(value, Mapping):
+        return {key: _lists_to_tuples(each) for key, each in value.items()}
+    return tuple(map(_lists_to_tuples, value)) if isinstance(value, list) else value
 
 
 def _describe_first_error(error: ValidationError, kind: type[BaseModel]) -> str:

@@ -3,29 +3,24 @@
 import base64
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from markupsafe import Markup
 
 from talkies.reporting.pages import render_page
 from talkies.runtime import write_atomically
 from talkies.study.figures import write_figures
-from talkies.study.findings import Line, Sentence, list_findings
+from talkies.study.findings import Line, Sentence, describe_arm_point, list_findings
 from talkies.study.measure import MEASURES
-from talkies.study.results import UNTRAINED, StudyResults
+from talkies.study.results import StudyResults
+from talkies.study.scale import UNTRAINED
 from talkies.study.summary import NumberFormatter
 
-_CAPTIONS = {
-    "pair": "Dots: seeds; symbols and whiskers: mean and 95 % interval over seeds.",
-    "grid": "Mean and 95 % interval over seeds; on the left the usual recipe, one clip per film.",
-    "policies": "Mean and 95 % interval over seeds, sorted by concept accuracy from pictures.",
-    "shortcut": "Every model trained on films with strong shortcut cues: film accuracy against concept accuracy.",
-    "losses": (
-        "Each term relative to that of a guess: mean over seeds, in a band of all seeds. "
-        "Random films have one clip each."
-    ),
-}
-_USUAL_CAPTION = "Mean and 95 % interval over seeds."
+_CAPTION = "Symbols and whiskers: mean and 95 % interval over film sets; dots: film sets."
+_MAP_CAPTION = (
+    "Above 0: negatives of the same film teach more than negatives of other films. Whiskers: 95 % interval over film "
+    "sets."
+)
+_FILMS_CAPTION = "Every model on plain films: how well its features tell which film a clip is from, and what it shows."
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +42,13 @@ def write_report(out: Path, results: StudyResults) -> Path:
             finding.title,
             tuple(_format_sentence(sentence, numbers) for sentence in finding.sentences),
             _encode_image(out / "figures" / f"{finding.figure}.svg") if finding.figure in figures else None,
-            _CAPTIONS.get(finding.figure, _USUAL_CAPTION),
+            _FILMS_CAPTION if finding.figure == "films" else _CAPTION,
         )
         for finding in list_findings(results)
     ]
+    if "map" in figures:
+        title = "At a glance: gain against films and passes over them"
+        findings.insert(0, PageFinding(title, (), _encode_image(out / "figures" / "map.svg"), _MAP_CAPTION))
     measures = {name: words for name, words in MEASURES.items() if any(s.measure == name for s in results.summaries)}
     page = out / "report.html"
     write_atomically(
@@ -63,7 +61,6 @@ def write_report(out: Path, results: StudyResults) -> Path:
             findings=findings,
             measures=measures,
             rows=_list_rows(results, list(measures), numbers),
-            differences=_list_differences(results, list(measures), numbers),
         ),
     )
     return page
@@ -73,35 +70,20 @@ def _list_rows(
     results: StudyResults, measures: list[str], numbers: NumberFormatter
 ) -> list[tuple[str, str, list[Markup]]]:
     """Return the table's rows, untrained models first: description, films, measures."""
-    rows = []
-    for nature in results.chance:
-        name = f"{UNTRAINED}-{nature}"
-        rows.append(
-            ("untrained", nature, [_format_cell(f"summaries:{name}:{measure}", numbers) for measure in measures])
-        )
-    for arm in results.arms:
-        cells = [_format_cell(f"summaries:{arm['name']}:{measure}", numbers) for measure in measures]
-        rows.append((_describe(arm), arm["nature"], cells))
-    return rows
-
-
-def _list_differences(
-    results: StudyResults, measures: list[str], numbers: NumberFormatter
-) -> list[tuple[str, str, list[Markup]]]:
-    """Return a row for each arm: its differences from random films of the same nature."""
-    arms = [arm for arm in results.arms if any(c.arm == arm["name"] for c in results.comparisons)]
+    names = list(dict.fromkeys(summary.arm for summary in results.summaries))
+    names.sort(key=lambda name: not name.startswith(UNTRAINED))
     return [
-        (
-            _describe(a),
-            a["nature"],
-            [_format_cell(f"comparisons:{a['name']}:{measure}", numbers) for measure in measures],
-        )
-        for a in arms
+        (*_describe(results, name), [_format_cell(f"summaries:{name}:{measure}", numbers) for measure in measures])
+        for name in names
     ]
 
 
-def _describe(arm: dict[str, Any]) -> str:
-    return str(arm["words"]) + (f", batch of {arm['at']:g}" if arm["axis"] == "batch" else "")
+def _describe(results: StudyResults, name: str) -> tuple[str, str]:
+    arm_name, _, step = name.partition("@")
+    arm = results.arm(arm_name)
+    if arm is None:
+        return name.replace("_", ", "), ""
+    return str(arm["words"]) + (f" after {step} steps" if step else ""), describe_arm_point(results, arm_name)
 
 
 def _format_cell(line: str, numbers: NumberFormatter) -> Markup:

@@ -6,7 +6,7 @@ from pathlib import Path
 from talkies.core import UsageError
 from talkies.evaluation.datasets import READERS, DataSet, Split
 from talkies.evaluation.transfer import Protocol, Statistics
-from talkies.evaluation.transfer.features import load_run_features, load_untrained_features
+from talkies.evaluation.transfer.features import load_run_features
 from talkies.evaluation.transfer.transfer import check_complete, measure_transfer
 from talkies.synth import CONCEPTS
 
@@ -42,32 +42,19 @@ class Sounds:
             used = sorted(set(range(len(data.examples))) - set(held_out))
         return replace(data, splits=(Split("sounds never heard", tuple(used), tuple(held_out)),))
 
-    def list_recordings(self) -> tuple[tuple[str, ...], ...]:
-        """Return the files that films may use, class by class.
-
-        Raises:
-            UsageError: as `data`.
-        """
-        data = self.data
-        by_class: list[list[str]] = [[] for _ in data.classes]
-        for number in data.splits[0].train:
-            by_class[data.examples[number].labels[0]].append(str(data.get_path(number).absolute()))
-        return tuple(map(tuple, by_class))
-
 
 def measure_sounds(sounds: Sounds, run: Path, step: int) -> dict[str, float]:
     """Return the accuracy of linear classifiers on held-out sounds, by name.
 
-    One uses the features of a run, one those of the same encoder untrained, one log-mel statistics.
+    It uses the features of a run after `step` steps; at step 0 another one uses log-mel statistics.
 
     Raises:
         UsageError: if a sound cannot be used, or one is on both sides of the split.
     """
-    protocol = Protocol(baselines=True)
+    protocol = Protocol(baselines=step == 0)
     trained = load_run_features(run, step, protocol, "trained")
-    untrained = load_untrained_features(run, protocol)
-    arms = [trained, *([untrained] if untrained else []), Statistics(trained.clip_spec, trained.transforms.audio)]
-    result = measure_transfer(sounds.data, arms, protocol)
+    statistics = [Statistics(trained.clip_spec, trained.transforms.audio)] if step == 0 else []
+    result = measure_transfer(sounds.data, [trained, *statistics], protocol)
     accuracies = {"sounds_accuracy": result.metrics["accuracy"].mean}
     for name, metrics in result.baselines.items():
         accuracies[f"sounds_accuracy_{name}"] = metrics["accuracy"].mean

@@ -1,24 +1,23 @@
-"""The study: make the films, train every arm with every seed, measure, and write the report."""
+"""The study: make the films, train every arm on every film set, measure, and write the report."""
 
 import fcntl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 from talkies.config import Config
-from talkies.core import UsageError, describe_os_error
+from talkies.core import LibraryError, UsageError, describe_os_error
 from talkies.evaluation.film_tasks.concepts import read_truth
 from talkies.library import Library, read_json, write_json
 from talkies.runtime import count_cores, map_in_processes
-from talkies.study.arms import Arm, list_arms, list_natures
-from talkies.study.films import FilmsOfNature, make_films
+from talkies.study.arms import Arm, list_arms
+from talkies.study.films import FilmSet, make_films
 from talkies.study.measure import compute_chances
 from talkies.study.page import write_report
-from talkies.study.results import StudyResults, compare_arms, compare_natures, summarise, write_results
+from talkies.study.results import SCHEMA_VERSION, StudyResults, build_results, write_results
 from talkies.study.scale import Scale
 from talkies.study.sounds import Sounds
 from talkies.study.trials import Trial, TrialResult, load_finished_trial, run_trial
@@ -34,6 +33,7 @@ _TOOLS = ("talkies", "torch", "av", "scikit-learn", "numpy")
 class StudyRequest(Config):
     """The options that a study's folder was started with."""
 
+    study_version: int = SCHEMA_VERSION
     scale: Scale
     sounds: str | None
 
@@ -52,13 +52,13 @@ def run_study(
     Args:
         out: A new folder, or with `resume` the folder of the same study.
         scale: What to train and measure.
-        sounds: A folder of labelled recordings: some become the sound of films, the others test what was learnt.
+        sounds: A folder of labelled recordings that test what was learnt.
         resume: Continue the study in `out`.
         workers: The number of processes; by default one for each core.
         on_progress: Called with the name of a stage, the finished part, its total, and a note.
 
     Returns:
-        All trials, and the summaries and comparisons of the arms.
+        All trials, and the summaries and contrasts of the arms.
 
     Raises:
         UsageError: if `out` exists without `resume`, or does not hold this study with it.
@@ -66,29 +66,23 @@ def run_study(
     """
     tell, start_time = on_progress or (lambda *_: None), time.monotonic()
     recorded = Sounds(sounds.absolute()) if sounds else None
-    recordings = recorded.list_recordings() if recorded else ()
-    arms, natures = list_arms(scale, bool(recordings)), list_natures(scale, bool(recordings))
+    if recorded:
+        _ = recorded.data  # a folder that cannot be used is refused before hours of work
+    arms = list_arms(scale)
     workers = workers or count_cores()
     check_arms(scale, arms)
     with _lock_folder(out, StudyRequest(scale=scale, sounds=str(recorded.root) if recorded else None), resume):
-        for number, nature in enumerate(natures.values()):
-            note = partial(_report_film, tell, number, len(natures), nature.name)
-            note("")
-            make_films(out, nature, scale, recordings=recordings, workers=workers, on_film=note)
-        tell("films", len(natures), len(natures), "")
-        films = {name: FilmsOfNature.of(out, nature) for name, nature in natures.items()}
+        films = _make_all_films(out, scale, workers=workers, tell=tell)
         trials = _run_trials(films, scale, arms, sounds=recorded, workers=scale.side_by_side or workers, tell=tell)
-        results = StudyResults(
-            scale=scale,
+        results = build_results(
+            scale,
+            arms,
+            trials,
             tools={tool: version(tool) for tool in _TOOLS},
             wall_seconds=round(time.monotonic() - start_time, 1),
             resumed=resume,
+            clip_seconds=_find_clip_seconds(scale),
             chance=_compute_chances(films, scale, recorded),
-            arms=tuple(asdict(arm) for arm in arms),
-            cells=tuple(trials),
-            summaries=summarise(arms, trials),
-            comparisons=compare_arms(arms, trials),
-            changes=compare_natures(arms, trials),
         )
         write_results(out / "results.json", results)
         write_report(out, results)
@@ -117,8 +111,21 @@ def check_arms(scale: Scale, arms: Sequence[Arm]) -> None:
             )
 
 
+def _make_all_films(out: Path, scale: Scale, *, workers: int, tell: OnProgress) -> dict[tuple[int, str], FilmSet]:
+    """Make the films of every film set and nature; return them by number and nature."""
+    every = [
+        FilmSet.of(out, number, nature, scale) for number in range(scale.film_sets) for nature in scale.trained_natures
+    ]
+    for done, films in enumerate(every):
+        note = partial(_report_film, tell, done, len(every), f"set {films.number}, {films.nature}")
+        note("")
+        make_films(films, scale, workers=workers, on_film=note)
+    tell("films", len(every), len(every), "")
+    return {(films.number, films.nature): films for films in every}
+
+
 def _run_trials(
-    films: Mapping[str, FilmsOfNature],
+    films: Mapping[tuple[int, str], FilmSet],
     scale: Scale,
     arms: Sequence[Arm],
     *,
@@ -126,12 +133,12 @@ def _run_trials(
     workers: int,
     tell: OnProgress,
 ) -> list[TrialResult]:
-    """Return all trials in the order of the arms; finished ones are not run again."""
+    """Return all trials, film set by film set; finished ones are not run again."""
     threads = max(1, count_cores() // workers)
     trials = [
-        Trial(arm, seed, scale, films[arm.nature], sounds if arm.axis == "sound" else None, threads)
+        Trial(arm, scale, films[number, arm.nature], sounds, threads)
+        for number in range(scale.film_sets)
         for arm in arms
-        for seed in range(arm.seeds)
     ]
     results = {trial.name: result for trial in trials if (result := load_finished_trial(trial))}
     tell("train and measure", len(results), len(trials), "")
@@ -143,21 +150,27 @@ def _run_trials(
 
 
 def _compute_chances(
-    films: Mapping[str, FilmsOfNature], scale: Scale, sounds: Sounds | None
+    films: Mapping[tuple[int, str], FilmSet], scale: Scale, sounds: Sounds | None
 ) -> dict[str, dict[str, float]]:
-    window = resolve(scale.recipe, scale.set).clip.to_shape(scale.profile.fps).window_frames
+    """Return the chance levels by nature; those of the first film set stand for all, whose films are as long."""
+    window = round(_find_clip_seconds(scale) * scale.profile.fps)
     classes = len(sounds.data.classes) if sounds else None
     chances: dict[str, dict[str, float]] = {}
-    for name, of_nature in films.items():
-        clips = [film.frames // window for film in Library.open(of_nature.unseen_library).usable_films()]
-        concepts = {shot.concept for film in read_truth(of_nature.unseen).films for shot in film.shots}
-        chances[name] = compute_chances(clips, len(concepts), classes)
+    for nature in scale.trained_natures:
+        films_of = films[0, nature]
+        clips = [film.frames // window for film in Library.open(films_of.unseen_library).usable_films()]
+        concepts = {shot.concept for film in read_truth(films_of.unseen).films for shot in film.shots}
+        chances[nature] = compute_chances(clips, len(concepts), classes)
     return chances
 
 
-def _report_film(tell: OnProgress, done: int, natures: int, nature: str, film: str) -> None:
-    """Report a film that is being made as progress of the stage `films`, of which `done` natures are finished."""
-    tell("films", done, natures, f"{nature} {film}".strip())
+def _find_clip_seconds(scale: Scale) -> float:
+    return resolve(scale.recipe, scale.set).clip.to_shape(scale.profile.fps).window_frames / scale.profile.fps
+
+
+def _report_film(tell: OnProgress, done: int, every: int, which: str, film: str) -> None:
+    """Report a film that is being made as progress of the stage `films`, of which `done` folders are finished."""
+    tell("films", done, every, f"{which} {film}".strip())
 
 
 @contextmanager
@@ -168,7 +181,7 @@ def _lock_folder(out: Path, request: StudyRequest, resume: bool) -> Iterator[Non
         raise UsageError(f"{out} already exists; continue it with --resume, or name a new folder")
     if resume and not path.is_file():
         raise UsageError(f"{out} holds no study to continue; leave out --resume, and name an empty folder")
-    if resume and read_json(path, StudyRequest, "a study") != request:
+    if resume and not _is_same_study(path, request):
         raise UsageError(f"{out} was started with another scale or other sounds; use the same, or name a new folder")
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -183,3 +196,11 @@ def _lock_folder(out: Path, request: StudyRequest, resume: bool) -> Iterator[Non
         except OSError as error:
             raise UsageError(f"{out} is in use by another study; wait for it, or name a new folder") from error
         yield
+
+
+def _is_same_study(path: Path, request: StudyRequest) -> bool:
+    """Return whether a folder's study was started with the same options; one of an older talkies was not."""
+    try:
+        return read_json(path, StudyRequest, "a study") == request
+    except LibraryError:
+        return False

@@ -2,20 +2,19 @@
 
 from collections.abc import Callable
 
-from talkies.study.arms import PLAIN
-from talkies.study.findings import Line, Sentence
-from talkies.study.results import UNTRAINED, Comparison, StudyResults, Summary, get_plain_pair
+from talkies.study.findings import Line, Sentence, describe_arm_point, describe_measure, name_sampling
+from talkies.study.results import StudyResults, Summary
+from talkies.study.statistics import Contrast
 
 MINUS = "−"
-SUMMARY_COLUMNS = ("way of training", "concept from pictures", "from sound", "film from pictures", "from sound ")
-_SUMMARISED = ("concept_video", "concept_audio", "film_video", "film_audio")
+SUMMARY_COLUMNS = ("learnt from", "compared", "measure", "difference", "verdict")
 
 
 class NumberFormatter:
     """Formats the numbers of a study's results, found by their `id`."""
 
     def __init__(self, results: StudyResults) -> None:
-        every: tuple[Summary | Comparison, ...] = (*results.summaries, *results.comparisons, *results.changes)
+        every: tuple[Summary | Contrast, ...] = (*results.summaries, *results.contrasts)
         self._lines = {line.id: line for line in every}
 
     def __contains__(self, line: str) -> bool:
@@ -28,8 +27,8 @@ class NumberFormatter:
             KeyError: if the results have no such line.
         """
         number = self._lines[line]
-        if isinstance(number, Comparison):
-            p = "" if number.p is None else f" (p {_format_p(number.p)})"
+        if isinstance(number, Contrast):
+            p = "" if number.p_holm is None else f" (p {_format_p(number.p_holm)})"
             return f"{_format_points(number.mean)} points{_format_interval(number, _format_points)}{p}"
         return f"{100 * number.mean:.1f} %{_format_interval(number, _format_share)}"
 
@@ -38,9 +37,9 @@ class NumberFormatter:
         return "".join(self.format_line(part.id) if isinstance(part, Line) else part for part in sentence)
 
 
-def _format_interval(number: Summary | Comparison, format_number: Callable[[float], str]) -> str:
+def _format_interval(number: Summary | Contrast, format_number: Callable[[float], str]) -> str:
     if number.low is None or number.high is None or number.low == number.high:
-        return ""  # only one seed, or no seed changes the value
+        return ""  # no film set changes the value
     return f" [{format_number(number.low)}, {format_number(number.high)}]"
 
 
@@ -58,13 +57,15 @@ def _format_p(p: float) -> str:
 
 
 def list_summary_rows(results: StudyResults) -> list[tuple[str, ...]]:
-    """Return the rows that the command prints: the pair on films with strong cues, the untrained model, chance."""
-    random, within = get_plain_pair(results)
-    numbers = NumberFormatter(results)
-    names = {"untrained": f"{UNTRAINED}-{PLAIN}", "random films": random, "within films": within}
-    rows = [
-        (words, *(numbers.format_line(f"summaries:{name}:{measure}") for measure in _SUMMARISED))
-        for words, name in names.items()
+    """Return the rows that the command prints: every contrast of the first family."""
+    numbers, first = NumberFormatter(results), next(iter(results.scale.families))
+    return [
+        (
+            describe_arm_point(results, contrast.arm),
+            f"{name_sampling(results, contrast.arm)} − {name_sampling(results, contrast.against)}",
+            describe_measure(contrast.measure),
+            numbers.format_line(contrast.id),
+            contrast.verdict,
+        )
+        for contrast in results.list_contrasts(first)
     ]
-    chance = results.chance[PLAIN]
-    return [*rows, ("chance", *(f"{100 * chance[measure]:.1f} %" for measure in _SUMMARISED))]

@@ -1,12 +1,11 @@
-"""The trials of a study: one arm with one seed, trained, measured on unseen films, and written to disk.
+"""The trials of a study: one arm on one film set, trained, measured on unseen films, and written to disk.
 
-STUDY/films/<nature>/       seen, unseen: rendered films; library, unseen-library: the films as ingested
-STUDY/runs/<trial>/         a run that is not measured yet
-STUDY/cells/<trial>.json    the result of a finished trial, whole or absent
+STUDY/films/set-<n>/<nature>/   seen, unseen: rendered films; library, unseen-library: the films as ingested
+STUDY/runs/<trial>/             a run that is not measured yet
+STUDY/cells/<trial>.json        the result of a finished trial, whole or absent
 """
 
 import hashlib
-import re
 import shutil
 from dataclasses import dataclass
 from math import gcd
@@ -16,61 +15,55 @@ import torch
 from pydantic import Field
 
 from talkies.config import Config
-from talkies.evaluation.film_tasks.concepts import read_truth
 from talkies.library import read_json, write_json
-from talkies.models import AdaptationConfig
 from talkies.runs import RunFolder, load_encoder
 from talkies.study.arms import Arm
-from talkies.study.films import FilmsOfNature, encode_unseen_films
+from talkies.study.films import FilmSet, encode_probe_films, encode_unseen_films
 from talkies.study.measure import measure
 from talkies.study.scale import Scale
 from talkies.study.sounds import Sounds, measure_sounds
 from talkies.training import RunConfig, pretrain, resolve
 from talkies.training.metrics import read_metrics
 
-CURVES = ("loss", "loss_within_film", "loss_which_film")
+CURVES = ("loss", "loss_within_film", "loss_which_film", "accuracy_which_film")
 
 
 class Measurement(Config):
-    """The measures of a model after `step` steps, by name."""
+    """The measures of a model after `step` steps, by name; `of_films` are those of each unseen film."""
 
     step: int
     clips_seen: int
     measures: dict[str, float]
-
-
-class Curve(Config):
-    """A logged value of the training, step by step."""
-
-    steps: tuple[int, ...]
-    values: tuple[float, ...]
+    of_films: dict[str, tuple[float, ...]] = Field(default_factory=dict)
 
 
 class TrialResult(Config):
-    """The result of a finished trial; `fingerprint` identifies everything that it depends on."""
+    """The result of a finished trial; `fingerprint` identifies everything that it depends on.
+
+    `last` holds the last logged losses: a loss near 0 says that the training clips were learnt by heart.
+    """
 
     arm: str
-    seed: int
+    film_set: int
     fingerprint: str
     judged: tuple[Measurement, ...]
-    curves: dict[str, Curve] = Field(default_factory=dict)
+    last: dict[str, float] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """An arm with a seed, and everything needed to run it in another process."""
+    """An arm on a film set, and everything needed to run it in another process."""
 
     arm: Arm
-    seed: int
     scale: Scale
-    films: FilmsOfNature
+    films: FilmSet
     sounds: Sounds | None
     threads: int
 
     @property
     def name(self) -> str:
         """The name of its files."""
-        return f"{self.arm.name}-seed-{self.seed}"
+        return f"{self.arm.name}_set-{self.films.number}"
 
     @property
     def path(self) -> Path:
@@ -84,10 +77,10 @@ class Trial:
 
     @property
     def config(self) -> RunConfig:
-        """The recipe of its run."""
+        """The recipe of its run; the number of the film set is its seed."""
         settings = [
             *("training.recalibration_batches=0", *self.scale.set, *self.arm.sets),
-            *(f"training.steps={self.arm.steps}", f"training.seed={self.seed}"),
+            *(f"training.steps={self.arm.steps}", f"training.seed={self.films.number}"),
         ]
         recipe_every = resolve(self.scale.recipe, settings).training.checkpoint_every
 
@@ -100,33 +93,14 @@ class Trial:
     @property
     def fingerprint(self) -> str:
         """A digest of everything that a trial depends on: its recipe, its films, its steps, the sounds."""
-        parts = f"{_dump_config(self.config)} {self.films.fingerprint} {self.measured_steps} {self.sounds}"
+        films = f"{self.films.fingerprint} {self.arm.films} {self.scale.probe_films}"
+        parts = f"{self.config.model_dump_json()} {films} {self.measured_steps} {self.sounds}"
         return hashlib.blake2b(parts.encode(), digest_size=8).hexdigest()
 
     @property
     def measured_steps(self) -> tuple[int, ...]:
-        """The steps at which it is measured, in addition to 0."""
+        """The steps at which it is measured after training, without step 0."""
         return tuple(dict.fromkeys(max(1, round(share * self.arm.steps)) for share in self.scale.judged_at))
-
-
-def _dump_config(config: RunConfig) -> str:
-    """Return a config as JSON, with the keys that it had when the first studies were made: their trials still count.
-
-    Those in chunks do not: batch norms saw chunks of a few films then.
-    """
-    text = config.model_dump_json().replace('"max_grad_norm":', '"longest_gradient":')
-    # Studies are made at 16 kHz, at which a recipe that counts its spectrogram there is as it was before it said so.
-    text = text.replace('"audio":{"rate_hz":16000,', '"audio":{').replace('"audio":{"rate_hz":null,', '"audio":{')
-    unset = (
-        '"start_grid_seconds":null,',
-        '"few_films":"refuse",',
-        ',"frame_pool":"mean"',
-    )  # what later keys leave as it was
-    for part in ('"crop_position":"centre",', f'"adaptation":{AdaptationConfig().model_dump_json()},', *unset):
-        text = text.replace(part, "")
-    now = '"sync_batch_norm":true,"recalibration_batches":0,"chunk_clips":null'
-    text = text.replace(now, '"sync_batch_norm":false,"chunk_clips":null')
-    return re.sub(r'("compile":(?:true|false),)', r'\1"cpu_convolutions":"direct",', text)
 
 
 def load_finished_trial(trial: Trial) -> TrialResult | None:
@@ -150,14 +124,15 @@ def run_trial(trial: Trial) -> TrialResult:
     torch.set_num_threads(trial.threads)
     if RunFolder(run).exists() and not RunFolder(run).list_checkpoints():
         shutil.rmtree(run)
-    pretrain(films.library, trial.config, run, resume=RunFolder(run).exists())
-    measurements = [_measure_step(trial, run, films, step) for step in (0, *trial.measured_steps)]
+    film_ids = films.list_first_films(trial.arm.films)
+    pretrain(films.library, trial.config, run, resume=RunFolder(run).exists(), film_ids=film_ids)
+    steps = (*((0,) if trial.arm.measures_untrained else ()), *trial.measured_steps)
     result = TrialResult(
         arm=trial.arm.name,
-        seed=trial.seed,
+        film_set=films.number,
         fingerprint=trial.fingerprint,
-        judged=tuple(measurements),
-        curves=_collect_curves(run),
+        judged=tuple(_measure_step(trial, run, step) for step in steps),
+        last=_read_last_losses(run),
     )
     write_json(trial.path, result)
     shutil.rmtree(run)
@@ -165,21 +140,22 @@ def run_trial(trial: Trial) -> TrialResult:
     return result
 
 
-def _measure_step(trial: Trial, run: Path, films: FilmsOfNature, step: int) -> Measurement:
+def _measure_step(trial: Trial, run: Path, step: int) -> Measurement:
     encoder = load_encoder(run, step)
-    encoded = encode_unseen_films(encoder, films)
-    measures = measure(encoded, read_truth(films.unseen), encoder, trial.seed)
-    if trial.sounds and step == trial.arm.steps:
-        measures |= measure_sounds(trial.sounds, run, step)
-    return Measurement(step=step, clips_seen=step * trial.config.sampling.batch_clips, measures=measures)
+    unseen = encode_unseen_films(encoder, trial.films)
+    learnt = encode_probe_films(encoder, trial.films, trial.scale.probe_films)
+    measures = measure(unseen, learnt, encoder, trial.films.number)
+    shares = measures.shares
+    if trial.sounds and step in (0, trial.arm.steps):
+        shares = shares | measure_sounds(trial.sounds, run, step)
+    return Measurement(
+        step=step,
+        clips_seen=step * trial.config.sampling.batch_clips,
+        measures=shares,
+        of_films=measures.of_films,
+    )
 
 
-def _collect_curves(run: Path) -> dict[str, Curve]:
-    lines = read_metrics(RunFolder(run).metrics_path)
-    curves = {}
-    for name in CURVES:
-        logged = [line for line in lines if name in line]
-        if logged:
-            steps, values = tuple(int(line["step"]) for line in logged), tuple(line[name] for line in logged)
-            curves[name] = Curve(steps=steps, values=values)
-    return curves
+def _read_last_losses(run: Path) -> dict[str, float]:
+    lines = [line for line in read_metrics(RunFolder(run).metrics_path) if "loss" in line]
+    return {name: float(lines[-1][name]) for name in CURVES if name in lines[-1]}

@@ -1,15 +1,16 @@
 """What a recipe leaves to the encoders and to the library: what a clip is made of, and the films of a batch."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
-from talkies.clips import ClipConfig, SamplingConfig, open_training_clips
+from talkies.clips import ClipConfig, SamplingConfig, TrainingClips, open_training_clips
 from talkies.config import check, read_yaml
-from talkies.core import ConfigError, format_count
+from talkies.core import ConfigError, RunError, format_count
 from talkies.library import Library
 from talkies.models import build_model
-from talkies.runs import RunFolder, choose_clip
+from talkies.runs import RunFolder, RunRecord, choose_clip
 from talkies.training.config import RunConfig
 
 
@@ -33,7 +34,7 @@ def choose_clip_of_encoders(config: RunConfig, library: str | Path) -> RunConfig
     return config.model_copy(update={"clip": choose_clip(model, profile)})
 
 
-def take_films_there_are(config: RunConfig, library: str | Path) -> RunConfig:
+def take_films_there_are(config: RunConfig, library: str | Path, film_ids: Sequence[str] | None = None) -> RunConfig:
     """Return the config with batches of all films, if it takes more than there are and `sampling.few_films` allows it.
 
     Raises:
@@ -43,10 +44,33 @@ def take_films_there_are(config: RunConfig, library: str | Path) -> RunConfig:
     if sampling.few_films == "refuse" or sampling.schedule:
         return config
     single = sampling.model_copy(update={"films_per_batch": 1})
-    films = len(open_training_clips(library, config.clip, single, config.training.seed).plan.films)
+    films = len(open_training_clips(library, config.clip, single, config.training.seed, film_ids).plan.films)
     if films >= sampling.films_per_batch:
         return config
     return config.model_copy(update={"sampling": sampling.model_copy(update={"films_per_batch": films})})
+
+
+def open_run_clips(
+    library: str | Path, config: RunConfig, folder: RunFolder, record: RunRecord | None, film_ids: Sequence[str] | None
+) -> TrainingClips:
+    """Open the library for training; a run that is resumed (one with a record) keeps its films.
+
+    Raises:
+        RunError: if the run's initial weights are lost, or its batches would not be the same.
+    """
+    if record and record.init and not folder.list_checkpoints():
+        raise RunError(
+            f"{folder.root} was stopped before it had saved the weights of --init; remove the folder, and start the "
+            f"run again"
+        )
+    films = record.films if record else film_ids
+    clips = open_training_clips(library, config.clip, config.sampling, config.training.seed, films)
+    if record and record.plan_digest not in ("", clips.plan.digest):
+        raise RunError(
+            f"{folder.root} cannot continue with the same batches: the span annotations changed since this run began "
+            f"(shots, or what is black, silent, still, credits or damaged in {library}); start a new run"
+        )
+    return clips
 
 
 def describe_films(before: RunConfig, after: RunConfig) -> str | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lightning_fabric import Fabric
 
-from talkies.clips import TrainingClips, load_batches, open_training_clips
+from talkies.clips import TrainingClips, load_batches
 from talkies.config import check, read_yaml, to_yaml
 from talkies.core import ClipRequest, ConfigError, Modality, RunError, path_to_text
 from talkies.core.memory import explain_lack_of_memory
@@ -23,7 +23,13 @@ from talkies.training.config import RunConfig
 from talkies.training.devices import check_devices, make_fabric
 from talkies.training.features.cache import FeatureCache, explain_no_cache, open_feature_cache
 from talkies.training.features.values import TrainingBatch
-from talkies.training.fitting import choose_clip_of_encoders, describe_films, keep_fitted, take_films_there_are
+from talkies.training.fitting import (
+    choose_clip_of_encoders,
+    describe_films,
+    keep_fitted,
+    open_run_clips,
+    take_films_there_are,
+)
 from talkies.training.loop import Hooks, run_loop
 from talkies.training.metrics import MetricsLog
 from talkies.training.recalibration import prepare_statistics
@@ -96,8 +102,9 @@ def pretrain(
     *,
     overrides: Sequence[str] = (),
     init: InitialWeights | None = None,
+    film_ids: Sequence[str] | None = None,
 ) -> PretrainReport:
-    """Pre-train on every accepted film of a library, write the run, and return a report.
+    """Pre-train on the accepted films of a library, write the run, and return a report.
 
     Args:
         library: the library's folder or address.
@@ -107,6 +114,8 @@ def pretrain(
         progress: functions to call as training progresses.
         overrides: lines `key=value` that change the recipe, as `--set` takes them; only where `config` is a recipe.
         init: the weights to start the encoders from; fresh ones where there are none.
+        film_ids: train on these films only; None takes all that the library accepted. A run that is resumed keeps
+            the films that it started with.
 
     Raises:
         RunError: if `run` exists and `resume` is false, or the other way round.
@@ -124,8 +133,8 @@ def pretrain(
 
     record = folder.read_record() if resume else None
     with explain_lack_of_memory("load the encoders", TAKE_SMALLER_ENCODERS):
-        recipe, config = config, take_films_there_are(choose_clip_of_encoders(config, library), library)
-        clips = _open_clips(library, config, folder, record)
+        recipe, config = config, take_films_there_are(choose_clip_of_encoders(config, library), library, film_ids)
+        clips = open_run_clips(library, config, folder, record, film_ids)
 
         # Build the model before anything is written.
         towers = _open_former_bases(config, folder, record) if record else None
@@ -161,27 +170,6 @@ def _resolve(config: RunConfig | str, overrides: Sequence[str]) -> RunConfig:
     if overrides:
         raise ConfigError("overrides change a recipe, and a resolved config was given; pass them to resolve()")
     return config
-
-
-def _open_clips(library: str | Path, config: RunConfig, folder: RunFolder, record: RunRecord | None) -> TrainingClips:
-    """Open the library for training; a run that is resumed (one with a record) keeps its films.
-
-    Raises:
-        RunError: if the run's initial weights are lost, or its batches would not be the same.
-    """
-    if record and record.init and not folder.list_checkpoints():
-        raise RunError(
-            f"{folder.root} was stopped before it had saved the weights of --init; remove the folder, and start the "
-            f"run again"
-        )
-    films = record.films if record else None
-    clips = open_training_clips(library, config.clip, config.sampling, config.training.seed, films)
-    if record and record.plan_digest not in ("", clips.plan.digest):
-        raise RunError(
-            f"{folder.root} cannot continue with the same batches: the span annotations changed since this run began "
-            f"(shots, or what is black, silent, still, credits or damaged in {library}); start a new run"
-        )
-    return clips
 
 
 def _open_former_bases(config: RunConfig, folder: RunFolder, record: RunRecord) -> dict[Modality, PublicTower]:

@@ -4,6 +4,7 @@ Shapes: `N` clips, `E` features.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from talkies.clips.film_pass import OnFilm
-from talkies.core import MODALITIES, Float32s, Int64s, Modality, Span, UsageError, escape_controls
+from talkies.core import MODALITIES, Float32s, Float64s, Int64s, Modality, Span, UsageError, escape_controls
 from talkies.evaluation.film_tasks.base import FolderTask, describe_encoder
 from talkies.evaluation.film_tasks.encode_films import EncodedFilm, encode_films
 from talkies.evaluation.results.result import Metric, Result
@@ -21,6 +22,7 @@ from talkies.runs import ClipEncoder
 
 SPLITS = 5
 _SEED = 0
+_TOO_FEW_SHOTS = "the films hold too few whole shots for a probe; render longer films, or more of them"
 
 
 class TruthShot(BaseModel):
@@ -120,8 +122,7 @@ def probe_concepts(
     """
     if len(films) < 2:
         raise UsageError(f"the probe is fitted on half of the films and tested on the other half; got {len(films)}")
-    shots = {film.file: film.shots for film in truth.films}
-    labels = [_label_clips(film, shots, fps) for film in films]
+    labels = _label_films(films, truth, fps)
 
     random = np.random.default_rng(seed)
     accuracies: dict[Modality, list[float]] = {modality: [] for modality in modalities}
@@ -131,9 +132,38 @@ def probe_concepts(
         for modality in modalities:
             fit_NE, fit_N = _gather_clips(films, labels, fit_films, modality)
             test_NE, test_N = _gather_clips(films, labels, test_films, modality)
-            accuracies[modality].append(_fit_and_score(fit_NE, fit_N, test_NE, test_N))
+            accuracies[modality].append(float(_score_clips(fit_NE, fit_N, test_NE, test_N).mean()))
 
     return {f"{modality}_accuracy": Metric.of(values) for modality, values in accuracies.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class FilmsWithTruth:
+    """Encoded films and the truth of what they show."""
+
+    films: Sequence[EncodedFilm]
+    truth: Truth
+
+
+def probe_other_films(fit: FilmsWithTruth, test: FilmsWithTruth, fps: int, modality: Modality) -> Float64s:
+    """Return the probe's accuracy on each film of `test`, `[F]`, when it is fitted on all films of `fit`.
+
+    Raises:
+        UsageError: if a film of `test` has no clip without a cut, `fit` shows too little, or a truth lacks a film.
+    """
+    fit_labels, test_labels = _label_films(fit.films, fit.truth, fps), _label_films(test.films, test.truth, fps)
+    fit_NE, fit_N = _gather_clips(fit.films, fit_labels, np.arange(len(fit.films)), modality)
+    test_NE, test_N = _gather_clips(test.films, test_labels, np.arange(len(test.films)), modality)
+    right_N = _score_clips(fit_NE, fit_N, test_NE, test_N)
+    counts = [int((labels >= 0).sum()) for labels in test_labels]
+    if not all(counts):
+        raise UsageError(_TOO_FEW_SHOTS)
+    return np.array([part.mean() for part in np.split(right_N, np.cumsum(counts)[:-1])])
+
+
+def _label_films(films: Sequence[EncodedFilm], truth: Truth, fps: int) -> list[Int64s]:
+    shots = {film.file: film.shots for film in truth.films}
+    return [_label_clips(film, shots, fps) for film in films]
 
 
 def _label_clips(film: EncodedFilm, shots: Mapping[str, Sequence[TruthShot]], fps: int) -> Int64s:
@@ -161,9 +191,10 @@ def _select_features(film: EncodedFilm, modality: Modality) -> Float32s:
     return (encoded.video_BE if modality == "video" else encoded.audio_BE).numpy()
 
 
-def _fit_and_score(fit_NE: Float32s, fit_N: Int64s, test_NE: Float32s, test_N: Int64s) -> float:
-    """Return the accuracy on the test clips of a classifier of the other clips."""
+def _score_clips(fit_NE: Float32s, fit_N: Int64s, test_NE: Float32s, test_N: Int64s) -> Float64s:
+    """Return 1 for each test clip that a classifier of the other clips gets right, 0 for the others."""
     if len(np.unique(fit_N)) < 2 or not len(test_N):
-        raise UsageError("the films hold too few whole shots for a probe; render longer films, or more of them")
+        raise UsageError(_TOO_FEW_SHOTS)
     classifier = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=2000))
-    return float(classifier.fit(fit_NE, fit_N).score(test_NE, test_N))
+    right_N: Float64s = (classifier.fit(fit_NE, fit_N).predict(test_NE) == test_N).astype(np.float64)
+    return right_N
