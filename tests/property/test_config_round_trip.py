@@ -131,7 +131,11 @@ def runs(draw: st.DrawFn) -> RunConfig:
         objective=draw(objectives),
         optimiser=draw(optimisers),
         training=training,
-        loader=LoaderConfig(workers=draw(st.integers(0, 256) | st.just("auto")), prefetch=draw(st.integers(1, 64))),
+        loader=LoaderConfig(
+            workers=draw(st.integers(0, 256) | st.just("auto")),
+            prefetch=draw(st.integers(1, 64)),
+            memory_mib=draw(st.integers(0)),
+        ),
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from talkies.clips.framing import find_part, fit_square
+from talkies.clips.held_films import HeldFilm, HeldFilms
 from talkies.core import (
     Bars,
     BarSpan,
@@ -61,6 +62,7 @@ class ClipSource:
     def __init__(self, library: Library, shape: ClipShape, framing: Framing = "centre") -> None:
         self._library, self._shape, self._framing = library, shape, framing
         self._open: OrderedDict[FilmId, _OpenFilm] = OrderedDict()
+        self._held = HeldFilms()
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state that another process gets: without the films that are open here."""
@@ -131,10 +133,21 @@ class ClipSource:
         for row, first in repeated:
             video_BTPW[row], audio_BS[row] = video_BTPW[first], audio_BS[first]
 
+    def hold_films(self, memory_mib: int) -> None:
+        """Let each process that reads hold decoded films of so many MiB; with another number, those held are let go.
+
+        A film that is requested and still fits is decoded whole, and its clips are cut from memory from then on; the
+        others are read from their files. Clips and errors are the same. A film takes 1.5 bytes for each pixel of its
+        proxy's frames, and 2 for each sample.
+        """
+        if memory_mib != self._held.memory_mib:
+            self._held = HeldFilms(memory_mib)
+
     def close(self) -> None:
-        """Close every open film."""
+        """Close every open film, and let go of those that are held in memory."""
         for film_id in list(self._open):
             self._close(film_id)
+        self._held = HeldFilms(self._held.memory_mib)
 
     def empty_batch(self, *clips: int) -> tuple[UInt8s, Int16s]:
         """Return uninitialised arrays for the pictures and samples of one clip, or of batches of the given sizes."""
@@ -148,7 +161,7 @@ class ClipSource:
         """Read the clips of one moment of a film, which differ only in the place of their squares."""
         request = requests[0]
         try:
-            film = self._open_film(request.film_id)
+            film = self._find_film(request)
             self._read_pictures(film, requests, videos)
             film.sound.read_into(self._shape.select_audio_span(request.audio_window), audios[0])
             for audio_S in audios[1:]:
@@ -157,7 +170,24 @@ class ClipSource:
             self._close(request.film_id)  # it is opened again once it is repaired
             raise MediaError(error.code, self._describe(request, error)) from error
 
-    def _read_pictures(self, film: "_OpenFilm", requests: Sequence[ClipRequest], videos: Sequence[UInt8s]) -> None:
+    def _find_film(self, request: ClipRequest) -> _OpenFilm | HeldFilm:
+        """Return the film in memory if it is held or can be, and has the clip; its open files otherwise."""
+        film_id, grid = request.film_id, self._library.profile.grid
+        held = self._held.find(film_id)
+        if held is None:
+            film = self._open_film(film_id)
+            if min(film.video.width, film.video.height) == self._library.profile.short_side:
+                held = self._held.hold(film_id, film.video, film.sound, film.bars)
+            if held is None:
+                return film
+            self._close(film_id)
+        frames = self._shape.select_video_frames(request.window)
+        samples = self._shape.select_audio_span(request.audio_window).end_frame * grid.samples_per_frame
+        return held if held.has(frames, samples) else self._open_film(film_id)
+
+    def _read_pictures(
+        self, film: _OpenFilm | HeldFilm, requests: Sequence[ClipRequest], videos: Sequence[UInt8s]
+    ) -> None:
         frames = self._shape.select_video_frames(requests[0].window)
         bars = find_largest_bars(film.bars, Span(frames[0], frames[-1] + 1)) if film.bars else Bars()
         size, side = (film.video.width, film.video.height), videos[0].shape[-1]
@@ -177,7 +207,7 @@ class ClipSource:
             if buffer is not video_TPW:
                 video_TPW[:] = fit_square(buffer, side)
 
-    def _open_film(self, film_id: FilmId) -> "_OpenFilm":
+    def _open_film(self, film_id: FilmId) -> _OpenFilm:
         if film_id in self._open:
             self._open.move_to_end(film_id)
             return self._open[film_id]
