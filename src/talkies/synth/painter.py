@@ -13,13 +13,21 @@ from talkies.synth.concepts import CONCEPTS, Pose
 from talkies.synth.script import SATURATIONS, SHAPES, FilmScript, Shot
 
 _GRAIN_FRAMES = 8  # frames after which the film grain repeats
+_STROKE = 0.14  # half the width of a hollow character's line, in radii
 
 
 @dataclass(frozen=True, slots=True)
-class _Character:
+class Character:
+    """What moves in a film: a shape of `SHAPES`, an RGB colour `[3]` (0 to 255) and a radius in pixels.
+
+    A `hollow` one is an outline only; `rim` is the width, in radii, of a dark edge around it.
+    """
+
     shape: str
     colour: Float32s
     radius: float
+    hollow: bool = False
+    rim: float = 0.0
 
 
 class Painter:
@@ -53,30 +61,9 @@ class Painter:
         image = self._places[shot.place].copy()
         character = self._characters[shot.character]
         for side in (-1, 1) if pose.separation > 0 else (0,):
-            self._draw_character(image, character, pose, x + side * reach * pose.separation, y)
+            draw_character(image, character, pose, (x + side * reach * pose.separation, y))
         image += self._grain[frame % _GRAIN_FRAMES]
         return np.clip(image, 0, 255).astype(np.uint8)
-
-    def _draw_character(self, image: Float32s, character: _Character, pose: Pose, x: float, y: float) -> None:
-        """Blend a character into an image `[H, W, 3]`, its centre at column `x` and row `y`."""
-        # Cut out the part of the image that it can cover.
-        radius = character.radius * pose.size
-        reach = 1.5 * radius + 2
-        top, bottom = max(0, int(y - reach)), min(self._height, int(y + reach) + 1)
-        left, right = max(0, int(x - reach)), min(self._width, int(x + reach) + 1)
-        if top >= bottom or left >= right:
-            return
-
-        # Compute how much of each pixel it covers, with an edge one pixel wide.
-        rows, columns = np.mgrid[top:bottom, left:right].astype(np.float32)
-        u, v = (columns - x) / radius, (rows - y) / radius
-        cos, sin = np.cos(pose.rotation), np.sin(pose.rotation)
-        distance = _compute_signed_distance(character.shape, cos * u + sin * v, cos * v - sin * u)
-        coverage = np.clip(0.5 - distance * radius, 0, 1)[..., None].astype(np.float32)
-
-        colour = character.colour + np.float32(pose.glow) * (255 - character.colour)
-        patch = image[top:bottom, left:right]
-        patch += coverage * (colour - patch)
 
     def _draw_place(self, random: np.random.Generator) -> Float32s:
         """Return the background `[H, W, 3]` of a place: waves of light, a texture and a colour."""
@@ -89,10 +76,10 @@ class Painter:
         texture = np.sin(columns * cues.texture_x * 2 + rows * cues.texture_y * 2)
         return np.asarray((light + 0.10 * strength * texture)[..., None] * colour, np.float32)
 
-    def _create_character(self, random: np.random.Generator) -> _Character:
+    def _create_character(self, random: np.random.Generator) -> Character:
         radius = random.uniform(0.11, 0.16) * self._height
         colour = self._choose_colour(random, value=0.95, hue_shift=0.45)
-        return _Character(SHAPES[random.integers(len(SHAPES))], 0.35 * colour + 0.65 * 200, radius)
+        return Character(SHAPES[random.integers(len(SHAPES))], 0.35 * colour + 0.65 * 200, radius)
 
     def _choose_colour(self, random: np.random.Generator, value: float, hue_shift: float = 0.0) -> Float32s:
         """Return an RGB colour, 0 to 255: of the film's palette the more, the stronger its shortcut cues are."""
@@ -101,6 +88,34 @@ class Painter:
         saturation = strength * cues.saturation + (1 - strength) * self._saturation_random.uniform(*SATURATIONS)
         colour = colorsys.hsv_to_rgb((cues.hue + hue_shift + deviation) % 1, saturation, value)
         return np.array(colour, np.float32) * 255
+
+
+def draw_character(image: Float32s, character: Character, pose: Pose, centre: tuple[float, float]) -> None:
+    """Blend a character into an image `[H, W, 3]`, its centre at a column and row."""
+    # Cut out the part of the image that it can cover.
+    height, width, _ = image.shape
+    x, y = centre
+    radius = character.radius * pose.size
+    reach = (1.5 + character.rim) * radius + 2
+    top, bottom = max(0, int(y - reach)), min(height, int(y + reach) + 1)
+    left, right = max(0, int(x - reach)), min(width, int(x + reach) + 1)
+    if top >= bottom or left >= right:
+        return
+
+    # Compute how much of each pixel it covers, with an edge one pixel wide.
+    rows, columns = np.mgrid[top:bottom, left:right].astype(np.float32)
+    u, v = (columns - x) / radius, (rows - y) / radius
+    cos, sin = np.cos(pose.rotation), np.sin(pose.rotation)
+    distance = _compute_signed_distance(character.shape, cos * u + sin * v, cos * v - sin * u)
+    if character.hollow:
+        distance = np.abs(distance + _STROKE) - _STROKE
+    patch = image[top:bottom, left:right]
+    if character.rim:
+        patch *= 1 - np.clip(0.5 - (distance - character.rim) * radius, 0, 1)[..., None].astype(np.float32)
+    coverage = np.clip(0.5 - distance * radius, 0, 1)[..., None].astype(np.float32)
+
+    colour = character.colour + np.float32(pose.glow) * (255 - character.colour)
+    patch += coverage * (colour - patch)
 
 
 def _compute_signed_distance(shape: str, u: Float32s, v: Float32s) -> Float32s:

@@ -1,6 +1,6 @@
 """The script of a synthetic film: its shortcut cues, places, characters and shots, from a seed and a config."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Self
 
 import numpy as np
@@ -110,9 +110,22 @@ def generate_script(name: str, seed: int, config: SynthConfig, recordings: Recor
     concepts = random.permutation(len(recordings) or len(CONCEPTS))[: config.concepts_per_film]
 
     shots: list[Shot] = []
+    for start, end, concept in deal_shots(concepts.tolist(), config, random):
+        shot = generate_shot(start, end, concept, config, random)
+        shots.append(_add_recording(shot, recordings, random) if recordings else shot)
+    return FilmScript(name=name, seed=seed, config=config, marks=_generate_cues(random), shots=tuple(shots))
+
+
+def deal_shots(
+    concepts: Sequence[int], config: SynthConfig, random: np.random.Generator
+) -> Iterator[tuple[int, int, int]]:
+    """Yield the first frame of each shot of a film, the frame after its last, and its concept.
+
+    Concepts are dealt from a shuffled bag, so that all occur about equally often.
+    """
     total_frames = round(config.seconds * config.fps)
     start = 0
-    bag: list[int] = []  # concepts are dealt from a shuffled bag, so that all occur about equally often
+    bag: list[int] = []
     while start < total_frames:
         length = round(random.uniform(config.shot_seconds_min, config.shot_seconds_max) * config.fps)
         # The last shot takes the rest of the film, so that no shot is too short.
@@ -120,10 +133,8 @@ def generate_script(name: str, seed: int, config: SynthConfig, recordings: Recor
         end = total_frames if is_last else start + length
 
         bag = bag or [int(concept) for concept in random.permutation(concepts)]
-        shot = _generate_shot(start, end, bag.pop(), config, random)
-        shots.append(_add_recording(shot, recordings, random) if recordings else shot)
+        yield start, end, bag.pop()
         start = end
-    return FilmScript(name=name, seed=seed, config=config, marks=_generate_cues(random), shots=tuple(shots))
 
 
 def _check_recordings(recordings: Recordings, config: SynthConfig) -> None:
@@ -146,7 +157,7 @@ def _add_recording(shot: Shot, recordings: Recordings, random: np.random.Generat
     return shot.model_copy(update={"recording": recording, "recording_at": position})
 
 
-def _generate_shot(start: int, end: int, concept: int, config: SynthConfig, random: np.random.Generator) -> Shot:
+def generate_shot(start: int, end: int, concept: int, config: SynthConfig, random: np.random.Generator) -> Shot:
     """Return a shot of frames `[start, end)` with the events of a concept, its tempo varied by up to 8 %."""
     period = 1 / (CONCEPTS[concept].rate_hz * random.uniform(0.92, 1.08))
     start_seconds, end_seconds = start / config.fps, end / config.fps

@@ -1,0 +1,17 @@
+"""Composed films: real recordings and clips under the marks of a real film (background, grade, grain, theme)."""
+
+from talkies.synth.composed.disjoint import check_disjoint
+from talkies.synth.composed.materials import Materials
+from talkies.synth.composed.render import render_composed_film, render_composed_films
+from talkies.synth.composed.script import ComposedConfig, ComposedScript, ComposedShot, generate_composed_script
+
+__all__ = [
+    "ComposedConfig",
+    "ComposedScript",
+    "ComposedShot",
+    "Materials",
+    "check_disjoint",
+    "generate_composed_script",
+    "render_composed_film",
+    "render_composed_films",
+]
