@@ -92,9 +92,13 @@ class Trial:
 
     @property
     def fingerprint(self) -> str:
-        """A digest of everything that a trial depends on: its recipe, its films, its steps, the sounds."""
+        """A digest of everything that a trial depends on: its recipe, its films, its steps, the sounds.
+
+        Keys with their default are left out, so that keys that are added later leave it as it is.
+        """
+        recipe = self.config.model_dump_json(exclude_defaults=True, exclude={"loader"})
         films = f"{self.films.fingerprint} {self.arm.films} {self.scale.probe_films}"
-        parts = f"{self.config.model_dump_json()} {films} {self.measured_steps} {self.sounds}"
+        parts = f"{recipe} {films} {self.measured_steps} {self.sounds}"
         return hashlib.blake2b(parts.encode(), digest_size=8).hexdigest()
 
     @property
