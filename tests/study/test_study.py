@@ -19,13 +19,16 @@ from PIL import Image
 from talkies.cli.documents import study_document
 from talkies.cli.main import main
 from talkies.core import UsageError
+from talkies.library import Library
 from talkies.study import StudyResults, list_summary_rows, run_study
+from talkies.study.films import FilmSet
 from talkies.study.findings import Line, list_findings
+from talkies.study.materials import MaterialFolders
 from talkies.study.summary import NumberFormatter
 
 pytestmark = pytest.mark.kills
 
-KNOWN = 9  # of fourteen cells
+KNOWN = 8  # of twelve cells
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +38,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def results(root: Path) -> StudyResults:
-    return run_study(root / "whole", little(), tones(root / "tones"), workers=1)
+    return run_study(root / "whole", little(), MaterialFolders(tones(root / "tones")), workers=1)
 
 
 class Report(HTMLParser):
@@ -76,7 +79,7 @@ def test_every_number_of_the_page_is_a_line_of_the_results(root: Path, results: 
             lines[record["id"]] = record
     page = Report()
     page.feed((root / "whole" / "report.html").read_text())
-    assert len(page.numbers) > 60
+    assert len(page.numbers) > 100
     for line, text in page.numbers:
         first = re.match(r"[+−]?\d+\.\d", text)
         assert first, text
@@ -91,38 +94,54 @@ def test_the_document_has_the_keys_that_are_written_down(results: StudyResults) 
     example = json.loads(text.split("## `talkies study`\n")[1].split("```json\n")[1].split("```")[0])
     document = study_document(results)
     assert document.keys() == example.keys()
-    for part in ("arms", "cells", "summaries", "comparisons", "changes"):
+    for part in ("arms", "cells", "summaries", "contrasts"):
         assert {frozenset(record) for record in document[part]} == {frozenset(example[part][0])}
     assert {frozenset(judged) for cell in document["cells"] for judged in cell["judged"]} == {
         frozenset(example["cells"][0]["judged"][0])
     }
 
 
-def test_each_cell_saw_as_many_clips_and_was_judged_before_halfway_and_after(results: StudyResults) -> None:
-    assert len(results.cells) == sum(arm["seeds"] for arm in results.arms) == 14
+def test_each_cell_saw_as_many_clips_and_was_judged_halfway_and_after(results: StudyResults) -> None:
+    assert len(results.cells) == len(results.arms) * results.scale.film_sets == 12
+    untrained = {arm["name"] for arm in results.arms if arm["measures_untrained"]}
+    assert untrained == {"random_films-4_length-1", "random_films-4_length-1_cues-0"}
     for cell in results.cells:
-        assert [judged.step for judged in cell.judged] == [0, 2, 4]
-        assert [judged.clips_seen for judged in cell.judged] == [0, 8, 16]
+        steps = [0, 2, 4] if cell.arm in untrained else [2, 4]
+        assert [judged.step for judged in cell.judged] == steps
+        assert [judged.clips_seen for judged in cell.judged] == [4 * step for step in steps]
         for judged in cell.judged:
             assert all(0 <= share <= 1 for share in judged.measures.values())
-        assert cell.curves["loss"].steps == (1, 2, 3, 4)
-    of_sounds = [cell for cell in results.cells if "recordings" in cell.arm]
-    assert len(of_sounds) == 4
-    assert all("sounds_accuracy" in cell.judged[-1].measures for cell in of_sounds)
-    assert all("sounds_accuracy_statistics" in cell.judged[-1].measures for cell in of_sounds)
+            for measure, shares in judged.of_films.items():
+                assert len(shares) == 4
+                assert sum(shares) / 4 == pytest.approx(judged.measures[measure])
+        assert "sounds_accuracy" in cell.judged[-1].measures
+        assert ("sounds_accuracy_statistics" in cell.judged[0].measures) is (steps[0] == 0)
+        assert cell.last["loss"] > 0
 
 
-def test_seeds_differ_and_arms_of_a_seed_begin_alike(results: StudyResults) -> None:
-    first = {(cell.arm, cell.seed): cell.judged[0].measures for cell in results.cells}
-    assert first["random", 0] == first["within", 0]
-    assert first["random", 0] != first["random", 1]
+def test_film_sets_have_films_of_their_own_and_arms_of_a_set_the_same(root: Path, results: StudyResults) -> None:
+    truths = [
+        (root / "whole" / "films" / f"set-{number}" / "plain" / side / "truth.json").read_text()
+        for number in range(2)
+        for side in ("seen", "unseen")
+    ]
+    assert len(set(truths)) == 4
+    assert {cell.film_set for cell in results.cells} == {0, 1}
+    fingerprints = [cell.fingerprint for cell in results.cells]
+    assert len(set(fingerprints)) == len(fingerprints), "other films, numbers of films or samplings: another trial"
+
+
+def test_fewer_films_are_the_first_of_the_set(root: Path, results: StudyResults) -> None:
+    films = FilmSet.of(root / "whole", 0, "plain", results.scale)
+    names = {film.film_id: film.name for film in Library.open(films.library).usable_films()}
+    assert [names[film_id] for film_id in films.list_first_films(4)] == [f"film-{number:03d}.mp4" for number in range(4)]
+    assert len(names) == 6
 
 
 def test_figures_are_there_as_png_and_svg(root: Path, results: StudyResults) -> None:
     folder = root / "whole" / "figures"
     names = {path.stem for path in folder.iterdir()}
-    assert {"pair", "policies", "shortcut", "marks", "length", "losses", "sounds"} <= names
-    assert {"diversity", "batch", "grid"}.isdisjoint(names), "no arm is of these"
+    assert names == {"map", "films", "claim", "control"}
     for name in names:
         with Image.open(folder / f"{name}.png") as picture:
             assert picture.width > 800
@@ -132,12 +151,16 @@ def test_figures_are_there_as_png_and_svg(root: Path, results: StudyResults) -> 
 def test_all_findings_name_lines_that_are_there(results: StudyResults) -> None:
     numbers = NumberFormatter(results)
     findings = list_findings(results)
-    assert {finding.figure for finding in findings} >= {"pair", "shortcut", "marks", "length", "sounds"}
+    assert [finding.figure for finding in findings] == ["claim", "control", "films"]
     for finding in findings:
         for sentence in finding.sentences:
             assert all(part.id in numbers for part in sentence if isinstance(part, Line))
             assert numbers.format_sentence(sentence).strip()
-    assert [row[0] for row in list_summary_rows(results)] == ["untrained", "random films", "within films", "chance"]
+    assert [row[:3] for row in list_summary_rows(results)] == [
+        (films, "2 clips of a film − other films", f"concept from {sense}")
+        for films in ("4 films", "6 films")
+        for sense in ("pictures", "sound")
+    ]
 
 
 def test_a_killed_study_goes_on_and_comes_to_the_same(root: Path, results: StudyResults) -> None:
@@ -159,9 +182,10 @@ def test_a_killed_study_goes_on_and_comes_to_the_same(root: Path, results: Study
     assert KNOWN < len(list(out.glob("cells/*.json"))) < len(results.cells)
     time.sleep(1.5)  # its processes end within a second
     done = {path: path.stat().st_mtime_ns for path in out.glob("cells/*.json")}
-    again = run_study(out, little(), root / "tones", resume=True, workers=1)
+    again = run_study(out, little(), MaterialFolders(root / "tones"), resume=True, workers=1)
     assert again.cells == results.cells
     assert again.summaries == results.summaries
+    assert again.contrasts == results.contrasts
     assert {path: path.stat().st_mtime_ns for path in done} == done, "what is done is not done again"
     assert not list((out / "runs").iterdir())
 
@@ -171,7 +195,8 @@ def test_a_killed_study_goes_on_and_comes_to_the_same(root: Path, results: Study
     [
         (["--scale", "smal"], "did you mean 'small'?"),
         (["--scale", "small", "--resume"], "holds no study to continue"),
-        (["--scale", "small", "--seeds", "1"], "greater than or equal to 2"),
+        (["--scale", "small", "--film-sets", "1"], "1 is not in the range x>=2"),
+        (["--scale", "composed"], "give --sounds or --actions, and films for --background"),
         (["--sounds", "nowhere"], "nowhere"),
         pytest.param(
             ["--scale", "gpu"],
@@ -200,5 +225,5 @@ def test_wrong_use_is_one_sentence_and_writes_nothing(
 def test_a_folder_of_another_study_is_refused(root: Path, results: StudyResults) -> None:
     with pytest.raises(UsageError, match="continue it with --resume"):
         run_study(root / "whole", little())
-    with pytest.raises(UsageError, match="another scale or other sounds"):
+    with pytest.raises(UsageError, match="another scale or other materials"):
         run_study(root / "whole", little(steps=8), resume=True)

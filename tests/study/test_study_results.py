@@ -1,49 +1,44 @@
-"""The results of a study from planted measures: means, paired differences, and the findings' sentences."""
+"""The results of a study from planted measures: means, contrasts, and the findings' sentences."""
 
-import math
 from collections.abc import Callable
-from dataclasses import asdict
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from little_study import little
 
 from talkies.study import StudyResults, read_scale
 from talkies.study.arms import list_arms
+from talkies.study.figures import draw_family, draw_map
 from talkies.study.findings import list_findings
-from talkies.study.results import compare_arms, compare_natures, summarise
+from talkies.study.results import build_results
 from talkies.study.summary import NumberFormatter
 from talkies.study.trials import Measurement, TrialResult
 
-SCALE = little(ranges={"mark_strengths": [0.0]})
-ARMS = list_arms(SCALE, recorded=False)
+SCALE = little(film_sets=4)
+ARMS = list_arms(SCALE)
 MEASURES = ("concept_video", "concept_audio", "film_video", "film_audio")
+Share = Callable[[str, int, int], float]
 
 
-def planted(share: Callable[[str, int], float]) -> StudyResults:
-    """Return the results of trials whose last measures are all `share(arm, seed)`, and 0.1 before."""
-    trials = []
-    for arm in ARMS:
-        for seed in range(arm.seeds):
-            last = share(arm.name, seed)
-            judged = [
-                Measurement(step=step, clips_seen=4 * step, measures=dict.fromkeys(MEASURES, value))
-                for step, value in ((0, 0.1), (2, 0.1), (4, last))
-            ]
-            trials.append(TrialResult(arm=arm.name, seed=seed, fingerprint="", judged=tuple(judged)))
-    return StudyResults(
-        scale=SCALE,
-        tools={},
-        wall_seconds=0,
-        resumed=False,
-        chance={},
-        arms=tuple(asdict(arm) for arm in ARMS),
-        cells=tuple(trials),
-        summaries=summarise(ARMS, trials),
-        comparisons=compare_arms(ARMS, trials),
-        changes=compare_natures(ARMS, trials),
+def planted(share: Share, scale=SCALE) -> StudyResults:  # type: ignore[no-untyped-def]
+    """Return the results of trials whose last measures are all `share(arm, film set, film)`, and 0.1 before."""
+    trials, arms = [], list_arms(scale)
+    for film_set in range(scale.film_sets):
+        for arm in arms:
+            films = tuple(share(arm.name, film_set, film) for film in range(4))
+            end = _measurement(arm.steps, films)
+            start = _measurement(0, (0.1, 0.1, 0.1, 0.1))
+            judged = (start, end) if arm.measures_untrained else (end,)
+            trials.append(TrialResult(arm=arm.name, film_set=film_set, fingerprint="", judged=judged))
+    chance = {nature: dict.fromkeys(MEASURES, 0.1) for nature in scale.trained_natures}
+    return build_results(
+        scale, arms, trials, tools={}, wall_seconds=0, resumed=False, clip_seconds=1.0, chance=chance
     )
+
+
+def _measurement(step: int, films: tuple[float, ...]) -> Measurement:
+    of_films = {measure: films for measure in MEASURES if measure.startswith("concept")}
+    shares = dict.fromkeys(MEASURES, sum(films) / len(films))
+    return Measurement(step=step, clips_seen=4 * step, measures=shares, of_films=of_films)
 
 
 def words(results: StudyResults, title: str) -> str:
@@ -52,76 +47,65 @@ def words(results: StudyResults, title: str) -> str:
     return " ".join(NumberFormatter(results).format_sentence(sentence) for sentence in finding.sentences)
 
 
-@pytest.mark.parametrize("name", ["gpu", "medium", "small"])
+def wobble(film_set: int, film: int) -> float:
+    return 0.004 * (film_set - 1.5) + 0.01 * (film - 1.5)
+
+
+@pytest.mark.parametrize("name", ["composed", "gpu", "medium", "small"])
 def test_a_name_is_of_one_line_alone(name: str) -> None:
-    arms = list_arms(read_scale(name), recorded=True)
-    first, last = (Measurement(step=step, clips_seen=0, measures={"film_video": 0.5}) for step in (0, 1))
-    trials = []
-    for arm in arms:
-        judged = (first, last.model_copy(update={"step": arm.steps}))
-        trials += [TrialResult(arm=arm.name, seed=seed, fingerprint="", judged=judged) for seed in range(arm.seeds)]
-    lines = [
-        line.id for line in (*summarise(arms, trials), *compare_arms(arms, trials), *compare_natures(arms, trials))
-    ]
+    results = planted(lambda *_: 0.5, read_scale(name).model_copy(update={"film_sets": 2}))
+    lines = [line.id for line in (*results.summaries, *results.contrasts)]
     assert len(set(lines)) == len(lines)
 
 
-def test_a_difference_is_seed_by_seed_with_students_interval_and_the_paired_test() -> None:
-    shares = {"random": (0.10, 0.20, 0.30), "within": (0.21, 0.32, 0.43)}  # differences 0.11, 0.12, 0.13
-    results = planted(lambda arm, seed: shares.get(arm, (0.5, 0.5, 0.5))[seed])
-    found = results.comparison("within", "concept_video")
-    assert found is not None
-    assert found.against == "random"
-    half = 4.302652729749464 * 0.01 / math.sqrt(3)  # Student's t with 2 degrees of freedom, 97.5 %
-    assert found.mean == pytest.approx(0.12)
-    assert (found.low, found.high) == pytest.approx((0.12 - half, 0.12 + half))
-    t = 0.12 / (0.01 / math.sqrt(3))
-    assert found.p == pytest.approx(1 - t / math.sqrt(t * t + 2))  # its distribution is known in closed form
-    assert NumberFormatter(results).format_line(found.id) == "+12.0 points [+9.5, +14.5] (p = 0.002)"
-    assert results.comparison("random", "concept_video") is None
-    mean = results.summary("random", "concept_audio")
-    assert mean is not None
-    assert (mean.mean, mean.n) == pytest.approx((0.2, 3))
+def test_a_contrast_is_of_film_sets_paired_and_of_the_arms_that_it_names() -> None:
+    gains = {0: 0.20, 1: 0.22, 2: 0.24, 3: 0.26}
+
+    def share(arm: str, film_set: int, film: int) -> float:
+        base = 0.1 * film + 0.03 * film_set  # what both arms share cancels
+        return base + (gains[film_set] if arm == "within_films-4_length-1" else 0.0)
+
+    results = planted(share)
+    found = next(c for c in results.contrasts if c.arm == "within_films-4_length-1" and c.measure == "concept_video")
+    assert found.against == "random_films-4_length-1"
+    assert (found.mean, found.n, found.family) == (pytest.approx(0.23), 4, "claim")
+    half = 3.182446305284263 * 0.02581988897471611 / 2  # Student with 3 degrees of freedom
+    assert (found.low, found.high) == (pytest.approx(0.23 - half), pytest.approx(0.23 + half))
+    assert found.p_holm == pytest.approx(min(1.0, 4 * found.p)), "the smallest of the four of its family"
+    assert found.verdict == "better"
 
 
-@given(st.lists(st.floats(0, 1), min_size=3, max_size=3), st.lists(st.floats(0, 1), min_size=3, max_size=3))
-def test_a_difference_turned_round_is_the_same_with_the_other_sign(one: list[float], two: list[float]) -> None:
-    forth = planted(lambda arm, seed: one[seed] if arm == "within" else two[seed] if arm == "random" else 0.5)
-    back = planted(lambda arm, seed: two[seed] if arm == "within" else one[seed] if arm == "random" else 0.5)
-    first, second = (each.comparison("within", "film_audio") for each in (forth, back))
-    assert first is not None
-    assert second is not None
-    assert first.mean == pytest.approx(-second.mean, abs=1e-12)
-    assert first.low is not None
-    assert second.high is not None
-    assert first.low == pytest.approx(-second.high, abs=1e-9)
+def test_untrained_models_are_compared_at_their_first_measurement() -> None:
+    results = planted(lambda arm, s, f: 0.3 + wobble(s, f))
+    found = [c for c in results.contrasts if c.against == "untrained"]
+    assert len(found) == 2
+    assert all(c.mean == pytest.approx(0.2) for c in found)
 
 
 @pytest.mark.parametrize(
-    ("within", "at_no_marks", "wobbling", "claim", "control"),
-    [
-        (0.7, 0.301, 0.01, "holds here, for both", "it vanishes"),
-        (0.7, 0.45, 0.01, "holds here, for both", "it shrinks"),
-        (0.7, 0.69, 0.03, "holds here, for both", "it does not surely change"),
-        (
-            0.7,
-            0.45,
-            0.1,
-            "holds here, for both",
-            "it does not surely change",
-        ),  # a wide interval contains 0
-        (0.7, 0.90, 0.01, "holds here, for both", "it grows"),
-        (0.7, 0.10, 0.01, "holds here, for both", "it reverses"),
-        (0.3, 0.31, 0.01, "is not confirmed here", ""),
-    ],
+    ("within", "spread", "verdict"),
+    [(0.7, 0.01, ", more."), (0.1, 0.01, ", less."), (0.5, 0.001, ", the same within the margin."), (0.6, 0.4, ", undecided.")],
 )
-def test_the_sentences_say_what_the_numbers_say(
-    within: float, at_no_marks: float, wobbling: float, claim: str, control: str
-) -> None:
-    means = {"random": 0.3, "within": within, "random-marks-0": 0.3, "within-marks-0": at_no_marks}
-    wobble = {"within": 0.01, "within-marks-0": wobbling}
-    results = planted(lambda arm, seed: means[arm] + wobble.get(arm, 0.0) * (seed - (SCALE.seeds - 1) / 2))
-    assert claim in words(results, "Negatives of the same film")
-    sentences = words(results, "The control: films without shortcut cues")
-    assert control in sentences
-    assert ("Without cues it" in sentences) is bool(control)
+def test_the_sentences_say_what_the_numbers_say(within: float, spread: float, verdict: str) -> None:
+    def share(arm: str, film_set: int, film: int) -> float:
+        if arm.startswith("random"):
+            return 0.5
+        return within + spread * (film_set - 1.5) / 4
+
+    results = planted(share)
+    sentences = words(results, "The claim")
+    assert sentences.count(verdict) == 4, sentences
+    assert "4 films, concept from pictures: " in sentences
+    assert "with 2 clips of a film" in sentences
+
+
+def test_the_map_is_drawn_where_numbers_of_films_are_compared() -> None:
+    results = planted(lambda arm, s, f: (0.5 if arm.startswith("within") else 0.3) + wobble(s, f))
+    figure = draw_map(results)
+    assert figure is not None
+    assert [axes.get_title() for axes in figure.axes] == ["concept from pictures", "concept from sound"]
+    labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    assert labels == ["4\n(0.33×)", "6\n(0.22×)"], "passes: 16 clips of a second over films of 12 s"
+    one = little(film_sets=2, families={"claim": SCALE.families["claim"].model_dump() | {"pairings": [{"arm": "within", "films": [4]}]}})
+    assert draw_map(planted(lambda *_: 0.5, one)) is None
+    assert draw_family(results, "control") is not None

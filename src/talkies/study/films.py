@@ -6,6 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from talkies.clips import list_windows, read_films
+from talkies.config import check
 from talkies.core import ClipBatch, ClipRequest, ClipShape, WorkError
 from talkies.evaluation.film_tasks.concepts import FilmsWithTruth, read_truth
 from talkies.evaluation.film_tasks.encode_films import EncodedFilm
@@ -13,8 +14,9 @@ from talkies.ingestion import ingest
 from talkies.library import FilmEntry, Library
 from talkies.runs import ClipEncoder
 from talkies.runtime import hash_file
+from talkies.study.materials import MaterialFolders
 from talkies.study.scale import Scale
-from talkies.synth import render_films
+from talkies.synth import ComposedConfig, Side, SynthConfig, render_composed_split, render_films
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,26 +76,48 @@ class FilmSet:
         return self.root / "films" / f"set-{self.number}" / nature
 
 
-def make_films(films: FilmSet, scale: Scale, *, workers: int, on_film: Callable[[str], None]) -> None:
+def make_films(
+    films: FilmSet,
+    scale: Scale,
+    materials: MaterialFolders,
+    *,
+    workers: int,
+    on_film: Callable[[str], None],
+) -> None:
     """Render the films of a film set and ingest them into libraries; existing ones are kept.
 
     Raises:
-        UsageError: if the folder holds other films.
+        UsageError: if the folder holds other films, or the materials of composed films are missing.
         WorkError: if a film cannot be made.
     """
     nature = scale.find_nature(films.nature)
-    config = scale.synth.model_copy(update=nature.changes)
-    sides = [(films.seen, films.library, max(scale.count_films(films.nature), scale.probe_films), 2 * films.number)]
+    count = max(scale.count_films(films.nature), scale.probe_films)
+    made = [(films.seen, films.library, count)]
     if nature.judged_on is None:
-        sides.append((films.unseen, films.unseen_library, scale.unseen_films, 2 * films.number + 1))
-    for folder, library, count, seed in sides:
-        render_films(folder, count, config, seed, workers, on_film=lambda path: on_film(path.name))
-        usable = ingest([folder], library, workers=workers, profile=scale.profile).library.usable_films()
-        if len(usable) != count:
-            raise WorkError(
-                f"only {len(usable)} of the {count} films in {folder} can be used (see talkies films --library "
-                f"{library}); remove {library}, free some disk space, and continue with --resume"
-            )
+        made.append((films.unseen, films.unseen_library, scale.unseen_films))
+    if nature.composed:
+        config = check(ComposedConfig, scale.synth.model_dump() | nature.changes, f"nature {films.nature}")
+        seen, unseen = materials.read_split(films.number)
+        sides = Side(count, seen), Side(scale.unseen_films, unseen)
+        render_composed_split(
+            films.seen.parent, sides, config, films.number, workers=workers, on_film=lambda path: on_film(path.name)
+        )
+    else:
+        synth = check(SynthConfig, scale.synth.model_dump() | nature.changes, f"nature {films.nature}")
+        for number, (folder, _, films_of_side) in enumerate(made):
+            seed = 2 * films.number + number
+            render_films(folder, films_of_side, synth, seed, workers, on_film=lambda path: on_film(path.name))
+    for folder, library, films_of_side in made:
+        _ingest(folder, library, films_of_side, scale, workers)
+
+
+def _ingest(folder: Path, library: Path, count: int, scale: Scale, workers: int) -> None:
+    usable = ingest([folder], library, workers=workers, profile=scale.profile).library.usable_films()
+    if len(usable) != count:
+        raise WorkError(
+            f"only {len(usable)} of the {count} films in {folder} can be used (see talkies films --library "
+            f"{library}); remove {library}, free some disk space, and continue with --resume"
+        )
 
 
 def encode_unseen_films(encoder: ClipEncoder, films: FilmSet) -> FilmsWithTruth:

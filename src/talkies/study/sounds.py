@@ -1,4 +1,4 @@
-"""Recordings in a study: some become the films' sound, the others test what the audio encoder learnt."""
+"""Clean recordings in a study: what the audio encoder learnt, tested on recordings that no film contained."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,7 +8,6 @@ from talkies.evaluation.datasets import READERS, DataSet, Split
 from talkies.evaluation.transfer import Protocol, Statistics
 from talkies.evaluation.transfer.features import load_run_features
 from talkies.evaluation.transfer.transfer import check_complete, measure_transfer
-from talkies.synth import CONCEPTS
 
 _ESC_LISTS = ("meta/esc10.csv", "meta/esc50.csv")
 _HELD_OUT_FOLDS = 2
@@ -25,16 +24,13 @@ class Sounds:
         """The sounds with one split: those of the films, and those held out (the last two folds).
 
         Raises:
-            UsageError: if the folder holds no such sounds, or more classes than films have concepts.
+            UsageError: if the folder holds no such sounds, or a single class.
         """
         is_esc = any((self.root / name).is_file() for name in _ESC_LISTS)
         data = READERS["esc10" if is_esc else "audio-folder"](self.root)
         check_complete(data, {}, allow_missing=False)
-        if not 2 <= len(data.classes) <= len(CONCEPTS):
-            raise UsageError(
-                f"{self.root} has {len(data.classes)} classes of sounds, and films can have 2 to {len(CONCEPTS)}; "
-                f"name a folder with fewer classes"
-            )
+        if len(data.classes) < 2:
+            raise UsageError(f"{self.root} has {len(data.classes)} class of sounds; name a folder with at least two")
         held_out = sorted(number for split in data.splits[-_HELD_OUT_FOLDS:] for number in split.test)
         if len(data.splits) == 1:
             used = sorted(data.splits[0].train)

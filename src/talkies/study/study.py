@@ -15,6 +15,7 @@ from talkies.library import Library, read_json, write_json
 from talkies.runtime import count_cores, map_in_processes
 from talkies.study.arms import Arm, list_arms
 from talkies.study.films import FilmSet, make_films
+from talkies.study.materials import MaterialFolders
 from talkies.study.measure import compute_chances
 from talkies.study.page import write_report
 from talkies.study.results import SCHEMA_VERSION, StudyResults, build_results, write_results
@@ -36,12 +37,30 @@ class StudyRequest(Config):
     study_version: int = SCHEMA_VERSION
     scale: Scale
     sounds: str | None
+    actions: str | None
+    backgrounds: tuple[str, ...]
+    held_out_backgrounds: tuple[str, ...]
+
+    @classmethod
+    def of(cls, scale: Scale, materials: MaterialFolders) -> "StudyRequest":
+        """Return the request for a scale and the folders of composed films."""
+        return cls(
+            scale=scale,
+            sounds=_to_text(materials.sounds),
+            actions=_to_text(materials.actions),
+            backgrounds=tuple(str(path.absolute()) for path in materials.backgrounds),
+            held_out_backgrounds=tuple(str(path.absolute()) for path in materials.held_out_backgrounds),
+        )
+
+
+def _to_text(path: Path | None) -> str | None:
+    return str(path.absolute()) if path else None
 
 
 def run_study(
     out: Path,
     scale: Scale,
-    sounds: Path | None = None,
+    materials: MaterialFolders | None = None,
     *,
     resume: bool = False,
     workers: int | None = None,
@@ -52,7 +71,7 @@ def run_study(
     Args:
         out: A new folder, or with `resume` the folder of the same study.
         scale: What to train and measure.
-        sounds: A folder of labelled recordings that test what was learnt.
+        materials: The folders of composed films; its recordings also test what was learnt, clean.
         resume: Continue the study in `out`.
         workers: The number of processes; by default one for each core.
         on_progress: Called with the name of a stage, the finished part, its total, and a note.
@@ -65,14 +84,13 @@ def run_study(
         TalkiesError: as the verbs that it calls.
     """
     tell, start_time = on_progress or (lambda *_: None), time.monotonic()
-    recorded = Sounds(sounds.absolute()) if sounds else None
-    if recorded:
-        _ = recorded.data  # a folder that cannot be used is refused before hours of work
+    materials = materials or MaterialFolders()
+    recorded = _check_materials(scale, materials)
     arms = list_arms(scale)
     workers = workers or count_cores()
     check_arms(scale, arms)
-    with _lock_folder(out, StudyRequest(scale=scale, sounds=str(recorded.root) if recorded else None), resume):
-        films = _make_all_films(out, scale, workers=workers, tell=tell)
+    with _lock_folder(out, StudyRequest.of(scale, materials), resume):
+        films = _make_all_films(out, scale, materials, workers=workers, tell=tell)
         trials = _run_trials(films, scale, arms, sounds=recorded, workers=scale.side_by_side or workers, tell=tell)
         results = build_results(
             scale,
@@ -111,7 +129,29 @@ def check_arms(scale: Scale, arms: Sequence[Arm]) -> None:
             )
 
 
-def _make_all_films(out: Path, scale: Scale, *, workers: int, tell: OnProgress) -> dict[tuple[int, str], FilmSet]:
+def _check_materials(scale: Scale, materials: MaterialFolders) -> Sounds | None:
+    """Check that the folders can be used, before hours of work; return the recordings, if there are any.
+
+    Raises:
+        UsageError: if they cannot, or the scale composes films and there are none.
+    """
+    composed = [name for name in scale.trained_natures if scale.find_nature(name).composed]
+    if composed and not (materials.backgrounds and materials.held_out_backgrounds):
+        raise UsageError(
+            f"scale {scale.name} composes films of real recordings: give --sounds or --actions, and films for "
+            f"--background and --held-out-background"
+        )
+    if composed:
+        materials.read_split(0)
+    recorded = Sounds(materials.sounds.absolute()) if materials.sounds else None
+    if recorded:
+        _ = recorded.data
+    return recorded
+
+
+def _make_all_films(
+    out: Path, scale: Scale, materials: MaterialFolders, *, workers: int, tell: OnProgress
+) -> dict[tuple[int, str], FilmSet]:
     """Make the films of every film set and nature; return them by number and nature."""
     every = [
         FilmSet.of(out, number, nature, scale) for number in range(scale.film_sets) for nature in scale.trained_natures
@@ -119,7 +159,7 @@ def _make_all_films(out: Path, scale: Scale, *, workers: int, tell: OnProgress) 
     for done, films in enumerate(every):
         note = partial(_report_film, tell, done, len(every), f"set {films.number}, {films.nature}")
         note("")
-        make_films(films, scale, workers=workers, on_film=note)
+        make_films(films, scale, materials, workers=workers, on_film=note)
     tell("films", len(every), len(every), "")
     return {(films.number, films.nature): films for films in every}
 
@@ -182,7 +222,7 @@ def _lock_folder(out: Path, request: StudyRequest, resume: bool) -> Iterator[Non
     if resume and not path.is_file():
         raise UsageError(f"{out} holds no study to continue; leave out --resume, and name an empty folder")
     if resume and not _is_same_study(path, request):
-        raise UsageError(f"{out} was started with another scale or other sounds; use the same, or name a new folder")
+        raise UsageError(f"{out} was started with another scale or other materials; use the same, or name a new folder")
     try:
         out.mkdir(parents=True, exist_ok=True)
         write_json(path, request)  # before anything else, so that a killed study can be resumed
@@ -199,8 +239,13 @@ def _lock_folder(out: Path, request: StudyRequest, resume: bool) -> Iterator[Non
 
 
 def _is_same_study(path: Path, request: StudyRequest) -> bool:
-    """Return whether a folder's study was started with the same options; one of an older talkies was not."""
+    """Return whether a folder's study was started with the same options; it may get more film sets.
+
+    One of an older talkies was not.
+    """
     try:
-        return read_json(path, StudyRequest, "a study") == request
+        begun = read_json(path, StudyRequest, "a study")
     except LibraryError:
         return False
+    more = begun.scale.model_copy(update={"film_sets": max(begun.scale.film_sets, request.scale.film_sets)})
+    return begun.model_copy(update={"scale": more}) == request
