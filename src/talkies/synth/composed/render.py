@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from talkies.core import text_to_path
-from talkies.synth.composed.backgrounds import Background, decode_backgrounds
+from talkies.synth.composed.backgrounds import Background
+from talkies.synth.composed.decoded import decode_materials
 from talkies.synth.composed.materials import Materials
 from talkies.synth.composed.painter import ComposedPainter
 from talkies.synth.composed.script import ComposedConfig, ComposedScript, ComposedShot, generate_composed_script
@@ -60,7 +61,7 @@ def render_composed_films(
     write_truth(todo, materials.classes, _describe)
     without_theme: list[Path] = []
     if todo.missing:
-        with decode_backgrounds(folder, todo.missing, workers) as decoded:
+        with decode_materials(folder, todo.missing, workers) as decoded:
             for path, has_theme in render_missing(todo, partial(_render, decoded), workers, on_film):
                 if not has_theme:
                     without_theme.append(path)
@@ -74,7 +75,7 @@ def render_composed_film(path: Path, script: ComposedScript) -> bool:
         MediaError: if a file cannot be used.
         SourceError: if a file cannot be read.
     """
-    with decode_backgrounds(path.parent, [script], workers=1) as decoded:
+    with decode_materials(path.parent, [script], workers=1) as decoded:
         return _render(decoded, path, script)
 
 
@@ -84,7 +85,7 @@ def _render(decoded: Path, path: Path, script: ComposedScript) -> bool:
     background = None
     if script.background is not None and config.mark_strength > 0:
         background = Background(decoded, script.background, config.audio_rate_hz // config.fps)
-    foreground_S, theme_S = compose_layers(script, background)
+    foreground_S, theme_S = compose_layers(decoded, script, background)
     painter = ComposedPainter(script, background)
     pictures = (painter.paint(frame, shot) for frame, shot in iterate_frames(script.shots))
     encode_film(path, config, pictures, mix_layers(foreground_S, theme_S))
