@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from talkies.core import Float64s, Grid, Int64s, MediaError, UInt8s, format_path, text_to_path
-from talkies.media import FilmResampler, ResampledFrame, VideoTrack, scale_pictures, yuv_to_rgb
+from talkies.media import FilmResampler, ResampledFrame, RgbConverter, VideoTrack, scale_pictures
 from talkies.synth.composed.script import ComposedConfig, Stretch, probe_background
 
 _MARGIN = 1.25
@@ -44,6 +44,7 @@ class Background:
 
     def __init__(self, folder: Path, stretch: Stretch, samples_per_frame: int) -> None:
         self._pictures_NPW, self._row_of_frame, sound_S = open_background(folder, stretch.sha256)
+        self._converter = RgbConverter()
         self._start, self._frames = stretch.start_frame, stretch.end_frame - stretch.start_frame
         start, end = (frame * samples_per_frame for frame in (stretch.start_frame, stretch.end_frame))
         self._sound_S = np.asarray(sound_S[start:end], np.float64) / 32768
@@ -51,7 +52,7 @@ class Background:
     def read_picture(self, frame: int) -> UInt8s:
         """Return the picture under frame number `frame` of the film, RGB `[H, W, 3]`, larger than the film's."""
         row = self._row_of_frame[self._start + _mirror(frame, self._frames)]
-        return yuv_to_rgb(np.asarray(self._pictures_NPW[row]))
+        return self._converter.convert(np.asarray(self._pictures_NPW[row]))
 
     def read_sound(self, count: int) -> Float64s:
         """Return the first `count` samples of the theme, -1 to 1; silence where the background has no sound."""
