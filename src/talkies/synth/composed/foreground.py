@@ -49,6 +49,11 @@ def read_shot_sound(folder: Path, shot: ComposedShot, config: ComposedConfig) ->
     else:
         assert shot.clip is not None, "a shot has a recording or a clip"
         pictures_NPW, sound_S = load_clip(shot.clip, config)
+        if not sound_S.any():
+            name = format_path(text_to_path(shot.clip).name)
+            raise MediaError(
+                "silent", f"{name} has no sound, and its class has no recordings; take it out of the action clips"
+            )
         start = find_clip_frame(shot, shot.start_frame, len(pictures_NPW)) * rate_hz // config.fps
     sound = np.take(sound_S, np.arange(start, start + end - begin), mode="wrap") / 32768
     rms = float(np.sqrt(np.mean(np.square(sound_S / 32768.0))))
