@@ -77,10 +77,16 @@ def _ingested(film: IngestedFilm) -> dict[str, Any]:
     }
 
 
-def render_document(report: RenderReport) -> dict[str, Any]:
-    """Return the document of `render`."""
-    files = [str(path) for path in report.films]
-    return {"folder": str(report.folder), "films": files, "reused": report.reused}
+def render_document(folder: Path, reports: Sequence[RenderReport]) -> dict[str, Any]:
+    """Return the document of `render`: the second report, if there is one, is that of the unseen films."""
+    seen, *unseen = reports
+    return {
+        "folder": str(folder),
+        "films": [str(path) for path in seen.films],
+        "held_out_films": [str(path) for report in unseen for path in report.films],
+        "without_theme": [str(path) for report in reports for path in report.without_theme],
+        "reused": sum(report.reused for report in reports),
+    }
 
 
 def doctor_document(report: DoctorReport) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from talkies.media.probing import AudioChoice, AudioTrack, MediaInfo, VideoTrack
 from talkies.media.query_file import QueryFile, read_query_file
 from talkies.media.resample import FilmResampler, ResampledAudio, ResampleReport
 from talkies.media.suffixes import has_film_suffix, has_media_suffix
-from talkies.media.video_reader import VideoReader, scale_pictures, yuv_to_rgb
+from talkies.media.video_reader import RgbConverter, VideoReader, scale_pictures, yuv_to_rgb
 
 __all__ = [
     "INGEST_AGAIN",
@@ -32,6 +32,7 @@ __all__ = [
     "ResampleReport",
     "ResampledAudio",
     "ResampledFrame",
+    "RgbConverter",
     "VideoReader",
     "VideoTrack",
     "X264Settings",

@@ -175,6 +175,26 @@ def yuv_to_rgb(yuv_PW: UInt8s) -> UInt8s:
     return frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
 
 
+class RgbConverter:
+    """Converts many pictures of one size, one after the other, like `yuv_to_rgb` and several times as fast."""
+
+    def __init__(self) -> None:
+        self._reformatter = VideoReformatter()
+
+    def convert(self, yuv_PW: UInt8s) -> UInt8s:
+        """Return a planar YUV 4:2:0 picture `[P, W]` (BT.601, limited range) as RGB `[H, W, 3]`."""
+        frame = av.VideoFrame.from_ndarray(yuv_PW, format="yuv420p")
+        rgb = self._reformatter.reformat(
+            frame,
+            format="rgb24",
+            src_colorspace=Colorspace.ITU601,
+            src_color_range=ColorRange.MPEG,
+            dst_color_range=ColorRange.JPEG,
+            threads=1,
+        )
+        return rgb.to_ndarray().astype(np.uint8, copy=False)
+
+
 def _create_decoder(table: PacketTable) -> av.VideoCodecContext:
     decoder = av.VideoCodecContext.create("h264", "r")
     decoder.extradata = table.decoder_config

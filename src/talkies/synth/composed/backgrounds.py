@@ -8,30 +8,25 @@ Shapes: `N` frames, `P` rows of a planar YUV 4:2:0 picture (3/2 of its height), 
 
 import json
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from talkies.core import Float64s, Grid, Int64s, MediaError, UInt8s, format_path, text_to_path
-from talkies.media import FilmResampler, ResampledFrame, VideoTrack, scale_pictures, yuv_to_rgb
-from talkies.runtime import map_in_processes
-from talkies.synth.composed.script import ComposedConfig, ComposedScript, Stretch, probe_background
+from talkies.media import FilmResampler, ResampledFrame, RgbConverter, VideoTrack, scale_pictures
+from talkies.synth.composed.script import ComposedConfig, Stretch, probe_background
 
 _MARGIN = 1.25
 """How many times a film's sides those of its background are."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Task:
-    """A background to decode: which frames films show of it, and where to write them."""
+class BackgroundTask:
+    """A background to decode for films of one config; `spans` are the frames that they show, half-open."""
 
-    folder: Path
     path: str
     sha256: str
     spans: tuple[tuple[int, int], ...]
@@ -42,13 +37,14 @@ class Background:
     """The stretch of a background film that one film shows, forwards and backwards in turn.
 
     Args:
-        folder: where `decode_backgrounds` wrote it.
+        folder: where `write_background` wrote it.
         stretch: the stretch.
         samples_per_frame: how many samples one frame lasts.
     """
 
     def __init__(self, folder: Path, stretch: Stretch, samples_per_frame: int) -> None:
-        self._pictures_NPW, self._row_of_frame, sound_S = _open_background(folder, stretch.sha256)
+        self._pictures_NPW, self._row_of_frame, sound_S = open_background(folder, stretch.sha256)
+        self._converter = RgbConverter()
         self._start, self._frames = stretch.start_frame, stretch.end_frame - stretch.start_frame
         start, end = (frame * samples_per_frame for frame in (stretch.start_frame, stretch.end_frame))
         self._sound_S = np.asarray(sound_S[start:end], np.float64) / 32768
@@ -56,43 +52,13 @@ class Background:
     def read_picture(self, frame: int) -> UInt8s:
         """Return the picture under frame number `frame` of the film, RGB `[H, W, 3]`, larger than the film's."""
         row = self._row_of_frame[self._start + _mirror(frame, self._frames)]
-        return yuv_to_rgb(np.asarray(self._pictures_NPW[row]))
+        return self._converter.convert(np.asarray(self._pictures_NPW[row]))
 
     def read_sound(self, count: int) -> Float64s:
         """Return the first `count` samples of the theme, -1 to 1; silence where the background has no sound."""
         if not len(self._sound_S):
             return np.zeros(count)
         return self._sound_S[_mirror(np.arange(count), len(self._sound_S))]
-
-
-@contextmanager
-def decode_backgrounds(folder: Path, scripts: Sequence[ComposedScript], workers: int) -> Iterator[Path]:
-    """Decode what films show of their backgrounds; yield the folder of the decoded files, which is removed at the end.
-
-    Args:
-        folder: where that folder is made.
-        scripts: the films' scripts.
-        workers: how many processes decode.
-
-    Raises:
-        MediaError: if a background ends before a stretch of it, or cannot be decoded.
-        SourceError: if one cannot be read.
-    """
-    with TemporaryDirectory(prefix=".backgrounds-", dir=folder) as name:
-        tasks: dict[str, _Task] = {}
-        for script in scripts:
-            stretch = script.background
-            if stretch is None or script.config.mark_strength == 0:
-                continue
-            known = tasks.get(stretch.sha256)
-            spans = (*(known.spans if known else ()), (stretch.start_frame, stretch.end_frame))
-            tasks[stretch.sha256] = _Task(Path(name), stretch.path, stretch.sha256, spans, script.config)
-        for _ in map_in_processes(_decode_background, list(tasks.values()), workers):
-            pass
-        try:
-            yield Path(name)
-        finally:
-            _open_background.cache_clear()  # a removed file takes room on the disk while it is mapped
 
 
 def compute_short_side(video: VideoTrack, width: int, height: int) -> int:
@@ -120,8 +86,13 @@ def _mirror(position: int | Int64s, count: int) -> int | Int64s:
     return np.minimum(inside, 2 * count - 1 - inside)
 
 
-def _decode_background(task: _Task) -> None:
-    """Write the frames that are shown, one after the other, which row each frame is in, and all sound."""
+def write_background(folder: Path, task: BackgroundTask) -> None:
+    """Write the frames that are shown, one after the other, which row each frame is in, and all sound.
+
+    Raises:
+        MediaError: if the film cannot be decoded, or ends before the last of these frames.
+        SourceError: if it cannot be read.
+    """
     config, path = task.config, text_to_path(task.path)
     width, height = (2 * math.ceil(_MARGIN * side / 2) for side in (config.width, config.height))
     end = max(end for _, end in task.spans)
@@ -137,7 +108,7 @@ def _decode_background(task: _Task) -> None:
     frames = samples = 0
     shape: tuple[int, ...] = ()
     sound = [np.zeros(0, np.int16)]
-    with (task.folder / f"{task.sha256}.yuv").open("wb") as file:
+    with (folder / f"{task.sha256}.yuv").open("wb") as file:
         for part in FilmResampler(path, info, grid, short_side, video_only=not has_sound):
             if isinstance(part, ResampledFrame):
                 frames = part.index + 1
@@ -156,13 +127,13 @@ def _decode_background(task: _Task) -> None:
             f"{format_path(path.name)} ends after {frames / config.fps:.1f} s, before it claims to; name another film "
             f"as background",
         )
-    np.save(task.folder / f"{task.sha256}.sound.npy", np.concatenate(sound))
-    np.save(task.folder / f"{task.sha256}.rows.npy", np.cumsum(is_shown) - 1)
-    (task.folder / f"{task.sha256}.json").write_text(json.dumps(shape))
+    np.save(folder / f"{task.sha256}.sound.npy", np.concatenate(sound))
+    np.save(folder / f"{task.sha256}.rows.npy", np.cumsum(is_shown) - 1)
+    (folder / f"{task.sha256}.json").write_text(json.dumps(shape))
 
 
 @lru_cache(maxsize=256)
-def _open_background(folder: Path, sha256: str) -> tuple[UInt8s, Int64s, UInt8s]:
+def open_background(folder: Path, sha256: str) -> tuple[UInt8s, Int64s, UInt8s]:
     """Return the pictures `[N, P, W]` that are shown, the row of each frame of the film, and the sound `[S]`."""
     rows, columns = json.loads((folder / f"{sha256}.json").read_text())
     pictures_NPW = np.memmap(folder / f"{sha256}.yuv", np.uint8, "r").reshape(-1, rows, columns)

@@ -1,11 +1,14 @@
 """Whether two folders of composed films share any of the files that they are made of."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
 from talkies.core import UsageError, escape_controls
+from talkies.synth.composed.script import ComposedScript
+from talkies.synth.composed.truth import describe_film
 
 
 class _Background(BaseModel):
@@ -30,7 +33,7 @@ class _Truth(BaseModel):
 
 
 def check_disjoint(seen_folder: Path, unseen_folder: Path) -> None:
-    """Check that no recording, no clip and no background is in films of both folders.
+    """Check that no recording, no clip and no background is in films of both folders, in whatever role.
 
     Files are compared by the hash of their content, backgrounds by their titles as well: titles are the same if the
     words of one start with those of the other, whatever their case (`big_buck_bunny`, `Big Buck Bunny 30s`).
@@ -38,13 +41,26 @@ def check_disjoint(seen_folder: Path, unseen_folder: Path) -> None:
     Raises:
         UsageError: if one is in both, or a folder has no truth of composed films.
     """
-    seen, unseen = _read_truth(seen_folder), _read_truth(unseen_folder)
-    places = f"the films of {seen_folder} and of {unseen_folder}"
-    for what, one, other in (
-        ("recording", _list_files(seen, "recording"), _list_files(unseen, "recording")),
-        ("clip", _list_files(seen, "clip"), _list_files(unseen, "clip")),
-        ("background", _list_backgrounds(seen), _list_backgrounds(unseen)),
-    ):
+    _check(_read_truth(seen_folder), _read_truth(unseen_folder), f"the films of {seen_folder} and of {unseen_folder}")
+
+
+def check_disjoint_scripts(
+    seen: Sequence[ComposedScript], unseen: Sequence[ComposedScript], seen_folder: Path, unseen_folder: Path
+) -> None:
+    """Check the scripts of films of two folders like `check_disjoint`, before the films are made.
+
+    Raises:
+        UsageError: if a recording, a clip or a background is in both.
+    """
+    one, other = (
+        _Truth.model_validate({"films": [describe_film(script) for script in side]}) for side in (seen, unseen)
+    )
+    _check(one, other, f"the films of {seen_folder} and of {unseen_folder}")
+
+
+def _check(seen: _Truth, unseen: _Truth, places: str) -> None:
+    for what, list_names in (("file", _list_files), ("background", _list_backgrounds)):
+        one, other = list_names(seen), list_names(unseen)
         if both := sorted(one.keys() & other.keys()):
             name = escape_controls(one[both[0]])
             raise UsageError(f"the {what} {name} is in {places}; render one side from other files")
@@ -73,15 +89,13 @@ def _read_truth(folder: Path) -> _Truth:
         ) from error
 
 
-def _list_files(truth: _Truth, kind: str) -> dict[str, str]:
-    """Return the names of the recordings or the clips by hash."""
-    files = {}
+def _list_files(truth: _Truth) -> dict[str, str]:
+    """Return the names of the recordings and clips by hash."""
+    named: dict[str | None, str | None] = {}
     for film in truth.films:
         for shot in film.shots:
-            sha256 = getattr(shot, f"{kind}_sha256")
-            if sha256 is not None:
-                files[sha256] = str(getattr(shot, kind))
-    return files
+            named |= {shot.recording_sha256: shot.recording, shot.clip_sha256: shot.clip}
+    return {sha256: name or "" for sha256, name in named.items() if sha256 is not None}
 
 
 def _list_backgrounds(truth: _Truth) -> dict[str, str]:

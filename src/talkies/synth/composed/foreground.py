@@ -28,31 +28,45 @@ def find_clip_frame(shot: ComposedShot, frame: int, frames: int) -> int:
     return (min(int(shot.clip_at * frames), frames - 1) + frame - shot.start_frame) % frames
 
 
-def read_shot_sound(shot: ComposedShot, config: ComposedConfig) -> Float64s:
+def read_shot_sound(folder: Path, shot: ComposedShot, config: ComposedConfig) -> Float64s:
     """Return the sound of a shot `[S]` at a root mean square of 1: its recording, or its clip's own, in sync with it.
 
     Both are repeated where they are too short. A recording is played without the silence at its ends.
 
+    Args:
+        folder: where `write_recording` wrote its recording.
+        shot: the shot.
+        config: the config of its film.
+
     Raises:
-        MediaError: if the file cannot be decoded.
+        MediaError: if its clip cannot be decoded.
     """
     rate_hz = config.audio_rate_hz
     begin, end = (round(frame * rate_hz / config.fps) for frame in (shot.start_frame, shot.end_frame))
     if shot.recording is not None:
-        sound_S = _load_recording(shot.recording, rate_hz)
+        sound_S = np.load(folder / f"{shot.recording_sha256}.recording.npy")
         start = min(int(shot.recording_at * len(sound_S)), len(sound_S) - 1)
     else:
         assert shot.clip is not None, "a shot has a recording or a clip"
         pictures_NPW, sound_S = load_clip(shot.clip, config)
+        if not sound_S.any():
+            name = format_path(text_to_path(shot.clip).name)
+            raise MediaError(
+                "silent", f"{name} has no sound, and its class has no recordings; take it out of the action clips"
+            )
         start = find_clip_frame(shot, shot.start_frame, len(pictures_NPW)) * rate_hz // config.fps
     sound = np.take(sound_S, np.arange(start, start + end - begin), mode="wrap") / 32768
     rms = float(np.sqrt(np.mean(np.square(sound_S / 32768.0))))
     return np.asarray(sound / max(rms, 1e-4), np.float64)
 
 
-@lru_cache(maxsize=512)
-def _load_recording(path: str, rate_hz: int) -> Int16s:
-    """Return the sound of a file without the silence at its ends."""
+def write_recording(folder: Path, path: str, sha256: str, rate_hz: int) -> None:
+    """Write the sound of a file without the silence at its ends.
+
+    Raises:
+        MediaError: if it cannot be decoded, or is silent.
+        SourceError: if it cannot be read.
+    """
     sound_S = decode_file(text_to_path(path), "audio", Grid(1, rate_hz), 0).audio_S
     assert sound_S is not None, "audio was requested"
     loudness_S = np.abs(sound_S.astype(np.int32))
@@ -60,7 +74,7 @@ def _load_recording(path: str, rate_hz: int) -> Int16s:
     if not len(heard):
         name = format_path(Path(path).name)
         raise MediaError("silent", f"{name} is silent, and each shot must be heard; take it out of the sounds")
-    return sound_S[heard[0] : heard[-1] + 1].copy()
+    np.save(folder / f"{sha256}.recording.npy", sound_S[heard[0] : heard[-1] + 1])
 
 
 @lru_cache(maxsize=16)

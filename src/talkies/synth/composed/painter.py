@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from talkies.core import Float32s, Float64s, UInt8s
-from talkies.media import yuv_to_rgb
+from talkies.media import RgbConverter
 from talkies.synth.composed.backgrounds import Background
 from talkies.synth.composed.foreground import find_clip_frame, get_inset_size, load_clip
 from talkies.synth.composed.grading import Grader
@@ -42,6 +42,7 @@ class ComposedPainter:
         self._script, self._background = script, background
         self._size = config.width, config.height
         self._grader = Grader(script)
+        self._clip_converter = RgbConverter()
         random = np.random.default_rng([script.seed, 14])
         exposures = random.permutation(np.linspace(*_EXPOSURES, config.places)) if config.places > 1 else [1.0]
         self._places = [
@@ -123,7 +124,7 @@ class ComposedPainter:
         """Show the frame of a shot's clip in a window; each shot places it differently."""
         config = self._script.config
         pictures_NPW, _ = load_clip(str(shot.clip), config)
-        picture = yuv_to_rgb(pictures_NPW[find_clip_frame(shot, frame, len(pictures_NPW))])
+        picture = self._clip_converter.convert(pictures_NPW[find_clip_frame(shot, frame, len(pictures_NPW))])
         width, height = get_inset_size(config)
         top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
         part = picture[top : top + height, left : left + width]

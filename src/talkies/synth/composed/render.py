@@ -3,19 +3,18 @@
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from talkies.core import text_to_path
-from talkies.synth.composed.backgrounds import Background, decode_backgrounds
+from talkies.synth.composed.backgrounds import Background
+from talkies.synth.composed.decoded import decode_materials
 from talkies.synth.composed.materials import Materials
 from talkies.synth.composed.painter import ComposedPainter
-from talkies.synth.composed.script import ComposedConfig, ComposedScript, ComposedShot, generate_composed_script
+from talkies.synth.composed.script import ComposedConfig, ComposedScript, generate_composed_script
 from talkies.synth.composed.soundtrack import compose_layers, mix_layers
+from talkies.synth.composed.truth import describe_film
 from talkies.synth.film_folder import (
     OnFilm,
     RenderReport,
     check_counts,
-    describe_shot,
     encode_film,
     iterate_frames,
     number_films,
@@ -57,10 +56,10 @@ def render_composed_films(
     check_counts(films, workers)
     scripts = [generate_composed_script(name, number, config, materials) for name, number in number_films(films, seed)]
     todo = open_folder(folder, scripts, ComposedScript.model_validate_json, on_film)
-    write_truth(todo, materials.classes, _describe)
+    write_truth(todo, materials.classes, describe_film)
     without_theme: list[Path] = []
     if todo.missing:
-        with decode_backgrounds(folder, todo.missing, workers) as decoded:
+        with decode_materials(folder, todo.missing, workers) as decoded:
             for path, has_theme in render_missing(todo, partial(_render, decoded), workers, on_film):
                 if not has_theme:
                     without_theme.append(path)
@@ -74,7 +73,7 @@ def render_composed_film(path: Path, script: ComposedScript) -> bool:
         MediaError: if a file cannot be used.
         SourceError: if a file cannot be read.
     """
-    with decode_backgrounds(path.parent, [script], workers=1) as decoded:
+    with decode_materials(path.parent, [script], workers=1) as decoded:
         return _render(decoded, path, script)
 
 
@@ -84,38 +83,8 @@ def _render(decoded: Path, path: Path, script: ComposedScript) -> bool:
     background = None
     if script.background is not None and config.mark_strength > 0:
         background = Background(decoded, script.background, config.audio_rate_hz // config.fps)
-    foreground_S, theme_S = compose_layers(script, background)
+    foreground_S, theme_S = compose_layers(decoded, script, background)
     painter = ComposedPainter(script, background)
     pictures = (painter.paint(frame, shot) for frame, shot in iterate_frames(script.shots))
     encode_film(path, config, pictures, mix_layers(foreground_S, theme_S))
     return background is None or bool(theme_S.any())
-
-
-def _describe(script: ComposedScript) -> dict[str, Any]:
-    """Return what is true of a film."""
-    fps, stretch = script.config.fps, script.background
-    return {
-        "background": stretch
-        and {
-            "title": stretch.title,
-            "file": text_to_path(stretch.path).name,
-            "sha256": stretch.sha256,
-            "start_seconds": stretch.start_frame / fps,
-            "end_seconds": stretch.end_frame / fps,
-        },
-        "lut_seed": script.grade.lut_seed,
-        "shots": [_describe_shot(shot, script) for shot in script.shots],
-    }
-
-
-def _describe_shot(shot: ComposedShot, script: ComposedScript) -> dict[str, Any]:
-    files = {
-        kind: None if path is None else text_to_path(path).name
-        for kind, path in (("recording", shot.recording), ("clip", shot.clip))
-    }
-    return {
-        **describe_shot(shot, script.config.fps, script.classes[shot.concept]),
-        **files,
-        "recording_sha256": shot.recording_sha256,
-        "clip_sha256": shot.clip_sha256,
-    }

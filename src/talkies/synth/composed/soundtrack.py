@@ -3,6 +3,8 @@
 Shapes: `S` samples.
 """
 
+from pathlib import Path
+
 import numpy as np
 
 from talkies.core import Float64s, Int16s
@@ -16,15 +18,20 @@ _FADE_SECONDS = 0.01
 _SILENCE_RMS = 3e-4  # -70 dB: a stretch that is quieter gives no theme
 
 
-def compose_layers(script: ComposedScript, background: Background | None) -> tuple[Float64s, Float64s]:
+def compose_layers(folder: Path, script: ComposedScript, background: Background | None) -> tuple[Float64s, Float64s]:
     """Return the foreground and the theme of a film, each `[S]` and as long as its pictures.
 
     Each shot fades out over a hundredth of a second, so that the cut does not click, and starts at once. The theme's
     root mean square is `theme_db` relative to the foreground's, times `mark_strength`; it is zero where the stretch is
     silent.
 
+    Args:
+        folder: where the recordings were written.
+        script: the film's script.
+        background: its background, None without marks.
+
     Raises:
-        MediaError: if a recording or a clip cannot be decoded.
+        MediaError: if a clip cannot be decoded.
     """
     config = script.config
     rate_hz, fps = config.audio_rate_hz, config.fps
@@ -33,7 +40,7 @@ def compose_layers(script: ComposedScript, background: Background | None) -> tup
     for shot in script.shots:
         start, end = (round(frame * rate_hz / fps) for frame in (shot.start_frame, shot.end_frame))
         fade = np.clip(np.arange(end - start - 1, -1, -1) / (rate_hz * _FADE_SECONDS), 0, 1)
-        foreground_S[start:end] = np.clip(_FOREGROUND_RMS * read_shot_sound(shot, config), -_PEAK, _PEAK) * fade
+        foreground_S[start:end] = np.clip(_FOREGROUND_RMS * read_shot_sound(folder, shot, config), -_PEAK, _PEAK) * fade
 
     if background is not None:
         theme_S = background.read_sound(count)
