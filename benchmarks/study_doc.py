@@ -3,8 +3,8 @@
     talkies study --out STUDY --scale small
     python benchmarks/study_doc.py STUDY [COMPOSED]
 
-Keeps the results as `benchmarks/results/study_<scale>.json`, and the figures as `docs/study/<scale>-*.png`. Studies that
-are not named stay as they are.
+Keeps the results as `benchmarks/results/study_<scale>.json`, and the figures as `docs/study/<scale>-*.png`. Studies
+that are not named stay as they are.
 """
 
 import re
@@ -59,10 +59,10 @@ def section(results: StudyResults, where: str) -> str:
     numbers, scale = NumberFormatter(results), results.scale
     took = "In more than one sitting" if results.resumed else f"In {results.wall_seconds / 60:.0f} minutes"
     lines = [
-        f"Scale `{scale.name}`: {len(results.cells)} models, {len(results.arms)} ways of training on {scale.film_sets} film "
-        f"sets, films of {scale.synth.seconds:g} s, {scale.unseen_films} unseen ones in each set; at length 1 a model saw "
-        f"{scale.batch_clips * scale.steps:,} clips. {took} on {where}. Shares and differences with 95 % intervals over "
-        f"film sets; p corrected within each section.",
+        f"Scale `{scale.name}`: {len(results.cells)} models, {len(results.arms)} ways of training on {scale.film_sets} "
+        f"film sets, films of {scale.synth.seconds:g} s, {scale.unseen_films} unseen ones in each set; at length 1 a "
+        f"model saw {scale.batch_clips * scale.steps:,} clips. {took} on {where}. Shares and differences with 95 % "
+        "intervals over film sets; p corrected within each section.",
         "",
         *([f"![Gain against films and passes](study/{scale.name}-map.png)", ""] if has_map(scale.name) else []),
     ]

@@ -134,7 +134,9 @@ def test_film_sets_have_films_of_their_own_and_arms_of_a_set_the_same(root: Path
 def test_fewer_films_are_the_first_of_the_set(root: Path, results: StudyResults) -> None:
     films = FilmSet.of(root / "whole", 0, "plain", results.scale)
     names = {film.film_id: film.name for film in Library.open(films.library).usable_films()}
-    assert [names[film_id] for film_id in films.list_first_films(4)] == [f"film-{number:03d}.mp4" for number in range(4)]
+    assert [names[film_id] for film_id in films.list_first_films(4)] == [
+        f"film-{number:03d}.mp4" for number in range(4)
+    ]
     assert len(names) == 6
 
 

@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-import study_doc
 
+import study_doc
 from talkies.study import StudyResults
 from talkies.study.findings import list_findings
 

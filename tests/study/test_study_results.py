@@ -9,13 +9,13 @@ from talkies.study import StudyResults, read_scale
 from talkies.study.arms import list_arms
 from talkies.study.figures import draw_family, draw_map
 from talkies.study.findings import list_findings
+from talkies.study.measure import MEASURES
 from talkies.study.results import build_results
 from talkies.study.summary import NumberFormatter
 from talkies.study.trials import Measurement, TrialResult
 
 SCALE = little(film_sets=4)
 ARMS = list_arms(SCALE)
-MEASURES = ("concept_video", "concept_audio", "film_video", "film_audio")
 Share = Callable[[str, int, int], float]
 
 
@@ -30,9 +30,7 @@ def planted(share: Share, scale=SCALE) -> StudyResults:  # type: ignore[no-untyp
             judged = (start, end) if arm.measures_untrained else (end,)
             trials.append(TrialResult(arm=arm.name, film_set=film_set, fingerprint="", judged=judged))
     chance = {nature: dict.fromkeys(MEASURES, 0.1) for nature in scale.trained_natures}
-    return build_results(
-        scale, arms, trials, tools={}, wall_seconds=0, resumed=False, clip_seconds=1.0, chance=chance
-    )
+    return build_results(scale, arms, trials, tools={}, wall_seconds=0, resumed=False, clip_seconds=1.0, chance=chance)
 
 
 def _measurement(step: int, films: tuple[float, ...]) -> Measurement:
@@ -84,7 +82,12 @@ def test_untrained_models_are_compared_at_their_first_measurement() -> None:
 
 @pytest.mark.parametrize(
     ("within", "spread", "verdict"),
-    [(0.7, 0.01, ", more."), (0.1, 0.01, ", less."), (0.5, 0.001, ", the same within the margin."), (0.6, 0.4, ", undecided.")],
+    [
+        (0.7, 0.01, ", more."),
+        (0.1, 0.01, ", less."),
+        (0.5, 0.001, ", the same within the margin."),
+        (0.6, 0.4, ", undecided."),
+    ],
 )
 def test_the_sentences_say_what_the_numbers_say(within: float, spread: float, verdict: str) -> None:
     def share(arm: str, film_set: int, film: int) -> float:
@@ -106,6 +109,9 @@ def test_the_map_is_drawn_where_numbers_of_films_are_compared() -> None:
     assert [axes.get_title() for axes in figure.axes] == ["concept from pictures", "concept from sound"]
     labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
     assert labels == ["4\n(0.33×)", "6\n(0.22×)"], "passes: 16 clips of a second over films of 12 s"
-    one = little(film_sets=2, families={"claim": SCALE.families["claim"].model_dump() | {"pairings": [{"arm": "within", "films": [4]}]}})
+    one = little(
+        film_sets=2,
+        families={"claim": SCALE.families["claim"].model_dump() | {"pairings": [{"arm": "within", "films": [4]}]}},
+    )
     assert draw_map(planted(lambda *_: 0.5, one)) is None
     assert draw_family(results, "control") is not None

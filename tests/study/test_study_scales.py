@@ -61,29 +61,42 @@ def test_medium_and_gpu_show_the_plane_of_films_and_lengths() -> None:
 CLAIM = LITTLE["families"]["claim"]  # type: ignore[index]
 
 
+def block(**values: object) -> dict[str, object]:
+    """Return the changes to a scale of one block and no family."""
+    samplings = LITTLE["samplings"] | {"three": {"words": "3", "clips_per_film": 3}}  # type: ignore[operator]
+    return {"samplings": samplings, "blocks": [{"films": [4], "samplings": ["random"]} | values], "families": {}}
+
+
+def claim(**pairing: object) -> dict[str, object]:
+    """Return the changes to a scale of one family with one pairing."""
+    return {"families": {"claim": CLAIM | {"pairings": [{"arm": "within", "films": [4]} | pairing]}}}
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"judged_at": [1.0, 0.5]}, "must rise and end with 1"),
-        ({"samplings": LITTLE["samplings"] | {"three": {"words": "3", "clips_per_film": 3}}, "blocks": [{"films": [6], "samplings": ["three"]}], "families": {}}, "must divide the batch's 4 clips, got 3"),
-        ({"blocks": [{"films": [4], "batches": [3], "samplings": ["random"]}], "families": {}}, "must give a whole number of steps"),
-        ({"blocks": [{"films": [4], "batches": [8], "samplings": ["random"]}], "families": {}}, "a batch of 8 films needs as many to learn from, got 4"),
-        ({"blocks": [{"films": [4], "samplings": ["rndom"]}]}, "blocks name 'rndom'.*did you mean 'random'"),
-        ({"blocks": [{"films": [4], "natures": ["dull"], "samplings": ["random"]}]}, "natures name 'dull'"),
+        (block(samplings=["three"]), "must divide the batch's 4 clips, got 3"),
+        (block(batches=[3]), "must give a whole number of steps"),
+        (block(batches=[8]), "a batch of 8 films needs as many to learn from, got 4"),
+        (block(samplings=["rndom"]), "blocks name 'rndom'.*did you mean 'random'"),
+        (block(natures=["dull"]), "natures name 'dull'"),
+        (block(variants=["dull"]), "variants name 'dull'"),
+        (claim(films=[5]), "family claim compares within at .* and no block trains it there"),
+        (claim(against="nothing"), "families name 'nothing'"),
         ({"endpoints": ["concept_video", "taste"]}, "endpoints name 'taste'"),
-        ({"families": {"claim": CLAIM | {"pairings": [{"arm": "within", "films": [5]}]}}}, "family claim compares within at .* and no block trains it there"),
         ({"probe_films": 5}, "at most 4"),
         ({"steps": 0}, "steps"),
         ({"colour": 1}, "colour"),
     ],
-)  # fmt: skip
+)
 def test_a_scale_that_cannot_be_is_refused(changes: dict[str, object], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         little(**changes)
 
 
 def test_films_too_short_for_an_arm_are_told_before_any_is_made(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="needs 2 clips of a film, 2 s, from 1.5 s; give the scale longer"):
+    with pytest.raises(UsageError, match=r"needs 2 clips of a film, 2 s, from 1\.5 s; give the scale longer"):
         run_study(tmp_path / "out", little(synth=SMALL_FILMS | {"seconds": 1.5}))
     assert not (tmp_path / "out").exists()
 

@@ -114,7 +114,7 @@ def draw_family(results: StudyResults, family: str) -> Figure | None:
             for name in names:
                 number = samplings.index(name_sampling(results, name))
                 shift = 0.5 * (number / max(1, len(samplings) - 1) - 0.5)
-                _draw_across(axes, results, name, measure, place + shift, number)
+                _draw_across(axes, results, name, measure, place=place + shift, number=number)
         axes.set(title=describe_measure(measure), xlabel="%", xlim=(0, 102), yticks=range(len(points)))
         axes.set_ylim(len(points) - 0.5, -0.5)
         axes.set_yticklabels([*points] if axes is panels[0] else [])
@@ -135,16 +135,18 @@ def draw_films(results: StudyResults) -> Figure | None:
                 continue
             number = samplings.index(arms[trial.arm]["sampling"])
             last = trial.judged[-1].measures
-            _draw_dot(axes, last, modality, *_style_of(arms[trial.arm]["sampling"], number), arms[trial.arm]["words"])
+            style = _style_of(arms[trial.arm]["sampling"], number)
+            _draw_dot(axes, last, modality, style, label=arms[trial.arm]["words"])
             if trial.judged[0].step == 0:
-                _draw_dot(axes, trial.judged[0].measures, modality, GREY, "x", "untrained")
+                _draw_dot(axes, trial.judged[0].measures, modality, (GREY, "x"), label="untrained")
         words = "pictures" if modality == "video" else "sound"
         axes.set(title=f"from {words}", xlabel="film identified (%)", xlim=(0, 102))
     return _share_axis(figure, panels, "concept recognised (%)") if arms else None
 
 
-def _draw_dot(axes: Axes, shares: dict[str, float], modality: str, colour: str, mark: str, label: str) -> None:
+def _draw_dot(axes: Axes, shares: dict[str, float], modality: str, style: tuple[str, str], *, label: str) -> None:
     x, y = 100 * shares[f"film_{modality}"], 100 * shares[f"concept_{modality}"]
+    colour, mark = style
     axes.plot(x, y, mark, color=colour, alpha=0.7, markersize=6, label=label, linestyle="")
 
 
@@ -198,7 +200,7 @@ def _add_legend(figure: Figure, panels: Sequence[Axes]) -> None:
     figure.legend([*handles.values()], [*handles], **options)
 
 
-def _draw_across(axes: Axes, results: StudyResults, name: str, measure: str, place: float, number: int) -> None:
+def _draw_across(axes: Axes, results: StudyResults, name: str, measure: str, *, place: float, number: int) -> None:
     """Draw a summary as a horizontal interval at a place of the y axis, with a dot for each film set."""
     summary, arm = results.summary(name, measure), results.arm(name)
     if summary is None:
