@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.special import expit
@@ -82,6 +82,7 @@ def test_holm_gives_the_values_of_his_definition() -> None:
     np.testing.assert_allclose(holm(np.stack([p_values, p_values[::-1]])), [holm(p_values), holm(p_values)[::-1]])
 
 
+@settings(max_examples=50, deadline=None)
 @given(P_VALUES)
 def test_holm_is_the_closed_test_of_bonferroni_over_every_subset(p_values: list[float]) -> None:
     every = range(len(p_values))
@@ -90,6 +91,7 @@ def test_holm_is_the_closed_test_of_bonferroni_over_every_subset(p_values: list[
     np.testing.assert_allclose(holm(np.array(p_values)), expected)
 
 
+@settings(max_examples=50, deadline=None)
 @given(SHARES, st.floats(0.01, 0.5))
 def test_equivalence_is_the_worse_of_two_one_sided_t_tests(shares_SF: Float64s, margin: float) -> None:
     difference_S = (shares_SF - 0.4).mean(1) * 0.2 + np.array([-0.01, 0, 0, 0.03])
@@ -114,6 +116,7 @@ def test_the_smallest_detectable_difference_has_the_power_when_integrated_over_t
 # Properties
 
 
+@settings(max_examples=50, deadline=None)
 @given(P_VALUES, st.randoms())
 def test_holm_never_lowers_a_p_keeps_their_order_and_follows_them(p_values: list[float], random) -> None:
     raw = np.array(p_values)
@@ -128,6 +131,7 @@ def test_an_empty_family_has_no_contrasts() -> None:
     assert compare_family("none", [], MARGIN) == ()
 
 
+@settings(max_examples=50, deadline=None)
 @given(SHARES, SHARES)
 def test_swapped_arms_give_the_negated_contrast(first_SF: Float64s, second_SF: Float64s) -> None:
     there, back = one(first_SF, second_SF), one(second_SF, first_SF)
@@ -245,6 +249,7 @@ def test_a_small_difference_that_is_there_is_not_called_equivalent() -> None:
     assert decide(0.01, 0.0501, 0.0251) == "undecided"
 
 
+@settings(max_examples=50, deadline=None)
 @given(SHARES, st.sampled_from([0.02, 0.05, 0.2]))
 def test_arms_alone_in_their_family_are_equivalent_if_the_interval_lies_within_the_margin(
     shares_SF: Float64s, margin: float
