@@ -32,7 +32,7 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest --quiet tests/test_layers.py tests/test_shape.py tests/test_language.py
+	$(BIN)/pytest --quiet --noconftest tests/test_layers.py tests/test_shape.py tests/test_language.py
 
 format: setup
 	$(BIN)/ruff format .

@@ -105,7 +105,7 @@ class FilmWriter:
         frame = av.VideoFrame.from_ndarray(rgb_HWC, format="rgb24")
         self.write_frame(
             self._reformatter.reformat(
-                frame, format="yuv420p", dst_colorspace=Colorspace.ITU601, dst_color_range=ColorRange.MPEG
+                frame, format="yuv420p", dst_colorspace=Colorspace.ITU601, dst_color_range=ColorRange.MPEG, threads=1
             )
         )
 
