@@ -19,6 +19,8 @@ if TYPE_CHECKING:  # PyTorch takes seconds, and the process that only hands out 
 
 ROOT = Path(__file__).parents[1]
 
+SLOW = ("slow", "kills", "browser", "real_data", "ranks")  # what `make quick` leaves out
+
 os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # compiled here, and not in processes that import PyTorch
 multiprocessing.set_forkserver_preload(["talkies.clips"])  # imported once, and not by each loader's every process
 
@@ -34,7 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
         if "real_data" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.real_data)
-    slow = {group_of(item) for item in items if item.get_closest_marker("slow")}
+    slow = {group_of(item) for item in items if any(map(item.get_closest_marker, SLOW))}
     items.sort(key=lambda item: group_of(item) not in slow)
 
 

@@ -15,10 +15,16 @@ from talkies.synth import SynthConfig, render_films
 
 pytestmark = pytest.mark.slow
 
-SHORT_SHOTS: dict[str, Any] = {
-    **{"seconds": 16.0, "fps": 16, "width": 96, "height": 64},
-    **{"shot_seconds_min": 0.6, "shot_seconds_max": 0.9},
-}
+SHORT_SHOTS = SynthConfig(
+    seconds=16.0,
+    fps=16,
+    width=96,
+    height=64,
+    places=64,
+    characters=64,
+    shot_seconds_min=0.6,
+    shot_seconds_max=0.9,
+)
 WRITTEN = (Path(__file__).parents[2] / "docs" / "json.md").read_text(encoding="utf-8")
 
 
@@ -78,8 +84,7 @@ def test_rendered_films_are_identified_by_their_palette_if_they_have_shortcut_cu
     for strength in (1.0, 0.0):
         films, lib = tmp_path / f"films-{strength:g}", tmp_path / f"lib-{strength:g}"
         # Of many places and characters none comes back often enough for a film to be known by it.
-        config = SynthConfig(mark_strength=strength, places=64, characters=64, **SHORT_SHOTS)
-        render_films(films, 3, config, seed=11)
+        render_films(films, 3, SHORT_SHOTS.model_copy(update={"mark_strength": strength}), seed=11)
         ingest([films], lib)
         outcome = talkies("audit", "--run", audited, "--library", lib, "--to", tmp_path / "a.html", "--json")
         assert outcome.status == 0, outcome.err
