@@ -4,7 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-PARALLEL := --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+TEST_WORKERS ?= 2
+PARALLEL := --numprocesses $(TEST_WORKERS) --dist loadgroup --no-loadscope-reorder
 
 # Otherwise each of the many processes that the tests start would compile the package and all its imports again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -32,7 +33,7 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest --quiet tests/test_layers.py tests/test_shape.py tests/test_language.py
+	$(BIN)/pytest --quiet --noconftest tests/test_layers.py tests/test_shape.py tests/test_language.py
 
 format: setup
 	$(BIN)/ruff format .
@@ -49,7 +50,7 @@ bench: setup
 
 soak: setup
 	$(BIN)/python benchmarks/soak.py
-	TALKIES_SOAK=1 $(BIN)/pytest tests/training/test_killed_runs.py tests/training/test_lack_of_memory.py tests/ingestion/test_profiles.py tests/e2e/test_real_road.py
+	TALKIES_SOAK=1 $(BIN)/pytest tests/training/test_killed_runs.py tests/training/test_lack_of_memory.py tests/ingestion/test_profiles.py tests/ingestion/test_sync_and_frame_truth.py tests/e2e/test_real_road.py
 
 test-gpu: setup
 	$(BIN)/pytest -m gpu

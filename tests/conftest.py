@@ -6,22 +6,22 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-import torch
 
 from talkies.cli.main import main
-from talkies.ingestion import ingest
-from talkies.library import Library
-from talkies.synth import SynthConfig, render_films
-from talkies.training import RunConfig, pretrain, resolve
+
+if TYPE_CHECKING:  # PyTorch takes seconds, and the process that only hands out the tests needs none of it
+    from talkies.library import Library
+    from talkies.training import RunConfig
 
 ROOT = Path(__file__).parents[1]
 
+SLOW = ("slow", "kills", "browser", "real_data", "ranks")  # what `make quick` leaves out
+
 os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # compiled here, and not in processes that import PyTorch
-torch.set_num_threads(1)  # the tests run beside each other: more threads than cores wait for one another
 multiprocessing.set_forkserver_preload(["talkies.clips"])  # imported once, and not by each loader's every process
 
 
@@ -36,7 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
         if "real_data" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.real_data)
-    slow = {group_of(item) for item in items if item.get_closest_marker("slow")}
+    slow = {group_of(item) for item in items if any(map(item.get_closest_marker, SLOW))}
     items.sort(key=lambda item: group_of(item) not in slow)
 
 
@@ -62,20 +62,26 @@ def real_data() -> Path:
 @pytest.fixture(scope="session")
 def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of three rendered films of twelve seconds, with their truth."""
+    from talkies.synth import SynthConfig, render_films
+
     folder = tmp_path_factory.mktemp("films")
     render_films(folder, 3, SynthConfig(seconds=12.0), seed=7)
     return folder
 
 
 @pytest.fixture(scope="session")
-def library(films: Path, tmp_path_factory: pytest.TempPathFactory) -> Library:
+def library(films: Path, tmp_path_factory: pytest.TempPathFactory) -> "Library":
     """A library of the rendered films; read only."""
+    from talkies.ingestion import ingest
+
     return ingest([films], tmp_path_factory.mktemp("library") / "lib").library
 
 
 @pytest.fixture(scope="session")
-def two_steps() -> Callable[..., RunConfig]:
+def two_steps() -> "Callable[..., RunConfig]":
     """A function from overrides to the config of a run of two steps."""
+    from talkies.training import resolve
+
     least = (
         "training.steps=2",
         "training.recalibration_batches=0",  # of so few clips, statistics say little
@@ -88,14 +94,26 @@ def two_steps() -> Callable[..., RunConfig]:
 
 
 @pytest.fixture(scope="session")
-def run(library: Library, two_steps: Callable[..., RunConfig], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(library: "Library", two_steps: "Callable[..., RunConfig]", tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of two steps on the library; read only."""
+    from talkies.training import pretrain
+
     return pretrain(library.root, two_steps(), tmp_path_factory.mktemp("runs") / "run").run
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _few_threads() -> None:
+    """The tests run beside each other: more threads than cores wait for one another."""
+    import torch
+
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True)
 def _isolated_randomness() -> Iterator[None]:
     """Each test begins from the same global generators and leaves them as they were."""
+    import torch
+
     state = torch.random.get_rng_state()
     numpy_state = np.random.get_state()  # noqa: NPY002
     torch.manual_seed(0)

@@ -40,6 +40,7 @@ def test_importing_talkies_imports_no_heavy_package() -> None:
     assert loaded.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_a_function_stays_one_after_its_package_was_imported() -> None:
     program = "import talkies, talkies.ingestion, talkies.evaluation.audit; print(callable(talkies.ingest))"
     assert run_python(program).strip() == "True"
@@ -59,6 +60,7 @@ def test_a_missing_extra_is_told_in_one_sentence(package: str, extra: str) -> No
     assert explain_missing_package(ModuleNotFoundError(name="nowhere")) is None
 
 
+@pytest.mark.slow
 def test_what_the_package_does_without_extras_imports_none_of_theirs() -> None:
     hidden = "import sys; sys.modules |= dict.fromkeys(('sklearn', 'scipy', 'matplotlib', 'fastapi'))\n"
     modules = "talkies.ingestion, talkies.training, talkies.retrieval.search, talkies.export, talkies.cli.documents"

@@ -10,11 +10,21 @@ from typing import Any
 import pytest
 
 from talkies.ingestion import ingest
-from talkies.library import Profile
+from talkies.library import Library, Profile
 from talkies.synth import SynthConfig, render_films
 
 pytestmark = pytest.mark.slow
 
+SHORT_SHOTS = SynthConfig(
+    seconds=16.0,
+    fps=16,
+    width=96,
+    height=64,
+    places=64,
+    characters=64,
+    shot_seconds_min=0.6,
+    shot_seconds_max=0.9,
+)
 WRITTEN = (Path(__file__).parents[2] / "docs" / "json.md").read_text(encoding="utf-8")
 
 
@@ -74,10 +84,7 @@ def test_rendered_films_are_identified_by_their_palette_if_they_have_shortcut_cu
     for strength in (1.0, 0.0):
         films, lib = tmp_path / f"films-{strength:g}", tmp_path / f"lib-{strength:g}"
         # Of many places and characters none comes back often enough for a film to be known by it.
-        config = SynthConfig(
-            seconds=16.0, mark_strength=strength, places=64, characters=64, shot_seconds_min=0.6, shot_seconds_max=0.9
-        )
-        render_films(films, 3, config, seed=11)
+        render_films(films, 3, SHORT_SHOTS.model_copy(update={"mark_strength": strength}), seed=11)
         ingest([films], lib)
         outcome = talkies("audit", "--run", audited, "--library", lib, "--to", tmp_path / "a.html", "--json")
         assert outcome.status == 0, outcome.err
@@ -128,8 +135,11 @@ WRONG = {
 def odd(workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Libraries that cannot be audited, and a run without its first checkpoint."""
     root = tmp_path_factory.mktemp("odd")
-    ingest([workspace / "films" / "film-000.mp4"], root / "one")
-    ingest([workspace / "films" / "film-000.mp4"], root / "eight", profile=Profile(fps=8, gop=8))
+    one = Library.open(shutil.copytree(workspace / "lib", root / "one"))
+    for film in one.films()[1:]:
+        shutil.rmtree(one.film_folder(film.id))
+    one.update_catalogue()
+    Library.create(root / "eight", Profile(fps=8, gop=8))
     render_films(root / "short-films", 2, SynthConfig(seconds=3.0), seed=1)
     ingest([root / "short-films"], root / "short")
     shutil.copytree(workspace / "run", root / "bare-run")

@@ -24,6 +24,8 @@ from talkies.library import Library
 from talkies.runs import load_encoder
 from talkies.synth import SynthConfig, render_films
 
+pytestmark = pytest.mark.slow
+
 FILMS, CLIPS, DIM = 8, 30, 32
 
 

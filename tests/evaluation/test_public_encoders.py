@@ -56,6 +56,7 @@ def adapted(
     return pretrain(library.root, two_steps(*towers), tmp_path_factory.mktemp("adapted") / "run").run
 
 
+@pytest.mark.slow
 def test_a_task_measures_the_modalities_that_there_are(
     addresses: dict[str, str], films: Path, library: Library
 ) -> None:

@@ -18,7 +18,7 @@ def measured(task: str, run: Path, data: Path, name: str, *sets: str) -> Result:
 
 
 def test_esc10_in_five_folds_beside_untrained_encoders_and_statistics(run: Path, real_data: Path) -> None:
-    result = measured("esc10", run, real_data / "esc10", "linear", "clips=2", "c_grid=[0.01]")
+    result = measured("esc10", run, real_data / "esc10", "linear", "clips=1", "c_grid=[0.01]")
     protocol = result.protocol
     assert (protocol["clips_used"], protocol["classes"], protocol["missing_share"]) == (400, 10, 0)
     assert list(protocol["splits"].values()) == [[320, 0, 80]] * 5

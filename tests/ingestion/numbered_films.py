@@ -24,7 +24,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-PLACES = tuple(Fraction(n, 600) for n in (2, 61, 127, 193, 259, 326, 391, 457, 523, 578))
+PLACES = tuple(Fraction(n, 600) for n in (6, 61, 127, 193, 259, 326, 391, 457, 523, 578))
 """A film flashes and beeps at the first moment after each of these shares of it that the grid can tell."""
 TICK = Fraction(1, 16)
 """A proxy's frame; pictures that begin a millisecond or less before a tick are as good as on it."""

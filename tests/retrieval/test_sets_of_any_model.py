@@ -145,6 +145,7 @@ def test_a_model_without_words_says_so_and_is_not_loaded(
             shelves("both").searcher.search(SearchQuery(by))
 
 
+@pytest.mark.slow
 def test_a_large_set_of_one_modality_and_of_two_widths_has_an_index(tmp_path: Path) -> None:
     for kind in (*SIDES, "both"):
         entry = describe(**(keep(kind) if kind in SIDES else {}))

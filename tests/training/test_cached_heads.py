@@ -21,11 +21,11 @@ from talkies.training.system import ContrastiveSystem
 
 pytest.importorskip("transformers")
 
-STEPS = 12
+STEPS = 8
 SMALL = (
     f"training.steps={STEPS}",
     "training.log_every=1",
-    "training.checkpoint_every=5",
+    "training.checkpoint_every=3",
     "training.recalibration_batches=2",
     "training.trackers=[]",
     "training.device=cpu",
@@ -167,7 +167,7 @@ def test_a_film_that_was_ingested_again_is_encoded_again(heads: Config, own_libr
 
 def test_a_run_that_was_interrupted_goes_on_from_the_cache(heads: Config, own_library: Path, tmp_path: Path) -> None:
     def stop(line: dict[str, float]) -> None:
-        if line["step"] == 8:
+        if line["step"] == 5:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

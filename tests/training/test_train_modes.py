@@ -16,7 +16,10 @@ from talkies.models import is_frozen
 from talkies.models.public.checkpoint import silence
 from talkies.runs import ClipEncoder, RunFolder, load_encoder
 
-pytestmark = pytest.mark.filterwarnings("ignore:At least one mel filter")  # of transformers, in the small checkpoints
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:At least one mel filter"),  # of transformers, in the small checkpoints
+]
 MODES = ("none", "head", "last:1", "lora", "all")
 CASES = pytest.mark.parametrize(("modality", "name"), FAMILIES, ids=[name for _, name in FAMILIES])
 

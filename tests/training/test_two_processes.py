@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from lightning_fabric import Fabric
 from several_processes import free_port, run_all, run_one, talkies, torchrun
 
 from talkies.config import to_yaml
@@ -79,13 +80,20 @@ def test_two_processes_also_train_with(
 
 
 def test_a_run_that_exists_is_refused_before_a_second_process_is_begun(
-    two: Path, library: Library, small: Config, tmp_path: Path
+    two: Path,
+    library: Library,
+    small: Config,
+    tmp_path: Path,
+    sentence_of: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    config = small("training.devices=2", "training.steps=2")
-    command = talkies(*arguments(library, config, tmp_path)[:-1], two)
-    status, _, messages = run_one(command, tmp_path)
-    assert status == 2
-    assert messages == f"talkies: {two} exists; continue it with --resume, or name a new folder\n"
+    def launch(_: Fabric) -> None:
+        pytest.fail("a second process would be begun")
+
+    monkeypatch.setattr(Fabric, "launch", launch)
+    said = arguments(library, small("training.devices=2", "training.steps=2"), tmp_path)
+    told = sentence_of("pretrain", *said[:-1], two)
+    assert told == f"talkies: {two} exists; continue it with --resume, or name a new folder"
 
 
 def test_torchrun_says_how_many_processes_there_are_and_not_the_config(
