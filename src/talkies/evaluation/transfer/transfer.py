@@ -100,12 +100,11 @@ def measure_transfer(
     # train and score
     scores: dict[str, Scores] = {}
     chosen: dict[str, Any] = {}
-    fits = len(arms) * count_fits(data, splits, protocol)
     for arm, method in zip(arms, methods, strict=True):
 
         def report_fit(words: str, name: str = arm.name) -> None:
             if on_clip:
-                on_clip(f"learnt by {name}: {words}", fits)
+                on_clip(f"learnt by {name}: {words}", len(arms) * count_fits(data, splits, protocol))
 
         scores[arm.name], chosen[arm.name] = score_method(data, splits, protocol, method, report_fit)
 
