@@ -8,8 +8,8 @@ from pathlib import Path
 import miniatures as mini
 import pytest
 
-from talkies.core import RunError, UsageError
 from talkies.analysis.power import smallest_detectable_share
+from talkies.core import RunError, UsageError
 from talkies.evaluation import evaluate
 from talkies.evaluation.datasets import READERS
 from talkies.evaluation.results import Result
