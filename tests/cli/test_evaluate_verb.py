@@ -41,7 +41,12 @@ def test_a_data_set_is_shown_with_its_baselines_and_its_protocol(
     assert outcome.status == 0, outcome.err
     titles = re.findall(r"^esc50 of (.+)$", outcome.out, re.MULTILINE)
     assert titles == [f"{run}, step 2", "untrained", "statistics"]
-    assert outcome.out.count("window_accuracy") == 3
+    assert outcome.out.count("│ window_accuracy") == 3
+    for name in ("untrained", "statistics"):
+        sentence = (
+            rf"^Against {name}, differences could have been seen \(power 80%, .*, \d\.\d+ in window_accuracy \(.*\.$"
+        )
+        assert len(re.findall(sentence, outcome.out, re.MULTILINE)) == 1
     (path,) = (run / "results").iterdir()
     assert f"Protocol (in full in {path})" in outcome.out
     assert re.search(r"missing_share\s+│ 0\.9895 ", outcome.out)

@@ -13,7 +13,7 @@ from talkies.evaluation.results.result import Metric, wilson_interval
 from talkies.evaluation.transfer.methods import FeatureChoice, TransferMethod
 from talkies.evaluation.transfer.probes import ClipScores
 from talkies.evaluation.transfer.protocol import Protocol
-from talkies.evaluation.transfer.scoring import count_fits, score_method
+from talkies.evaluation.transfer.scoring import count_fits, score_method, summarise_scores
 
 CLIPS = 40
 
@@ -40,8 +40,9 @@ def data(folds: int) -> DataSet:
 
 
 def metrics_of(folds: int, *seeds: int) -> Metric:
-    found, _ = score_method(data(folds), data(folds).splits, Protocol(seeds=seeds), FixedMethod(), lambda what: None)
-    return found["accuracy"]
+    some = data(folds)
+    scores, _ = score_method(some, some.splits, Protocol(seeds=seeds), FixedMethod(), lambda what: None)
+    return summarise_scores(some, scores)["accuracy"]
 
 
 @pytest.mark.parametrize("folds", [1, 5])

@@ -14,6 +14,7 @@ from talkies.cli.output import (
     choose_model,
     print_json,
     print_table,
+    print_text,
     progress_bars,
     say_model,
 )
@@ -84,9 +85,9 @@ def evaluate(
 
 
 def _print_result(task: str, result: "Result", written: Path) -> None:
-    """Print a table for what was measured and for each baseline, before and after adaptation, and the protocol."""
+    """Print a table for what was measured and for each baseline, how they compare, and the protocol."""
     from talkies.evaluation.before import BEFORE
-    from talkies.evaluation.results import name_measured
+    from talkies.evaluation.results import describe_detectable, name_measured
 
     chance, measured = result.protocol.get("chance", {}), name_measured(result)
     for name, metrics in {measured: result.metrics, **result.baselines}.items():
@@ -103,6 +104,8 @@ def _print_result(task: str, result: "Result", written: Path) -> None:
         print_table(f"{task} of {name}", ("metric", "mean", "95 %", "n", "chance"), rows)
     if BEFORE in result.baselines:
         _print_adaptation(result, result.baselines[BEFORE])
+    for name, compared in result.detectable.items():
+        print_text(describe_detectable(name, compared))
     protocol_rows = [(key, str(value)) for key, value in result.protocol.items() if key != "chance"]
     print_table(f"Protocol (in full in {written})", ("what", "how"), protocol_rows)
 

@@ -14,6 +14,7 @@ from talkies.evaluation.datasets import READERS, DataSet
 from talkies.evaluation.film_tasks import FILM_TASKS
 from talkies.evaluation.film_tasks.base import FilmTask, describe_model, explain_not_joint
 from talkies.evaluation.film_tasks.films import find_library_profile
+from talkies.evaluation.results.detectable import compare_metrics
 from talkies.evaluation.results.result import Result
 from talkies.evaluation.transfer.extract import OnClip
 from talkies.evaluation.transfer.features import (
@@ -169,6 +170,7 @@ def _measure_films(
     return result.model_copy(
         update={
             "baselines": {BEFORE: own.metrics},
+            "detectable": {BEFORE: compare_metrics(result.metrics, own.metrics)},
             "protocol": result.protocol | {BEFORE: describe_model(before.encoder)},
         }
     )

@@ -8,16 +8,17 @@ Shapes: `B` clips, `C T H W` video.
 
 from torch import Tensor, nn
 
+from talkies.models.convolution import Conv3d
 from talkies.models.tower import BlockEncoder, Layers
 
 
 def _make_factorised_conv(channels_in: int, channels_out: int, channels_between: int, stride: int) -> nn.Sequential:
     """Return a 3×3×3 convolution factorised into 1×3×3 over space and 3×1×1 over time."""
     return nn.Sequential(
-        nn.Conv3d(channels_in, channels_between, (1, 3, 3), (1, stride, stride), (0, 1, 1), bias=False),
+        Conv3d(channels_in, channels_between, (1, 3, 3), (1, stride, stride), (0, 1, 1), bias=False),
         nn.BatchNorm3d(channels_between),
         nn.ReLU(inplace=True),
-        nn.Conv3d(channels_between, channels_out, (3, 1, 1), (stride, 1, 1), (1, 0, 0), bias=False),
+        Conv3d(channels_between, channels_out, (3, 1, 1), (stride, 1, 1), (1, 0, 0), bias=False),
     )
 
 
@@ -40,7 +41,7 @@ class _Block(nn.Module):
 
         self.downsample: nn.Module = nn.Identity()
         if stride != 1 or channels_in != channels_out:
-            shortcut = nn.Conv3d(channels_in, channels_out, 1, stride, bias=False)
+            shortcut = Conv3d(channels_in, channels_out, 1, stride, bias=False)
             self.downsample = nn.Sequential(shortcut, nn.BatchNorm3d(channels_out))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -57,10 +58,10 @@ class R2Plus1D18(BlockEncoder):
     def __init__(self) -> None:
         super().__init__()
         self.stem = Layers(
-            nn.Conv3d(3, 45, (1, 7, 7), (1, 2, 2), (0, 3, 3), bias=False),
+            Conv3d(3, 45, (1, 7, 7), (1, 2, 2), (0, 3, 3), bias=False),
             nn.BatchNorm3d(45),
             nn.ReLU(inplace=True),
-            nn.Conv3d(45, 64, (3, 1, 1), (1, 1, 1), (1, 0, 0), bias=False),
+            Conv3d(45, 64, (3, 1, 1), (1, 1, 1), (1, 0, 0), bias=False),
             nn.BatchNorm3d(64),
             nn.ReLU(inplace=True),
         )

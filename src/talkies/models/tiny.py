@@ -5,6 +5,7 @@ Shapes: `B` clips, `C T H W` video, `F` mel bins, `L` spectrogram frames.
 
 from torch import Tensor, nn
 
+from talkies.models.convolution import Conv3d
 from talkies.models.tower import BlockEncoder, Layers
 
 _Triple = tuple[int, int, int]
@@ -12,7 +13,7 @@ _Triple = tuple[int, int, int]
 
 def _make_conv3d(channels_in: int, channels_out: int, kernel: _Triple, stride: _Triple, padding: _Triple) -> nn.Module:
     """Return a 3D convolution with batch norm and ReLU."""
-    conv = nn.Conv3d(channels_in, channels_out, kernel, stride, padding, bias=False)
+    conv = Conv3d(channels_in, channels_out, kernel, stride, padding, bias=False)
     return Layers(conv, nn.BatchNorm3d(channels_out), nn.ReLU(inplace=True))
 
 

@@ -38,6 +38,13 @@ def select_device(training: TrainingConfig) -> str:
     return ("cuda" if torch.cuda.is_available() else "cpu") if training.device == "auto" else training.device
 
 
+def has_bf16_arithmetic(device: str) -> bool:
+    """Return whether this machine's `cuda` device or `cpu` computes with bfloat16 itself."""
+    if device == "cuda":
+        return bool(torch.cuda.is_bf16_supported(False))
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
 def check_devices(config: RunConfig) -> None:
     """Check that this machine can train as the config says.
 
@@ -88,13 +95,10 @@ def _check_batch(config: RunConfig, processes: int) -> None:
 def _check_precision(training: TrainingConfig) -> None:
     device = select_device(training)
     if training.precision == "bf16-mixed":
+        name, other = "this machine's processor", "32-true"
         if device == "cuda":
-            is_supported = torch.cuda.is_bf16_supported(False)
             name, other = torch.cuda.get_device_name(), "tf32 or 32-true"
-        else:
-            is_supported = torch.ops.mkldnn._is_mkldnn_bf16_supported()
-            name, other = "this machine's processor", "32-true"
-        if not is_supported:
+        if not has_bf16_arithmetic(device):
             raise ConfigError(f"training.precision is bf16-mixed and {name} has no bf16 arithmetic; set it to {other}")
     if training.precision == "tf32" and device == "cpu":
         raise ConfigError("training.precision is tf32, and tf32 needs a CUDA device; set it to 32-true")

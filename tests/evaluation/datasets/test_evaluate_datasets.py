@@ -8,6 +8,7 @@ from pathlib import Path
 import miniatures as mini
 import pytest
 
+from talkies.analysis.power import smallest_detectable_share
 from talkies.core import RunError, UsageError
 from talkies.evaluation import evaluate
 from talkies.evaluation.datasets import READERS
@@ -105,6 +106,18 @@ def test_without_baselines_there_is_only_the_run(own_run: Path, esc50: Path, mea
     assert result.baselines == {}
     assert result.metrics == measured.metrics
     assert [name for name in result.hashes if name.startswith("features")] == ["features of run"]
+
+
+def test_each_baseline_says_how_large_a_difference_could_have_been_seen(measured: Result) -> None:
+    assert {name: list(each) for name, each in measured.detectable.items()} == {
+        name: list(metrics) for name, metrics in measured.baselines.items()
+    }
+    compared = measured.detectable["statistics"]["accuracy"]
+    found = measured.metrics["accuracy"].mean - measured.baselines["statistics"]["accuracy"].mean
+    assert compared.found == pytest.approx(found)
+    assert compared.test in ("paired t test over 5 splits", "McNemar's test over 21 test clips")
+    assert compared.smallest is not None
+    assert compared.smallest >= smallest_detectable_share(0.0, 21), "no fewer clips than can tell"
 
 
 def test_step_0_is_measured_as_the_untrained_baseline_of_a_later_step(

@@ -7,6 +7,7 @@ from pydantic import Field
 from talkies.analysis.metric import Metric as Metric
 from talkies.analysis.metric import wilson_interval as wilson_interval
 from talkies.config import Config
+from talkies.evaluation.results.detectable import Detectable
 
 SCHEMA_VERSION = 1
 
@@ -14,8 +15,9 @@ SCHEMA_VERSION = 1
 class Result(Config):
     """The metrics of one task; `protocol` says how they were measured, with the chance level of each.
 
-    `baselines` holds the same metrics for other features, by name; `hashes` identifies weights, lists and clips by
-    their bytes. Two results of the same inputs and seed differ only in `wall_seconds`.
+    `baselines` holds the same metrics for other features, by name, and `detectable` how large a difference from each
+    could have been seen, by baseline and metric (results of older versions have none). `hashes` identifies weights,
+    lists and clips by their bytes. Two results of the same inputs and seed differ only in `wall_seconds`.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -23,6 +25,7 @@ class Result(Config):
     protocol: dict[str, Any]
     metrics: dict[str, Metric]
     baselines: dict[str, dict[str, Metric]] = Field(default_factory=dict)
+    detectable: dict[str, dict[str, Detectable]] = Field(default_factory=dict)
     hashes: dict[str, str] = Field(default_factory=dict)
     tools: dict[str, str] = Field(default_factory=dict)
     wall_seconds: Annotated[float, Field(ge=0)] = 0.0

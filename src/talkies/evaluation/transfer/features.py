@@ -118,9 +118,9 @@ class TowerFeatures(Features):
         own = self.audio_encoder.input if self.audio_encoder is not None else None
         return None if isinstance(own, VideoInput) else own
 
-    def build_video_transform(self) -> VideoTransform:
-        """Return a new transform from uint8 video to the video encoder's input."""
-        return VideoTransform(self.transforms.video, self.video_input)
+    def build_video_transform(self, config: VideoTransformConfig | None = None) -> VideoTransform:
+        """Return a new transform from uint8 video to the video encoder's input; its own, or another of its size."""
+        return VideoTransform(config or self.transforms.video, self.video_input)
 
     def build_audio_transform(self) -> AudioTransform:
         """Return a new transform from int16 audio to the audio encoder's input."""

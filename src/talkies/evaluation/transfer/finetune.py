@@ -1,21 +1,23 @@
 """Fine-tuning on a labelled data set: all weights of an encoder are trained, together with a new linear layer.
 
-Shapes: `B` clips, `V` windows, `R` crops, `T` frames, `P` rows of planar YUV 4:2:0, `Z` side, `S` samples, `K` classes.
+Shapes: `B` clips, `N` training clips, `V` windows, `R` crops, `T` frames, `P` rows of planar YUV 4:2:0, `Z` side, `S`
+samples, `K` classes.
 """
 
 from collections.abc import Sequence
-from copy import deepcopy
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from torch.nn.utils import clip_grad_norm_
 
 from talkies.clips import cut_audio_windows, cut_video_windows
 from talkies.core import Float64s, Int16s, Int64s, Modality, UInt8s, UsageError
 from talkies.evaluation.datasets import DataSet, Split
+from talkies.evaluation.transfer.classifier import Classifier, backpropagate, uses_bf16
 from talkies.evaluation.transfer.clip_spec import crop_square_at
 from talkies.evaluation.transfer.decoded_clips import DecodedClipCache
 from talkies.evaluation.transfer.features import Features, TowerFeatures
@@ -23,43 +25,11 @@ from talkies.evaluation.transfer.methods import FeatureChoice, TransferMethod
 from talkies.evaluation.transfer.probes import ClipScores
 from talkies.evaluation.transfer.protocol import Protocol
 from talkies.evaluation.transfer.reading import ViewSampling, map_in_threads
-from talkies.training.optimiser import build_optimiser, compute_learning_rate, set_learning_rate
+from talkies.evaluation.transfer.schedules import PictureAugmentation, compute_rate, plan_epoch
+from talkies.training.optimiser import build_optimiser, set_learning_rate
 from talkies.training.step import split_into_even_chunks
-from talkies.transforms import VideoTransform
-from talkies.transforms.audio import AudioTransform
 
 _TEST_BATCH = 32
-
-
-class Classifier(nn.Module):
-    """An encoder with its input transform, dropout, and one linear layer."""
-
-    def __init__(self, features: TowerFeatures, modality: Modality, classes: int, dropout: float) -> None:
-        super().__init__()
-        encoder = features.video_encoder if modality == "video" else features.audio_encoder
-        if encoder is None:
-            raise UsageError(f"{features.name} has no {modality} encoder; name a run that has one")
-        self.encoder = deepcopy(encoder).requires_grad_(True)
-        self.dropout, self.layer = nn.Dropout(dropout), nn.Linear(encoder.out_dim, classes)
-        nn.init.normal_(self.layer.weight, std=0.01)
-        nn.init.zeros_(self.layer.bias)
-        self.transform: VideoTransform | AudioTransform
-        if modality == "video":
-            self.transform = features.build_video_transform()
-        else:
-            self.transform = features.build_audio_transform()
-
-    def forward(self, clips: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Return logits `[B, K]`.
-
-        Args:
-            clips: uint8 video `[B, T, P, Z]`, or int16 audio `[B, S]`.
-            generator: draws augmentations; without it there are none.
-        """
-        with torch.no_grad():
-            prepared = self.transform(clips, generator)
-        logits_BK: Tensor = self.layer(self.dropout(self.encoder(prepared)))
-        return logits_BK
 
 
 class FineTuner(TransferMethod):
@@ -77,7 +47,8 @@ class FineTuner(TransferMethod):
             clips: the cache of another fine-tuner with the same input; a new one if not given.
 
         Raises:
-            UsageError: if the data set has both modalities, or `features` has no encoder of its modality.
+            UsageError: if the data set has both modalities, `features` has no encoder of its modality, or the protocol
+                does not fit the modality or the machine.
         """
         if data.modality == "both":
             raise UsageError(
@@ -87,6 +58,11 @@ class FineTuner(TransferMethod):
         if not isinstance(features, TowerFeatures):
             raise UsageError(f"{features.name} has no weights to fine-tune; give encoders")
         features.check((data.modality,))
+        if data.modality == "audio" and protocol.finetune.augmentation != PictureAugmentation():
+            raise UsageError(
+                f"finetune.augmentation is for pictures, and {data.name} has sound; use --protocol finetune-audio"
+            )
+        self._mixed = uses_bf16(protocol.finetune)
         self._data, self._features, self._protocol = data, features, protocol
         self._modality: Modality = data.modality
         sampling = ViewSampling(features.clip_spec, protocol.clips, protocol.crops)
@@ -97,52 +73,93 @@ class FineTuner(TransferMethod):
     def fit_and_score(self, choice: FeatureChoice, split: Split, seed: int) -> ClipScores:
         """Return probabilities of the test clips' windows, after training on a split's training clips."""
         torch.manual_seed(seed)
-        dropout = self._protocol.finetune.dropout
-        model = Classifier(self._features, self._modality, len(self._data.classes), dropout).to(self._device)
         train = np.array(split.train)
         if len(train) < 2:
             raise UsageError(
                 f"{split.name} of {self._data.name} has a single {choice} clip to learn from; give two or more"
             )
-
+        model = self._build_classifier()
         loss = self._train(model, train, seed)
         model.eval()
         test_windows = map_in_threads(self.clips.get_windows, split.test)
         scores = [self._predict(model, windows) for _, windows in test_windows]
         return ClipScores(np.stack(scores), {"last_training_loss": loss})
 
-    def _train(self, model: Classifier, train: Int64s, seed: int) -> float:
+    def _build_classifier(self) -> Classifier:
+        options = self._protocol.finetune
+        model = Classifier(
+            self._features,
+            self._modality,
+            len(self._data.classes),
+            options.dropout,
+            transforms=options.augmentation.apply(self._features.transforms),
+            mixed=self._mixed,
+        )
+        model.encoder.recompute = options.activation_checkpointing
+        return model.to(self._device)
+
+    def _train(self, model: Classifier, train_N: Int64s, seed: int) -> float:
         """Train on some examples, and return the mean loss of the last epoch."""
         options = self._protocol.finetune
-        optimiser = build_optimiser(model, options.optimiser)
-        batches = split_into_even_chunks(len(train), options.batch_clips)
-        steps = options.epochs * len(batches)
-        epoch_loss = 0.0
-        for epoch in range(options.epochs):
-            random = np.random.default_rng((seed, epoch))
-            order, epoch_loss = random.permutation(train), 0.0
-            generator = torch.Generator().manual_seed(int(random.integers(1 << 62)))
-            model.train()
-            for index, batch in enumerate(batches):
-                step = epoch * len(batches) + index
-                set_learning_rate(optimiser, compute_learning_rate(step, steps, options.optimiser))
-                numbers = [int(number) for number in order[batch]]
-                clips = self._read_random_windows(numbers, random)
+        steps = len(split_into_even_chunks(len(train_N) * options.clips_per_epoch, options.batch_clips))
 
-                loss = self._compute_loss(model(clips.to(self._device), generator), numbers)
-                optimiser.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                if options.optimiser.max_grad_norm:
-                    clip_grad_norm_(model.parameters(), options.optimiser.max_grad_norm)
-                optimiser.step()
-                epoch_loss += loss.item() * len(clips) / len(train)
-        return epoch_loss
+        # Only the linear layer learns, at a constant rate.
+        optimiser = build_optimiser(model.layer, options.optimiser)
+        constant = [options.optimiser.learning_rate] * steps
+        for number in range(options.head_epochs):
+            random = np.random.default_rng((seed, options.epochs + number))
+            self._run_epoch(model, train_N, optimiser, constant, random, learns_encoder=False)
+
+        # All weights learn.
+        optimiser, loss = build_optimiser(model, options.optimiser), 0.0
+        for epoch in range(options.epochs):
+            rates = [compute_rate(epoch * steps + step, steps, options) for step in range(steps)]
+            random = np.random.default_rng((seed, epoch))
+            loss = self._run_epoch(model, train_N, optimiser, rates, random)
+        return loss
+
+    def _run_epoch(
+        self,
+        model: Classifier,
+        train_N: Int64s,
+        optimiser: torch.optim.Optimizer,
+        rates: Sequence[float],
+        random: np.random.Generator,
+        *,
+        learns_encoder: bool = True,
+    ) -> float:
+        """Train for one epoch, a step for each of `rates`, and return its mean loss."""
+        options = self._protocol.finetune
+        order = plan_epoch(train_N, options.clips_per_epoch, random)
+        generator = torch.Generator().manual_seed(int(random.integers(1 << 62)))
+        model.train()
+        mean_loss = 0.0
+        batches = split_into_even_chunks(len(order), options.batch_clips)
+        for rate, batch in zip(rates, batches, strict=True):
+            set_learning_rate(optimiser, rate)
+            numbers = [int(number) for number in order[batch]]
+            clips = self._read_random_windows(numbers, random)
+
+            optimiser.zero_grad()
+            loss = backpropagate(
+                model,
+                model.prepare(clips.to(self._device), generator),
+                partial(self._compute_loss, numbers),
+                chunk_clips=options.chunk_clips,
+                learns_encoder=learns_encoder,
+            )
+            if options.optimiser.max_grad_norm:
+                clip_grad_norm_(model.parameters(), options.optimiser.max_grad_norm)
+            optimiser.step()
+            mean_loss += loss * len(clips) / len(order)
+        return mean_loss
 
     def _read_random_windows(self, numbers: Sequence[int], random: np.random.Generator) -> Tensor:
-        """Return one random window of each clip; clips that are not in memory are read in parallel."""
-        draws = {number: random.random(2) for number in numbers}  # drawn here, as threads finish in any order
-        windows = dict(map_in_threads(lambda number: self._cut_random_window(number, *draws[number]), numbers))
-        return torch.from_numpy(np.stack([windows[number] for number in numbers]))
+        """Return a random window for each number; clips that are not in memory are read in parallel."""
+        draws = [random.random(2) for _ in numbers]  # drawn here, as threads finish in any order
+        places = range(len(numbers))
+        windows = map_in_threads(lambda place: self._cut_random_window(numbers[place], *draws[place]), places)
+        return torch.from_numpy(np.stack([window for _, window in windows]))
 
     def _cut_random_window(self, number: int, time: float, position: float) -> npt.NDArray[np.generic]:
         """Return a window of a clip: video `[T, P, Z]` or audio `[S]`.
@@ -172,8 +189,9 @@ class FineTuner(TransferMethod):
         probabilities = logits.sigmoid() if self._data.multi_label else logits.softmax(1)
         return probabilities.double().view(*windows.shape[:2], -1).mean(1).cpu().numpy()
 
-    def _compute_loss(self, logits_BK: Tensor, numbers: Sequence[int]) -> Tensor:
-        labels = [self._data.examples[number].labels for number in numbers]
+    def _compute_loss(self, numbers: Sequence[int], logits_BK: Tensor, chunk: slice) -> Tensor:
+        """Return the mean loss of some clips of a batch, whose examples are `numbers`."""
+        labels = [self._data.examples[number].labels for number in numbers[chunk]]
         if not self._data.multi_label:
             target_B = torch.tensor([label for (label,) in labels], device=logits_BK.device)
             return cross_entropy(logits_BK, target_B, label_smoothing=self._protocol.finetune.label_smoothing)

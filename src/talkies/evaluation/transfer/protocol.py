@@ -7,25 +7,16 @@ from pydantic import Field, field_validator, model_validator
 
 from talkies.config import Config, apply_overrides, check
 from talkies.core import Modality, UsageError, suggest_nearest
-from talkies.training import OptimiserConfig
+from talkies.evaluation.transfer.schedules import (
+    AVID_HMDB51,
+    AVID_UCF101,
+    CRISSCROSS_HMDB51,
+    CRISSCROSS_UCF101,
+    Count,
+    FineTuning,
+)
 
-Count = Annotated[int, Field(ge=1, le=1000)]
 Positive = Annotated[float, Field(gt=0)]
-
-
-class FineTuning(Config):
-    """How all weights and a new linear layer are trained: `epochs` over the training clips, one random window of each.
-
-    The learning rate rises over `optimiser.warmup_steps` and falls to zero along a cosine. `dropout` comes before the
-    linear layer. Decoded clips are kept in memory up to `memory_gb`; the others are decoded again in each epoch.
-    """
-
-    epochs: Count = 20
-    batch_clips: Annotated[int, Field(ge=2, le=4096)] = 16
-    optimiser: OptimiserConfig = OptimiserConfig(kind="adamw", learning_rate=5e-4, weight_decay=0.01)
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    memory_gb: Annotated[float, Field(ge=0)] = 2.0
 
 
 class ZeroShotOptions(Config):
@@ -99,12 +90,18 @@ class Protocol(Config):
         return self
 
 
+_FRAMES_32 = {"method": "finetune", "frames": 32, "fps": 16, "clips": 10}
+
 PROTOCOLS: dict[str, dict[str, object]] = {
     "linear": {"method": "linear"},
     "linear-3-crops": {"method": "linear", "crops": 3},
     "knn": {"method": "knn"},
-    "finetune": {"method": "finetune", "frames": 32, "fps": 16, "size": 112, "clips": 10},
-    "finetune-224": {"method": "finetune", "frames": 32, "fps": 16, "size": 224, "clips": 10, "crops": 3},
+    "finetune": {**_FRAMES_32, "size": 112},
+    "finetune-224": {**_FRAMES_32, "size": 224, "crops": 3, "finetune": {"activation_checkpointing": True}},
+    "finetune-avid": {**_FRAMES_32, "size": 224, "finetune": AVID_UCF101},
+    "finetune-avid-hmdb51": {**_FRAMES_32, "size": 224, "finetune": AVID_HMDB51},
+    "finetune-crisscross": {**_FRAMES_32, "size": 224, "finetune": CRISSCROSS_UCF101},
+    "finetune-crisscross-hmdb51": {**_FRAMES_32, "size": 224, "finetune": CRISSCROSS_HMDB51},
     "finetune-audio": {"method": "finetune"},
     "finetune-own": {"method": "finetune"},
     "zeroshot": {"method": "zeroshot", "clips": 4},

@@ -7,9 +7,11 @@ import numpy as np
 import torch
 
 from talkies.evaluation.datasets import DataSet, Split
+from talkies.evaluation.transfer.classifier import uses_bf16
 from talkies.evaluation.transfer.extract import ExtractedFeatures
 from talkies.evaluation.transfer.features import Features, TowerFeatures
 from talkies.evaluation.transfer.protocol import Protocol
+from talkies.evaluation.transfer.schedules import FineTuning
 from talkies.evaluation.transfer.scoring import MIN_CLASSES_FOR_TOP5, list_metric_prefixes
 from talkies.evaluation.transfer.zeroshot import CLASS_NAMES, choose_templates, make_readable
 
@@ -122,12 +124,26 @@ def _describe_method(protocol: Protocol, features: Features, data: DataSet) -> d
                 "neighbour_grid": list(protocol.neighbour_grid),
             }
         case "finetune":
-            finetune = protocol.finetune.model_dump(mode="json", exclude={"memory_gb"})
-            optimiser = finetune["optimiser"]
-            optimiser["longest_gradient"] = optimiser.pop("max_grad_norm")  # documents keep their keys
+            finetune = _describe_finetuning(protocol.finetune)
             if not isinstance(features, TowerFeatures):
                 return {"finetune": finetune}
-            return {"finetune": finetune, "augmentation": features.transforms.model_dump(mode="json")}
+            transforms = protocol.finetune.augmentation.apply(features.transforms)
+            return {"finetune": finetune, "augmentation": transforms.model_dump(mode="json")}
+
+
+def _describe_finetuning(options: FineTuning) -> dict[str, Any]:
+    """Return the options that a result depends on; later ones only if they are not what was always done before."""
+    elsewhere = {"memory_gb", "activation_checkpointing", "augmentation", "precision"}
+    description = options.model_dump(mode="json", exclude=elsewhere)
+    optimiser = description["optimiser"]
+    optimiser["longest_gradient"] = optimiser.pop("max_grad_norm")  # documents keep their keys
+    usual = FineTuning().model_dump(mode="json")
+    for name in ("clips_per_epoch", "head_epochs", "milestones", "chunk_clips"):
+        if description[name] == usual[name]:
+            del description[name]
+    if not options.milestones:
+        del description["decay"]
+    return description | ({"precision": "bf16-mixed"} if uses_bf16(options) else {})
 
 
 def _compute_majority_accuracy(data: DataSet, split: Split) -> float:

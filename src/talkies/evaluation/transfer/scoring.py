@@ -11,12 +11,16 @@ from sklearn.metrics import average_precision_score
 
 from talkies.core import Float64s, Int64s
 from talkies.evaluation.datasets import DataSet, Split
+from talkies.evaluation.results.detectable import Detectable, compare_clips, compare_values
 from talkies.evaluation.results.result import Metric
 from talkies.evaluation.transfer.methods import FeatureChoice, TransferMethod, collect_labels
 from talkies.evaluation.transfer.probes import ClipScores, compute_accuracy
 from talkies.evaluation.transfer.protocol import Protocol
 
 MIN_CLASSES_FOR_TOP5 = 11
+
+Scores = dict[str, list[Float64s]]
+"""By metric and split the scores of the test clips, or of a multi-label data set a single number."""
 
 
 def list_metric_prefixes(data: DataSet) -> dict[FeatureChoice, str]:
@@ -34,8 +38,8 @@ def count_fits(data: DataSet, splits: Sequence[Split], protocol: Protocol) -> in
 
 def score_method(
     data: DataSet, splits: Sequence[Split], protocol: Protocol, method: TransferMethod, on_fit: Callable[[str], None]
-) -> tuple[dict[str, Metric], dict[str, Any]]:
-    """Return the metrics of a method over all splits, and the values that it chose in training.
+) -> tuple[Scores, dict[str, Any]]:
+    """Return the scores of a method by metric and split, and the values that it chose in training.
 
     A clip counts with its mean over seeds: more seeds are no further evidence on the test clips, and do not make an
     interval narrower.
@@ -47,10 +51,9 @@ def score_method(
         method: what trains and scores.
         on_fit: called after each training with the features and split in words.
     """
-    metrics: dict[str, Metric] = {}
+    folds: Scores = {}
     chosen: dict[str, list[Any]] = {}
     for choice, prefix in list_metric_prefixes(data).items():
-        folds: dict[str, list[Float64s]] = {}
         for split in splits:
             label_N = collect_labels(data, split.test)
             by_seed: dict[str, list[Float64s]] = {}
@@ -62,9 +65,21 @@ def score_method(
                     chosen.setdefault(f"{choice} {setting}", []).append(value)
                 on_fit(f"{choice}, {split.name}")
             for metric, seeds in by_seed.items():
-                folds.setdefault(metric, []).append(np.mean(seeds, axis=0))
-        metrics |= {prefix + metric: _summarise_folds(data, values) for metric, values in folds.items()}
-    return metrics, chosen
+                folds.setdefault(prefix + metric, []).append(np.mean(seeds, axis=0))
+    return folds, chosen
+
+
+def summarise_scores(data: DataSet, scores: Scores) -> dict[str, Metric]:
+    """Return the metrics of the scores of all splits."""
+    return {metric: _summarise_folds(data, folds) for metric, folds in scores.items()}
+
+
+def compare_scores(data: DataSet, measured: Scores, baseline: Scores) -> dict[str, Detectable]:
+    """Return by metric how large a difference from a baseline could have been seen."""
+    if data.multi_label:
+        numbers = {name: [float(fold[0]) for fold in folds] for name, folds in measured.items()}
+        return {name: compare_values(own, [float(fold[0]) for fold in baseline[name]]) for name, own in numbers.items()}
+    return {name: compare_clips(folds, baseline[name]) for name, folds in measured.items()}
 
 
 def _score_clips(data: DataSet, scores: ClipScores, label_N: Int64s) -> dict[str, Float64s]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from talkies.core import UsageError, format_count
 from talkies.evaluation.datasets import DataSet, Split, check_published
-from talkies.evaluation.results.result import Metric, Result
+from talkies.evaluation.results.result import Result
 from talkies.evaluation.transfer.extract import ExtractedFeatures, OnClip, extract_all_features
 from talkies.evaluation.transfer.features import Features
 from talkies.evaluation.transfer.finetune import FineTuner
@@ -18,7 +18,7 @@ from talkies.evaluation.transfer.leakage import check_leakage
 from talkies.evaluation.transfer.methods import FrozenProbe, TransferMethod
 from talkies.evaluation.transfer.protocol import Protocol
 from talkies.evaluation.transfer.protocol_text import describe_data, describe_protocol
-from talkies.evaluation.transfer.scoring import count_fits, score_method
+from talkies.evaluation.transfer.scoring import Scores, compare_scores, count_fits, score_method, summarise_scores
 from talkies.evaluation.transfer.zeroshot import EmbeddingFeatures, ZeroShot
 
 
@@ -98,24 +98,24 @@ def measure_transfer(
     splits = _keep_usable(splits, extracted, learns=learns)
 
     # train and score
-    metrics: dict[str, dict[str, Metric]] = {}
+    scores: dict[str, Scores] = {}
     chosen: dict[str, Any] = {}
-    fits = len(arms) * count_fits(data, splits, protocol)
     for arm, method in zip(arms, methods, strict=True):
 
         def report_fit(words: str, name: str = arm.name) -> None:
             if on_clip:
-                on_clip(f"learnt by {name}: {words}", fits)
+                on_clip(f"learnt by {name}: {words}", len(arms) * count_fits(data, splits, protocol))
 
-        metrics[arm.name], chosen[arm.name] = score_method(data, splits, protocol, method, report_fit)
+        scores[arm.name], chosen[arm.name] = score_method(data, splits, protocol, method, report_fit)
 
     how = describe_protocol(protocol, arms[0], data)
-    measured, *baselines = metrics
+    (_, measured), *baselines = scores.items()
     return Result(
         task=data.name,
         protocol=how | describe_data(data, extracted, splits, dropped, learns=learns) | {"chosen": chosen},
-        metrics=metrics[measured],
-        baselines={name: metrics[name] for name in baselines},
+        metrics=summarise_scores(data, measured),
+        baselines={name: summarise_scores(data, own) for name, own in baselines},
+        detectable={name: compare_scores(data, measured, own) for name, own in baselines},
         hashes={f"features of {arm.name}": arm.stamp for arm in arms} | data.hash_lists() | _hash_clips(extracted),
     )
 
