@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated
 
 import numpy as np
 import torch
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field
 
 from talkies.clips import TrainingClips
 from talkies.config import read_document
@@ -24,12 +24,6 @@ class _Place(BaseModel):
     film_id: str
     start_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     end_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
-    @model_validator(mode="after")
-    def _check_order(self) -> Self:
-        if self.end_seconds <= self.start_seconds:
-            raise ValueError("a place ends after it starts")
-        return self
 
 
 class _Pair(BaseModel):
@@ -84,6 +78,10 @@ def read_recurrences(config: RunConfig, clips: TrainingClips, record: RunRecord 
     pairs = list(document.list_pairs())
     known = {film.film_id for film in library.usable_films()}
     for place in (place for pair in pairs for place in (pair.first, pair.second)):
+        if place.end_seconds <= place.start_seconds:
+            raise ConfigError(
+                f"objective.recurrences: {path} has a passage that does not end after it starts; {remedy}"
+            )
         if place.film_id not in known:
             raise ConfigError(
                 f"objective.recurrences: {path} names the film {place.film_id!r}, which is not in {library.location}; "
