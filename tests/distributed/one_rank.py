@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from talkies.core import Embeddings, WorkError
 from talkies.distributed import average_over_ranks, gather_rows, rank, world_size
-from talkies.objectives import ContrastiveObjective, ObjectiveConfig, WeightPoint
+from talkies.objectives import ContrastiveObjective, ObjectiveConfig, Recurrences, WeightPoint
 
 WHOLE_FILMS = [0, 0, 1, 1, 2, 2, 3, 3]
 SHARED_FILMS = [0, 0, 1, 1, 0, 1, 1, 1]  # clips of one film on several ranks
@@ -37,9 +37,43 @@ CASES: dict[str, tuple[list[int], dict[str, Any]]] = {
             **LEARNT,
         },
     ),
+    "decoupled": (
+        SHARED_FILMS,
+        {"loss": "decoupled", "time_weighting": "nearer", "within_modal_weight": 0.7, **LEARNT},
+    ),
+    "decoupled_within_alone": (
+        SHARED_FILMS,
+        {"loss": "decoupled", "cross_film_weight": 0.0, "cross_film_weighs": "negatives", "block_clips": 3, **LEARNT},
+    ),
+    "sigmoid": (
+        SHARED_FILMS,
+        {
+            "loss": "sigmoid",
+            "bias": -1.0,
+            "within_film_weight": 2.0,
+            "cross_film_weight": 0.4,
+            "cross_film_weighs": "negatives",
+            "time_weighting": "farther",
+            "within_modal_weight": 0.7,
+            **LEARNT,
+        },
+    ),
+    "sigmoid_in_blocks": (SHARED_FILMS, {"loss": "sigmoid", "bias": -1.0, "block_clips": 3, **LEARNT}),
+    "agreeing_ignored": (SHARED_FILMS, {"agreement": "ignore", "agreement_share": 0.3, **LEARNT}),
+    "agreeing_are_positives": (
+        SHARED_FILMS,
+        {"agreement": "positives", "agreement_share": 0.3, "block_clips": 3, "within_modal_weight": 0.7, **LEARNT},
+    ),
+    "recurring": (SHARED_FILMS, {"recurrences": "repeats.json", "within_modal_weight": 0.7, **LEARNT}),
+    "recurring_in_blocks": (SHARED_FILMS, {"recurrences": "repeats.json", "block_clips": 3, **LEARNT}),
     "two_views_in_blocks": (SHARED_FILMS, {"within_modal_weight": 0.7, "block_clips": 1, **LEARNT}),
 }
 STEP = 2
+
+# Within film 1 and from there to film 0: between clips of several ranks.
+RECURRENCES = Recurrences(
+    torch.tensor([[1, 1], [0, 1]]), torch.tensor([[0, 90], [38, 1]]), torch.tensor([12, 9]), window_frames=6
+)
 
 
 class Towers(nn.Module):
@@ -48,7 +82,7 @@ class Towers(nn.Module):
     def __init__(self, config: ObjectiveConfig) -> None:
         super().__init__()
         self.video, self.audio = nn.Linear(6, 4), nn.Linear(5, 4)
-        self.objective = ContrastiveObjective(config)
+        self.objective = ContrastiveObjective(config, recurrences=RECURRENCES if config.recurrences else None)
 
     def forward(self, *rows: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss and report of clips given as two looks at their pictures, two at their sounds, films and starts."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from talkies.core import ClipBatch, ClipRequest, FilmId, Span
 from talkies.models import BlockEncoder, TwoTower
-from talkies.objectives import ContrastiveObjective, ObjectiveConfig, WeightPoint
+from talkies.objectives import ContrastiveObjective, ObjectiveConfig, Recurrences, WeightPoint
 from talkies.training.step import FORWARD_METHODS, Stepper
 from talkies.training.system import ContrastiveSystem
 from talkies.transforms import Augmentation, ClipTransform, TransformConfig
@@ -29,6 +29,26 @@ KNOBS: dict[str, dict[str, Any]] = {
         "block_clips": 3,
         **LEARNT,
     },
+    "decoupled": {
+        "loss": "decoupled",
+        "agreement": "positives",
+        "agreement_threshold": 0.9,
+        "recurrences": "repeats.json",
+        "block_clips": 3,
+        **LEARNT,
+    },
+    "sigmoid": {
+        "loss": "sigmoid",
+        "bias": -2.0,
+        "within_film_weight": 2.0,
+        "cross_film_weighs": "negatives",
+        "cross_film_weight": 0.4,
+        "time_weighting": "farther",
+        "within_modal_weight": 0.7,
+        "agreement": "ignore",
+        "agreement_share": 0.2,
+        **LEARNT,
+    },
     "two views": {
         "within_modal_weight": 0.7,
         "within_film_positives_seconds": 4.0,
@@ -37,6 +57,9 @@ KNOBS: dict[str, dict[str, Any]] = {
         **LEARNT,
     },
 }
+RECURRENCES = Recurrences(
+    torch.tensor([[1, 1], [0, 1]]), torch.tensor([[0, 90], [38, 1]]), torch.tensor([12, 9]), window_frames=6
+)
 TRANSFORMS = {
     "video": {"size": 16, "brightness": 0.4, "grey": 0.3},
     "audio": {
@@ -91,7 +114,9 @@ def system_of(settings: dict[str, Any], *, still: bool = True) -> ContrastiveSys
     torch.manual_seed(11)
     model = TwoTower(SmallVideo(), SmallAudio(), 6, 16)
     transform = ClipTransform(TransformConfig(**TRANSFORMS), 1600)
-    system = ContrastiveSystem(transform, model, ContrastiveObjective(ObjectiveConfig(**settings), 1))
+    config = ObjectiveConfig(**settings)
+    objective = ContrastiveObjective(config, 1, RECURRENCES if config.recurrences else None)
+    system = ContrastiveSystem(transform, model, objective)
     for norm in (part for part in system.modules() if still and isinstance(part, nn.BatchNorm1d)):
         norm.running_var.fill_(0.01)
         norm.eval()

@@ -18,7 +18,7 @@ TELLERS = {
     "clips/source.py": ("_describe",),
     "library/profile.py": ("describe_shortfall",),
     "sampling/plan.py": ("_describe_short_films",),
-    "training/pretrain.py": ("_write_not_finite",),
+    "training/not_finite.py": ("write_not_finite",),
     "training/features/feature_store.py": ("_describe",),
     "retrieval/search/query.py": ("no_hits_reason",),
     "web/errors.py": ("format_validation_error", "_handle_http_error"),

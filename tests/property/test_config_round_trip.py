@@ -61,8 +61,8 @@ at_steps = st.lists(st.integers(1), max_size=3, unique=True).map(sorted)
 points = at_steps.flatmap(
     lambda steps: st.tuples(*(st.builds(WeightPoint, at_step=st.just(step), cross_film_weight=share) for step in steps))
 )
-objectives = st.builds(
-    ObjectiveConfig,
+plain = st.builds(
+    dict,
     cross_film_weight=share,
     cross_film_weighs=st.sampled_from(["term", "negatives"]),
     cross_film_schedule=points,
@@ -72,6 +72,26 @@ objectives = st.builds(
     within_film_positives_seconds=st.just(0.0),
     within_modal_weight=st.floats(0, 10),
     block_clips=st.none() | st.integers(1),
+)
+losses = st.just({"loss": "infonce"}) | st.builds(
+    dict,
+    loss=st.just("sigmoid"),
+    cross_film_weighs=st.just("negatives"),
+    bias=st.floats(-100, 100),
+    learn_bias=st.booleans(),
+    within_film_weight=st.floats(0.1, 100),
+)
+agreements = st.just({"agreement": "none"}) | st.builds(
+    dict,
+    agreement=st.sampled_from(["ignore", "positives"]),
+    agreement_share=st.none() | positive_share,
+    agreement_threshold=st.floats(-1, 1),
+)
+objectives = st.builds(
+    lambda *parts: ObjectiveConfig(**{key: value for part in parts for key, value in part.items()}),
+    plain,
+    losses,
+    agreements,
 )
 optimisers = st.builds(
     OptimiserConfig,

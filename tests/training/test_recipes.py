@@ -9,9 +9,15 @@ import yaml
 from talkies.config import to_yaml
 from talkies.core import ConfigError
 from talkies.models import AdaptationConfig, build_model
+from talkies.objectives import ObjectiveConfig
 from talkies.training import list_recipes, resolve
 
 NAMED = {"adapt-heads": ("model.video=tiny", "model.audio=tiny")}  # the encoders of recipes that leave them to be named
+
+OFF = (
+    *("loss", "bias", "learn_bias", "within_film_weight", "time_weighting", "time_scale_seconds"),
+    *("agreement", "agreement_share", "agreement_threshold", "recurrences"),
+)
 
 
 def test_the_package_ships_these_recipes() -> None:
@@ -37,6 +43,8 @@ def test_every_shipped_recipe_resolves_to_a_model_that_can_be_built(name: str) -
 def test_every_shipped_recipe_is_complete(name: str) -> None:
     written = yaml.safe_load((files("talkies.recipes") / f"{name}.yaml").read_text(encoding="utf-8"))
     expected = resolve(name, NAMED.get(name, ())).model_dump(mode="json")
+    for key in OFF:  # what a recipe leaves out because it is off
+        assert expected["objective"].pop(key) == ObjectiveConfig.model_fields[key].default
     if name not in NAMED:  # what concerns public encoders only is left out where there are none
         assert expected.pop("adaptation") == AdaptationConfig().model_dump(mode="json")
         assert expected["model"].pop("frame_pool") == "mean"

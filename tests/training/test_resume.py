@@ -81,7 +81,13 @@ def test_a_resumed_run_ends_where_the_unbroken_one_does(
             "optimiser.max_grad_norm=0.5",
             "training.channels_last=false",
         ),
-        ("training.chunk_clips=3", "objective.within_modal_weight=0.5", "training.ema_decay=0.5"),
+        (
+            "training.chunk_clips=3",
+            "training.ema_decay=0.5",
+            "objective.within_modal_weight=0.5",
+            "objective.loss=sigmoid",
+            "objective.cross_film_weighs=negatives",
+        ),
     ],
     ids=lambda overrides: ", ".join(overrides),
 )

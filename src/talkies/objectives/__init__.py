@@ -1,4 +1,4 @@
-"""Contrastive objectives: audio-visual InfoNCE, split into within-film and which-film terms."""
+"""Contrastive objectives: audio-visual InfoNCE, split into within-film and which-film terms, and other pair losses."""
 
 from talkies.objectives.config import ObjectiveConfig, WeightPoint
 from talkies.objectives.contrastive import (
@@ -8,6 +8,7 @@ from talkies.objectives.contrastive import (
     compute_contrastive_terms,
 )
 from talkies.objectives.pairs import ClipPairs, PairMasks
+from talkies.objectives.recurrences import Recurrences
 from talkies.objectives.scores import Scores, compute_scores
 from talkies.objectives.space import alignment, uniformity
 
@@ -18,6 +19,7 @@ __all__ = [
     "ObjectiveConfig",
     "ObjectiveOutput",
     "PairMasks",
+    "Recurrences",
     "Scores",
     "WeightPoint",
     "alignment",

@@ -8,21 +8,29 @@ The first term is what the source emphasises (arXiv:2205.00073): only what happe
 clips of its film. The second can be learnt from palette and theme music; `cross_film_weight` says how much it counts.
 With several positives, `s⁺` is their mean (Khosla et al. 2020, arXiv:2004.11362, L_out).
 
+The decoupled loss (Yeh et al. 2022, arXiv:2110.06848) leaves the positives `P` out of what they are compared with:
+lse(W ∖ P ∪ wX) − s⁺, with the weight w of other films. It is no probability of a clip, and does not split into the two
+terms; the sigmoid loss does not either. With every loss the two terms of the same scores are reported, so that runs can
+be compared.
+
 Shapes: `B` clips of this rank, `N` of all ranks, `D` embedding.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from talkies.core import Embeddings
 from talkies.distributed import gather_rows, rank
+from talkies.objectives.agreement import Agreement, find_agreement
 from talkies.objectives.config import HIGHEST_TEMPERATURE, LOWEST_TEMPERATURE, ObjectiveConfig
-from talkies.objectives.pairs import ClipPairs
+from talkies.objectives.pairs import ClipPairs, TimeWeighting
+from talkies.objectives.recurrences import Recurrences
 from talkies.objectives.scores import Scores, compute_scores
+from talkies.objectives.sigmoid import SigmoidTerms, compute_sigmoid_terms
 from talkies.objectives.space import alignment, uniformity
 
 
@@ -60,25 +68,55 @@ def compute_contrastive_terms(scores: Scores) -> ContrastiveTerms:
     )
 
 
+def compute_decoupled_loss(scores: Scores, weight: float) -> Tensor:
+    """Return each query's decoupled loss `[B]` when every candidate of another film counts `weight`.
+
+    It is 0 for a query without any negative.
+
+    Args:
+        scores: a summary in which the positives are not among the candidates within the film.
+        weight: the weight of other films, from 0 to 1.
+    """
+    across_B = scores.lse_across_B + math.log(weight) if weight else torch.full_like(scores.lse_across_B, -math.inf)
+    has_none_B = scores.lse_within_B.maximum(across_B).isneginf()
+    within_B, across_B = (lse_B.masked_fill(has_none_B, 0) for lse_B in (scores.lse_within_B, across_B))
+    return (within_B.logaddexp(across_B) - scores.positive_B).masked_fill(has_none_B, 0)
+
+
 class ContrastiveObjective(nn.Module):
     """The loss in both directions (video→audio, audio→video) over the clips of all ranks.
 
     Each rank computes it for its own queries. `fps` is the rate of the grid on which clips start: it converts the
-    config's seconds to frames.
+    config's seconds to frames. `recurrences` are the passages that the config's file says come back.
+
+    Raises:
+        ValueError: if the config names recurrences, and none are given.
     """
 
-    def __init__(self, config: ObjectiveConfig, fps: int = 1) -> None:
+    def __init__(self, config: ObjectiveConfig, fps: int = 1, recurrences: Recurrences | None = None) -> None:
         super().__init__()
-        self.config = config
+        if (config.recurrences is None) != (recurrences is None):
+            raise ValueError("the recurrences that a config names must be given to its objective, and no others")
+        self.config, self.recurrences = config, recurrences
 
         # Negatives of the same film are at least this far from the query, and positives at most this far.
         self._masked_frames = math.ceil(config.mask_nearer_than_seconds * fps - 1e-9)
         reach_seconds = config.within_film_positives_seconds
         self._positive_frames = math.floor(reach_seconds * fps + 1e-9) if reach_seconds else None
+        self._time_weighting: TimeWeighting | None = None
+        if config.time_weighting != "none":
+            self._time_weighting = TimeWeighting(config.time_weighting, config.time_scale_seconds * fps)
 
         self.log_temperature = nn.Parameter(
             torch.tensor([math.log(config.temperature)]), requires_grad=config.learn_temperature
         )
+        if config.loss == "sigmoid":
+            self.bias = nn.Parameter(torch.tensor([config.bias]), requires_grad=config.learn_bias)
+
+    @property
+    def learnt_parameters(self) -> tuple[nn.Parameter, ...]:
+        """The parameters of the loss that are learnt: temperature and bias, or neither."""
+        return tuple(parameter for parameter in self.parameters() if parameter.requires_grad)
 
     @property
     def temperature(self) -> Tensor:
@@ -108,6 +146,8 @@ class ContrastiveObjective(nn.Module):
         self.bound_temperature()
         weight = self.config.compute_cross_film_weight(step)
         report = {"temperature": self.temperature.detach(), "cross_film_weight": torch.tensor(weight)}
+        if self.config.loss == "sigmoid":
+            report["bias"] = self.bias.detach().clone()
         losses = {}
 
         # Half precision is not enough for differences of scores.
@@ -115,7 +155,7 @@ class ContrastiveObjective(nn.Module):
             # Gather the rows of all ranks at once: video and audio of each view in turn.
             own = [_convert_half_precision(rows_BD) for view in views for rows_BD in (view.video_BD, view.audio_BD)]
             gathered = torch.split(gather_rows(torch.cat(own, 1)), own[0].shape[1], 1)
-            pairs = self._gather_pairs(views[0])
+            pairs = self._gather_pairs(views[0], own[:2], gathered[:2])
 
             # Contrast video with audio in each view.
             cross_modal = [_Contrast(own[i : i + 2], gathered[i : i + 2]) for i in range(0, len(own), 2)]
@@ -138,11 +178,14 @@ class ContrastiveObjective(nn.Module):
         self, contrasts: Sequence["_Contrast"], pairs: ClipPairs, weight: float, report: dict[str, Tensor], prefix: str
     ) -> Tensor:
         """Return the mean loss of several contrasts in both directions, and report its terms under a prefix."""
-        scores = [
-            compute_scores(query_BD / self.temperature, candidate_ND, pairs, self.config.block_clips)
+        queries = [
+            (query_BD / self.temperature, candidate_ND)
             for contrast in contrasts
             for query_BD, candidate_ND in contrast.directions
         ]
+        is_infonce = self.config.loss == "infonce"
+        with torch.set_grad_enabled(torch.is_grad_enabled() and is_infonce):  # the others only report these scores
+            scores = [compute_scores(*rows, pairs, self.config.block_clips) for rows in queries]
         terms = [compute_contrastive_terms(each) for each in scores]
         within_film = torch.stack([each.within_film_B for each in terms]).mean()
         which_film = torch.stack([each.which_film_B for each in terms]).mean()
@@ -156,23 +199,70 @@ class ContrastiveObjective(nn.Module):
         }
         if not prefix:
             report |= _count_negatives(scores[0])
+            if pairs.may_ignore:
+                report |= _count_others(scores[0], pairs)
 
         # Each rank divides by its own B, and gradients are averaged over ranks: together, the mean over N queries.
         # The backward pass of `gather_rows` sums the gradients of all ranks for a row, so each counts exactly once.
+        if self.config.loss == "sigmoid":
+            return self._compute_sigmoid(queries, pairs, weight, report, prefix)
+        if self.config.loss == "decoupled":
+            rivals = replace(pairs, decoupled=True)
+            scores = [compute_scores(*rows, rivals, self.config.block_clips) for rows in queries]
+            return torch.stack([compute_decoupled_loss(each, weight) for each in scores]).mean()
         if self.config.cross_film_weighs == "term" or weight == 1:
             return within_film + weight * which_film
         return within_film + torch.stack([_compute_weighted_which_film(each, weight) for each in scores]).mean()
 
-    def _gather_pairs(self, own: Embeddings) -> ClipPairs:
-        film_N, start_N = gather_rows(torch.stack((own.film_B, own.start_B), 1)).unbind(1)
+    def _compute_sigmoid(
+        self,
+        queries: Sequence[tuple[Tensor, Tensor]],
+        pairs: ClipPairs,
+        weight: float,
+        report: dict[str, Tensor],
+        prefix: str,
+    ) -> Tensor:
+        """Return the mean sigmoid loss of queries and their candidates, and report its three parts, weighted."""
+        block, within_weight = self.config.block_clips, self.config.within_film_weight
+        terms = [compute_sigmoid_terms(*rows, self.bias, pairs, block) for rows in queries]
+        positive, within_film, across_films = (torch.stack(parts).mean() for parts in zip(*terms, strict=True))
+        parts = SigmoidTerms(positive, within_weight * within_film, weight * across_films)
+        report |= {
+            f"{prefix}loss_positives": parts.positive_B,
+            f"{prefix}loss_negatives_within_film": parts.within_film_B,
+            f"{prefix}loss_negatives_across_films": parts.across_films_B,
+        }
+        return torch.stack(parts).sum()
+
+    def _gather_pairs(self, clips: Embeddings, own: Sequence[Tensor], gathered: Sequence[Tensor]) -> ClipPairs:
+        """Return the pairs of this rank's clips and all clips, whose video and audio in one view are given."""
+        film_N, start_N = gather_rows(torch.stack((clips.film_B, clips.start_B), 1)).unbind(1)
+        first, shape = rank() * len(clips), (len(clips), len(film_N))
+        recurrences = self.recurrences
         return ClipPairs(
-            film_B=own.film_B,
-            start_B=own.start_B,
+            film_B=clips.film_B,
+            start_B=clips.start_B,
             film_N=film_N,
             start_N=start_N,
-            first=rank() * len(own),
+            first=first,
             masked_frames=self._masked_frames,
             positive_frames=self._positive_frames,
+            time_weighting=self._time_weighting,
+            agreement=self._find_agreement(own, gathered, first),
+            recurring=recurrences.find_pairs(film_N, start_N, shape, first) if recurrences is not None else None,
+        )
+
+    def _find_agreement(self, own: Sequence[Tensor], gathered: Sequence[Tensor], first: int) -> Agreement | None:
+        if self.config.agreement == "none":
+            return None
+        return find_agreement(
+            (own[0], own[1]),
+            (gathered[0], gathered[1]),
+            first,
+            share=self.config.agreement_share,
+            threshold=self.config.agreement_threshold,
+            are_positives=self.config.agreement == "positives",
+            block=self.config.block_clips,
         )
 
 
@@ -203,6 +293,13 @@ def _count_negatives(scores: Scores) -> dict[str, Tensor]:
         "within_film_share": within / (within + across).clamp(min=1),
         "negatives": (within + across) / len(scores.lse_within_B),
     }
+
+
+def _count_others(scores: Scores, pairs: ClipPairs) -> dict[str, Tensor]:
+    """Return how many candidates of a query are positives, and how many are ignored."""
+    positives = scores.positives_B.double().mean()
+    negatives = (scores.negatives_within_B + scores.negatives_across_B).double().mean()
+    return {"positives": positives, "ignored": pairs.shape[1] - positives - negatives}
 
 
 def _convert_half_precision(rows_BD: Tensor) -> Tensor:

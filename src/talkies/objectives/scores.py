@@ -4,13 +4,13 @@ Shapes: `B` queries of this rank, `N` candidates of all ranks, `D` embedding; a 
 """
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from talkies.objectives.blocks import iterate_blocks
 from talkies.objectives.pairs import ClipPairs, PairMasks
 
 
@@ -20,8 +20,9 @@ class Scores:
 
     The first three are differentiable: the log-sum-exp of the scores within its film and across other films, and the
     mean score of its positives. The others are for reports: the best score among its positives, among the other
-    candidates within its film and among those across films, and the numbers of negatives within and across.
-    `lse_across_B` and the best scores are −inf where there is no such candidate.
+    candidates within its film and among those across films, and the numbers of negatives within and across, and of
+    positives. A negative's weight is in the log-sum-exp alone. `lse_across_B` and the best scores are −inf where there
+    is no such candidate.
     """
 
     lse_within_B: Tensor
@@ -32,6 +33,7 @@ class Scores:
     best_across_B: Tensor
     negatives_within_B: Tensor
     negatives_across_B: Tensor
+    positives_B: Tensor
 
 
 def compute_scores(query_BD: Tensor, candidate_ND: Tensor, pairs: ClipPairs, block: int | None = None) -> Scores:
@@ -48,8 +50,8 @@ def compute_scores(query_BD: Tensor, candidate_ND: Tensor, pairs: ClipPairs, blo
         return Scores(*_BlockwiseScores.apply(query_BD, candidate_ND, pairs, block))  # type: ignore[no-untyped-call]
 
     scores_BN = query_BD @ candidate_ND.T
-    scores = _summarise_scores(scores_BN, pairs.compute_masks(slice(None), slice(None)))
-    if pairs.positive_frames is not None:
+    scores = _summarise_scores(scores_BN, pairs.compute_masks(slice(None), slice(None), scores_BN.dtype))
+    if not pairs.has_one_positive:
         return scores
 
     # With one positive a query, select it: its gradient does not need B × N zeros.
@@ -60,6 +62,7 @@ def compute_scores(query_BD: Tensor, candidate_ND: Tensor, pairs: ClipPairs, blo
 def _summarise_scores(scores_BN: Tensor, masks: PairMasks) -> Scores:
     """Return the summary of each row of scores."""
     within_BN = scores_BN.masked_fill(~masks.within, -math.inf)
+    weighted_BN = within_BN if masks.log_weight is None else within_BN + masks.log_weight
     across_BN = scores_BN.masked_fill(~masks.across, -math.inf)
     positives_B = masks.positive.sum(1)
     with torch.no_grad():
@@ -67,14 +70,15 @@ def _summarise_scores(scores_BN: Tensor, masks: PairMasks) -> Scores:
         best_within_B = within_BN.masked_fill(masks.positive, -math.inf).amax(1)
         best_across_B = across_BN.amax(1)
     return Scores(
-        lse_within_B=within_BN.logsumexp(1),
+        lse_within_B=weighted_BN.logsumexp(1),
         lse_across_B=across_BN.logsumexp(1),
         positive_B=(scores_BN * masks.positive).sum(1) / positives_B,
         best_positive_B=best_positive_B,
         best_within_B=best_within_B,
         best_across_B=best_across_B,
-        negatives_within_B=masks.within.sum(1) - positives_B,
+        negatives_within_B=(masks.within & ~masks.positive).sum(1),
         negatives_across_B=masks.across.sum(1),
+        positives_B=positives_B,
     )
 
 
@@ -85,16 +89,17 @@ class _BlockwiseScores(torch.autograd.Function):
     def forward(ctx: Any, query_BD: Tensor, candidate_ND: Tensor, pairs: ClipPairs, block: int) -> tuple[Tensor, ...]:
         # Summarise each block of rows over all blocks of columns.
         row_summaries = []
-        for rows in _iterate_blocks(pairs.shape[0], block):
+        for rows in iterate_blocks(pairs.shape[0], block):
             running = _RunningScores.empty(query_BD[rows])
-            for columns in _iterate_blocks(pairs.shape[1], block):
-                running.add(query_BD[rows] @ candidate_ND[columns].T, pairs.compute_masks(rows, columns))
+            for columns in iterate_blocks(pairs.shape[1], block):
+                scores_RC = query_BD[rows] @ candidate_ND[columns].T
+                running.add(scores_RC, pairs.compute_masks(rows, columns, scores_RC.dtype))
             row_summaries.append(running.summarise())
-        *scores, positives_B = (torch.cat(column) for column in zip(*row_summaries, strict=True))
+        scores = [torch.cat(column) for column in zip(*row_summaries, strict=True)]
 
         # Keep what backward needs.
         ctx.pairs, ctx.block = pairs, block
-        ctx.save_for_backward(query_BD, candidate_ND, scores[0], scores[1], positives_B)
+        ctx.save_for_backward(query_BD, candidate_ND, scores[0], scores[1], scores[-1])
         ctx.mark_non_differentiable(*scores[3:])
         return tuple(scores)
 
@@ -105,10 +110,12 @@ class _BlockwiseScores(torch.autograd.Function):
         grad_positive_B = grads[2] / positives_B
 
         grad_query_BD, grad_candidate_ND = torch.zeros_like(query_BD), torch.zeros_like(candidate_ND)
-        for rows in _iterate_blocks(ctx.pairs.shape[0], ctx.block):
-            for columns in _iterate_blocks(ctx.pairs.shape[1], ctx.block):
+        for rows in iterate_blocks(ctx.pairs.shape[0], ctx.block):
+            for columns in iterate_blocks(ctx.pairs.shape[1], ctx.block):
                 scores_RC = query_BD[rows] @ candidate_ND[columns].T
-                masks = ctx.pairs.compute_masks(rows, columns)
+                masks = ctx.pairs.compute_masks(rows, columns, scores_RC.dtype)
+                if masks.log_weight is not None:
+                    scores_RC.add_(masks.log_weight)
 
                 # d lse / d score is the candidate's softmax within the film, or across films.
                 if masks.across.all():
@@ -161,7 +168,7 @@ class _RunningScores:
         self._positives_R = self._positives_R + masks.positive.sum(1)
 
     def summarise(self) -> tuple[Tensor, ...]:
-        """Return the fields of `Scores` in their order, followed by the number of positives of each query."""
+        """Return the fields of `Scores` in their order."""
         return (
             self._lse_within_R,
             self._lse_across_R,
@@ -173,8 +180,3 @@ class _RunningScores:
             self._negatives_across_R,
             self._positives_R,
         )
-
-
-def _iterate_blocks(length: int, block: int) -> Iterator[slice]:
-    """Yield slices of at most `block` rows that cover `length` rows."""
-    return (slice(start, min(start + block, length)) for start in range(0, length, block))

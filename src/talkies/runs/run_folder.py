@@ -28,7 +28,8 @@ class RunRecord(Config):
 
     `profile` is the library's; `plan_digest` identifies the spans that the batches were drawn from; `init` holds, for
     each tower that was given initial weights, their file and their stamp; `bases` holds where the weights of each
-    public encoder came from, because a run keeps only what it learnt beside them.
+    public encoder came from, because a run keeps only what it learnt beside them; `recurrences_digest` identifies the
+    passages that come back and are no negatives.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -38,6 +39,7 @@ class RunRecord(Config):
     plan_digest: str = ""
     init: dict[str, str] = Field(default_factory=dict)
     bases: dict[Modality, PublicBase] = Field(default_factory=dict)
+    recurrences_digest: str = ""
     tools: dict[str, str]
 
 

@@ -135,6 +135,31 @@ class RunConfig(Config):
         return self
 
     @model_validator(mode="after")
+    def _check_time_can_be_measured(self) -> Self:
+        objective, sampling = self.objective, self.sampling
+        if sampling.positives_within_seconds and (objective.time_weighting != "none" or objective.recurrences):
+            raise ValueError(
+                "with sampling.positives_within_seconds a clip's sound is of another moment, so "
+                "objective.time_weighting and objective.recurrences cannot tell which moments are near or the same: "
+                "set sampling.positives_within_seconds to 0, or leave them out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_within_film_keys_have_negatives(self) -> Self:
+        """Refuse to weigh negatives within films where no film ever gives two clips."""
+        if max(self.sampling.clip_counts) > 1:
+            return self
+        for name in ("time_weighting", "within_film_weight"):
+            value = getattr(self.objective, name)
+            if value != ObjectiveConfig.model_fields[name].default:
+                raise ValueError(
+                    f"objective.{name} weighs negatives within films, and with sampling.clips_per_film = 1 there are "
+                    f"none: raise sampling.clips_per_film, or leave the weight out"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _check_mask_leaves_negatives(self) -> Self:
         """Refuse a mask that covers the whole window in which a film's clips of a batch are placed."""
         window, mask = self.sampling.widest_window_seconds, self.objective.mask_nearer_than_seconds

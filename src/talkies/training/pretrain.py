@@ -1,6 +1,5 @@
 """`pretrain`: trains a model on a library with a recipe, and writes a run."""
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -12,12 +11,12 @@ from lightning_fabric import Fabric
 
 from talkies.clips import TrainingClips, load_batches
 from talkies.config import check, read_yaml, to_yaml
-from talkies.core import ClipRequest, ConfigError, Modality, RunError, path_to_text
+from talkies.core import ConfigError, Modality, RunError, path_to_text
 from talkies.core.memory import explain_lack_of_memory
 from talkies.models import compute_model_stamp, find_bases, has_unused_weights
 from talkies.models.public import PublicTower
 from talkies.runs import InitialWeights, LoadedWeights, RunFolder, RunRecord, load_encoder_weights, open_bases
-from talkies.runtime import is_remote, write_atomically
+from talkies.runtime import is_remote
 from talkies.training.checkpoints import Checkpoints
 from talkies.training.config import RunConfig
 from talkies.training.devices import check_devices, make_fabric
@@ -32,8 +31,10 @@ from talkies.training.fitting import (
 )
 from talkies.training.loop import Hooks, run_loop
 from talkies.training.metrics import MetricsLog
+from talkies.training.not_finite import write_not_finite
 from talkies.training.recalibration import prepare_statistics
 from talkies.training.recipes import resolve
+from talkies.training.recurrences import describe_recurrences, read_recurrences
 from talkies.training.system import ContrastiveSystem
 from talkies.training.trackers import check_trackers
 from talkies.training.train_state import TrainState, build_system
@@ -138,7 +139,10 @@ def pretrain(
 
         # Build the model before anything is written.
         towers = _open_former_bases(config, folder, record) if record else None
-        system = build_system(config, clips.profile.fps, clips.profile.audio_rate_hz, towers, clips.profile)
+        recurrences, profile = read_recurrences(config, clips, record), clips.profile
+        system = build_system(
+            config, profile.fps, profile.audio_rate_hz, towers, profile=profile, recurrences=recurrences
+        )
         loaded = _load_weights(system, init or InitialWeights())
 
     # Start the processes; the first one writes.
@@ -147,21 +151,24 @@ def pretrain(
     if fabric.is_global_zero:
         # Write the config also when resuming, because the length of the run may change.
         folder.create(to_yaml(config), record or _create_record(library, clips, system, loaded))
-        _report_start(progress, loaded, clips, describe_films(recipe, config))
+        _report_start(progress, loaded, clips, (describe_films(recipe, config), describe_recurrences(recurrences)))
     cache = prepare_features(fabric, system, config, clips, progress)
     state = TrainState(fabric, system, config)
     with explain_lack_of_memory("take a training step", TAKE_FEWER_CLIPS):
         return _train(fabric, clips, state, config=config, folder=folder, progress=progress, cache=cache)
 
 
-def _report_start(progress: Progress, loaded: Sequence[LoadedWeights], clips: TrainingClips, note: str | None) -> None:
+def _report_start(
+    progress: Progress, loaded: Sequence[LoadedWeights], clips: TrainingClips, notes: Sequence[str | None]
+) -> None:
     """Show what was loaded, which films are left out, and what is done otherwise than the recipe says."""
     for weights in loaded:
         progress.on_loaded(weights)
     if clips.plan.left_out:
         progress.on_left_out(clips.plan.left_out)
-    if note:
-        progress.on_note(note)
+    for note in notes:
+        if note:
+            progress.on_note(note)
 
 
 def _resolve(config: RunConfig | str, overrides: Sequence[str]) -> RunConfig:
@@ -236,7 +243,7 @@ def _train(
 
         def explain_not_finite(what: str, step: int) -> str:
             batch = clips.plan.draw_batch(step - 1)
-            sentence = _write_not_finite(folder, batch, what, step, writes=metrics is not None)
+            sentence = write_not_finite(folder, batch, what, step, writes=metrics is not None)
             fabric.barrier()  # wait for the file, because the first process that stops may end the others
             return sentence
 
@@ -312,30 +319,6 @@ def _open_metrics(
     return MetricsLog(folder, start, config.training.trackers, config.model_dump(mode="json"))
 
 
-def _write_not_finite(folder: RunFolder, batch: Sequence[ClipRequest], what: str, step: int, *, writes: bool) -> str:
-    """Write the clips of a batch whose loss or gradient is not finite, and return the sentence to stop with."""
-    clips = [
-        {
-            "film": request.film_id,
-            "start_frame": request.window.start_frame,
-            "end_frame": request.window.end_frame,
-            "sound_shift_frames": request.audio_shift_frames,
-            "place": request.place,
-        }
-        for request in batch
-    ]
-    document = {"schema_version": 1, "step": step, "what": what, "clips": clips}
-    if writes:
-        write_atomically(folder.not_finite_path, json.dumps(document, indent=1))
-
-    films = ", ".join(sorted({request.film_id for request in batch}))
-    return (
-        f"the {what} of step {step} is not a finite number (films {films}; its clips are in {folder.not_finite_path}), "
-        f"and the weights were not updated with it; start a new run with a lower optimiser.learning_rate or a higher "
-        f"objective.temperature"
-    )
-
-
 def _keep_older_settings(config: RunConfig, folder: RunFolder) -> RunConfig:
     """Return the config with what held before there was a choice, for a run that began then.
 
@@ -377,11 +360,13 @@ def _create_record(
     """Return the record of a new run: its library, films, initial weights and the versions of its tools."""
     tools = {"talkies": version("talkies"), **{name: version(name) for name in ("torch", "av", "lightning-fabric")}}
     stamps = {"video": compute_model_stamp(system.model.video), "audio": compute_model_stamp(system.model.audio)}
+    recurrences = system.objective.recurrences
     return RunRecord(
         library=str(library) if is_remote(library) else path_to_text(Path(library).absolute()),
         profile=clips.profile.model_dump(),
         films=clips.plan.films.film_ids,
         plan_digest=clips.plan.digest,
+        recurrences_digest=recurrences.digest if recurrences is not None else "",
         bases=find_bases(system.model),
         init={weights.modality: f"{weights.path.absolute()} ({stamps[weights.modality]})" for weights in loaded},
         tools=tools,

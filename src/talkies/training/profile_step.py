@@ -15,6 +15,7 @@ from talkies.core import ClipBatch, ClipRequest
 from talkies.training.checkpoints import select_saved
 from talkies.training.config import RunConfig
 from talkies.training.devices import make_fabric
+from talkies.training.recurrences import read_recurrences
 from talkies.training.train_state import TrainState, build_system
 
 _REPEATS = 3
@@ -65,7 +66,8 @@ class StepProfiler:
         self._config, self._clips = config, clips
         self.fabric: Fabric = make_fabric(config.training)
         self.fabric.launch()
-        system = build_system(config, clips.profile.fps, clips.profile.audio_rate_hz, profile=clips.profile)
+        recurrences, profile = read_recurrences(config, clips), clips.profile
+        system = build_system(config, profile.fps, profile.audio_rate_hz, profile=profile, recurrences=recurrences)
         self.state = TrainState(self.fabric, system, config)
         self._idle_bytes = float(_measure_memory(self.fabric.device))
 

@@ -51,24 +51,25 @@ class View(NamedTuple):
 
 
 class EmbeddingGradients(NamedTuple):
-    """The loss's gradients with respect to the embeddings `[B, D]` of each view, and to the log-temperature.
+    """The loss's gradients with respect to the embeddings `[B, D]` of each view, and to what the objective learns.
 
     `distances` are those with respect to the distances of the features, `[B]`, of video and audio in turn: of all
-    views, or none without distillation. `log_temperature` is None where the temperature is fixed.
+    views, or none without distillation. `learnt` are those of the objective's learnt parameters, such as the
+    temperature; none where it learns nothing.
     """
 
     video: tuple[Tensor, ...]
     audio: tuple[Tensor, ...]
     distances: tuple[Tensor, ...]
-    log_temperature: Tensor | None
+    learnt: tuple[Tensor, ...]
 
     def select_chunk(self, clips: slice, *, is_last: bool) -> "EmbeddingGradients":
-        """Return the gradients of a chunk of clips; only the last chunk has that of the temperature."""
+        """Return the gradients of a chunk of clips; only the last chunk has those of the objective."""
         return EmbeddingGradients(
             video=tuple(gradient_BD[clips] for gradient_BD in self.video),
             audio=tuple(gradient_BD[clips] for gradient_BD in self.audio),
             distances=tuple(gradient_B[clips] for gradient_B in self.distances),
-            log_temperature=self.log_temperature if is_last else None,
+            learnt=self.learnt if is_last else (),
         )
 
 
@@ -117,11 +118,10 @@ class ContrastiveSystem(nn.Module):
         distances = self._list_distances(views)
 
         # Differentiate the total loss.
-        log_temperature = self.objective.log_temperature
-        learns_temperature = log_temperature.requires_grad
+        learnt = self.objective.learnt_parameters
         with torch.enable_grad():
             losses, report = self._compute_loss(views, step)
-            inputs = (*video, *audio, *distances, *([log_temperature] if learns_temperature else []))
+            inputs = (*video, *audio, *distances, *learnt)
             gradients = torch.autograd.grad(torch.stack(list(losses.values())).sum(), inputs)
 
         losses = {name: loss.detach() for name, loss in losses.items()}
@@ -133,7 +133,7 @@ class ContrastiveSystem(nn.Module):
                 video=gradients[:count],
                 audio=gradients[count : 2 * count],
                 distances=gradients[2 * count : 2 * count + len(distances)],
-                log_temperature=gradients[-1] if learns_temperature else None,
+                learnt=gradients[2 * count + len(distances) :],
             ),
         )
 
@@ -151,8 +151,11 @@ class ContrastiveSystem(nn.Module):
             (distance_B * gradient_B).sum()
             for distance_B, gradient_B in zip(self._list_distances(views), gradients.distances, strict=True)
         ]
-        if gradients.log_temperature is not None:
-            products.append((self.objective.log_temperature * gradients.log_temperature).sum())
+        if gradients.learnt:
+            products += [
+                (parameter * gradient).sum()
+                for parameter, gradient in zip(self.objective.learnt_parameters, gradients.learnt, strict=True)
+            ]
         return torch.stack(products).sum()
 
     def _compute_loss(self, views: Sequence[View], step: int) -> tuple[Scalars, Scalars]:

@@ -11,7 +11,7 @@ from talkies.core import Modality
 from talkies.library import Profile
 from talkies.models import TwoTower, build_model
 from talkies.models.public import PublicTower
-from talkies.objectives import ContrastiveObjective
+from talkies.objectives import ContrastiveObjective, Recurrences
 from talkies.runs.needs import check_profile
 from talkies.training.batch_norms import synchronise_batch_norms
 from talkies.training.config import RunConfig
@@ -29,7 +29,9 @@ def build_system(
     fps: int,
     rate_hz: int,
     towers: Mapping[Modality, PublicTower] | None = None,
+    *,
     profile: Profile | None = None,
+    recurrences: Recurrences | None = None,
 ) -> ContrastiveSystem:
     """Return the system on the CPU, with fresh weights that follow from the seed.
 
@@ -39,6 +41,7 @@ def build_system(
         rate_hz: samples a second of the library's sound.
         towers: public encoders that are opened already; others are opened at their addresses.
         profile: the library's profile, if it is to be checked that it gives what public encoders need.
+        recurrences: what comes back in the films, where the objective names it.
 
     Raises:
         ConfigError: if an encoder does not accept the clips.
@@ -61,7 +64,7 @@ def build_system(
             audio_seconds=config.clip.audio_seconds,
         ),
         model,
-        ContrastiveObjective(config.objective, fps),
+        ContrastiveObjective(config.objective, fps, recurrences),
         distillation=Distillation(model, config.adaptation),
         half=config.training.precision == "bf16-mixed",
         channels_last=config.training.channels_last,
