@@ -103,5 +103,5 @@ def test_folders_that_do_not_suffice_are_refused(tmp_path: Path, names: dict[str
 
 
 def test_some_folder_must_be_named() -> None:
-    with pytest.raises(UsageError, match="^composed films need a folder of sounds or of actions; name one$"):
+    with pytest.raises(UsageError, match=r"^composed films need a folder of sounds or of actions; name one$"):
         MaterialFolders(backgrounds=(Path("a.mp4"),)).read_all()

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -189,7 +190,7 @@ def test_classes_that_share_a_motion_look_different(classes: int, tmp_path: Path
 def test_consecutive_shots_are_at_different_places(materials: Materials) -> None:
     for seed in range(10):
         shots = generate_composed_script("film", seed, CONFIG, materials).shots
-        assert all(one.place != other.place for one, other in zip(shots, shots[1:], strict=False))
+        assert all(one.place != other.place for one, other in pairwise(shots))
 
 
 @pytest.mark.parametrize("share", [0.5, 1.0])

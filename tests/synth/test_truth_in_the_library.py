@@ -1,4 +1,4 @@
-"""The truth of films of recordings, rendered and composed, holds in the library: classes and times of shots, accents."""
+"""The truth of films of recordings, rendered and composed, holds in the library: classes, times of shots, accents."""
 
 import json
 from collections.abc import Callable
