@@ -35,6 +35,11 @@ class ObjectiveConfig(Config):
 
     `block_clips` computes the same loss in blocks of this many clips, in memory that does not grow with the square of
     the batch.
+
+    With `queue_clips_per_film` the candidates are keys: embeddings of a second encoder, whose weights are an
+    exponential moving average of the trained ones with the decay `momentum` (MoCo, He et al. 2020, arXiv:1911.05722).
+    The last so many keys of each film are kept, and are further negatives of the queries of that film; with
+    `queue_negatives: batch_films`, of all queries of the batches that the film is in.
     """
 
     cross_film_weight: Weight = 1.0
@@ -46,6 +51,9 @@ class ObjectiveConfig(Config):
     within_film_positives_seconds: Annotated[float, Field(ge=0)] = 0.0
     within_modal_weight: Annotated[float, Field(ge=0, le=10)] = 0.0
     block_clips: Annotated[int, Field(ge=1)] | None = None
+    queue_clips_per_film: Annotated[int, Field(ge=1)] | None = None
+    queue_negatives: Literal["own_film", "batch_films"] = "own_film"
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.99
 
     @model_validator(mode="after")
     def _check_points_rise(self) -> Self:

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from talkies.core import Embeddings
 from talkies.distributed import gather_rows, rank
 from talkies.objectives.config import HIGHEST_TEMPERATURE, LOWEST_TEMPERATURE, ObjectiveConfig
+from talkies.objectives.film_queue import BatchKeys, QueuedPairs
 from talkies.objectives.pairs import ClipPairs
 from talkies.objectives.scores import Scores, compute_scores
 from talkies.objectives.space import alignment, uniformity
@@ -64,12 +65,13 @@ class ContrastiveObjective(nn.Module):
     """The loss in both directions (video→audio, audio→video) over the clips of all ranks.
 
     Each rank computes it for its own queries. `fps` is the rate of the grid on which clips start: it converts the
-    config's seconds to frames.
+    config's seconds to frames. `window_frames` is the length of a clip: keys of the queue that overlap with the query
+    are not used.
     """
 
-    def __init__(self, config: ObjectiveConfig, fps: int = 1) -> None:
+    def __init__(self, config: ObjectiveConfig, fps: int = 1, window_frames: int = 1) -> None:
         super().__init__()
-        self.config = config
+        self.config, self._window_frames = config, window_frames
 
         # Negatives of the same film are at least this far from the query, and positives at most this far.
         self._masked_frames = math.ceil(config.mask_nearer_than_seconds * fps - 1e-9)
@@ -93,7 +95,7 @@ class ContrastiveObjective(nn.Module):
         """
         self.log_temperature.clamp_(math.log(LOWEST_TEMPERATURE), math.log(HIGHEST_TEMPERATURE))
 
-    def forward(self, views: Sequence[Embeddings], step: int = 0) -> ObjectiveOutput:
+    def forward(self, views: Sequence[Embeddings], step: int = 0, keys: BatchKeys | None = None) -> ObjectiveOutput:
         """Return the loss of this rank's queries against the candidates of all ranks, and its report.
 
         The mean of the losses over ranks is the loss of the global batch.
@@ -101,10 +103,14 @@ class ContrastiveObjective(nn.Module):
         Args:
             views: embeddings of the same clips, one for each augmentation of them.
             step: the optimiser step, from 0, for the schedule of the weight.
+            keys: with a queue, the candidates; otherwise they are the embeddings of the clips of all ranks.
 
         Raises:
             WorkError: if the ranks have different numbers of clips.
+            ValueError: if there are keys and the config has no queue, or the other way round.
         """
+        if (keys is None) != (self.config.queue_clips_per_film is None):
+            raise ValueError("keys are given exactly if objective.queue_clips_per_film is set")
         self.bound_temperature()
         weight = self.config.compute_cross_film_weight(step)
         report = {"temperature": self.temperature.detach(), "cross_film_weight": torch.tensor(weight)}
@@ -112,10 +118,14 @@ class ContrastiveObjective(nn.Module):
 
         # Half precision is not enough for differences of scores.
         with torch.autocast(views[0].film_B.device.type, enabled=False):
-            # Gather the rows of all ranks at once: video and audio of each view in turn.
+            # Gather the rows of all ranks at once, or take their keys: video and audio of each view in turn.
             own = [_convert_half_precision(rows_BD) for view in views for rows_BD in (view.video_BD, view.audio_BD)]
-            gathered = torch.split(gather_rows(torch.cat(own, 1)), own[0].shape[1], 1)
-            pairs = self._gather_pairs(views[0])
+            gathered: Sequence[Tensor]
+            if keys is None:
+                gathered = torch.split(gather_rows(torch.cat(own, 1)), own[0].shape[1], 1)
+                pairs = self._gather_pairs(views[0])
+            else:
+                gathered, pairs = keys.list_candidates(), self._pair_with_keys(views[0], keys)
 
             # Contrast video with audio in each view.
             cross_modal = [_Contrast(own[i : i + 2], gathered[i : i + 2]) for i in range(0, len(own), 2)]
@@ -173,6 +183,22 @@ class ContrastiveObjective(nn.Module):
             first=rank() * len(own),
             masked_frames=self._masked_frames,
             positive_frames=self._positive_frames,
+        )
+
+    def _pair_with_keys(self, own: Embeddings, keys: BatchKeys) -> ClipPairs:
+        candidates = keys.views[0], keys.queued
+        positive_reach = 0 if self._positive_frames is None else self._positive_frames + 1
+        return QueuedPairs(
+            film_B=own.film_B,
+            start_B=own.start_B,
+            film_N=torch.cat([each.film_B for each in candidates]),
+            start_N=torch.cat([each.start_B for each in candidates]),
+            first=rank() * len(own),
+            masked_frames=self._masked_frames,
+            positive_frames=self._positive_frames,
+            queued=len(keys.queued),
+            far_frames=max(self._window_frames, self._masked_frames, positive_reach),
+            is_across=self.config.queue_negatives == "batch_films",
         )
 
 

@@ -20,7 +20,7 @@ from talkies.runs import InitialWeights, LoadedWeights, RunFolder, RunRecord, lo
 from talkies.runtime import is_remote, write_atomically
 from talkies.training.checkpoints import Checkpoints
 from talkies.training.config import RunConfig
-from talkies.training.devices import check_devices, make_fabric
+from talkies.training.devices import check_devices, check_queue, make_fabric
 from talkies.training.features.cache import FeatureCache, explain_no_cache, open_feature_cache
 from talkies.training.features.values import TrainingBatch
 from talkies.training.fitting import choose_clip_of_encoders, describe_films, keep_fitted, take_films_there_are
@@ -176,6 +176,7 @@ def _open_clips(library: str | Path, config: RunConfig, folder: RunFolder, recor
         )
     films = record.films if record else None
     clips = open_training_clips(library, config.clip, config.sampling, config.training.seed, films)
+    check_queue(config, len(clips.plan.films))
     if record and record.plan_digest not in ("", clips.plan.digest):
         raise RunError(
             f"{folder.root} cannot continue with the same batches: the span annotations changed since this run began "
@@ -218,7 +219,7 @@ def _train(
 ) -> PretrainReport:
     """Take the steps that are left, on features if there is a cache of them; return the first process's report."""
     training = config.training
-    checkpoints = Checkpoints(folder, state.system, state.optimiser, state.average, training)
+    checkpoints = Checkpoints(folder, state.system, state.optimiser, state.average, training, keys=state.keys)
 
     def save(step: int, means: dict[str, float]) -> None:
         prepare_statistics(state, partial(_read_batch, fabric, clips, cache), step, training)
@@ -339,7 +340,6 @@ def _write_not_finite(folder: RunFolder, batch: Sequence[ClipRequest], what: str
     document = {"schema_version": 1, "step": step, "what": what, "clips": clips}
     if writes:
         write_atomically(folder.not_finite_path, json.dumps(document, indent=1))
-
     films = ", ".join(sorted({request.film_id for request in batch}))
     return (
         f"the {what} of step {step} is not a finite number (films {films}; its clips are in {folder.not_finite_path}), "
