@@ -87,6 +87,8 @@ def test_render(talkies: Callable[..., Any], tmp_path: Path) -> None:
     assert document == {
         "folder": str(tmp_path / "films"),
         "films": [str(tmp_path / "films" / f"film-00{number}.mp4") for number in range(2)],
+        "held_out_films": [],
+        "without_theme": [],
         "reused": 0,
     }
     assert (tmp_path / "films" / "truth.json").is_file()

@@ -93,7 +93,7 @@ def describe_measure(measure: str) -> str:
 
 
 def _describe_film_identity(results: StudyResults) -> Iterator[Finding]:
-    """Yield how well the film can be found from a clip before and after training, for the first point on plain films."""
+    """Yield how well a clip's film can be recognised before and after training, at the first point of plain films."""
     arms = [arm for arm in results.arms if arm["nature"] == PLAIN and arm["variant"] == USUAL]
     if not arms:
         return

@@ -61,9 +61,7 @@ class MaterialFolders:
 
     def _read(self, seed: int, *, is_split: bool) -> tuple[Materials, Materials]:
         if self.sounds is None and self.actions is None:
-            raise UsageError(
-                "composed films need a folder of sounds or of actions; name one with --sounds or --actions"
-            )
+            raise UsageError("composed films need a folder of sounds or of actions; name one")
         sounds = _read_sounds(self.sounds, seed, is_split) if self.sounds else {}
         clips = _read_classes(self.actions, has_film_suffix, seed, is_split) if self.actions else {}
         classes = tuple(sounds) + tuple(name for name in clips if name not in sounds)

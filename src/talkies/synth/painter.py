@@ -13,7 +13,7 @@ from talkies.synth.concepts import CONCEPTS, Pose
 from talkies.synth.script import SATURATIONS, SHAPES, FilmScript, Shot
 
 _GRAIN_FRAMES = 8  # frames after which the film grain repeats
-_STROKE = 0.14  # half the width of a hollow character's line, in radii
+_STROKE = 0.09  # half the width of a hollow character's line, in radii
 
 
 @dataclass(frozen=True, slots=True)
