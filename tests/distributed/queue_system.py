@@ -46,6 +46,24 @@ QUEUES: dict[str, dict[str, Any]] = {
         "within_modal_weight": 0.7,
         **LEARNT,
     },
+    "sigmoid": {
+        "loss": "sigmoid",
+        "bias": -1.0,
+        "queue_clips_per_film": 4,
+        "momentum": 0.8,
+        "cross_film_weighs": "negatives",
+        "cross_film_weight": 0.4,
+        "within_film_weight": 1.5,
+        **LEARNT,
+    },
+    "decoupled, weighed by time": {
+        "loss": "decoupled",
+        "time_weighting": "farther",
+        "time_scale_seconds": 1.5,
+        "queue_clips_per_film": 4,
+        "momentum": 0.6,
+        **LEARNT,
+    },
 }
 
 
@@ -99,7 +117,9 @@ class QueueTraining:
     def weights(self) -> dict[str, Tensor]:
         """What is trained, by the names of the reference."""
         heads = {m: getattr(self.system.model, f"{m}_head").weight for m in ("video", "audio")}
-        return heads | {"log_temperature": self.system.objective.log_temperature}
+        objective = self.system.objective
+        bias = {"bias": objective.bias} if objective.config.loss == "sigmoid" else {}
+        return heads | {"log_temperature": objective.log_temperature} | bias
 
     def step(self, number: int) -> dict[str, Any]:
         """Take one step on this rank's share of its clips, and return its numbers and its gradients."""

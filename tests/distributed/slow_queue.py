@@ -3,6 +3,7 @@
 Only the derivatives of the sums are PyTorch's.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from talkies.objectives import ObjectiveConfig
 
+KINDS = ("positive", "within", "across")
 Row = list[Any]  # of numbers, or of scalars with a gradient
 
 
@@ -49,7 +51,7 @@ class SlowQueueTraining:
         queries = {m: [[embed(weights[m], getattr(c, m)[v]) for c in clips] for v in views] for m in self.momentum}
 
         self.negatives = 0
-        temperature = weights["log_temperature"].exp()
+        self.bias, temperature = weights.get("bias"), weights["log_temperature"].exp()
         pairs = [(m, v, o, v) for v in views for m, o in (("video", "audio"), ("audio", "video"))]
         losses = {"contrastive": self.mean(pairs, queries, keys, clips, (temperature, weight))}
         negatives = self.negatives / (len(pairs) * len(clips))
@@ -99,40 +101,61 @@ class SlowQueueTraining:
 
     def candidates(
         self, query: Clip, number: int, clips: Sequence[Clip], keys: list[Row], modality: str
-    ) -> list[tuple[str, Row]]:
-        """All candidates of a query, each `positive`, `within` or `across`; those that are ignored are not there."""
+    ) -> list[tuple[str, float, Row]]:
+        """All candidates of a query, each `positive`, `within` or `across`; those that are ignored are not there.
+
+        With each is the weight that time gives it as a negative.
+        """
         config, found = self.config, []
         reach = config.within_film_positives_seconds
         for other, (clip, key) in enumerate(zip(clips, keys, strict=True)):
             seconds = abs(query.start - clip.start) / self.fps
             if clip.film != query.film:
-                found.append(("across", key))
+                found.append(("across", 1.0, key))
             elif other == number or (reach and seconds <= reach):
-                found.append(("positive", key))
+                found.append(("positive", 1.0, key))
             elif seconds >= config.mask_nearer_than_seconds:
-                found.append(("within", key))
+                found.append(("within", self.weigh(seconds), key))
         for film in {clip.film for clip in clips}:
             for entry in self.queue[film]:
                 key, frames = getattr(entry, modality), abs(query.start - entry.start)
                 seconds = frames / self.fps
                 if film != query.film:
                     if config.queue_negatives == "batch_films":
-                        found.append(("across", key))
+                        found.append(("across", 1.0, key))
                 elif frames >= self.window and seconds >= config.mask_nearer_than_seconds and not seconds <= reach > 0:
-                    found.append(("within", key))
-        return found
+                    found.append(("within", self.weigh(seconds), key))
+        return [each for each in found if each[1]]
 
-    def loss(self, query: Row, candidates: list[tuple[str, Row]], temperature: Tensor, weight: float) -> Tensor:
+    def weigh(self, seconds: float) -> float:
+        """How much a negative of the film counts that is so far away."""
+        if self.config.time_weighting == "none":
+            return 1.0
+        nearness = math.exp(-seconds / self.config.time_scale_seconds)
+        return nearness if self.config.time_weighting == "nearer" else 1 - nearness
+
+    def loss(self, query: Row, candidates: list[tuple[str, float, Row]], temperature: Tensor, weight: float) -> Tensor:
         """One query's loss, from its definition."""
-        scores = [(kind, sum(a * b for a, b in zip(query, key, strict=True)) / temperature) for kind, key in candidates]
-        of_film = sum(score.exp() for kind, score in scores if kind != "across")
-        across = sum((score.exp() for kind, score in scores if kind == "across"), torch.zeros(1, dtype=torch.float64))
-        positives = [score for kind, score in scores if kind == "positive"]
+        scores = [
+            (k, by, sum(a * b for a, b in zip(query, key, strict=True)) / temperature) for k, by, key in candidates
+        ]
+        positives = [score for kind, _, score in scores if kind == "positive"]
         self.negatives += len(scores) - len(positives)
-        within_film = of_film.log() - sum(positives) / len(positives)
+        if self.config.loss == "sigmoid":
+            parts = {"positive": 1.0, "within": self.config.within_film_weight, "across": weight}
+            signs = {"positive": -1, "within": 1, "across": 1}
+            return sum(parts[k] * by * (1 + (signs[k] * (score + self.bias)).exp()).log() for k, by, score in scores)
+
+        none = torch.zeros(1, dtype=torch.float64)
+        sums = {of: sum((by * s.exp() for kind, by, s in scores if kind == of), none) for of in KINDS}
+        mean, of_film = sum(positives) / len(positives), sums["positive"] + sums["within"]
+        if self.config.loss == "decoupled":
+            rivals = sums["within"] + weight * sums["across"]
+            return rivals.log() - mean if rivals else 0 * mean
+        within_film = of_film.log() - mean
         if self.config.cross_film_weighs == "term":
-            return within_film + weight * ((of_film + across).log() - of_film.log())
-        return within_film + (of_film + weight * across).log() - of_film.log()
+            return within_film + weight * ((of_film + sums["across"]).log() - of_film.log())
+        return within_film + (of_film + weight * sums["across"]).log() - of_film.log()
 
 
 def embed(weight: Tensor, features: list[float]) -> Row:
