@@ -84,6 +84,7 @@ CASES = {
     "a learned pool over frames": ("model.frame_pool=attention",),
     "two views at each step": ("objective.within_modal_weight=0.5", "adaptation.views=3"),
     "in chunks": ("training.chunk_clips=4",),
+    "against queues of keys": ("objective.queue_clips_per_film=6", "objective.momentum=0.5"),
     "sound of another moment": ("sampling.positives_within_seconds=2.0",),
     "encoders of talkies": (
         *("model.video=tiny", "model.audio=tiny", "clip.auto=false"),

@@ -63,6 +63,10 @@ def _print_cost(cost: "Cost", recipe: str) -> None:
         ("memory", f"{_format_gib(cost.memory_bytes)} of {_format_gib(cost.available_memory_bytes)} GiB, {method}"),
         ("disk", f"{_format_gib(cost.disk_bytes)} of {_format_gib(cost.available_disk_bytes)} GiB"),
     ]
+    if cost.queue_bytes:
+        rows.append(
+            ("queues", f"{_format_gib(cost.queue_bytes)} GiB of the memory of each device, and of a checkpoint")
+        )
     devices = f"{cost.processes} devices" if cost.processes > 1 else "one device"
     print_table(f"{recipe} on {devices} such as this: {cost.device}", ("what", "how much"), rows)
     for sentence in cost.advice:

@@ -155,6 +155,7 @@ def cost_document(cost: Cost) -> dict[str, Any]:
         "memory_there_bytes": cost.available_memory_bytes,
         "disk_bytes": cost.disk_bytes,
         "disk_there_bytes": cost.available_disk_bytes,
+        "queue_bytes": cost.queue_bytes,
         "advice": list(cost.advice),
     }
 

@@ -50,6 +50,7 @@ def load_batches(
 ) -> Generator[ClipBatch, None, None]:
     """Yield this rank's share of the batches of `steps`, in order; they do not depend on the number of workers.
 
+    `film_B` of a batch has the numbers of the films in the plan, so a film has the same number in every batch.
     The films of a batch are divided into consecutive runs among the ranks, and among a rank's workers: one worker
     reads all clips of a film, in the order of time. Memory depends on the workers, not on the size of a batch.
 

@@ -7,15 +7,18 @@ from talkies.objectives.contrastive import (
     ObjectiveOutput,
     compute_contrastive_terms,
 )
+from talkies.objectives.film_queue import BatchKeys, FilmQueue, gather_embeddings
 from talkies.objectives.pairs import ClipPairs, PairMasks
 from talkies.objectives.recurrences import Recurrences
 from talkies.objectives.scores import Scores, compute_scores
 from talkies.objectives.space import alignment, uniformity
 
 __all__ = [
+    "BatchKeys",
     "ClipPairs",
     "ContrastiveObjective",
     "ContrastiveTerms",
+    "FilmQueue",
     "ObjectiveConfig",
     "ObjectiveOutput",
     "PairMasks",
@@ -25,5 +28,6 @@ __all__ = [
     "alignment",
     "compute_contrastive_terms",
     "compute_scores",
+    "gather_embeddings",
     "uniformity",
 ]

@@ -50,6 +50,11 @@ class ObjectiveConfig(Config):
     that are among the `agreement_share` with the largest agreement and have at least `agreement_threshold`; one of the
     two may be left out. `recurrences` is the `repeats.json` of `talkies repeats`: clips that show, or sound, the same
     moment of a passage that comes back are not negatives of each other.
+
+    With `queue_clips_per_film` the candidates are keys: embeddings of a second encoder, whose weights are an
+    exponential moving average of the trained ones with the decay `momentum` (MoCo, He et al. 2020, arXiv:1911.05722).
+    The last so many keys of each film are kept, and are further negatives of the queries of that film; with
+    `queue_negatives: batch_films`, of all queries of the batches that the film is in.
     """
 
     cross_film_weight: Weight = 1.0
@@ -71,6 +76,9 @@ class ObjectiveConfig(Config):
     agreement_share: Annotated[float, Field(gt=0, le=1)] | None = None
     agreement_threshold: Annotated[float, Field(ge=-1, le=1)] | None = None
     recurrences: str | None = None
+    queue_clips_per_film: Annotated[int, Field(ge=1)] | None = None
+    queue_negatives: Literal["own_film", "batch_films"] = "own_film"
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.99
 
     @model_validator(mode="after")
     def _check_points_rise(self) -> Self:
@@ -106,6 +114,11 @@ class ObjectiveConfig(Config):
             raise ValueError(
                 "agreement_share and agreement_threshold say which clips agree, and agreement is none: set it to "
                 "ignore or positives, or leave them out"
+            )
+        if self.agreement != "none" and self.queue_clips_per_film is not None:
+            raise ValueError(
+                "agreement compares the clips of a batch by the trained encoders, and queue_clips_per_film makes all "
+                "candidates keys of another encoder: leave one of them out"
             )
         return self
 

@@ -27,8 +27,9 @@ from talkies.core import Embeddings
 from talkies.distributed import gather_rows, rank
 from talkies.objectives.agreement import Agreement, find_agreement
 from talkies.objectives.config import HIGHEST_TEMPERATURE, LOWEST_TEMPERATURE, ObjectiveConfig
+from talkies.objectives.film_queue import BatchKeys, QueuedPairs
 from talkies.objectives.pairs import ClipPairs, TimeWeighting
-from talkies.objectives.recurrences import Recurrences
+from talkies.objectives.recurrences import Recurrences, RecurringPairs
 from talkies.objectives.scores import Scores, compute_scores
 from talkies.objectives.sigmoid import SigmoidTerms, compute_sigmoid_terms
 from talkies.objectives.space import alignment, uniformity
@@ -87,17 +88,20 @@ class ContrastiveObjective(nn.Module):
     """The loss in both directions (video→audio, audio→video) over the clips of all ranks.
 
     Each rank computes it for its own queries. `fps` is the rate of the grid on which clips start: it converts the
-    config's seconds to frames. `recurrences` are the passages that the config's file says come back.
+    config's seconds to frames. `recurrences` are the passages that the config's file says come back. `window_frames` is
+    the length of a clip: keys of the queue that overlap with the query are not used.
 
     Raises:
         ValueError: if the config names recurrences, and none are given.
     """
 
-    def __init__(self, config: ObjectiveConfig, fps: int = 1, recurrences: Recurrences | None = None) -> None:
+    def __init__(
+        self, config: ObjectiveConfig, fps: int = 1, recurrences: Recurrences | None = None, *, window_frames: int = 1
+    ) -> None:
         super().__init__()
         if (config.recurrences is None) != (recurrences is None):
             raise ValueError("the recurrences that a config names must be given to its objective, and no others")
-        self.config, self.recurrences = config, recurrences
+        self.config, self.recurrences, self._window_frames = config, recurrences, window_frames
 
         # Negatives of the same film are at least this far from the query, and positives at most this far.
         self._masked_frames = math.ceil(config.mask_nearer_than_seconds * fps - 1e-9)
@@ -131,7 +135,7 @@ class ContrastiveObjective(nn.Module):
         """
         self.log_temperature.clamp_(math.log(LOWEST_TEMPERATURE), math.log(HIGHEST_TEMPERATURE))
 
-    def forward(self, views: Sequence[Embeddings], step: int = 0) -> ObjectiveOutput:
+    def forward(self, views: Sequence[Embeddings], step: int = 0, keys: BatchKeys | None = None) -> ObjectiveOutput:
         """Return the loss of this rank's queries against the candidates of all ranks, and its report.
 
         The mean of the losses over ranks is the loss of the global batch.
@@ -139,10 +143,14 @@ class ContrastiveObjective(nn.Module):
         Args:
             views: embeddings of the same clips, one for each augmentation of them.
             step: the optimiser step, from 0, for the schedule of the weight.
+            keys: with a queue, the candidates; otherwise they are the embeddings of the clips of all ranks.
 
         Raises:
             WorkError: if the ranks have different numbers of clips.
+            ValueError: if there are keys and the config has no queue, or the other way round.
         """
+        if (keys is None) != (self.config.queue_clips_per_film is None):
+            raise ValueError("keys are given exactly if objective.queue_clips_per_film is set")
         self.bound_temperature()
         weight = self.config.compute_cross_film_weight(step)
         report = {"temperature": self.temperature.detach(), "cross_film_weight": torch.tensor(weight)}
@@ -152,10 +160,14 @@ class ContrastiveObjective(nn.Module):
 
         # Half precision is not enough for differences of scores.
         with torch.autocast(views[0].film_B.device.type, enabled=False):
-            # Gather the rows of all ranks at once: video and audio of each view in turn.
+            # Gather the rows of all ranks at once, or take their keys: video and audio of each view in turn.
             own = [_convert_half_precision(rows_BD) for view in views for rows_BD in (view.video_BD, view.audio_BD)]
-            gathered = torch.split(gather_rows(torch.cat(own, 1)), own[0].shape[1], 1)
-            pairs = self._gather_pairs(views[0], own[:2], gathered[:2])
+            gathered: Sequence[Tensor]
+            if keys is None:
+                gathered = torch.split(gather_rows(torch.cat(own, 1)), own[0].shape[1], 1)
+                pairs = self._gather_pairs(views[0], own[:2], gathered[:2])
+            else:
+                gathered, pairs = keys.list_candidates(), self._pair_with_keys(views[0], keys)
 
             # Contrast video with audio in each view.
             cross_modal = [_Contrast(own[i : i + 2], gathered[i : i + 2]) for i in range(0, len(own), 2)]
@@ -237,8 +249,7 @@ class ContrastiveObjective(nn.Module):
     def _gather_pairs(self, clips: Embeddings, own: Sequence[Tensor], gathered: Sequence[Tensor]) -> ClipPairs:
         """Return the pairs of this rank's clips and all clips, whose video and audio in one view are given."""
         film_N, start_N = gather_rows(torch.stack((clips.film_B, clips.start_B), 1)).unbind(1)
-        first, shape = rank() * len(clips), (len(clips), len(film_N))
-        recurrences = self.recurrences
+        first = rank() * len(clips)
         return ClipPairs(
             film_B=clips.film_B,
             start_B=clips.start_B,
@@ -249,8 +260,13 @@ class ContrastiveObjective(nn.Module):
             positive_frames=self._positive_frames,
             time_weighting=self._time_weighting,
             agreement=self._find_agreement(own, gathered, first),
-            recurring=recurrences.find_pairs(film_N, start_N, shape, first) if recurrences is not None else None,
+            recurring=self._find_recurring(clips, film_N, start_N),
         )
+
+    def _find_recurring(self, clips: Embeddings, film_N: Tensor, start_N: Tensor) -> RecurringPairs | None:
+        if self.recurrences is None:
+            return None
+        return self.recurrences.find_pairs(film_N, start_N, (len(clips), len(film_N)), rank() * len(clips))
 
     def _find_agreement(self, own: Sequence[Tensor], gathered: Sequence[Tensor], first: int) -> Agreement | None:
         if self.config.agreement == "none":
@@ -263,6 +279,26 @@ class ContrastiveObjective(nn.Module):
             threshold=self.config.agreement_threshold,
             are_positives=self.config.agreement == "positives",
             block=self.config.block_clips,
+        )
+
+    def _pair_with_keys(self, clips: Embeddings, keys: BatchKeys) -> ClipPairs:
+        """Return the pairs of this rank's clips and the keys of all clips and of the queue, in this order."""
+        candidates = keys.views[0], keys.queued
+        film_N, start_N = (torch.cat([getattr(each, name) for each in candidates]) for name in ("film_B", "start_B"))
+        positive_reach = 0 if self._positive_frames is None else self._positive_frames + 1
+        return QueuedPairs(
+            film_B=clips.film_B,
+            start_B=clips.start_B,
+            film_N=film_N,
+            start_N=start_N,
+            first=rank() * len(clips),
+            masked_frames=self._masked_frames,
+            positive_frames=self._positive_frames,
+            time_weighting=self._time_weighting,
+            recurring=self._find_recurring(clips, film_N, start_N),
+            queued=len(keys.queued),
+            far_frames=max(self._window_frames, self._masked_frames, positive_reach),
+            is_across=self.config.queue_negatives == "batch_films",
         )
 
 
@@ -299,7 +335,7 @@ def _count_others(scores: Scores, pairs: ClipPairs) -> dict[str, Tensor]:
     """Return how many candidates of a query are positives, and how many are ignored."""
     positives = scores.positives_B.double().mean()
     negatives = (scores.negatives_within_B + scores.negatives_across_B).double().mean()
-    return {"positives": positives, "ignored": pairs.shape[1] - positives - negatives}
+    return {"positives": positives, "ignored": pairs.count_candidates() - positives - negatives}
 
 
 def _convert_half_precision(rows_BD: Tensor) -> Tensor:

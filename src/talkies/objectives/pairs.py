@@ -87,6 +87,10 @@ class ClipPairs:
         """Whether what is found in the clips, and not only their nearness, decides which candidates are negatives."""
         return any(each is not None for each in (self.time_weighting, self.agreement, self.recurring))
 
+    def count_candidates(self) -> float:
+        """Return how many candidates a query has, the mean over queries: all N."""
+        return len(self.film_N)
+
     def is_plain(self) -> bool:
         """Return whether each query has one positive, its own counterpart, and all others count as negatives alike."""
         return not (self.masked_frames or self.may_ignore or self.decoupled) and self.positive_frames is None

@@ -4,6 +4,7 @@ step-00000100/
   model.safetensors        the model, and what is trained with it
   optimiser.safetensors    the optimiser's state
   ema.safetensors          the moving average of the model's weights, if one is kept
+  film_queue.safetensors   the momentum encoder and the keys of each film, if there is a queue
   state.json               steps done, stamp, score
 """
 
@@ -22,7 +23,7 @@ from talkies.core import RunError, WorkError
 SCHEMA_VERSION = 2  # 2: the optimiser's state by the names of the weights
 STEP_PREFIX = "step-"
 MODEL_FILE, AVERAGE_FILE, _OPTIMISER_FILE = "model.safetensors", "ema.safetensors", "optimiser.safetensors"
-_STATE_FILE = "state.json"
+_KEYS_FILE, _STATE_FILE = "film_queue.safetensors", "state.json"
 _MODEL_PREFIX = "model."
 
 
@@ -80,6 +81,10 @@ class Checkpoint:
         """Return the optimiser's tensors by name, on the CPU."""
         return self._read_tensors(_OPTIMISER_FILE)
 
+    def read_keys(self) -> dict[str, Tensor] | None:
+        """Return the tensors of the momentum encoder and of its keys, on the CPU; None if there was no queue."""
+        return self._read_tensors(_KEYS_FILE) if (self.folder / _KEYS_FILE).exists() else None
+
     def _read_tensors(self, name: str) -> dict[str, Tensor]:
         try:
             return load_file(self.folder / name)
@@ -96,6 +101,7 @@ def write_checkpoint(
     model: Mapping[str, Tensor],
     optimiser: Mapping[str, Tensor],
     average: Mapping[str, Tensor] | None,
+    keys: Mapping[str, Tensor] | None = None,
 ) -> Checkpoint:
     """Write a checkpoint to `folder`, atomically.
 
@@ -110,6 +116,8 @@ def write_checkpoint(
         save_file(_copy_to_cpu(optimiser), partial / _OPTIMISER_FILE)
         if average is not None:
             save_file(_copy_to_cpu(average), partial / AVERAGE_FILE)
+        if keys is not None:
+            save_file(_copy_to_cpu(keys), partial / _KEYS_FILE)
         (partial / _STATE_FILE).write_text(state.model_dump_json(indent=1), encoding="utf-8")
         for path in partial.iterdir():
             with path.open("rb") as file:

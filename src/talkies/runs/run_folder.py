@@ -131,6 +131,7 @@ class RunFolder:
         model: Mapping[str, Tensor],
         optimiser: Mapping[str, Tensor],
         average: Mapping[str, Tensor] | None = None,
+        keys: Mapping[str, Tensor] | None = None,
     ) -> Checkpoint:
         """Write a checkpoint, atomically.
 
@@ -139,12 +140,13 @@ class RunFolder:
             model: The model's tensors by name, and those trained with it.
             optimiser: The optimiser's tensors by name.
             average: The moving average of the model's tensors, if one is kept.
+            keys: The tensors of the momentum encoder and of its keys, if there is a queue.
 
         Raises:
             WorkError: if it cannot be written.
         """
         folder = self.root / "checkpoints" / f"{STEP_PREFIX}{state.step:08d}"
-        return write_checkpoint(folder, state, model=model, optimiser=optimiser, average=average)
+        return write_checkpoint(folder, state, model=model, optimiser=optimiser, average=average, keys=keys)
 
     def remove_old(self, newest: int) -> None:
         """Remove all checkpoints except the first (the untrained model), the `newest` last ones, and the best."""

@@ -12,6 +12,7 @@ from talkies.runs import Checkpoint, CheckpointState, RunFolder
 from talkies.runs.checkpoint import select_model_weights
 from talkies.training.config import TrainingConfig
 from talkies.training.ema import ExponentialMovingAverage
+from talkies.training.momentum import MomentumKeys
 from talkies.training.system import ContrastiveSystem
 from talkies.training.tensors import copy_into, gather_tensor, shard_like
 
@@ -19,7 +20,7 @@ _OBJECTIVE = "objective."
 
 
 class Checkpoints:
-    """Saves and restores what a run needs to resume: weights, their moving average, and the optimiser's state."""
+    """Saves and restores what a run needs to resume: weights, their averages, the optimiser's state, queues of keys."""
 
     def __init__(
         self,
@@ -28,9 +29,11 @@ class Checkpoints:
         optimiser: torch.optim.Optimizer,
         average: ExponentialMovingAverage | None,
         training: TrainingConfig,
+        *,
+        keys: MomentumKeys | None = None,
     ) -> None:
         self._folder, self._system, self._optimiser = folder, system, optimiser
-        self._average, self._training = average, training
+        self._average, self._training, self._keys = average, training, keys
 
     def compute_stamp(self) -> str:
         """Return the stamp of the encoders as they are now; all ranks must call it."""
@@ -49,7 +52,7 @@ class Checkpoints:
         if writes:
             stamp = self._stamp_encoders(weights, average)
             state = CheckpointState(step=step, stamp=stamp, score=self._compute_score(means))
-            self._folder.save(state, weights, optimiser, average)
+            self._folder.save(state, weights, optimiser, average, self._keys.state_dict() if self._keys else None)
             self._folder.remove_old(self._training.keep)
 
     def restore(self, checkpoint: Checkpoint) -> int:
@@ -67,6 +70,8 @@ class Checkpoints:
             copy_into(select_saved(self._system), weights)
             if self._average is not None:
                 self._average.load_state_dict({n.removeprefix("model."): t for n, t in (average or {}).items()})
+            if self._keys is not None:
+                self._keys.load_state_dict(checkpoint.read_keys() or {})
             self._restore_optimiser(checkpoint.read_optimiser_weights())
         except ValueError as error:
             raise RunError(

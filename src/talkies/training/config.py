@@ -100,11 +100,12 @@ class RunConfig(Config):
 
     @model_validator(mode="after")
     def _check_negatives_count(self) -> Self:
-        """Refuse steps without any negative: one clip of each film, and a weight of zero for other films."""
+        """Refuse steps without any negative: one clip of each film, no queue, and no weight of other films."""
         clips_from = {0: self.sampling.clips_per_film} | {s.from_step: s.clips_per_film for s in self.sampling.schedule}
         for step in {*clips_from, *(point.at_step for point in self.objective.cross_film_schedule)}:
             clips = clips_from[max(first for first in clips_from if first <= step)]
-            if clips == 1 and self.objective.compute_cross_film_weight(step) == 0:
+            has_negatives = clips > 1 or self.objective.queue_clips_per_film is not None
+            if not has_negatives and self.objective.compute_cross_film_weight(step) == 0:
                 raise ValueError(
                     "with sampling.clips_per_film = 1 there are no within-film negatives, and with "
                     "objective.cross_film_weight = 0 no others count: set the weight to 1 for the usual random recipe"
@@ -146,9 +147,25 @@ class RunConfig(Config):
         return self
 
     @model_validator(mode="after")
+    def _check_queue_is_supported(self) -> Self:
+        if self.objective.queue_clips_per_film is None:
+            return self
+        if self.training.strategy == "fsdp":
+            raise ValueError(
+                "objective.queue_clips_per_film keeps the weights of a second encoder on each device, and "
+                "training.strategy is fsdp; set it to ddp, or leave the queue out"
+            )
+        if self.sampling.positives_within_seconds:
+            raise ValueError(
+                "with sampling.positives_within_seconds a clip's sound is of another moment, so which keys of "
+                "objective.queue_clips_per_film show the moment of a query is unknown; leave one of them out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _check_within_film_keys_have_negatives(self) -> Self:
-        """Refuse to weigh negatives within films where no film ever gives two clips."""
-        if max(self.sampling.clip_counts) > 1:
+        """Refuse to weigh negatives within films where no film ever gives two clips, and there is no queue."""
+        if max(self.sampling.clip_counts) > 1 or self.objective.queue_clips_per_film is not None:
             return self
         for name in ("time_weighting", "within_film_weight"):
             value = getattr(self.objective, name)

@@ -6,13 +6,19 @@ from dataclasses import dataclass, replace
 from itertools import count, takewhile
 from pathlib import Path
 
-import psutil
 import torch
 
 from talkies.clips import measure_workers, open_training_clips
 from talkies.runtime import count_cores, is_remote
 from talkies.training.config import RunConfig
-from talkies.training.devices import check_devices, count_processes, select_device
+from talkies.training.devices import (
+    check_devices,
+    check_queue,
+    count_processes,
+    measure_available_memory,
+    select_device,
+)
+from talkies.training.momentum import compute_queue_bytes
 from talkies.training.profile_step import LinearFit, StepProfiler, Trial
 
 _LOADING_SHARE = 0.25  # of the time of all trials
@@ -43,6 +49,8 @@ class Cost:
         disk_bytes: the size of the run's folder.
         available_disk_bytes: the free space on the disk.
         advice: what to change, a sentence each; with none, the run fits.
+        queue_bytes: the part of the memory of a device, and of each checkpoint, that the queues of keys of all films
+            take when they are full; 0 without queues.
     """
 
     device: str
@@ -60,6 +68,7 @@ class Cost:
     disk_bytes: int
     available_disk_bytes: int
     advice: tuple[str, ...]
+    queue_bytes: int = 0
 
     @property
     def compute_clips_per_second(self) -> float:
@@ -114,6 +123,8 @@ def estimate_cost(
     single = _restrict_to_one_device(config)
     check_devices(single)
     clips = open_training_clips(library, config.clip, config.sampling, config.training.seed)
+    check_queue(config, len(clips.plan.films))
+    queue_bytes = compute_queue_bytes(config, len(clips.plan.films))
     local_processes, machines = count_processes(config.training)
     processes = local_processes * machines
     share = config.sampling.batch_clips // processes
@@ -125,7 +136,7 @@ def estimate_cost(
 
     # Measure steps of more and more clips.
     on_part("steps")
-    available = _measure_available_memory(config)
+    available = measure_available_memory(config.training)
     profiler = StepProfiler(single, clips)
     sizes = _plan_trials(share, config.training.chunk_clips)
     trials = profiler.run_trials(sizes, seconds * (1 - _LOADING_SHARE), int(available * _USABLE_MEMORY))
@@ -140,14 +151,15 @@ def estimate_cost(
         clip_seconds=config.clip.frames / config.clip.fps,
         trials=trials,
         step_seconds=profiler.fit_seconds(trials).predict(share),
-        memory_bytes=_estimate_memory(memory_fit, share, config),
+        memory_bytes=_estimate_memory(memory_fit, share, config, queue_bytes),
         available_memory_bytes=available,
         loader_workers=workers,
         loader_clips_per_second=loading.clips_per_second,
         shared_cores=0 if select_device(config.training) == "cuda" else count_cores(),
-        disk_bytes=_estimate_disk(profiler.measure_state_bytes(), config),
+        disk_bytes=_estimate_disk(profiler.measure_state_bytes() + queue_bytes, config),
         available_disk_bytes=shutil.disk_usage(Path.cwd() if is_remote(library) else library).free,
         advice=(),
+        queue_bytes=queue_bytes,
     )
     return _add_advice(cost, memory_fit, config)
 
@@ -167,17 +179,10 @@ def _plan_trials(share: int, chunk_clips: int | None) -> list[int]:
     return [*takewhile(lambda size: size < share, (_MIN_CLIPS << power for power in count())), share]
 
 
-def _measure_available_memory(config: RunConfig) -> int:
-    """Return the bytes of memory of the device, or what is free on this machine, counting this process as free."""
-    if select_device(config.training) == "cuda":
-        return torch.cuda.get_device_properties(0).total_memory
-    return psutil.virtual_memory().available + psutil.Process().memory_info().rss
-
-
-def _estimate_memory(fit: LinearFit, share: int, config: RunConfig) -> int:
+def _estimate_memory(fit: LinearFit, share: int, config: RunConfig, queue_bytes: int) -> int:
     """Return the bytes that a device needs for its share, or on CPUs what all processes of a machine need."""
     processes = 1 if select_device(config.training) == "cuda" else count_processes(config.training)[0]
-    return int(fit.predict(share) * processes)
+    return (int(fit.predict(share)) + queue_bytes) * processes
 
 
 def _estimate_disk(checkpoint_bytes: int, config: RunConfig) -> int:

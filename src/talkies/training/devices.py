@@ -6,6 +6,7 @@ import shutil
 from inspect import signature
 from typing import Any
 
+import psutil
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
@@ -17,11 +18,13 @@ from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
-from talkies.core import ConfigError
+from talkies.core import ConfigError, format_count
 from talkies.training.config import RunConfig, TrainingConfig
+from talkies.training.momentum import compute_queue_bytes
 from talkies.training.system import ContrastiveSystem
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of glibc's malloc.h
+_GIB = 1 << 30
 _TORCHRUN = "TORCHELASTIC_RUN_ID"  # set in processes that `torchrun` started
 
 
@@ -45,6 +48,13 @@ def has_bf16_arithmetic(device: str) -> bool:
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
+def measure_available_memory(training: TrainingConfig) -> int:
+    """Return the bytes of memory of the device, or what is free on this machine, counting this process as free."""
+    if select_device(training) == "cuda":
+        return torch.cuda.get_device_properties(0).total_memory
+    return psutil.virtual_memory().available + psutil.Process().memory_info().rss
+
+
 def check_devices(config: RunConfig) -> None:
     """Check that this machine can train as the config says.
 
@@ -64,6 +74,25 @@ def check_devices(config: RunConfig) -> None:
     _check_precision(training)
     if select_device(training) == "cpu":
         _check_cpu(training)
+
+
+def check_queue(config: RunConfig, films: int) -> None:
+    """Check that the queues of keys of this many films fit into memory when they are full.
+
+    Raises:
+        ConfigError: if they do not.
+    """
+    clips, training = config.objective.queue_clips_per_film, config.training
+    if clips is None:
+        return
+    processes = 1 if select_device(training) == "cuda" else count_processes(training)[0]
+    needed, available = compute_queue_bytes(config, films) * processes, measure_available_memory(training)
+    if needed > available:
+        raise ConfigError(
+            f"objective.queue_clips_per_film={clips} keeps {needed / _GIB:,.1f} GiB of keys for "
+            f"{format_count(films, 'film')}, and this machine has {available / _GIB:,.1f} GiB for them; lower it, or "
+            f"model.embedding_dim"
+        )
 
 
 def _check_cuda(training: TrainingConfig, local_processes: int) -> None:

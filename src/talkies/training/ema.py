@@ -18,12 +18,13 @@ from talkies.training.tensors import copy_into
 class ExponentialMovingAverage:
     """The moving average of what is trained: after step t (from 1), average ← d · average + (1 − d) · weights.
 
-    With d = min(decay, (1 + t) / (10 + t)) it follows the weights closely at first. Integers, such as the counters of
-    batch norms, are copied. Frozen weights, and the statistics of frozen batch norms, do not change and are left out.
+    With `ramps`, d = min(decay, (1 + t) / (10 + t)): it follows the weights closely at first. Otherwise d = decay.
+    Integers, such as the counters of batch norms, are copied. Frozen weights, and the statistics of frozen batch norms,
+    do not change and are left out.
     """
 
-    def __init__(self, model: nn.Module, decay: float) -> None:
-        self._decay, self._model = decay, model
+    def __init__(self, model: nn.Module, decay: float, *, ramps: bool = True) -> None:
+        self._decay, self._model, self._ramps = decay, model, ramps
         frozen = _list_frozen_names(model)
         self._average = {
             name: tensor.detach().clone() for name, tensor in model.state_dict().items() if name not in frozen
@@ -32,7 +33,8 @@ class ExponentialMovingAverage:
     @torch.no_grad()
     def update(self, steps_done: int) -> None:
         """Update the average from the model after `steps_done` steps."""
-        weight = 1 - min(self._decay, (1 + steps_done) / (10 + steps_done))
+        decay = min(self._decay, (1 + steps_done) / (10 + steps_done)) if self._ramps else self._decay
+        weight = 1 - decay
         floats: dict[bool, tuple[list[Tensor], list[Tensor]]] = {False: ([], []), True: ([], [])}
         for average, own in self._pair():
             if average.is_floating_point():

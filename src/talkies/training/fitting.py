@@ -12,6 +12,7 @@ from talkies.library import Library
 from talkies.models import build_model
 from talkies.runs import RunFolder, RunRecord, choose_clip
 from talkies.training.config import RunConfig
+from talkies.training.devices import check_queue
 
 
 def choose_clip_of_encoders(config: RunConfig, library: str | Path) -> RunConfig:
@@ -65,6 +66,7 @@ def open_run_clips(
         )
     films = record.films if record else film_ids
     clips = open_training_clips(library, config.clip, config.sampling, config.training.seed, films)
+    check_queue(config, len(clips.plan.films))
     if record and record.plan_digest not in ("", clips.plan.digest):
         raise RunError(
             f"{folder.root} cannot continue with the same batches: the span annotations changed since this run began "

@@ -211,7 +211,7 @@ def _train(
 ) -> PretrainReport:
     """Take the steps that are left, on features if there is a cache of them; return the first process's report."""
     training = config.training
-    checkpoints = Checkpoints(folder, state.system, state.optimiser, state.average, training)
+    checkpoints = Checkpoints(folder, state.system, state.optimiser, state.average, training, keys=state.keys)
 
     def save(step: int, means: dict[str, float]) -> None:
         prepare_statistics(state, partial(_read_batch, fabric, clips, cache), step, training)

@@ -105,6 +105,8 @@ class StepProfiler:
         tensors = list(select_saved(self.state.system).values())
         if self.state.average:
             tensors += self.state.average.state_dict().values()
+        if self.state.keys:
+            tensors += self.state.keys.list_weights()
         optimiser_state = (value for state in self.state.optimiser.state.values() for value in state.values())
         tensors += [torch.as_tensor(value) for value in optimiser_state if value is not None]
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors)

@@ -12,8 +12,10 @@ from torch.distributed.tensor import DTensor
 
 from talkies.core import ClipBatch
 from talkies.models import frozen_batch_norm_statistics
+from talkies.objectives import BatchKeys
 from talkies.training.features.values import FeatureBatch, TrainingBatch, ViewSource, select_clips
 from talkies.training.features.views import choose_views, draw_fixed_views
+from talkies.training.momentum import MomentumKeys
 from talkies.training.system import ContrastiveSystem, Scalars, View, merge_views
 
 # The methods of `ContrastiveSystem` that, like its forward, must run under the hooks of a wrapper.
@@ -28,6 +30,8 @@ class Stepper:
     again with a graph and backpropagate a surrogate loss. The gradient equals that of the whole batch at once, except
     that batch norms see chunks. A chunk takes every n-th clip of the batch, so it has clips of as many films as it can:
     the statistics of a few films would not be those that films are encoded with.
+
+    With `keys`, the clips are scored against keys of a momentum encoder, which encodes the batch first.
     """
 
     def __init__(
@@ -38,9 +42,10 @@ class Stepper:
         chunk_clips: int | None,
         *,
         fixed_views: int | None = None,
+        keys: MomentumKeys | None = None,
     ) -> None:
         self._fabric, self._wrapped, self._system, self._chunk_clips = fabric, wrapped, system, chunk_clips
-        self._fixed_views = fixed_views
+        self._fixed_views, self._keys = fixed_views, keys
         if isinstance(system, FSDPModule):  # sharded in place: there is no wrapper to mark the methods on
             for method in FORWARD_METHODS:
                 register_fsdp_forward_method(system, method)
@@ -76,11 +81,17 @@ class Stepper:
         # The forward of a sharded system bounds only a copy of the temperature, so bound the parameter here.
         self._system.objective.bound_temperature()
 
+        # Encode the keys before there is a graph, because their encoder's weights take the place of the model's.
+        keys = self._keys.encode(lambda: self.encode(batch, augmentations)) if self._keys else None
+        extra = () if keys is None else (keys,)
+
         if self._chunk_clips is None or len(batch) <= self._chunk_clips:
-            losses, report = self._wrapped(batch, augmentations, step)
+            losses, report = self._wrapped(batch, augmentations, step, *extra)
             self._fabric.backward(torch.stack(list(losses.values())).sum())
         else:
-            losses, report = self._backward_in_chunks(batch, augmentations, step, self._chunk_clips)
+            losses, report = self._backward_in_chunks(batch, augmentations, step, keys)
+        if self._keys and keys:
+            self._keys.append(keys)
 
         parts = {f"loss_{name}": loss.detach() for name, loss in losses.items() if len(losses) > 1}
         return {"loss": torch.stack(list(losses.values())).detach().sum(), **parts, **report}
@@ -105,15 +116,18 @@ class Stepper:
         return norm.full_tensor() if isinstance(norm, DTensor) else norm
 
     def _backward_in_chunks(
-        self, batch: TrainingBatch, augmentations: Sequence[ViewSource], step: int, chunk_clips: int
+        self, batch: TrainingBatch, augmentations: Sequence[ViewSource], step: int, keys: BatchKeys | None
     ) -> tuple[Scalars, Scalars]:
+        assert self._chunk_clips is not None
+        extra = () if keys is None else (keys,)
+
         # Encode all clips without a graph, and differentiate the loss with respect to their embeddings.
         views = self.encode(batch, augmentations)
         with torch.no_grad():
-            losses, report, gradients = self._wrapped.embedding_gradients(views, step)
+            losses, report, gradients = self._wrapped.embedding_gradients(views, step, *extra)
 
         # Encode each chunk again and backpropagate its surrogate; ranks synchronise their gradients with the last.
-        chunks = split_into_strided_chunks(len(batch), chunk_clips)
+        chunks = split_into_strided_chunks(len(batch), self._chunk_clips)
         for chunk in chunks:
             is_last = chunk is chunks[-1]
             with self._fabric.no_backward_sync(self._wrapped, enabled=not is_last):

@@ -13,7 +13,7 @@ from torch.nn import functional
 from talkies.core import ClipBatch, Embeddings, Modality
 from talkies.models import AdaptationConfig, TwoTower, set_memory_format
 from talkies.models.public import PublicEncoder
-from talkies.objectives import ContrastiveObjective
+from talkies.objectives import BatchKeys, ContrastiveObjective
 from talkies.training.distillation import Distillation
 from talkies.training.features.values import TrainingBatch, ViewFeatures, ViewSource
 from talkies.transforms import Augmentation, ClipTransform
@@ -99,15 +99,19 @@ class ContrastiveSystem(nn.Module):
             set_memory_format(model.video, torch.channels_last_3d)
             set_memory_format(model.audio, torch.channels_last)
 
-    def forward(self, batch: TrainingBatch, augmentations: Sequence[ViewSource], step: int) -> tuple[Scalars, Scalars]:
-        """Return the losses of a batch, augmented once for each view, and its report."""
-        return self._compute_loss(self.encode(batch, augmentations), step)
+    def forward(
+        self, batch: TrainingBatch, augmentations: Sequence[ViewSource], step: int, keys: BatchKeys | None = None
+    ) -> tuple[Scalars, Scalars]:
+        """Return the losses of a batch, augmented once for each view, and its report; with a queue, against keys."""
+        return self._compute_loss(self.encode(batch, augmentations), step, keys)
 
     def encode(self, batch: TrainingBatch, augmentations: Sequence[ViewSource]) -> tuple[View, ...]:
         """Return the embeddings of a batch, one view for each augmentation."""
         return tuple(self._encode_view(batch, augmentation) for augmentation in augmentations)
 
-    def embedding_gradients(self, views: Sequence[View], step: int) -> tuple[Scalars, Scalars, EmbeddingGradients]:
+    def embedding_gradients(
+        self, views: Sequence[View], step: int, keys: BatchKeys | None = None
+    ) -> tuple[Scalars, Scalars, EmbeddingGradients]:
         """Return the losses and the report of `forward`, and the gradients with respect to these embeddings."""
         # Make the embeddings leaves of a graph that holds only the objective.
         views = [
@@ -120,7 +124,7 @@ class ContrastiveSystem(nn.Module):
         # Differentiate the total loss.
         learnt = self.objective.learnt_parameters
         with torch.enable_grad():
-            losses, report = self._compute_loss(views, step)
+            losses, report = self._compute_loss(views, step, keys)
             inputs = (*video, *audio, *distances, *learnt)
             gradients = torch.autograd.grad(torch.stack(list(losses.values())).sum(), inputs)
 
@@ -158,8 +162,9 @@ class ContrastiveSystem(nn.Module):
             ]
         return torch.stack(products).sum()
 
-    def _compute_loss(self, views: Sequence[View], step: int) -> tuple[Scalars, Scalars]:
-        output = self.objective([view.embeddings for view in views], step)
+    def _compute_loss(self, views: Sequence[View], step: int, keys: BatchKeys | None) -> tuple[Scalars, Scalars]:
+        extra = () if keys is None else (keys,)
+        output = self.objective([view.embeddings for view in views], step, *extra)
         report = output.report | {
             "norm_video": views[0].norm_video_B.mean(),
             "norm_audio": views[0].norm_audio_B.mean(),

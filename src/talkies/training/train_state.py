@@ -18,6 +18,7 @@ from talkies.training.config import RunConfig
 from talkies.training.devices import keep_freed_memory
 from talkies.training.distillation import Distillation
 from talkies.training.ema import ExponentialMovingAverage
+from talkies.training.momentum import MomentumKeys
 from talkies.training.optimiser import build_optimiser, measure_scales
 from talkies.training.step import FORWARD_METHODS, Stepper
 from talkies.training.system import ContrastiveSystem
@@ -64,7 +65,7 @@ def build_system(
             audio_seconds=config.clip.audio_seconds,
         ),
         model,
-        ContrastiveObjective(config.objective, fps, recurrences),
+        ContrastiveObjective(config.objective, fps, recurrences, window_frames=config.clip.to_shape(fps).window_frames),
         distillation=Distillation(model, config.adaptation),
         half=config.training.precision == "bf16-mixed",
         channels_last=config.training.channels_last,
@@ -72,7 +73,7 @@ def build_system(
 
 
 class TrainState:
-    """The system, its optimiser and the moving average of its weights, set up for the devices of a `Fabric`.
+    """The system, its optimiser, the moving average of its weights and its keys, set up for the devices of a `Fabric`.
 
     A checkpoint holds their state; `stepper` computes the gradients of a step.
     """
@@ -105,9 +106,15 @@ class TrainState:
         self.optimiser = build_optimiser(system, config.optimiser, scales)
         self.wrapped_optimiser = cast("_FabricOptimizer", fabric.setup_optimizers(self.optimiser))
         self.average = ExponentialMovingAverage(system.model, training.ema_decay) if training.ema_decay else None
-        self.stepper = Stepper(fabric, wrapped, system, training.chunk_clips, fixed_views=config.adaptation.views)
+        has_queue = config.objective.queue_clips_per_film is not None
+        self.keys = MomentumKeys(system.model, config.objective) if has_queue else None
+        self.stepper = Stepper(
+            fabric, wrapped, system, training.chunk_clips, fixed_views=config.adaptation.views, keys=self.keys
+        )
 
     def update_average(self, steps_done: int) -> None:
-        """Update the moving average of the weights, if there is one, after `steps_done` steps."""
+        """Update the moving averages of the weights that there are, after `steps_done` steps."""
         if self.average is not None:
             self.average.update(steps_done)
+        if self.keys is not None:
+            self.keys.update(steps_done)
