@@ -143,7 +143,7 @@ def test_fewer_films_are_the_first_of_the_set(root: Path, results: StudyResults)
 def test_figures_are_there_as_png_and_svg(root: Path, results: StudyResults) -> None:
     folder = root / "whole" / "figures"
     names = {path.stem for path in folder.iterdir()}
-    assert names == {"map", "films", "claim", "control"}
+    assert names == {"map", "identity", "claim", "control"}
     for name in names:
         with Image.open(folder / f"{name}.png") as picture:
             assert picture.width > 800
@@ -153,7 +153,7 @@ def test_figures_are_there_as_png_and_svg(root: Path, results: StudyResults) -> 
 def test_all_findings_name_lines_that_are_there(results: StudyResults) -> None:
     numbers = NumberFormatter(results)
     findings = list_findings(results)
-    assert [finding.figure for finding in findings] == ["claim", "control", "films"]
+    assert [finding.figure for finding in findings] == ["claim", "control", "identity"]
     for finding in findings:
         for sentence in finding.sentences:
             assert all(part.id in numbers for part in sentence if isinstance(part, Line))

@@ -103,11 +103,14 @@ def test_the_sentences_say_what_the_numbers_say(within: float, spread: float, ve
 
 
 def test_the_map_is_drawn_where_numbers_of_films_are_compared() -> None:
-    results = planted(lambda arm, s, f: (0.5 if arm.startswith("within") else 0.3) + wobble(s, f))
+    gains = {"within_films-4_length-1": 0.2, "within_films-6_length-1": 0.2, "within_films-4_length-1_cues-0": 0.4}
+    results = planted(lambda arm, s, f: 0.3 + gains.get(arm, 0.0) + wobble(s, f))
     figure = draw_map(results)
     assert figure is not None
     assert [axes.get_title() for axes in figure.axes] == ["concept from pictures", "concept from sound"]
     labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    drawn = [line.get_ydata() for line in figure.axes[0].get_lines() if len(line.get_ydata()) == 2]
+    assert pytest.approx(drawn[-1]) == [20.0, 20.0], "the gain at 4 and at 6 films, not that of films without cues"
     assert labels == ["4\n(0.33×)", "6\n(0.22×)"], "passes: 16 clips of a second over films of 12 s"
     one = little(
         film_sets=2,

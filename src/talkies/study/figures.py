@@ -8,12 +8,10 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from talkies.study.arms import name_arm
 from talkies.study.findings import (
     count_passes,
     describe_arm_point,
     describe_measure,
-    list_gain_pairings,
     name_sampling,
 )
 from talkies.study.results import StudyResults
@@ -65,17 +63,23 @@ def draw_map(results: StudyResults) -> Figure | None:
 
 
 def _collect_gains(results: StudyResults) -> dict[tuple[str, str, float], list[tuple[int, Contrast]]]:
-    """Return the contrasts with random films by measure, sampling and length, as (films, contrast)."""
-    gains: dict[tuple[str, str, float], list[tuple[int, Contrast]]] = {}
-    for family, pairing in list_gain_pairings(results):
-        contrasts = {(each.arm, each.measure): each for each in results.list_contrasts(family)}
-        for point in results.scale.list_points(pairing):
-            if (point.nature, point.variant) != (pairing.natures[0], pairing.variants[0]):
-                continue
-            for (arm, measure), contrast in contrasts.items():
-                if arm == name_arm(results.scale, pairing.arm, point):
-                    gains.setdefault((measure, pairing.arm, point.length), []).append((point.films, contrast))
-    return {key: sorted(points, key=lambda point: point[0]) for key, points in gains.items() if len(points) > 1}
+    """Return the contrasts with random films by measure, sampling and length, as (films, contrast).
+
+    They are of the study's first nature of films, with the usual recipe and batch.
+    """
+    arms = {arm["name"]: arm for arm in results.arms}
+    gains: dict[tuple[str, str, float], dict[int, Contrast]] = {}
+    for contrast in results.contrasts:
+        arm, against = arms[contrast.arm], arms.get(contrast.against)
+        usual = (arm["nature"], arm["variant"], arm["batch"]) == (
+            results.arms[0]["nature"],
+            USUAL,
+            results.scale.batch_clips,
+        )
+        if usual and against is not None and against["sampling"] == RANDOM:
+            points = gains.setdefault((contrast.measure, arm["sampling"], arm["length"]), {})
+            points[arm["films"]] = contrast
+    return {key: sorted(points.items()) for key, points in gains.items() if len(points) > 1}
 
 
 def _draw_gain_line(
@@ -124,7 +128,7 @@ def draw_family(results: StudyResults, family: str) -> Figure | None:
     return figure
 
 
-def draw_films(results: StudyResults) -> Figure | None:
+def draw_identity(results: StudyResults) -> Figure | None:
     """Draw concept accuracy against film accuracy for every model on plain films, and untrained ones."""
     figure, panels = _make_panels(2, (9.0, 4.6))
     arms = {arm["name"]: arm for arm in results.arms if arm["nature"] == PLAIN and arm["variant"] == USUAL}
@@ -161,7 +165,7 @@ def write_figures(folder: Path, results: StudyResults) -> list[str]:
     """Write each figure that the study's arms support as `<name>.png` and `<name>.svg`; return their names."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    figures: dict[str, Callable[[StudyResults], Figure | None]] = {"map": draw_map, "films": draw_films}
+    figures: dict[str, Callable[[StudyResults], Figure | None]] = {"map": draw_map, "identity": draw_identity}
     for family in results.scale.families:
         figures[family] = lambda of, key=family: draw_family(of, key)  # type: ignore[misc]
     for name, draw in figures.items():

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from talkies.study.arms import describe_point
 from talkies.study.results import StudyResults
-from talkies.study.scale import PLAIN, RANDOM, UNTRAINED, USUAL, Family, Pairing, Point
+from talkies.study.scale import PLAIN, UNTRAINED, USUAL, Family, Point
 from talkies.study.statistics import Contrast
 
 SENSES = {"video": "pictures", "audio": "sound"}
@@ -108,15 +108,7 @@ def _describe_film_identity(results: StudyResults) -> Iterator[Finding]:
             parts += [", in ", Line(f"summaries:{arm['name']}:{measure}"), f" with {arm['words']}"]
         sentences.append((*parts, "."))
     if sentences:
-        yield Finding("Which film a clip is from", tuple(sentences), "films")
-
-
-def list_gain_pairings(results: StudyResults) -> Iterator[tuple[str, Pairing]]:
-    """Yield the pairings that compare a sampling with random films over several numbers of films, with their family."""
-    for key, family in results.scale.families.items():
-        for pairing in family.pairings:
-            if pairing.against == RANDOM and len(pairing.films) > 1:
-                yield key, pairing
+        yield Finding("Which film a clip is from", tuple(sentences), "identity")
 
 
 def count_passes(results: StudyResults, films: int, length: float) -> float:

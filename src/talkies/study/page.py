@@ -42,7 +42,7 @@ def write_report(out: Path, results: StudyResults) -> Path:
             finding.title,
             tuple(_format_sentence(sentence, numbers) for sentence in finding.sentences),
             _encode_image(out / "figures" / f"{finding.figure}.svg") if finding.figure in figures else None,
-            _FILMS_CAPTION if finding.figure == "films" else _CAPTION,
+            _FILMS_CAPTION if finding.figure == "identity" else _CAPTION,
         )
         for finding in list_findings(results)
     ]
