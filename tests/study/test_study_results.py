@@ -110,7 +110,9 @@ def test_the_map_is_drawn_where_numbers_of_films_are_compared() -> None:
     assert [axes.get_title() for axes in figure.axes] == ["concept from pictures", "concept from sound"]
     labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
     drawn = [line.get_ydata() for line in figure.axes[0].get_lines() if len(line.get_ydata()) == 2]
-    assert pytest.approx(drawn[-1]) == [20.0, 20.0], "the gain at 4 and at 6 films, not that of films without cues"
+    assert [float(each) for each in drawn[-1]] == pytest.approx([20.0, 20.0]), (
+        "the gain at 4 and at 6 films, not that of films without cues"
+    )
     assert labels == ["4\n(0.33×)", "6\n(0.22×)"], "passes: 16 clips of a second over films of 12 s"
     one = little(
         film_sets=2,
