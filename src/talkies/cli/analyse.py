@@ -42,7 +42,7 @@ def analyse(
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the random draws.")] = 0,
     json: Json = False,
 ) -> None:
-    """Describe films (diversity, recurrence, shortcut cues) and advise on training from studies; a page for each film."""
+    """Describe films (diversity, recurrence, shortcut cues) and advise on sampling; a page for each film."""
     from talkies.analysis import choose_folder, summarise_advice, write_analysis
     from talkies.analysis.analyse import analyse as examine
     from talkies.cli.documents import analyse_document
