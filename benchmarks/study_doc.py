@@ -3,8 +3,9 @@
     talkies study --out STUDY --scale small
     python benchmarks/study_doc.py STUDY [COMPOSED]
 
-Keeps the results as `benchmarks/results/study_<scale>.json`, and the figures as `docs/study/<scale>-*.png`. Studies
-that are not named stay as they are.
+Keeps the results as `benchmarks/results/study_<scale>.json`, and the figures as `docs/study/<scale>-*.png`. Writes the
+evidence that `analyse` and `audit` advise by, `src/talkies/analysis/evidence.json`. Studies that are not named stay as
+they are.
 """
 
 import re
@@ -13,7 +14,9 @@ import sys
 from pathlib import Path
 
 from machine import ROOT, hardware, today
+from talkies.analysis.evidence import Evidence, write_evidence
 from talkies.study import StudyResults
+from talkies.study.evidence import list_evidence
 from talkies.study.figures import write_figures
 from talkies.study.findings import list_findings
 from talkies.study.results import write_results
@@ -21,6 +24,7 @@ from talkies.study.summary import NumberFormatter
 
 PAGE = ROOT / "docs" / "study.md"
 FIGURES = ROOT / "docs" / "study"
+EVIDENCE = ROOT / "src" / "talkies" / "analysis" / "evidence.json"
 
 
 def main() -> None:
@@ -29,6 +33,7 @@ def main() -> None:
         results = StudyResults.model_validate_json((folder / "results.json").read_text(encoding="utf-8"))
         scale = results.scale.name
         write_results(kept(scale), results)
+        keep_evidence(results)
         FIGURES.mkdir(exist_ok=True)
         for name in write_figures(folder / "figures", results):
             shutil.copy(folder / "figures" / f"{name}.png", FIGURES / f"{scale}-{name}.png")
@@ -37,6 +42,12 @@ def main() -> None:
         before, rest = text.split(begin)
         where = f"{hardware()}, {today()}"
         PAGE.write_text(f"{before}{begin}\n{section(results, where)}{end}{rest.split(end)[1]}", encoding="utf-8")
+
+
+def keep_evidence(results: StudyResults, path: Path = EVIDENCE) -> None:
+    """Write a study's evidence in place of its former evidence, and of what was measured by hand before."""
+    evidence = Evidence.model_validate_json(path.read_text(encoding="utf-8"))
+    write_evidence(path, evidence.replace_source(list_evidence(results)))
 
 
 def markers(scale: str) -> tuple[str, str]:

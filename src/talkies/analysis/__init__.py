@@ -2,6 +2,7 @@
 
 from talkies.analysis.analyse import analyse, choose_folder
 from talkies.analysis.page import summarise_advice, write_analysis
+from talkies.analysis.settings import TrainingPlan
 from talkies.analysis.values import Analysis
 
-__all__ = ["Analysis", "analyse", "choose_folder", "summarise_advice", "write_analysis"]
+__all__ = ["Analysis", "TrainingPlan", "analyse", "choose_folder", "summarise_advice", "write_analysis"]

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from talkies.analysis.advice import advise
 from talkies.analysis.clusters import DRAWS, ENOUGH_OF_MARGIN, MOST_CLUSTERS
 from talkies.analysis.descriptors.describe_films import (
     EXCLUDED_KINDS,
@@ -16,6 +15,7 @@ from talkies.analysis.descriptors.describe_films import (
 from talkies.analysis.descriptors.film_probe import BLOCKS, LONGEST_GAP_SECONDS, C
 from talkies.analysis.measure import MOST_PROBED, MOST_TOGETHER, analyse_films, probe_shortcut_cues
 from talkies.analysis.page import NUMBERS
+from talkies.analysis.settings import TINY, TrainingPlan, advise
 from talkies.analysis.values import Analysis
 from talkies.core import MODALITIES, UsageError, path_to_text
 from talkies.library import Library
@@ -28,6 +28,8 @@ def analyse(
     run: str | Path | None = None,
     seed: int = 0,
     on_film: Callable[[str, int], None] | None = None,
+    *,
+    plan: TrainingPlan = TINY,
 ) -> Analysis:
     """Return the analysis of a library's films.
 
@@ -37,6 +39,7 @@ def analyse(
             one they are described by handcrafted features, as is what public encoders of one modality do not encode.
         seed: The seed of the random draws that clusters are compared with.
         on_film: Called after each film with its name and the number of films.
+        plan: What the training that is advised would do without the advice; by default as the recipe `tiny`.
 
     Raises:
         LibraryError: if there is no such library, or it holds no accepted film.
@@ -66,7 +69,7 @@ def analyse(
         films=films,
         together=together,
         marks=cue_probe,
-        advice=advise(films, cue_probe, left_out, opened.location, clip_seconds),
+        advice=advise(films, cue_probe, left_out, opened.location, clip_seconds, plan=plan),
         left_out=tuple(left_out),
         protocol=_describe_protocol(encoder, seed),
     )

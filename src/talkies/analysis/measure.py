@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from talkies.analysis.advice import WINDOWS_SECONDS
 from talkies.analysis.clusters import Clusters, cluster_clips
 from talkies.analysis.descriptors.describe_films import DescribedFilm
 from talkies.analysis.descriptors.film_probe import measure_film_accuracies
@@ -24,6 +23,7 @@ from talkies.analysis.recurrence import (
     find_visits,
 )
 from talkies.analysis.rows import compute_spread, normalise_rows
+from talkies.analysis.settings import WINDOWS_SECONDS
 from talkies.analysis.values import (
     CueProbe,
     Diversity,

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from talkies.analysis.advice import SamplingAdvice
 from talkies.config import Config
 from talkies.core import Modality
 
@@ -111,7 +112,11 @@ class Together(Config):
 
 
 class Advice(Config):
-    """Settings to try in training, the command that sets them, and the reasons."""
+    """Settings to try in training, the command that sets them, and the reasons.
+
+    `sampling` is what the studies' evidence says of clips per film and the weight of other films; None in an analysis
+    that was made before there was such advice.
+    """
 
     films_per_batch: int
     clips_per_film: int
@@ -119,6 +124,7 @@ class Advice(Config):
     cross_film_weight: Share | None
     command: str
     reasons: tuple[str, ...]
+    sampling: SamplingAdvice | None = None
 
 
 class Analysis(Config):

@@ -9,6 +9,7 @@ from talkies.cli.output import (
     Json,
     LibraryFolder,
     ModelChoice,
+    Sets,
     TrustCode,
     choose_optional_model,
     print_json,
@@ -32,6 +33,8 @@ def analyse(
     ] = None,
     model: ModelChoice = None,
     _trust: TrustCode = False,
+    recipe: Annotated[str, typer.Option("--recipe", help="The recipe to advise for: a name, or a YAML file.")] = "tiny",
+    sets: Sets = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", help="A folder.", show_default="LIB or RUN/analysis, or results/analyses/"),
@@ -39,12 +42,13 @@ def analyse(
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the random draws.")] = 0,
     json: Json = False,
 ) -> None:
-    """Describe films (diversity, recurrence, shortcut cues) and suggest training settings; a page for each film."""
+    """Describe films (diversity, recurrence, shortcut cues) and advise on sampling; a page for each film."""
     from talkies.analysis import choose_folder, summarise_advice, write_analysis
     from talkies.analysis.analyse import analyse as examine
     from talkies.cli.documents import analyse_document
+    from talkies.evaluation.plan import plan_training
 
-    named = choose_optional_model(run, model)
+    named, plan = choose_optional_model(run, model), plan_training(recipe, sets or ())
     folder, done = choose_folder(library, named, out), list[str]()
     with progress_bars() as bars:
 
@@ -52,7 +56,7 @@ def analyse(
             done.append(name)
             bars.update("films described", len(done), total, name)
 
-        analysis = examine(library, named, seed, on_film)
+        analysis = examine(library, named, seed, on_film, plan=plan)
     index = write_analysis(analysis, folder)
     if analysis.run is not None and analysis.model_stamp is not None:
         say_model(analysis.run, analysis.model_stamp, analysis.license)

@@ -71,6 +71,8 @@ def _print_audit(report: "Audit") -> None:
     from talkies.evaluation.audit.tables import make_sections, name_columns
 
     print_text(report.words)
+    if report.sampling:
+        print_text(" ".join([report.sampling.words, *report.sampling.unknown]))
     numbers = (*name_columns(report), "chance")
     for section in make_sections(report):
         rows = [(row.what, row.untrained, row.trained, row.chance) for row in section.rows]

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from talkies.analysis.advice import FilmReliance, SamplingAdvice, advise_sampling
 from talkies.analysis.descriptors.film_probe import BLOCKS, LONGEST_GAP_SECONDS, C
 from talkies.clips.film_pass import OnFilm
 from talkies.core import Modality, UsageError, WorkError, describe_os_error, path_to_text
@@ -33,6 +34,7 @@ from talkies.evaluation.audit.verdict import (
     explain_verdict,
 )
 from talkies.evaluation.film_tasks.base import explain_not_joint
+from talkies.evaluation.plan import count_learnt_passes
 from talkies.library import Library
 from talkies.runs import RESULTS, ClipEncoder, RunFolder, load_model, make_file_name, parse_model
 from talkies.runtime import write_atomically
@@ -92,6 +94,7 @@ def audit(
         cue_neighbours=cues,
         marks=measure_cues(inputs),
         chance=chance,
+        sampling=_advise(model, after, opened),
         films=tuple(FilmCount(film_id=film.film_id, name=film.name, clips=len(film)) for film in inputs.films),
         left_out=tuple(left_out),
         protocol=_describe_protocol(model, seed),
@@ -139,6 +142,18 @@ def _explain(
     origin = explain_origin(compared_with) if encoder.is_public else None
     sentences = [words, learnt, explain_probe(model, other, compared_with), origin]
     return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _advise(encoder: ClipEncoder, model: AuditedModel, library: Library) -> SamplingAdvice | None:
+    """Return how a run like this should draw its clips; None for public encoders and exported models."""
+    if encoder.is_public:
+        return None
+    clip_seconds = encoder.shape.window_frames / encoder.profile.fps
+    learnt = count_learnt_passes(Path(encoder.run), encoder.step, clip_seconds, library)
+    if learnt is None:
+        return None
+    measured = model.film_reliance.model_dump() if model.film_reliance else {}
+    return advise_sampling(*learnt, FilmReliance(leans=model.verdict == "leans_on_film", **measured))
 
 
 def _explain_learnt(run: Path, inputs: AuditInputs) -> str | None:

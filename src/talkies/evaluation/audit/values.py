@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from talkies.analysis.advice import SamplingAdvice
 from talkies.config import Config
 from talkies.core import Modality
 from talkies.evaluation.results.result import Metric
@@ -173,7 +174,8 @@ class Audit(Config):
 
     `run` is a folder or the address of public encoders, `license` the licence of their weights, None for a run.
     `trained` is the model, and `untrained` what it is compared with, as `compared_with` says; None for nothing.
-    `cue_neighbours` is what the palette (video) and the mean spectrum (audio) find of neighbouring clips.
+    `cue_neighbours` is what the palette (video) and the mean spectrum (audio) find of neighbouring clips. `sampling` is
+    how such a run should draw its clips, None for public encoders and exported models.
     """
 
     schema_version: int = 1
@@ -188,6 +190,7 @@ class Audit(Config):
     cue_neighbours: dict[Modality, Neighbours] = Field(default_factory=dict)
     marks: CueEstimates
     chance: ReferenceLevels
+    sampling: SamplingAdvice | None = None
     films: tuple[FilmCount, ...]
     left_out: tuple[str, ...]
     protocol: dict[str, Any]
