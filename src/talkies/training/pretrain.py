@@ -115,13 +115,11 @@ def pretrain(
         progress: functions to call as training progresses.
         overrides: lines `key=value` that change the recipe, as `--set` takes them; only where `config` is a recipe.
         init: the weights to start the encoders from; fresh ones where there are none.
-        film_ids: train on these films only; None takes all that the library accepted. A run that is resumed keeps
-            the films that it started with.
+        film_ids: train on these films only, not on all; a run that is resumed keeps its own.
 
     Raises:
         RunError: if `run` exists and `resume` is false, or the other way round.
-        ConfigError, LibraryError, PlanError: if the recipe, the weights, the library or the plan cannot be used;
-            nothing is written then.
+        ConfigError, LibraryError, PlanError: if recipe, weights, library or plan cannot be used; nothing is written.
         WorkError: if training fails.
     """
     config = _resolve(config, overrides)
