@@ -72,6 +72,8 @@ plain = st.builds(
     within_film_positives_seconds=st.just(0.0),
     within_modal_weight=st.floats(0, 10),
     block_clips=st.none() | st.integers(1),
+    queue_negatives=st.sampled_from(["own_film", "batch_films"]),
+    momentum=st.floats(0, 1, exclude_max=True),
 )
 losses = st.just({"loss": "infonce"}) | st.builds(
     dict,

@@ -172,6 +172,13 @@ def test_with_one_clip_of_a_film_all_negatives_within_films_are_keys(
         small(*one)
 
 
+def test_negatives_of_a_queue_can_be_weighed_where_batches_have_one_clip_of_a_film(small: Config) -> None:
+    one = ("sampling.clips_per_film=1", "objective.time_weighting=farther")
+    assert small(*QUEUE, *one).objective.time_weighting == "farther"
+    with pytest.raises(ConfigError, match=r"objective\.time_weighting weighs negatives within films"):
+        small(*one)
+
+
 @pytest.mark.parametrize(
     ("override", "sentence"),
     [

@@ -17,6 +17,7 @@ NAMED = {"adapt-heads": ("model.video=tiny", "model.audio=tiny")}  # the encoder
 OFF = (
     *("loss", "bias", "learn_bias", "within_film_weight", "time_weighting", "time_scale_seconds"),
     *("agreement", "agreement_share", "agreement_threshold", "recurrences"),
+    *("queue_clips_per_film", "queue_negatives", "momentum"),
 )
 
 
