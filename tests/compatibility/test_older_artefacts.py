@@ -3,7 +3,6 @@
 `record.py` wrote them, and what was answered then, with the commit before.
 """
 
-import hashlib
 import json
 import shutil
 import tarfile
@@ -18,10 +17,10 @@ from safetensors.torch import save_file
 from weights import drawn_weights
 
 import talkies
+from talkies.core import UsageError
 from talkies.evaluation.transfer import resolve_protocol
 from talkies.evaluation.transfer.protocol_text import _describe_method
-from talkies.study.trials import _dump_config
-from talkies.training import resolve
+from talkies.study import read_scale, run_study
 
 HERE = Path(__file__).parent
 ANSWERS: dict[str, Any] = json.loads((HERE / "answers.json").read_text())
@@ -139,10 +138,13 @@ def test_a_run_that_was_interrupted_goes_on_with_the_same_losses(old: Path, docu
     assert_alike(lines, ANSWERS["losses"])
 
 
-def test_finished_trials_of_an_older_study_still_count() -> None:
-    config = resolve("tiny", ["training.recalibration_batches=0"])  # as trials are
-    digest = hashlib.blake2b(_dump_config(config).encode(), digest_size=8).hexdigest()
-    assert digest == "2a61a84ea7b7f4be"  # of the recipe's JSON with the commit before
+def test_a_study_of_an_older_talkies_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    study = {"scale": {"name": "small", "films": 32, "pair_seeds": 5}, "sounds": None}
+    (tmp_path / "study.json").write_text(json.dumps(study))
+    with pytest.raises(UsageError, match="was started with another scale or other materials"):
+        run_study(tmp_path, read_scale("small"), resume=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["study.json"]
+    assert json.loads((tmp_path / "study.json").read_text()) == study
 
 
 def test_the_protocol_of_a_fine_tuning_keeps_its_keys() -> None:

@@ -89,13 +89,15 @@ def advise_sampling(
     """
     rows = (evidence or read_evidence()).rows
     measured = _find_measured(rows, films, passes) if passes else None
+    standing: Standing = "outside"
+    clips: int | None = None
+    weight: float | None = None
     if measured is None:
-        nearest = _list_nearest(rows, films, passes) if passes else ()
-        words = describe_outside(films, passes, rows, nearest)
-        choice, standing, found = (None, None), "outside", nearest
+        found = _list_nearest(rows, films, passes) if passes else ()
+        words = describe_outside(films, passes, rows, found)
     else:
         standing, found = judge(measured.gain), measured.rows
-        choice, words = _choose(measured, (films, passes or 0.0), reliance)
+        (clips, weight), words = _choose(measured, (films, passes or 0.0), reliance)
     if reliance is not None and measured is None:
         words += f" {describe_reliance(reliance.leans, _numbers(reliance), step=None)}"
     return SamplingAdvice(
@@ -103,8 +105,8 @@ def advise_sampling(
         passes=passes,
         reliance=reliance,
         standing=standing,
-        clips_per_film=choice[0],
-        cross_film_weight=choice[1],
+        clips_per_film=clips,
+        cross_film_weight=weight,
         words=words,
         evidence=found,
         unknown=list_unknown(found),

@@ -107,6 +107,7 @@ def _choose_sampling(
 ) -> tuple[int, float | None, str]:
     """Return the clips per film, the weight of other films (None: there are none), and the reason (rules 1 and 2)."""
     most, why_most = _find_most_clips(films)
+    weight: float | None
     if sampling.clips_per_film is None:
         wanted, weight, whose = plan.clips_per_film, plan.cross_film_weight, f"the recipe {plan.recipe} has"
     else:
