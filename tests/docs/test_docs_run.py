@@ -28,8 +28,8 @@ ONCE = ("analyse", "audit", "doctor", "cost")
 # Why blocks are not run; a new reason is written here, and whoever reads it may think of a way to run them.
 REASONS = {
     "installs": 4,
-    "takes longer than a test may": 4,
-    "needs a data set": 3,
+    "takes longer than a test may": 5,
+    "needs a data set": 4,
     "needs several machines": 6,
     "a synopsis": 2,
     "downloads weights": 10,
