@@ -197,7 +197,7 @@ def test_a_killed_study_goes_on_and_comes_to_the_same(root: Path, results: Study
     [
         (["--scale", "smal"], "did you mean 'small'?"),
         (["--scale", "small", "--resume"], "holds no study to continue"),
-        (["--scale", "small", "--film-sets", "1"], "1 is not in the range x>=2"),
+        (["--scale", "small", "--film-sets", "1"], "greater than or equal to 2"),
         (["--scale", "composed"], "give --sounds or --actions, and films for --background"),
         (["--sounds", "nowhere"], "nowhere"),
         pytest.param(
