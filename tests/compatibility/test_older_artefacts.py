@@ -26,7 +26,7 @@ HERE = Path(__file__).parent
 ANSWERS: dict[str, Any] = json.loads((HERE / "answers.json").read_text())
 RECORDED_IN = "/srv/archive"
 TOLERANCE = 1e-4  # other processors round differently
-ADDED = {"other_sources", "profile", "parts", "run", "compared"}
+ADDED = {"detectable", "other_sources", "profile", "parts", "run", "compared"}
 """Keys that documents have had since: later versions may add some, and remove none."""
 VARYING = {"wall_seconds", "tools", "clips_per_second", "times_real_time", "data_wait_share"}
 
