@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from talkies.core import ConfigError, LibraryError, PlanError, RunError, UsageError
 from talkies.library import Library
 from talkies.runs import InitialWeights, RunFolder
-from talkies.training import PretrainReport, RunConfig, pretrain, trackers
+from talkies.training import PretrainReport, RunConfig, fitting, pretrain, trackers
 
 training = sys.modules["talkies.training.pretrain"]
 
@@ -99,7 +99,7 @@ def test_what_this_machine_has_not_is_refused_before_any_work(
     monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
     monkeypatch.setattr("shutil.which", lambda program: None)
     monkeypatch.setattr(trackers, "find_spec", lambda name: None)
-    monkeypatch.setattr(training, "open_training_clips", lambda *_: pytest.fail("the library was opened"))
+    monkeypatch.setattr(fitting, "open_training_clips", lambda *_: pytest.fail("the library was opened"))
     with pytest.raises(ConfigError, match=rf"{sentence}[^\n]*$"):
         pretrain(library.root, small(*overrides), tmp_path / "run")
     assert list(tmp_path.iterdir()) == []

@@ -102,17 +102,25 @@ class Trial:
         return hashlib.blake2b(parts.encode(), digest_size=8).hexdigest()
 
     @property
+    def judged_steps(self) -> tuple[int, ...]:
+        """The steps at which it is measured: also before training, if its arm is chosen for that."""
+        return (*((0,) if self.arm.measures_untrained else ()), *self.measured_steps)
+
+    @property
     def measured_steps(self) -> tuple[int, ...]:
         """The steps at which it is measured after training, without step 0."""
         return tuple(dict.fromkeys(max(1, round(share * self.arm.steps)) for share in self.scale.judged_at))
 
 
 def load_finished_trial(trial: Trial) -> TrialResult | None:
-    """Return the result of a trial if it is finished and has the same fingerprint; remove what is left of its run."""
+    """Return the result of a trial if it is finished, at the same steps and with the same fingerprint.
+
+    What is left of its run is removed.
+    """
     if not trial.path.is_file():
         return None
     result = read_json(trial.path, TrialResult, "a trial of a study")
-    if result.fingerprint != trial.fingerprint:
+    if result.fingerprint != trial.fingerprint or tuple(each.step for each in result.judged) != trial.judged_steps:
         return None
     shutil.rmtree(trial.run, ignore_errors=True)
     return result
@@ -130,12 +138,11 @@ def run_trial(trial: Trial) -> TrialResult:
         shutil.rmtree(run)
     film_ids = films.list_first_films(trial.arm.films)
     pretrain(films.library, trial.config, run, resume=RunFolder(run).exists(), film_ids=film_ids)
-    steps = (*((0,) if trial.arm.measures_untrained else ()), *trial.measured_steps)
     result = TrialResult(
         arm=trial.arm.name,
         film_set=films.number,
         fingerprint=trial.fingerprint,
-        judged=tuple(_measure_step(trial, run, step) for step in steps),
+        judged=tuple(_measure_step(trial, run, step) for step in trial.judged_steps),
         last=_read_last_losses(run),
     )
     write_json(trial.path, result)
