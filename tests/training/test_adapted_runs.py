@@ -19,6 +19,8 @@ from talkies.runs import InitialWeights, RunFolder, load_encoder
 from talkies.training import RunConfig, pretrain
 from talkies.training.metrics import read_metrics
 
+SOAK = pytest.mark.skipif(os.environ.get("TALKIES_SOAK") != "1", reason="make soak kills a second adapted run")
+
 Config = Callable[..., RunConfig]
 
 
@@ -53,7 +55,7 @@ def train_until_killed(library: Library, config: RunConfig, run: Path, lines: in
     ("video", "audio", "overrides"),
     [
         ("lora", "last:1", ("training.ema_decay=0.9", "adaptation.video.distillation_weight=0.5")),
-        ("all", "lora", ()),
+        pytest.param("all", "lora", (), marks=SOAK),  # as the first, with other encoders adapted
     ],
 )
 def test_a_run_that_was_killed_ends_as_one_that_was_not(
