@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from talkies.cli.material_options import ActionsFolder, Backgrounds, HeldOutBackgrounds, SoundsFolder
 from talkies.cli.output import Json, Sets, print_json, progress_bars, say
 
 if TYPE_CHECKING:
@@ -40,21 +41,13 @@ def render(
     compose: Annotated[
         bool, typer.Option("--compose", help="Compose the films of real recordings, clips and backgrounds.")
     ] = False,
-    sounds: Annotated[
-        Path | None, typer.Option("--sounds", help="Folder of labelled sounds: ESC's layout, or a folder a class.")
-    ] = None,
-    actions: Annotated[
-        Path | None, typer.Option("--actions", help="Folder of labelled action clips, a folder a class.")
-    ] = None,
-    background: Annotated[
-        list[Path] | None, typer.Option("--background", metavar="FILE", help="Film behind composed films.")
-    ] = None,
+    sounds: SoundsFolder = None,
+    actions: ActionsFolder = None,
+    background: Backgrounds = None,
     held_out: Annotated[
         int, typer.Option("--held-out", min=0, help="How many unseen films of other recordings and backgrounds.")
     ] = 0,
-    held_out_background: Annotated[
-        list[Path] | None, typer.Option("--held-out-background", metavar="FILE", help="Film behind unseen films.")
-    ] = None,
+    held_out_background: HeldOutBackgrounds = None,
     sets: Sets = None,
     json: Json = False,
 ) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from talkies.cli.material_options import ActionsFolder, Backgrounds, HeldOutBackgrounds, SoundsFolder
 from talkies.cli.output import Json, print_json, print_table, progress_bars, say
 
 
@@ -20,18 +21,10 @@ def study(
     film_sets: Annotated[
         int | None, typer.Option("--film-sets", help="How often everything is repeated, with other films.", min=2)
     ] = None,
-    sounds: Annotated[
-        Path | None, typer.Option("--sounds", help="Folder of labelled recordings: ESC's layout, or a folder a class.")
-    ] = None,
-    actions: Annotated[
-        Path | None, typer.Option("--actions", help="Folder of labelled action clips, a folder a class.")
-    ] = None,
-    background: Annotated[
-        list[Path] | None, typer.Option("--background", metavar="FILE", help="Film behind composed films.")
-    ] = None,
-    held_out_background: Annotated[
-        list[Path] | None, typer.Option("--held-out-background", metavar="FILE", help="Film behind unseen films.")
-    ] = None,
+    sounds: SoundsFolder = None,
+    actions: ActionsFolder = None,
+    background: Backgrounds = None,
+    held_out_background: HeldOutBackgrounds = None,
     workers: Annotated[
         int | None, typer.Option("--workers", help="Processes; by default one for each core.", min=1)
     ] = None,
