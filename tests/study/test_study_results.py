@@ -1,18 +1,21 @@
 """The results of a study from planted measures: means, contrasts, and the findings' sentences."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from little_study import little
 
+from talkies.library import write_json
 from talkies.study import StudyResults, read_scale
 from talkies.study.arms import list_arms
 from talkies.study.figures import draw_family, draw_map
+from talkies.study.films import FilmSet
 from talkies.study.findings import list_findings
 from talkies.study.measure import MEASURES
 from talkies.study.results import build_results
 from talkies.study.summary import NumberFormatter
-from talkies.study.trials import Measurement, TrialResult
+from talkies.study.trials import Measurement, Trial, TrialResult, load_finished_trial
 
 SCALE = little(film_sets=4)
 ARMS = list_arms(SCALE)
@@ -120,3 +123,18 @@ def test_the_map_is_drawn_where_numbers_of_films_are_compared() -> None:
     )
     assert draw_map(planted(lambda *_: 0.5, one)) is None
     assert draw_family(results, "control") is not None
+
+
+def test_a_finished_trial_counts_only_if_it_was_measured_at_the_steps_of_its_arm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Trial, "fingerprint", "same")
+    untrained, other = ARMS[0], next(arm for arm in ARMS if not arm.measures_untrained)
+    for arm, steps in ((untrained, (0, 2, 4)), (other, (2, 4))):
+        trial = Trial(arm, SCALE, FilmSet.of(tmp_path, 0, arm.nature, SCALE), None, 1)
+        assert trial.judged_steps == steps
+        trial.path.parent.mkdir(exist_ok=True)
+        for measured, counts in ((steps, True), ((0, 4), False), ((4,), False)):
+            judged = tuple(_measurement(step, (0.5,) * 4) for step in measured)
+            write_json(trial.path, TrialResult(arm=arm.name, film_set=0, fingerprint="same", judged=judged))
+            assert (load_finished_trial(trial) is not None) is counts
