@@ -12,11 +12,13 @@ from torch import Tensor
 from talkies.core import Span, UsageError
 from talkies.evaluation.film_tasks.concepts import (
     SPLITS,
+    FilmsWithTruth,
     Truth,
     TruthFilm,
     TruthShot,
     find_concept,
     probe_concepts,
+    probe_other_films,
     read_truth,
 )
 from talkies.evaluation.film_tasks.encode_films import EncodedFilm
@@ -138,3 +140,27 @@ def test_a_folder_without_whole_truth_is_told_how_to_get_it(tmp_path: Path, text
         (tmp_path / "truth.json").write_text(text)
     with pytest.raises(UsageError, match=r"has no truth of rendered films \(truth\.json is missing or damaged\); make"):
         read_truth(tmp_path)
+
+
+def test_a_probe_fitted_on_some_films_is_scored_on_each_of_the_others(encoded_film: MakeFilm) -> None:
+    fit = FilmsWithTruth(*planted(encoded_film, 0, shuffled=False))
+    films, truth = planted(encoded_film, 1, shuffled=False)
+    films[2] = planted(encoded_film, 1, shuffled=True)[0][2]  # one film shows other things than its truth says
+    shown_N, truth_N = (
+        films[2].encoded.video_BE.argmax(1).numpy(),
+        np.array([shot.concept for shot in truth.films[2].shots]),
+    )
+    accuracy_F = probe_other_films(fit, FilmsWithTruth(films, truth), FPS, "video")
+    expected = [1.0] * FILMS
+    expected[2] = float((shown_N == truth_N).mean())
+    assert expected[2] < 0.6
+    assert accuracy_F.tolist() == expected
+
+
+def test_a_film_without_a_whole_shot_cannot_be_scored(encoded_film: MakeFilm) -> None:
+    fit = FilmsWithTruth(*planted(encoded_film, 0, shuffled=False))
+    films, truth = planted(encoded_film, 1, shuffled=False)
+    empty = truth.films[0].model_copy(update={"shots": ()})
+    without = Truth(concepts=truth.concepts, films=(empty, *truth.films[1:]))
+    with pytest.raises(UsageError, match="too few whole shots"):
+        probe_other_films(fit, FilmsWithTruth(films, without), FPS, "audio")

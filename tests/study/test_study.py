@@ -19,11 +19,12 @@ from PIL import Image
 from talkies.cli.documents import study_document
 from talkies.cli.main import main
 from talkies.core import UsageError
-from talkies.library import Library
+from talkies.library import Library, write_json
 from talkies.study import StudyResults, list_summary_rows, run_study
 from talkies.study.films import FilmSet
 from talkies.study.findings import Line, list_findings
 from talkies.study.materials import MaterialFolders
+from talkies.study.study import StudyRequest, _is_same_study
 from talkies.study.summary import NumberFormatter
 
 pytestmark = pytest.mark.kills
@@ -222,6 +223,15 @@ def test_wrong_use_is_one_sentence_and_writes_nothing(
     assert words in told
     assert told.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_a_study_may_get_more_film_sets_and_not_fewer(tmp_path: Path) -> None:
+    path, begun = tmp_path / "study.json", StudyRequest.of(little(film_sets=3), MaterialFolders())
+    write_json(path, begun)
+    assert _is_same_study(path, StudyRequest.of(little(film_sets=5), MaterialFolders()))
+    assert not _is_same_study(path, StudyRequest.of(little(film_sets=2), MaterialFolders()))
+    assert not _is_same_study(path, StudyRequest.of(little(film_sets=5, steps=8), MaterialFolders()))
+    assert not _is_same_study(path, StudyRequest.of(little(film_sets=3), MaterialFolders(sounds=tmp_path)))
 
 
 def test_a_folder_of_another_study_is_refused(root: Path, results: StudyResults) -> None:
