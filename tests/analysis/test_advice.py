@@ -202,3 +202,10 @@ def test_what_was_measured_by_hand_has_neither_intervals_nor_tests() -> None:
         assert by_hand == (each.verdict == "untested"), each
         assert not by_hand or each.low is each.high is None
     assert any(each.is_gain for each in read_evidence().rows)
+
+
+@pytest.mark.parametrize(("verdict", "mean", "clips"), [("worse", -0.05, 1), ("better", 0.05, 8)])
+def test_a_verdict_outweighs_a_larger_difference_that_is_undecided(verdict: Verdict, mean: float, clips: int) -> None:
+    rows = [row(point, verdict, mean, measure="concept_video") for point in POINTS]
+    rows += [row(point, "undecided", -6 * mean) for point in POINTS]
+    assert advise_sampling(64, 6.0, evidence=Evidence(rows=tuple(rows))).clips_per_film == clips

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from talkies.config import check, read_yaml
+from talkies.core import LibraryError
 from talkies.library import Library
 from talkies.models import build_model, compute_model_stamp
 from talkies.runs import RunFolder
@@ -53,6 +54,20 @@ def test_the_record_names_the_library_its_profile_its_films_and_the_tools(
     assert record["profile"] == library.profile.model_dump()
     assert record["films"] == [film.film_id for film in library.films()]
     assert {"talkies", "torch", "av"} <= record["tools"].keys()
+
+
+def test_a_run_learns_from_the_films_that_it_is_given_and_resumes_with_them(
+    library: Library, small: Config, tmp_path: Path
+) -> None:
+    chosen = [film.film_id for film in library.films()][:2]
+    run, two_films = tmp_path / "run", "sampling.films_per_batch=2"
+    pretrain(library.root, small(two_films, "training.steps=1"), run, film_ids=chosen[::-1])
+    pretrain(library.root, small(two_films, "training.steps=2"), run, resume=True)
+    assert json.loads((run / "run.json").read_text())["films"] == sorted(chosen)
+    assert lines_of(run)[-1]["step"] == 2
+    with pytest.raises(LibraryError, match=r"lacks 1 film of this run, 0{32} first"):
+        pretrain(library.root, small(two_films), tmp_path / "other", film_ids=[*chosen, "0" * 32])
+    assert not (tmp_path / "other").exists()
 
 
 def test_each_logged_step_has_the_promised_numbers(whole_run: PretrainReport) -> None:
