@@ -8,6 +8,7 @@ from little_study import LITTLE, SMALL_FILMS, little, tones
 from talkies.core import ConfigError, UsageError
 from talkies.study import list_scale_names, read_scale, run_study
 from talkies.study.arms import list_arms
+from talkies.study.materials import MaterialFolders
 from talkies.study.sounds import Sounds
 from talkies.training import resolve
 
@@ -116,7 +117,13 @@ def test_the_page_says_how_many_models_a_scale_has() -> None:
 
 
 def test_clean_recordings_are_tested_on_those_of_no_film(tmp_path: Path) -> None:
-    split = Sounds(tones(tmp_path)).data.splits[0]
+    root = tones(tmp_path / "tones")
+    for seed in range(3):  # those of the films are drawn by the same seed
+        data, (seen, unseen) = Sounds(root, seed).data, MaterialFolders(root).read_split(seed)
+        for numbers, side in zip((data.splits[0].train, data.splits[0].test), (seen, unseen), strict=True):
+            assert {data.get_path(n).absolute() for n in numbers} == {path for paths in side.sounds for path in paths}
+    assert Sounds(root, 0).data.splits != Sounds(root, 1).data.splits
+    split = Sounds(root).data.splits[0]
     assert not {*split.train} & {*split.test}
     assert len({*split.train} | {*split.test}) == 15
     with pytest.raises(UsageError, match="1 class of sounds; name a folder with at least two"):

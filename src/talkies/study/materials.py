@@ -17,6 +17,7 @@ from talkies.evaluation.transfer.transfer import check_complete
 from talkies.media import has_film_suffix, has_media_suffix
 from talkies.synth import Materials
 
+ESC_LISTS = ("esc10", "esc50")
 _HELD_OUT_FOLDS = 2
 _HELD_OUT_SHARE = 0.4
 Files = dict[str, tuple[list[Path], list[Path]]]
@@ -78,7 +79,7 @@ class MaterialFolders:
 
 
 def _read_sounds(root: Path, seed: int, is_split: bool) -> Files:
-    lists = [name for name in ("esc10", "esc50") if (root / "meta" / f"{name}.csv").is_file()]
+    lists = [name for name in ESC_LISTS if (root / "meta" / f"{name}.csv").is_file()]
     if not lists:
         return _read_classes(root, has_media_suffix, seed, is_split)
     data = READERS[lists[0]](root)

@@ -1,42 +1,38 @@
 """Clean recordings in a study: what the audio encoder learnt, tested on recordings that no film contained."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from talkies.core import UsageError
 from talkies.evaluation.datasets import READERS, DataSet, Split
 from talkies.evaluation.transfer import Protocol, Statistics
 from talkies.evaluation.transfer.features import load_run_features
-from talkies.evaluation.transfer.transfer import check_complete, measure_transfer
-
-_ESC_LISTS = ("meta/esc10.csv", "meta/esc50.csv")
-_HELD_OUT_FOLDS = 2
+from talkies.evaluation.transfer.transfer import measure_transfer
+from talkies.study.materials import ESC_LISTS, MaterialFolders
 
 
 @dataclass(frozen=True, slots=True)
 class Sounds:
-    """A folder of labelled sounds: ESC-10's layout, or one folder for each class."""
+    """A folder of labelled sounds: ESC-10's layout, or one folder for each class; `seed` as that of the films."""
 
     root: Path
+    seed: int = field(default=0, repr=False)
 
     @property
     def data(self) -> DataSet:
-        """The sounds with one split: those of the films, and those held out (the last two folds).
+        """The sounds with one split: those that films to learn from may have, and those that they may not.
 
         Raises:
             UsageError: if the folder holds no such sounds, or a single class.
         """
-        is_esc = any((self.root / name).is_file() for name in _ESC_LISTS)
+        seen, unseen = MaterialFolders(sounds=self.root).read_split(self.seed)
+        is_esc = any((self.root / "meta" / f"{name}.csv").is_file() for name in ESC_LISTS)
         data = READERS["esc10" if is_esc else "audio-folder"](self.root)
-        check_complete(data, {}, allow_missing=False)
         if len(data.classes) < 2:
             raise UsageError(f"{self.root} has {len(data.classes)} class of sounds; name a folder with at least two")
-        held_out = sorted(number for split in data.splits[-_HELD_OUT_FOLDS:] for number in split.test)
-        if len(data.splits) == 1:
-            used = sorted(data.splits[0].train)
-        else:
-            used = sorted(set(range(len(data.examples))) - set(held_out))
-        return replace(data, splits=(Split("sounds never heard", tuple(used), tuple(held_out)),))
+        sides = [{path for paths in side.sounds for path in paths} for side in (seen, unseen)]
+        numbers = [tuple(n for n in range(len(data.examples)) if data.get_path(n).absolute() in side) for side in sides]
+        return replace(data, splits=(Split("sounds never heard", *numbers),))
 
 
 def measure_sounds(sounds: Sounds, run: Path, step: int) -> dict[str, float]:

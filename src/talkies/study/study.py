@@ -4,6 +4,7 @@ import fcntl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -176,7 +177,7 @@ def _run_trials(
     """Return all trials, film set by film set; finished ones are not run again."""
     threads = max(1, count_cores() // workers)
     trials = [
-        Trial(arm, scale, films[number, arm.nature], sounds, threads)
+        Trial(arm, scale, films[number, arm.nature], sounds and replace(sounds, seed=number), threads)
         for number in range(scale.film_sets)
         for arm in arms
     ]
