@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, cast
+from typing import cast
 
 import torch
 from fake_accelerator import DEVICE, FakeAccelerator, Wait
@@ -74,7 +74,7 @@ class DeviceTraining:
     """A training state on the accelerator; everything must happen within its mode."""
 
     def __init__(self, config: RunConfig) -> None:
-        self.config, self.fabric = config, cast(Fabric, FakeFabric())
+        self.config, self.fabric = config, cast("Fabric", FakeFabric())
         recurrences = RECURRENCES if config.objective.recurrences else None
         system = build_system(config, FPS, RATE_HZ, recurrences=recurrences)
         self.state = TrainState(self.fabric, system, config)

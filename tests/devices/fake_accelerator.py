@@ -2,7 +2,7 @@
 
 It is a device of its own to PyTorch (`PrivateUse1`), so a module and its inputs are moved to it as to a GPU. Like a GPU
 
-- it refuses to compute with tensors of the CPU (`MixedDevices`), except for scalars next to its own;
+- it refuses to compute with tensors of the CPU (`MixedDevicesError`), except for scalars next to its own;
 - it makes the program wait when a value is read back (`item`, `tolist`, `bool`, a copy to the CPU), when the shape of a
   result hangs on values (`nonzero`, indexing by a mask), and when something is copied to it from memory that is not
   page-locked.
@@ -43,7 +43,7 @@ READS = {aten._local_scalar_dense.default, aten.is_nonzero.default, aten.item.de
 INDEXING = {aten.index.Tensor, aten.index_put_.default, aten.index_put.default, aten._index_put_impl_.default}
 
 
-class MixedDevices(RuntimeError):
+class MixedDevicesError(RuntimeError):
     """Tensors of the CPU and of the accelerator in one operation."""
 
 
@@ -251,7 +251,7 @@ def _check_devices(func: Any, tensors: Sequence[Tensor]) -> None:
         return
     if torch.Tag.pointwise in func.tags and all(value.ndim == 0 for value in strangers):
         return
-    raise MixedDevices(f"{func} with a tensor {list(strangers[0].shape)} of the CPU, at {_find_line()}")
+    raise MixedDevicesError(f"{func} with a tensor {list(strangers[0].shape)} of the CPU, at {_find_line()}")
 
 
 def _note_waits(
@@ -259,11 +259,7 @@ def _note_waits(
 ) -> None:
     if func in READS:
         mode.note("read", func)
-    elif func in SHAPED_BY_VALUES and not (func is aten.repeat_interleave.Tensor and kwargs.get("output_size")):
-        mode.note("shape", func)
-    elif func in INDEXING and any(
-        isinstance(index, Tensor) and index.dtype in (torch.bool, torch.uint8) for index in args[1]
-    ):
+    elif _is_shaped_by_values(func, args, kwargs):
         mode.note("shape", func)
     elif func is aten._to_copy.default:
         source, target = args[0], kwargs.get("device")
@@ -276,6 +272,13 @@ def _note_waits(
             mode.note("read", func)
         else:
             _note_copy(func, args[1], bool(args[2] if len(args) > 2 else kwargs.get("non_blocking")), mode)
+
+
+def _is_shaped_by_values(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+    if func in INDEXING:
+        return any(isinstance(index, Tensor) and index.dtype in (torch.bool, torch.uint8) for index in args[1])
+    is_told = func is aten.repeat_interleave.Tensor and kwargs.get("output_size") is not None
+    return func in SHAPED_BY_VALUES and not is_told
 
 
 def _note_copy(func: Any, source: Tensor, non_blocking: bool, mode: FakeAccelerator) -> None:

@@ -1,12 +1,13 @@
 """The fake accelerator finds what it is there for: each fault is planted once into a step that has none."""
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import pytest
 import torch
 from device_training import DeviceTraining, batch_of, config_of
-from fake_accelerator import DEVICE, FakeAccelerator, MixedDevices, on_device
+from fake_accelerator import DEVICE, FakeAccelerator, MixedDevicesError, on_device
 from torch import Tensor
 
 from talkies.core import Embeddings, WorkError
@@ -68,7 +69,7 @@ def test_each_wait_is_found_once_and_named_by_its_line(monkeypatch: pytest.Monke
 def test_a_tensor_of_the_cpu_is_refused(fault: Fault) -> None:
     with FakeAccelerator():
         rows_BD = torch.randn(4, 3, device=DEVICE)
-        with pytest.raises(MixedDevices, match=r"test_planted_faults\.py"):
+        with pytest.raises(MixedDevicesError, match=r"test_planted_faults\.py"):
             fault(rows_BD)
 
 
@@ -89,7 +90,7 @@ def test_numbers_are_read_where_they_are_logged_and_nowhere_else() -> None:
             training.run(steps, map(batch_of, steps), lambda _step: counts.append(len(waits)))
     files = {wait.line.split(":")[0] for wait in waits}
     assert files == {"guard.py"}
-    assert [before < after for before, after in zip(counts, counts[1:], strict=False)] == [True, False, True, False]
+    assert [before < after for before, after in pairwise(counts)] == [True, False, True, False]
 
 
 @pytest.mark.parametrize("kind", ["adamw", "sgd", "lars"])
