@@ -6,7 +6,7 @@ are rounded. `use_cuda_settings` is the only function of talkies that changes th
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any, Literal, TypeVar
@@ -15,6 +15,8 @@ import torch
 
 PrecisionName = Literal["32-true", "tf32", "bf16-mixed"]
 _Setting = TypeVar("_Setting")
+
+_DEVICES = ("cuda",)  # those that the settings are for
 
 
 def has_bf16_arithmetic(device_type: str) -> bool:
@@ -62,7 +64,7 @@ class Precision:
             times_convolutions: whether cuDNN times its convolutions for each new shape and takes the fastest: for
                 training, where a few shapes come again and again.
         """
-        if device_type != "cuda":
+        if device_type not in _DEVICES:
             yield
             return
         with use_cuda_settings(tf32=self.name == "tf32", times_convolutions=times_convolutions):
@@ -103,6 +105,11 @@ class _Settings:
 _LOCK = Lock()
 _WISHES: list[_Wish] = []  # of all threads
 _FOUND: list[_Settings] = []  # before the first wish
+
+
+def use_exact_products(device_type: str) -> AbstractContextManager[None]:
+    """Return a block within which a device computes in full float32, whatever the precision of the networks around."""
+    return use_cuda_settings(tf32=False) if device_type in _DEVICES else nullcontext()
 
 
 @contextmanager

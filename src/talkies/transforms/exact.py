@@ -12,7 +12,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 import torch
 from torch import Tensor, nn
 
-from talkies.core.precision import use_cuda_settings
+from talkies.core.precision import use_exact_products
 
 _Module = TypeVar("_Module", bound=nn.Module)
 _Rest = ParamSpec("_Rest")
@@ -27,11 +27,9 @@ def compute_exactly(prepare: _Prepare[_Module, _Rest]) -> _Prepare[_Module, _Res
 
     @wraps(prepare)
     def prepare_exactly(module: _Module, clips: Tensor, /, *rest: _Rest.args, **named: _Rest.kwargs) -> Tensor:
-        with torch.autocast(clips.device.type, enabled=False):
-            if clips.device.type != "cuda":
-                return prepare(module, clips, *rest, **named)
-            with use_cuda_settings(tf32=False):
-                return prepare(module, clips, *rest, **named)
+        device_type = clips.device.type
+        with torch.autocast(device_type, enabled=False), use_exact_products(device_type):
+            return prepare(module, clips, *rest, **named)
 
     return prepare_exactly
 
