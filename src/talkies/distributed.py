@@ -5,12 +5,15 @@ Shapes: `B` rows of this rank, `N` rows of all ranks in the order of ranks, `D` 
 
 from collections.abc import Mapping
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
 from talkies.core import WorkError
+
+_CHECKED_ROWS: WeakKeyDictionary[dist.ProcessGroup, set[int]] = WeakKeyDictionary()
 
 
 def rank() -> int:
@@ -64,9 +67,16 @@ def sum_over_ranks(values: Tensor) -> Tensor:
 def _check_equal_rows(rows: int, device: torch.device) -> None:
     """Check that all ranks have the same number of rows: otherwise a gather would hang, or mix up rows.
 
+    It waits for the device, so each number of rows is checked once: a training plan gives every rank the same at every
+    step.
+
     Raises:
         WorkError: if they do not.
     """
+    group = dist.group.WORLD
+    assert group is not None
+    if rows in (checked := _CHECKED_ROWS.setdefault(group, set())):
+        return
     counts = [torch.zeros(1, dtype=torch.int64, device=device) for _ in range(world_size())]
     dist.all_gather(counts, torch.tensor([rows], dtype=torch.int64, device=device))
     rows_of_rank = [int(count) for count in counts]
@@ -75,6 +85,7 @@ def _check_equal_rows(rows: int, device: torch.device) -> None:
             f"the {len(rows_of_rank)} processes bring {', '.join(map(str, rows_of_rank))} clips to one batch, and all "
             f"must bring the same number; make the clips of a batch a multiple of the processes"
         )
+    checked.add(rows)
 
 
 class _Gather(torch.autograd.Function):

@@ -64,8 +64,10 @@ class Disturbance:
     def objective(self) -> Callable[..., ObjectiveOutput]:
         """Return the objective's forward."""
 
-        def forward(objective: ContrastiveObjective, views: Sequence[Embeddings], step: int) -> ObjectiveOutput:
-            output = _forward(objective, views, step)
+        def forward(
+            objective: ContrastiveObjective, views: Sequence[Embeddings], step: int, *extra: Any
+        ) -> ObjectiveOutput:
+            output = _forward(objective, views, step, *extra)
             if step + 1 != self.broken_at or not _is_last():
                 return output
             return ObjectiveOutput({name: loss * float("nan") for name, loss in output.losses.items()}, output.report)

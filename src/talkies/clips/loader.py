@@ -6,7 +6,6 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -15,9 +14,9 @@ from torch.utils.data import Dataset, Sampler
 from talkies.clips.source import ClipSource
 from talkies.clips.workers import read_by_workers
 from talkies.config import Config
-from talkies.core import ClipBatch, ClipRequest, Int64s
+from talkies.core import ClipBatch, ClipRequest, ClipStarts
 from talkies.runtime import count_cores
-from talkies.sampling import BatchPlan
+from talkies.sampling import BatchPlan, BatchRequests
 
 _PART_CLIPS = 32  # the most clips that a worker reads at a time, unless a film has more in a batch
 _MOST_WORKERS = 16
@@ -107,7 +106,7 @@ class _Slots:
 class _PartSampler(Sampler[Part]):
     """The parts of a rank's batches, made in this process so that workers need not know all films.
 
-    `issued` holds those that are being read.
+    `issued` holds those that are being read, and `starts` what all ranks' batches are that they belong to.
     """
 
     def __init__(self, plan: BatchPlan, steps: range, *, rank: int, world_size: int, slots: int) -> None:
@@ -115,16 +114,17 @@ class _PartSampler(Sampler[Part]):
         self._slots = slots
         batch_clips = plan.config.batch_clips
         self.share = (rank + 1) * batch_clips // world_size - rank * batch_clips // world_size
-        self.issued: deque[tuple[Part, Int64s]] = deque()
+        self.issued: deque[tuple[Part, BatchRequests]] = deque()
+        self.starts: deque[ClipStarts] = deque()
 
     def __iter__(self) -> Iterator[Part]:
         number = 0
         for step in self._steps:
-            for clips in (
-                self._plan.draw_batch(step).select_rank(self._rank, self._world_size).split_by_film(_PART_CLIPS)
-            ):
+            batch = self._plan.draw_batch(step)
+            self.starts.append(ClipStarts(batch.film_N, batch.start_N))
+            for clips in batch.select_rank(self._rank, self._world_size).split_by_film(_PART_CLIPS):
                 part = Part(tuple(clips), number % self._slots)
-                self.issued.append((part, clips.film_N))
+                self.issued.append((part, clips))
                 yield part
                 number += 1
 
@@ -149,14 +149,13 @@ def _assemble_batch(parts: _PartSampler, slots: _Slots, read_parts: Iterator[Non
         for array in (slots.video_NBTPW, slots.audio_NBS)
     )
     requests: list[ClipRequest] = []
-    films: list[Int64s] = []
+    film_B, start_B = (torch.empty(parts.share, dtype=torch.int64, pin_memory=pinned) for _ in range(2))
     while len(requests) < parts.share:
         next(read_parts)
-        part, film_N = parts.issued.popleft()
-        place, clips = slice(len(requests), len(requests) + len(film_N)), slice(len(film_N))
+        part, read = parts.issued.popleft()
+        place, clips = slice(len(requests), len(requests) + len(read)), slice(len(read))
         video_BTPW[place] = slots.video_NBTPW[part.slot, clips]
         audio_BS[place] = slots.audio_NBS[part.slot, clips]
         requests += part.requests
-        films.append(film_N)
-    film_B = torch.from_numpy(np.concatenate(films)) if films else torch.zeros(0, dtype=torch.int64)
-    return ClipBatch(tuple(requests), video_BTPW, audio_BS, film_B)
+        film_B[place], start_B[place] = torch.from_numpy(read.film_N), torch.from_numpy(read.start_N)
+    return ClipBatch(tuple(requests), video_BTPW, audio_BS, film_B, start_B, parts.starts.popleft())

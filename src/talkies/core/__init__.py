@@ -66,7 +66,7 @@ from talkies.core.yuv import (
 )
 
 if TYPE_CHECKING:
-    from talkies.core.values import Clip, ClipBatch, ClipRequest, Embeddings
+    from talkies.core.values import Clip, ClipBatch, ClipRequest, ClipStarts, Embeddings, list_starts, to_device
 
 __all__ = [
     "MODALITIES",
@@ -81,6 +81,7 @@ __all__ = [
     "ClipBatch",
     "ClipRequest",
     "ClipShape",
+    "ClipStarts",
     "ConfigError",
     "Embeddings",
     "FilmId",
@@ -125,6 +126,7 @@ __all__ = [
     "format_path",
     "join_planes",
     "list_places",
+    "list_starts",
     "locate_film_starts",
     "middle_offset",
     "normalize_name",
@@ -137,12 +139,13 @@ __all__ = [
     "split_planes",
     "suggest_nearest",
     "text_to_path",
+    "to_device",
     "yuv_rows",
 ]
 
 
 def __getattr__(name: str) -> object:
-    if name in {"Clip", "ClipBatch", "ClipRequest", "Embeddings"}:
+    if name in {"Clip", "ClipBatch", "ClipRequest", "ClipStarts", "Embeddings", "list_starts", "to_device"}:
         from talkies.core import values
 
         return getattr(values, name)

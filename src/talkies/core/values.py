@@ -4,16 +4,27 @@ Shapes: `B` clips, `T` frames, `P` rows of a planar YUV 4:2:0 picture (3/2 of it
 `D` embedding dimensions.
 """
 
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 from typing import Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from talkies.core.arrays import Int16s, UInt8s
+from talkies.core.arrays import Int16s, Int64s, UInt8s
 from talkies.core.film_id import FilmId
 from talkies.core.time import Span
+
+
+def to_device(tensor: Tensor, device: torch.device | str) -> Tensor:
+    """Return a tensor on `device`; a copy from the CPU is queued, and this process does not wait for it.
+
+    Only page-locked memory can be copied so; other memory is copied into such memory first.
+    """
+    if torch.device(device).type in ("cpu", "meta") or tensor.device.type != "cpu":
+        return tensor.to(device)
+    return (tensor if tensor.is_pinned() else tensor.pin_memory()).to(device, non_blocking=True)
 
 
 def _describe_shape(value: object) -> str:
@@ -32,7 +43,8 @@ class _ShapeRepr:
     __slots__ = ()
 
     def __repr__(self) -> str:
-        shapes = {field.name: _describe_shape(getattr(self, field.name)) for field in fields(self)}  # type: ignore[arg-type]
+        shown = [each.name for each in fields(self) if each.repr]  # type: ignore[arg-type]
+        shapes = {name: _describe_shape(getattr(self, name)) for name in shown}
         return f"{type(self).__name__}({', '.join(f'{name}={shape}' for name, shape in shapes.items())})"
 
 
@@ -69,6 +81,11 @@ class ClipRequest:
         return Span(self.window.start_frame + shift, self.window.end_frame + shift)
 
 
+def list_starts(requests: Sequence[ClipRequest]) -> Tensor:
+    """Return the first frame of each clip's window, int64 `[B]` on the CPU."""
+    return torch.tensor([request.window.start_frame for request in requests], dtype=torch.int64)
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Clip(_ShapeRepr):
     """One decoded clip: `video_TPW` uint8 planar YUV 4:2:0, `audio_S` int16 mono.
@@ -88,11 +105,33 @@ class Clip(_ShapeRepr):
             raise ValueError(f"a clip's audio is int16 [S], got {_describe_shape(self.audio_S)}")
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ClipStarts:
+    """The film number and the first frame of each clip of all ranks, int64 `[N]` on the CPU, in the order of ranks.
+
+    What depends on which clips are of one film is decided from it, without waiting for the device that holds the clips.
+    """
+
+    film_N: Int64s
+    start_N: Int64s
+
+    def __len__(self) -> int:
+        return len(self.film_N)
+
+    @classmethod
+    def read(cls, film_N: Tensor, start_N: Tensor) -> Self:
+        """Return what two int64 tensors hold; waits for their device."""
+        both_2N = torch.stack((film_N, start_N)).cpu().numpy()
+        return cls(both_2N[0], both_2N[1])
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class ClipBatch(_ShapeRepr):
     """Clips on one device: `video_BTPW` uint8 planar YUV 4:2:0, `audio_BS` int16, `film_B` int64 film numbers.
 
-    Two rows have the same film number exactly when their requests name the same film.
+    Two rows have the same film number exactly when their requests name the same film. `start_B` is the first frame of
+    each clip's window on its film's grid, int64: by default that of the requests. `starts` are those of the batch that
+    all ranks have a share of; it is not sliced with the clips. None if it is not known.
 
     Raises:
         ValueError: if the tensors have other dimensions, or do not agree on B.
@@ -102,8 +141,12 @@ class ClipBatch(_ShapeRepr):
     video_BTPW: Tensor
     audio_BS: Tensor
     film_B: Tensor
+    start_B: Tensor = field(default=None, repr=False)  # type: ignore[assignment]
+    starts: ClipStarts | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
+        if self.start_B is None:
+            object.__setattr__(self, "start_B", list_starts(self.requests).to(self.film_B.device))
         tensors = (self.video_BTPW, self.audio_BS, self.film_B)
         dimensions = [tensor.ndim for tensor in tensors]
         lengths = {len(tensor) for tensor in tensors}
@@ -115,25 +158,22 @@ class ClipBatch(_ShapeRepr):
 
     def __getitem__(self, clips: slice) -> Self:
         """Return some of the clips, without a copy."""
-        return type(self)(self.requests[clips], self.video_BTPW[clips], self.audio_BS[clips], self.film_B[clips])
+        return self._replace([part[clips] for part in self._parts], self.requests[clips])
 
     @property
-    def start_B(self) -> Tensor:
-        """The first frame of each clip's window, on its film's grid: int64."""
-        starts = [request.window.start_frame for request in self.requests]
-        return torch.tensor(starts, dtype=torch.int64).to(self.film_B.device, non_blocking=True)
+    def _parts(self) -> tuple[Tensor, ...]:
+        return self.video_BTPW, self.audio_BS, self.film_B, self.start_B
+
+    def _replace(self, parts: Sequence[Tensor], requests: tuple[ClipRequest, ...] | None = None) -> Self:
+        return type(self)(self.requests if requests is None else requests, *parts, starts=self.starts)
 
     def to(self, device: torch.device | str) -> Self:
-        """Return the batch on `device`; a copy from pinned memory does not block."""
-        video, audio, film = (
-            tensor.to(device, non_blocking=True) for tensor in (self.video_BTPW, self.audio_BS, self.film_B)
-        )
-        return type(self)(self.requests, video, audio, film)
+        """Return the batch on `device`; the copy does not wait for it, and pins what is not pinned yet."""
+        return self._replace([to_device(part, device) for part in self._parts])
 
     def pin_memory(self) -> Self:
         """Return the batch in page-locked memory; PyTorch's `DataLoader` calls this."""
-        video, audio, film = (tensor.pin_memory() for tensor in (self.video_BTPW, self.audio_BS, self.film_B))
-        return type(self)(self.requests, video, audio, film)
+        return self._replace([part.pin_memory() for part in self._parts])
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -23,12 +23,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from talkies.core import Embeddings
+from talkies.core import ClipStarts, Embeddings, Int64s
 from talkies.distributed import gather_rows, rank
 from talkies.objectives.agreement import Agreement, find_agreement
 from talkies.objectives.config import HIGHEST_TEMPERATURE, LOWEST_TEMPERATURE, ObjectiveConfig
 from talkies.objectives.film_queue import BatchKeys, QueuedPairs
-from talkies.objectives.pairs import ClipPairs, TimeWeighting
+from talkies.objectives.pairs import ClipPairs, TimeWeighting, label_films
 from talkies.objectives.recurrences import Recurrences, RecurringPairs
 from talkies.objectives.scores import Scores, compute_scores
 from talkies.objectives.sigmoid import SigmoidTerms, compute_sigmoid_terms
@@ -135,7 +135,13 @@ class ContrastiveObjective(nn.Module):
         """
         self.log_temperature.clamp_(math.log(LOWEST_TEMPERATURE), math.log(HIGHEST_TEMPERATURE))
 
-    def forward(self, views: Sequence[Embeddings], step: int = 0, keys: BatchKeys | None = None) -> ObjectiveOutput:
+    def forward(
+        self,
+        views: Sequence[Embeddings],
+        step: int = 0,
+        keys: BatchKeys | None = None,
+        starts: ClipStarts | None = None,
+    ) -> ObjectiveOutput:
         """Return the loss of this rank's queries against the candidates of all ranks, and its report.
 
         The mean of the losses over ranks is the loss of the global batch.
@@ -144,6 +150,8 @@ class ContrastiveObjective(nn.Module):
             views: embeddings of the same clips, one for each augmentation of them.
             step: the optimiser step, from 0, for the schedule of the weight.
             keys: with a queue, the candidates; otherwise they are the embeddings of the clips of all ranks.
+            starts: films and first frames of the clips of all ranks, where they are known on the CPU. Otherwise this
+                waits for the device with blocks, and with recurrences.
 
         Raises:
             WorkError: if the ranks have different numbers of clips.
@@ -153,7 +161,7 @@ class ContrastiveObjective(nn.Module):
             raise ValueError("keys are given exactly if objective.queue_clips_per_film is set")
         self.bound_temperature()
         weight = self.config.compute_cross_film_weight(step)
-        report = {"temperature": self.temperature.detach(), "cross_film_weight": torch.tensor(weight)}
+        report = {"temperature": self.temperature.detach(), "cross_film_weight": self.temperature.new_full((), weight)}
         if self.config.loss == "sigmoid":
             report["bias"] = self.bias.detach().clone()
         losses = {}
@@ -165,7 +173,7 @@ class ContrastiveObjective(nn.Module):
             gathered: Sequence[Tensor]
             if keys is None:
                 gathered = torch.split(gather_rows(torch.cat(own, 1)), own[0].shape[1], 1)
-                pairs = self._gather_pairs(views[0], own[:2], gathered[:2])
+                pairs = self._gather_pairs(views[0], own[:2], gathered[:2], starts)
             else:
                 gathered, pairs = keys.list_candidates(), self._pair_with_keys(views[0], keys)
 
@@ -246,10 +254,14 @@ class ContrastiveObjective(nn.Module):
         }
         return torch.stack(parts).sum()
 
-    def _gather_pairs(self, clips: Embeddings, own: Sequence[Tensor], gathered: Sequence[Tensor]) -> ClipPairs:
+    def _gather_pairs(
+        self, clips: Embeddings, own: Sequence[Tensor], gathered: Sequence[Tensor], starts: ClipStarts | None
+    ) -> ClipPairs:
         """Return the pairs of this rank's clips and all clips, whose video and audio in one view are given."""
         film_N, start_N = gather_rows(torch.stack((clips.film_B, clips.start_B), 1)).unbind(1)
         first = rank() * len(clips)
+        if starts is None and (self.config.block_clips is not None or self.recurrences is not None):
+            starts = ClipStarts.read(film_N, start_N)
         return ClipPairs(
             film_B=clips.film_B,
             start_B=clips.start_B,
@@ -260,13 +272,19 @@ class ContrastiveObjective(nn.Module):
             positive_frames=self._positive_frames,
             time_weighting=self._time_weighting,
             agreement=self._find_agreement(own, gathered, first),
-            recurring=self._find_recurring(clips, film_N, start_N),
+            recurring=self._find_recurring(clips, starts),
+            labels_N=self._label_films(starts),
         )
 
-    def _find_recurring(self, clips: Embeddings, film_N: Tensor, start_N: Tensor) -> RecurringPairs | None:
-        if self.recurrences is None:
+    def _label_films(self, starts: ClipStarts | None) -> Int64s | None:
+        return None if self.config.block_clips is None or starts is None else label_films(starts)
+
+    def _find_recurring(self, clips: Embeddings, starts: ClipStarts | None) -> RecurringPairs | None:
+        if self.recurrences is None or starts is None:
             return None
-        return self.recurrences.find_pairs(film_N, start_N, (len(clips), len(film_N)), rank() * len(clips))
+        film_N, start_N = torch.from_numpy(starts.film_N), torch.from_numpy(starts.start_N)
+        shape, first = (len(clips), len(starts)), rank() * len(clips)
+        return self.recurrences.find_pairs(film_N, start_N, shape, first, clips.film_B.device)
 
     def _find_agreement(self, own: Sequence[Tensor], gathered: Sequence[Tensor], first: int) -> Agreement | None:
         if self.config.agreement == "none":
@@ -283,7 +301,7 @@ class ContrastiveObjective(nn.Module):
 
     def _pair_with_keys(self, clips: Embeddings, keys: BatchKeys) -> ClipPairs:
         """Return the pairs of this rank's clips and the keys of all clips and of the queue, in this order."""
-        candidates = keys.views[0], keys.queued
+        candidates, starts = (keys.views[0], keys.queued), keys.list_starts()
         film_N, start_N = (torch.cat([getattr(each, name) for each in candidates]) for name in ("film_B", "start_B"))
         positive_reach = 0 if self._positive_frames is None else self._positive_frames + 1
         return QueuedPairs(
@@ -295,7 +313,8 @@ class ContrastiveObjective(nn.Module):
             masked_frames=self._masked_frames,
             positive_frames=self._positive_frames,
             time_weighting=self._time_weighting,
-            recurring=self._find_recurring(clips, film_N, start_N),
+            recurring=self._find_recurring(clips, starts),
+            labels_N=self._label_films(starts),
             queued=len(keys.queued),
             far_frames=max(self._window_frames, self._masked_frames, positive_reach),
             is_across=self.config.queue_negatives == "batch_films",

@@ -10,10 +10,11 @@ Shapes: `B` queries of this rank, `N` keys of the clips of all ranks, `Q` keys i
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from talkies.core import Embeddings
+from talkies.core import ClipStarts, Embeddings, Int64s, to_device
 from talkies.distributed import gather_rows
 from talkies.objectives.pairs import ClipPairs, PairMasks
 
@@ -31,13 +32,19 @@ class QueuedPairs(ClipPairs):
     far_frames: int = 0
     is_across: bool = False
 
-    def count_candidates(self) -> float:
+    def are_all_across(self, rows: slice, columns: slice) -> bool:
+        """Return whether it is known that all candidates in `columns` are negatives of other films for all `rows`."""
+        has_queued = columns.indices(len(self.film_N))[1] > len(self.film_N) - self.queued
+        return (self.is_across or not has_queued) and ClipPairs.are_all_across(self, rows, columns)
+
+    def count_candidates(self) -> float | Tensor:
         """Return how many candidates a query has, the mean over queries; the queues of other films are none of its."""
         if self.is_across or not self.queued:
             return len(self.film_N)
         batch = len(self.film_N) - self.queued
-        keys_F = torch.bincount(self.film_N[batch:], minlength=int(self.film_B.max()) + 1)
-        return batch + keys_F[self.film_B].double().mean().item()
+        queued_Q, film_B = self.film_N[batch:].sort().values, self.film_B.contiguous()
+        before_B, after_B = (torch.searchsorted(queued_Q, film_B, right=right) for right in (False, True))
+        return batch + (after_B - before_B).double().mean()
 
     def is_plain(self) -> bool:
         """Return whether each query has one positive, its own counterpart, and all others count as negatives alike."""
@@ -64,10 +71,21 @@ class BatchKeys:
     Attributes:
         views: the keys of the N clips of all ranks, for each augmentation of them.
         queued: the Q keys of the queue that are looked up for them.
+        starts: films and first frames of the clips of all ranks, where they are known on the CPU.
+        queued_starts: those of the keys of the queue, likewise.
     """
 
     views: tuple[Embeddings, ...]
     queued: Embeddings
+    starts: ClipStarts | None = None
+    queued_starts: ClipStarts | None = None
+
+    def list_starts(self) -> ClipStarts:
+        """Return the films and first frames of the candidates, `[N + Q]`; those not known are read from the device."""
+        batch = self.starts or ClipStarts.read(self.views[0].film_B, self.views[0].start_B)
+        queued = self.queued_starts or ClipStarts.read(self.queued.film_B, self.queued.start_B)
+        film_N = np.concatenate((batch.film_N, queued.film_N))
+        return ClipStarts(film_N, np.concatenate((batch.start_N, queued.start_N)))
 
     def list_candidates(self) -> list[Tensor]:
         """Return the candidates `[N + Q, D]`: video and audio of each view in turn."""
@@ -92,25 +110,48 @@ class FilmQueue:
     def __init__(self, clips_per_film: int) -> None:
         self.clips_per_film = clips_per_film
         self._films: dict[int, Embeddings] = {}
+        self._starts: dict[int, Int64s] = {}  # of the same keys, on the CPU
 
     def __len__(self) -> int:
         return sum(map(len, self._films.values()))
 
-    def look_up(self, clips: Embeddings) -> Embeddings:
-        """Return the keys of the films that these clips are of, `[Q, …]`: film by film, the oldest first."""
-        found = [self._films[film] for film in _group_by_film(clips) if film in self._films]
+    def look_up(self, clips: Embeddings, film_B: Int64s | None = None) -> Embeddings:
+        """Return the keys of the films that these clips are of, `[Q, …]`: film by film, the oldest first.
+
+        Args:
+            clips: embeddings of clips.
+            film_B: their film numbers on the CPU, where they are known: otherwise this waits for the device.
+        """
+        film_B = clips.film_B.cpu().numpy() if film_B is None else film_B
+        found = [self._films[film] for film in group_rows(film_B) if film in self._films]
         return _concatenate([_select(clips, slice(0)), *found])
 
-    def append(self, keys: Embeddings) -> None:
-        """Add the keys of clips to the queues of their films, in this order; the oldest of a film leave."""
-        for film, rows in _group_by_film(keys).items():
-            new = _select(keys, torch.tensor(rows[-self.clips_per_film :], device=keys.film_B.device))
+    def look_up_starts(self, film_B: Int64s) -> ClipStarts:
+        """Return the films and first frames of the keys that `look_up` returns for clips of these films."""
+        films = [film for film in group_rows(film_B) if film in self._films]
+        film_Q = np.repeat(np.array(films, np.int64), [len(self._starts[film]) for film in films])
+        return ClipStarts(film_Q, np.concatenate([np.zeros(0, np.int64), *(self._starts[film] for film in films)]))
+
+    def append(self, keys: Embeddings, starts: ClipStarts | None = None) -> None:
+        """Add the keys of clips to the queues of their films, in this order; the oldest of a film leave.
+
+        Args:
+            keys: the keys.
+            starts: their films and first frames, where they are known: otherwise this waits for the device.
+        """
+        starts = starts or ClipStarts.read(keys.film_B, keys.start_B)
+        for film, rows in group_rows(starts.film_N).items():
+            row_R = rows[-self.clips_per_film :]
+            new, new_starts = (
+                _select(keys, to_device(torch.from_numpy(row_R), keys.film_B.device)),
+                starts.start_N[row_R],
+            )
             kept = self._films.get(film)
-            if kept is None:
-                self._films[film] = new
-                continue
-            excess = max(len(kept) + len(new) - self.clips_per_film, 0)
-            self._films[film] = _concatenate([_select(kept, slice(excess, None)), new])
+            if kept is not None:
+                excess = max(len(kept) + len(new) - self.clips_per_film, 0)
+                new = _concatenate([_select(kept, slice(excess, None)), new])
+                new_starts = np.concatenate((self._starts[film][excess:], new_starts))
+            self._films[film], self._starts[film] = new, new_starts
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the keys as `video` and `audio` `[Q, D]`, `film` and `start` `[Q]`; nothing from an empty queue."""
@@ -125,7 +166,7 @@ class FilmQueue:
         Raises:
             ValueError: if some of it is missing, or does not belong together.
         """
-        self._films = {}
+        self._films, self._starts = {}, {}
         if not tensors:
             return
         names = ("video", "audio", "film", "start")
@@ -134,12 +175,12 @@ class FilmQueue:
         self.append(Embeddings(*(tensors[name].to(device) for name in names)))
 
 
-def _group_by_film(clips: Embeddings) -> dict[int, list[int]]:
+def group_rows(film_B: Int64s) -> dict[int, Int64s]:
     """Return the rows of each film, films in the order in which they come."""
     rows: dict[int, list[int]] = {}
-    for row, film in enumerate(clips.film_B.tolist()):
+    for row, film in enumerate(film_B.tolist()):
         rows.setdefault(film, []).append(row)
-    return rows
+    return {film: np.array(of_film, np.int64) for film, of_film in rows.items()}
 
 
 def _select(clips: Embeddings, rows: slice | Tensor) -> Embeddings:

@@ -7,9 +7,11 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from talkies.core import ClipStarts, Int64s
 from talkies.objectives.agreement import Agreement
 from talkies.objectives.recurrences import RecurringPairs
 
@@ -52,7 +54,8 @@ class ClipPairs:
     Within a film, candidates that start less than `masked_frames` from the query are ignored. Those that start at most
     `positive_frames` from it are positives like its own counterpart, and never ignored (None: only its own counterpart
     is a positive). Candidates that agree with the query are ignored or are positives, and those that recur in it are
-    ignored. If `decoupled`, the positives are not among the candidates within the film.
+    ignored. If `decoupled`, the positives are not among the candidates within the film. With `labels_N`, blocks of
+    pairs that are all of different films are found without waiting for the device (see `label_films`).
     """
 
     film_B: Tensor
@@ -66,6 +69,7 @@ class ClipPairs:
     agreement: Agreement | None = None
     recurring: RecurringPairs | None = None
     decoupled: bool = False
+    labels_N: Int64s | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -87,7 +91,14 @@ class ClipPairs:
         """Whether what is found in the clips, and not only their nearness, decides which candidates are negatives."""
         return any(each is not None for each in (self.time_weighting, self.agreement, self.recurring))
 
-    def count_candidates(self) -> float:
+    def are_all_across(self, rows: slice, columns: slice) -> bool:
+        """Return whether it is known that all candidates in `columns` are negatives of other films for all `rows`."""
+        if self.labels_N is None or self.recurring is not None or self.agreement is not None:
+            return False
+        queries, candidates = self.labels_N[self.first :][: len(self.film_B)][rows], self.labels_N[columns]
+        return bool(queries.max() < candidates.min() or candidates.max() < queries.min())
+
+    def count_candidates(self) -> float | Tensor:
         """Return how many candidates a query has, the mean over queries: all N."""
         return len(self.film_N)
 
@@ -125,3 +136,15 @@ class ClipPairs:
         within = same_film & ~ignored
         within = within & ~positive if self.decoupled else within | positive
         return PairMasks(within, ~(same_film | ignored | positive), positive, log_weight)
+
+
+def label_films(starts: ClipStarts) -> Int64s:
+    """Return a number for the film of each clip, `[N]`: films are counted in the order in which they come.
+
+    So the clips of blocks with different films have different ranges of numbers, where each film's clips come together.
+    """
+    _, first_F, inverse_N = np.unique(starts.film_N, return_index=True, return_inverse=True)
+    label_F = np.empty(len(first_F), np.int64)
+    label_F[np.argsort(first_F)] = np.arange(len(first_F))
+    labels_N: Int64s = label_F[inverse_N]
+    return labels_N

@@ -13,18 +13,24 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from talkies.core import to_device
+
+_CPU = torch.device("cpu")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RecurringPairs:
     """The pairs of a query and a candidate that recur, by their numbers among the N clips, in both orders.
 
-    The clips are ordered as the candidates are; query `b` is clip `first + b`.
+    The clips are ordered as the candidates are; query `b` is clip `first + b`. The pairs are on the CPU, and masks are
+    made on `device`.
     """
 
     query_R: Tensor
     candidate_R: Tensor
     shape: tuple[int, int]
     first: int
+    device: torch.device = _CPU
 
     def mark(self, rows: slice, columns: slice) -> Tensor:
         """Return whether the candidates in `columns` recur in the queries in `rows`, boolean."""
@@ -32,8 +38,10 @@ class RecurringPairs:
         left, right, _ = columns.indices(self.shape[1])
         query_R, candidate_R = self.query_R - self.first - top, self.candidate_R - left
         inside_R = (query_R >= 0) & (query_R < bottom - top) & (candidate_R >= 0) & (candidate_R < right - left)
-        marked_RC = torch.zeros((bottom - top, right - left), dtype=torch.bool, device=query_R.device)
-        marked_RC[query_R[inside_R], candidate_R[inside_R]] = True
+        marked_RC = torch.zeros((bottom - top, right - left), dtype=torch.bool, device=self.device)
+        if inside_R.any():
+            cell_R = query_R[inside_R] * (right - left) + candidate_R[inside_R]
+            marked_RC.view(-1).index_fill_(0, to_device(cell_R, self.device), True)
         return marked_RC
 
 
@@ -77,24 +85,25 @@ class Recurrences:
             digest.update(part.numpy(force=True).tobytes())
         return digest.hexdigest()
 
-    def find_pairs(self, film_N: Tensor, start_N: Tensor, shape: tuple[int, int], first: int) -> RecurringPairs:
+    def find_pairs(
+        self, film_N: Tensor, start_N: Tensor, shape: tuple[int, int], first: int, device: torch.device = _CPU
+    ) -> RecurringPairs:
         """Return the pairs of clips that have at least half a clip in common, once the two spans are aligned.
 
         Only what is inside the spans counts as common.
 
         Args:
-            film_N: the film number of each clip.
-            start_N: the first frame of each clip.
+            film_N: the film number of each clip, on the CPU.
+            start_N: the first frame of each clip, on the CPU.
             shape: the numbers of queries and candidates, B and N.
             first: which clip the first query is.
+            device: where masks are to be made.
         """
-        table = self.to(film_N.device)
-
         # Find the clips that touch either span of each pair, and join those of one with those of the other.
-        one = table._find_touching(film_N, start_N, 0)
-        other = table._find_touching(film_N, start_N, 1)
+        one = self._find_touching(film_N, start_N, 0)
+        other = self._find_touching(film_N, start_N, 1)
         left_R, right_R = _join(one.passage_T, other.passage_T)
-        one_R, other_R, frames_R = one.clip_T[left_R], other.clip_T[right_R], table.frames_P[one.passage_T[left_R]]
+        one_R, other_R, frames_R = one.clip_T[left_R], other.clip_T[right_R], self.frames_P[one.passage_T[left_R]]
 
         # Measure what they have in common, in frames since the starts of the spans.
         one_start_R, other_start_R = one.since_T[left_R], other.since_T[right_R]
@@ -102,12 +111,7 @@ class Recurrences:
         common_R = end_R - one_start_R.maximum(other_start_R).clamp(min=0)
         recurs_R = 2 * common_R >= self.window_frames
         one_R, other_R = one_R[recurs_R], other_R[recurs_R]
-        return RecurringPairs(torch.cat((one_R, other_R)), torch.cat((other_R, one_R)), shape, first)
-
-    def to(self, device: torch.device) -> "Recurrences":
-        """Return the table on `device`."""
-        film_P2, start_P2, frames_P = (part.to(device) for part in (self.film_P2, self.start_P2, self.frames_P))
-        return Recurrences(film_P2, start_P2, frames_P, self.window_frames)
+        return RecurringPairs(torch.cat((one_R, other_R)), torch.cat((other_R, one_R)), shape, first, device)
 
     def _find_touching(self, film_N: Tensor, start_N: Tensor, side: int) -> "_Touching":
         """Return the clips that touch the first (0) or the second (1) span of each pair."""

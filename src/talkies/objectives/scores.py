@@ -93,7 +93,10 @@ class _BlockwiseScores(torch.autograd.Function):
             running = _RunningScores.empty(query_BD[rows])
             for columns in iterate_blocks(pairs.shape[1], block):
                 scores_RC = query_BD[rows] @ candidate_ND[columns].T
-                running.add(scores_RC, pairs.compute_masks(rows, columns, scores_RC.dtype))
+                if pairs.are_all_across(rows, columns):
+                    running.add_across(scores_RC)
+                else:
+                    running.add(scores_RC, pairs.compute_masks(rows, columns, scores_RC.dtype))
             row_summaries.append(running.summarise())
         scores = [torch.cat(column) for column in zip(*row_summaries, strict=True)]
 
@@ -113,14 +116,14 @@ class _BlockwiseScores(torch.autograd.Function):
         for rows in iterate_blocks(ctx.pairs.shape[0], ctx.block):
             for columns in iterate_blocks(ctx.pairs.shape[1], ctx.block):
                 scores_RC = query_BD[rows] @ candidate_ND[columns].T
-                masks = ctx.pairs.compute_masks(rows, columns, scores_RC.dtype)
-                if masks.log_weight is not None:
-                    scores_RC.add_(masks.log_weight)
 
                 # d lse / d score is the candidate's softmax within the film, or across films.
-                if masks.across.all():
+                if ctx.pairs.are_all_across(rows, columns):
                     grad_RC = scores_RC.sub_(lse_across_B[rows, None]).exp_().mul_(grad_across_B[rows, None])
                 else:
+                    masks = ctx.pairs.compute_masks(rows, columns, scores_RC.dtype)
+                    if masks.log_weight is not None:
+                        scores_RC.add_(masks.log_weight)
                     lse_RC = torch.where(masks.across, lse_across_B[rows, None], lse_within_B[rows, None])
                     grad_lse_RC = torch.where(masks.across, grad_across_B[rows, None], grad_within_B[rows, None])
                     grad_RC = scores_RC.sub_(lse_RC).exp_().mul_(grad_lse_RC)
@@ -147,15 +150,17 @@ class _RunningScores:
         """Return the summary of these queries before any candidate."""
         return cls(query_RD.new_zeros(len(query_RD)))
 
+    def add_across(self, scores_RC: Tensor) -> None:
+        """Add the scores of C more candidates, all of other films.
+
+        Most blocks of a large batch are such, because the clips of a film are next to each other.
+        """
+        self._lse_across_R = self._lse_across_R.logaddexp(scores_RC.logsumexp(1))
+        self._best_across_R = self._best_across_R.maximum(scores_RC.amax(1))
+        self._negatives_across_R = self._negatives_across_R + scores_RC.shape[1]
+
     def add(self, scores_RC: Tensor, masks: PairMasks) -> None:
         """Add the scores of C more candidates."""
-        # Most blocks of a large batch hold only other films, because the clips of a film are next to each other.
-        if masks.across.all():
-            self._lse_across_R = self._lse_across_R.logaddexp(scores_RC.logsumexp(1))
-            self._best_across_R = self._best_across_R.maximum(scores_RC.amax(1))
-            self._negatives_across_R = self._negatives_across_R + scores_RC.shape[1]
-            return
-
         block = _summarise_scores(scores_RC, masks)
         self._lse_within_R = self._lse_within_R.logaddexp(block.lse_within_B)
         self._lse_across_R = self._lse_across_R.logaddexp(block.lse_across_B)

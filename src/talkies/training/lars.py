@@ -19,7 +19,11 @@ class Lars(Optimizer):
 
     This follows MoCo v3 and Barlow Twins, and differs from the paper in two points: the paper divides by
     ‖g‖ + decay · ‖w‖, and has `lr` inside v. Without decay and at a constant rate both are the same.
+
+    With a `found_inf` of 1 on the weights' device, as PyTorch's fused optimisers have it, a step changes nothing.
     """
+
+    found_inf: Tensor | None = None
 
     def __init__(self, params: Iterable[Any], lr: float, momentum: float = 0.9, weight_decay: float = 0.0) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
@@ -49,5 +53,11 @@ class Lars(Optimizer):
         state = self.state[weights]
         if "momentum_buffer" not in state:
             state["momentum_buffer"] = torch.zeros_like(weights)
-        state["momentum_buffer"].mul_(group["momentum"]).add_(gradient)
-        weights.sub_(state["momentum_buffer"], alpha=group["lr"])
+        velocity = state["momentum_buffer"]
+        if self.found_inf is None:
+            velocity.mul_(group["momentum"]).add_(gradient)
+            weights.sub_(velocity, alpha=group["lr"])
+            return
+        is_good = self.found_inf == 0
+        velocity.copy_(torch.where(is_good, velocity * group["momentum"] + gradient, velocity))
+        weights.sub_(torch.where(is_good, velocity * group["lr"], 0.0))

@@ -1,7 +1,7 @@
 """The training loop: takes steps on batches, and calls hooks for log lines and checkpoints; it knows no modality."""
 
-import math
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,12 +9,14 @@ from dataclasses import dataclass
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.wrappers import _FabricOptimizer
+from torch import Tensor
+from torch.distributed.tensor import DTensor
 
 from talkies.core import WorkError
-from talkies.distributed import average_over_ranks
 from talkies.training.config import RunConfig
 from talkies.training.features.values import TrainingBatch
-from talkies.training.optimiser import compute_learning_rate, set_learning_rate
+from talkies.training.guard import FiniteGuard, Numbers
+from talkies.training.optimiser import compute_learning_rate, set_learning_rate, take_step
 from talkies.training.step import Stepper
 
 
@@ -51,10 +53,12 @@ def run_loop(
     """Take one optimiser step for each of `steps`.
 
     Raises:
-        WorkError: on every rank, if a loss or a gradient is not a finite number; the weights are not updated then.
+        WorkError: on every rank, if a loss or a gradient is not a finite number. The weights are not updated with it,
+            nor afterwards. On a GPU this is known where numbers are read: when they are logged, or a checkpoint saved.
     """
-    training, means = config.training, _RunningMeans()
-    clock = _Clock(config.clip.frames / config.clip.fps, fabric.device)
+    training, numbers, guard = config.training, Numbers(), FiniteGuard(fabric.device)
+    clock, lead = _Clock(config.clip.frames / config.clip.fps, fabric.device), _Lead(fabric.device)
+    is_gpu = fabric.device.type != "cpu"
     batch = _load_next(batches, fabric, clock) if steps else None
     for step in steps:
         assert batch is not None
@@ -66,26 +70,33 @@ def run_loop(
         optimiser.zero_grad()
         augmentations = stepper.draw_augmentations(batch, training.seed, step)
         scalars = stepper.backward(batch, augmentations, step)
-        scalars["gradient_norm"] = stepper.compute_gradient_norm()
+        norm = scalars["gradient_norm"] = stepper.compute_gradient_norm()
 
-        # Load the next batch while a GPU still works on this step: only reading a number waits for it.
-        batch = _load_next(batches, fabric, clock) if done < steps.stop else None
-        numbers = average_over_ranks(_read_scalars(scalars))
-        _check_finite(numbers, done, hooks)
-
-        # Update the weights.
-        _scale_gradient(optimiser, numbers["gradient_norm"], config.optimiser.max_grad_norm)
-        optimiser.step()
+        # Update the weights, unless a number is not finite; a GPU decides that itself, because reading it waits.
+        is_bad = guard.judge(scalars["loss"], norm, done)
+        if not is_gpu:
+            _check_finite(guard, hooks)
+        _scale_gradient(optimiser, norm, config.optimiser.max_grad_norm)
+        take_step(optimiser, is_bad if is_gpu else None)
         clock.clips += clips
-        means.add(numbers)
+        numbers.add(scalars)
         hooks.on_update(done)
+
+        # Load the next batch while a GPU still works on this step.
+        lead.keep()
+        batch = _load_next(batches, fabric, clock) if done < steps.stop else None
         hooks.on_step(done)
 
         # Log and save.
-        if done % training.log_every == 0 or done == steps.stop:
-            hooks.on_log({"step": done, **numbers, "learning_rate": rate, **clock.read()})
-        if done % training.checkpoint_every == 0 or done == steps.stop:
-            hooks.on_checkpoint(done, means.take())
+        logs, saves = (
+            done % every == 0 or done == steps.stop for every in (training.log_every, training.checkpoint_every)
+        )
+        if is_gpu and (logs or saves):
+            _check_finite(guard, hooks)
+        if logs:
+            hooks.on_log({"step": done, **numbers.read_last(), "learning_rate": rate, **clock.read()})
+        if saves:
+            hooks.on_checkpoint(done, numbers.take_means())
 
 
 def _load_next(batches: Iterator[TrainingBatch], fabric: Fabric, clock: "_Clock") -> TrainingBatch:
@@ -93,44 +104,38 @@ def _load_next(batches: Iterator[TrainingBatch], fabric: Fabric, clock: "_Clock"
         return next(batches).to(fabric.device)
 
 
-def _read_scalars(scalars: dict[str, torch.Tensor]) -> dict[str, float]:
-    """Return the scalars as numbers, copied from the device at once."""
-    values = torch.stack([value.double().reshape(()).to(scalars["loss"].device) for value in scalars.values()])
-    return dict(zip(scalars, values.tolist(), strict=True))
-
-
-def _check_finite(numbers: dict[str, float], step: int, hooks: Hooks) -> None:
-    for name in ("loss", "gradient_norm"):
-        if not math.isfinite(numbers[name]):
-            raise WorkError(hooks.on_not_finite(name.partition("_")[0], step))
+def _check_finite(guard: FiniteGuard, hooks: Hooks) -> None:
+    if found := guard.find():
+        raise WorkError(hooks.on_not_finite(*found))
 
 
 def _scale_gradient(
-    optimiser: torch.optim.Optimizer | _FabricOptimizer, norm: float, max_grad_norm: float | None
+    optimiser: torch.optim.Optimizer | _FabricOptimizer, norm: Tensor, max_grad_norm: float | None
 ) -> None:
     """Scale the gradient down to `max_grad_norm` if its norm is larger."""
-    if max_grad_norm is not None and norm > max_grad_norm:
-        gradients = [p.grad for group in optimiser.param_groups for p in group["params"] if p.grad is not None]
-        torch._foreach_mul_(gradients, max_grad_norm / norm)
+    if max_grad_norm is None:
+        return
+    share = (max_grad_norm / norm.double()).clamp(max=1).float()
+    gradients = [p.grad for group in optimiser.param_groups for p in group["params"] if p.grad is not None]
+    torch._foreach_mul_([grad.to_local() if isinstance(grad, DTensor) else grad for grad in gradients], share)
 
 
-class _RunningMeans:
-    """The mean of each number since the means were last taken."""
+class _Lead:
+    """Lets this process queue work for a GPU ahead of it, and no more than `steps` steps: batches would fill memory."""
 
-    def __init__(self) -> None:
-        self._sums: dict[str, float] = {}
-        self._count = 0
+    def __init__(self, device: torch.device, steps: int = 2) -> None:
+        self._is_gpu, self._steps = device.type == "cuda", steps
+        self._ends: deque[torch.cuda.Event] = deque()
 
-    def add(self, numbers: dict[str, float]) -> None:
-        self._count += 1
-        for name, value in numbers.items():
-            self._sums[name] = self._sums.get(name, 0.0) + value
-
-    def take(self) -> dict[str, float]:
-        """Return the means, and start again."""
-        means = {name: value / self._count for name, value in self._sums.items()}
-        self._sums, self._count = {}, 0
-        return means
+    def keep(self) -> None:
+        """Wait until the GPU is at most so many steps behind; call it after each step."""
+        if not self._is_gpu:
+            return
+        end = _create_event()
+        end.record()
+        self._ends.append(end)
+        if len(self._ends) > self._steps:
+            self._ends.popleft().synchronize()
 
 
 class _Clock:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from talkies.core import ClipStarts
+from talkies.distributed import rank
 from talkies.objectives import BatchKeys, FilmQueue, ObjectiveConfig, gather_embeddings
 from talkies.training.config import RunConfig
 from talkies.training.ema import ExponentialMovingAverage
@@ -30,20 +32,26 @@ class MomentumKeys:
         self._queue = FilmQueue(config.queue_clips_per_film)
         self._looks_up_batch = config.queue_negatives == "batch_films"
 
-    def encode(self, encode: Callable[[], Sequence[View]]) -> BatchKeys:
+    def encode(self, encode: Callable[[], Sequence[View]], starts: ClipStarts | None = None) -> BatchKeys:
         """Return the keys for a batch; all ranks must call it.
 
         Args:
             encode: encodes this rank's clips with the model, without a graph, and returns a view for each augmentation.
+            starts: of the clips of all ranks, where they are known: otherwise this waits for the device.
         """
         with self._encoder.swap_with_model():
             own = [view.embeddings for view in encode()]
         views = tuple(gather_embeddings(each) for each in own)
-        return BatchKeys(views, self._queue.look_up(views[0] if self._looks_up_batch else own[0]))
+        every = starts or ClipStarts.read(views[0].film_B, views[0].start_B)
+        looked_up, film_B = views[0], every.film_N
+        if not self._looks_up_batch:
+            first = rank() * len(own[0])
+            looked_up, film_B = own[0], every.film_N[first : first + len(own[0])]
+        return BatchKeys(views, self._queue.look_up(looked_up, film_B), every, self._queue.look_up_starts(film_B))
 
     def append(self, keys: BatchKeys) -> None:
         """Add a batch's keys to the queues of their films, after its loss."""
-        self._queue.append(keys.views[0])
+        self._queue.append(keys.views[0], keys.starts)
 
     def update(self, steps_done: int) -> None:
         """Move the weights of the momentum encoder towards the model's, after `steps_done` steps."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from lightning_fabric.wrappers import _FabricOptimizer
-from torch import nn
+from torch import Tensor, nn
 
 from talkies.core import MODALITIES
 from talkies.models import AdaptationConfig, FrameEncoder, TwoTower, measure_heights
@@ -27,10 +27,10 @@ def build_optimiser(
     """Return the optimiser of all trained parameters.
 
     Biases, norms, other vectors and scalars (temperature), positions and learnt tokens do not decay. Each group has a
-    `scale`, its share of the learning rate.
+    `scale`, its share of the learning rate. On a GPU it is one that `take_step` can hold back.
 
     Args:
-        system: the module that is trained.
+        system: the module that is trained, on its device.
         config: the optimiser and its learning rate.
         scales: the share of parameters by their names; 1 for all others.
     """
@@ -45,13 +45,24 @@ def build_optimiser(
 
     # The full rate comes first, and what decays before what does not.
     ordered = [groups[key] for key in sorted(groups, reverse=True)]
+    fused = True if ordered[0]["params"][0].device.type != "cpu" else None
     match config.kind:
         case "adamw":
-            return torch.optim.AdamW(ordered, lr=config.learning_rate, betas=(0.9, config.beta2))
+            return torch.optim.AdamW(ordered, lr=config.learning_rate, betas=(0.9, config.beta2), fused=fused)
         case "sgd":
-            return torch.optim.SGD(ordered, lr=config.learning_rate, momentum=config.momentum)
+            return torch.optim.SGD(ordered, lr=config.learning_rate, momentum=config.momentum, fused=fused)
         case "lars":
             return Lars(ordered, lr=config.learning_rate, momentum=config.momentum)
+
+
+def take_step(optimiser: torch.optim.Optimizer | _FabricOptimizer, is_bad: Tensor | None = None) -> None:
+    """Take a step; with `is_bad` of 1 (float32, on the device) weights and the optimiser's state stay as they are.
+
+    This is how PyTorch's gradient scaler holds its fused optimisers back: the device decides, and nothing waits for it.
+    """
+    inner = optimiser.optimizer if isinstance(optimiser, _FabricOptimizer) else optimiser
+    inner.found_inf = is_bad  # type: ignore[attr-defined,union-attr]
+    optimiser.step()
 
 
 def measure_scales(model: TwoTower, adaptation: AdaptationConfig) -> dict[str, float]:

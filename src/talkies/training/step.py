@@ -17,7 +17,7 @@ from talkies.objectives import BatchKeys
 from talkies.training.features.values import FeatureBatch, TrainingBatch, ViewSource, select_clips
 from talkies.training.features.views import choose_views, draw_fixed_views
 from talkies.training.momentum import MomentumKeys
-from talkies.training.system import ContrastiveSystem, Scalars, View, merge_views
+from talkies.training.system import ContrastiveSystem, Scalars, View, merge_views, sum_losses
 
 # The methods of `ContrastiveSystem` that, like its forward, must run under the hooks of a wrapper.
 FORWARD_METHODS = ("encode", "embedding_gradients", "surrogate_loss")
@@ -54,8 +54,9 @@ class Stepper:
     def draw_augmentations(self, batch: TrainingBatch, seed: int, step: int) -> list[ViewSource]:
         """Return the augmentation of this rank's clips for each view, a pure function of the seed and the step.
 
-        It is drawn for the clips of all ranks, so that a clip is augmented the same way on any number of ranks. With
-        fixed views, it is one of each clip's. A batch of features brings those of its views instead.
+        It is drawn for the clips of all ranks, so that a clip is augmented the same way on any number of ranks, and
+        moved to the device once. With fixed views, it is one of each clip's. A batch of features brings those of its
+        views instead.
         """
         if isinstance(batch, FeatureBatch):
             return list(batch.views)
@@ -66,7 +67,8 @@ class Stepper:
         transform, samples = self._system.transform, batch.audio_BS.shape[1]
         own_clips = slice(rank * len(batch), (rank + 1) * len(batch))
         views = self._system.objective.config.views
-        return [transform.draw(len(batch) * ranks, samples, generator)[own_clips] for _ in range(views)]
+        drawn = [transform.draw(len(batch) * ranks, samples, generator)[own_clips] for _ in range(views)]
+        return [view.to(batch.film_B.device) for view in drawn]
 
     def _draw_fixed(self, batch: ClipBatch, seed: int, step: int, views: int) -> list[ViewSource]:
         """Return one of the fixed views of each clip for each view of the objective."""
@@ -75,7 +77,8 @@ class Stepper:
         if not views:
             return [None] * count
         chosen = choose_views(batch.requests, seed, step, views=views, count=count)
-        return [draw_fixed_views(transform, batch.requests, numbers, samples) for numbers in chosen]
+        drawn = [draw_fixed_views(transform, batch.requests, numbers, samples) for numbers in chosen]
+        return [view if view is None else view.to(batch.film_B.device) for view in drawn]
 
     def backward(self, batch: TrainingBatch, augmentations: Sequence[ViewSource], step: int) -> Scalars:
         """Add a step's gradients to those of the weights, and return its numbers; `loss` is one of them."""
@@ -87,12 +90,12 @@ class Stepper:
         self._system.objective.bound_temperature()
 
         # Encode the keys before there is a graph, because their encoder's weights take the place of the model's.
-        keys = self._keys.encode(lambda: self.encode(batch, augmentations)) if self._keys else None
+        keys = self._keys.encode(lambda: self.encode(batch, augmentations), batch.starts) if self._keys else None
         extra = () if keys is None else (keys,)
 
         if self._chunk_clips is None or len(batch) <= self._chunk_clips:
             losses, report = self._wrapped(batch, augmentations, step, *extra)
-            self._fabric.backward(torch.stack(list(losses.values())).sum())
+            self._fabric.backward(sum_losses(losses))
         else:
             losses, report = self._backward_in_chunks(batch, augmentations, step, keys)
         if self._keys and keys:
@@ -128,12 +131,10 @@ class Stepper:
         self, batch: TrainingBatch, augmentations: Sequence[ViewSource], step: int, keys: BatchKeys | None
     ) -> tuple[Scalars, Scalars]:
         assert self._chunk_clips is not None
-        extra = () if keys is None else (keys,)
-
         # Encode all clips without a graph, and differentiate the loss with respect to their embeddings.
         views = self.encode(batch, augmentations)
         with torch.no_grad():
-            losses, report, gradients = self._wrapped.embedding_gradients(views, step, *extra)
+            losses, report, gradients = self._wrapped.embedding_gradients(views, step, keys, batch.starts)
 
         # Encode each chunk again and backpropagate its surrogate; ranks synchronise their gradients with the last.
         chunks = split_into_strided_chunks(len(batch), self._chunk_clips)

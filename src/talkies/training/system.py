@@ -3,14 +3,15 @@
 Shapes: `B` clips of this rank or of a chunk of them, `D` embedding.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from talkies.core import ClipBatch, Embeddings, Modality
+from talkies.core import ClipBatch, ClipStarts, Embeddings, Modality
 from talkies.core.precision import FLOAT32, Precision
 from talkies.models import AdaptationConfig, TwoTower, convert_to_full_precision, set_layout
 from talkies.models.public import PublicEncoder
@@ -102,16 +103,23 @@ class ContrastiveSystem(nn.Module):
         self, batch: TrainingBatch, augmentations: Sequence[ViewSource], step: int, keys: BatchKeys | None = None
     ) -> tuple[Scalars, Scalars]:
         """Return the losses of a batch, augmented once for each view, and its report; with a queue, against keys."""
-        return self._compute_loss(self.encode(batch, augmentations), step, keys)
+        return self._compute_loss(self.encode(batch, augmentations), step, keys, batch.starts)
 
     def encode(self, batch: TrainingBatch, augmentations: Sequence[ViewSource]) -> tuple[View, ...]:
         """Return the embeddings of a batch, one view for each augmentation."""
         return tuple(self._encode_view(batch, augmentation) for augmentation in augmentations)
 
     def embedding_gradients(
-        self, views: Sequence[View], step: int, keys: BatchKeys | None = None
+        self, views: Sequence[View], step: int, keys: BatchKeys | None = None, starts: ClipStarts | None = None
     ) -> tuple[Scalars, Scalars, EmbeddingGradients]:
-        """Return the losses and the report of `forward`, and the gradients with respect to these embeddings."""
+        """Return the losses and the report of `forward`, and the gradients with respect to these embeddings.
+
+        Args:
+            views: the embeddings.
+            step: the optimiser step, from 0.
+            keys: with a queue, the candidates.
+            starts: films and first frames of the clips of all ranks, where they are known.
+        """
         # Make the embeddings leaves of a graph that holds only the objective.
         views = [
             view._replace(**{name: getattr(view, name).detach().requires_grad_() for name in _DIFFERENTIATED})
@@ -123,9 +131,9 @@ class ContrastiveSystem(nn.Module):
         # Differentiate the total loss.
         learnt = self.objective.learnt_parameters
         with torch.enable_grad():
-            losses, report = self._compute_loss(views, step, keys)
+            losses, report = self._compute_loss(views, step, keys, starts)
             inputs = (*video, *audio, *distances, *learnt)
-            gradients = torch.autograd.grad(torch.stack(list(losses.values())).sum(), inputs)
+            gradients = torch.autograd.grad(sum_losses(losses), inputs)
 
         losses = {name: loss.detach() for name, loss in losses.items()}
         count = len(views)
@@ -161,9 +169,10 @@ class ContrastiveSystem(nn.Module):
             ]
         return torch.stack(products).sum()
 
-    def _compute_loss(self, views: Sequence[View], step: int, keys: BatchKeys | None) -> tuple[Scalars, Scalars]:
-        extra = () if keys is None else (keys,)
-        output = self.objective([view.embeddings for view in views], step, *extra)
+    def _compute_loss(
+        self, views: Sequence[View], step: int, keys: BatchKeys | None, starts: ClipStarts | None
+    ) -> tuple[Scalars, Scalars]:
+        output = self.objective([view.embeddings for view in views], step, keys, starts)
         report = output.report | {
             "norm_video": views[0].norm_video_B.mean(),
             "norm_audio": views[0].norm_audio_B.mean(),
@@ -231,6 +240,15 @@ class ContrastiveSystem(nn.Module):
             )
             zero_B = torch.zeros_like(video_BE[:, 0], dtype=torch.float32)
             return self.model.project_features(video_BE, audio_BE), (zero_B, zero_B)
+
+
+def sum_losses(losses: Mapping[str, Tensor]) -> Tensor:
+    """Return the sum of the losses, with a gradient that is nowhere a number if the sum is not finite.
+
+    So a loss that is not finite is seen in the norm of the gradient, on every rank, without reading it from the device.
+    """
+    total = torch.stack(list(losses.values())).sum()
+    return total * torch.where(total.detach().isfinite(), 1.0, math.nan)
 
 
 def merge_views(parts: Sequence[Sequence[View]], chunks: Sequence[slice]) -> list[View]:

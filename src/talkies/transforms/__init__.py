@@ -2,13 +2,13 @@
 
 from talkies.transforms.audio import AudioTransformConfig, LogMel
 from talkies.transforms.colour import ColourJitter, yuv_to_rgb
+from talkies.transforms.draws import concatenate_draws
 from talkies.transforms.mel import build_mel_filters
 from talkies.transforms.transform import (
     Augmentation,
     ClipTransform,
     ModelInput,
     TransformConfig,
-    concatenate_draws,
 )
 from talkies.transforms.video import VideoTransform, VideoTransformConfig
 

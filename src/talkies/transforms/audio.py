@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from talkies.config import Config
 from talkies.core import ConfigError
+from talkies.transforms.draws import move_draws
 from talkies.transforms.exact import choose_spectrum_dtype, compute_exactly
 from talkies.transforms.mel import build_mel_filters
 
@@ -183,6 +184,7 @@ class LogMel(AudioTransform):
     @compute_exactly
     def prepare(self, audio_BS: Tensor, augmentation: "AudioAugmentation | None" = None) -> Tensor:
         """Return the normalised log-mel, with the given augmentation or none; masks are set to 0, the mean."""
+        augmentation = move_draws(augmentation, audio_BS.device)
         gain_db_B = augmentation.gain_db_B if augmentation else None
         features_BFL = self.compute_levels(audio_BS, gain_db_B).sub_(self._scale.mean).div_(self._scale.sd)
         if augmentation:
@@ -194,12 +196,12 @@ class LogMel(AudioTransform):
 
         Args:
             audio_BS: int16 samples.
-            gain_db_B: gain of each clip. It multiplies power, so nothing clips, and sounds below the floor may rise
-                above it.
+            gain_db_B: gain of each clip, on the device of the samples. It multiplies power, so nothing clips, and
+                sounds below the floor may rise above it.
         """
         mel_BFL = self.filters_FK @ self.compute_power(audio_BS).to(self.filters_FK.dtype)
         if gain_db_B is not None:
-            mel_BFL *= (10 ** (gain_db_B / 10)).to(mel_BFL.device, non_blocking=True)[:, None, None]
+            mel_BFL *= (10 ** (gain_db_B / 10))[:, None, None]
         return mel_BFL.clamp_(min=self._scale.floor).log_().mul_(self._scale.unit)
 
     def compute_power(self, audio_BS: Tensor) -> Tensor:
@@ -237,11 +239,10 @@ class AudioAugmentation:
 
     def mask(self, features_BFL: Tensor) -> None:
         """Set masked frames and bins to 0, in place."""
-        device = features_BFL.device
         if self.time_mask_BL is not None:
-            features_BFL.masked_fill_(self.time_mask_BL.to(device, non_blocking=True)[:, None], 0)
+            features_BFL.masked_fill_(self.time_mask_BL[:, None], 0)
         if self.frequency_mask_BF is not None:
-            features_BFL.masked_fill_(self.frequency_mask_BF.to(device, non_blocking=True)[:, :, None], 0)
+            features_BFL.masked_fill_(self.frequency_mask_BF[:, :, None], 0)
 
 
 def draw_masks(shape: tuple[int, int], length: int, widest: int, generator: torch.Generator) -> Tensor:

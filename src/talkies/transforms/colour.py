@@ -5,6 +5,7 @@ Shapes: `B` clips, `C` = 3 colours (or luma and two chromas), `N` pixels.
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, Self
 
 import torch
@@ -21,8 +22,6 @@ _FULL = (255.0, 255.0, 255.0), (0.0, 128.0, 128.0)
 @dataclass(frozen=True, slots=True)
 class ColourJitter:
     """Random changes of each clip's colours, applied in the order of the attributes; all are affine in luma and chroma.
-
-    The tensors are on the CPU.
 
     Attributes:
         brightness_B: factor of all colours.
@@ -70,19 +69,26 @@ def yuv_to_rgb(
         full_range: whether luma and chroma use 0–255, and not 16–235 and 16–240.
         jitter: random changes of colours, one for each clip.
     """
-    extent_C, zero_C = (torch.tensor(part, dtype=yuv_BCN.dtype) for part in (_FULL if full_range else _LIMITED))
+    matrix_CC, zero_C = _conversion(matrix, full_range, yuv_BCN.dtype, yuv_BCN.device)
 
-    # Compose conversion and jitter into one matrix for each clip, on the CPU.
-    matrix_CC = torch.tensor(_RGB_FROM_YUV[matrix], dtype=yuv_BCN.dtype) / extent_C
+    # Compose conversion and jitter into one matrix for each clip.
     composed = matrix_CC if jitter is None else matrix_CC @ jitter.compute_matrix().to(matrix_CC)
     matrix_BCC = composed.expand(yuv_BCN.shape[0], 3, 3)
 
     # The constant part subtracts the zeros of luma and chroma, and adds what contrast keeps of the mean luma.
-    offset_BC = -(matrix_BCC @ zero_C).to(yuv_BCN.device, non_blocking=True)
+    offset_BC = -(matrix_BCC @ zero_C)
     if jitter is not None:
-        mean_luma_B = (yuv_BCN[:, 0].mean(1) - zero_C[0]) / extent_C[0]
+        extents, zeros = _FULL if full_range else _LIMITED
+        mean_luma_B = (yuv_BCN[:, 0].mean(1) - zeros[0]) / extents[0]
         offset_BC += (jitter.compute_lift().to(mean_luma_B) * mean_luma_B)[:, None]
 
     # One matrix product reads memory once; the same arithmetic channel by channel reads it four times as often.
-    matrix_BCC = matrix_BCC.to(yuv_BCN.device, non_blocking=True)
     return torch.baddbmm(offset_BC[:, :, None], matrix_BCC, yuv_BCN).clamp_(0, 1)
+
+
+@lru_cache(maxsize=16)
+def _conversion(matrix: str, full_range: bool, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return the matrix `[3, 3]` from luma and chroma to colours, and their zeros `[3]`; copied to a device once."""
+    with torch.inference_mode(False):  # so that they may be used outside that mode too
+        extent_C, zero_C = (torch.tensor(part, dtype=dtype) for part in (_FULL if full_range else _LIMITED))
+        return (torch.tensor(_RGB_FROM_YUV[matrix], dtype=dtype) / extent_C).to(device), zero_C.to(device)

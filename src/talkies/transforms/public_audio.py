@@ -12,6 +12,7 @@ from torch import Tensor
 
 from talkies.core import AudioInput, ConfigError, WaveformInput
 from talkies.transforms.audio import AudioAugmentation, AudioTransform, AudioTransformConfig, draw_masks
+from talkies.transforms.draws import move_draws
 from talkies.transforms.exact import choose_spectrum_dtype, compute_exactly
 from talkies.transforms.resampling import Resampler
 
@@ -80,6 +81,7 @@ class PublicAudioTransform(AudioTransform):
             ConfigError: if the clips have more or less sound than the encoder takes.
         """
         self._check_samples(audio_BS.shape[1])
+        augmentation = move_draws(augmentation, audio_BS.device)
         parts = []
         for begin in range(0, len(audio_BS), _CHUNK_CLIPS):
             clips = slice(begin, begin + _CHUNK_CLIPS)
@@ -156,7 +158,7 @@ def mask_spectrogram(
     for mask, axis in zip((augmentation.time_mask_BL, augmentation.frequency_mask_BF), axes, strict=True):
         if mask is None:
             continue
-        mask = torch.nn.functional.pad(mask, (0, x.shape[axis] - mask.shape[1])).to(x.device, non_blocking=True)
+        mask = torch.nn.functional.pad(mask, (0, x.shape[axis] - mask.shape[1]))
         shape = [1] * x.ndim
         shape[0], shape[axis] = mask.shape
         x = torch.where(mask.view(shape), value, x)

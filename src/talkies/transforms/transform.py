@@ -1,8 +1,8 @@
 """The transform from a batch of clips to the input of both encoders, with augmentation in training."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, is_dataclass
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,7 @@ from talkies.config import Config
 from talkies.core import AudioInput, ClipBatch, VideoInput
 from talkies.transforms.audio import AudioAugmentation, AudioTransformConfig
 from talkies.transforms.audio_inputs import build_audio_transform
+from talkies.transforms.draws import concatenate_draws, move_draws
 from talkies.transforms.video import VideoAugmentation, VideoTransform, VideoTransformConfig
 
 
@@ -79,9 +80,7 @@ class ClipTransform(nn.Module):
     def prepare(self, batch: ClipBatch, augmentation: "Augmentation | None" = None) -> ModelInput:
         """Return the encoders' input, with the given augmentation or none."""
         video, audio = (augmentation.video, augmentation.audio) if augmentation else (None, None)
-        # Half precision keeps neither the 256 levels of a byte nor the decibels of a quiet sound.
-        with torch.autocast(batch.video_BTPW.device.type, enabled=False):
-            return ModelInput(self.video.prepare(batch.video_BTPW, video), self.audio.prepare(batch.audio_BS, audio))
+        return ModelInput(self.video.prepare(batch.video_BTPW, video), self.audio.prepare(batch.audio_BS, audio))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,23 +94,12 @@ class Augmentation:
         """Return the augmentation of some of the clips."""
         return type(self)(self.video[clips], self.audio[clips])
 
+    def to(self, device: torch.device) -> Self:
+        """Return the augmentation on `device`; the copies are queued, and this process does not wait for them."""
+        moved: Self = move_draws(self, device)
+        return moved
+
     @classmethod
     def concatenate(cls, parts: Sequence[Self]) -> Self:
         """Return the augmentations of several batches, drawn by one transform, as those of all their clips."""
         return cls(concatenate_draws([part.video for part in parts]), concatenate_draws([part.audio for part in parts]))
-
-
-def concatenate_draws(parts: Sequence[Any]) -> Any:
-    """Return values that hold a row for each clip, such as augmentations, as one value with the rows of all.
-
-    Args:
-        parts: tensors, None, or dataclasses of them; all of one kind, as one transform draws them.
-    """
-    first = parts[0]
-    if first is None:
-        return None
-    if isinstance(first, Tensor):
-        return torch.cat(list(parts))
-    assert is_dataclass(first), type(first)
-    kind: Any = type(first)
-    return kind(*(concatenate_draws([getattr(part, each.name) for part in parts]) for each in fields(kind)))

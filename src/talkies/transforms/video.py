@@ -15,6 +15,7 @@ from talkies.config import Config
 from talkies.core import VideoInput, split_planes
 from talkies.core.inputs import Filter
 from talkies.transforms.colour import ColourJitter, yuv_to_rgb
+from talkies.transforms.draws import move_draws
 from talkies.transforms.exact import compute_exactly
 
 _MEAN, _SD = 0.45, 0.225  # of natural video, as in the training of common 3-D networks
@@ -85,9 +86,12 @@ class VideoTransform(nn.Module):
     @compute_exactly
     def prepare(self, video_BTPW: Tensor, augmentation: "VideoAugmentation | None" = None) -> Tensor:
         """Return the model's input, with the given augmentation or none."""
-        crops, jitter = Crops.none(len(video_BTPW)), None
-        if augmentation:
-            crops, jitter = augmentation.crops, augmentation.jitter
+        device = video_BTPW.device
+        if augmentation is None:
+            augmentation = VideoAugmentation(Crops.none(len(video_BTPW), device), None)
+        else:
+            augmentation = move_draws(augmentation, device)
+        crops, jitter = augmentation.crops, augmentation.jitter
 
         luma_BTHW, chroma_BT2HW = split_planes(video_BTPW)
         y_BTHW = self._resize(luma_BTHW.float(), crops)
@@ -111,7 +115,6 @@ class VideoTransform(nn.Module):
         down_BZH = input_matrix(crops.top_B, crops.height_B, height, self._input)
         across_BZW = input_matrix(crops.left_B, crops.width_B, width, self._input)
         across_BZW = torch.where(crops.mirrored_B[:, None, None], across_BZW.flip(1), across_BZW)
-        down_BZH, across_BZW = (matrix.to(planes_BTHW.device, non_blocking=True) for matrix in (down_BZH, across_BZW))
 
         # All rows of a clip's frames are one tall matrix: a product for each frame would copy `across` for each.
         narrow_BRZ = planes_BTHW.flatten(1, 2) @ across_BZW.mT
@@ -157,9 +160,9 @@ class Crops:
     mirrored_B: Tensor
 
     @classmethod
-    def none(cls, clips: int) -> Self:
-        """Return crops of the whole picture for `clips` clips."""
-        zero_B, one_B = torch.zeros(clips), torch.ones(clips)
+    def none(cls, clips: int, device: torch.device | str = "cpu") -> Self:
+        """Return crops of the whole picture for `clips` clips, on `device`."""
+        zero_B, one_B = torch.zeros(clips, device=device), torch.ones(clips, device=device)
         return cls(zero_B, zero_B, one_B, one_B, zero_B.bool())
 
     def __getitem__(self, clips: slice) -> Self:
@@ -199,7 +202,8 @@ def input_matrix(begin_B: Tensor, extent_B: Tensor, length: int, input_: VideoIn
 def resize_matrix(begin_B: Tensor, extent_B: Tensor, length: int, size: int, *, filter_: Filter = "bilinear") -> Tensor:
     """Return `[B, size, length]`: each row holds the weights of one output pixel over the input pixels, summing to one.
 
-    The filter is as wide as two (bilinear) or four (bicubic) output pixels, or input pixels where these are wider.
+    It is made on the device of `begin_B`. The filter is as wide as two (bilinear) or four (bicubic) output pixels, or
+    input pixels where these are wider.
 
     Args:
         begin_B: where the crop starts, as a share of the whole.
@@ -209,8 +213,9 @@ def resize_matrix(begin_B: Tensor, extent_B: Tensor, length: int, size: int, *, 
         filter_: `bilinear`, a triangle, or `bicubic`, Keys' cubic of a = -1/2 (Keys 1981); both as in PIL.
     """
     scale_B11 = (extent_B * length / size)[:, None, None]
-    centre_BZ1 = (begin_B * length)[:, None, None] + (torch.arange(size)[None, :, None] + 0.5) * scale_B11
-    distance_BZL = (torch.arange(length) + 0.5 - centre_BZ1).abs()
+    position_Z, position_L = (torch.arange(count, device=begin_B.device) + 0.5 for count in (size, length))
+    centre_BZ1 = (begin_B * length)[:, None, None] + position_Z[None, :, None] * scale_B11
+    distance_BZL = (position_L - centre_BZ1).abs()
     if filter_ == "bilinear":
         weight_BZL = (1 - distance_BZL / scale_B11.clamp(min=1)).clamp(min=0)
     else:

@@ -8,7 +8,7 @@ import torch
 from lightning_fabric import Fabric
 
 from talkies.clips import TrainingClips
-from talkies.core import MODALITIES, ClipRequest, Modality, format_count, quote_path
+from talkies.core import MODALITIES, ClipRequest, ClipStarts, Modality, format_count, quote_path
 from talkies.core.memory import explain_lack_of_memory
 from talkies.models import Encoder
 from talkies.runtime import count_cores
@@ -84,7 +84,8 @@ class FeatureCache:
 
     def read_batch(self, step: int, *, rank: int = 0, world_size: int = 1) -> FeatureBatch:
         """Return a rank's share of the batch of a step, as features."""
-        requests = self._clips.plan.draw_batch(step).select_rank(rank, world_size)
+        batch = self._clips.plan.draw_batch(step)
+        requests = batch.select_rank(rank, world_size)
         clips = tuple(requests)
         views = []
         for numbers in self._plan.choose(clips, step):
@@ -98,7 +99,8 @@ class FeatureCache:
                 for modality in MODALITIES
             }
             views.append(ViewFeatures(parts["video"], parts["audio"]))
-        return FeatureBatch(clips, torch.from_numpy(requests.film_N), tuple(views))
+        film_B, start_B = torch.from_numpy(requests.film_N), torch.from_numpy(requests.start_N)
+        return FeatureBatch(clips, film_B, tuple(views), start_B, ClipStarts(batch.film_N, batch.start_N))
 
     def read_batches(self, steps: range, *, rank: int = 0, world_size: int = 1) -> Iterator[FeatureBatch]:
         """Yield a rank's share of the batches of `steps`, in order."""

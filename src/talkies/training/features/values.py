@@ -3,13 +3,13 @@
 Shapes: `B` clips, `E` features (or `T E` where a learned pool over frames follows).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
 
-from talkies.core import ClipBatch, ClipRequest
+from talkies.core import ClipBatch, ClipRequest, ClipStarts, list_starts, to_device
 from talkies.transforms import Augmentation
 
 
@@ -35,11 +35,19 @@ class FeatureBatch:
         requests: the clips.
         film_B: int64 film numbers.
         views: the features of each view that a step encodes.
+        start_B: the first frame of each clip's window, int64.
+        starts: films and first frames of the clips of all ranks; None if they are not known.
     """
 
     requests: tuple[ClipRequest, ...]
     film_B: Tensor
     views: tuple[ViewFeatures, ...]
+    start_B: Tensor = field(default=None, repr=False)  # type: ignore[assignment]
+    starts: ClipStarts | None = None
+
+    def __post_init__(self) -> None:
+        if self.start_B is None:
+            object.__setattr__(self, "start_B", list_starts(self.requests).to(self.film_B.device))
 
     def __len__(self) -> int:
         return len(self.requests)
@@ -47,18 +55,13 @@ class FeatureBatch:
     def __getitem__(self, clips: slice) -> Self:
         """Return some of the clips, without a copy."""
         views = tuple(view.select(clips) for view in self.views)
-        return type(self)(self.requests[clips], self.film_B[clips], views)
-
-    @property
-    def start_B(self) -> Tensor:
-        """The first frame of each clip's window, on its film's grid: int64."""
-        starts = [request.window.start_frame for request in self.requests]
-        return torch.tensor(starts, dtype=torch.int64).to(self.film_B.device, non_blocking=True)
+        return type(self)(self.requests[clips], self.film_B[clips], views, self.start_B[clips], self.starts)
 
     def to(self, device: torch.device | str) -> Self:
-        """Return the batch on `device`."""
-        views = tuple(ViewFeatures(view.video.to(device), view.audio.to(device)) for view in self.views)
-        return type(self)(self.requests, self.film_B.to(device), views)
+        """Return the batch on `device`; the copy does not wait for it."""
+        views = tuple(ViewFeatures(*(to_device(part, device) for part in view)) for view in self.views)
+        film_B, start_B = (to_device(part, device) for part in (self.film_B, self.start_B))
+        return type(self)(self.requests, film_B, views, start_B, self.starts)
 
 
 TrainingBatch = ClipBatch | FeatureBatch
