@@ -200,6 +200,21 @@ class Chain(BlockEncoder):
         return x.mean((2, 3))
 
 
+def test_norms_that_stand_still_need_no_graph_of_their_own() -> None:
+    """In chunks a batch is encoded without gradients, and then again with them: one graph for either."""
+    encoder, clips = Chain(Layers(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU())), torch.randn(3, 1, 9, 9)
+    encoder.compile_blocks("eager")
+    torch._dynamo.utils.counters.clear()
+    for gradients, graphs in ((True, 1), (False, 2)):
+        with torch.set_grad_enabled(gradients):
+            encoder(clips)
+            with frozen_batch_norm_statistics(encoder):
+                encoder(clips)
+            encoder(clips)
+        assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == graphs
+    assert not torch._dynamo.utils.counters["graph_break"]
+
+
 def test_a_block_whose_gradient_is_compiled_can_be_run_again() -> None:
     plain, clips = Chain(Layers(nn.Conv2d(1, 1, 3), nn.BatchNorm2d(1), nn.ReLU(inplace=True))), torch.randn(2, 1, 9, 9)
     compiled = copy.deepcopy(plain)
