@@ -5,7 +5,7 @@ import pickle
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,9 +14,18 @@ import numpy as np
 import pytest
 import torch
 
-from talkies.clips import ClipConfig, ClipSource, collate, list_windows, read_batches, read_films
+from talkies.clips import (
+    ClipConfig,
+    ClipSource,
+    choose_workers,
+    collate,
+    film_pass,
+    list_windows,
+    read_batches,
+    read_films,
+)
 from talkies.clips.source import MOST_OPEN_FILMS
-from talkies.core import ClipRequest, MediaError, Span, crop_middle_square
+from talkies.core import ClipBatch, ClipRequest, MediaError, Span, crop_middle_square
 from talkies.library import Library
 from talkies.media import AudioReader, VideoReader
 
@@ -150,6 +159,47 @@ def test_a_worker_reads_the_same_batches_each_of_one_film(library: Library) -> N
         assert torch.equal(one.video_BTPW, other.video_BTPW)
         assert torch.equal(one.audio_BS, other.audio_BS)
         assert torch.equal(one.film_B, other.film_B)
+
+
+@pytest.mark.parametrize(
+    ("cores", "clips", "device", "workers"),
+    [
+        (2, 2_000, "cpu", 1),
+        (16, 2_000, "cpu", 5),
+        (16, 1_999, "cpu", 0),
+        (1, 2_000, "cuda", 1),
+        (2, 2_000, "cuda", 1),
+        (16, 2_000, "cuda", 15),
+        (16, 1_999, "cuda", 0),
+    ],
+)
+def test_the_cores_only_read_where_a_gpu_encodes(
+    cores: int, clips: int, device: str, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(film_pass, "count_cores", lambda: cores)
+    assert choose_workers(clips, device) == workers
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_films_are_read_by_as_many_processes_as_their_device_leaves_cores_for(
+    device: str, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def read(dataset: Sequence[ClipBatch], workers: int) -> Iterator[ClipBatch]:
+        asked.append(workers)
+        return (dataset[number] for number in range(len(dataset)))
+
+    monkeypatch.setattr(film_pass, "read_by_workers", read)
+    monkeypatch.setattr(film_pass, "count_cores", lambda: 8)
+    monkeypatch.setattr(film_pass, "_CLIPS_WORTH_A_WORKER", 1)
+    film = library.films()[0]
+    requests = {film: list_windows(film.id, film.frames, SHAPE, 24)[:2]}
+    (found,) = (
+        (entry, len(list(batches))) for entry, batches in read_films(library, SHAPE, requests, device_type=device)
+    )
+    assert found == (film, 1)
+    assert asked == [2 if device == "cpu" else 7]
 
 
 def test_films_come_with_their_own_batches_even_if_some_are_skipped(library: Library) -> None:

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from talkies.clips import ClipSource, collate, list_windows
-from talkies.core import RunError
+from talkies.core import ConfigError, RunError
+from talkies.core.precision import Precision
 from talkies.library import Library
 from talkies.runs import RunFolder, load_encoder
 
@@ -96,4 +97,34 @@ def test_a_run_of_a_newer_version_is_refused(copy_of_run: Path) -> None:
     path = copy_of_run / "run.json"
     path.write_text(path.read_text().replace('"schema_version": 2', '"schema_version": 99'))
     with pytest.raises(RunError, match=r"run\.json is of schema version 99, this talkies reads up to 2"):
+        load_encoder(copy_of_run)
+
+
+@pytest.mark.parametrize("written", ["precision: bf16-mixed", "precision: tf32", "precision: 32-true", ""])
+def test_a_run_encodes_on_a_gpu_in_the_precision_of_its_config(
+    written: str, copy_of_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without such a line, as in a run's first config, it is float32."""
+    monkeypatch.setattr(Precision, "for_encoding", lambda self, device_type: self)
+    path = copy_of_run / "config.yaml"
+    text = path.read_text()
+    assert "  precision: 32-true\n" in text
+    path.write_text(text.replace("  precision: 32-true\n", f"  {written}\n" if written else ""))
+    assert load_encoder(copy_of_run).precision.name == (written.removeprefix("precision: ") or "32-true")
+
+
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_a_run_encodes_in_the_memory_format_of_its_config(channels_last: bool, copy_of_run: Path) -> None:
+    path = copy_of_run / "config.yaml"
+    path.write_text(path.read_text().replace("channels_last: true", f"channels_last: {channels_last}".lower()))
+    model = load_encoder(copy_of_run).model
+    assert (model.video.channels_last, model.audio.channels_last) == (channels_last, channels_last)
+    kernel = model.video.get_parameter("block1.0.weight")
+    assert kernel.is_contiguous(memory_format=torch.channels_last_3d) == channels_last
+
+
+def test_a_precision_that_there_is_not_is_refused(copy_of_run: Path) -> None:
+    path = copy_of_run / "config.yaml"
+    path.write_text(path.read_text().replace("precision: 32-true", "precision: half"))
+    with pytest.raises(ConfigError, match=r"config\.yaml.*precision"):
         load_encoder(copy_of_run)

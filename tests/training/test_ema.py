@@ -1,13 +1,18 @@
 """The moving average of the weights: its values, that it is saved, and that it encodes films."""
 
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors.torch import load_file
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from talkies.clips import ClipSource, collate, list_windows
 from talkies.core import RunError
@@ -61,6 +66,48 @@ def test_the_average_of_several_steps_is_that_worked_out_number_by_number(decay:
     for name, tensor in average.state_dict().items():
         expected = [30.0] if name == "1.num_batches_tracked" else slowly(values[name], decay)
         assert tensor.flatten().tolist() == pytest.approx(expected, rel=1e-12, abs=1e-14), name
+
+
+@given(
+    shapes=st.lists(st.lists(st.integers(1, 5), max_size=3), min_size=1, max_size=6),
+    decay=st.floats(0.01, 0.9999),
+    ramps=st.booleans(),
+    done=st.integers(1, 5000),
+)
+@settings(max_examples=30, deadline=None)
+def test_all_tensors_at_once_are_averaged_to_the_bit_as_one_by_one(
+    shapes: list[list[int]], decay: float, ramps: bool, done: int
+) -> None:
+    model = nn.Module()
+    for number, shape in enumerate(shapes):
+        kinds = (torch.float32, torch.float64, torch.int64)
+        model.register_buffer(f"tensor_{number}", (torch.randn(shape) * 100).to(kinds[number % 3]))
+    average = ExponentialMovingAverage(model, decay, ramps=ramps)
+    before = {name: tensor.clone() for name, tensor in average.state_dict().items()}
+    for tensor in model.buffers():
+        tensor.copy_(torch.randn(tensor.shape) * 100)
+    average.update(done)
+
+    weight = 1 - (min(decay, (1 + done) / (10 + done)) if ramps else decay)
+    for name, now in model.state_dict().items():
+        expected = before[name].lerp(now, weight) if now.is_floating_point() else now
+        assert torch.equal(average.state_dict()[name], expected)
+
+
+def test_however_many_tensors_there_are_each_kind_takes_one_call() -> None:
+    calls: Counter[str] = Counter()
+
+    class Counting(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            calls[func.overloadpacket.__name__] += 1
+            return func(*args, **(kwargs or {}))
+
+    model = nn.Sequential(*(nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3)) for _ in range(9)))
+    average = ExponentialMovingAverage(model, 0.9)
+    with Counting():
+        average.update(1)
+    wanted = {"_foreach_lerp_": 1, "_foreach_copy_": 1, "lerp_": 0, "copy_": 0}
+    assert {name: calls[name] for name in wanted} == wanted
 
 
 def test_the_average_is_no_part_of_the_model_and_the_model_none_of_it() -> None:

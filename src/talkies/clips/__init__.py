@@ -10,7 +10,7 @@ from talkies.clips.file_windows import (
     cut_video_windows,
     read_file_windows,
 )
-from talkies.clips.film_pass import list_windows, read_batches, read_films
+from talkies.clips.film_pass import choose_workers, list_windows, read_batches, read_films
 from talkies.clips.framing import find_bars_of_pictures, square_pictures
 from talkies.clips.loader import LoaderConfig, load_batches
 from talkies.clips.source import ClipSource, collate
@@ -31,6 +31,7 @@ __all__ = [
     "Step",
     "TrainingClips",
     "WorkerThroughput",
+    "choose_workers",
     "collate",
     "collate_in_batches",
     "cut_audio_windows",

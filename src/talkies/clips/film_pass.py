@@ -25,6 +25,7 @@ BATCHES_AHEAD = 2
 """How many batches a thread reads ahead of the one that is encoded."""
 _CLIPS_WORTH_A_WORKER = 2_000  # reading them takes several times as long as starting a process
 _CORES_PER_WORKER = 3  # where the same cores encode: the smallest encoder takes about twice as long as its reader
+_CORES_OF_A_GPU = 1  # one launches its work and moves the clips to it
 
 OnFilm = Callable[[str, int], None]
 """Called after each film with its name and the number of films."""
@@ -52,6 +53,7 @@ def read_films(
     workers: int | None = None,
     framing: Framing = "centre",
     on_film: OnFilm | None = None,
+    device_type: str = "cpu",
 ) -> Iterator[tuple[FilmEntry, Iterator[ClipBatch]]]:
     """Yield each film with its clips in batches; a few batches are in memory at any time.
 
@@ -62,15 +64,18 @@ def read_films(
         shape: What a clip is made of.
         requests: The clips of each film, in the order in which they are yielded; a film may have none.
         batch_clips: The largest number of clips in a batch.
-        workers: As in `read_batches`.
+        workers: How many processes read; 0 reads in this process, None is what `choose_workers` returns.
         framing: As in `read_batches`.
         on_film: Called after each film.
+        device_type: The kind of device that uses the clips, for `workers`.
 
     Raises:
         MediaError: if a film cannot be read; the films before it have been yielded.
         WorkError: if a worker process dies.
     """
     all_requests = [request for film_requests in requests.values() for request in film_requests]
+    if workers is None:
+        workers = choose_workers(len(all_requests), device_type)
     batches = read_batches(library, shape, all_requests, batch_clips=batch_clips, workers=workers, framing=framing)
     with closing(batches):
         for film, film_requests in requests.items():
@@ -87,7 +92,7 @@ def read_batches(
     requests: Sequence[ClipRequest],
     *,
     batch_clips: int = BATCH_CLIPS,
-    workers: int | None = 0,
+    workers: int = 0,
     framing: Framing = "centre",
 ) -> Generator[ClipBatch, None, None]:
     """Yield clips in the order of `requests`, in batches of one film each; a thread reads a few batches ahead.
@@ -97,19 +102,30 @@ def read_batches(
         shape: What a clip is made of.
         requests: The clips, those of one film next to each other.
         batch_clips: The largest number of clips in a batch.
-        workers: How many processes read; 0 reads in this process, None chooses by the number of clips and cores.
+        workers: How many processes read; 0 reads in this process.
         framing: How a picture becomes a square; the squares of `crops` have requests of their own.
 
     Raises:
         MediaError: if a film cannot be read.
         WorkError: if a worker process dies.
     """
-    if workers is None:
-        workers = max(1, count_cores() // _CORES_PER_WORKER) if len(requests) >= _CLIPS_WORTH_A_WORKER else 0
     with closing(ClipSource(library, shape, framing)) as source:
         dataset = _BatchDataset(source, _split_by_film(requests, batch_clips))
         with prefetch(read_by_workers(dataset, workers), BATCHES_AHEAD) as batches:
             yield from batches
+
+
+def choose_workers(clips: int, device_type: str) -> int:
+    """Return how many processes read clips for a device that encodes them; 0: the process that encodes.
+
+    Args:
+        clips: The number of clips.
+        device_type: The kind of device. With `cpu` the cores also encode; with another, all but one only read.
+    """
+    if clips < _CLIPS_WORTH_A_WORKER:
+        return 0
+    readers = count_cores() // _CORES_PER_WORKER if device_type == "cpu" else count_cores() - _CORES_OF_A_GPU
+    return max(1, readers)
 
 
 def _split_by_film(requests: Sequence[ClipRequest], batch_clips: int) -> list[list[ClipRequest]]:

@@ -50,6 +50,7 @@ def find_before(encoder: ClipEncoder) -> Before:
         joint=before.joint,
         texts=before.texts,
         license=before.license,
+        precision=encoder.precision,
     )
     return Before(same_clips)
 

@@ -22,11 +22,12 @@ from talkies.models.tower import (
     TwoTower,
     compute_model_stamp,
     compute_weights_stamp,
+    convert_to_full_precision,
     encode_features,
     find_dims,
     frozen_batch_norm_statistics,
     is_frozen,
-    set_memory_format,
+    set_layout,
 )
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "compute_learnt_stamp",
     "compute_model_stamp",
     "compute_weights_stamp",
+    "convert_to_full_precision",
     "count_layers",
     "encode_features",
     "find_bases",
@@ -61,6 +63,6 @@ __all__ = [
     "merge_adapters",
     "needs_base",
     "remove_base_layer",
-    "set_memory_format",
+    "set_layout",
     "without_adapters",
 ]

@@ -18,6 +18,7 @@ from torch.utils.checkpoint import checkpoint
 
 from talkies.core import AudioInput, Modality, VideoInput
 
+_CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}  # by the number of dimensions
 _GRAPH_LIMIT = 64  # compiled graphs for all blocks of one class
 
 
@@ -25,13 +26,15 @@ class Encoder(nn.Module, ABC):
     """The base of every encoder: a network that returns features `[B, out_dim]` of clips of one modality.
 
     `input` is what it takes; None if that is what the `transforms` section of a recipe describes. With `recompute`,
-    training keeps fewer activations and computes the others again for the gradient.
+    training keeps fewer activations and computes the others again for the gradient. `channels_last` is the memory
+    format that `set_layout` chose; None before.
     """
 
     modality: Modality
     out_dim: int
     input: VideoInput | AudioInput | None = None
     recompute: bool = False
+    channels_last: bool | None = None
 
     @abstractmethod
     def named_blocks(self) -> tuple[tuple[str, nn.Module], ...]:
@@ -79,6 +82,16 @@ class Encoder(nn.Module, ABC):
 
         for _, block in self.named_blocks():
             block.compile(backend=backend, dynamic=False, **options)
+
+    def arrange_input(self, x: Tensor) -> Tensor:
+        """Return an input in the memory format of the weights, if `set_layout` chose one."""
+        if self.channels_last is None:
+            return x
+        if not self.channels_last:
+            return x.contiguous()
+        if self.input is not None:  # a public encoder keeps the layout of its library
+            return x
+        return x.contiguous(memory_format=_CHANNELS_LAST[x.ndim])
 
     def run_block(self, block: nn.Module, x: Tensor) -> Tensor:
         """Return what a block makes of its input; with `recompute`, training runs it again for its gradient."""
@@ -132,10 +145,18 @@ class Layers(nn.Sequential):
         return x
 
 
-def set_memory_format(encoder: Encoder, memory_format: torch.memory_format) -> None:
-    """Set the memory format of the weights of an encoder of talkies; a public one keeps that of its library."""
-    if encoder.input is None:
-        encoder.to(memory_format=memory_format)  # type: ignore[call-overload]
+def set_layout(model: "TwoTower", *, channels_last: bool) -> None:
+    """Choose the memory format of the convolutions of both encoders; the weights of public ones keep theirs.
+
+    Args:
+        model: the model, changed in place.
+        channels_last: whether the channels of a position lie next to each other, and not the positions of a channel.
+    """
+    for encoder in (model.video, model.audio):
+        encoder.channels_last = channels_last
+        if channels_last and encoder.input is None:
+            memory_format = _CHANNELS_LAST[5 if encoder.modality == "video" else 4]
+            encoder.to(memory_format=memory_format)  # type: ignore[call-overload]
 
 
 def is_frozen(module: nn.Module) -> bool:
@@ -148,20 +169,22 @@ def is_frozen(module: nn.Module) -> bool:
 def frozen_batch_norm_statistics(module: nn.Module) -> Iterator[None]:
     """Within the block, the batch norms of `module` do not update their statistics: for a batch that runs again.
 
-    In training they still normalise by the batch, but their running statistics and counters stay unchanged.
+    In training they still normalise by the batch, but their running statistics and counters stay unchanged: copies take
+    the updates. Everything that compiled code depends on is as before, so a block needs no graph of its own here.
     """
-    norms = [child for child in module.modules() if isinstance(child, _BatchNorm)]
-    saved = [(norm, norm.momentum, norm.num_batches_tracked) for norm in norms]
+    norms = [child for child in module.modules() if isinstance(child, _BatchNorm) and child.training]
+    saved = [(norm, norm.running_mean, norm.running_var, norm.num_batches_tracked) for norm in norms]
     try:
-        for norm in norms:
-            # A copy of the counter takes the updates, because synchronised batch norms need a counter.
-            counter = norm.num_batches_tracked
-            norm.momentum = 0.0
-            norm.num_batches_tracked = None if counter is None else counter.clone()
+        for norm, mean_C, var_C, counter in saved:
+            _set_statistics(norm, *(None if each is None else each.clone() for each in (mean_C, var_C, counter)))
         yield
     finally:
-        for norm, momentum, counter in saved:
-            norm.momentum, norm.num_batches_tracked = momentum, counter
+        for norm, mean_C, var_C, counter in saved:
+            _set_statistics(norm, mean_C, var_C, counter)
+
+
+def _set_statistics(norm: _BatchNorm, mean_C: Tensor | None, var_C: Tensor | None, counter: Tensor | None) -> None:
+    norm.running_mean, norm.running_var, norm.num_batches_tracked = mean_C, var_C, counter
 
 
 class Head(nn.Sequential):
@@ -243,11 +266,16 @@ class TwoTower(nn.Module):
 
     def embed_video(self, features_BE: Tensor) -> Tensor:
         """Return the embeddings `[B, D]` of video features, as unit vectors."""
-        return functional.normalize(self.video_head(features_BE), dim=1)
+        return functional.normalize(convert_to_full_precision(self.video_head(features_BE)), dim=1)
 
     def embed_audio(self, features_BE: Tensor) -> Tensor:
         """Return the embeddings `[B, D]` of audio features, as unit vectors."""
-        return functional.normalize(self.audio_head(features_BE), dim=1)
+        return functional.normalize(convert_to_full_precision(self.audio_head(features_BE)), dim=1)
+
+
+def convert_to_full_precision(rows: Tensor) -> Tensor:
+    """Return rows of half precision as float32, and others as they are: eight bits are too few for unit vectors."""
+    return rows if rows.dtype == torch.float64 else rows.float()
 
 
 def encode_features(encoder: Encoder, x: Tensor) -> Tensor:

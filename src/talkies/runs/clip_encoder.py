@@ -24,6 +24,7 @@ from talkies.core import (
     Modality,
     UsageError,
 )
+from talkies.core.precision import FLOAT32, Precision, choose_device
 from talkies.library import Profile
 from talkies.models import EncoderAddress, TwoTower, find_dims
 from talkies.models.public import TextEncoder, open_text
@@ -87,6 +88,7 @@ class ClipEncoder:
         texts: Mapping[Modality, TextSpace] | None = None,
         moved: Mapping[Modality, str] | None = None,
         license: str | None = None,  # noqa: A002
+        precision: Precision = FLOAT32,
     ) -> None:
         """Move the model to the GPU if there is one.
 
@@ -102,6 +104,7 @@ class ClipEncoder:
             texts: The text encoders whose embeddings can be compared with each modality's.
             moved: Why those of other modalities cannot any more, for messages.
             license: The licence of public weights, empty if it is not stated; None for weights that talkies trained.
+            precision: The precision in which the model was trained; on a GPU it encodes in the same.
         """
         self.clip, self.profile = clip, profile
         self.stamp, self.run, self.step, self.joint = stamp, run, step, joint
@@ -110,10 +113,11 @@ class ClipEncoder:
         self.license = license
         self._text_encoders: dict[str, TextEncoder] = {}
         self.transforms = transform.config
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.model = model.eval().to(self._device)
+        self.device = choose_device()
+        self.precision = precision.for_encoding(self.device.type)
+        self.model = model.eval().to(self.device)
         self._dims = find_dims(model)
-        self._transform = transform.eval().to(self._device)
+        self._transform = transform.eval().to(self.device)
 
     @property
     def shape(self) -> ClipShape:
@@ -159,17 +163,17 @@ class ClipEncoder:
         vectors: Float32s = self._text_encoders[space.address].encode(texts, space.modality).numpy()
         return vectors
 
-    @torch.inference_mode()
     def encode(self, batch: ClipBatch) -> Encoded:
         """Return embeddings and features of a batch, on the CPU."""
-        on_device = batch.to(self._device)
-        video_BE = audio_BE = torch.zeros(len(batch), 0, device=self._device)
-        if self._dims["video"]:
-            video_BE = self.model.video(self._transform.video(on_device.video_BTPW))
-        if self._dims["audio"]:
-            audio_BE = self.model.audio(self._transform.audio(on_device.audio_BS))
-        video_BD = self.model.embed_video(video_BE) if self._dims["video"] else video_BE
-        audio_BD = self.model.embed_audio(audio_BE) if self._dims["audio"] else audio_BE
+        on_device = batch.to(self.device)
+        with self.precision.encode_on(self.device.type):
+            video_BE = audio_BE = torch.zeros(len(batch), 0, device=self.device)
+            if self._dims["video"]:
+                video_BE = self._encode_video(on_device.video_BTPW)
+            if self._dims["audio"]:
+                audio_BE = self._encode_audio(on_device.audio_BS)
+            video_BD = self.model.embed_video(video_BE) if self._dims["video"] else video_BE
+            audio_BD = self.model.embed_audio(audio_BE) if self._dims["audio"] else audio_BE
         embeddings = Embeddings(video_BD.float().cpu(), audio_BD.float().cpu(), batch.film_B.cpu(), batch.start_B.cpu())
         return Encoded(embeddings, video_BE.float().cpu(), audio_BE.float().cpu())
 
@@ -187,16 +191,24 @@ class ClipEncoder:
                 on_batch(len(batch))
         return Encoded.concatenate(parts)
 
-    @torch.inference_mode()
+    def _encode_video(self, video_BTPW: Tensor) -> Tensor:
+        features_BE: Tensor = self.model.video(self.model.video.arrange_input(self._transform.video(video_BTPW)))
+        return features_BE
+
+    def _encode_audio(self, audio_BS: Tensor) -> Tensor:
+        features_BE: Tensor = self.model.audio(self.model.audio.arrange_input(self._transform.audio(audio_BS)))
+        return features_BE
+
     def encode_windows(self, windows: FileWindows) -> tuple[Float32s | None, Float32s | None]:
         """Return embeddings `[B, D]` of the video and of the audio of a file's windows; None for a missing one."""
         video_BD = audio_BD = None
-        if windows.video_BTPW is not None and self._dims["video"]:
-            video_BCTHW = self._transform.video(torch.from_numpy(windows.video_BTPW).to(self._device))
-            video_BD = self.model.embed_video(self.model.video(video_BCTHW)).float().cpu().numpy()
-        if windows.audio_BS is not None and self._dims["audio"]:
-            audio_B1FL = self._transform.audio(torch.from_numpy(windows.audio_BS).to(self._device))
-            audio_BD = self.model.embed_audio(self.model.audio(audio_B1FL)).float().cpu().numpy()
+        with self.precision.encode_on(self.device.type):
+            if windows.video_BTPW is not None and self._dims["video"]:
+                video_BE = self._encode_video(torch.from_numpy(windows.video_BTPW).to(self.device))
+                video_BD = self.model.embed_video(video_BE).float().cpu().numpy()
+            if windows.audio_BS is not None and self._dims["audio"]:
+                audio_BE = self._encode_audio(torch.from_numpy(windows.audio_BS).to(self.device))
+                audio_BD = self.model.embed_audio(audio_BE).float().cpu().numpy()
         return video_BD, audio_BD
 
     def encode_file(self, path: str | Path, stride_seconds: float | None = None) -> EncodedFile:

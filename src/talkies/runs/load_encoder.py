@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-import torch
-
 from talkies.clips import ClipConfig
 from talkies.config import check, read_yaml
 from talkies.core import MODALITIES, RunError
 from talkies.library import Profile
-from talkies.models import AdaptationConfig, build_model, load_learnt, set_memory_format
+from talkies.models import AdaptationConfig, build_model, load_learnt, set_layout
 from talkies.runs.address_encoder import is_model_address, load_address
 from talkies.runs.clip_encoder import ClipEncoder, make_transform
+from talkies.runs.computation import read_computation
 from talkies.runs.exported_model import (
+    DESCRIPTION,
     check_step,
     is_exported_model,
     open_exported_towers,
@@ -58,7 +58,8 @@ def build_run_encoder(loaded: RunModel) -> ClipEncoder:
     transforms = check(TransformConfig, values.get("transforms", {}), where)
     profile = Profile.model_validate(folder.read_record().profile)
     texts = find_text_spaces(model, loaded.adaptation)
-    set_memory_format(model.video, torch.channels_last_3d)  # the transform's layout
+    computation = read_computation(values, where)
+    set_layout(model, channels_last=computation.channels_last)
     return ClipEncoder(
         model,
         make_transform(model, transforms, profile, clip),
@@ -69,6 +70,7 @@ def build_run_encoder(loaded: RunModel) -> ClipEncoder:
         step=loaded.checkpoint.step,
         texts=texts.spaces,
         moved=texts.moved,
+        precision=computation.to_precision(),
     )
 
 
@@ -87,7 +89,8 @@ def _load_exported_model(folder: Path, step: int | None, *, trust_code: bool) ->
         load_learnt(model, weights, exported.towers)
     except RuntimeError as error:
         raise RunError(f"the weights in {folder} are not of the model in its config.json") from error
-    set_memory_format(model.video, torch.channels_last_3d)  # the transform's layout
+    computation = read_computation(exported.recipe, str(folder / DESCRIPTION))
+    set_layout(model, channels_last=computation.channels_last)
     return ClipEncoder(
         model,
         make_transform(model, exported.transforms, exported.profile, exported.clip),
@@ -98,4 +101,5 @@ def _load_exported_model(folder: Path, step: int | None, *, trust_code: bool) ->
         step=exported.step,
         texts={modality: TextSpace(text.address, text.modality) for modality, text in exported.texts.items()},
         moved=exported.moved,
+        precision=computation.to_precision(),
     )

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from talkies.clips import ClipConfig, LoaderConfig, SamplingConfig
 from talkies.config import Config
+from talkies.core.precision import PrecisionName
 from talkies.models import AdaptationConfig, ModelConfig
 from talkies.objectives import ObjectiveConfig
 from talkies.transforms import TransformConfig
@@ -65,7 +66,7 @@ class TrainingConfig(Config):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     devices: Annotated[int, Field(ge=1)] = 1
     strategy: Literal["ddp", "fsdp"] = "ddp"
-    precision: Literal["32-true", "tf32", "bf16-mixed"] = "32-true"
+    precision: PrecisionName = "32-true"
     channels_last: bool = True
     compile: bool = False
     activation_checkpointing: bool = False

@@ -19,6 +19,7 @@ from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
 from talkies.core import ConfigError, format_count
+from talkies.core.precision import has_bf16_arithmetic
 from talkies.training.config import RunConfig, TrainingConfig
 from talkies.training.momentum import compute_queue_bytes
 from talkies.training.system import ContrastiveSystem
@@ -39,13 +40,6 @@ def count_processes(training: TrainingConfig) -> tuple[int, int]:
 def select_device(training: TrainingConfig) -> str:
     """Return the kind of device that trains, `cuda` or `cpu`."""
     return ("cuda" if torch.cuda.is_available() else "cpu") if training.device == "auto" else training.device
-
-
-def has_bf16_arithmetic(device: str) -> bool:
-    """Return whether this machine's `cuda` device or `cpu` computes with bfloat16 itself."""
-    if device == "cuda":
-        return bool(torch.cuda.is_bf16_supported(False))
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def measure_available_memory(training: TrainingConfig) -> int:

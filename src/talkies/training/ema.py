@@ -36,16 +36,19 @@ class ExponentialMovingAverage:
         decay = min(self._decay, (1 + steps_done) / (10 + steps_done)) if self._ramps else self._decay
         weight = 1 - decay
         floats: dict[bool, tuple[list[Tensor], list[Tensor]]] = {False: ([], []), True: ([], [])}
+        integers: tuple[list[Tensor], list[Tensor]] = ([], [])
         for average, own in self._pair():
-            if average.is_floating_point():
-                averages, owns = floats[isinstance(average, DTensor)]  # one call takes no mixture of both
-                averages.append(average)
-                owns.append(own)
-            else:
-                average.copy_(own)
+            # One call takes no mixture of sharded and other tensors.
+            averages, owns = floats[isinstance(average, DTensor)] if average.is_floating_point() else integers
+            averages.append(average)
+            owns.append(own)
+
+        # One kernel for many tensors: one for each would cost as much time to launch as a small step.
         for averages, owns in floats.values():
             if averages:
                 torch._foreach_lerp_(averages, owns, weight)
+        if integers[0]:
+            torch._foreach_copy_(*integers)
 
     @contextmanager
     def swap_with_model(self) -> Iterator[None]:

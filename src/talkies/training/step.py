@@ -1,6 +1,7 @@
 """The gradients of one training step, for a whole batch at once or by gradient caching, chunk by chunk."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from itertools import pairwise
 
 import torch
@@ -81,6 +82,10 @@ class Stepper:
 
     def backward(self, batch: TrainingBatch, augmentations: Sequence[ViewSource], step: int) -> Scalars:
         """Add a step's gradients to those of the weights, and return its numbers; `loss` is one of them."""
+        with self._use_settings():
+            return self._backward(batch, augmentations, step)
+
+    def _backward(self, batch: TrainingBatch, augmentations: Sequence[ViewSource], step: int) -> Scalars:
         # The forward of a sharded system bounds only a copy of the temperature, so bound the parameter here.
         self._system.objective.bound_temperature()
 
@@ -106,12 +111,16 @@ class Stepper:
         There is no graph, and batch norms do not update their running statistics.
         """
         chunks = split_into_strided_chunks(len(batch), self._chunk_clips or len(batch))
-        with frozen_batch_norm_statistics(self._system.model):
+        with self._use_settings(), frozen_batch_norm_statistics(self._system.model):
             parts = [
                 self._wrapped.encode(batch[chunk], [select_clips(each, chunk) for each in augmentations])
                 for chunk in chunks
             ]
         return merge_views(parts, chunks)
+
+    def _use_settings(self) -> AbstractContextManager[None]:
+        """Return a block within which the device computes in the run's precision."""
+        return self._system.precision.use_settings(self._fabric.device.type, times_convolutions=True)
 
     def compute_gradient_norm(self) -> Tensor:
         """Return the norm of the gradient of all trained parameters, a scalar."""

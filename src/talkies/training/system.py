@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from talkies.core import ClipBatch, ClipStarts, Embeddings, Modality
-from talkies.models import AdaptationConfig, TwoTower, set_memory_format
+from talkies.core.precision import FLOAT32, Precision
+from talkies.models import AdaptationConfig, TwoTower, convert_to_full_precision, set_layout
 from talkies.models.public import PublicEncoder
 from talkies.objectives import BatchKeys, ContrastiveObjective
 from talkies.training.distillation import Distillation
@@ -89,16 +90,14 @@ class ContrastiveSystem(nn.Module):
         objective: ContrastiveObjective,
         *,
         distillation: Distillation | None = None,
-        half: bool = False,
+        precision: Precision = FLOAT32,
         channels_last: bool = True,
     ) -> None:
         super().__init__()
         self.transform, self.model, self.objective = transform, model, objective
         self.distillation = distillation or Distillation(model, AdaptationConfig())
-        self._half, self._channels_last = half, channels_last
-        if channels_last:
-            set_memory_format(model.video, torch.channels_last_3d)
-            set_memory_format(model.audio, torch.channels_last)
+        self.precision = precision
+        set_layout(model, channels_last=channels_last)
 
     def forward(
         self, batch: TrainingBatch, augmentations: Sequence[ViewSource], step: int, keys: BatchKeys | None = None
@@ -200,13 +199,13 @@ class ContrastiveSystem(nn.Module):
             augmentation: of these clips; None for none.
         """
         encoder = self.model.video if modality == "video" else self.model.audio
-        with torch.autocast(clips.device.type, enabled=False):
-            if modality == "video":
-                ready = self.transform.video.prepare(clips, augmentation.video if augmentation else None)
-            else:
-                ready = self.transform.audio.prepare(clips, augmentation.audio if augmentation else None)
-        with torch.autocast(clips.device.type, torch.bfloat16, enabled=self._half):
-            ready = self._arrange(ready, modality)
+        if modality == "video":
+            ready = self.transform.video.prepare(clips, augmentation.video if augmentation else None)
+        else:
+            ready = self.transform.audio.prepare(clips, augmentation.audio if augmentation else None)
+        device_type = clips.device.type
+        with self.precision.use_settings(device_type), self.precision.autocast(device_type):
+            ready = encoder.arrange_input(ready)
             extracted: Tensor = encoder.extract(ready) if isinstance(encoder, PublicEncoder) else encoder(ready)
         return extracted
 
@@ -216,7 +215,7 @@ class ContrastiveSystem(nn.Module):
         else:
             assert isinstance(batch, ClipBatch)
             rows, distances = self._project_clips(batch, view)
-        projections = [_to_full_precision(rows_BD) for rows_BD in rows]
+        projections = [convert_to_full_precision(rows_BD) for rows_BD in rows]
 
         video_BD, audio_BD = (functional.normalize(rows_BD, dim=1) for rows_BD in projections)
         norm_video_B, norm_audio_B = (rows_BD.detach().norm(dim=1) for rows_BD in projections)
@@ -225,29 +224,22 @@ class ContrastiveSystem(nn.Module):
     def _project_clips(self, batch: ClipBatch, augmentation: Augmentation | None) -> tuple[_Pair, _Pair]:
         """Return the outputs of both heads for clips, not normalised, and the distances of the features."""
         ready = self.transform.prepare(batch, augmentation)
-        video, audio = self._arrange(ready.video_BCTHW, "video"), self._arrange(ready.audio_B1FL, "audio")
         model, measure = self.model, self.distillation.measure
-        with torch.autocast(video.device.type, torch.bfloat16, enabled=self._half):
+        video, audio = model.video.arrange_input(ready.video_BCTHW), model.audio.arrange_input(ready.audio_B1FL)
+        with self.precision.autocast(video.device.type):
             video_BE, audio_BE = model.encode(video, audio)
             distances = measure(model.video, video, video_BE), measure(model.audio, audio, audio_BE)
             return model.project_features(video_BE, audio_BE), distances
 
     def _project_features(self, features: ViewFeatures) -> tuple[_Pair, _Pair]:
         """Return the same for the features of frozen encoders, which are where they were: the distances are 0."""
-        with torch.autocast(features.video.device.type, torch.bfloat16, enabled=self._half):
+        with self.precision.autocast(features.video.device.type):
             video_BE, audio_BE = (
                 encoder.finish(extracted) if isinstance(encoder, PublicEncoder) else extracted
                 for encoder, extracted in ((self.model.video, features.video), (self.model.audio, features.audio))
             )
             zero_B = torch.zeros_like(video_BE[:, 0], dtype=torch.float32)
             return self.model.project_features(video_BE, audio_BE), (zero_B, zero_B)
-
-    def _arrange(self, ready: Tensor, modality: Modality) -> Tensor:
-        """Return an encoder's input in the memory format of its weights."""
-        if not self._channels_last:
-            return ready.contiguous()
-        is_own_spectrogram = modality == "audio" and self.model.audio.input is None
-        return ready.contiguous(memory_format=torch.channels_last) if is_own_spectrogram else ready
 
 
 def sum_losses(losses: Mapping[str, Tensor]) -> Tensor:
@@ -276,7 +268,3 @@ def _merge_rows(rows: Sequence[Tensor], chunks: Sequence[slice]) -> Tensor:
     for chunk_rows, chunk in zip(rows, chunks, strict=True):
         merged[chunk] = chunk_rows
     return merged
-
-
-def _to_full_precision(rows_BD: Tensor) -> Tensor:
-    return rows_BD if rows_BD.dtype == torch.float64 else rows_BD.float()

@@ -8,6 +8,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.wrappers import _FabricOptimizer
 
 from talkies.core import Modality
+from talkies.core.precision import Precision
 from talkies.library import Profile
 from talkies.models import TwoTower, build_model
 from talkies.models.public import PublicTower
@@ -67,7 +68,7 @@ def build_system(
         model,
         ContrastiveObjective(config.objective, fps, recurrences, window_frames=config.clip.to_shape(fps).window_frames),
         distillation=Distillation(model, config.adaptation),
-        half=config.training.precision == "bf16-mixed",
+        precision=Precision(config.training.precision),
         channels_last=config.training.channels_last,
     )
 
@@ -80,10 +81,6 @@ class TrainState:
 
     def __init__(self, fabric: Fabric, system: ContrastiveSystem, config: RunConfig) -> None:
         training = config.training
-
-        # Set the precision of matrix products and convolutions in this process.
-        torch.set_float32_matmul_precision("high" if training.precision == "tf32" else "highest")
-        torch.backends.cudnn.allow_tf32 = training.precision == "tf32"
         if fabric.device.type == "cpu":
             keep_freed_memory()
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from talkies.config import Config
 from talkies.core import ConfigError
 from talkies.transforms.draws import move_draws
+from talkies.transforms.exact import choose_spectrum_dtype, compute_exactly
 from talkies.transforms.mel import build_mel_filters
 
 _INT16 = 32768.0
@@ -159,7 +160,6 @@ class LogMel(AudioTransform):
 
         self._config, self._scale = config, _SCALES[config.scale]
         filters_FK = build_mel_filters(rate_hz, config.n_fft, config.mels, config.f_min_hz, config.f_max_hz)
-        # float64, because in float32 the rounding errors of the loudest frequency hide quiet ones.
         length = config.window_samples or config.n_fft
         # A window of more samples sums up more of them: it is lowered so that the power of a sound stays the same.
         scale = (counted.window_samples or counted.n_fft) / length
@@ -181,6 +181,7 @@ class LogMel(AudioTransform):
             frequency_mask_BF = draw_masks(shape, config.mels, config.frequency_mask_bins, generator)
         return AudioAugmentation(gain_db_B, time_mask_BL, frequency_mask_BF)
 
+    @compute_exactly
     def prepare(self, audio_BS: Tensor, augmentation: "AudioAugmentation | None" = None) -> Tensor:
         """Return the normalised log-mel, with the given augmentation or none; masks are set to 0, the mean."""
         augmentation = move_draws(augmentation, audio_BS.device)
@@ -204,16 +205,18 @@ class LogMel(AudioTransform):
         return mel_BFL.clamp_(min=self._scale.floor).log_().mul_(self._scale.unit)
 
     def compute_power(self, audio_BS: Tensor) -> Tensor:
-        """Return the power spectrogram `[B, K, L]`, float64, of samples as fractions of full scale.
+        """Return the power spectrogram `[B, K, L]` of samples as fractions of full scale.
 
-        The audio is padded with silence at both ends, so that frame *i* is centred on sample *i* × hop.
+        It is float64 on a CPU and float32 on other devices (`choose_spectrum_dtype`). The audio is padded with silence
+        at both ends, so that frame *i* is centred on sample *i* × hop.
         """
+        window = self.window.to(choose_spectrum_dtype(audio_BS.device))
         spectrum_BKL = torch.stft(
-            audio_BS.to(self.window.dtype) / _INT16,
+            audio_BS.to(window.dtype) / _INT16,
             self._config.n_fft,
             self._config.hop,
-            len(self.window),
-            window=self.window,
+            len(window),
+            window=window,
             center=True,
             pad_mode="constant",
             return_complex=True,

@@ -13,6 +13,7 @@ from torch import Tensor
 from talkies.core import AudioInput, ConfigError, WaveformInput
 from talkies.transforms.audio import AudioAugmentation, AudioTransform, AudioTransformConfig, draw_masks
 from talkies.transforms.draws import move_draws
+from talkies.transforms.exact import choose_spectrum_dtype, compute_exactly
 from talkies.transforms.resampling import Resampler
 
 _INT16 = 32768.0
@@ -72,6 +73,7 @@ class PublicAudioTransform(AudioTransform):
         """Return how many frames and mel bins of N samples may be masked; 0 of each without a spectrogram."""
         return 0, 0
 
+    @compute_exactly
     def prepare(self, audio_BS: Tensor, augmentation: AudioAugmentation | None = None) -> Tensor:
         """Return the encoder's input, with the given augmentation or none.
 
@@ -87,8 +89,7 @@ class PublicAudioTransform(AudioTransform):
         return torch.cat(parts)
 
     def _prepare_some(self, audio_BS: Tensor, augmentation: AudioAugmentation | None) -> Tensor:
-        # float64, because in float32 the rounding errors of the loudest frequency hide quiet ones.
-        sound_BS = audio_BS.double() / _INT16
+        sound_BS = audio_BS.to(choose_spectrum_dtype(audio_BS.device)) / _INT16
         if augmentation and augmentation.gain_db_B is not None:
             gain_B = 10 ** (augmentation.gain_db_B.to(sound_BS) / 20)
             sound_BS *= gain_B[:, None]
@@ -96,7 +97,7 @@ class PublicAudioTransform(AudioTransform):
 
     @abstractmethod
     def compute(self, sound_BN: Tensor, augmentation: AudioAugmentation | None) -> Tensor:
-        """Return the encoder's input of float64 samples at its rate; the masks of the augmentation are applied."""
+        """Return the encoder's input of float samples at its rate; the masks of the augmentation are applied."""
 
     def _check_samples(self, samples: int) -> None:
         least, most = self._range

@@ -19,7 +19,7 @@ _BLOCK = 128  # samples that one row of the product makes, at least
 
 
 class Resampler(nn.Module):
-    """Resamples float64 sound `[B, S]` to a lower rate, `[B, N]` with N = ⌈S × rate / old rate⌉.
+    """Resamples sound `[B, S]` to a lower rate, `[B, N]` with N = ⌈S × rate / old rate⌉.
 
     Sample *n* of the result is at the time n / rate of the sound, which is silent before its begin and after its end.
     The filter is a sinc under a Kaiser window, with the parameters that resampy calls `kaiser_best`
@@ -76,5 +76,5 @@ class Resampler(nn.Module):
         padding = self._margin, rows * self._old - samples + self._margin
         padded_BS = nn.functional.pad(audio_BS, padding)
         rows_BRK = padded_BS.unfold(1, self._old + 2 * self._margin, self._old)
-        resampled_BN: Tensor = (rows_BRK @ self.kernel).flatten(1)
+        resampled_BN: Tensor = (rows_BRK @ self.kernel.to(rows_BRK.dtype)).flatten(1)
         return resampled_BN[:, : self.count(samples)]

@@ -1,7 +1,7 @@
 """The spectrograms that public audio encoders take, as their feature extractors make them, batched and on any device.
 
-Everything is computed in float64: in float32 the rounding errors of the loudest frequency hide quiet ones, which CLAP
-and AST hear down to -100 dB and -69 dB.
+Everything is computed in the type of the samples: float64 on a CPU, as `choose_spectrum_dtype` says, because in float32
+the rounding errors of the loudest frequency hide quiet ones, which CLAP and AST hear down to -100 dB and -69 dB.
 
 Shapes: `B` clips, `N` samples at the encoder's rate, `F` mel bins, `L` frames, `K` frequencies, `C` copies.
 """
@@ -46,9 +46,10 @@ class MelTransform(PublicAudioTransform):
         """
         n_fft = len(self.window)
         sound_BN = _reflect(sound_BN, n_fft // 2)
-        spectrum_BKL = torch.stft(sound_BN, n_fft, hop, window=self.window, center=False, return_complex=True)
+        window = self.window.to(sound_BN.dtype)
+        spectrum_BKL = torch.stft(sound_BN, n_fft, hop, window=window, center=False, return_complex=True)
         power_BKL = spectrum_BKL.real.square().addcmul_(spectrum_BKL.imag, spectrum_BKL.imag)
-        return self.filters_FK @ power_BKL
+        return self.filters_FK.to(power_BKL.dtype) @ power_BKL
 
 
 class WhisperSpectrogram(MelTransform):
@@ -106,10 +107,10 @@ class Filterbank(MelTransform):
         frames_BLW = sound_BN.unfold(1, FILTERBANK_WINDOW, FILTERBANK_HOP)
         frames_BLW = frames_BLW - frames_BLW.mean(2, keepdim=True)
         before_BLW = torch.cat([frames_BLW[..., :1], frames_BLW[..., :-1]], 2)
-        frames_BLW = (frames_BLW - _KALDI_PREEMPHASIS * before_BLW) * self.window
+        frames_BLW = (frames_BLW - _KALDI_PREEMPHASIS * before_BLW) * self.window.to(frames_BLW.dtype)
         spectrum_BLK = torch.fft.rfft(frames_BLW, _KALDI_FFT)
         power_BLK = spectrum_BLK.real.square().addcmul_(spectrum_BLK.imag, spectrum_BLK.imag)
-        level_BLF = (power_BLK @ self.filters_FK.T).clamp(min=_KALDI_FLOOR).log()
+        level_BLF = (power_BLK @ self.filters_FK.T.to(power_BLK.dtype)).clamp(min=_KALDI_FLOOR).log()
 
         level_BLF = functional.pad(level_BLF, (0, 0, 0, self._input.frames - level_BLF.shape[1]))
         return mask_spectrogram((level_BLF - self._input.mean) / self._input.sd, augmentation, (1, 2), 0.0)

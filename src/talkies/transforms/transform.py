@@ -80,9 +80,7 @@ class ClipTransform(nn.Module):
     def prepare(self, batch: ClipBatch, augmentation: "Augmentation | None" = None) -> ModelInput:
         """Return the encoders' input, with the given augmentation or none."""
         video, audio = (augmentation.video, augmentation.audio) if augmentation else (None, None)
-        # Half precision keeps neither the 256 levels of a byte nor the decibels of a quiet sound.
-        with torch.autocast(batch.video_BTPW.device.type, enabled=False):
-            return ModelInput(self.video.prepare(batch.video_BTPW, video), self.audio.prepare(batch.audio_BS, audio))
+        return ModelInput(self.video.prepare(batch.video_BTPW, video), self.audio.prepare(batch.audio_BS, audio))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from talkies.core import VideoInput, split_planes
 from talkies.core.inputs import Filter
 from talkies.transforms.colour import ColourJitter, yuv_to_rgb
 from talkies.transforms.draws import move_draws
+from talkies.transforms.exact import compute_exactly
 
 _MEAN, _SD = 0.45, 0.225  # of natural video, as in the training of common 3-D networks
 
@@ -82,6 +83,7 @@ class VideoTransform(nn.Module):
         """Return a random augmentation of `clips` clips; the draws depend on their number, never on their content."""
         return VideoAugmentation(self._draw_crops(clips, generator), self._draw_jitter(clips, generator))
 
+    @compute_exactly
     def prepare(self, video_BTPW: Tensor, augmentation: "VideoAugmentation | None" = None) -> Tensor:
         """Return the model's input, with the given augmentation or none."""
         device = video_BTPW.device

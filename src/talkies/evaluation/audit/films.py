@@ -75,7 +75,14 @@ def encode_audited_films(
     cue_reader = CueReader(library.profile.audio_rate_hz)
     films = [
         _encode_film(film, batches, encoders, cue_reader)
-        for film, batches in read_films(library, encoder.shape, requests, batch_clips=_BATCH_CLIPS, on_film=on_film)
+        for film, batches in read_films(
+            library,
+            encoder.shape,
+            requests,
+            batch_clips=_BATCH_CLIPS,
+            on_film=on_film,
+            device_type=encoder.device.type,
+        )
     ]
     return films, sorted(film.name for film in all_requests if film not in requests)
 

@@ -72,7 +72,7 @@ def _read_library(encoder: ClipEncoder, data: Path, stride_frames: int) -> Itera
             f"ingest the films into a library of that profile"
         )
     requests = {film: list_windows(film.id, film.frames, encoder.shape, stride_frames) for film in films}
-    for film, batches in read_films(library, encoder.shape, requests):
+    for film, batches in read_films(library, encoder.shape, requests, device_type=encoder.device.type):
         yield _FilmToEncode(film.name, batches, len(films))
 
 

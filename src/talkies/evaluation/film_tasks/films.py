@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from talkies.clips import collate_in_batches, list_windows, read_batches, read_file_clips
+from talkies.clips import choose_workers, collate_in_batches, list_windows, read_batches, read_file_clips
 from talkies.core import (
     Clip,
     ClipBatch,
@@ -53,7 +53,7 @@ class Film(ABC):
 
     def __init__(self, name: str, usable: bool, encoder: ClipEncoder) -> None:
         self.name, self.usable = name, usable
-        self.profile, self.shape = encoder.profile, encoder.shape
+        self.profile, self.shape, self.device_type = encoder.profile, encoder.shape, encoder.device.type
 
     @property
     def printable_name(self) -> str:
@@ -121,8 +121,7 @@ class _LibraryFilm(Film):
         return FilmFacts(record.frames / self.profile.fps, original.fps, original.constant_rate)
 
     def read_every(self, stride_frames: int) -> Iterator[ClipBatch]:
-        requests = list_windows(self._entry.id, self._entry.frames, self.shape, stride_frames)
-        return read_batches(self._library, self.shape, requests)
+        return self._read(list_windows(self._entry.id, self._entry.frames, self.shape, stride_frames))
 
     def read_at(self, starts: Iterable[int]) -> Iterator[ClipBatch]:
         window = self.shape.window_frames
@@ -130,8 +129,11 @@ class _LibraryFilm(Film):
         if last < 0:
             return iter(())
         fitting = sorted({min(start, last) for start in starts})
-        requests = [ClipRequest(self._entry.id, Span(start, start + window)) for start in fitting]
-        return read_batches(self._library, self.shape, requests)
+        return self._read([ClipRequest(self._entry.id, Span(start, start + window)) for start in fitting])
+
+    def _read(self, requests: Sequence[ClipRequest]) -> Iterator[ClipBatch]:
+        workers = choose_workers(len(requests), self.device_type)
+        return read_batches(self._library, self.shape, requests, workers=workers)
 
 
 def list_films(data: Path, encoder: ClipEncoder) -> list[Film]:

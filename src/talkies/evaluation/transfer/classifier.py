@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from talkies.core import Modality, UsageError
+from talkies.core.precision import Precision, choose_device, has_bf16_arithmetic
 from talkies.evaluation.transfer.features import TowerFeatures
 from talkies.evaluation.transfer.schedules import FineTuning
-from talkies.training.devices import has_bf16_arithmetic
+from talkies.models import convert_to_full_precision
 from talkies.training.step import split_into_even_chunks
 from talkies.transforms import TransformConfig, VideoTransform
 from talkies.transforms.audio import AudioTransform
@@ -43,7 +44,7 @@ class Classifier(nn.Module):
         self.dropout, self.layer = nn.Dropout(dropout), nn.Linear(encoder.out_dim, classes)
         nn.init.normal_(self.layer.weight, std=0.01)
         nn.init.zeros_(self.layer.bias)
-        self.mixed = mixed
+        self.precision = Precision("bf16-mixed" if mixed else "32-true")
         self.transform: VideoTransform | AudioTransform
         if modality == "video":
             self.transform = features.build_video_transform(transforms.video if transforms else None)
@@ -78,11 +79,11 @@ class Classifier(nn.Module):
             dropout_BE: factors of the features.
             learns_encoder: without it the encoder runs without a graph.
         """
-        with torch.autocast(prepared.device.type, torch.bfloat16, enabled=self.mixed):
+        with self.precision.autocast(prepared.device.type):
             with nullcontext() if learns_encoder else torch.no_grad():
-                features_BE = self.encoder(prepared)
+                features_BE = self.encoder(self.encoder.arrange_input(prepared))
             logits_BK: Tensor = self.layer(features_BE * dropout_BE)
-        return logits_BK.float() if self.mixed else logits_BK
+        return convert_to_full_precision(logits_BK)
 
 
 def uses_bf16(options: FineTuning) -> bool:
@@ -91,7 +92,7 @@ def uses_bf16(options: FineTuning) -> bool:
     Raises:
         UsageError: if the options ask for it and the machine has no bfloat16 arithmetic.
     """
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = choose_device().type
     match options.precision:
         case "32-true":
             return False

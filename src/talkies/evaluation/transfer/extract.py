@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from talkies.core import Modality
+from talkies.core.precision import FLOAT32
 from talkies.evaluation.datasets import DataSet
 from talkies.evaluation.transfer.feature_cache import FeatureCache
 from talkies.evaluation.transfer.features import Features
@@ -182,7 +183,8 @@ class _Extractor:
 def compute_cache_key(features: Features, sampling: ViewSampling, modalities: Sequence[Modality]) -> str:
     """Return a hash of all that the cached features depend on.
 
-    The text is that of the first release, so that features that were cached by it are still found.
+    The text is that of the first release, so that features that were cached by it are still found; features of another
+    precision than float32 have a key of their own.
     """
     spec = sampling.clip_spec
     look = (
@@ -192,4 +194,6 @@ def compute_cache_key(features: Features, sampling: ViewSampling, modalities: Se
     view = f"View(look={look}, clips={sampling.windows!r}, crops={sampling.crops!r})"
     tools = [version(tool) for tool in ("av", "torch")]
     text = f"{features.stamp} {view} {sorted(modalities)} {tools} {_VERSION}"
+    if features.precision != FLOAT32:
+        text += f" {features.precision.name}"
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from talkies.config import Config
 from talkies.core import AudioInput, Modality, RunError, UsageError, VideoInput
+from talkies.core.precision import FLOAT32, Precision, choose_device
 from talkies.evaluation.transfer.clip_spec import ClipSpec
 from talkies.evaluation.transfer.protocol import Protocol
 from talkies.models import Encoder
@@ -27,8 +28,10 @@ class Features(ABC):
     """A function from windows to feature vectors.
 
     `name` identifies it in results, `stamp` is a hash of all that the features depend on, and `clip_spec` is the input
-    that it takes.
+    that it takes. `precision` is that of the encoders.
     """
+
+    precision = FLOAT32
 
     def __init__(self, name: str, stamp: str, clip_spec: ClipSpec) -> None:
         self.name, self.stamp, self.clip_spec = name, stamp, clip_spec
@@ -66,6 +69,8 @@ class TowerFeatures(Features):
         transforms: TransformConfig,
         video: Encoder | None = None,
         audio: Encoder | None = None,
+        *,
+        precision: Precision = FLOAT32,
     ) -> None:
         """Take one encoder or both.
 
@@ -75,6 +80,7 @@ class TowerFeatures(Features):
             transforms: how the input is prepared; frames are resized to the size of `clip_spec`.
             video: the video encoder, if there is one.
             audio: the audio encoder, if there is one.
+            precision: the precision in which the encoders were trained; on a GPU they encode in the same.
 
         Raises:
             UsageError: if there is no encoder.
@@ -85,7 +91,8 @@ class TowerFeatures(Features):
         weights = "".join(_identify(encoder) if encoder else "-" for encoder in (video, audio))
         super().__init__(name, compute_stamp(weights, self.transforms), clip_spec)
 
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._device = choose_device()
+        self.precision = precision.for_encoding(self._device.type)
         self.video_encoder, self.audio_encoder = video, audio
         self._video_transform = self.build_video_transform().to(self._device)
         self._audio_transform = self.build_audio_transform().to(self._device)
@@ -133,21 +140,23 @@ class TowerFeatures(Features):
         encoders: dict[Modality, Encoder | None] = {"video": self.video_encoder, "audio": self.audio_encoder}
         return frozenset(modality for modality, encoder in encoders.items() if encoder)
 
-    @torch.inference_mode()
     def encode_video(self, video_BTPZ: Tensor) -> Tensor:
         """Return the video encoder's features `[B, E]`."""
         if self.video_encoder is None:
             raise UsageError(f"{self.name} has no video encoder; give one")
-        features_BE: Tensor = self.video_encoder(self._video_transform.prepare(video_BTPZ.to(self._device)))
-        return features_BE.float().cpu()
+        with self.precision.encode_on(self._device.type):
+            prepared = self._video_transform.prepare(video_BTPZ.to(self._device))
+            features_BE: Tensor = self.video_encoder(self.video_encoder.arrange_input(prepared))
+            return features_BE.float().cpu()
 
-    @torch.inference_mode()
     def encode_audio(self, audio_BS: Tensor) -> Tensor:
         """Return the audio encoder's features `[B, E]`."""
         if self.audio_encoder is None:
             raise UsageError(f"{self.name} has no audio encoder; give one")
-        features_BE: Tensor = self.audio_encoder(self._audio_transform.prepare(audio_BS.to(self._device)))
-        return features_BE.float().cpu()
+        with self.precision.encode_on(self._device.type):
+            prepared = self._audio_transform.prepare(audio_BS.to(self._device))
+            features_BE: Tensor = self.audio_encoder(self.audio_encoder.arrange_input(prepared))
+            return features_BE.float().cpu()
 
 
 class Statistics(Features):
@@ -202,7 +211,8 @@ def load_run_features(run: str | Path, step: int | None, protocol: Protocol, nam
         UsageError: if an encoder does not accept the input that the protocol sets.
     """
     encoder = load_model(run, step)
-    return TowerFeatures(name, find_clip_spec(encoder, protocol), encoder.transforms, *select_towers(encoder))
+    towers, spec = select_towers(encoder), find_clip_spec(encoder, protocol)
+    return TowerFeatures(name, spec, encoder.transforms, *towers, precision=encoder.precision)
 
 
 def load_untrained_features(run: str | Path, protocol: Protocol) -> TowerFeatures | None:

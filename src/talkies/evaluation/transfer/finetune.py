@@ -16,6 +16,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from talkies.clips import cut_audio_windows, cut_video_windows
 from talkies.core import Float64s, Int16s, Int64s, Modality, UInt8s, UsageError
+from talkies.core.precision import choose_device
 from talkies.evaluation.datasets import DataSet, Split
 from talkies.evaluation.transfer.classifier import Classifier, backpropagate, uses_bf16
 from talkies.evaluation.transfer.clip_spec import crop_square_at
@@ -68,7 +69,7 @@ class FineTuner(TransferMethod):
         sampling = ViewSampling(features.clip_spec, protocol.clips, protocol.crops)
         memory_bytes = int(protocol.finetune.memory_gb * 1e9)
         self.clips = clips or DecodedClipCache(data, self._modality, sampling, memory_bytes)
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._device = choose_device()
 
     def fit_and_score(self, choice: FeatureChoice, split: Split, seed: int) -> ClipScores:
         """Return probabilities of the test clips' windows, after training on a split's training clips."""
@@ -79,10 +80,12 @@ class FineTuner(TransferMethod):
                 f"{split.name} of {self._data.name} has a single {choice} clip to learn from; give two or more"
             )
         model = self._build_classifier()
-        loss = self._train(model, train, seed)
+        with model.precision.use_settings(self._device.type, times_convolutions=True):
+            loss = self._train(model, train, seed)
         model.eval()
         test_windows = map_in_threads(self.clips.get_windows, split.test)
-        scores = [self._predict(model, windows) for _, windows in test_windows]
+        with model.precision.use_settings(self._device.type):
+            scores = [self._predict(model, windows) for _, windows in test_windows]
         return ClipScores(np.stack(scores), {"last_training_loss": loss})
 
     def _build_classifier(self) -> Classifier:

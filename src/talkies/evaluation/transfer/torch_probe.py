@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from talkies.core import Float64s
+from talkies.core.precision import choose_device
 
 
 class TorchLinear(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -35,7 +36,7 @@ class TorchLinear(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             rows_XE: features.
             labels: `[X]` of any classes, or `[X, K]` of 0 and 1.
         """
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        device = choose_device()
         features_XE = torch.as_tensor(np.asarray(rows_XE), dtype=torch.float64, device=device)
         label_array = np.asarray(labels)
         if label_array.ndim == 1:

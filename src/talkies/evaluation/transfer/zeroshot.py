@@ -10,7 +10,6 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from talkies.core import Float64s, Modality, UsageError
@@ -56,7 +55,8 @@ class EmbeddingFeatures(TowerFeatures):
             encoder: the model.
             clip_spec: the input of its encoders.
         """
-        super().__init__(name, clip_spec, encoder.transforms, *select_towers(encoder))
+        towers = select_towers(encoder)
+        super().__init__(name, clip_spec, encoder.transforms, *towers, precision=encoder.precision)
         self._encoder = encoder
         self.stamp = compute_stamp(f"embeddings {encoder.stamp} {self.stamp}")
 
@@ -73,12 +73,10 @@ class EmbeddingFeatures(TowerFeatures):
                 "(pictures), CLAP (sounds) or PE-AV (both)"
             )
 
-    @torch.inference_mode()
     def encode_video(self, video_BTPZ: Tensor) -> Tensor:
         """Return embeddings `[B, D]` of video."""
         return self._embed(super().encode_video(video_BTPZ), "video")
 
-    @torch.inference_mode()
     def encode_audio(self, audio_BS: Tensor) -> Tensor:
         """Return embeddings `[B, D]` of audio."""
         return self._embed(super().encode_audio(audio_BS), "audio")
@@ -98,7 +96,8 @@ class EmbeddingFeatures(TowerFeatures):
     def _embed(self, features_BE: Tensor, modality: Modality) -> Tensor:
         model = self._encoder.model
         embed = model.embed_video if modality == "video" else model.embed_audio
-        return embed(features_BE.to(self._device)).float().cpu()
+        with self.precision.encode_on(self._device.type):
+            return embed(features_BE.to(self._device)).float().cpu()
 
 
 def make_features(name: str, encoder: ClipEncoder, clip_spec: ClipSpec, *, words: bool) -> TowerFeatures:
@@ -112,7 +111,8 @@ def make_features(name: str, encoder: ClipEncoder, clip_spec: ClipSpec, *, words
     """
     if words:
         return EmbeddingFeatures(name, encoder, clip_spec)
-    return TowerFeatures(name, clip_spec, encoder.transforms, *select_towers(encoder))
+    towers = select_towers(encoder)
+    return TowerFeatures(name, clip_spec, encoder.transforms, *towers, precision=encoder.precision)
 
 
 class ZeroShot(TransferMethod):

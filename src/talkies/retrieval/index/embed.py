@@ -230,7 +230,8 @@ def _encode_films(
             yield task.film, rows
         return
     requests = {film: expand_requests(clips.requests, framing) for film, clips in positions.items()}
-    for film, batches in read_films(library, encoder.shape, requests, framing=framing):
+    films = read_films(library, encoder.shape, requests, framing=framing, device_type=encoder.device.type)
+    for film, batches in films:
         embeddings = average_squares(encoder.encode_batches(batches, count_clips).embeddings, squares)
         yield film, positions[film].build_rows(embeddings, library.profile.fps)
 
