@@ -141,7 +141,9 @@ def gradients(model: Classifier, clips: int, seed: int = 0, **how: Any) -> tuple
     torch.manual_seed(seed)
     model.zero_grad()
     loss = backpropagate(model, prepared, lambda logits, part: cross_entropy(logits, target_B[part]), **how)
-    return loss, {name: weight.grad.clone() for name, weight in model.named_parameters() if weight.grad is not None}
+    return loss.item(), {
+        name: weight.grad.clone() for name, weight in model.named_parameters() if weight.grad is not None
+    }
 
 
 def distance(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:

@@ -23,6 +23,7 @@ from talkies.core import (
     Float64s,
     Modality,
     UsageError,
+    to_device,
 )
 from talkies.core.precision import FLOAT32, Precision, choose_device
 from talkies.library import Profile
@@ -174,8 +175,13 @@ class ClipEncoder:
                 audio_BE = self._encode_audio(on_device.audio_BS)
             video_BD = self.model.embed_video(video_BE) if self._dims["video"] else video_BE
             audio_BD = self.model.embed_audio(audio_BE) if self._dims["audio"] else audio_BE
-        embeddings = Embeddings(video_BD.float().cpu(), audio_BD.float().cpu(), batch.film_B.cpu(), batch.start_B.cpu())
-        return Encoded(embeddings, video_BE.float().cpu(), audio_BE.float().cpu())
+        # One copy for all, because each waits for the device.
+        parts = [part.float() for part in (video_BD, audio_BD, video_BE, audio_BE)]
+        video_BD, audio_BD, video_BE, audio_BE = torch.cat(parts, 1).cpu().split([part.shape[1] for part in parts], 1)
+        embeddings = Embeddings(
+            *(part.contiguous() for part in (video_BD, audio_BD)), batch.film_B.cpu(), batch.start_B.cpu()
+        )
+        return Encoded(embeddings, video_BE.contiguous(), audio_BE.contiguous())
 
     def encode_batches(self, batches: Iterable[ClipBatch], on_batch: Callable[[int], None] | None = None) -> Encoded:
         """Return embeddings and features of the clips of one or more batches, in their order.
@@ -204,10 +210,10 @@ class ClipEncoder:
         video_BD = audio_BD = None
         with self.precision.encode_on(self.device.type):
             if windows.video_BTPW is not None and self._dims["video"]:
-                video_BE = self._encode_video(torch.from_numpy(windows.video_BTPW).to(self.device))
+                video_BE = self._encode_video(to_device(torch.from_numpy(windows.video_BTPW), self.device))
                 video_BD = self.model.embed_video(video_BE).float().cpu().numpy()
             if windows.audio_BS is not None and self._dims["audio"]:
-                audio_BE = self._encode_audio(torch.from_numpy(windows.audio_BS).to(self.device))
+                audio_BE = self._encode_audio(to_device(torch.from_numpy(windows.audio_BS), self.device))
                 audio_BD = self.model.embed_audio(audio_BE).float().cpu().numpy()
         return video_BD, audio_BD
 

@@ -113,8 +113,8 @@ def backpropagate(
     *,
     chunk_clips: int | None = None,
     learns_encoder: bool = True,
-) -> float:
-    """Add the gradients of a batch's mean loss to those of a model, and return the loss.
+) -> Tensor:
+    """Add the gradients of a batch's mean loss to those of a model, and return the loss, float64 on its device.
 
     With chunks the gradient is the sum of those of the chunks, each with its share of the batch: the gradient of the
     whole batch, up to rounding, unless the encoder has batch norms in training, which normalise by what they see.
@@ -128,10 +128,10 @@ def backpropagate(
     """
     clips = len(prepared)
     dropout_BE = model.draw_dropout(clips)
-    total = 0.0
+    total = torch.zeros((), dtype=torch.float64, device=dropout_BE.device)
     for chunk in split_into_even_chunks(clips, chunk_clips or clips):
         logits_BK = model.classify(prepared[chunk], dropout_BE[chunk], learns_encoder=learns_encoder)
         loss = compute_loss(logits_BK, chunk) * ((chunk.stop - chunk.start) / clips)
         loss.backward()
-        total += loss.item()
+        total += loss.detach()
     return total

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from talkies.config import Config
-from talkies.core import AudioInput, Modality, RunError, UsageError, VideoInput
+from talkies.core import AudioInput, Modality, RunError, UsageError, VideoInput, to_device
 from talkies.core.precision import FLOAT32, Precision, choose_device
 from talkies.evaluation.transfer.clip_spec import ClipSpec
 from talkies.evaluation.transfer.protocol import Protocol
@@ -145,7 +145,7 @@ class TowerFeatures(Features):
         if self.video_encoder is None:
             raise UsageError(f"{self.name} has no video encoder; give one")
         with self.precision.encode_on(self._device.type):
-            prepared = self._video_transform.prepare(video_BTPZ.to(self._device))
+            prepared = self._video_transform.prepare(to_device(video_BTPZ, self._device))
             features_BE: Tensor = self.video_encoder(self.video_encoder.arrange_input(prepared))
             return features_BE.float().cpu()
 
@@ -154,7 +154,7 @@ class TowerFeatures(Features):
         if self.audio_encoder is None:
             raise UsageError(f"{self.name} has no audio encoder; give one")
         with self.precision.encode_on(self._device.type):
-            prepared = self._audio_transform.prepare(audio_BS.to(self._device))
+            prepared = self._audio_transform.prepare(to_device(audio_BS, self._device))
             features_BE: Tensor = self.audio_encoder(self.audio_encoder.arrange_input(prepared))
             return features_BE.float().cpu()
 

@@ -15,7 +15,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from torch.nn.utils import clip_grad_norm_
 
 from talkies.clips import cut_audio_windows, cut_video_windows
-from talkies.core import Float64s, Int16s, Int64s, Modality, UInt8s, UsageError
+from talkies.core import Float64s, Int16s, Int64s, Modality, UInt8s, UsageError, to_device
 from talkies.core.precision import choose_device
 from talkies.evaluation.datasets import DataSet, Split
 from talkies.evaluation.transfer.classifier import Classifier, backpropagate, uses_bf16
@@ -136,7 +136,7 @@ class FineTuner(TransferMethod):
         order = plan_epoch(train_N, options.clips_per_epoch, random)
         generator = torch.Generator().manual_seed(int(random.integers(1 << 62)))
         model.train()
-        mean_loss = 0.0
+        mean_loss = torch.zeros((), dtype=torch.float64, device=self._device)  # read once: reading waits for a GPU
         batches = split_into_even_chunks(len(order), options.batch_clips)
         for rate, batch in zip(rates, batches, strict=True):
             set_learning_rate(optimiser, rate)
@@ -146,7 +146,7 @@ class FineTuner(TransferMethod):
             optimiser.zero_grad()
             loss = backpropagate(
                 model,
-                model.prepare(clips.to(self._device), generator),
+                model.prepare(to_device(clips, self._device), generator),
                 partial(self._compute_loss, numbers),
                 chunk_clips=options.chunk_clips,
                 learns_encoder=learns_encoder,
@@ -155,7 +155,7 @@ class FineTuner(TransferMethod):
                 clip_grad_norm_(model.parameters(), options.optimiser.max_grad_norm)
             optimiser.step()
             mean_loss += loss * len(clips) / len(order)
-        return mean_loss
+        return mean_loss.item()
 
     def _read_random_windows(self, numbers: Sequence[int], random: np.random.Generator) -> Tensor:
         """Return a random window for each number; clips that are not in memory are read in parallel."""
@@ -188,7 +188,7 @@ class FineTuner(TransferMethod):
     def _predict(self, model: Classifier, windows: npt.NDArray[np.generic]) -> Float64s:
         """Return the probabilities `[V, K]` of a clip's windows `[V, R, …]`, averaged over crops."""
         flat = torch.from_numpy(windows.reshape(-1, *windows.shape[2:]))
-        logits = torch.cat([model(batch.to(self._device)) for batch in torch.split(flat, _TEST_BATCH)])
+        logits = torch.cat([model(to_device(batch, self._device)) for batch in torch.split(flat, _TEST_BATCH)])
         probabilities = logits.sigmoid() if self._data.multi_label else logits.softmax(1)
         return probabilities.double().view(*windows.shape[:2], -1).mean(1).cpu().numpy()
 
@@ -196,9 +196,9 @@ class FineTuner(TransferMethod):
         """Return the mean loss of some clips of a batch, whose examples are `numbers`."""
         labels = [self._data.examples[number].labels for number in numbers[chunk]]
         if not self._data.multi_label:
-            target_B = torch.tensor([label for (label,) in labels], device=logits_BK.device)
+            target_B = to_device(torch.tensor([label for (label,) in labels]), logits_BK.device)
             return cross_entropy(logits_BK, target_B, label_smoothing=self._protocol.finetune.label_smoothing)
-        target_BK = torch.zeros_like(logits_BK)
+        target_BK = torch.zeros(logits_BK.shape)
         for row, clip_labels in enumerate(labels):
             target_BK[row, list(clip_labels)] = 1.0
-        return binary_cross_entropy_with_logits(logits_BK, target_BK)
+        return binary_cross_entropy_with_logits(logits_BK, to_device(target_BK, logits_BK.device))

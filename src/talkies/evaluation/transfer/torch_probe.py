@@ -85,8 +85,7 @@ class TorchLinear(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         norm = weight_EK.square().sum() / 2
         if self.loss == "squared_hinge":
             if target.ndim == 1:
-                sign_XK = -torch.ones_like(scores_XK)
-                sign_XK[torch.arange(len(target)), target] = 1.0
+                sign_XK = torch.full_like(scores_XK, -1.0).scatter_(1, target[:, None], 1.0)
             else:
                 sign_XK = 2 * target - 1
             hinge = (1 - sign_XK * scores_XK).clamp(min=0)
