@@ -1,6 +1,7 @@
 """Encoding, probes and fine-tuning on a device: nothing is mixed in from the CPU, and results are read at once."""
 
 from contextlib import nullcontext
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,9 +11,10 @@ from device_training import FPS, RATE_HZ, batch_of, config_of
 from fake_accelerator import DEVICE, FakeAccelerator
 
 from talkies.clips import ClipConfig
+from talkies.evaluation.audit import audit
 from talkies.evaluation.transfer import classifier, finetune, torch_probe
 from talkies.evaluation.transfer import features as features_module
-from talkies.library import Profile
+from talkies.library import Library, Profile
 from talkies.models import build_model
 from talkies.runs import clip_encoder
 from talkies.transforms import ClipTransform
@@ -107,3 +109,19 @@ def test_a_fine_tuning_step_waits_for_nothing(
     assert waits == []
     assert loss.device == DEVICE
     assert loss.inner.item() > 0  # type: ignore[attr-defined]
+
+
+def test_an_audit_reads_each_batch_of_clips_once(
+    accelerator: FakeAccelerator, monkeypatch: pytest.MonkeyPatch, run: Path, library: Library
+) -> None:
+    encode, batches = clip_encoder.ClipEncoder.encode, []
+    monkeypatch.setattr(clip_encoder.ClipEncoder, "encode", lambda *args: (batches.append(args), encode(*args))[1])
+    with accelerator, accelerator.watch() as waits:
+        found = audit(run, library.root)
+    assert found.films
+    reads = [wait for wait in waits if wait.kind == "read"]
+    assert {wait.line.split(":")[0] for wait in reads} == {"clip_encoder.py"}
+    assert len(reads) == len(batches) > 0
+    others = [wait for wait in waits if wait.kind != "read"]  # the constants of colours, unless a test before made them
+    assert [wait for wait in others if not wait.line.startswith("colour.py:")] == []
+    assert len(others) <= 2
