@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from talkies.cli.main import main
+from warm_isolation import WarmNursery
 
 if TYPE_CHECKING:  # PyTorch takes seconds, and the process that only hands out the tests needs none of it
     from talkies.library import Library
@@ -99,6 +100,25 @@ def run(library: "Library", two_steps: "Callable[..., RunConfig]", tmp_path_fact
     from talkies.training import pretrain
 
     return pretrain(library.root, two_steps(), tmp_path_factory.mktemp("runs") / "run").run
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _warm_isolation() -> Iterator[WarmNursery]:
+    """Isolated processes begin where their imports are done already."""
+    nursery = WarmNursery()
+    with nursery.install():
+        yield nursery
+    nursery.close()
+
+
+@pytest.fixture(autouse=True)
+def _cold_isolation(request: pytest.FixtureRequest, _warm_isolation: WarmNursery) -> Iterator[None]:
+    """Tests that kill, and those of isolation itself, begin isolated processes as users do."""
+    if request.node.get_closest_marker("kills") or request.path.stem in ("test_isolation", "test_worker_limits"):
+        with _warm_isolation.uninstall():
+            yield
+    else:
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

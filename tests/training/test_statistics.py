@@ -1,29 +1,26 @@
 """The running statistics of batch norms in a checkpoint: measured with its weights, of no consequence to training."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+from measured_statistics import Weights, measured_directly, running_of
 from safetensors.torch import load_file
-from torch import Tensor
 
 from talkies.clips import open_training_clips
 from talkies.library import Library
 from talkies.runs import RunFolder
 from talkies.training import PretrainReport, Progress, RunConfig, pretrain
-from talkies.training.batch_norms import list_batch_norms
 from talkies.training.ema import ExponentialMovingAverage
 from talkies.training.metrics import read_metrics
-from talkies.training.step import Stepper, split_into_strided_chunks
+from talkies.training.step import Stepper
 from talkies.training.train_state import build_system
 
 pytestmark = pytest.mark.slow
 
 Config = Callable[..., RunConfig]
-Weights = dict[str, Tensor]
 TIMED = ("clips_per_second", "times_real_time", "data_wait_share")
 MEASURED = ("training.steps=3", "training.checkpoint_every=2", "training.recalibration_batches=3")
 
@@ -41,38 +38,6 @@ def weights_of(run: Path, step: int | None = None) -> Weights:
     return RunFolder(run).get_checkpoint(step).read_model_weights()
 
 
-def running_of(weights: Weights) -> Weights:
-    return {name: tensor for name, tensor in weights.items() if "running" in name}
-
-
-def measured_directly(library: Library, config: RunConfig, weights: Weights, step: int) -> Weights:
-    """The mean and the variance of all that each norm receives from the batches of the next three steps."""
-    system = build_system(config, library.profile.fps, library.profile.audio_rate_hz).train()
-    system.load_state_dict(weights, strict=False)
-    plan_and_source = open_training_clips(library.root, config.clip, config.sampling, config.training.seed)
-    stepper = Stepper(SimpleNamespace(global_rank=0, world_size=1), None, system, None)  # type: ignore[arg-type]
-
-    received: dict[str, list[Tensor]] = {}
-    for name, norm in system.named_modules():
-        if norm in list_batch_norms(system):
-            norm.register_forward_pre_hook(
-                lambda _, inputs, name=name: received.setdefault(name, []).append(inputs[0].transpose(0, 1).flatten(1))
-            )
-    for number in range(step, step + 3):
-        batch = plan_and_source.source.read_batch(plan_and_source.plan.draw_batch(number))
-        augmentations = stepper.draw_augmentations(batch, config.training.seed, number)[:1]
-        with torch.no_grad():
-            for chunk in split_into_strided_chunks(len(batch), config.training.chunk_clips or len(batch)):
-                system.encode(batch[chunk], [augmentation[chunk] for augmentation in augmentations])
-    return {
-        f"{name}.running_{kind}": (torch.mean if kind == "mean" else torch.var)(
-            torch.cat(inputs, 1).double(), 1
-        ).float()
-        for name, inputs in received.items()
-        for kind in ("mean", "var")
-    }
-
-
 @pytest.mark.parametrize(
     "more", [(), ("training.chunk_clips=4", "transforms.video.brightness=0.4")], ids=["whole batches", "chunks"]
 )
@@ -86,15 +51,6 @@ def test_a_checkpoints_statistics_are_those_of_the_next_batches_with_its_weights
         expected = measured_directly(library, config, weights, step)
         assert running_of(weights).keys() == expected.keys()
         torch.testing.assert_close(running_of(weights), expected, rtol=1e-4, atol=1e-6)
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")  # PyTorch's own
-@pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
-def test_compiled_code_does_not_hide_the_statistics(library: Library, small: Config, tmp_path: Path) -> None:
-    config = small("training.steps=1", "training.recalibration_batches=3", "training.compile=true")
-    weights = weights_of(pretrain(library.root, config, tmp_path / "run").run)
-    expected = measured_directly(library, config, weights, 1)
-    torch.testing.assert_close(running_of(weights), expected, rtol=1e-3, atol=1e-5)
 
 
 def test_the_averaged_weights_have_statistics_of_their_own(library: Library, small: Config, tmp_path: Path) -> None:

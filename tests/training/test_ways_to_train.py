@@ -1,6 +1,5 @@
-"""One recipe computed in several ways: in chunks, with less memory, compiled, in other formats and precisions."""
+"""One recipe computed in several ways: in chunks, with less memory, in other formats and precisions."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -125,15 +124,3 @@ def test_under_autocast_to_bf16_the_losses_are_near_those_of_float32(
     assert losses(report.run)[:2] == pytest.approx(losses(whole_run.run)[:2], abs=0.05)
     weights = RunFolder(report.run).get_checkpoint().read_model_weights()
     assert {tensor.dtype for tensor in weights.values()} == {torch.float32, torch.int64}
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")  # PyTorch's own
-@pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
-def test_a_compiled_run_has_the_losses_of_one_that_is_not(
-    whole_run: PretrainReport, library: Library, small: Config, tmp_path: Path
-) -> None:
-    report = pretrain(library.root, small("training.compile=true"), tmp_path / "run")
-    assert losses(report.run)[:2] == pytest.approx(losses(whole_run.run)[:2], abs=1e-4)
-    names = [RunFolder(run).get_checkpoint().read_model_weights().keys() for run in (report.run, whole_run.run)]
-    assert names[0] == names[1]

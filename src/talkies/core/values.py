@@ -4,7 +4,7 @@ Shapes: `B` clips, `T` frames, `P` rows of a planar YUV 4:2:0 picture (3/2 of it
 `D` embedding dimensions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Self
 
@@ -15,6 +15,9 @@ from torch import Tensor
 from talkies.core.arrays import Int16s, Int64s, UInt8s
 from talkies.core.film_id import FilmId
 from talkies.core.time import Span
+
+OF_REQUESTS = torch.empty(0, dtype=torch.int64)
+"""In place of the first frames of a batch: those of its requests."""
 
 
 def to_device(tensor: Tensor, device: torch.device | str) -> Tensor:
@@ -141,11 +144,11 @@ class ClipBatch(_ShapeRepr):
     video_BTPW: Tensor
     audio_BS: Tensor
     film_B: Tensor
-    start_B: Tensor = field(default=None, repr=False)  # type: ignore[assignment]
+    start_B: Tensor = field(default=OF_REQUESTS, repr=False)
     starts: ClipStarts | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        if self.start_B is None:
+        if self.start_B is OF_REQUESTS:
             object.__setattr__(self, "start_B", list_starts(self.requests).to(self.film_B.device))
         tensors = (self.video_BTPW, self.audio_BS, self.film_B)
         dimensions = [tensor.ndim for tensor in tensors]
@@ -158,22 +161,19 @@ class ClipBatch(_ShapeRepr):
 
     def __getitem__(self, clips: slice) -> Self:
         """Return some of the clips, without a copy."""
-        return self._replace([part[clips] for part in self._parts], self.requests[clips])
+        return self._change(lambda part: part[clips], self.requests[clips])
 
-    @property
-    def _parts(self) -> tuple[Tensor, ...]:
-        return self.video_BTPW, self.audio_BS, self.film_B, self.start_B
-
-    def _replace(self, parts: Sequence[Tensor], requests: tuple[ClipRequest, ...] | None = None) -> Self:
-        return type(self)(self.requests if requests is None else requests, *parts, starts=self.starts)
+    def _change(self, change: Callable[[Tensor], Tensor], requests: tuple[ClipRequest, ...]) -> Self:
+        video, audio, film, start = map(change, (self.video_BTPW, self.audio_BS, self.film_B, self.start_B))
+        return type(self)(requests, video, audio, film, start, self.starts)
 
     def to(self, device: torch.device | str) -> Self:
         """Return the batch on `device`; the copy does not wait for it, and pins what is not pinned yet."""
-        return self._replace([to_device(part, device) for part in self._parts])
+        return self._change(lambda part: to_device(part, device), self.requests)
 
     def pin_memory(self) -> Self:
         """Return the batch in page-locked memory; PyTorch's `DataLoader` calls this."""
-        return self._replace([part.pin_memory() for part in self._parts])
+        return self._change(lambda part: part.pin_memory(), self.requests)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

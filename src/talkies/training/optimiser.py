@@ -61,7 +61,7 @@ def take_step(optimiser: torch.optim.Optimizer | _FabricOptimizer, is_bad: Tenso
     This is how PyTorch's gradient scaler holds its fused optimisers back: the device decides, and nothing waits for it.
     """
     inner = optimiser.optimizer if isinstance(optimiser, _FabricOptimizer) else optimiser
-    inner.found_inf = is_bad  # type: ignore[attr-defined,union-attr]
+    inner.found_inf = is_bad  # type: ignore[attr-defined]
     optimiser.step()
 
 

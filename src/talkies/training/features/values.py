@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from talkies.core import ClipBatch, ClipRequest, ClipStarts, list_starts, to_device
+from talkies.core.values import OF_REQUESTS
 from talkies.transforms import Augmentation
 
 
@@ -42,11 +43,11 @@ class FeatureBatch:
     requests: tuple[ClipRequest, ...]
     film_B: Tensor
     views: tuple[ViewFeatures, ...]
-    start_B: Tensor = field(default=None, repr=False)  # type: ignore[assignment]
+    start_B: Tensor = field(default=OF_REQUESTS, repr=False)
     starts: ClipStarts | None = None
 
     def __post_init__(self) -> None:
-        if self.start_B is None:
+        if self.start_B is OF_REQUESTS:
             object.__setattr__(self, "start_B", list_starts(self.requests).to(self.film_B.device))
 
     def __len__(self) -> int:
