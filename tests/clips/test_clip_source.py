@@ -170,6 +170,7 @@ def test_a_worker_reads_the_same_batches_each_of_one_film(library: Library) -> N
         (1, 2_000, "cuda", 1),
         (2, 2_000, "cuda", 1),
         (16, 2_000, "cuda", 15),
+        (128, 2_000, "cuda", 32),
         (16, 1_999, "cuda", 0),
     ],
 )

@@ -13,7 +13,7 @@ from little_clips import RATE_HZ, SIDE, data_of, noise_sound, tiny_features, ton
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from talkies.core import UsageError
+from talkies.core import UsageError, precision
 from talkies.evaluation.transfer import classifier, resolve_protocol
 from talkies.evaluation.transfer.classifier import Classifier, backpropagate, uses_bf16
 from talkies.evaluation.transfer.decoded_clips import DecodedClipCache
@@ -306,3 +306,22 @@ def test_augmentation_of_pictures_is_refused_for_sound() -> None:
     sentence = r"^finetune\.augmentation is for pictures, and planted has sound; use --protocol finetune-audio$"
     with pytest.raises(UsageError, match=sentence):
         tuner("finetune.augmentation.hue=0.1")
+
+
+def test_fine_tuning_sets_the_precision_of_products_and_times_convolutions_only_in_training(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(precision, "_DEVICES", ("cpu",))  # as if this were a CUDA device
+    seen: set[tuple[bool, bool, bool, bool]] = set()
+    classify = Classifier.classify
+
+    def watched(self: Classifier, *args: Any, **how: Any) -> Tensor:
+        cudnn = torch.backends.cudnn
+        seen.add((self.training, torch.backends.cuda.matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark))
+        return classify(self, *args, **how)
+
+    monkeypatch.setattr(Classifier, "classify", watched)
+    (split,) = SOUNDS.splits
+    tuner("finetune.epochs=1").fit_and_score("audio", split, 0)
+    assert seen == {(True, False, False, True), (False, False, False, False)}
+    assert torch.backends.cudnn.allow_tf32  # PyTorch's default is back

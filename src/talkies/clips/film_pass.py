@@ -26,6 +26,7 @@ BATCHES_AHEAD = 2
 _CLIPS_WORTH_A_WORKER = 2_000  # reading them takes several times as long as starting a process
 _CORES_PER_WORKER = 3  # where the same cores encode: the smallest encoder takes about twice as long as its reader
 _CORES_OF_A_GPU = 1  # one launches its work and moves the clips to it
+_MOST_WORKERS = 32  # each holds two batches in shared memory: about 2 GB in all for clips of 16 pictures of 128 px
 
 OnFilm = Callable[[str, int], None]
 """Called after each film with its name and the number of films."""
@@ -125,7 +126,7 @@ def choose_workers(clips: int, device_type: str) -> int:
     if clips < _CLIPS_WORTH_A_WORKER:
         return 0
     readers = count_cores() // _CORES_PER_WORKER if device_type == "cpu" else count_cores() - _CORES_OF_A_GPU
-    return max(1, readers)
+    return max(1, min(readers, _MOST_WORKERS))
 
 
 def _split_by_film(requests: Sequence[ClipRequest], batch_clips: int) -> list[list[ClipRequest]]:

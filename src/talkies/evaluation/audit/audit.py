@@ -57,7 +57,8 @@ def audit(
         run: The folder of the run, or the address of public encoders.
         library: The location of the library.
         step: The step of the checkpoint; None for the newest.
-        seed: The seed of the draw of films, of the resamples and of the random order.
+        seed: The seed of the draw of films, of the resamples and of the random order. On a CPU the same seed gives the
+            same report; on a GPU embeddings may differ in their last digits.
         on_film: Called after each film with its name and the number of films.
 
     Raises:
