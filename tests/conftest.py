@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # PyTorch takes seconds, and the process that only hands out 
 ROOT = Path(__file__).parents[1]
 
 SLOW = ("slow", "kills", "browser", "real_data", "ranks")  # what `make quick` leaves out
+COLD = ("kills", "ranks", "test_isolation", "test_duplicates")  # markers, and modules
 
 os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # compiled here, and not in processes that import PyTorch
 multiprocessing.set_forkserver_preload(["talkies.clips"])  # imported once, and not by each loader's every process
@@ -113,8 +114,8 @@ def _warm_isolation() -> Iterator[WarmNursery]:
 
 @pytest.fixture(autouse=True)
 def _cold_isolation(request: pytest.FixtureRequest, _warm_isolation: WarmNursery) -> Iterator[None]:
-    """Tests that kill, and those of isolation itself, begin isolated processes as users do."""
-    if request.node.get_closest_marker("kills") or request.path.stem in ("test_isolation", "test_worker_limits"):
+    """Tests of isolation itself, and those that compare with other processes' work, begin theirs as users do."""
+    if any(map(request.node.get_closest_marker, COLD)) or request.path.stem in COLD:
         with _warm_isolation.uninstall():
             yield
     else:

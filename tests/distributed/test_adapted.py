@@ -16,9 +16,6 @@ def test_two_ranks_adapt_an_encoder_and_leave_what_is_frozen(tmp_path: Path, mon
     from trained_towers import save_checkpoint
 
     monkeypatch.setenv("TALKIES_TEST_CHECKPOINT", str(save_checkpoint(tmp_path / "clip", "clip")))
-    tests = Path(__file__).parents[1]
-    paths = (tests / "training", tests / "models" / "public")
-    monkeypatch.setenv("PYTHONPATH", ":".join([*map(str, paths), *sys.path]))
     one, other = run_ranks("one_adapted", (2,), tmp_path)[2]
     for train, result in one.items():
         trained = {name.removeprefix("model.") for name in result["trained"]}

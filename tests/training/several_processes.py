@@ -1,7 +1,6 @@
 """Starts trainings in their own processes, under a watchdog that ends them."""
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -45,10 +44,3 @@ def talkies(*arguments: str | Path) -> list[str | Path]:
 def torchrun(*options: str, arguments: Sequence[str | Path]) -> list[str | Path]:
     """The same under `torchrun`, which would take `--run` for one of its own options, and `--run-folder` not."""
     return [sys.executable, "-m", "torch.distributed.run", *options, "-m", "talkies", "pretrain", *arguments]
-
-
-def free_port() -> int:
-    """A port of this machine that nobody listens on."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])

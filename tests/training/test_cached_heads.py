@@ -7,10 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from several_processes import run_one, talkies
 from small_towers import WIDTH, save_towers
 
-from talkies.config import to_yaml
+from forked_ranks import run_forked
 from talkies.core import ConfigError, PlanError
 from talkies.library import Library
 from talkies.runs import RunFolder
@@ -211,10 +210,7 @@ def test_two_processes_share_the_work_and_learn_what_one_learns(
     heads: Config, own_library: Path, tmp_path: Path
 ) -> None:
     config = heads("training.devices=2", "training.steps=4", "training.ema_decay=null")
-    (tmp_path / "recipe.yaml").write_text(to_yaml(config))
-    arguments = ["--library", own_library, "--recipe", tmp_path / "recipe.yaml", "--run-folder", tmp_path / "two"]
-    status, _, messages = run_one(talkies(*arguments), tmp_path)
-    assert status == 0, messages
+    run_forked(lambda _: pretrain(own_library, config, tmp_path / "two"), 2, tmp_path)
 
     notes: list[str] = []
     one = heads("training.steps=4", "training.ema_decay=null")

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 from lightning_fabric import Fabric
-from several_processes import free_port, run_all, run_one, talkies, torchrun
+from several_processes import run_all, run_one, talkies, torchrun
 
+from forked_ranks import find_free_port, run_forked
 from talkies.config import to_yaml
 from talkies.library import Library
 from talkies.runs import RunFolder
@@ -74,8 +75,7 @@ def test_two_processes_also_train_with(
     setting: str, library: Library, small: Config, two: Path, tmp_path: Path
 ) -> None:
     config = small("training.devices=2", "training.steps=2", setting)
-    status, _, messages = run_one(talkies(*arguments(library, config, tmp_path)), tmp_path)
-    assert status == 0, messages
+    run_forked(lambda _: pretrain(library.root, config, tmp_path / "run"), 2, tmp_path)
     assert learnt(tmp_path / "run")[0]["loss"] != pytest.approx(learnt(two)[0]["loss"], rel=1e-4)
 
 
@@ -100,7 +100,7 @@ def test_torchrun_says_how_many_processes_there_are_and_not_the_config(
     two: Path, library: Library, small: Config, tmp_path: Path
 ) -> None:
     said = arguments(library, small("training.devices=1", "training.steps=2"), tmp_path)
-    port = str(free_port())
+    port = str(find_free_port())
     status, _, messages = run_one(torchrun("--nproc-per-node", "2", "--master-port", port, arguments=said), tmp_path)
     assert status == 0, messages
     assert learnt(tmp_path / "run") == learnt(two)
@@ -114,7 +114,16 @@ def test_two_machines_with_a_process_each_share_one_run_and_the_first_writes_it(
     two: Path, library: Library, small: Config, tmp_path: Path
 ) -> None:
     said = [*arguments(library, small("training.devices=1", "training.steps=2"), tmp_path), "--json"]
-    where = ("--nnodes", "2", "--nproc-per-node", "1", "--master-addr", "127.0.0.1", "--master-port", str(free_port()))
+    where = (
+        "--nnodes",
+        "2",
+        "--nproc-per-node",
+        "1",
+        "--master-addr",
+        "127.0.0.1",
+        "--master-port",
+        str(find_free_port()),
+    )
     commands = [torchrun(*where, "--node-rank", str(number), arguments=said) for number in (0, 1)]
     done = run_all(commands, tmp_path)
     assert [status for status, _, _ in done] == [0, 0], done

@@ -15,6 +15,7 @@ import pytest
 from disturbed_training import Disturbance, disturbed
 from several_processes import SCRIPT, run_one
 
+from forked_ranks import run_forked
 from talkies.clips import open_training_clips
 from talkies.config import to_yaml
 from talkies.library import Library
@@ -54,23 +55,10 @@ def in_one(library: Library, config: RunConfig, to: Trained, stop_at: int | None
     disturbed(library.root, config, to.run, Disturbance(to.batches, stop_at, fixed_batch_norms=True), resume)
 
 
-def in_two(library: Library, config: RunConfig, to: Trained, *options: str) -> None:
+def in_two(library: Library, config: RunConfig, to: Trained, stop_at: int | None = None, resume: bool = False) -> None:
     to.batches.mkdir(exist_ok=True)
-    recipe = to.batches.with_suffix(".yaml")
-    recipe.write_text(to_yaml(config))
-    command = [
-        sys.executable,
-        SCRIPT,
-        library.root,
-        recipe,
-        to.run,
-        "--fixed-batch-norms",
-        "--batches",
-        to.batches,
-        *options,
-    ]
-    status, _, messages = run_one(command, to.batches.parent)
-    assert status == 0, messages
+    disturbance = Disturbance(to.batches, stop_at, fixed_batch_norms=True)
+    run_forked(lambda _: disturbed(library.root, config, to.run, disturbance, resume), 2, to.batches.parent)
 
 
 def taken(batches: Path, ranks: int) -> dict[int, list[list[Any]]]:
@@ -97,7 +85,7 @@ def stopped_in_two(library: Library, small: Config, tmp_path_factory: pytest.Tem
     """The same in two processes that were stopped in the fourth step; read only."""
     folder = tmp_path_factory.mktemp("two")
     trained = Trained(folder / "run", folder / "batches")
-    in_two(library, small(*AUGMENTED, "training.devices=2"), trained, "--stop-at", str(STOP_AT))
+    in_two(library, small(*AUGMENTED, "training.devices=2"), trained, stop_at=STOP_AT)
     return trained
 
 
@@ -139,7 +127,7 @@ def test_a_run_of_one_process_goes_on_in_two_as_the_unbroken_run_of_one(
 ) -> None:
     trained = Trained(tmp_path / "run", tmp_path / "batches")
     in_one(library, small(*AUGMENTED), trained, stop_at=STOP_AT)
-    in_two(library, small(*AUGMENTED, "training.devices=2"), trained, "--resume")
+    in_two(library, small(*AUGMENTED, "training.devices=2"), trained, resume=True)
     expected = taken(unbroken.batches, 1)
     assert taken(trained.batches, 2) == {step: expected[step] for step in (3, 4, 5, 6)}
     assert_same_losses(trained.run, unbroken.run)
