@@ -36,6 +36,7 @@ class LoaderConfig(Config):
 
     workers: Annotated[int, Field(ge=0, le=256)] | Literal["auto"] = "auto"
     prefetch: Annotated[int, Field(ge=1, le=64)] = 2
+    decoder: Literal["cpu", "cuda"] = "cpu"
     memory_mib: Annotated[int, Field(ge=0)] = 0
 
     def count_workers(self, cores: int, processes: int = 1) -> int:
