@@ -63,7 +63,7 @@ class TrainingConfig(Config):
     checkpoint_every: Annotated[int, Field(ge=1)] = 500
     keep: Annotated[int, Field(ge=1)] = 2
     best_by: Literal["last", "loss", "cross_entropy", "accuracy_within_film", "accuracy_which_film"] = (
-        "accuracy_within_film"  # the recipes take `last`; with another default, digests of finished studies would change
+        "accuracy_within_film"  # recipes take `last`; another default would change the digests of finished studies
     )
     device: Literal["auto", "cpu", "cuda"] = "auto"
     devices: Annotated[int, Field(ge=1)] = 1

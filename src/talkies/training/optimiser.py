@@ -29,9 +29,9 @@ def build_optimiser(
     """Return the optimiser of all trained parameters.
 
     Only the weights of linear layers and convolutions decay, and other matrices of public encoders. Biases, norms,
-    gains, other vectors and scalars (temperature), tables of embeddings, positions and learnt tokens do not: decay draws
-    them to zero, where they do not mean less, but something else. Each group has a `scale`, its share of the learning
-    rate.
+    gains, other vectors and scalars (temperature), tables of embeddings, positions and learnt tokens do not: decay
+    draws them to zero, where they do not mean less, but something else. Each group has a `scale`, its share of the
+    learning rate.
 
     Args:
         system: the module that is trained.
