@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from talkies.clips import LoaderConfig, TrainingClips, measure_workers, open_training_clips
+from talkies.clips import LoaderConfig, TrainingClips, check_decoder, measure_workers, open_training_clips
 from talkies.runtime import count_cores, is_remote
 from talkies.training.config import RunConfig
 from talkies.training.cost.advice import MIN_CLIPS, USABLE_MEMORY, add_advice
@@ -52,6 +52,7 @@ def estimate_cost(
     single = _restrict_to_one_device(config)
     check_devices(single)
     clips = open_training_clips(library, config.clip, config.sampling, config.training.seed)
+    check_decoder(config.loader, clips.source, clips.plan)
     check_queue(config, len(clips.plan.films))
     queue_bytes = compute_queue_bytes(config, len(clips.plan.films))
     local_processes, machines = count_processes(config.training)
