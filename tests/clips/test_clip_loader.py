@@ -14,11 +14,13 @@ from talkies.clips import (
     LoaderConfig,
     SamplingConfig,
     TrainingClips,
+    check_decoder,
     load_batches,
     open_training_clips,
 )
 from talkies.core import ClipBatch, ConfigError, LibraryError, MediaError, PlanError, WorkError
 from talkies.library import Library
+from talkies.media import VideoReader
 from talkies.runtime import count_cores
 
 pytestmark = pytest.mark.slow
@@ -246,3 +248,30 @@ def test_workers_are_shared_out_among_the_processes_of_this_machine_and_not_of_a
         with pytest.raises(RuntimeError, match="StopIteration"):  # there is nothing to load
             next(batches_of)
     assert asked == [2, 5]
+
+
+def test_a_gpu_that_decodes_has_its_own_number_of_workers_and_its_own_reader(
+    many_films: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert LoaderConfig(decoder="cuda").count_workers(16) == 4
+    assert LoaderConfig(decoder="cuda").count_workers(2) == 1
+    assert LoaderConfig(decoder="cuda", workers=7).count_workers(16) == 7
+    asked: list[str] = []
+
+    class Reader(VideoReader):
+        def __init__(self, path: Path, fps: int, device: str) -> None:
+            asked.append(device)
+            super().__init__(path, fps)
+
+    monkeypatch.setattr("talkies.clips.source.CudaVideoReader", Reader)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 3)
+    clips = opened(many_films)
+    batches = {
+        decoder: next(load_batches(clips.source, clips.plan, range(1), LoaderConfig(workers=0, decoder=decoder)))
+        for decoder in ("cpu", "cuda")
+    }
+    assert torch.equal(batches["cpu"].video_BTPW, batches["cuda"].video_BTPW)
+    assert set(asked) == {"cuda:3"}
+    with pytest.raises(ConfigError, match=r"this machine has no CUDA device; set loader\.decoder=cpu"):
+        check_decoder(LoaderConfig(decoder="cuda"), clips.source, clips.plan)
+    check_decoder(LoaderConfig(), clips.source, clips.plan)

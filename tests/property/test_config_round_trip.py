@@ -133,7 +133,7 @@ def runs(draw: st.DrawFn) -> RunConfig:
         keep=draw(st.integers(1)),
         device=draw(st.sampled_from(["auto", "cpu", "cuda"])),
         devices=devices,
-        best_by=draw(st.sampled_from(["loss", "cross_entropy", "accuracy_within_film", "accuracy_which_film"])),
+        best_by=draw(st.sampled_from(["last", "loss", "cross_entropy", "accuracy_within_film", "accuracy_which_film"])),
         strategy=draw(st.sampled_from(["ddp", "fsdp"])),
         precision=draw(st.sampled_from(["32-true", "tf32", "bf16-mixed"])),
         channels_last=draw(st.booleans()),

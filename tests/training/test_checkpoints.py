@@ -54,6 +54,20 @@ def test_a_checkpoints_score_is_its_number_averaged_since_the_one_before_the_hig
     assert report.best_step == max(expected, key=lambda done: (expected[done], -done))
 
 
+def test_by_last_the_best_checkpoint_is_always_the_newest(small: Config, tmp_path: Path) -> None:
+    config = small("training.best_by=last", "training.keep=1")
+    state = state_of(config)
+    checkpoints, run = checkpoints_of(state, config, tmp_path), RunFolder(tmp_path)
+    checkpoints.save(0, {}, writes=True)
+    assert run.find_best() is None, "an untrained model is not the best"
+    for done in (2, 4, 6):
+        checkpoints.save(done, {"loss": float(done), "accuracy_within_film": 1 / done}, writes=True)
+        best = run.find_best()
+        assert best is not None
+        assert best.step == done
+    assert [checkpoint.step for checkpoint in run.list_checkpoints()] == [0, 6]
+
+
 def test_the_first_the_best_and_the_last_checkpoints_of_a_run_stay(
     library: Library, small: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

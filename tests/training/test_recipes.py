@@ -1,18 +1,24 @@
 """Recipes by name or by file, with single values overridden."""
 
+import re
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 import yaml
+from torch import nn
 
 from talkies.config import to_yaml
-from talkies.core import ConfigError
+from talkies.core import MODALITIES, ConfigError
 from talkies.models import AdaptationConfig, build_model
-from talkies.objectives import ObjectiveConfig
+from talkies.objectives import ContrastiveObjective, ObjectiveConfig
 from talkies.training import list_recipes, resolve
+from talkies.training.optimiser import build_optimiser
 
-NAMED = {"adapt-heads": ("model.video=tiny", "model.audio=tiny")}  # the encoders of recipes that leave them to be named
+# The encoders of recipes that leave them to be named.
+NAMED = dict.fromkeys(("adapt-heads", "adapt-lora-24gb"), ("model.video=tiny", "model.audio=tiny"))
 
 OFF = (
     *("loss", "bias", "learn_bias", "within_film_weight", "time_weighting", "time_scale_seconds"),
@@ -23,7 +29,8 @@ OFF = (
 
 def test_the_package_ships_these_recipes() -> None:
     arms = ["random", "within-film", "within-film-positives"]
-    assert list_recipes() == sorted(["adapt-heads", "r2plus1d18", "r2plus1d18-8gpu", "tiny", "vit-s", *arms])
+    full_size = ["r2plus1d18", "r2plus1d18-24gb", "r2plus1d18-8gpu", "vit-s"]
+    assert list_recipes() == sorted(["adapt-heads", "adapt-lora-24gb", *full_size, "tiny", *arms])
 
 
 @pytest.mark.parametrize("arm", ["random", "within-film-positives"])
@@ -53,6 +60,65 @@ def test_every_shipped_recipe_is_complete(name: str) -> None:
         assert (written["model"]["video"], written["model"]["audio"]) == (None, None)
         written["model"] |= {"video": "tiny", "audio": "tiny"}
     assert written == expected
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_every_value_of_a_recipe_says_why(name: str) -> None:
+    lines = (files("talkies.recipes") / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
+    values = [line for line in lines if re.fullmatch(r" *\w+: *[^ #].*", line)]
+    leaves = resolve(name, NAMED.get(name, ())).model_dump(mode="json", exclude_unset=True)
+    assert len(values) == count_leaves(leaves)
+    assert [line for line in values if not re.search(r" # \S.{4,}$", line)] == []
+
+
+def count_leaves(values: dict[str, Any]) -> int:
+    return sum(count_leaves(value) if isinstance(value, dict) else 1 for value in values.values())
+
+
+def test_the_full_size_recipes_have_settings_like_the_published_ones() -> None:
+    """The table in docs/training.md has the published ones, with their sources."""
+    for name in ("r2plus1d18", "r2plus1d18-24gb", "r2plus1d18-8gpu", "random", "within-film", "within-film-positives"):
+        config = resolve(name)
+        optimiser, video = config.optimiser, config.transforms.video
+        assert 3e-4 <= optimiser.learning_rate * (256 / config.sampling.batch_clips) ** 0.5 <= 5e-4
+        assert optimiser.weight_decay <= 1e-2
+        assert optimiser.max_grad_norm == 1.0
+        assert (video.crop_area_min, video.grey, video.hue) == (0.2, 0.2, 0.2)
+        assert 46e6 < config.training.steps * config.sampling.batch_clips < 115e6
+        assert optimiser.warmup_steps >= 2 / (1 - optimiser.beta2) - 1e-6
+    assert resolve("r2plus1d18").training.steps == 200_000
+    assert resolve("r2plus1d18-8gpu").optimiser.learning_rate == 1e-3
+    assert resolve("vit-s").optimiser.learning_rate == 1.5e-4
+
+
+def test_no_full_size_recipe_chooses_its_checkpoint_by_a_number_of_training() -> None:
+    by = {name: resolve(name, NAMED.get(name, ())).training.best_by for name in list_recipes()}
+    assert by.pop("tiny") == "accuracy_within_film"  # as the published study was made
+    assert set(by.values()) == {"last"}
+
+
+def test_the_recipe_for_a_consumer_card_differs_only_in_memory() -> None:
+    one, other = resolve("r2plus1d18").model_dump(), resolve("r2plus1d18-24gb").model_dump()
+    for key in ("chunk_clips", "checkpoint_every"):
+        assert one["training"].pop(key) > other["training"].pop(key)
+    assert one.pop("loader") != other.pop("loader")
+    assert one == other
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_no_norm_bias_or_temperature_of_a_recipe_decays(name: str) -> None:
+    config = resolve(name, (*NAMED.get(name, ()), *(f"adaptation.{m}.train=all" for m in MODALITIES)))
+    with torch.device("meta"):
+        system = nn.ModuleDict(
+            {"model": build_model(config.model), "objective": ContrastiveObjective(config.objective, 16)}
+        )
+    optimiser = build_optimiser(system, config.optimiser)
+    decays = {id(p) for group in optimiser.param_groups if group["weight_decay"] for p in group["params"]}
+    matrices = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+    expected = {id(module.weight) for module in system.modules() if isinstance(module, matrices)}
+    assert decays == expected
+    temperature = system["objective"].get_parameter("log_temperature")
+    assert id(temperature) not in decays
 
 
 def test_the_full_size_recipe_is_what_the_source_trained() -> None:

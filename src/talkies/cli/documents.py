@@ -156,6 +156,10 @@ def cost_document(cost: Cost) -> dict[str, Any]:
         "disk_bytes": cost.disk_bytes,
         "disk_there_bytes": cost.available_disk_bytes,
         "queue_bytes": cost.queue_bytes,
+        "start_seconds": cost.stretch.start_seconds if cost.stretch else None,
+        "checkpoint_seconds": cost.stretch.checkpoint_seconds if cost.stretch else None,
+        "checkpoints": cost.checkpoints,
+        "feature_seconds": cost.feature_seconds,
         "advice": list(cost.advice),
     }
 

@@ -12,7 +12,7 @@ from talkies.clips.file_windows import (
 )
 from talkies.clips.film_pass import choose_workers, list_windows, read_batches, read_films
 from talkies.clips.framing import find_bars_of_pictures, square_pictures
-from talkies.clips.loader import LoaderConfig, load_batches
+from talkies.clips.loader import LoaderConfig, check_decoder, load_batches
 from talkies.clips.source import ClipSource, collate
 from talkies.clips.throughput import WorkerThroughput, measure_workers
 from talkies.clips.training_clips import TrainingClips, open_training_clips
@@ -31,6 +31,7 @@ __all__ = [
     "Step",
     "TrainingClips",
     "WorkerThroughput",
+    "check_decoder",
     "choose_workers",
     "collate",
     "collate_in_batches",

@@ -20,7 +20,7 @@ from talkies.core import (
     split_planes,
     yuv_rows,
 )
-from talkies.media import AudioReader, VideoReader
+from talkies.media import AudioReader, ProxyReader
 
 _MIB = 2**20
 _SAMPLE_BYTES = 2
@@ -28,7 +28,7 @@ _SAMPLE_BYTES = 2
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeldPictures:
-    """All pictures of a film, uint8 `[N, P, W]`; parts of them are copied as `VideoReader` would read them."""
+    """All pictures of a film, uint8 `[N, P, W]`; parts of them are copied as a `ProxyReader` would read them."""
 
     pictures_NPW: UInt8s
 
@@ -105,7 +105,7 @@ class HeldFilms:
         return self._films.get(film_id)
 
     def hold(
-        self, film_id: FilmId, video: VideoReader, sound: AudioReader, bars: tuple[BarSpan, ...]
+        self, film_id: FilmId, video: ProxyReader, sound: AudioReader, bars: tuple[BarSpan, ...]
     ) -> HeldFilm | None:
         """Decode the whole of a film and hold it; None if it does not fit, or is damaged somewhere."""
         film_bytes = len(video) * yuv_rows(video.height) * video.width + _SAMPLE_BYTES * len(sound)

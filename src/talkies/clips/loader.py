@@ -15,11 +15,13 @@ from talkies.clips.source import ClipSource
 from talkies.clips.workers import read_by_workers
 from talkies.config import Config
 from talkies.core import ClipBatch, ClipRequest, ClipStarts
+from talkies.media import check_cuda_decoding
 from talkies.runtime import count_cores
 from talkies.sampling import BatchPlan, BatchRequests
 
 _PART_CLIPS = 32  # the most clips that a worker reads at a time, unless a film has more in a batch
 _MOST_WORKERS = 16
+_MOST_CUDA_WORKERS = 4  # a GPU has one to seven decoders, which several processes keep busy
 
 
 class LoaderConfig(Config):
@@ -28,6 +30,9 @@ class LoaderConfig(Config):
     `workers` is 0 to decode in the training process, or auto for one per core except the one that trains; each reads
     `prefetch` parts of a batch ahead.
 
+    `decoder` is `cuda` to decode pictures on a GPU, with torchcodec: clips are the same to the bit. Each worker then
+    needs several hundred MB of the GPU's memory, so auto takes at most four of them.
+
     `memory_mib` is how many MiB of decoded films each process that reads may hold: for small libraries and many passes.
     The first films that fit are decoded once and stay; the others are read from their files. No batch changes. A film
     takes 1.5 bytes for each pixel of its proxy's frames, and 2 for each sample.
@@ -35,13 +40,25 @@ class LoaderConfig(Config):
 
     workers: Annotated[int, Field(ge=0, le=256)] | Literal["auto"] = "auto"
     prefetch: Annotated[int, Field(ge=1, le=64)] = 2
+    decoder: Literal["cpu", "cuda"] = "cpu"
     memory_mib: Annotated[int, Field(ge=0)] = 0
 
     def count_workers(self, cores: int, processes: int = 1) -> int:
         """Return how many workers each of `processes` training processes has on a machine with `cores` cores."""
         if self.workers != "auto":
             return self.workers
-        return min(_MOST_WORKERS, max(1, cores // processes - 1))
+        most = _MOST_WORKERS if self.decoder == "cpu" else _MOST_CUDA_WORKERS
+        return min(most, max(1, cores // processes - 1))
+
+
+def check_decoder(config: LoaderConfig, source: ClipSource, plan: BatchPlan) -> None:
+    """Check that this machine decodes films of a plan as the config says.
+
+    Raises:
+        ConfigError: if it cannot.
+    """
+    if config.decoder == "cuda":
+        check_cuda_decoding(source.library.proxy_path(plan.films.film_ids[0]))
 
 
 def load_batches(
@@ -65,6 +82,7 @@ def load_batches(
         MediaError: if a film cannot be read.
         WorkError: if a worker process dies.
     """
+    source.decode_on("cpu" if config.decoder == "cpu" else f"cuda:{torch.cuda.current_device()}")
     if config.memory_mib:
         source.hold_films(config.memory_mib)
     processes_here = int(os.environ.get("LOCAL_WORLD_SIZE", world_size))  # set by `torchrun`

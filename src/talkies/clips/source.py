@@ -31,7 +31,7 @@ from talkies.core import (
     yuv_rows,
 )
 from talkies.library import FilmRecord, Library
-from talkies.media import INGEST_AGAIN, AudioReader, VideoReader
+from talkies.media import INGEST_AGAIN, AudioReader, CudaVideoReader, ProxyReader, VideoReader
 
 MOST_OPEN_FILMS = 8
 
@@ -40,7 +40,7 @@ MOST_OPEN_FILMS = 8
 class _OpenFilm:
     """A film's readers and the bars burnt into its pictures."""
 
-    video: VideoReader
+    video: ProxyReader
     sound: AudioReader
     bars: tuple[BarSpan, ...]
 
@@ -63,6 +63,7 @@ class ClipSource:
         self._library, self._shape, self._framing = library, shape, framing
         self._open: OrderedDict[FilmId, _OpenFilm] = OrderedDict()
         self._held = HeldFilms()
+        self._device = "cpu"
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state that another process gets: without the films that are open here."""
@@ -143,6 +144,12 @@ class ClipSource:
         if memory_mib != self._held.memory_mib:
             self._held = HeldFilms(memory_mib)
 
+    def decode_on(self, device: str) -> None:
+        """Let a device decode pictures from now on: `cpu`, or the name of a CUDA device. Clips are the same."""
+        if device != self._device:
+            self.close()
+            self._device = device
+
     def close(self) -> None:
         """Close every open film, and let go of those that are held in memory."""
         for film_id in list(self._open):
@@ -213,7 +220,8 @@ class ClipSource:
             return self._open[film_id]
         while len(self._open) >= MOST_OPEN_FILMS:
             self._close(next(iter(self._open)))
-        video = VideoReader(self._library.proxy_path(film_id), self._library.profile.fps)
+        path, fps = self._library.proxy_path(film_id), self._library.profile.fps
+        video = VideoReader(path, fps) if self._device == "cpu" else CudaVideoReader(path, fps, self._device)
         sound = AudioReader(self._library.audio_path(film_id))
         record = _find_record(self._library, film_id)
         self._open[film_id] = _OpenFilm(video, sound, (record.bars if record else None) or ())

@@ -12,6 +12,7 @@ from talkies.clips.source import ClipSource
 from talkies.core import ClipRequest, FilmId, MediaError, SourceError
 from talkies.library import Library
 from talkies.media import AudioReader, VideoReader
+from talkies.runtime import count_cores
 from talkies.sampling import BatchPlan
 
 _STEPS = 1_000_000  # more than are ever measured
@@ -45,10 +46,21 @@ class ClipReadingTime:
         return self.opening_seconds + self.pictures_seconds + self.sound_seconds
 
 
-def measure_workers(source: ClipSource, plan: BatchPlan, workers: int, seconds: float) -> WorkerThroughput:
-    """Return how many clips a second `workers` processes read, measured for about `seconds` after they have started."""
+def measure_workers(
+    source: ClipSource, plan: BatchPlan, loader: LoaderConfig | int, seconds: float
+) -> WorkerThroughput:
+    """Return how many clips a second a loader reads, measured for about `seconds` after its workers have started.
+
+    Args:
+        source: reads the clips.
+        plan: which clips each batch holds.
+        loader: the number of workers, with how they read; or only their number.
+        seconds: how long to measure.
+    """
+    config = LoaderConfig(workers=loader) if isinstance(loader, int) else loader
+    workers = config.count_workers(count_cores())
     clips, start_time = 0, 0.0
-    with closing(load_batches(source, plan, range(_STEPS), LoaderConfig(workers=workers))) as batches:
+    with closing(load_batches(source, plan, range(_STEPS), config)) as batches:
         for number, batch in enumerate(batches):
             if number == _WARM_UP_BATCHES:
                 clips, start_time = 0, time.perf_counter()

@@ -3,6 +3,7 @@
 from talkies.media.audio_reader import AudioReader, open_wav_writer
 from talkies.media.bars import BarFinder, find_bars_of_picture
 from talkies.media.crop import FrameCrop
+from talkies.media.cuda_reader import CudaVideoReader, check_cuda_decoding
 from talkies.media.decode_file import MAX_QUERY_BYTES, DecodedFile, decode_file
 from talkies.media.encode import FilmWriter, X264Settings
 from talkies.media.frame_timeline import ResampledFrame
@@ -10,6 +11,7 @@ from talkies.media.frames import read_first_picture
 from talkies.media.library_file import INGEST_AGAIN
 from talkies.media.original_reader import OriginalReader
 from talkies.media.probing import AudioChoice, AudioTrack, MediaInfo, VideoTrack, probe
+from talkies.media.proxy_reader import ProxyReader
 from talkies.media.query_file import QueryFile, read_query_file
 from talkies.media.resample import FilmResampler, ResampledAudio, ResampleReport
 from talkies.media.suffixes import has_film_suffix, has_media_suffix
@@ -22,12 +24,14 @@ __all__ = [
     "AudioReader",
     "AudioTrack",
     "BarFinder",
+    "CudaVideoReader",
     "DecodedFile",
     "FilmResampler",
     "FilmWriter",
     "FrameCrop",
     "MediaInfo",
     "OriginalReader",
+    "ProxyReader",
     "QueryFile",
     "ResampleReport",
     "ResampledAudio",
@@ -36,6 +40,7 @@ __all__ = [
     "VideoReader",
     "VideoTrack",
     "X264Settings",
+    "check_cuda_decoding",
     "decode_file",
     "find_bars_of_picture",
     "has_film_suffix",

@@ -1,11 +1,9 @@
-"""Random access to the proxies of a library (H.264 in MP4): frames by number.
+"""Random access to the proxies of a library (H.264 in MP4) on the CPU: frames by number.
 
 Shapes: `T` frames, `P` rows of a planar YUV 4:2:0 picture (3/2 of its height `H`), `W` columns, `N` packets.
 """
 
-import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import av
@@ -14,94 +12,22 @@ import numpy.typing as npt
 from av.error import FFmpegError
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
-from talkies.core import MediaError, Rectangle, UInt8s
-from talkies.core.yuv import middle_offset, picture_height, yuv_rows
-from talkies.media.library_file import INGEST_AGAIN, LibraryFile
-from talkies.media.packet_table import PacketTable, TableError
+from talkies.core import Rectangle, UInt8s
+from talkies.core.yuv import picture_height
+from talkies.media.packet_table import PacketTable
+from talkies.media.proxy_reader import ProxyReader
 
 _MAX_PACKETS_PER_READ = 64
 
 
-class VideoReader(LibraryFile):
-    """An open proxy of constant rate: reads frames by number and checks that the decoder returned those frames.
+class VideoReader(ProxyReader):
+    """An open proxy that the CPU decodes."""
 
-    It continues to read the file that it opened, also when another file replaces it under the same name.
-    """
+    def _start_decoder(self) -> None:
+        self._decoder = _create_decoder(self._table)
 
-    def __init__(self, path: Path, fps: int) -> None:
-        """Open the file.
-
-        Raises:
-            MediaError: if it is missing or not a proxy.
-        """
-        super().__init__(path, "a proxy")
-        self._fps = fps
-        try:
-            self._file_bytes = os.fstat(self._file.fileno()).st_size
-            self._table = PacketTable.read(self._file.fileno())
-            self._decoder = _create_decoder(self._table)
-        except (TableError, FFmpegError, OSError) as error:
-            self.close()
-            raise MediaError("unreadable", f"{path} cannot be opened as a proxy ({error}){INGEST_AGAIN}") from error
-        self._next_frame = -1  # the frame that the decoder would return next; -1 if it needs a key frame first
-
-    def __len__(self) -> int:
-        """Return the number of frames in the proxy's packet table."""
-        return len(self._table)
-
-    @property
-    def height(self) -> int:
-        """The height of the pictures in pixels."""
-        return self._table.height
-
-    @property
-    def width(self) -> int:
-        """The width of the pictures in pixels."""
-        return self._table.width
-
-    def read(self, frames: range) -> UInt8s:
-        """Return frames (ascending) as uint8 `[T, P, W]`, planar YUV 4:2:0.
-
-        Raises:
-            MediaError: as `read_into`.
-        """
-        video_TPW = np.empty((len(frames), yuv_rows(self.height), self.width), np.uint8)
-        self.read_into(frames, video_TPW)
-        return video_TPW
-
-    def read_into(self, frames: range, video_TPW: UInt8s) -> None:
-        """Fill a buffer with frames, cropped to its size in their middle.
-
-        Args:
-            frames: the numbers of the frames, ascending.
-            video_TPW: the buffer; its pictures may be smaller than the proxy's, but not larger.
-
-        Raises:
-            MediaError: if the file ends before, is damaged, or returns another picture than the one requested.
-        """
-        height, width = picture_height(video_TPW.shape[1]), video_TPW.shape[2]
-        top, left = middle_offset(self.height, height), middle_offset(self.width, width)
-        self.read_parts(frames, [(Rectangle(top, left, width, height), video_TPW)])
-
-    def read_parts(self, frames: range, parts: Sequence[tuple[Rectangle, UInt8s]]) -> None:
-        """Fill buffers with parts of frames, each frame decoded once.
-
-        Args:
-            frames: the numbers of the frames, ascending.
-            parts: even parts of the pictures, and the buffer `[T, P, W]` for each, of its size.
-
-        Raises:
-            MediaError: as `read_into`.
-        """
-        if not frames or frames.start < 0 or frames.step < 0:
-            raise ValueError(f"frames to read are an ascending range from 0, got {frames}")
-        assert all(len(frames) == len(buffer) for _, buffer in parts), "a buffer has one picture for each frame"
-        croppers = [_Cropper(self._table, rectangle, buffer) for rectangle, buffer in parts]
-        if not all(cropper.fits for cropper in croppers):
-            raise self._create_error("wrong_size", f"has pictures of {self.width} × {self.height} pixels")
-        if frames[-1] >= len(self):
-            first_missing = next(number for number in frames if number >= len(self))
-            raise self._create_error("truncated", f"ends before {self._format_seconds(first_missing)} s")
+    def _fill(self, frames: range, parts: Sequence[tuple[Rectangle, UInt8s]]) -> None:
+        croppers = [_Cropper(rectangle, buffer) for rectangle, buffer in parts]
 
         # Decode from the nearest key frame (or go on from the last frame) to the last frame requested.
         number, end = self._find_first_to_decode(frames.start), frames[-1] + 1
@@ -114,12 +40,6 @@ class VideoReader(LibraryFile):
                         cropper.copy(frame, frames.index(number))
                 number += 1
         self._next_frame = end
-
-    def _find_first_to_decode(self, frame: int) -> int:
-        """Return the key frame at or before a frame, or the decoder's next frame if that is nearer."""
-        key_frame_K = self._table.key_frame_K
-        key_frame = int(key_frame_K[np.searchsorted(key_frame_K, frame, side="right") - 1])
-        return self._next_frame if key_frame <= self._next_frame <= frame else key_frame
 
     def _read_packets(self, start: int, end: int) -> Iterator["av.Packet[Any]"]:
         """Yield the packets of frames `[start, end)`, read in one go: in the file they are close together."""
@@ -134,7 +54,7 @@ class VideoReader(LibraryFile):
         ticks = table.tick_N[start:end].tolist()
         for number, packet_start, packet_end, tick in zip(range(start, end), starts, ends, ticks, strict=True):
             if packet_end > len(block):
-                raise self._create_error("truncated", f"ends before {self._format_seconds(number)} s")
+                raise self._create_truncated(number)
             packet = av.Packet(block[packet_start:packet_end])
             packet.pts = tick
             yield packet
@@ -144,28 +64,15 @@ class VideoReader(LibraryFile):
         try:
             frames = self._decoder.decode(packet)
         except FFmpegError as error:
-            cause = str(error.strerror).lower()
-            raise self._create_error("damaged", f"is damaged at {self._format_seconds(number)} s ({cause})") from error
+            raise self._create_damaged(number, f" ({str(error.strerror).lower()})") from error
 
         frame = frames[0] if len(frames) == 1 else None
-        if frame is None or frame.pts is None or frame.pts * self._fps != number * self._table.ticks_hz:
-            raise self._create_error("wrong_time", self._describe_wrong_frames(number, frames))
+        if frame is None or frame.pts is None or not self._is_at(number, frame.pts):
+            returned = [frame.pts / self._table.ticks_hz for frame in frames if frame.pts is not None]
+            raise self._create_wrong_time(number, returned)
         if frame.is_corrupt or frame.width != self._table.width or frame.height != self._table.height:
-            raise self._create_error("damaged", f"is damaged at {self._format_seconds(number)} s")
+            raise self._create_damaged(number)
         return frame
-
-    def _describe_wrong_frames(self, number: int, frames: list[av.VideoFrame]) -> str:
-        times = [round(frame.pts / self._table.ticks_hz, 4) for frame in frames if frame.pts is not None]
-        returned = " and ".join(f"the one at {seconds} s" for seconds in times) or "none"
-        return f"was asked for the frame at {self._format_seconds(number)} s and returned {returned}"
-
-    def _format_seconds(self, number: int) -> str:
-        return str(round(number / self._fps, 4))
-
-    def _create_error(self, code: str, message: str) -> MediaError:
-        # After damage, even a flushed decoder has been seen to return other pictures: start with a new one.
-        self._decoder = _create_decoder(self._table)
-        return MediaError(code, f"{self._path} {message}{INGEST_AGAIN}")
 
 
 def yuv_to_rgb(yuv_PW: UInt8s) -> UInt8s:
@@ -221,12 +128,11 @@ class _Cropper:
     Each row of a plane is one NumPy item, which is a quarter faster to copy than a row of bytes.
     """
 
-    def __init__(self, table: PacketTable, part: Rectangle, video_TPW: UInt8s) -> None:
+    def __init__(self, part: Rectangle, video_TPW: UInt8s) -> None:
         frames, rows, width = video_TPW.shape
         height = picture_height(rows)
         assert (width, height) == (part.width, part.height), "the buffer has the size of the part"
         top, left = part.top, part.left  # even, because chroma has half the rows and columns
-        self.fits = min(top, left) >= 0 and top + height <= table.height and left + width <= table.width
         self._luma_corner = top, left
         self._chroma_corner = top // 2, left // 2
 

@@ -51,7 +51,9 @@ class Checkpoints:
         optimiser = self._gather_optimiser_state()
         if writes:
             stamp = self._stamp_encoders(weights, average)
-            state = CheckpointState(step=step, stamp=stamp, score=self._compute_score(means))
+            is_last_best = self._training.best_by == "last" and step > 0
+            score = float(step) if is_last_best else self._compute_score(means)
+            state = CheckpointState(step=step, stamp=stamp, score=score)
             self._folder.save(state, weights, optimiser, average, self._keys.state_dict() if self._keys else None)
             self._folder.remove_old(self._training.keep)
 

@@ -34,8 +34,9 @@ class OptimiserConfig(Config):
 class TrainingConfig(Config):
     """How long training lasts, from which seed it starts, and on which devices it runs.
 
-    A checkpoint is written every `checkpoint_every` steps. The last `keep` are kept, and the best by `best_by`: a
-    logged number, averaged over the steps since the checkpoint before (the lowest loss, the highest accuracy).
+    A checkpoint is written every `checkpoint_every` steps. The last `keep` are kept, and the best by `best_by`: the
+    `last` one, or a logged number, averaged over the steps since the checkpoint before (the lowest loss, the highest
+    accuracy). Such a number is one of training: how it ranks checkpoints depends on how hard the negatives were.
 
     `devices` train on each machine, each with its own share of the batch; under `torchrun`, its processes count. With
     `chunk_clips`, a device encodes this many clips at a time, twice, and all clips of the batch are still negatives of
@@ -62,7 +63,9 @@ class TrainingConfig(Config):
     log_every: Annotated[int, Field(ge=1)] = 1
     checkpoint_every: Annotated[int, Field(ge=1)] = 500
     keep: Annotated[int, Field(ge=1)] = 2
-    best_by: Literal["loss", "cross_entropy", "accuracy_within_film", "accuracy_which_film"] = "accuracy_within_film"
+    best_by: Literal["last", "loss", "cross_entropy", "accuracy_within_film", "accuracy_which_film"] = (
+        "accuracy_within_film"  # recipes take `last`; another default would change the digests of finished studies
+    )
     device: Literal["auto", "cpu", "cuda"] = "auto"
     devices: Annotated[int, Field(ge=1)] = 1
     strategy: Literal["ddp", "fsdp"] = "ddp"

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from lightning_fabric.wrappers import _FabricOptimizer
 from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
 
 from talkies.core import MODALITIES
 from talkies.models import AdaptationConfig, FrameEncoder, TwoTower, measure_heights
@@ -16,8 +17,9 @@ from talkies.training.lars import Lars
 
 # The names that public encoders give to positions, and to tokens that are learnt.
 _NO_DECAY = re.compile(
-    r"(^|\.)(?:\w*(?:position|pos_embed|time_embed|rel_attn_embed|class_embed|cls_token|class_token|mask_token|"
-    r"masked_spec_embed|distillation_token|register_tokens)\w*)(\.|$)"
+    r"(^|\.)(?:\w*(?:position|pos_embed|rel_pos_[hwt]|time_embed|temporal_embed|rel_attn_embed|class_embed|cls_token|"
+    r"class_token|mask_token|masked_spec_embed|distillation_token|dist_token|register_tokens|reg_token|query_tokens)"
+    r"\w*)(\.|$)"
 )
 
 
@@ -26,8 +28,10 @@ def build_optimiser(
 ) -> torch.optim.Optimizer:
     """Return the optimiser of all trained parameters.
 
-    Biases, norms, other vectors and scalars (temperature), positions and learnt tokens do not decay. Each group has a
-    `scale`, its share of the learning rate. On a GPU it is one that `take_step` can hold back.
+    Only the weights of linear layers and convolutions decay, and other matrices of public encoders. Biases, norms,
+    gains, other vectors and scalars (temperature), tables of embeddings, positions and learnt tokens do not: decay
+    draws them to zero, where they do not mean less, but something else. Each group has a `scale`, its share of the
+    learning rate. On a GPU it is one that `take_step` can hold back.
 
     Args:
         system: the module that is trained, on its device.
@@ -38,7 +42,7 @@ def build_optimiser(
     groups: dict[tuple[float, bool], dict[str, Any]] = {}
     for name, parameter in system.named_parameters():
         if parameter.requires_grad:
-            decays, scale = parameter.ndim > 1 and not _NO_DECAY.search(name), scales.get(name, 1.0)
+            decays, scale = _decays(system, name, parameter), scales.get(name, 1.0)
             weight_decay = config.weight_decay if decays else 0.0
             group = {"params": [], "weight_decay": weight_decay, "scale": scale, "lr": config.learning_rate * scale}
             groups.setdefault((scale, decays), group)["params"].append(parameter)
@@ -63,6 +67,20 @@ def take_step(optimiser: torch.optim.Optimizer | _FabricOptimizer, is_bad: Tenso
     inner = optimiser.optimizer if isinstance(optimiser, _FabricOptimizer) else optimiser
     inner.found_inf = is_bad  # type: ignore[attr-defined]
     optimiser.step()
+
+
+def _decays(system: nn.Module, name: str, parameter: nn.Parameter) -> bool:
+    """Return whether a parameter of the system, by its name, decays."""
+    path, _, own_name = name.rpartition(".")
+    owner = system.get_submodule(path)
+    if isinstance(owner, nn.Embedding) or "Norm" in type(owner).__name__:  # norms of public encoders have many classes
+        return False
+    if own_name.endswith("bias") or _NO_DECAY.search(name):
+        return False
+    if isinstance(owner, (nn.Linear, _ConvNd)):
+        return parameter.ndim > 1
+    # Of other modules, a gain of shape [1, C, 1] or a token of shape [1, 1, D] is still a vector.
+    return sum(side > 1 for side in parameter.shape) > 1
 
 
 def measure_scales(model: TwoTower, adaptation: AdaptationConfig) -> dict[str, float]:

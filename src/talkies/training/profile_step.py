@@ -15,6 +15,7 @@ from talkies.core import ClipBatch, ClipRequest
 from talkies.training.checkpoints import select_saved
 from talkies.training.config import RunConfig
 from talkies.training.devices import make_fabric
+from talkies.training.features.values import TrainingBatch
 from talkies.training.recurrences import read_recurrences
 from talkies.training.train_state import TrainState, build_system
 
@@ -129,25 +130,31 @@ class StepProfiler:
 
         # Repeat the step, after one to warm up, while half of the time lasts.
         times: list[float] = []
-        with _watch_peak_memory(self.fabric.device) as peak:
+        with watch_peak_memory(self.fabric.device) as peak:
             started = time.perf_counter()
             for number in range(_REPEATS + 1):
                 step_started = time.perf_counter()
-                self._take_step(batch, number)
+                self.take_step(batch, number)
                 times.append(time.perf_counter() - step_started)
                 if time.perf_counter() - started + times[-1] > seconds_left / 2 and number:
                     break
         return Trial(len(batch), min(times[1:]), peak.bytes)
 
-    def _take_step(self, batch: ClipBatch, step: int) -> None:
+    def take_step(
+        self, batch: TrainingBatch, step: int, batches: Iterator[TrainingBatch] | None = None
+    ) -> tuple[TrainingBatch, dict[str, float]]:
+        """Take a step as the training loop does, and return the next batch, or the same one, and the step's numbers."""
         stepper, optimiser = self.state.stepper, self.state.wrapped_optimiser
         optimiser.zero_grad()
-        stepper.backward(batch, stepper.draw_augmentations(batch, 0, step), step)
-        stepper.compute_gradient_norm().item()
+        scalars = stepper.backward(batch, stepper.draw_augmentations(batch, 0, step), step)
+        scalars["gradient_norm"] = stepper.compute_gradient_norm()
+        following = batch if batches is None else next(batches)
+        numbers = {name: float(value) for name, value in scalars.items()}
         optimiser.step()
         self.state.update_average(step + 1)
         if self.fabric.device.type == "cuda":
             torch.cuda.synchronize()
+        return following, numbers
 
 
 def _measure_memory(device: torch.device) -> int:
@@ -157,16 +164,16 @@ def _measure_memory(device: torch.device) -> int:
     return int(psutil.Process().memory_info().rss)
 
 
-class _Peak:
-    """The highest memory use that was observed."""
+class PeakMemory:
+    """The highest memory use that was observed, in bytes."""
 
     bytes = 0
 
 
 @contextmanager
-def _watch_peak_memory(device: torch.device) -> Iterator[_Peak]:
+def watch_peak_memory(device: torch.device) -> Iterator[PeakMemory]:
     """Within the block, observe the peak memory: of the device, or of this process on a CPU."""
-    peak = _Peak()
+    peak = PeakMemory()
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
         yield peak

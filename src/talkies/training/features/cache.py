@@ -23,7 +23,7 @@ from talkies.training.features.spaces import (
     name_space,
 )
 from talkies.training.features.values import FeatureBatch, ViewFeatures
-from talkies.training.features.views import find_key
+from talkies.training.features.views import FeatureKey, find_key
 from talkies.training.features.wanted import ViewPlan, assign_modalities, list_wanted
 from talkies.training.system import ContrastiveSystem
 
@@ -36,13 +36,15 @@ OnClips = Callable[[int, int], None]
 class FeatureCache:
     """The features of both towers for all planned steps of a run."""
 
-    def __init__(self, system: ContrastiveSystem, config: RunConfig, clips: TrainingClips) -> None:
-        """Open the stores; `fill` computes what they lack."""
+    def __init__(
+        self, system: ContrastiveSystem, config: RunConfig, clips: TrainingClips, folder: Path | None = None
+    ) -> None:
+        """Open the stores, in the library unless there is another folder; `fill` computes what they lack."""
         assert config.adaptation.views is not None
         self._system, self._config, self._clips = system, config, clips
         self._plan = ViewPlan(config.training.seed, config.adaptation.views, config.objective.views)
         self._names = {film: name_film(clips.source.library, film) for film in clips.plan.films.film_ids}
-        self.folder = clips.source.library.root / _FOLDER
+        self.folder = clips.source.library.root / _FOLDER if folder is None else folder
         self.stores = {
             modality: _open_store(self.folder, encoder, modality, config, clips)
             for modality, encoder in _list_encoders(system)
@@ -81,6 +83,27 @@ class FeatureCache:
             store.refresh()
         self._compute(self._list_missing(), fabric, on_clips)
         fabric.barrier()
+
+    def count_missing(self) -> int:
+        """Return the number of clips of which features are missing."""
+        return len(self._list_missing())
+
+    def fill_part(self, fabric: Fabric, clips: int) -> int:
+        """Compute the features of at most so many clips on this rank alone, and return of how many it did."""
+        part = dict(list(self._list_missing().items())[:clips])
+        self._compute(part, fabric, lambda _done, _all: None)
+        return len(part)
+
+    def fill_with_noise(self) -> None:
+        """Write random numbers for all features that are missing, to measure what steps on features take."""
+        rows: dict[tuple[Modality, str], list[FeatureKey]] = {}
+        for request, needed in self._list_missing().items():
+            for modality, numbers in needed.items():
+                keys = [find_key(request, number, modality) for number in numbers]
+                rows.setdefault((modality, self._names[request.film_id]), []).extend(keys)
+        for (modality, film), keys in rows.items():
+            store = self.stores[modality]
+            store.write(film, keys, torch.randn(len(keys), *store.shape).numpy())
 
     def read_batch(self, step: int, *, rank: int = 0, world_size: int = 1) -> FeatureBatch:
         """Return a rank's share of the batch of a step, as features."""
@@ -157,14 +180,25 @@ class FeatureCache:
         return 0 if fabric.device.type == "cpu" else loader.count_workers(count_cores(), fabric.world_size)
 
 
-def open_feature_cache(system: ContrastiveSystem, config: RunConfig, clips: TrainingClips) -> FeatureCache:
-    """Return the cache of a run whose config wants one.
+def has_feature_cache(system: ContrastiveSystem, config: RunConfig, clips: TrainingClips) -> bool:
+    """Return whether the library has features of both towers already, of whichever clips."""
+    folder = clips.source.library.root / _FOLDER
+    return all(
+        (folder / name_space(describe_space(encoder, modality, config, clips))).is_dir()
+        for modality, encoder in _list_encoders(system)
+    )
+
+
+def open_feature_cache(
+    system: ContrastiveSystem, config: RunConfig, clips: TrainingClips, folder: Path | None = None
+) -> FeatureCache:
+    """Return the cache of a run whose config wants one; in the library unless there is another folder.
 
     Raises:
         WorkError: if it cannot be written.
     """
     with explain_lack_of_memory("open the features of clips", "close other programs"):
-        return FeatureCache(system, config, clips)
+        return FeatureCache(system, config, clips, folder)
 
 
 def explain_no_cache(system: ContrastiveSystem) -> str | None:
