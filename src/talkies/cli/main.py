@@ -25,9 +25,10 @@ from talkies.cli import (
     serve,
     study,
 )  # fmt: skip
+from talkies.cli.output import say_failure
 from talkies.cli.streams import prepare_streams, use_utf8_paths
-from talkies.core import TalkiesError, describe_os_error, escape_controls, path_to_text
-from talkies.core.extras import explain_missing_package
+from talkies.core import ReportedError, UsageError, explain_failure, is_unexpected
+from talkies.core.failures import INTERRUPTED, STOPPED
 
 app = typer.Typer(
     name="talkies",
@@ -37,9 +38,6 @@ app = typer.Typer(
 _FIRST = (demo, render, ingest, films, analyse, doctor, cost, pretrain, export)
 for verb in (*_FIRST, evaluate, results, audit, study, embed, search, repeats, serve):
     verb.register(app)
-
-
-_INTERRUPTED = 130  # the status that a shell gives a program stopped by Ctrl-C
 
 
 def _version(wanted: bool) -> None:
@@ -70,33 +68,31 @@ def main() -> None:
         status = app(standalone_mode=False)
     except typer.TyperException as error:
         message = error.format_message().rstrip(".")
-        _leave(f"{message[:1].lower()}{message[1:]}; see: talkies --help", 2)
+        _leave(f"{message[:1].lower()}{message[1:]}; see: talkies --help", 2, shared=True)
     except (typer.Abort, KeyboardInterrupt):
-        status = _INTERRUPTED
-    except TalkiesError as error:
-        _leave(str(error), error.exit_status)
-    except OSError as error:
-        where = f"{path_to_text(error.filename)}: " if isinstance(error.filename, str) else ""
-        _leave(f"{where}{describe_os_error(error)}", 1)
-    except Exception as error:  # the last line: a bug of ours must not end in a page of traceback
-        if os.environ.get("TALKIES_TRACEBACK"):
+        status = INTERRUPTED
+    except ReportedError as error:
+        if os.environ.get("TALKIES_TRACEBACK") and error.__cause__ and is_unexpected(error.__cause__):
             raise
-        _report_unexpected(error)
-    if status == _INTERRUPTED:
-        _leave("stopped; finished work is kept: run the command again to continue (pretrain with --resume)", status)
+        sys.exit(error.status)
+    except Exception as error:  # the last line: a bug of ours must not end in a page of traceback
+        if os.environ.get("TALKIES_TRACEBACK") and is_unexpected(error):
+            raise
+        sentence, status = explain_failure(error)
+        _leave(sentence, status, shared=isinstance(error, UsageError))
+    if status == INTERRUPTED:
+        _leave(STOPPED, status)
     sys.exit(status if isinstance(status, int) else 0)
 
 
-def _report_unexpected(error: Exception) -> NoReturn:
-    """Exit with the extra that installs a missing package, or else with a request to report a bug."""
-    sentence = explain_missing_package(error) if isinstance(error, ModuleNotFoundError) else None
-    if sentence:
-        _leave(sentence, 2)
-    bug = f"{type(error).__name__}: {error}"
-    _leave(f"bug in talkies: {bug}; please report it; TALKIES_TRACEBACK=1 shows where", 1)
+def _leave(sentence: str, status: int, *, shared: bool = False) -> NoReturn:
+    """Print a sentence on stderr and exit.
 
-
-def _leave(sentence: str, status: int) -> NoReturn:
-    line = " ".join(part.strip() for part in sentence.split("\n"))
-    print(f"talkies: {escape_controls(line)}", file=sys.stderr)
+    Args:
+        sentence: what went wrong.
+        status: the exit status.
+        shared: whether all processes that `torchrun` started here fail alike: then the first one says it.
+    """
+    if not shared or os.environ.get("LOCAL_RANK", "0") == "0":
+        say_failure(sentence)
     sys.exit(status)

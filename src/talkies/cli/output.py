@@ -147,6 +147,12 @@ def say(sentence: str) -> None:
     messages.print(escape_controls(sentence, keep_newlines=True), markup=False, soft_wrap=True)
 
 
+def say_failure(sentence: str) -> None:
+    """Print why a command fails on stderr, in one line."""
+    line = " ".join(part.strip() for part in sentence.split("\n"))
+    print(f"talkies: {escape_controls(line)}", file=sys.stderr, flush=True)
+
+
 def join_names(names: Iterable[str]) -> str:
     """Return names as a list for a message."""
     return ", ".join(map(escape_controls, names))

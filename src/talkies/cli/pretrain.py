@@ -1,12 +1,27 @@
 """`talkies pretrain`."""
 
+import logging
+from functools import partial
 from typing import Annotated
 
 import typer
 
-from talkies.cli.output import Json, LibraryFolder, RunOption, Sets, join_names, print_json, progress_bars, say
+from talkies.cli.output import (
+    Json,
+    LibraryFolder,
+    RunOption,
+    Sets,
+    join_names,
+    print_json,
+    progress_bars,
+    say,
+    say_failure,
+)
+from talkies.core import UsageError
 
 _INIT = "Initial weights of the encoders: safetensors or PyTorch files (torchvision's too), or runs."
+
+_AUTO_RESUME = "Continue the run if there is one, or else start it: for jobs that are restarted."
 
 
 def register(app: typer.Typer) -> None:
@@ -22,15 +37,22 @@ def pretrain(
     overrides: Sets = None,
     init: Annotated[str | None, typer.Option("--init", metavar="video=PATH,audio=PATH", help=_INIT)] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run from its newest checkpoint.")] = False,
+    runner: Annotated[str, typer.Option("--runner", help="local, or ray for a cluster.")] = "local",
+    workers: Annotated[int | None, typer.Option("--workers", help="Processes that train on the cluster.")] = None,
+    address: Annotated[str | None, typer.Option("--address", help="The Ray cluster's address.")] = None,
+    auto_resume: Annotated[bool, typer.Option("--auto-resume", help=_AUTO_RESUME)] = False,
     json: Json = False,
 ) -> None:
     """Pre-train on every accepted film of a library."""
     from talkies.cli.documents import pretrain_document
     from talkies.distributed import rank
     from talkies.runs import parse_initial_weights
-    from talkies.training import Progress, resolve
+    from talkies.training import Progress, pretrain_on_ray, resolve
     from talkies.training import pretrain as train
 
+    check_runner(runner, workers, address)
+
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # each process would say that it is there
     config = resolve(recipe, overrides or ())
     note = ""
     with progress_bars() as bars:
@@ -50,9 +72,18 @@ def pretrain(
             bars.update("features", done, total)
 
         hooks = Progress(
-            on_step, on_log, on_left_out, lambda weights: say(str(weights)), on_note=say, on_features=on_features
+            on_step,
+            on_log,
+            on_left_out,
+            lambda weights: say(str(weights)),
+            on_note=say,
+            on_features=on_features,
+            on_failure=say_failure,
         )
-        report = train(library, config, run, resume, hooks, init=parse_initial_weights(init) if init else None)
+        initial = parse_initial_weights(init) if init else None
+        if runner == "ray":
+            train = partial(pretrain_on_ray, workers=workers or 1, address=address)
+        report = train(library, config, run, "auto" if auto_resume else resume, hooks, init=initial)
     if rank():  # only the first process reports
         return
     if json:
@@ -61,3 +92,16 @@ def pretrain(
         loss = f", loss {report.last['loss']:.3f}" if report.last else ""
         best = f", best at step {report.best_step}" if report.best_step else ""
         say(f"{report.steps} steps in {run}{loss}{best}, model {report.stamp}")
+
+
+def check_runner(runner: str, workers: int | None, address: str | None) -> None:
+    """Check that the options of a runner are those of this one.
+
+    Raises:
+        UsageError: if there is no such runner, or it has no such option.
+    """
+    if runner not in ("local", "ray"):
+        raise UsageError(f"unknown runner '{runner}'; choose local or ray")
+    if runner == "local" and (workers is not None or address is not None):
+        option = "--workers" if workers is not None else "--address"
+        raise UsageError(f"{option} is for --runner ray; for the devices of this machine set training.devices")

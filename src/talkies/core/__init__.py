@@ -13,12 +13,14 @@ from talkies.core.errors import (
     LibraryError,
     MediaError,
     PlanError,
+    ReportedError,
     RunError,
     SourceError,
     TalkiesError,
     UsageError,
     WorkError,
 )
+from talkies.core.failures import explain_failure, is_unexpected
 from talkies.core.film_id import FilmId, parse_film_id
 from talkies.core.framing import (
     PADDING_CHROMA,
@@ -99,6 +101,7 @@ __all__ = [
     "ModalityChoice",
     "PlanError",
     "Rectangle",
+    "ReportedError",
     "RunError",
     "SourceError",
     "Span",
@@ -120,10 +123,12 @@ __all__ = [
     "escape_json",
     "evenly_spaced",
     "expand_requests",
+    "explain_failure",
     "find_largest_bars",
     "find_square",
     "format_count",
     "format_path",
+    "is_unexpected",
     "join_planes",
     "list_places",
     "list_starts",

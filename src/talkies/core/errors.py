@@ -8,7 +8,8 @@
     │   ├── PlanError      a batch that cannot be drawn from the films
     │   └── RunError       a run folder
     └── WorkError      exit status 1: the work started and failed
-        └── SourceError    a file that the system does not let us read, or that changes while it is read
+        ├── SourceError    a file that the system does not let us read, or that changes while it is read
+        └── ReportedError  the user has been told already, by this process or another
 
 The sentence says what was given, what is accepted, and what to do next.
 """
@@ -34,6 +35,19 @@ class WorkError(TalkiesError):
 
 class SourceError(WorkError):
     """A file cannot be read, but is not itself at fault: permissions, a broken disk, a copy that is still running."""
+
+
+class ReportedError(WorkError):
+    """One of several processes that work together failed, and its sentence, which this is, has been shown already."""
+
+    def __init__(self, sentence: str, status: int) -> None:
+        """Store the exit status of the process that failed next to its sentence."""
+        super().__init__(sentence)
+        self.status = status
+
+    def __reduce__(self) -> tuple[type["ReportedError"], tuple[str, int]]:
+        """Make the error picklable, so that a worker process can send it to its parent."""
+        return type(self), (str(self), self.status)
 
 
 class ConfigError(UsageError):

@@ -313,7 +313,8 @@ def compute_weights_stamp(weights: Mapping[str, Tensor], bases: Mapping[str, str
         bases: the stamps of other weights that a model has beside these, by the name of its part.
     """
     digest = hashlib.blake2b(digest_size=6)
-    for name, tensor in sorted(weights.items()):
+    for name in sorted(weights):
+        tensor = weights[name]  # one at a time, for they may be read or gathered here
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     for name, stamp in sorted((bases or {}).items()):

@@ -25,6 +25,7 @@ from talkies.runs.load_encoder import build_run_encoder, load_encoder
 from talkies.runs.named_model import RESULTS, load_model, make_file_name, parse_model
 from talkies.runs.run_folder import RunFolder, RunRecord
 from talkies.runs.run_model import RunModel, load_run_model
+from talkies.runs.saved_tensors import SavedTensors
 
 __all__ = [
     "RESULTS",
@@ -41,6 +42,7 @@ __all__ = [
     "RunFolder",
     "RunModel",
     "RunRecord",
+    "SavedTensors",
     "build_run_encoder",
     "choose_clip",
     "export_weights",

@@ -32,10 +32,11 @@ from talkies.core import (
 )
 from talkies.models import Encoder, merge_adapters, needs_base
 from talkies.models.public import PublicEncoder
-from talkies.runs.checkpoint import AVERAGE_FILE, MODEL_FILE, STEP_PREFIX, Checkpoint
+from talkies.runs.checkpoint import STEP_PREFIX, Checkpoint
 from talkies.runs.exported_model import is_exported_model, open_exported_towers, read_exported_model
 from talkies.runs.run_folder import RunFolder
 from talkies.runs.run_model import load_run_model
+from talkies.runs.saved_tensors import is_index, open_tensors
 from talkies.runtime import replace_atomically
 
 _STATE_DICT_KEYS = ("state_dict", "model_state_dict", "model")
@@ -227,22 +228,19 @@ def _find_file(path: Path) -> Path:
         if path.is_file():
             return path
         if RunFolder(path).exists():
-            return _find_checkpoint_file(RunFolder(path).get_checkpoint())
-        if _find_checkpoint_file(Checkpoint(path)).is_file():
-            return _find_checkpoint_file(Checkpoint(path))
+            return RunFolder(path).get_checkpoint().find_encoder_file()
+        if (file := Checkpoint(path).find_encoder_file()).is_file():
+            return file
         problem = "is a folder without weights" if path.exists() else "does not exist"
     except OSError as error:
         problem = f"cannot be read ({describe_os_error(error)})"
     raise ConfigError(f"{path} {problem}; as initial weights name {_ACCEPTED}")
 
 
-def _find_checkpoint_file(checkpoint: Checkpoint) -> Path:
-    average = checkpoint.folder / AVERAGE_FILE
-    return average if average.is_file() else checkpoint.folder / MODEL_FILE
-
-
 def _read_tensors(file: Path) -> dict[str, Tensor]:
     """Return the tensors in a file by name, on the CPU, without running code of the file."""
+    if is_index(file):
+        return dict(open_tensors(file))
     try:
         with file.open("rb") as opened:
             start = opened.read(9)

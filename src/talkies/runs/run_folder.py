@@ -19,7 +19,14 @@ from torch import Tensor
 from talkies.config import Config, read_document
 from talkies.core import Modality, RunError, describe_os_error
 from talkies.models.public import PublicBase
-from talkies.runs.checkpoint import SCHEMA_VERSION, STEP_PREFIX, Checkpoint, CheckpointState, write_checkpoint
+from talkies.runs.checkpoint import (
+    SCHEMA_VERSION,
+    STEP_PREFIX,
+    Checkpoint,
+    CheckpointState,
+    ShardedCheckpoint,
+    write_checkpoint,
+)
 from talkies.runtime import write_atomically
 
 
@@ -145,8 +152,16 @@ class RunFolder:
         Raises:
             WorkError: if it cannot be written.
         """
-        folder = self.root / "checkpoints" / f"{STEP_PREFIX}{state.step:08d}"
-        return write_checkpoint(folder, state, model=model, optimiser=optimiser, average=average, keys=keys)
+        return write_checkpoint(
+            self._locate(state.step), state, model=model, optimiser=optimiser, average=average, keys=keys
+        )
+
+    def start_sharded(self, step: int, shard: int, shards: int) -> ShardedCheckpoint:
+        """Return the checkpoint of a step, to be written by `shards` processes, of which this one is `shard`."""
+        return ShardedCheckpoint(self._locate(step), shard, shards)
+
+    def _locate(self, step: int) -> Path:
+        return self.root / "checkpoints" / f"{STEP_PREFIX}{step:08d}"
 
     def remove_old(self, newest: int) -> None:
         """Remove all checkpoints except the first (the untrained model), the `newest` last ones, and the best."""

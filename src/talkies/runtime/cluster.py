@@ -3,6 +3,7 @@
 import logging
 import socket
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from talkies.core.errors import TalkiesError, UsageError, WorkError
@@ -31,14 +32,7 @@ def map_on_ray(
         UsageError: if Ray is not installed, or there is no cluster at `address`.
         WorkError: if the cluster fails, or cannot be started here.
     """
-    try:
-        import ray
-    except ImportError as error:
-        raise UsageError("the ray runner needs Ray; install it with: pip install 'talkies[cluster]'") from error
-    joined = not ray.is_initialized()
-    if joined:
-        _join_cluster(ray, address)
-    try:
+    with open_cluster(address) as ray:
         remote: Any = ray.remote(num_cpus=min(cores, _count_cores(ray)), max_retries=_RETRIES)(_call_safely)
         waiting = list(reversed(items))
         running: dict[Any, Item] = {}
@@ -52,6 +46,25 @@ def map_on_ray(
             if isinstance(outcome, TalkiesError):
                 raise outcome
             yield item, outcome
+
+
+@contextmanager
+def open_cluster(address: str | None) -> Iterator[Any]:
+    """Yield the module `ray`, connected to the cluster at an address; None starts a cluster on this machine.
+
+    Raises:
+        UsageError: if Ray is not installed, or there is no cluster at `address`.
+        WorkError: if the cluster fails within the block, or cannot be started here.
+    """
+    try:
+        import ray
+    except ImportError as error:
+        raise UsageError("the ray runner needs Ray; install it with: pip install 'talkies[cluster]'") from error
+    joined = not ray.is_initialized()
+    if joined:
+        _join_cluster(ray, address)
+    try:
+        yield ray
     except ray.exceptions.RayError as error:
         raise WorkError(
             f"the Ray cluster failed ({type(error).__name__}); run the same command again to go on"

@@ -3,6 +3,7 @@
 from talkies.training.config import OptimiserConfig, RunConfig, TrainingConfig
 from talkies.training.cost import Cost, estimate_cost
 from talkies.training.pretrain import PretrainReport, Progress, pretrain
+from talkies.training.ranks.ray_train import pretrain_on_ray
 from talkies.training.recipes import list_recipes, resolve
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     "estimate_cost",
     "list_recipes",
     "pretrain",
+    "pretrain_on_ray",
     "resolve",
 ]

@@ -1,12 +1,13 @@
 """Saving a run's state to its folder and restoring it, independent of the number of devices."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from talkies.core import RunError
+from talkies.distributed import rank, world_size
 from talkies.models import compute_learnt_stamp, list_learnt_names
 from talkies.runs import Checkpoint, CheckpointState, RunFolder
 from talkies.runs.checkpoint import select_model_weights
@@ -14,7 +15,7 @@ from talkies.training.config import TrainingConfig
 from talkies.training.ema import ExponentialMovingAverage
 from talkies.training.momentum import MomentumKeys
 from talkies.training.system import ContrastiveSystem
-from talkies.training.tensors import copy_into, gather_tensor, shard_like
+from talkies.training.tensors import GatheredTensors, are_sharded, copy_into, shard_like
 
 _OBJECTIVE = "objective."
 
@@ -31,50 +32,80 @@ class Checkpoints:
         training: TrainingConfig,
         *,
         keys: MomentumKeys | None = None,
+        wait: Callable[[], None] = lambda: None,
     ) -> None:
+        """Store what is saved; `wait` returns when all ranks have called it."""
+        self._wait = wait
         self._folder, self._system, self._optimiser = folder, system, optimiser
         self._average, self._training, self._keys = average, training, keys
 
     def compute_stamp(self) -> str:
-        """Return the stamp of the encoders as they are now; all ranks must call it."""
-        return self._stamp_encoders(*self._gather_weights())
+        """Return the stamp of the encoders as they are now, of the average of their weights if there is one.
+
+        All ranks must call it.
+        """
+        tensors = select_model_weights({**select_saved(self._system), **self._name_average()})
+        return compute_learnt_stamp(self._system.model, GatheredTensors(tensors))
 
     def save(self, step: int, means: Mapping[str, float], *, writes: bool) -> None:
-        """Write a checkpoint on the rank that `writes`; all ranks must call it, because each may hold a shard.
+        """Write a checkpoint; all ranks must call it, because each may hold a shard.
+
+        Weights that are sharded over ranks are written in shards, so that no rank holds them all.
 
         Args:
             step: the number of steps done.
             means: the mean logged numbers since the last checkpoint, of which one is its score.
-            writes: whether this rank writes the files.
+            writes: whether this rank writes the files that only one writes.
         """
-        weights, average = self._gather_weights()
-        optimiser = self._gather_optimiser_state()
+        weights = select_saved(self._system)
+        if are_sharded(weights):
+            self._save_shards(self._describe(step, means), weights)
+        elif writes:
+            self._folder.save(
+                self._describe(step, means),
+                GatheredTensors(weights),
+                GatheredTensors(self._name_optimiser_state()),
+                GatheredTensors(self._name_average()) if self._average else None,
+                self._keys.state_dict() if self._keys else None,
+            )
         if writes:
-            stamp = self._stamp_encoders(weights, average)
-            is_last_best = self._training.best_by == "last" and step > 0
-            score = float(step) if is_last_best else self._compute_score(means)
-            state = CheckpointState(step=step, stamp=stamp, score=score)
-            self._folder.save(state, weights, optimiser, average, self._keys.state_dict() if self._keys else None)
             self._folder.remove_old(self._training.keep)
 
+    def _describe(self, step: int, means: Mapping[str, float]) -> CheckpointState:
+        is_last_best = self._training.best_by == "last" and step > 0
+        score = float(step) if is_last_best else self._compute_score(means)
+        return CheckpointState(step=step, stamp=self.compute_stamp(), score=score)
+
+    def _save_shards(self, state: CheckpointState, weights: Mapping[str, Tensor]) -> None:
+        own, ranks = rank(), world_size()
+        checkpoint = self._folder.start_sharded(state.step, own, ranks)
+        checkpoint.begin()
+        self._wait()
+        checkpoint.write_model(GatheredTensors(weights).take_share(own, ranks))
+        checkpoint.write_optimiser(GatheredTensors(self._name_optimiser_state()).take_share(own, ranks))
+        if self._average is not None:
+            checkpoint.write_average(GatheredTensors(self._name_average()).take_share(own, ranks))
+        self._wait()
+        checkpoint.finish(state)
+
     def restore(self, checkpoint: Checkpoint) -> int:
-        """Restore a checkpoint, and return the number of steps done.
+        """Restore a checkpoint, tensor by tensor, and return the number of steps done.
 
         Raises:
             RunError: if it is damaged, or of another model.
         """
         state, weights, average = (
             checkpoint.read_state(),
-            checkpoint.read_model_weights(),
-            checkpoint.read_average_weights(),
+            checkpoint.open_model_weights(),
+            checkpoint.open_average_weights(),
         )
         try:
             copy_into(select_saved(self._system), weights)
             if self._average is not None:
-                self._average.load_state_dict({n.removeprefix("model."): t for n, t in (average or {}).items()})
+                self._average.load_state_dict(average.select_prefix("model.") if average is not None else {})
             if self._keys is not None:
                 self._keys.load_state_dict(checkpoint.read_keys() or {})
-            self._restore_optimiser(checkpoint.read_optimiser_weights())
+            self._restore_optimiser(checkpoint.open_optimiser_weights())
         except ValueError as error:
             raise RunError(
                 f"{checkpoint.folder} does not hold the state that this run's config needs ({error}); start a new run, "
@@ -82,16 +113,11 @@ class Checkpoints:
             ) from error
         return state.step
 
-    def _gather_weights(self) -> tuple[dict[str, Tensor], dict[str, Tensor] | None]:
-        weights = {name: gather_tensor(tensor) for name, tensor in select_saved(self._system).items()}
+    def _name_average(self) -> dict[str, Tensor]:
+        """Return the moving average of the weights by name; empty if none is kept."""
         if self._average is None:
-            return weights, None
-        average = {f"model.{name}": gather_tensor(tensor) for name, tensor in self._average.state_dict().items()}
-        return weights, average
-
-    def _stamp_encoders(self, weights: Mapping[str, Tensor], average: Mapping[str, Tensor] | None) -> str:
-        """Return the stamp of the weights that encode films: their moving average where there is one."""
-        return compute_learnt_stamp(self._system.model, select_model_weights({**weights, **(average or {})}))
+            return {}
+        return {f"model.{name}": tensor for name, tensor in self._average.state_dict().items()}
 
     def _compute_score(self, means: Mapping[str, float]) -> float | None:
         """Return the score by which the best checkpoint is chosen: higher is better."""
@@ -100,11 +126,11 @@ class Checkpoints:
             return None
         return value if self._training.best_by.startswith("accuracy") else -value
 
-    def _gather_optimiser_state(self) -> dict[str, Tensor]:
+    def _name_optimiser_state(self) -> dict[str, Tensor]:
         """Return the optimiser's state as `name of the weights:name of the state`."""
         names: dict[Tensor, str] = {parameter: name for name, parameter in self._system.named_parameters()}
         return {
-            f"{names[parameter]}:{key}": gather_tensor(torch.as_tensor(value))
+            f"{names[parameter]}:{key}": torch.as_tensor(value)
             for parameter, state in self._optimiser.state.items()
             for key, value in state.items()
             if value is not None
@@ -113,7 +139,8 @@ class Checkpoints:
     def _restore_optimiser(self, tensors: Mapping[str, Tensor]) -> None:
         parameters: dict[str, Tensor] = dict(self._system.named_parameters())
         states: dict[Tensor, dict[str, Any]] = {}
-        for name, tensor in tensors.items():
+        for name in sorted(tensors):
+            tensor = tensors[name]
             weights_name, _, key = name.rpartition(":")
             if weights_name not in parameters:
                 raise ValueError(f"its optimiser also has {name}")

@@ -26,15 +26,43 @@ from talkies.training.system import ContrastiveSystem
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 _GIB = 1 << 30
-_TORCHRUN = "TORCHELASTIC_RUN_ID"  # set in processes that `torchrun` started
+RAY_WORKER = "TALKIES_RAY_WORKER"  # set in processes that Ray started
+_LAUNCHERS = ("TORCHELASTIC_RUN_ID", RAY_WORKER)  # the first is set in processes that `torchrun` started
+
+
+class _StartedHere(LightningEnvironment):
+    """The processes of this machine when talkies starts them itself, before Fabric is launched."""
+
+    @property
+    def creates_processes_externally(self) -> bool:
+        return True
+
+
+def were_ranks_started() -> bool:
+    """Return whether the processes that train were started already: by `torchrun`, by Ray, or by the first of them."""
+    return "LOCAL_RANK" in os.environ
 
 
 def count_processes(training: TrainingConfig) -> tuple[int, int]:
-    """Return how many processes train on each machine, and the number of machines, from `torchrun` or the config."""
-    if _TORCHRUN not in os.environ:
+    """Return how many processes train on each machine, and the number of machines, from the launcher or the config.
+
+    Raises:
+        ConfigError: if the launcher put more processes on this machine than on another.
+    """
+    if not _has_launcher():
         return training.devices, 1
     local_processes, all_processes = int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["WORLD_SIZE"])
+    if all_processes % local_processes:
+        raise ConfigError(
+            f"{local_processes} of the {all_processes} processes are on this machine, and each machine must have as "
+            f"many; change their number"
+        )
     return local_processes, all_processes // local_processes
+
+
+def _has_launcher() -> bool:
+    """Return whether another program started the processes, and says how many there are."""
+    return any(name in os.environ for name in _LAUNCHERS)
 
 
 def select_device(training: TrainingConfig) -> str:
@@ -66,8 +94,6 @@ def check_devices(config: RunConfig) -> None:
             "training.compile=false"
         )
     _check_precision(training)
-    if select_device(training) == "cpu":
-        _check_cpu(training)
 
 
 def check_queue(config: RunConfig, films: int) -> None:
@@ -127,11 +153,6 @@ def _check_precision(training: TrainingConfig) -> None:
         raise ConfigError("training.precision is tf32, and tf32 needs a CUDA device; set it to 32-true")
 
 
-def _check_cpu(training: TrainingConfig) -> None:
-    if training.strategy == "fsdp":
-        raise ConfigError("training.strategy is fsdp, which needs CUDA devices; on a CPU set it to ddp")
-
-
 def keep_freed_memory() -> None:
     """Let this process keep the memory it frees, for its next step; without glibc nothing happens.
 
@@ -162,7 +183,7 @@ def make_fabric(training: TrainingConfig, *, has_unused_weights: bool = False) -
         )
 
     # Named explicitly: otherwise Fabric uses a SLURM job as its launcher, and silently trains in one process.
-    environment = TorchElasticEnvironment() if _TORCHRUN in os.environ else LightningEnvironment()
+    environment = TorchElasticEnvironment() if _has_launcher() else _StartedHere()
     return Fabric(
         accelerator=select_device(training),
         devices=local_processes,

@@ -1,4 +1,4 @@
-"""What a recipe leaves to the encoders and to the library: what a clip is made of, and the films of a batch."""
+"""What a recipe leaves to the encoders, to the library and to a run that is resumed: clips, films, former settings."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +13,12 @@ from talkies.models import build_model
 from talkies.runs import RunFolder, RunRecord, choose_clip
 from talkies.training.config import RunConfig
 from talkies.training.devices import check_queue
+
+# The keys of `training` that a resumed run may change: its length, its logs, its checkpoints, and the machine.
+_MAY_CHANGE = {
+    *("steps", "log_every", "checkpoint_every", "keep", "trackers", "recalibration_batches"),
+    *("device", "devices", "strategy", "compile", "activation_checkpointing", "sync_batch_norm"),
+}
 
 
 def choose_clip_of_encoders(config: RunConfig, library: str | Path) -> RunConfig:
@@ -98,3 +104,32 @@ def keep_fitted(config: RunConfig, folder: RunFolder) -> RunConfig:
         films = min(films, config.sampling.films_per_batch)
         config = config.model_copy(update={"sampling": config.sampling.model_copy(update={"films_per_batch": films})})
     return config
+
+
+def keep_older_settings(config: RunConfig, folder: RunFolder) -> RunConfig:
+    """Return the config with what held before there was a choice, for a run that began then.
+
+    That is the middle square of every picture, and lengths of the spectrogram in samples of the library's sound.
+    """
+    saved = read_yaml(folder.config_path) if folder.config_path.is_file() else {}
+    sampling, transforms = saved.get("sampling", {}), saved.get("transforms", {})
+    if sampling and "crop_position" not in sampling:
+        config = config.model_copy(update={"sampling": config.sampling.model_copy(update={"crop_position": "centre"})})
+    if transforms and "rate_hz" not in transforms.get("audio", {}):
+        audio = config.transforms.audio.model_copy(update={"rate_hz": None})
+        config = config.model_copy(update={"transforms": config.transforms.model_copy(update={"audio": audio})})
+    return config
+
+
+def check_unchanged(config: RunConfig, folder: RunFolder) -> None:
+    """Refuse to resume a run with another config, except for the keys about the machine or the run's length."""
+    saved = check(RunConfig, read_yaml(folder.config_path), str(folder.config_path))
+    before = keep_older_settings(saved, folder).model_dump()
+    for section, values in config.model_dump().items():
+        for key, value in values.items():
+            may_change = section == "loader" or (section == "training" and key in _MAY_CHANGE)
+            if not may_change and before[section][key] != value:
+                raise RunError(
+                    f"{folder.root} was started with {section}.{key} = {before[section][key]}, not {value}; "
+                    f"continue without that change, or start a new run"
+                )

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Literal
 
 from lightning_fabric import Fabric
 
 from talkies.clips import TrainingClips, check_decoder, load_batches
-from talkies.config import check, read_yaml, to_yaml
-from talkies.core import ConfigError, Modality, RunError, path_to_text
+from talkies.config import to_yaml
+from talkies.core import ConfigError, Modality, RunError, UsageError, WorkError, path_to_text
 from talkies.core.memory import explain_lack_of_memory
 from talkies.models import compute_model_stamp, find_bases, has_unused_weights
 from talkies.models.public import PublicTower
@@ -23,27 +24,24 @@ from talkies.training.devices import check_devices, make_fabric
 from talkies.training.features.cache import FeatureCache, explain_no_cache, open_feature_cache
 from talkies.training.features.values import TrainingBatch
 from talkies.training.fitting import (
+    check_unchanged,
     choose_clip_of_encoders,
     describe_films,
     keep_fitted,
+    keep_older_settings,
     open_run_clips,
     take_films_there_are,
 )
 from talkies.training.loop import Hooks, run_loop
 from talkies.training.metrics import MetricsLog
 from talkies.training.not_finite import write_not_finite
+from talkies.training.ranks import RankGroup
 from talkies.training.recalibration import prepare_statistics
 from talkies.training.recipes import resolve
 from talkies.training.recurrences import describe_recurrences, read_recurrences
 from talkies.training.system import ContrastiveSystem
 from talkies.training.trackers import check_trackers
 from talkies.training.train_state import TrainState, build_system
-
-# The keys of `training` that a resumed run may change: its length, its logs, its checkpoints, and the machine.
-_MAY_CHANGE = {
-    *("steps", "log_every", "checkpoint_every", "keep", "trackers", "recalibration_batches"),
-    *("device", "devices", "strategy", "compile", "activation_checkpointing", "sync_batch_norm"),
-}
 
 TAKE_SMALLER_ENCODERS = "name smaller encoders, or close other programs"
 TAKE_FEWER_CLIPS = (
@@ -84,6 +82,7 @@ class Progress:
         on_loaded: takes the weights of each encoder that were loaded, before the first step.
         on_note: takes a sentence about how the run is done, before the first step.
         on_features: takes how many clips have their features, and of how many they were missing.
+        on_failure: takes the sentence of the first process that failed, where several train; called once in all.
     """
 
     on_step: Callable[[int], None] = lambda _: None
@@ -92,13 +91,14 @@ class Progress:
     on_loaded: Callable[[LoadedWeights], None] = lambda _: None
     on_note: Callable[[str], None] = lambda _: None
     on_features: Callable[[int, int], None] = lambda _done, _all: None
+    on_failure: Callable[[str], None] = lambda _: None
 
 
 def pretrain(
     library: str | Path,
     config: RunConfig | str,
     run: str | Path,
-    resume: bool = False,
+    resume: bool | Literal["auto"] = False,
     progress: Progress | None = None,
     *,
     overrides: Sequence[str] = (),
@@ -111,7 +111,8 @@ def pretrain(
         library: the library's folder or address.
         config: the resolved config, or a recipe: its name, or the path of a YAML file.
         run: the folder to write.
-        resume: whether to continue the run from its newest checkpoint, on the films that it started with.
+        resume: whether to continue the run from its newest checkpoint, on the films that it started with; with `auto`,
+            a run that exists continues (without `init`), and one that does not is started.
         progress: functions to call as training progresses.
         overrides: lines `key=value` that change the recipe, as `--set` takes them; only where `config` is a recipe.
         init: the weights to start the encoders from; fresh ones where there are none.
@@ -121,15 +122,36 @@ def pretrain(
         RunError: if `run` exists and `resume` is false, or the other way round.
         ConfigError, LibraryError, PlanError: if recipe, weights, library or plan cannot be used; nothing is written.
         WorkError: if training fails.
+        ReportedError: any of these where several processes train, when `on_failure` has taken its sentence.
     """
     config = _resolve(config, overrides)
     folder, progress = RunFolder(Path(run)), progress or Progress()
-    check_devices(config)
-    check_trackers(config.training.trackers)
-    if resume:
-        config = _keep_older_settings(keep_fitted(config, folder), folder)
-    _check_folder(folder, config, init, resume=resume)
+    with RankGroup(config.training, progress.on_failure) as ranks:
+        if resume == "auto":  # decided by the first process, because another machine may see an older state of the disk
+            resume = ranks.share(folder.exists())
+            init = None if resume else init
+        check_devices(config)
+        check_trackers(config.training.trackers)
+        if resume:
+            config = keep_older_settings(keep_fitted(config, folder), folder)
+        _check_folder(folder, config, init, resume=resume)
+        return _pretrain(
+            library, config, folder, resume=resume, progress=progress, init=init, film_ids=film_ids, ranks=ranks
+        )
 
+
+def _pretrain(
+    library: str | Path,
+    config: RunConfig,
+    folder: RunFolder,
+    *,
+    resume: bool,
+    progress: Progress,
+    init: InitialWeights | None,
+    film_ids: Sequence[str] | None,
+    ranks: RankGroup,
+) -> PretrainReport:
+    """Build the model, start the other processes, and train."""
     record = folder.read_record() if resume else None
     with explain_lack_of_memory("load the encoders", TAKE_SMALLER_ENCODERS):
         recipe, config = config, take_films_there_are(choose_clip_of_encoders(config, library), library, film_ids)
@@ -146,6 +168,7 @@ def pretrain(
 
     # Start the processes; the first one writes.
     fabric = make_fabric(config.training, has_unused_weights=has_unused_weights(system.model))
+    ranks.start()
     fabric.launch()
     if fabric.is_global_zero:
         # Write the config also when resuming, because the length of the run may change.
@@ -190,7 +213,7 @@ def _check_folder(folder: RunFolder, config: RunConfig, init: InitialWeights | N
     """Check that the run's folder is new, or that its run can be resumed with this config."""
     if resume:
         folder.check_exists()
-        _check_unchanged(config, folder)
+        check_unchanged(config, folder)
         if init:
             raise RunError(
                 f"{folder.root} continues from its own weights; leave --init out, or start a new run with it"
@@ -212,7 +235,9 @@ def _train(
 ) -> PretrainReport:
     """Take the steps that are left, on features if there is a cache of them; return the first process's report."""
     training = config.training
-    checkpoints = Checkpoints(folder, state.system, state.optimiser, state.average, training, keys=state.keys)
+    checkpoints = Checkpoints(
+        folder, state.system, state.optimiser, state.average, training, keys=state.keys, wait=fabric.barrier
+    )
 
     def save(step: int, means: dict[str, float]) -> None:
         prepare_statistics(state, partial(_read_batch, fabric, clips, cache), step, training)
@@ -268,7 +293,15 @@ def _load_batches(
     rank, ranks = fabric.global_rank, fabric.world_size
     if cache is not None:
         return cache.read_batches(steps, rank=rank, world_size=ranks)
-    return load_batches(clips.source, clips.plan, steps, config.loader, rank=rank, world_size=ranks)
+    return _read_on(load_batches(clips.source, clips.plan, steps, config.loader, rank=rank, world_size=ranks))
+
+
+def _read_on(batches: Iterator[TrainingBatch]) -> Iterator[TrainingBatch]:
+    """Yield batches; a film that cannot be read any more is a failure of work that has begun."""
+    try:
+        yield from batches
+    except UsageError as error:
+        raise WorkError(str(error)) from error
 
 
 def _read_batch(fabric: Fabric, clips: TrainingClips, cache: FeatureCache | None, step: int) -> TrainingBatch:
@@ -316,35 +349,6 @@ def _open_metrics(
     if not fabric.is_global_zero:
         return nullcontext()
     return MetricsLog(folder, start, config.training.trackers, config.model_dump(mode="json"))
-
-
-def _keep_older_settings(config: RunConfig, folder: RunFolder) -> RunConfig:
-    """Return the config with what held before there was a choice, for a run that began then.
-
-    That is the middle square of every picture, and lengths of the spectrogram in samples of the library's sound.
-    """
-    saved = read_yaml(folder.config_path) if folder.config_path.is_file() else {}
-    sampling, transforms = saved.get("sampling", {}), saved.get("transforms", {})
-    if sampling and "crop_position" not in sampling:
-        config = config.model_copy(update={"sampling": config.sampling.model_copy(update={"crop_position": "centre"})})
-    if transforms and "rate_hz" not in transforms.get("audio", {}):
-        audio = config.transforms.audio.model_copy(update={"rate_hz": None})
-        config = config.model_copy(update={"transforms": config.transforms.model_copy(update={"audio": audio})})
-    return config
-
-
-def _check_unchanged(config: RunConfig, folder: RunFolder) -> None:
-    """Refuse to resume a run with another config, except for the keys about the machine or the run's length."""
-    saved = check(RunConfig, read_yaml(folder.config_path), str(folder.config_path))
-    before = _keep_older_settings(saved, folder).model_dump()
-    for section, values in config.model_dump().items():
-        for key, value in values.items():
-            may_change = section == "loader" or (section == "training" and key in _MAY_CHANGE)
-            if not may_change and before[section][key] != value:
-                raise RunError(
-                    f"{folder.root} was started with {section}.{key} = {before[section][key]}, not {value}; "
-                    f"continue without that change, or start a new run"
-                )
 
 
 def _load_weights(system: ContrastiveSystem, init: InitialWeights) -> tuple[LoadedWeights, ...]:
