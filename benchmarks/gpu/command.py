@@ -26,7 +26,7 @@ from gpu.requirements import NEEDED, ROOT, describe_installation, explain_missin
 if TYPE_CHECKING:
     from gpu.runner import Outcome, Part
 
-SECONDS, DRY_SECONDS = 530.0, 300.0
+SECONDS, DRY_SECONDS = 530.0, 900.0
 _SHOWN_LINES = 40  # of the log of a part that failed
 
 
@@ -150,9 +150,9 @@ class Day:
         from gpu.parts import KEPT_SECONDS, SHARES
         from gpu.runner import run_together
 
-        name = group[0].name
-        kept = 0.0 if self._options.dry_run else KEPT_SECONDS.get(name, 0.0)
-        left = (self._seconds_left - kept) * SHARES.get(name, 1.0)
+        name, left = group[0].name, self._seconds_left
+        if not self._options.dry_run:
+            left = (left - KEPT_SECONDS.get(name, 0.0)) * SHARES.get(name, 1.0)
         parts = [(part, _explain_lack(part)) for part in group]
         new = run_together(parts, self._settings, self._logs, method=self._method, seconds_left=left)
         self._outcomes += new

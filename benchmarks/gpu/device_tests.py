@@ -13,7 +13,8 @@ from gpu.settings import Settings
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = {"pytest": "pytest"}
 _STATES = "PASSED|FAILED|ERROR|SKIPPED"
-_OUTCOME = re.compile(rf"(?:(?P<state>{_STATES})\s+)?(?P<test>tests/gpu/\S+?::.+?)(?:\s+(?P<later>{_STATES}))?(?:\s|$)")
+_ALONE = re.compile(rf"(?P<test>tests/gpu/.+?::.+?) (?P<state>{_STATES})\b")
+_BESIDE = re.compile(rf"\[gw\d+\] .*?(?P<state>{_STATES}) (?P<test>tests/gpu/.+?::.+)")
 _SUMMARY = re.compile(r"=+ .* in [\d.]+s|(FAILED|ERROR|SKIPPED) .*( - |: )")
 _MOST_PROCESSES = 4  # each has a CUDA context of its own
 
@@ -47,8 +48,5 @@ def run_tests(settings: Settings, record: Record) -> None:
 
 def read_outcome(line: str) -> tuple[str, str] | None:
     """Return a test's name and outcome from a line of pytest's, also where several processes run tests."""
-    found = _OUTCOME.search(line)
-    if found is None:
-        return None
-    state = found["state"] or found["later"]
-    return (found["test"].removeprefix("tests/gpu/"), state.lower()) if state else None
+    found = _BESIDE.match(line) or _ALONE.match(line)
+    return (found["test"].strip().removeprefix("tests/gpu/"), found["state"].lower()) if found else None

@@ -5,8 +5,6 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-import torch
-
 from gpu.films import count_films
 from gpu.records import FAILURES, Record, describe_error
 from gpu.settings import Settings
@@ -83,7 +81,9 @@ def _list_requests(library: Library, encoder: ClipEncoder) -> list[ClipRequest]:
     return [
         request
         for film in library.usable_films()
-        for request in compute_clip_positions(film.id, film.frames, library.shots_of(film.id), encoder.shape, fps).requests
+        for request in compute_clip_positions(
+            film.id, film.frames, library.shots_of(film.id), encoder.shape, fps
+        ).requests
     ]
 
 

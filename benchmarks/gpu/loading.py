@@ -1,23 +1,21 @@
 """The loader at this machine's cores: how fast it reads, and how long a step of `r2plus1d18` waits for it."""
 
+import contextlib
 import json
 import shutil
 import statistics
 import time
 
+from gpu.deadline import TimeIsUpError, stop_after
 from gpu.films import count_films
 from gpu.records import FAILURES, Record, describe_error
 from gpu.settings import Settings
 from talkies.clips import LoaderConfig, load_batches, open_training_clips
 from talkies.runtime import count_cores
-from talkies.training import RunConfig, pretrain, resolve
+from talkies.training import Progress, RunConfig, pretrain, resolve
 
 _STEPS = 1_000_000  # more than are ever read
 _WARM_UP_BATCHES = 2
-
-
-class _TimeIsUp(RuntimeError):
-    """Ends a training at its deadline."""
 
 
 def measure_loading(settings: Settings, record: Record) -> None:
@@ -43,8 +41,8 @@ def measure_loading(settings: Settings, record: Record) -> None:
         record.add(**row)
     record.note(
         f"Batches of {config.sampling.films_per_batch} films × {config.sampling.clips_per_film} clips from "
-        f"{count_films(settings)} films of {settings.sizes.synth.seconds:g} s on {settings.cores} cores; waiting is the "
-        "share of a step's time in which the device had nothing to do, over the second half of the steps."
+        f"{count_films(settings)} films of {settings.sizes.synth.seconds:g} s on {settings.cores} cores; waiting "
+        "is the share of a step's time in which the device had nothing to do, over the second half of the steps."
     )
 
 
@@ -84,20 +82,10 @@ def _measure_reading(config: RunConfig, loader: LoaderConfig, settings: Settings
 
 def _measure_waiting(config: RunConfig, settings: Settings, name: str, seconds: float) -> dict[str, object]:
     """Return the speed of training and its share of waiting, from a run that ends after some seconds."""
-    from talkies.training import Progress
-
     run = settings.work / f"loading-{name}"
     shutil.rmtree(run, ignore_errors=True)
-    deadline = time.perf_counter() + seconds
-
-    def stop_in_time(_step: int) -> None:
-        if time.perf_counter() > deadline:
-            raise _TimeIsUp
-
-    try:
-        pretrain(settings.library, config, run, progress=Progress(on_step=stop_in_time))
-    except _TimeIsUp:
-        pass
+    with contextlib.suppress(TimeIsUpError):
+        pretrain(settings.library, config, run, progress=Progress(on_step=stop_after(seconds)))
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     shutil.rmtree(run, ignore_errors=True)
     late = lines[len(lines) // 2 :]

@@ -4,25 +4,26 @@ Both arms see batches of the same number of clips and take the time that they ar
 folder, and the next day continues them; they are compared at the newest step that both have reached.
 """
 
+import contextlib
 import shutil
 import time
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-
+from gpu.deadline import TimeIsUpError, stop_after
 from gpu.films import count_films
 from gpu.records import Record, describe_error
 from gpu.settings import Settings
 from talkies.clips import list_windows, read_films
 from talkies.core import TalkiesError
-from talkies.evaluation.film_tasks.concepts import FilmsWithTruth, read_truth
-from talkies.evaluation.film_tasks.encode_films import EncodedFilm
 from talkies.library import Library
 from talkies.runs import ClipEncoder, RunFolder, load_encoder
-from talkies.study.measure import measure
 from talkies.training import Progress, RunConfig, pretrain, resolve
 from talkies.training.metrics import read_metrics
+
+if TYPE_CHECKING:  # these need scikit-learn, which the other parts do without
+    from talkies.evaluation.film_tasks.concepts import FilmsWithTruth
 
 RANDOM, WITHIN = "random", "within-film"
 MODULES = {"sklearn": "scikit-learn"}
@@ -31,27 +32,13 @@ _PROBE_FILMS = 32
 _LAST_CHECKPOINTS = 8
 
 
-class _TimeIsUp(RuntimeError):
-    """Ends a training at its deadline; its newest checkpoint stays."""
-
-
 def train_arm(arm: str, settings: Settings, record: Record) -> None:
     """Train one arm until its time ends, from its newest checkpoint if there is one, and report how far it came."""
     run, config = _find_run(arm, settings), make_config(arm, settings)
-    started = len(read_metrics(run / "metrics.jsonl"))
-    started = _find_newest(run) if started else 0
-    deadline = time.time() + record.seconds_left
-
-    def stop_in_time(_step: int) -> None:
-        if time.time() > deadline:
-            raise _TimeIsUp
-
-    progress = Progress(on_step=stop_in_time)
+    started = _find_newest(run)
     begun = time.perf_counter()
-    try:
-        _train(run, config, settings, record, progress)
-    except _TimeIsUp:
-        pass
+    with contextlib.suppress(TimeIsUpError):
+        _train(run, config, settings, record, Progress(on_step=stop_after(record.seconds_left)))
     lines = read_metrics(run / "metrics.jsonl")
     late = lines[-20:] or [{}]
     record.add(
@@ -60,7 +47,7 @@ def train_arm(arm: str, settings: Settings, record: Record) -> None:
         steps_taken=len(lines) - started,
         clips=len(lines) * config.sampling.batch_clips,
         loss=_average(late, "loss"),
-        accuracy_within_film=_average(late, "accuracy_within_film"),
+        accuracy_which_film=_average(late, "accuracy_which_film"),
         clips_per_second=_average(late, "clips_per_second"),
         waiting_share=_average(late, "data_wait_share"),
         seconds=time.perf_counter() - begun,
@@ -132,6 +119,8 @@ def _average(lines: list[dict[str, float]], name: str) -> float | None:
 
 def measure_pair(settings: Settings, record: Record) -> None:
     """Report the study's measures of both arms at the newest step that both have, and of an untrained model."""
+    from talkies.study.measure import measure
+
     runs = {arm: _find_run(arm, settings) for arm in (RANDOM, WITHIN)}
     steps = [{each.step for each in RunFolder(run).list_checkpoints()} for run in runs.values()]
     common = max(steps[0] & steps[1], default=None)
@@ -145,16 +134,17 @@ def measure_pair(settings: Settings, record: Record) -> None:
         learnt = _encode(encoder, settings.library, settings.films, _PROBE_FILMS)
         shares = measure(unseen, learnt, encoder, seed=0).shares
         record.add(configuration=name, step=step, **{measure_name: shares[measure_name] for measure_name in SHOWN})
-        del encoder
-        torch.cuda.empty_cache() if settings.device == "cuda" else None
     record.note(
         f"{_count_pair_films(settings)} films to learn from, {settings.sizes.unseen_films} unseen ones, one seed: "
         "a beginning, not a result of the study."
     )
 
 
-def _encode(encoder: ClipEncoder, library: Path, truth: Path, count: int | None) -> FilmsWithTruth:
+def _encode(encoder: ClipEncoder, library: Path, truth: Path, count: int | None) -> "FilmsWithTruth":
     """Return the first films of a library, encoded clip by clip, with their truth."""
+    from talkies.evaluation.film_tasks.concepts import FilmsWithTruth, read_truth
+    from talkies.evaluation.film_tasks.encode_films import EncodedFilm
+
     opened = Library.open(library)
     chosen = sorted(opened.usable_films(), key=lambda film: film.name)[:count]
     shape = encoder.shape

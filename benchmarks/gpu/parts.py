@@ -33,7 +33,7 @@ _ARM: Columns = {
     "steps_taken": ("steps of this day", ",d"),
     "clips": ("clips seen", ",d"),
     "loss": ("loss", ".2f"),
-    "accuracy_within_film": ("clip found within its film", ".0%"),
+    "accuracy_which_film": ("film found in the batch", ".0%"),
     **_CLIPS,
     "waiting_share": ("waiting", ".1%"),
 }

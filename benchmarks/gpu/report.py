@@ -16,8 +16,8 @@ RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "docs" / "training.md"
 BEGIN, END = "<!-- measured on a GPU: written by benchmarks/gpu -->", "<!-- /measured on a GPU -->"
 NOT_MEASURED = (
-    "Nothing of this has been measured on a GPU yet: no number here says how fast a GPU is. `make gpu` measures it on a "
-    "machine with a CUDA device in nine minutes, and writes its table here."
+    "Nothing of this has been measured on a GPU yet: no number here says how fast a GPU is. `make gpu` measures it "
+    "on a machine with a CUDA device in nine minutes, and writes its table here."
 )
 SHOWN_IN_PAGE = ("steps-r2plus1d18", "steps-vit-s", "loader", "loss", "embedding", "adaptation")
 BASELINE = "float32, contiguous"
@@ -65,9 +65,7 @@ def _add_speed_ups(rows: Sequence[Document]) -> list[Document]:
     base = next((row.get("clips_per_second") for row in rows if row.get("configuration") == BASELINE), None)
     if not base:
         return list(rows)
-    return [
-        {**row, "speed_up": row["clips_per_second"] / base} if row.get("clips_per_second") else row for row in rows
-    ]
+    return [{**row, "speed_up": row["clips_per_second"] / base} if row.get("clips_per_second") else row for row in rows]
 
 
 def _format_table(rows: Sequence[Document], columns: Columns) -> list[str]:

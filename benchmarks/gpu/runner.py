@@ -22,6 +22,7 @@ from gpu.settings import Settings
 
 LEAST_SECONDS = 8.0
 """A part is not started with less time."""
+_POLL_SECONDS = 0.05
 _GRACE_SECONDS = 3.0  # from the time that a part knows to the one at which it is killed
 
 
@@ -48,7 +49,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a part: `done`, `stopped` at its limit, `failed` or `left out`, with the reason, rows and notes."""
+    """What became of a part: `done`, `stopped` at its limit, `failed` or `left out`, with the reason and its rows."""
 
     name: str
     title: str
@@ -83,12 +84,17 @@ class RunningPart:
         )
         self._process.start()
 
-    def wait(self) -> Outcome:
-        """Wait until it has ended, or end it at its limit, and return what became of it."""
-        self._process.join(max(0.0, self._started + self._seconds - time.time()))
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, or its time has."""
+        return not self._process.is_alive() or time.time() > self._started + self._seconds
+
+    def end(self) -> Outcome:
+        """End it, with all that it has started and left behind, and return what became of it."""
         is_late = self._process.is_alive()
+        spent = time.time() - self._started
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid or 0, signal.SIGKILL)  # also what it has started and left behind
+            os.killpg(self._process.pid or 0, signal.SIGKILL)
         if is_late:
             self._process.kill()
         self._process.join()
@@ -98,7 +104,6 @@ class RunningPart:
             state, reason = "stopped", f"it was stopped at its limit of {self._seconds:.0f} s"
         elif code:
             state, reason = "failed", explain_failure(self._log, code)
-        spent = time.time() - self._started
         return Outcome(self._part.name, self._part.title, state, reason, spent, Recorded.read(self._record))
 
 
@@ -141,13 +146,18 @@ def run_together(
         method: how processes are started: `fork` or `spawn`.
         seconds_left: of the whole day.
     """
-    outcomes, running = list[Outcome](), list[RunningPart]()
+    outcomes: dict[str, Outcome] = {}
+    running: dict[str, RunningPart] = {}
     for part, reason in parts:
-        seconds = min(part.seconds or seconds_left, seconds_left)
-        if not reason and seconds < LEAST_SECONDS:
+        limit = seconds_left if settings.is_dry or part.seconds is None else min(part.seconds, seconds_left)
+        if not reason and limit < LEAST_SECONDS:
             reason = "no time was left for it"
         if reason:
-            outcomes.append(Outcome(part.name, part.title, "left out", reason, 0.0, Recorded()))
+            outcomes[part.name] = Outcome(part.name, part.title, "left out", reason, 0.0, Recorded())
         else:
-            running.append(RunningPart(part, settings, scratch, method=method, seconds=seconds))
-    return [*outcomes, *(part.wait() for part in running)]
+            running[part.name] = RunningPart(part, settings, scratch, method=method, seconds=limit)
+    while running:
+        for name in [name for name, part in running.items() if part.is_over]:
+            outcomes[name] = running.pop(name).end()
+        time.sleep(_POLL_SECONDS)
+    return [outcomes[part.name] for part, _ in parts]
