@@ -24,7 +24,7 @@ def run_tests(settings: Settings, record: Record) -> None:
     command = [
         *(sys.executable, "-m", "pytest", "-m", "gpu", "tests/gpu", "-v", "--tb=short", "-p", "no:cacheprovider"),
         *("-W", "default"),  # a warning of another version of a package is no failure of the device
-        *("--durations=0", "--durations-min=1"),
+        *("--continue-on-collection-errors", "--durations=0", "--durations-min=1"),
     ]
     if settings.device == "cuda" and importlib.util.find_spec("xdist"):
         command += ["--numprocesses", str(_MOST_PROCESSES), "--dist", "loadgroup"]

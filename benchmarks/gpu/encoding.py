@@ -30,7 +30,7 @@ def measure_embedding(settings: Settings, record: Record) -> None:
     # The first batch warms up, and the last that fits into the time ends the measurement.
     limit, clips, started, kept = 0.6 * record.seconds_left, 0, time.perf_counter(), []
     begun = started
-    with closing(read_batches(library, encoder.shape, requests, workers=_count_readers(settings))) as batches:
+    with closing(read_batches(library, encoder.shape, requests, workers=None)) as batches:
         for number, batch in enumerate(batches):
             encoder.encode(batch)
             kept += [batch] if len(kept) < _ENCODED_BATCHES else []
@@ -49,8 +49,8 @@ def measure_embedding(settings: Settings, record: Record) -> None:
             clips += len(batch)
     record.add(configuration="the encoders alone, clips in memory", **_describe_speed(clips, begun, stride_seconds))
     record.note(
-        f"`r2plus1d18` as it came, a clip for every {stride_seconds:.2f} s of {count_films(settings)} films; "
-        f"{_count_readers(settings)} processes read. The table of embeddings is not written."
+        f"`r2plus1d18` as it came, a clip for every {stride_seconds:.2f} s of {count_films(settings)} films, "
+        "with as many readers as `talkies embed` has. The table of embeddings is not written."
     )
 
 
@@ -70,10 +70,6 @@ def _make_fresh_run(settings: Settings) -> Path:
         "loader.workers=0",
     ]
     return pretrain(settings.library, resolve("r2plus1d18", lines), run).run
-
-
-def _count_readers(settings: Settings) -> int:
-    return 0 if settings.is_dry else max(1, settings.cores - 1)
 
 
 def _list_requests(library: Library, encoder: ClipEncoder) -> list[ClipRequest]:

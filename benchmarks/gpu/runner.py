@@ -8,6 +8,7 @@ import contextlib
 import multiprocessing
 import os
 import re
+import resource
 import signal
 import sys
 import time
@@ -120,6 +121,9 @@ def run_part(part: Part, settings: Settings, record: Path, log: Path, deadline: 
     finally:
         if status:
             traceback.print_exception(sys.exception())
+        else:
+            used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+            print(f"{sum(each.ru_utime + each.ru_stime for each in used):.1f} s of processor time")
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)  # without waiting for processes that it may have left, which are ended next

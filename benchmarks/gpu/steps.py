@@ -42,8 +42,8 @@ def measure_steps(recipe: str, settings: Settings, record: Record) -> None:
     """Report a row for each configuration of a recipe, and the largest batch in bf16."""
     flops = count_flops(recipe, settings)
     record.note(
-        f"{settings.sizes.step_clips} clips a step, medians of {settings.sizes.rounds} steps after two; from a batch on "
-        "the device to updated weights, with the transforms. Where it compiles, the first step has that in it. "
+        f"{settings.sizes.step_clips} clips a step, the mean of {settings.sizes.rounds} steps after two; from a batch "
+        "on the device to updated weights, with the transforms. Where it compiles, the first step has that in it. "
         f"{flops / 1e9:.2f} GFLOP a clip for both encoders, forward and backward: MFU counts these alone, against the "
         "card's dense peak at that precision."
     )

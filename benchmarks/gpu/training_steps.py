@@ -4,7 +4,6 @@ Shapes: `B` clips, `T` frames, `P` rows of planar YUV 4:2:0 pictures, `W` column
 """
 
 import gc
-import statistics
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ _WIDE = 16 / 9  # the sides of a proxy that is not cut to a square
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Measured steps: clips a second by the median step, seconds of the first one, and the peak memory in bytes."""
+    """Measured steps: clips a second, seconds of the first one, and the peak memory in bytes."""
 
     clips_per_second: float
     first_seconds: float
@@ -74,29 +73,33 @@ class StepTimer:
         video, audio = (part.to(self.device)[order.to(self.device)] for part in (video, audio))
         return ClipBatch(requests, video, audio, torch.tensor(films).to(self.device))
 
-    def take_step(self, batch: ClipBatch) -> float:
-        """Take a step, from a batch on the device to updated weights, and return its seconds."""
-        self._synchronise()
-        started = time.perf_counter()
+    def take_step(self, batch: ClipBatch) -> None:
+        """Take a step, from a batch on the device to updated weights, without waiting for the device."""
         stepper, optimiser = self.state.stepper, self.state.wrapped_optimiser
         optimiser.zero_grad()
         stepper.backward(batch, stepper.draw_augmentations(batch, 0, self._done), self._done)
-        float(stepper.compute_gradient_norm())
+        stepper.compute_gradient_norm()
         optimiser.step()
         self._done += 1
-        self._synchronise()
-        return time.perf_counter() - started
 
     def measure(self, clips: int, rounds: int) -> Speed:
-        """Return the speed of steps of some clips: two to warm up, then `rounds` that are timed."""
+        """Return the speed of `rounds` steps of some clips that follow each other, after two to warm up."""
         batch = self.make_batch(clips)
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats()
-        first_seconds = self.take_step(batch)
+        first_seconds = self._time_steps(batch, 1)
         if rounds > 1:
+            self._time_steps(batch, 1)
+        seconds = self._time_steps(batch, rounds)
+        return Speed(clips * rounds / seconds, first_seconds, measure_peak_bytes(self.device))
+
+    def _time_steps(self, batch: ClipBatch, rounds: int) -> float:
+        self._synchronise()
+        started = time.perf_counter()
+        for _ in range(rounds):
             self.take_step(batch)
-        seconds = [self.take_step(batch) for _ in range(rounds)]
-        return Speed(clips / statistics.median(seconds), first_seconds, measure_peak_bytes(self.device))
+        self._synchronise()
+        return time.perf_counter() - started
 
     def count_clip_flops(self) -> float:
         """Return the floating-point operations of both encoders for a clip, forward and backward."""

@@ -7,19 +7,24 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
 import pytest
 
-from gpu import command, report, runner
+import talkies
+from gpu import command, pair, report, requirements, runner
 from gpu.card import PEAK_TFLOPS, find_peak_tflops
 from gpu.device_tests import read_outcome
 from gpu.records import Record, Recorded, describe_error
 from gpu.requirements import explain_missing, list_missing
 from gpu.runner import Outcome, Part, run_together
 from gpu.settings import Settings
+from talkies.core import LibraryError
+from talkies.training import Progress
 
 ROOT = Path(__file__).parents[2]
 ABSENT = ("lancedb", "tensorboard", "ray", "fastapi")  # a bare machine has none of them
@@ -145,6 +150,68 @@ def test_a_part_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str], m
     monkeypatch.setattr(command, "describe_installation", lambda: None)
     assert command.main(["--only", "lose"]) == 2
     assert capsys.readouterr().err.startswith("make gpu: there is no part lose; there are: machine, tests, films,")
+
+
+def test_from_a_checkout_talkies_has_the_version_of_its_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requirements, "_NOTED", {"talkies": "talkies", "no-such-package": "talkies"})
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setenv("PYTHONPATH", "before")
+    requirements.describe_installation()
+    assert version("no-such-package") == talkies.__version__
+    paths = os.environ["PYTHONPATH"].split(os.pathsep)
+    assert (paths[0], paths[-1]) == (str(ROOT / "src"), "before")
+
+
+class Folder:
+    """A run's folder with a checkpoint, if the run is there."""
+
+    def __init__(self, run: Path) -> None:
+        self.run = run
+
+    def list_checkpoints(self) -> list[str]:
+        return ["one"] if (self.run / "checkpoint").is_file() else []
+
+
+@pytest.mark.parametrize(
+    ("there", "refused", "expected"),
+    [
+        ((), False, [False]),
+        (("config",), False, [False]),  # it was stopped before its first checkpoint
+        (("config", "checkpoint"), False, [True]),
+        (("config", "checkpoint"), True, [True, False]),
+    ],
+)
+def test_the_pair_goes_on_from_the_checkpoints_of_an_earlier_day(
+    there: tuple[str, ...],
+    refused: bool,
+    expected: list[bool],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run, calls = tmp_path / "run", list[bool]()
+
+    def pretrain(library: Path, config: object, run: Path, *, resume: bool = False, **_: object) -> None:
+        assert resume == run.exists()
+        calls.append(resume)
+        if resume and refused:
+            raise LibraryError("the library lacks a film of this run")
+
+    for name in there:
+        run.mkdir(exist_ok=True)
+        (run / name).touch()
+    monkeypatch.setattr(pair, "pretrain", pretrain)
+    monkeypatch.setattr(pair, "RunFolder", Folder)
+    monkeypatch.setattr(pair.Library, "open", lambda _: SimpleNamespace(usable_films=list))
+    (tmp_path / "pair").mkdir()
+    (tmp_path / "pair" / "films.txt").write_text("128")
+    record = Record(tmp_path / "record.jsonl", time.time())
+    config: Any = None
+    pair._train(run, config, Settings("cpu", is_dry=True, work=tmp_path), record, Progress())
+    assert calls == expected
+    notes = Recorded.read(tmp_path / "record.jsonl").notes
+    assert notes == (
+        ["The earlier run of run was started again: the library lacks a film of this run"] if refused else []
+    )
 
 
 @pytest.mark.parametrize(

@@ -78,13 +78,12 @@ def test_fine_tuning_recognises_pitches(tmp_path: Path, device: str) -> None:
 def test_onnx_gives_on_the_device_what_the_encoder_gives(
     device: str, short_run: Path, tmp_path: Path, make_batch: Callable[..., ClipBatch]
 ) -> None:
+    if device == "cpu" and os.environ.get("TALKIES_SOAK") != "1":
+        pytest.skip("tests/export has it on a processor, and writing the files takes long")
     for package in ("onnx", "onnxscript"):
         pytest.importorskip(package)
     onnxruntime = pytest.importorskip("onnxruntime")
     from talkies.export import export_run
-
-    if device == "cpu" and os.environ.get("TALKIES_SOAK") != "1":
-        pytest.skip("tests/export has it on a processor, and writing the files takes long")
 
     encoder = load_encoder(short_run)
     samples = encoder.shape.audio_frames * RATE_OF_FILMS // encoder.profile.fps
