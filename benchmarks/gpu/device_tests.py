@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MODULES = {"pytest": "pytest"}
 _STATES = "PASSED|FAILED|ERROR|SKIPPED"
 _ALONE = re.compile(rf"(?P<test>tests/gpu/.+?::.+?) (?P<state>{_STATES})\b")
-_BESIDE = re.compile(rf"\[gw\d+\] .*?(?P<state>{_STATES}) (?P<test>tests/gpu/.+?::.+)")
+_BESIDE = re.compile(rf"\[gw\d+\] .*?(?P<state>{_STATES}) (?P<test>tests/gpu/.+?::[^@]+)")
 _SUMMARY = re.compile(r"=+ .* in [\d.]+s|(FAILED|ERROR|SKIPPED) .*( - |: )")
 _MOST_PROCESSES = 4  # each has a CUDA context of its own
 
@@ -27,7 +27,7 @@ def run_tests(settings: Settings, record: Record) -> None:
         *("--continue-on-collection-errors", "--durations=0", "--durations-min=1"),
     ]
     if settings.device == "cuda" and importlib.util.find_spec("xdist"):
-        command += ["--numprocesses", str(_MOST_PROCESSES), "--dist", "loadgroup"]
+        command += ["--numprocesses", str(_MOST_PROCESSES), "--dist", "worksteal"]
     environment = {**os.environ, "TALKIES_GPU_TESTS_ON": settings.device}
     process = subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

@@ -108,22 +108,21 @@ def find_largest_batch(recipe: str, settings: Settings, record: Record) -> None:
 
     sizes = settings.sizes
     largest, clips, refused = 0, sizes.step_clips, 0
-    rate, peak_bytes = 0.0, 0
-    while clips <= sizes.most_step_clips and record.seconds_left > _LEAST_SECONDS:
+    rate, peak_bytes, reason = 0.0, 0, "more were not tried"
+    while 2 <= clips <= sizes.most_step_clips and record.seconds_left > _LEAST_SECONDS:
         try:
             speed = timer.measure(clips, 1)
-        except torch.OutOfMemoryError:
-            refused = clips
-            free_memory()
+        except FAILURES as error:  # cuDNN has errors of its own where memory is short
+            refused, reason = clips, f"with {clips}: {describe_error(error)}"
         else:
             largest, rate, peak_bytes = clips, speed.clips_per_second, speed.peak_bytes
+        free_memory()
         if refused and (refused - largest) * 4 <= refused:
             break
         clips = (largest + refused) // 2 if refused else clips * 2
-    verdict = f"{refused} ran out of memory" if refused else "more were not tried"
     record.note(
         f"The largest batch in bf16, channels-last: {largest} clips at {rate:.0f} clips/s in "
-        f"{peak_bytes / 2**30:.1f} GiB; {verdict}."
+        f"{peak_bytes / 2**30:.1f} GiB; {reason}"
     )
 
 

@@ -220,6 +220,7 @@ def test_the_pair_goes_on_from_the_checkpoints_of_an_earlier_day(
         ("tests/gpu/test_a.py::test_b[x, y] PASSED           [  2%]", ("test_a.py::test_b[x, y]", "passed")),
         ("tests/gpu/test_a.py::test_b SKIPPED (no CUDA) [  2%]", ("test_a.py::test_b", "skipped")),
         ("[gw1] [ 50%] FAILED tests/gpu/test_a.py::test_b[x, y] ", ("test_a.py::test_b[x, y]", "failed")),
+        ("[gw0] [  2%] PASSED tests/gpu/test_a.py::test_b@test_a ", ("test_a.py::test_b", "passed")),
         ("tests/gpu/test_a.py::test_b[x, y] ", None),
         ("SKIPPED [3] tests/gpu/test_a.py:12: no CUDA", None),
     ],
