@@ -34,6 +34,8 @@ PASSED_ON = {
     "runtime/isolation.py": "told in the same function",
     "runs/clip_encoder.py": "told by the callers",
     "ingestion/film.py": "told by the isolated worker",
+    "media/cuda_reader.py": "told by those who call _create_error",
+    "media/proxy_reader.py": "told by those who call _create_error",
     "media/video_reader.py": "told by those who call _create_error",
     "sampling/plan.py": "told by _describe_short_films",
     "training/loop.py": "told by pretrain",

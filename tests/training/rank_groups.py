@@ -1,4 +1,4 @@
-"""Groups of ranks that run `talkies pretrain` under PyTorch's elastic agent, which is what `torchrun` is, and what disturbs them.
+"""Groups of ranks that run `talkies pretrain` under the elastic agent of `torchrun`, and what disturbs them.
 
 Run as: rank_groups.py. It imports all that training needs once, and forks an agent for each line of its stdin: a JSON
 object of `Job`. It answers with a line when the agent has ended: the statuses of the ranks' last processes, and how

@@ -71,7 +71,7 @@ def load_batches(
     reads all clips of a film, in the order of time. Memory depends on the workers, not on the size of a batch.
 
     Args:
-        source: Reads the clips; it holds films in memory from then on if `config` lets it.
+        source: Reads the clips; from then on it holds films in memory, and decodes on the GPU, if `config` says so.
         plan: Which clips each batch holds.
         steps: The training steps whose batches are loaded.
         config: How many workers read, how far ahead, and how much of the films they hold in memory.
@@ -82,7 +82,8 @@ def load_batches(
         MediaError: if a film cannot be read.
         WorkError: if a worker process dies.
     """
-    source.decode_on("cpu" if config.decoder == "cpu" else f"cuda:{torch.cuda.current_device()}")
+    if config.decoder == "cuda":
+        source.decode_on(f"cuda:{torch.cuda.current_device()}")
     if config.memory_mib:
         source.hold_films(config.memory_mib)
     processes_here = int(os.environ.get("LOCAL_WORLD_SIZE", world_size))  # set by `torchrun`

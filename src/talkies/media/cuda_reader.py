@@ -69,13 +69,10 @@ class CudaVideoReader(ProxyReader):
     def _start_decoder(self) -> None:
         self._ready: deque[Any] = deque()  # decoded and not asked for yet: hardware returns frames late
         self._is_drained = False
-        with self._explain(lambda cause: MediaError("unreadable", self._describe_unreadable(cause))):
+        with self._explain():
             self._file.seek(0)
             self._demuxer = self._decoders.Demuxer(self._file)
             self._decoder = self._demuxer.streams[0].make_decoder(self._device)
-
-    def _describe_unreadable(self, cause: str) -> str:
-        return f"{self._path} cannot be opened as a proxy{cause}{INGEST_AGAIN}"
 
     def _fill(self, frames: range, parts: Sequence[tuple[Rectangle, UInt8s]]) -> None:
         pictures = [torch.empty(buffer.shape, dtype=torch.uint8, device=self._device) for _, buffer in parts]
@@ -96,7 +93,7 @@ class CudaVideoReader(ProxyReader):
 
     def _seek(self, key_frame: int) -> None:
         """Go to a key frame; asked for half a frame later, so that rounding cannot lead to the one before."""
-        with self._explain(lambda cause: self._create_damaged(key_frame, cause)):
+        with self._explain(key_frame):
             self._demuxer.seek((key_frame + 0.5) / self._fps)
             self._decoder.reset()
         self._ready.clear()
@@ -107,7 +104,7 @@ class CudaVideoReader(ProxyReader):
         while not self._ready:
             if self._is_drained:
                 raise self._create_truncated(number)
-            with self._explain(lambda cause: self._create_damaged(number, cause)):
+            with self._explain(number):
                 packet = next(self._demuxer, None)
                 self._is_drained = packet is None
                 self._ready += self._decoder.drain() if packet is None else self._decoder.decode(packet)
@@ -122,17 +119,22 @@ class CudaVideoReader(ProxyReader):
         return planes
 
     @contextmanager
-    def _explain(self, create_error: Any) -> Iterator[None]:
-        """Raise the errors of torchcodec as those of talkies; `create_error` takes the cause in brackets."""
+    def _explain(self, number: int | None = None) -> Iterator[None]:
+        """Raise the errors of torchcodec as those of talkies: at a frame, or while the file is opened."""
         try:
             yield
         except torch.OutOfMemoryError as error:
             raise WorkError(
                 "the GPU has not enough memory to decode on; lower loader.workers, because each needs several hundred "
-                f"MB there, {_INSTEAD}"
+                "MB there, or set loader.decoder=cpu"
             ) from error
         except (RuntimeError, ValueError) as error:
-            raise create_error(f" ({_first_line(error)})") from error
+            cause = _first_line(error)
+            if number is not None:
+                raise self._create_damaged(number, f" ({cause})") from error
+            raise MediaError(
+                "unreadable", f"{self._path} cannot be opened as a proxy ({cause}){INGEST_AGAIN}"
+            ) from error
 
 
 def _copy_part(planes: Sequence[Tensor], part: Rectangle, picture_PW: Tensor) -> None:

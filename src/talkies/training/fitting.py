@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from talkies.clips import ClipConfig, SamplingConfig, TrainingClips, open_training_clips
+from talkies.clips import ClipConfig, SamplingConfig, TrainingClips, check_decoder, open_training_clips
 from talkies.config import check, read_yaml
 from talkies.core import ConfigError, RunError, format_count
 from talkies.library import Library
@@ -64,6 +64,7 @@ def open_run_clips(
 
     Raises:
         RunError: if the run's initial weights are lost, or its batches would not be the same.
+        ConfigError: if this machine cannot decode as the config says, or lacks the memory for its queues.
     """
     if record and record.init and not folder.list_checkpoints():
         raise RunError(
@@ -72,6 +73,7 @@ def open_run_clips(
         )
     films = record.films if record else film_ids
     clips = open_training_clips(library, config.clip, config.sampling, config.training.seed, films)
+    check_decoder(config.loader, clips.source, clips.plan)
     check_queue(config, len(clips.plan.films))
     if record and record.plan_digest not in ("", clips.plan.digest):
         raise RunError(

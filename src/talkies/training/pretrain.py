@@ -10,7 +10,7 @@ from typing import Literal
 
 from lightning_fabric import Fabric
 
-from talkies.clips import TrainingClips, check_decoder, load_batches
+from talkies.clips import TrainingClips, load_batches
 from talkies.config import to_yaml
 from talkies.core import ConfigError, Modality, RunError, UsageError, WorkError, path_to_text
 from talkies.core.memory import explain_lack_of_memory
@@ -156,7 +156,6 @@ def _pretrain(
     with explain_lack_of_memory("load the encoders", TAKE_SMALLER_ENCODERS):
         recipe, config = config, take_films_there_are(choose_clip_of_encoders(config, library), library, film_ids)
         clips = open_run_clips(library, config, folder, record, film_ids)
-        check_decoder(config.loader, clips.source, clips.plan)
 
         # Build the model before anything is written.
         towers = _open_former_bases(config, folder, record) if record else None

@@ -35,7 +35,7 @@ OnPart = Callable[[str], None]
 def estimate_cost(
     library: str | Path, config: RunConfig, seconds: float = 120.0, on_part: Callable[[str], None] = lambda _: None
 ) -> Cost:
-    """Return what a run of `config` over `library` would take on this machine.
+    """Return what a run of `config` over `library` would take on this machine; nothing is left behind.
 
     Where the config has more devices than this machine, one is measured, and the others are assumed to be the same.
 
@@ -58,44 +58,44 @@ def estimate_cost(
     local_processes, machines = count_processes(config.training)
     processes = local_processes * machines
     share = config.sampling.batch_clips // processes
-    available = measure_available_memory(config.training)
 
     # Measure the loader of all processes of a machine, then what one process does.
     on_part("loading")
-    loader = config.loader.model_copy(update={"workers": config.loader.count_workers(count_cores())})
-    loading = measure_workers(clips.source, clips.plan, loader, seconds * _LOADING_SHARE)
-    profiler = StepProfiler(single, clips)
-    own_workers = config.loader.count_workers(count_cores(), local_processes)
-    own_loader = config.loader.model_copy(update={"workers": own_workers})
+    loading = measure_workers(clips.source, clips.plan, _fix_workers(config.loader, 1), seconds * _LOADING_SHARE)
+    profiler, own_loader = StepProfiler(single, clips), _fix_workers(config.loader, local_processes)
     trials, stretch, feature_seconds = _measure_process(
         profiler, single, clips, own_loader, share=share, seconds=seconds * (1 - _LOADING_SHARE), on_part=on_part
     )
     memory_fit = profiler.fit_memory(trials)
 
     # Extrapolate to a device's share of the batch and to the whole run.
-    training = config.training
     cost = Cost(
         device=_name_device(config),
         processes=processes,
-        steps=training.steps,
+        steps=config.training.steps,
         clips=share,
         clip_seconds=config.clip.frames / config.clip.fps,
         trials=trials,
         step_seconds=profiler.fit_seconds(trials).predict(share),
         memory_bytes=_estimate_memory(memory_fit, share, stretch, config, queue_bytes),
-        available_memory_bytes=available,
-        loader_workers=loader.count_workers(count_cores()),
+        available_memory_bytes=measure_available_memory(config.training),
+        loader_workers=loading.workers,
         loader_clips_per_second=loading.clips_per_second,
-        shared_cores=0 if select_device(training) == "cuda" else count_cores(),
+        shared_cores=0 if select_device(config.training) == "cuda" else count_cores(),
         disk_bytes=_estimate_disk(profiler.measure_state_bytes() + queue_bytes, config),
         available_disk_bytes=shutil.disk_usage(Path.cwd() if is_remote(library) else library).free,
         advice=(),
         queue_bytes=queue_bytes,
         stretch=stretch,
-        checkpoints=-(-training.steps // training.checkpoint_every),
+        checkpoints=-(-config.training.steps // config.training.checkpoint_every),
         feature_seconds=feature_seconds / processes,
     )
     return add_advice(cost, memory_fit, config)
+
+
+def _fix_workers(loader: LoaderConfig, processes: int) -> LoaderConfig:
+    """Return the loader with the number of workers that each of so many processes of this machine has."""
+    return loader.model_copy(update={"workers": loader.count_workers(count_cores(), processes)})
 
 
 def _measure_process(
@@ -120,7 +120,8 @@ def _measure_process(
     stretch_seconds = seconds * _STRETCH_SHARE
     trials = profiler.run_trials(sizes, seconds - stretch_seconds, memory)
     on_part("training with the loader")
-    return trials, measure_stretch(profiler, config, clips, loader, trials[-1].clips, stretch_seconds), 0.0
+    size = trials[-1].clips
+    return trials, measure_stretch(profiler, config, clips, loader, size=size, seconds=stretch_seconds), 0.0
 
 
 def _restrict_to_one_device(config: RunConfig) -> RunConfig:

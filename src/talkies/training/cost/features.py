@@ -58,7 +58,7 @@ def measure_feature_run(
 
         batches, run = _repeat(cache, profiler), RunFolder(folder)
         first = next(batches)
-        timed = time_steps(profiler, config, run, first, batches, seconds / 2)
+        timed = time_steps(profiler, config, run, first, batches, seconds=seconds / 2)
         write_seconds = measure_writing(profiler, config, run)
         statistics_seconds = measure_statistics(profiler, config, lambda _step: first)
     stretch = Stretch(

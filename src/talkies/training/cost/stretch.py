@@ -40,7 +40,7 @@ class _Timed:
 
 
 def measure_stretch(
-    profiler: StepProfiler, config: RunConfig, clips: TrainingClips, loader: LoaderConfig, size: int, seconds: float
+    profiler: StepProfiler, config: RunConfig, clips: TrainingClips, loader: LoaderConfig, *, size: int, seconds: float
 ) -> Stretch:
     """Train for about `seconds` with steps of `size` clips, write a checkpoint, and return what it took.
 
@@ -63,7 +63,7 @@ def measure_stretch(
             batches: Iterator[TrainingBatch] = (batch.to(device) for batch in _cut(loaded, size))
             first = next(batches)
             start_seconds = time.perf_counter() - started
-            timed = time_steps(profiler, config, run, first, batches, seconds)
+            timed = time_steps(profiler, config, run, first, batches, seconds=seconds)
             worker_bytes = _measure_workers()
         write_seconds = measure_writing(profiler, config, run)
         checkpoint_seconds = measure_statistics(profiler, config, read) + write_seconds
@@ -85,6 +85,7 @@ def time_steps(
     run: RunFolder,
     first: TrainingBatch,
     batches: Iterator[TrainingBatch],
+    *,
     seconds: float,
 ) -> _Timed:
     """Take steps for about `seconds`, log them, and return the mean duration of those after the first few."""
