@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from talkies.clips.clip_spec import ClipSpec
 from talkies.core import Float64s, Modality, UsageError
 from talkies.evaluation.datasets import DataSet, Split
-from talkies.evaluation.transfer.clip_spec import ClipSpec
 from talkies.evaluation.transfer.extract import ExtractedFeatures
 from talkies.evaluation.transfer.features import TowerFeatures, compute_stamp, select_towers
 from talkies.evaluation.transfer.methods import FeatureChoice, TransferMethod
