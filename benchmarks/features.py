@@ -23,12 +23,12 @@ import torch
 
 from machine import write_results
 from talkies.clips import list_windows, read_batches
+from talkies.clips.clip_files import ViewSampling, cut_windows, read_clip
+from talkies.clips.clip_spec import ClipSpec
 from talkies.evaluation.datasets import READERS, DataSet
 from talkies.evaluation.transfer import Protocol
-from talkies.evaluation.transfer.clip_spec import ClipSpec
 from talkies.evaluation.transfer.extract import extract_features
 from talkies.evaluation.transfer.features import TowerFeatures
-from talkies.evaluation.transfer.reading import ViewSampling, cut_windows, read_clip
 from talkies.ingestion import ingest
 from talkies.library import Library
 from talkies.models import ModelConfig, build_model
@@ -120,7 +120,7 @@ def measure_data_set(data: DataSet, clips: int, crops: int) -> Rates:
     sampling = ViewSampling(features.clip_spec, clips, crops)
     inputs = []
     for number in range(min(CLIPS_IN_MEMORY, len(data.examples))):
-        media = read_clip(data, number, (modality,), features.clip_spec)
+        media = read_clip(data.get_clip(number), (modality,), features.clip_spec)
         inputs.append(cut_windows(media, sampling).get_input(modality))
     joined = np.concatenate(inputs)
     batches = torch.split(torch.from_numpy(joined.reshape(-1, *joined.shape[2:])), BATCH_WINDOWS)

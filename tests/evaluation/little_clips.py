@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from talkies.clips.clip_spec import ClipSpec
 from talkies.core import ModalityChoice
 from talkies.evaluation.datasets import DataSet, Example, Split
-from talkies.evaluation.transfer.clip_spec import ClipSpec
 from talkies.evaluation.transfer.extract import ExtractedFeatures
 from talkies.evaluation.transfer.features import Statistics, TowerFeatures
 from talkies.media import open_wav_writer

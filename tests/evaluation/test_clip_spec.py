@@ -6,13 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from talkies.clips import cut_audio_windows, cut_video_windows
-from talkies.core import crop_middle_square
-from talkies.evaluation.transfer.clip_spec import (
+from talkies.clips.clip_spec import (
     ClipSpec,
     crop_square_at,
     cut_square_crops,
     spread_window_starts,
 )
+from talkies.core import crop_middle_square
 
 
 @given(st.integers(1, 500), st.integers(1, 100), st.integers(1, 20))

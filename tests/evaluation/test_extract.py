@@ -31,16 +31,16 @@ from little_clips import (
     write_sound,
 )
 
+from talkies.clips.clip_files import ClipFile, read_clip
+from talkies.clips.clip_spec import ClipSpec, crop_square_at
 from talkies.core import UsageError
 from talkies.evaluation.datasets import DataSet
-from talkies.evaluation.transfer.clip_spec import ClipSpec, crop_square_at
 from talkies.evaluation.transfer.extract import (
     extract_all_features,
     extract_features,
 )
 from talkies.evaluation.transfer.features import Features, TowerFeatures
 from talkies.evaluation.transfer.protocol import Protocol
-from talkies.evaluation.transfer.reading import read_clip
 
 pytestmark = pytest.mark.slow
 
@@ -56,7 +56,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def by_hand(data: DataSet, number: int, features: Features, clips: int) -> dict[str, torch.Tensor]:
     """One window at a time; the windows of pictures and sound are of the same length, and laid out here."""
-    media = read_clip(data, number, ("video", "audio"), features.clip_spec)
+    media = read_clip(data.get_clip(number), ("video", "audio"), features.clip_spec)
     assert media.video_NPW is not None
     assert media.audio_S is not None
     frames, samples = features.clip_spec.frames, features.clip_spec.samples
@@ -120,10 +120,9 @@ def test_processes_read_what_threads_read(folder: Path, tmp_path: Path, monkeypa
     (tmp_path / "clips" / "film-1.avi").write_bytes(b"no film")
     data = films(tmp_path / "clips")
     by_threads = extract_features(data, tiny_features(), PROTOCOL, None)
-    monkeypatch.setattr(
-        "talkies.evaluation.transfer.reading._MIN_CLIPS_FOR_PROCESSES", 1
-    )  # so many clips are worth a process
-    monkeypatch.setattr("talkies.evaluation.transfer.reading._MAX_READERS", 1)
+    monkeypatch.setattr("talkies.clips.clip_files._MIN_CLIPS_FOR_PROCESSES", 1)  # so many clips are worth a process
+    monkeypatch.setattr("talkies.clips.clip_files._CLIPS_BEFORE_PROCESSES", 1)
+    monkeypatch.setattr("talkies.clips.clip_files._MAX_READERS", 1)
     by_processes = extract_features(data, tiny_features(), PROTOCOL, None)
     assert "film-1.avi" in by_processes.unusable[1]
     assert_same(by_processes, by_threads)
@@ -131,7 +130,7 @@ def test_processes_read_what_threads_read(folder: Path, tmp_path: Path, monkeypa
 
 def test_crops_of_a_window_are_averaged(folder: Path) -> None:
     data, features = data_of(folder, "video", [("wide.avi", 0)], 0), tiny_features()
-    media = read_clip(data, 0, ("video",), CLIP_SPEC)
+    media = read_clip(data.get_clip(0), ("video",), CLIP_SPEC)
     assert media.video_NPW is not None
     crops = [torch.from_numpy(crop_square_at(media.video_NPW[4:8], place))[None] for place in (0.0, 0.5, 1.0)]
     each = [features.encode_video(crop) for crop in crops]
@@ -178,7 +177,7 @@ def test_a_short_sound_is_repeated(tmp_path: Path) -> None:
 def test_short_video_is_repeated(tmp_path: Path) -> None:
     write_film(tmp_path / "short.avi", noise_pictures(3, 3))
     data, features = data_of(tmp_path, "video", [("short.avi", 0)], 0), tiny_features()
-    media = read_clip(data, 0, ("video",), CLIP_SPEC)
+    media = read_clip(data.get_clip(0), ("video",), CLIP_SPEC)
     assert media.video_NPW is not None
     assert len(media.video_NPW) == 3
     wanted = features.encode_video(torch.from_numpy(media.video_NPW[[0, 1, 2, 0]])[None]).expand(PROTOCOL.clips, -1)
@@ -210,14 +209,14 @@ def test_only_the_span_of_a_clip_is_used(tmp_path: Path) -> None:
 def test_arms_with_the_same_input_decode_each_clip_once(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from talkies.evaluation.transfer import reading as module
+    from talkies.clips import clip_files as module
 
-    decoded: list[int] = []
+    decoded: list[str] = []
     real = module.read_clip
 
-    def counted(of: DataSet, number: int, *more: Any) -> Any:
-        decoded.append(number)
-        return real(of, number, *more)
+    def counted(clip: ClipFile, *more: Any) -> Any:
+        decoded.append(clip.path.name)
+        return real(clip, *more)
 
     arms: list[Features] = [
         tiny_features(),

@@ -24,6 +24,7 @@ from little_clips import (
     write_film,
 )
 
+from talkies.clips.clip_files import ViewSampling
 from talkies.core import WorkError
 from talkies.evaluation.transfer.extract import (
     compute_cache_key,
@@ -31,7 +32,6 @@ from talkies.evaluation.transfer.extract import (
 )
 from talkies.evaluation.transfer.features import Features, TowerFeatures
 from talkies.evaluation.transfer.protocol import Protocol
-from talkies.evaluation.transfer.reading import ViewSampling
 from talkies.transforms import TransformConfig, VideoTransformConfig
 
 PROTOCOL = Protocol(clips=3)
@@ -47,7 +47,7 @@ def no_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*anything: object) -> None:
         raise AssertionError("a clip was decoded again")
 
-    monkeypatch.setattr("talkies.evaluation.transfer.reading.read_clip", refuse)
+    monkeypatch.setattr("talkies.clips.clip_files.read_clip", refuse)
 
 
 def test_a_second_extraction_decodes_nothing_and_gives_the_same(

@@ -13,6 +13,7 @@ from little_clips import RATE_HZ, SIDE, data_of, noise_sound, tiny_features, ton
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from talkies.clips.clip_files import ViewSampling
 from talkies.core import UsageError, precision
 from talkies.evaluation.transfer import classifier, resolve_protocol
 from talkies.evaluation.transfer.classifier import Classifier, backpropagate, uses_bf16
@@ -20,7 +21,6 @@ from talkies.evaluation.transfer.decoded_clips import DecodedClipCache
 from talkies.evaluation.transfer.features import TowerFeatures
 from talkies.evaluation.transfer.finetune import FineTuner
 from talkies.evaluation.transfer.protocol_text import _describe_finetuning
-from talkies.evaluation.transfer.reading import ViewSampling
 from talkies.evaluation.transfer.schedules import FineTuning, PictureAugmentation, compute_rate, plan_epoch
 from talkies.media import DecodedFile
 from talkies.models import VIDEO_ENCODERS

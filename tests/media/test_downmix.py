@@ -9,7 +9,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from talkies.core import Grid
@@ -129,7 +129,13 @@ def test_a_count_of_channels_without_names_is_taken_for_the_usual_layout(channel
 def test_every_sample_lands_at_its_time_or_where_the_one_before_ended(
     runs: list[tuple[int, int]], origin_samples: int
 ) -> None:
-    """Frames of any length, each a hole or an overlap of at least 61 ms away from the last."""
+    """Frames of any length, each a hole or an overlap of at least 61 ms away from the last.
+
+    Where the step from one timestamp to the next happens to be the length of the second frame, it may be that of ends.
+    """
+    holes = [step + 1000 if step > 0 else step - 1000 for _, step in runs]
+    steps = [length + hole for (length, _), hole in zip(runs, holes[1:], strict=False)]
+    assume(all(abs(step - length) > RATE // 500 for step, (length, _) in zip(steps, runs[1:], strict=True)))
     expected = np.zeros(200_000, np.int16)
     frames, end, given_until = [], 0, origin_samples
     for number, (length, step) in enumerate(runs):

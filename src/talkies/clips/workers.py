@@ -1,9 +1,11 @@
 """Worker processes that read ahead of the process that trains or encodes; items and errors come in order."""
 
+import multiprocessing
 import os
 import warnings
 from collections.abc import Iterator
 from functools import partial
+from multiprocessing.forkserver import ensure_running
 from typing import Any, TypeVar
 
 import torch
@@ -13,6 +15,17 @@ from talkies.core import TalkiesError, WorkError
 from talkies.runtime import exit_when_process_ends
 
 _Item = TypeVar("_Item")
+_PRELOADED = ["__main__", "talkies.clips"]
+"""What the process that workers are forked from imports; `__main__` is what Python has it import anyway."""
+
+
+def prepare_workers() -> None:
+    """Start the process that workers are forked from, so that it imports while this process does other work.
+
+    It lives as long as this process; workers that start later need not import anything.
+    """
+    multiprocessing.set_forkserver_preload(_PRELOADED)
+    ensure_running()
 
 
 def read_by_workers(
@@ -29,6 +42,8 @@ def read_by_workers(
     Raises:
         WorkError: if a worker dies.
     """
+    if workers:
+        prepare_workers()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "This DataLoader will create")  # more workers than cores: `doctor` warns
         loading: DataLoader[_Item | _Failure] = DataLoader(

@@ -1,5 +1,10 @@
-"""Decoded audio on the library's sample grid: mono, placed by timestamp, gaps filled with silence, overlaps cut."""
+"""Decoded audio on the library's sample grid: mono, placed by timestamp, gaps filled with silence, overlaps cut.
 
+Times are exact: whole numbers of ticks, a unit of which every timestamp and every sample is a multiple. (Fractions are
+as exact, but of Vorbis, whose frames are short, they took as long as the decoder.)
+"""
+
+import math
 from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
@@ -23,6 +28,9 @@ STAMP_TOLERANCE_SECONDS = 0.0015
 """Timestamps of many containers are rounded to milliseconds."""
 
 
+_SECOND = Fraction(1)
+
+
 class AudioTimeline:
     """Turns decoded frames of audio into int16 mono samples, each piece contiguous with the one before.
 
@@ -43,13 +51,15 @@ class AudioTimeline:
         self._resampler = self._create_resampler()
         self._guard = LossGuard(grid.samples_per_frame, grid.audio_rate_hz)
         self._format: tuple[str, str, int] | None = None  # a broadcast may change from stereo to 5.1
+        self._ticks_per_second = 1
         self._drift = _DriftDetector()
 
         # A run is audio without a gap. Each piece has the start of its run, or None if it continues the piece before,
         # and rows `[R, S]`: the mono mix, then, if there are several, each channel.
         self._pieces: deque[tuple[Fraction | None, Int16s, ChannelMix | None]] = deque()
         self._new_run_start: Fraction | None = None  # of a run whose first piece has not left the resampler yet
-        self._expected_start: Fraction | None = None  # where the next frame starts if there is no gap
+        self._expected_start: int | None = None  # where the next frame starts if there is no gap, in ticks
+        self._decoded = 0  # in ticks
 
         self._emitted_samples = 0
         self._overlapping_samples = 0  # of the current run, still to be dropped
@@ -57,12 +67,16 @@ class AudioTimeline:
         self.origin: Fraction | None = None
         self.start: Fraction | None = None
         self.gaps = 0
-        self.decoded_seconds = Fraction(0)  # the duration of all frames, whatever their timestamps say
+
+    @property
+    def decoded_seconds(self) -> Fraction:
+        """The duration of all frames, whatever their timestamps say."""
+        return Fraction(self._decoded, self._ticks_per_second)
 
     @property
     def end(self) -> Fraction | None:
         """Where the audio pushed so far ends, in seconds of the source."""
-        return self._expected_start
+        return None if self._expected_start is None else Fraction(self._expected_start, self._ticks_per_second)
 
     @property
     def lost_seconds(self) -> float:
@@ -77,22 +91,28 @@ class AudioTimeline:
     def push(self, frame: av.AudioFrame) -> Iterator[Int16s]:
         """Take the next decoded frame; yield the samples that are ready."""
         # Start a new run where the timestamp or the format does not continue the frame before.
+        rate_hz, time_base, pts = frame.sample_rate, frame.time_base, frame.pts
+        if time_base is None:
+            pts, time_base = None, _SECOND
+        self._divide_ticks(math.lcm(rate_hz, time_base.denominator))
+        ticks_per_second = self._ticks_per_second
+        duration = frame.samples * (ticks_per_second // rate_hz)
         expected = self._expected_start
-        if frame.pts is None or frame.time_base is None or (self._ignore_timestamps and expected):
-            start = expected or Fraction(0)
+        if pts is None or (self._ignore_timestamps and expected):
+            start = expected or 0
         else:
-            start = self._drift.measure_start(Fraction(frame.pts * frame.time_base), frame, expected)
-        frame_format = _get_format(frame)
+            stamp = pts * time_base.numerator * (ticks_per_second // time_base.denominator)
+            start = self._drift.measure_start(stamp, duration, expected)
+        frame_format = frame.format.name, frame.layout.name, rate_hz
         if (
             expected is None
             or frame_format != self._format
-            or self._drift.is_discontinuous(float(start - expected), frame)
+            or self._drift.is_discontinuous((start - expected) / ticks_per_second, frame)
         ):
             self._start_run(start, frame_format)
 
-        duration = Fraction(frame.samples, frame.sample_rate)
         self._expected_start = (self._expected_start or start) + duration
-        self.decoded_seconds += duration
+        self._decoded += duration
         self._enqueue(self._resampler.resample(frame))
         yield from self._emit_pieces()
 
@@ -105,14 +125,26 @@ class AudioTimeline:
             yield from self._emit_silence(samples - self._emitted_samples)
         yield from _skip_empty(self._guard.flush())
 
-    def _start_run(self, start: Fraction, frame_format: tuple[str, str, int]) -> None:
+    def _divide_ticks(self, parts: int) -> None:
+        """Make `parts` of a second, and all times that a tick could express before, whole numbers of ticks."""
+        if self._ticks_per_second % parts == 0:
+            return
+        factor = math.lcm(self._ticks_per_second, parts) // self._ticks_per_second
+        self._ticks_per_second *= factor
+        self._decoded *= factor
+        if self._expected_start is not None:
+            self._expected_start *= factor
+        self._drift.divide_ticks(factor)
+
+    def _start_run(self, start: int, frame_format: tuple[str, str, int]) -> None:
         if self._expected_start is not None:
             self._enqueue(self._resampler.resample(None))
             self._resampler = self._create_resampler()
-            self.gaps += float(start - self._expected_start) > GAP_SECONDS
+            self.gaps += (start - self._expected_start) / self._ticks_per_second > GAP_SECONDS
         self._format = frame_format
-        self._new_run_start = self._expected_start = start
-        self.start = start if self.start is None else min(self.start, start)
+        self._expected_start = start
+        self._new_run_start = start_seconds = Fraction(start, self._ticks_per_second)
+        self.start = start_seconds if self.start is None else min(self.start, start_seconds)
 
     def _enqueue(self, rows_RS: Int16s) -> None:
         if rows_RS.shape[1]:
@@ -146,10 +178,6 @@ class AudioTimeline:
         return DownmixResampler(self._rate_hz, self._channels)
 
 
-def _get_format(frame: av.AudioFrame) -> tuple[str, str, int]:
-    return frame.format.name, frame.layout.name, frame.sample_rate
-
-
 def _skip_empty(samples_S: Int16s) -> Iterator[Int16s]:
     if len(samples_S):
         yield samples_S
@@ -164,9 +192,11 @@ class _DriftDetector:
     """
 
     def __init__(self) -> None:
-        self._first_seconds: Fraction | None = None  # the length of the first frame
-        self._last_seconds = Fraction(0)  # the length of the last one
-        self._last_stamp = Fraction(0)
+        self._ticks_per_second = 1
+        self._tolerance = 0  # the stamps' tolerance, in whole ticks
+        self._first_length: int | None = None  # of the first frame, in ticks
+        self._last_length = 0  # of the last one
+        self._last_stamp = 0
         self._changes = 0  # how often the length changed
         self._votes_for_ends = 0  # how many more neighbours show that timestamps are ends than that they are starts
         self._excess_error = 0.0  # by how much the errors of all starts exceed those of all ends
@@ -175,31 +205,40 @@ class _DriftDetector:
         self._drift_seconds = 0.0  # for how long the error has been on the same side
         self._drift_frames = 0
 
-    def measure_start(self, stamp: Fraction, frame: av.AudioFrame, expected: Fraction | None) -> Fraction:
-        """Return when a frame starts by its timestamp, in seconds of the source; call it once for each frame.
+    def divide_ticks(self, factor: int) -> None:
+        """Divide each tick into so many; times that are given from now on are in the new ones."""
+        self._ticks_per_second *= factor
+        self._tolerance = math.floor(Fraction(STAMP_TOLERANCE_SECONDS) * self._ticks_per_second)
+        if self._first_length is not None:
+            self._first_length *= factor
+        self._last_length *= factor
+        self._last_stamp *= factor
+
+    def measure_start(self, stamp: int, length: int, expected: int | None) -> int:
+        """Return when a frame starts by its timestamp; call it once for each frame. All times are in ticks.
 
         Args:
-            stamp: the timestamp in seconds.
-            frame: the frame, for its length.
+            stamp: the timestamp.
+            length: how long the frame lasts.
             expected: where it starts if it continues the frame before.
         """
-        seconds = Fraction(frame.samples, frame.sample_rate)
-        if self._first_seconds is None or expected is None:
-            self._first_seconds, self._last_seconds, self._last_stamp = seconds, seconds, stamp
+        if self._first_length is None or expected is None:
+            self._first_length, self._last_length, self._last_stamp = length, length, stamp
             return stamp
 
-        if seconds != self._last_seconds:
+        if length != self._last_length:
             self._changes += 1
             step = stamp - self._last_stamp
-            shows_start = abs(step - self._last_seconds) <= STAMP_TOLERANCE_SECONDS
-            shows_end = abs(step - seconds) <= STAMP_TOLERANCE_SECONDS
+            shows_start = abs(step - self._last_length) <= self._tolerance
+            shows_end = abs(step - length) <= self._tolerance
             self._votes_for_ends += shows_end - shows_start
-        self._last_stamp, self._last_seconds = stamp, seconds
-        if seconds == self._first_seconds:  # both are the same
+        self._last_stamp, self._last_length = stamp, length
+        if length == self._first_length:  # both are the same
             return stamp
 
-        start_if_end = stamp - (seconds - self._first_seconds)
-        self._excess_error += float((abs(stamp - expected) - abs(start_if_end - expected)) * seconds)
+        start_if_end = stamp - (length - self._first_length)
+        excess = (abs(stamp - expected) - abs(start_if_end - expected)) * length
+        self._excess_error += excess / self._ticks_per_second**2
         return start_if_end if self._votes_for_ends > 0 and self._excess_error > 0 else stamp
 
     def is_discontinuous(self, error: float, frame: av.AudioFrame) -> bool:

@@ -3,7 +3,6 @@
 Shapes: `N` pictures, `P` rows of a planar YUV 4:2:0 picture (3/2 of its height), `W` columns, `S` samples.
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -186,7 +185,6 @@ def _decode_audio_frames(
 ) -> Iterator[av.AudioFrame]:
     """Yield the frames of an audio track, up to a second after `end_seconds`; update `counts`."""
     decoded_seconds = 0.0
-    max_seconds = math.inf if end_seconds is None else end_seconds + 1
     with open_media(path) as container:
         stream = container.streams[track]
         try:
@@ -198,9 +196,10 @@ def _decode_audio_frames(
                     counts.damaged += 1
                     continue
                 yield from frames
-                decoded_seconds += sum(frame.samples / frame.sample_rate for frame in frames)
-                if decoded_seconds > max_seconds:
-                    return
+                if end_seconds is not None:
+                    decoded_seconds += sum(frame.samples / frame.sample_rate for frame in frames)
+                    if decoded_seconds > end_seconds + 1:
+                        return
         except FFmpegError:  # the rest of the file cannot be read
             counts.damaged += 1
 

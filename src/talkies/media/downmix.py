@@ -36,6 +36,7 @@ SILENT_LEVEL = 32
 """Channels whose highest sample in a whole film is not above this (−60 dBFS) are silent."""
 FADE_SECONDS = 0.005
 _BATCH_SECONDS = 0.25  # collected before anything is computed: single frames are so short that each is slow
+_NO_ROWS: Int16s = np.zeros((1, 0), np.int16)
 _AS_LOUD = 0.8
 """Of channels within 1 dB of the loudest, the first is used, lest the choice changes from block to block."""
 _USUAL_LAYOUTS = {1: "mono", 2: "stereo", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
@@ -126,6 +127,7 @@ class DownmixResampler:
         self._rate_hz, self._selected = rate_hz, channels
         self._queue = AudioFifo()
         self._opened = False  # with the first frame, which tells the layout
+        self._batch_samples = 0.0  # of the source
         self._mono: AudioResampler | None = None
         self._split: AudioResampler | None = None
         self._mono_parts: list[Int16s] = []  # `[S]`, of the next batch
@@ -136,12 +138,12 @@ class DownmixResampler:
         """Return the next rows, or none until there is a batch; `None` instead of a frame returns the rest."""
         if frame is not None:
             if not self._opened:
-                self._open(frame.layout.name, frame.layout.nb_channels)
+                self._open(frame)
             pts, frame.pts = frame.pts, None  # otherwise the queue requires exact timestamps
             self._queue.write(frame)
             frame.pts = pts
-        if not self._opened or (frame is not None and self._queue.samples < _BATCH_SECONDS * frame.sample_rate):
-            return np.zeros((1, 0), np.int16)
+        if not self._opened or (frame is not None and self._queue.samples < self._batch_samples):
+            return _NO_ROWS
 
         if self._queue.samples:
             self._push_batch(self._queue.read())
@@ -172,9 +174,10 @@ class DownmixResampler:
         self._split_parts = [split_SC[ready:]]
         return np.concatenate([mono_S[None, :ready], split_SC[:ready].T])
 
-    def _open(self, layout: str, channels: int) -> None:
-        self._opened = True
-        if channels > 1:
+    def _open(self, frame: av.AudioFrame) -> None:
+        self._opened, layout = True, frame.layout.name
+        self._batch_samples = _BATCH_SECONDS * frame.sample_rate
+        if frame.layout.nb_channels > 1:
             self.mix = find_mix(layout, self._selected)
             self._split = AudioResampler(format="s16", layout=layout, rate=self._rate_hz)
         if self.mix is None or self.mix.by_ffmpeg:

@@ -55,12 +55,12 @@ class FrameTimeline:
         self._normaliser = normaliser
         self._reformatter = VideoReformatter()
 
-        # The source picture on screen, and when it appears and disappears in seconds of the source.
-        self._current: av.VideoFrame | None = None
-        self._current_start = Fraction(0)
-        self._current_end = Fraction(0)
-
-        self._shortest_step: Fraction | None = None  # the shortest time from one picture to the next
+        # Exact times of the source in ticks, of which every timestamp is a whole number, as in `AudioTimeline`.
+        self._ticks_per_second = 1
+        self._current: av.VideoFrame | None = None  # the source picture on screen
+        self._current_start = 0  # when it appears
+        self._origin = 0  # when the first one appears
+        self._shortest_step: int | None = None  # the shortest time from one picture to the next
         self._next_index = 0
         self.origin: Fraction | None = None
         """The time of the first picture in seconds of the source, once it is known."""
@@ -68,12 +68,14 @@ class FrameTimeline:
 
     def push(self, frame: av.VideoFrame) -> Iterator[ResampledFrame]:
         """Take the next decoded picture; yield the frames that end before it appears."""
-        if frame.pts is None or frame.time_base is None:
-            start = self._current_end
+        pts, time_base = frame.pts, frame.time_base
+        if pts is None or time_base is None:
+            start = self._find_end()
         else:
-            start = Fraction(frame.pts * frame.time_base)
+            self._divide_ticks(time_base.denominator)
+            start = pts * time_base.numerator * (self._ticks_per_second // time_base.denominator)
         if self.origin is None:
-            self.origin = start
+            self.origin, self._origin = Fraction(start, self._ticks_per_second), start
 
         yield from self._emit_until(start)
 
@@ -82,26 +84,41 @@ class FrameTimeline:
             self._shortest_step = min(step, self._shortest_step or step)
         self._current = frame
         self._current_start = start
-        self._current_end = start + self._estimate_duration(frame)
 
     def flush(self) -> Iterator[ResampledFrame]:
         """Yield the frames up to the end of the last picture."""
-        yield from self._emit_until(self._current_end)
+        yield from self._emit_until(self._find_end())
         self.finished = True
 
-    def _estimate_duration(self, frame: av.VideoFrame) -> Fraction:
-        """Return how long a picture lasts if it is the last one, in seconds: at least as long as the shortest other."""
-        stated = self._last_picture_seconds
+    def _divide_ticks(self, parts: int) -> None:
+        """Make `parts` of a second, and all times that a tick could express before, whole numbers of ticks."""
+        if self._ticks_per_second % parts == 0:
+            return
+        factor = math.lcm(self._ticks_per_second, parts) // self._ticks_per_second
+        self._ticks_per_second *= factor
+        self._current_start *= factor
+        self._origin *= factor
+        if self._shortest_step is not None:
+            self._shortest_step *= factor
+
+    def _find_end(self) -> int:
+        """Return when the picture on screen ends if it is the last one: it lasts at least as long as the shortest."""
+        frame, stated = self._current, self._last_picture_seconds
+        if frame is None:
+            return 0
         if stated is None:
             stated = (frame.duration or 0) * frame.time_base if frame.time_base else Fraction(0)
-        return max(self._shortest_step or stated or Fraction(1, self._fps), stated)
+        shortest = None if self._shortest_step is None else Fraction(self._shortest_step, self._ticks_per_second)
+        seconds = max(shortest or stated or Fraction(1, self._fps), stated)
+        self._divide_ticks(seconds.denominator)
+        return self._current_start + seconds.numerator * (self._ticks_per_second // seconds.denominator)
 
-    def _emit_until(self, end: Fraction) -> Iterator[ResampledFrame]:
-        """Yield the frames that show the current picture, up to a time in seconds of the source."""
-        if self._current is None or self.origin is None:
+    def _emit_until(self, end: int) -> Iterator[ResampledFrame]:
+        """Yield the frames that show the current picture, up to a time in ticks."""
+        if self._current is None:
             return
 
-        end_index = math.ceil((end - self.origin) * self._fps)
+        end_index = -(-(end - self._origin) * self._fps // self._ticks_per_second)  # rounded up
         normalised: av.VideoFrame | None = None
         while self._next_index < end_index:
             repeated = normalised is not None

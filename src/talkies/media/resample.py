@@ -167,7 +167,7 @@ class FilmResampler:
         context = container.streams[video_index].codec_context
         context.thread_type, context.thread_count = "AUTO", self._threads
 
-        timeline = Timeline(self._info.clock)
+        timeline = Timeline(self._info.clock, is_judged=False)
         wanted = [video_index] if audio_index is None else [video_index, audio_index]
         tracks = [*select_moving_pictures(container.streams.video), *container.streams.audio]
         try:

@@ -9,10 +9,10 @@ import miniatures as mini
 import pytest
 from test_dataset_readers import BUILD
 
+from talkies.clips.clip_spec import ClipSpec
 from talkies.core import UsageError
 from talkies.evaluation.datasets import READERS, DataSet, Published, check_published
 from talkies.evaluation.results.result import Result
-from talkies.evaluation.transfer.clip_spec import ClipSpec
 from talkies.evaluation.transfer.features import Statistics
 from talkies.evaluation.transfer.protocol import Protocol
 from talkies.evaluation.transfer.transfer import measure_transfer

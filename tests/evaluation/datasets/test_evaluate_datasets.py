@@ -181,7 +181,7 @@ def test_nearest_neighbours_need_no_other_features(own_run: Path, esc50: Path, m
         raise AssertionError("a clip was decoded again")
 
     evaluate("esc50", own_run, esc50, protocol=quick(), allow_missing=True)
-    monkeypatch.setattr("talkies.evaluation.transfer.reading.read_clip", refuse)
+    monkeypatch.setattr("talkies.clips.clip_files.read_clip", refuse)
     protocol = resolve_protocol("knn", ["clips=2", "neighbour_grid=[1]"])
     result = evaluate("esc50", own_run, esc50, protocol=protocol, allow_missing=True)
     assert result.baselines["statistics"]["accuracy"].mean > 0.5

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from talkies.clips.clip_files import ClipFile
 from talkies.core import MODALITIES, Modality, ModalityChoice, UsageError, describe_os_error, format_count
 
 
@@ -85,6 +86,10 @@ class DataSet:
     def get_path(self, number: int) -> Path:
         """Return the path of an example's file."""
         return self.root / self.examples[number].path
+
+    def get_clip(self, number: int) -> ClipFile:
+        """Return the file of an example, and which part of it is meant."""
+        return ClipFile(self.get_path(number), self.examples[number].span_seconds)
 
     def hash_lists(self) -> dict[str, str]:
         """Return a hash of each of the publishers' lists, sixteen hexadecimal digits of its bytes."""

@@ -1,6 +1,6 @@
 """Transfer to labelled data sets: features of clips, probes and fine-tuning, each with its protocol."""
 
-from talkies.evaluation.transfer.clip_spec import ClipSpec
+from talkies.clips.clip_spec import ClipSpec
 from talkies.evaluation.transfer.features import Features, Statistics, TowerFeatures
 from talkies.evaluation.transfer.protocol import PROTOCOLS, Protocol, resolve_protocol
 

@@ -6,10 +6,10 @@ Shapes: `N` video frames, `V` windows, `R` crops, `P` rows of planar YUV 4:2:0, 
 import numpy as np
 import numpy.typing as npt
 
+from talkies.clips.clip_files import ViewSampling, compute_clip_key, cut_windows, map_in_threads, read_clip
 from talkies.core import MediaError, Modality
 from talkies.evaluation.datasets import DataSet
 from talkies.evaluation.transfer.extract import ExtractedFeatures, OnClip
-from talkies.evaluation.transfer.reading import ViewSampling, compute_clip_key, cut_windows, map_in_threads, read_clip
 from talkies.media import DecodedFile
 
 
@@ -44,13 +44,13 @@ class DecodedClipCache:
         """Return a decoded clip."""
         if number in self._clips:
             return self._clips[number]
-        return read_clip(self._data, number, (self._modality,), self._sampling.clip_spec)
+        return read_clip(self._data.get_clip(number), (self._modality,), self._sampling.clip_spec)
 
     def _try_to_read(self, number: int) -> tuple[str, DecodedFile | None, str]:
         """Return the key of a clip, the clip or None, and why there is none."""
-        key = compute_clip_key(self._data, number)
+        key = compute_clip_key(self._data.get_clip(number))
         try:
-            return key, read_clip(self._data, number, (self._modality,), self._sampling.clip_spec), ""
+            return key, read_clip(self._data.get_clip(number), (self._modality,), self._sampling.clip_spec), ""
         except MediaError as error:
             return key, None, str(error)
 

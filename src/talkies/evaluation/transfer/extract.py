@@ -15,13 +15,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from talkies.clips.clip_files import ClipFiles, ClipReading, ClipWindows, ViewSampling
 from talkies.core import Modality
 from talkies.core.precision import FLOAT32
 from talkies.evaluation.datasets import DataSet
 from talkies.evaluation.transfer.feature_cache import FeatureCache
 from talkies.evaluation.transfer.features import Features
 from talkies.evaluation.transfer.protocol import Protocol
-from talkies.evaluation.transfer.reading import ClipDataset, ClipReading, ClipWindows, ViewSampling
 
 OnClip = Callable[[str, int], None]
 """Called after each clip with its path and the number of clips."""
@@ -94,7 +94,8 @@ def _read_once(data: DataSet, extractors: Sequence["_Extractor"], on_clip: OnCli
     """Read each clip once and give it to all extractors, which have the same input."""
     numbers = data.present
     cached = frozenset.intersection(*(extractor.cached_keys for extractor in extractors))
-    clips = ClipDataset(data, numbers, data.modalities, extractors[0].sampling, cached)
+    files = [data.get_clip(number) for number in numbers]
+    clips = ClipFiles(files, data.modalities, extractors[0].sampling, cached)
     for number, reading in zip(numbers, clips.read_in_order(), strict=True):
         for extractor in extractors:
             extractor.add(number, reading)

@@ -11,10 +11,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from talkies.clips.clip_spec import ClipSpec
 from talkies.config import Config
 from talkies.core import AudioInput, Modality, RunError, UsageError, VideoInput, to_device
 from talkies.core.precision import FLOAT32, Precision, choose_device
-from talkies.evaluation.transfer.clip_spec import ClipSpec
 from talkies.evaluation.transfer.protocol import Protocol
 from talkies.models import Encoder
 from talkies.models.tower import compute_model_stamp

@@ -15,17 +15,17 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from torch.nn.utils import clip_grad_norm_
 
 from talkies.clips import cut_audio_windows, cut_video_windows
+from talkies.clips.clip_files import ViewSampling, map_in_threads
+from talkies.clips.clip_spec import crop_square_at
 from talkies.core import Float64s, Int16s, Int64s, Modality, UInt8s, UsageError, to_device
 from talkies.core.precision import choose_device
 from talkies.evaluation.datasets import DataSet, Split
 from talkies.evaluation.transfer.classifier import Classifier, backpropagate, uses_bf16
-from talkies.evaluation.transfer.clip_spec import crop_square_at
 from talkies.evaluation.transfer.decoded_clips import DecodedClipCache
 from talkies.evaluation.transfer.features import Features, TowerFeatures
 from talkies.evaluation.transfer.methods import FeatureChoice, TransferMethod
 from talkies.evaluation.transfer.probes import ClipScores
 from talkies.evaluation.transfer.protocol import Protocol
-from talkies.evaluation.transfer.reading import ViewSampling, map_in_threads
 from talkies.evaluation.transfer.schedules import PictureAugmentation, compute_rate, plan_epoch
 from talkies.training.optimiser import build_optimiser, set_learning_rate
 from talkies.training.step import split_into_even_chunks

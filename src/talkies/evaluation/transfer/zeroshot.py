@@ -12,9 +12,9 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 from torch import Tensor
 
+from talkies.clips.clip_spec import ClipSpec
 from talkies.core import Float64s, Modality, UsageError
 from talkies.evaluation.datasets import DataSet, Split
-from talkies.evaluation.transfer.clip_spec import ClipSpec
 from talkies.evaluation.transfer.extract import ExtractedFeatures
 from talkies.evaluation.transfer.features import TowerFeatures, compute_stamp, select_towers
 from talkies.evaluation.transfer.methods import FeatureChoice, TransferMethod

@@ -70,12 +70,13 @@ class Timeline:
         rules: how far the timestamps are believed; without them, as those of a broadcast.
         stores_dts: whether the container stores decoding times. Where it does not, as Matroska, FFmpeg guesses them,
             and they say nothing about the clock.
+        is_judged: whether `reconsider` will be called, for which the evidence of every packet is kept.
 
     Offsets are whole ticks of each track's time base, so the times of a corrected file are as exact as any other's.
     """
 
-    def __init__(self, rules: ClockRules | None = None, *, stores_dts: bool = True) -> None:
-        self.rules = rules or ClockRules()
+    def __init__(self, rules: ClockRules | None = None, *, stores_dts: bool = True, is_judged: bool = True) -> None:
+        self.rules, self._is_judged = rules or ClockRules(), is_judged
         self._seconds_per_tick: dict[int, float] = {}  # by track; floats, because fractions are too slow for packets
         self._last: dict[int, _Position] = {}  # of each track's last packet
         self._second_to_last: dict[int, _Position] = {}  # of the packet before it
@@ -87,12 +88,15 @@ class Timeline:
 
     def correct(self, packet: "av.Packet[Any]") -> None:
         """Shift the timestamps of the file's next packet onto the timeline."""
+        if not self._is_judged and not self.rules.may_jump:
+            return
         track = packet.stream_index
         if track not in self._seconds_per_tick:
             self._seconds_per_tick[track] = float(packet.time_base or 0)
         seconds_per_tick = self._seconds_per_tick[track]
 
-        self._evidence.add(packet, seconds_per_tick)
+        if self._is_judged:
+            self._evidence.add(packet, seconds_per_tick)
         if not self.rules.may_jump:
             return
 

@@ -109,13 +109,18 @@ class FirstFrames:
 
     def __init__(self) -> None:
         self._frames: dict[int, av.VideoFrame | av.AudioFrame] = {}
-        self._tried_packets: dict[int, int] = {}
+        self._tried_packets: dict[int, int] = {}  # by track
 
     def add(self, packet: "av.Packet[Any]") -> None:
         """Decode the next packet if its track has no frame yet."""
-        stream, index = packet.stream, packet.stream_index
-        if index in self._frames or not isinstance(stream, VideoStream | AudioStream) or not is_decodable(stream):
+        index = packet.stream_index
+        if index in self._frames:
             return
+        stream = packet.stream
+        if not isinstance(stream, VideoStream | AudioStream) or not is_decodable(stream):
+            return
+        if index not in self._tried_packets and isinstance(stream, VideoStream):
+            stream.codec_context.thread_count = 1  # for one frame, threads take longer to start than to decode
         self._tried_packets[index] = self._tried_packets.get(index, 0) + 1
         if self._tried_packets[index] <= _MAX_DECODED_PACKETS and not packet.has_sidedata("encryption_info"):
             with suppress(FFmpegError):

@@ -18,6 +18,14 @@ CONSTANT_RATE_TOLERANCE_SECONDS = 0.0011
 """Frame durations that differ by at most this are one rate: some containers round times to milliseconds."""
 
 
+def has_side_data(packet: "av.Packet[Any]") -> bool:
+    """Return whether a packet has side data of any kind; asking for one kind takes as long as all else of a packet."""
+    try:
+        return next(packet.iter_sidedata(), None) is not None
+    except (IndexError, ValueError):  # of a kind that PyAV does not know
+        return True
+
+
 class TrackTimes(Config):
     """The times of a track by its packets, in seconds on the file's corrected timeline; `gaps` are holes within it.
 
@@ -78,10 +86,11 @@ class PacketStats:
     def add(self, packet: "av.Packet[Any]") -> None:
         """Count the next packet."""
         self.packets += 1
-        self.encrypted += packet.has_sidedata("encryption_info")
         self.corrupt += packet.is_corrupt
-        if self.is_audio and self.packets <= _PRIMING_PACKETS and packet.has_sidedata("skip_samples"):
-            self.skipped_samples += struct.unpack_from("<I", bytes(packet.get_sidedata("skip_samples")))[0]
+        if has_side_data(packet):
+            self.encrypted += packet.has_sidedata("encryption_info")
+            if self.is_audio and self.packets <= _PRIMING_PACKETS and packet.has_sidedata("skip_samples"):
+                self.skipped_samples += struct.unpack_from("<I", bytes(packet.get_sidedata("skip_samples")))[0]
         self.discarded += packet.is_discard
         if packet.is_discard or packet.pts is None:
             return

@@ -1,4 +1,7 @@
-"""Read labelled clips ahead of an encoder: decode each completely, then cut it into windows and crops.
+"""Read short files ahead of an encoder: decode each completely, then cut it into windows and crops.
+
+Processes that read import this module and what it imports, each time one starts: nothing here may import more than
+`talkies.clips` does.
 
 Shapes: `N` video frames, `V` windows, `R` crops, `T` frames, `P` rows of planar YUV 4:2:0, `W` columns, `Z` side of a
 square, `S` samples.
@@ -8,26 +11,24 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, Subset
 
-from talkies.clips import cut_audio_windows, cut_video_windows, read_by_workers
+from talkies.clips.clip_spec import ClipSpec, cut_square_crops, spread_window_starts
+from talkies.clips.file_windows import cut_audio_windows, cut_video_windows
+from talkies.clips.workers import prepare_workers, read_by_workers
 from talkies.core import Int16s, Int64s, MediaError, Modality, SourceError, UInt8s, describe_os_error
-from talkies.evaluation.datasets import DataSet
-from talkies.evaluation.transfer.clip_spec import (
-    ClipSpec,
-    cut_square_crops,
-    spread_window_starts,
-)
 from talkies.media import DecodedFile, decode_file
 from talkies.runtime import count_cores, hash_file
 
 _MAX_READERS = 16
 _MIN_CLIPS_FOR_PROCESSES = 250
 """Reading this many clips takes several times as long as starting the processes that read them."""
+_CLIPS_BEFORE_PROCESSES = 32
 
 _Result = TypeVar("_Result")
 
@@ -56,13 +57,21 @@ class ClipWindows:
         return windows if modality == "video" else windows[:, None]
 
 
-def compute_clip_key(data: DataSet, number: int) -> str:
-    """Return what identifies the clip of an example: a hash of its file's bytes, and its span.
+@dataclass(frozen=True, slots=True)
+class ClipFile:
+    """A clip: a file, or the part of it from one time to another, in seconds; half-open."""
+
+    path: Path
+    span_seconds: tuple[float, float] | None = None
+
+
+def compute_clip_key(clip: ClipFile) -> str:
+    """Return what identifies a clip: a hash of its file's bytes, and its span.
 
     Raises:
         SourceError: if the file cannot be read.
     """
-    path, span = data.get_path(number), data.examples[number].span_seconds
+    path, span = clip.path, clip.span_seconds
     try:
         digits = hash_file(path, 32)
     except OSError as error:
@@ -70,23 +79,21 @@ def compute_clip_key(data: DataSet, number: int) -> str:
     return digits if span is None else f"{digits}-{span[0]:g}-{span[1]:g}"
 
 
-def read_clip(data: DataSet, number: int, modalities: Sequence[Modality], clip_spec: ClipSpec) -> DecodedFile:
-    """Return the decoded video, audio or both of an example.
+def read_clip(clip: ClipFile, modalities: Sequence[Modality], clip_spec: ClipSpec) -> DecodedFile:
+    """Return the decoded video, audio or both of a clip.
 
     Args:
-        data: the data set.
-        number: the number of the example.
+        clip: the clip.
         modalities: what to decode, one or both.
         clip_spec: gives frame rate, audio rate and shorter side.
 
     Raises:
         MediaError: if the file cannot be read, or lacks a modality.
     """
-    path = data.get_path(number)
     choice = "both" if len(modalities) == 2 else modalities[0]
-    media = decode_file(path, choice, clip_spec.grid, clip_spec.short_side, data.examples[number].span_seconds)
+    media = decode_file(clip.path, choice, clip_spec.grid, clip_spec.short_side, clip.span_seconds)
     if media.audio_S is not None and not len(media.audio_S):
-        raise MediaError("no_audio", f"{path.name} has no sound")
+        raise MediaError("no_audio", f"{clip.path.name} has no sound")
     return media
 
 
@@ -132,30 +139,24 @@ class ClipReading:
     error: str | None = None
 
 
-class ClipDataset(Dataset[ClipReading]):
-    """Some examples of a data set, cut into windows; for those whose key is in `cached`, only the key is read."""
+class ClipFiles(Dataset[ClipReading]):
+    """Clips, cut into windows; of those whose key is in `cached`, only the key is read."""
 
     def __init__(
-        self,
-        data: DataSet,
-        numbers: Sequence[int],
-        modalities: Sequence[Modality],
-        sampling: ViewSampling,
-        cached: frozenset[str],
+        self, clips: Sequence[ClipFile], modalities: Sequence[Modality], sampling: ViewSampling, cached: frozenset[str]
     ) -> None:
-        self._data, self._numbers = data, numbers
-        self._modalities, self._sampling, self._cached = modalities, sampling, cached
+        self._clips, self._modalities, self._sampling, self._cached = clips, modalities, sampling, cached
 
     def __len__(self) -> int:
-        return len(self._numbers)
+        return len(self._clips)
 
     def __getitem__(self, index: int) -> ClipReading:
-        number = self._numbers[index]
-        key = compute_clip_key(self._data, number)
+        clip = self._clips[index]
+        key = compute_clip_key(clip)
         if key in self._cached:
             return ClipReading(key)
         try:
-            media = read_clip(self._data, number, self._modalities, self._sampling.clip_spec)
+            media = read_clip(clip, self._modalities, self._sampling.clip_spec)
             return ClipReading(key, cut_windows(media, self._sampling))
         except MediaError as error:
             return ClipReading(key, error=str(error))
@@ -163,14 +164,20 @@ class ClipDataset(Dataset[ClipReading]):
     def read_in_order(self) -> Iterator[ClipReading]:
         """Yield each clip in order, read ahead by processes if there are many clips, or by threads.
 
+        Threads read the first clips of many too, while the processes import what they need.
+
         Raises:
             SourceError: if the system refuses to read a file.
             WorkError: if a reading process dies.
         """
-        if len(self) >= _MIN_CLIPS_FOR_PROCESSES:
-            yield from read_by_workers(self, min(_MAX_READERS, count_cores()))
-        else:
-            yield from (reading for _, reading in map_in_threads(self.__getitem__, range(len(self))))
+        uses_processes = len(self) >= _MIN_CLIPS_FOR_PROCESSES
+        if uses_processes:
+            prepare_workers()
+        by_threads = min(_CLIPS_BEFORE_PROCESSES, len(self)) if uses_processes else len(self)
+        yield from (reading for _, reading in map_in_threads(self.__getitem__, range(by_threads)))
+        if uses_processes:
+            others = Subset(self, range(by_threads, len(self)))
+            yield from read_by_workers(others, min(_MAX_READERS, count_cores()))
 
 
 def map_in_threads(function: Callable[[int], _Result], numbers: Iterable[int]) -> Iterator[tuple[int, _Result]]:
