@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 import torch
+from talkies.evaluation.transfer.reading import ViewSampling
 from torch import Tensor, nn
 
 from talkies.clips import ClipConfig, FileWindows
+from talkies.clips.clip_spec import ClipSpec
 from talkies.core import ClipBatch, ClipRequest, Span, parse_film_id, precision
 from talkies.core.precision import Precision
-from talkies.evaluation.transfer.clip_spec import ClipSpec
 from talkies.evaluation.transfer.extract import compute_cache_key
 from talkies.evaluation.transfer.features import TowerFeatures
-from talkies.evaluation.transfer.reading import ViewSampling
 from talkies.library import PROFILES
 from talkies.models import ModelConfig, build_model, set_layout
 from talkies.runs import ClipEncoder
