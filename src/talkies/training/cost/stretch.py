@@ -100,13 +100,18 @@ def time_steps(
             now = time.perf_counter()
             times.append(now - last)
             last = now
-            left = seconds - (now - started)
-            if len(times) >= _ENOUGH_STEPS or (
-                len(times) >= _MIN_STEPS and (left <= 0 or (len(times) < _WARM_UP_STEPS and times[-1] > left))
-            ):
+            if _is_enough(times, seconds - (now - started)):
                 break
     kept = times[_WARM_UP_STEPS:] or times[-1:]
     return _Timed(sum(kept) / len(kept), len(kept))
+
+
+def _is_enough(times: list[float], seconds_left: float) -> bool:
+    """Return whether there are enough steps, or no time for another."""
+    if len(times) < _MIN_STEPS:
+        return False
+    is_slow = len(times) < _WARM_UP_STEPS and times[-1] > seconds_left
+    return seconds_left <= 0 or is_slow or len(times) >= _ENOUGH_STEPS
 
 
 def _cut(batches: Iterator[ClipBatch], size: int) -> Iterator[ClipBatch]:
