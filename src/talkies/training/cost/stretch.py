@@ -27,7 +27,7 @@ from talkies.training.recalibration import prepare_statistics
 
 _STEPS = 1_000_000  # more than are ever measured
 _WARM_UP_STEPS = 3  # they take what was read ahead while the processes started
-_MIN_STEPS = 2
+_MIN_STEPS, _ENOUGH_STEPS = 2, 50
 _REPEATS = 2  # of a batch that measures the norms' statistics: the first opens the films
 
 
@@ -50,7 +50,7 @@ def measure_stretch(
         clips: the library's clips, and the plan of the batches.
         loader: how this process reads, with the number of its workers.
         size: the clips of a step: this device's share of a batch, or fewer.
-        seconds: about how long to train; a few steps are taken in any case.
+        seconds: about how long to train at most; a few steps are taken in any case.
     """
     started, device = time.perf_counter(), profiler.fabric.device
 
@@ -100,11 +100,18 @@ def time_steps(
             now = time.perf_counter()
             times.append(now - last)
             last = now
-            left = seconds - (now - started)
-            if len(times) >= _MIN_STEPS and (left <= 0 or (len(times) < _WARM_UP_STEPS and times[-1] > left)):
+            if _is_enough(times, seconds - (now - started)):
                 break
     kept = times[_WARM_UP_STEPS:] or times[-1:]
     return _Timed(sum(kept) / len(kept), len(kept))
+
+
+def _is_enough(times: list[float], seconds_left: float) -> bool:
+    """Return whether there are enough steps, or no time for another."""
+    if len(times) < _MIN_STEPS:
+        return False
+    is_slow = len(times) < _WARM_UP_STEPS and times[-1] > seconds_left
+    return seconds_left <= 0 or is_slow or len(times) >= _ENOUGH_STEPS
 
 
 def _cut(batches: Iterator[ClipBatch], size: int) -> Iterator[ClipBatch]:
