@@ -160,6 +160,7 @@ class RankHub:
             self._failures.append((time.monotonic(), failure))
         self._reported.wait(_CAUSE_SECONDS + _ANSWER_SECONDS)
         self._stop()
+        self._close_peers()
         return self._first or failure
 
     def leave(self) -> None:
@@ -167,12 +168,17 @@ class RankHub:
         self._stop()
         for peer in self._peers:
             peer.send(done=True)
-            peer.connection.close()
+        self._close_peers()
 
     def _stop(self) -> None:
         self._stopped.set()
         self._thread.join()
+        self._selector.close()
         self._listener.close()
+
+    def _close_peers(self) -> None:
+        for peer in self._peers:
+            peer.connection.close()
 
     def _run(self) -> None:
         while not self._stopped.is_set():
@@ -336,6 +342,7 @@ class RankMember:
                 elif message.get("end"):
                     self._end()
                     return
+        self._connection.close()
         if not self._done.is_set():
             self._end_without_hub()
 
