@@ -12,6 +12,7 @@ from small_checkpoints import SAVERS
 from talkies.core import ClipBatch
 
 RATES = {"save_wav2vec2": 16_000, "save_ast": 16_000, "save_clap": 48_000}
+pytestmark = pytest.mark.filterwarnings("ignore:At least one mel filter has all zero values")
 PAIRS = [
     ("clip", "save_wav2vec2", ("adaptation.video.train=lora", "adaptation.audio.train=head")),
     ("videomae", "save_ast", ("adaptation.video.train=last:1", *AUGMENTED)),
