@@ -1,10 +1,11 @@
 """Fixtures for all tests: real media, small rendered films, an ingested library of them, and a run on it."""
 
+import gc
 import json
 import multiprocessing
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,17 @@ COLD = ("kills", "ranks", "test_isolation", "test_duplicates")  # markers, and m
 
 os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # compiled here, and not in processes that import PyTorch
 multiprocessing.set_forkserver_preload(["talkies.clips"])  # imported once, and not by each loader's every process
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect no garbage meanwhile, nor later among the modules and the tests, which stay: that takes seconds."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)

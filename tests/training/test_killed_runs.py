@@ -20,7 +20,7 @@ from talkies.training.metrics import read_metrics
 
 pytestmark = pytest.mark.kills
 
-STEPS = 60
+STEPS = 30
 TIMED = ("clips_per_second", "times_real_time", "data_wait_share")
 Batches = dict[int, list[list[object]]]
 
@@ -60,7 +60,7 @@ class Nursery:
 
 
 class Trial:
-    """One run of sixty steps in processes of its own."""
+    """One run of thirty steps in processes of its own."""
 
     def __init__(self, nursery: Nursery, library: Path, recipe: Path, folder: Path) -> None:
         self.run, self._ids = folder / "run", folder / "ids.jsonl"
@@ -111,7 +111,7 @@ def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
 
 @pytest.fixture(scope="module")
 def recipes(small: Callable[..., RunConfig], tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
-    """Recipes of sixty steps by their number of loader processes."""
+    """Recipes of thirty steps by their number of loader processes."""
     folder = tmp_path_factory.mktemp("recipes")
     return {workers: _written(folder / f"{workers}.yaml", small, workers) for workers in (0, 1)}
 
@@ -126,13 +126,13 @@ def _written(path: Path, small: Callable[..., RunConfig], workers: int) -> Path:
 def unbroken(
     nursery: Nursery, library: Library, recipes: dict[int, Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Trial:
-    """Sixty steps that nothing disturbed."""
+    """Thirty steps that nothing disturbed."""
     trial = Trial(nursery, library.root, recipes[0], tmp_path_factory.mktemp("unbroken"))
     trial.finish()
     return trial
 
 
-def test_the_unbroken_run_takes_sixty_different_batches(unbroken: Trial) -> None:
+def test_the_unbroken_run_takes_thirty_different_batches(unbroken: Trial) -> None:
     assert [step for step, _ in unbroken.batches] == list(range(1, STEPS + 1))
     assert len({json.dumps(clips) for _, clips in unbroken.batches}) == STEPS
     assert len({line["loss"] for line in unbroken.losses}) == STEPS
