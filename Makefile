@@ -50,7 +50,7 @@ bench: setup
 
 soak: setup
 	$(BIN)/python benchmarks/soak.py
-	TALKIES_SOAK=1 $(BIN)/pytest tests/training/test_killed_runs.py tests/training/test_lack_of_memory.py tests/training/test_train_modes.py tests/training/test_adapted_runs.py tests/ingestion/test_profiles.py tests/ingestion/test_sync_and_frame_truth.py tests/e2e/test_real_road.py
+	TALKIES_SOAK=1 $(BIN)/pytest tests/training/test_killed_runs.py tests/training/test_lack_of_memory.py tests/training/test_train_modes.py tests/training/test_adapted_runs.py tests/training/test_rank_failures.py tests/training/test_ray_training.py tests/ingestion/test_profiles.py tests/ingestion/test_sync_and_frame_truth.py tests/e2e/test_real_road.py
 
 test-gpu: setup
 	$(BIN)/pytest -m gpu tests/gpu

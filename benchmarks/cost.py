@@ -1,12 +1,12 @@
 """How right `talkies cost` is: it predicts a short run, then the run is made, in turns.
 
-    python benchmarks/cost.py --library LIBRARY [--rounds 3] [--seconds 10] [--only tiny r2plus1d18 vit-s]
+    python benchmarks/cost.py --library LIBRARY [--rounds 2] [--only tiny r2plus1d18 vit-s]
 
 The library needs eight films. Each recipe is made small enough for a CPU by the settings below, which leave its
 encoders, its transforms and its loader as they are. A round predicts and then trains, each in a process forked from
 this one, so that both meet the same load; the result is the median over the rounds of run ÷ prediction, of the
 duration and of the memory. Predictions are of a whole `pretrain` call: its start, its steps, and its checkpoints.
-Three rounds take under four minutes on two free cores. Writes `benchmarks/results/cost_<hardware>_<date>.md` and
+Two rounds take under four minutes on two free cores. Writes `benchmarks/results/cost_<hardware>_<date>.md` and
 `.json` (`--out` names another folder).
 """
 
@@ -39,13 +39,14 @@ RECIPES: dict[str, tuple[str, ...]] = {
     "tiny": ("training.steps=100",),
     "r2plus1d18": (
         *SMALL_BATCH,
-        "training.steps=4",
+        "training.steps=8",
         "training.recalibration_batches=2",
         "transforms.video.size=64",
         "clip.frames=8",
     ),
-    "vit-s": (*SMALL_BATCH, "training.steps=16", "training.recalibration_batches=2"),
+    "vit-s": (*SMALL_BATCH, "training.steps=10", "training.recalibration_batches=2"),
 }
+SECONDS = {"tiny": 8.0, "r2plus1d18": 20.0, "vit-s": 20.0}  # so long that a step of the whole batch is tried
 POLL_SECONDS = 0.1
 GIB = 2**30
 
@@ -54,8 +55,7 @@ def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--library", type=Path, required=True)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=10.0, help="how long `cost` measures")
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--only", nargs="+", choices=list(RECIPES), default=list(RECIPES))
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
@@ -64,7 +64,8 @@ def main() -> None:
     for number in range(options.rounds):
         for name in options.only:
             config = resolve(name, RECIPES[name])
-            predicted = in_child(lambda config=config: predict(options.library, config, options.seconds))
+            seconds = SECONDS[name]
+            predicted = in_child(lambda config=config, s=seconds: predict(options.library, config, s))
             found = in_child(lambda config=config: train(options.library, config))
             rounds.append({"recipe": name, "round": number, **predicted, **found})
             print(json.dumps(rounds[-1]), flush=True)
@@ -83,6 +84,7 @@ def predict(library: Path, config: RunConfig, seconds: float) -> dict[str, float
         "predicted_seconds": cost.hours * 3600,
         "predicted_bytes": cost.memory_bytes,
         "steps_alone_seconds": alone,
+        "clips_tried": cost.stretch.clips,
         "step_seconds": cost.stretch.step_seconds,
         "checkpoint_seconds": cost.stretch.checkpoint_seconds,
         "start_seconds": cost.stretch.start_seconds,

@@ -1,13 +1,16 @@
 """Measure how fast features of clips are extracted from files, compared with the encoder on windows in memory.
 
-    python benchmarks/features.py [--rounds 3] [--clips 10] [--crops 1]
+    python benchmarks/features.py [--rounds 3] [--clips 10] [--crops 1] [--threads 1 2] [--only actions sounds]
 
 Each round measures both, one after the other: on clips of a library (two real films repeated, both encoders), on the
 real action clips (320 px) and on ESC-10's sounds, each repeated; the figure is the median of the rounds' ratios. The
 encoder has one thread, so that the other core reads; then it has both. The files are in the system's cache, and no
 features are cached between rounds. Processes read the clips: for a library, time is counted from their first batch, and
-their start is printed separately; for labelled clips everything is counted.
+their start is printed separately; for labelled clips everything is counted. Four minutes on two cores:
+`--rounds 2 --threads 1 --only actions sounds`.
 """
+
+from __future__ import annotations
 
 import argparse
 import tempfile
@@ -18,35 +21,38 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-import numpy as np
-import torch
+if __name__ != "__mp_main__":  # the processes that read import this script too, and need nothing of it
+    import numpy as np
+    import torch
 
-from machine import write_results
-from talkies.clips import list_windows, read_batches
-from talkies.clips.clip_files import ViewSampling, cut_windows, read_clip
-from talkies.clips.clip_spec import ClipSpec
-from talkies.evaluation.datasets import READERS, DataSet
-from talkies.evaluation.transfer import Protocol
-from talkies.evaluation.transfer.extract import extract_features
-from talkies.evaluation.transfer.features import TowerFeatures
-from talkies.ingestion import ingest
-from talkies.library import Library
-from talkies.models import ModelConfig, build_model
-from talkies.runs import ClipEncoder
-from talkies.training import resolve
-from talkies.transforms import ClipTransform
+    from machine import write_results
+    from talkies.clips import list_windows, read_batches
+    from talkies.clips.clip_files import ViewSampling, cut_windows, read_clip
+    from talkies.clips.clip_spec import ClipSpec
+    from talkies.evaluation.datasets import READERS, DataSet
+    from talkies.evaluation.transfer import Protocol
+    from talkies.evaluation.transfer.extract import extract_features
+    from talkies.evaluation.transfer.features import TowerFeatures
+    from talkies.ingestion import ingest
+    from talkies.library import Library
+    from talkies.models import ModelConfig, build_model
+    from talkies.runs import ClipEncoder
+    from talkies.training import resolve
+    from talkies.transforms import ClipTransform
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 FILMS = ("sintel_trailer.mp4", "tears_of_steel_excerpt.webm")
 CLIPS = 3000
 BATCH_WINDOWS = 64
 CLIPS_IN_MEMORY = 16
-DATA_SETS: dict[str, Callable[[], DataSet]] = {
-    "the 23 action clips": lambda: repeat_examples(
-        READERS["video-folder"](DATA / "actions", group=r"^(subject\d+)_"), 12
+DATA_SETS: dict[str, tuple[str, Callable[[], DataSet]]] = {
+    "actions": (
+        "the 23 action clips",
+        lambda: repeat_examples(READERS["video-folder"](DATA / "actions", group=r"^(subject\d+)_"), 12),
     ),
-    "ESC-10's 400 sounds": lambda: repeat_examples(READERS["esc10"](DATA / "esc10"), 2),
+    "sounds": ("ESC-10's 400 sounds", lambda: repeat_examples(READERS["esc10"](DATA / "esc10"), 2)),
 }
+PARTS = ("library", *DATA_SETS)
 HEAD = "| clips | threads | encoder alone, windows/s | from files, windows/s | share |\n|---|---|---|---|---|"
 
 Rates = tuple[float, float]
@@ -59,15 +65,20 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--clips", type=int, default=10)
     parser.add_argument("--crops", type=int, default=1)
+    parser.add_argument("--threads", type=int, nargs="+", default=sorted({1, torch.get_num_threads()}))
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     options = parser.parse_args()
 
-    rows, cores = [], torch.get_num_threads()
+    rows = []
     with tempfile.TemporaryDirectory() as folder:
-        library = ingest([DATA / "films" / name for name in FILMS], Path(folder) / "library", workers=2).library
-        measures: dict[str, Callable[[], Rates]] = {"clips of a library": partial(measure_library, library)}
-        for words, read in DATA_SETS.items():
-            measures[words] = partial(measure_data_set, read(), options.clips, options.crops)
-        for threads in (1, cores):
+        measures: dict[str, Callable[[], Rates]] = {}
+        if "library" in options.only:
+            library = ingest([DATA / "films" / name for name in FILMS], Path(folder) / "library", workers=2).library
+            measures["clips of a library"] = partial(measure_library, library)
+        for part, (words, read) in DATA_SETS.items():
+            if part in options.only:
+                measures[words] = partial(measure_data_set, read(), options.clips, options.crops)
+        for threads in options.threads:
             torch.set_num_threads(threads)
             rows += [measure_row(words, threads, measure, options.rounds) for words, measure in measures.items()]
 

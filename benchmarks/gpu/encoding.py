@@ -120,21 +120,38 @@ def _list_adaptation(addresses: tuple[str, str], settings: Settings) -> list[str
     ]
 
 
+def list_heads(addresses: tuple[str, str], settings: Settings) -> list[str]:
+    """Return the lines that make `adapt-heads` train heads on the features of the films that there are."""
+    return [
+        *_list_adaptation(addresses, settings),
+        f"training.steps={2 if settings.is_dry else 60}",
+        f"sampling.films_per_batch={max(1, min(count_films(settings), 8))}",
+        f"sampling.clips_per_film={2 if settings.is_dry else 8}",
+        "adaptation.views=0",
+        *(["loader.workers=0"] if settings.is_dry else []),
+    ]
+
+
+def list_lora(addresses: tuple[str, str], settings: Settings) -> list[str]:
+    """Return the lines that make `adapt-heads` train adapters in both towers."""
+    clips = settings.sizes.tower_clips
+    return [
+        *_list_adaptation(addresses, settings),
+        "adaptation.video.train=lora",
+        "adaptation.audio.train=lora",
+        "adaptation.views=null",
+        "adaptation.cache=false",
+        f"training.precision={'bf16-mixed' if settings.device == 'cuda' else '32-true'}",
+        f"sampling.films_per_batch={clips // 2}",
+        "sampling.clips_per_film=2",
+    ]
+
+
 def _measure_heads(addresses: tuple[str, str], settings: Settings) -> dict[str, object]:
     """Train heads on the films that there are: features for the first part of the time, then steps."""
     sizes, run = settings.sizes, settings.work / "heads"
     for folder in (run, settings.library / "features"):
         shutil.rmtree(folder, ignore_errors=True)
-    steps = 2 if settings.is_dry else 60
-    films = min(count_films(settings), 8)
-    lines = [
-        *_list_adaptation(addresses, settings),
-        f"training.steps={steps}",
-        f"sampling.films_per_batch={films}",
-        f"sampling.clips_per_film={2 if settings.is_dry else 8}",
-        "adaptation.views=0",
-        *(["loader.workers=0"] if settings.is_dry else []),
-    ]
     times, counts, steps_at = [time.perf_counter()], [0], list[float]()
 
     def on_features(done: int, _all: int) -> None:
@@ -146,7 +163,8 @@ def _measure_heads(addresses: tuple[str, str], settings: Settings) -> dict[str, 
 
     film_ids = [film.film_id for film in Library.open(settings.library).usable_films()[: sizes.film_step]]
     progress = Progress(on_features=on_features, on_step=on_step)
-    pretrain(settings.library, resolve("adapt-heads", lines), run, progress=progress, film_ids=film_ids)
+    config = resolve("adapt-heads", list_heads(addresses, settings))
+    pretrain(settings.library, config, run, progress=progress, film_ids=film_ids)
     shutil.rmtree(run, ignore_errors=True)
     spent = times[-1] - times[min(1, len(times) - 1)]
     computed = counts[-1] - counts[min(1, len(counts) - 1)]
@@ -157,19 +175,8 @@ def _measure_heads(addresses: tuple[str, str], settings: Settings) -> dict[str, 
 
 
 def _measure_lora(addresses: tuple[str, str], settings: Settings) -> dict[str, object]:
-    clips = settings.sizes.tower_clips
-    precision = "bf16-mixed" if settings.device == "cuda" else "32-true"
-    lines = [
-        *_list_adaptation(addresses, settings),
-        "adaptation.video.train=lora",
-        "adaptation.audio.train=lora",
-        "adaptation.views=null",
-        "adaptation.cache=false",
-        f"training.precision={precision}",
-        f"sampling.films_per_batch={clips // 2}",
-        "sampling.clips_per_film=2",
-    ]
-    speed = StepTimer(resolve("adapt-heads", lines), settings).measure(clips, settings.sizes.rounds)
+    clips, config = settings.sizes.tower_clips, resolve("adapt-heads", list_lora(addresses, settings))
+    speed = StepTimer(config, settings).measure(clips, settings.sizes.rounds)
     return {
         "clips_per_second": speed.clips_per_second,
         "peak_gib": speed.peak_bytes / 2**30,

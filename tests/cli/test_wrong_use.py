@@ -100,9 +100,13 @@ WRONG_ARGUMENTS = {  # what is wrong: (the call, what the sentence says); {w} is
         f"{PRETRAIN} {FITS} --set training.precision=tf32",
         r"training\.precision is tf32, and tf32 needs a CUDA device; set it to 32-true",
     ),
-    "pretrain: FSDP on a CPU": (
-        f"{PRETRAIN} {FITS} --set training.strategy=fsdp",
-        r"training\.strategy is fsdp, which needs CUDA devices; on a CPU set it to ddp",
+    "pretrain: an unknown runner": (
+        f"{PRETRAIN} {FITS} --runner slurm",
+        r"unknown runner 'slurm'; choose local or ray",
+    ),
+    "pretrain: workers of no cluster": (
+        f"{PRETRAIN} {FITS} --workers 2",
+        r"--workers is for --runner ray; for the devices of this machine set training\.devices",
     ),
     "pretrain: a batch that does not divide": (
         f"{PRETRAIN} {FITS} --set training.devices=3",

@@ -15,6 +15,8 @@ REST = "…"
 
 # Functions that return the sentence of an error, or of an answer of the page.
 TELLERS = {
+    "core/failures.py": ("explain_failure",),
+    "runtime/rank_watch.py": ("_describe_killed",),
     "clips/source.py": ("_describe",),
     "library/profile.py": ("describe_shortfall",),
     "sampling/plan.py": ("_describe_short_films",),
@@ -39,6 +41,9 @@ PASSED_ON = {
     "media/video_reader.py": "told by those who call _create_error",
     "sampling/plan.py": "told by _describe_short_films",
     "training/loop.py": "told by pretrain",
+    "training/pretrain.py": "told by the reader of clips",
+    "training/ranks/group.py": "told by the rank that failed",
+    "training/ranks/ray_train.py": "told by the rank that failed",
     "training/features/feature_store.py": "told by _describe",
     "retrieval/index/embedding_set.py": "told by explain_no_words",
     "runs/needs.py": "told by describe_shortfall",

@@ -1,6 +1,7 @@
 """`PacketStats`: times, gaps, rate and key frames of a track, from its packets."""
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -28,6 +29,16 @@ class FakePacket:
 
     def get_sidedata(self, name: str) -> bytes:
         return self.sidedata[name]
+
+    def iter_sidedata(self) -> Iterator[bytes]:
+        if "of a kind that PyAV does not know" in self.sidedata:
+            raise IndexError
+        return iter(self.sidedata.values())
+
+
+def test_side_data_of_an_unknown_kind_hides_no_other() -> None:
+    packet = FakePacket(0, sidedata={"of a kind that PyAV does not know": b"", "encryption_info": b""})
+    assert compute_times([packet]).encrypted_packets == 1
 
 
 def make_skipping_packet(samples: int, pts: int = 0) -> FakePacket:

@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from fractions import Fraction
+from itertools import pairwise
 from math import ceil
 from pathlib import Path
 from random import Random
@@ -11,9 +12,12 @@ import av
 import numpy as np
 import pytest
 from av.video.reformatter import ColorRange, Colorspace
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from talkies.core import Grid, MediaError
 from talkies.media import FilmResampler, FilmWriter, ResampledFrame, X264Settings, probe
+from talkies.media.frame_timeline import FrameTimeline
 
 GRID = Grid(16, 16_000)
 SECOND_OF_SOUND = np.zeros(16_000, np.int16)
@@ -166,3 +170,36 @@ def test_a_header_without_packets_has_no_pictures(real_data: Path) -> None:
     with pytest.raises(MediaError, match=r"^no picture of androidx-media__init\.mp4 can be decoded$") as caught:
         resample_pictures(real_data / "awkward" / "androidx-media__init.mp4")
     assert caught.value.code == "undecodable_video"
+
+
+class _AsItIs:
+    """Stands for a `FrameNormaliser`."""
+
+    def normalise(self, frame: av.VideoFrame) -> av.VideoFrame:
+        return frame
+
+
+@given(
+    st.lists(
+        st.tuples(st.fractions(0, 2, max_denominator=90), st.sampled_from([90, 1001, 15_360])), min_size=1, max_size=12
+    )
+)
+@settings(max_examples=30)
+def test_frame_times_are_exact_whatever_time_bases_follow_one_another(steps: list[tuple[Fraction, int]]) -> None:
+    timeline, starts, shown = FrameTimeline(16, _AsItIs(), Fraction(1, 3)), [Fraction(5)], []  # type: ignore[arg-type]
+    for number in range(len(steps) + 1):
+        ticks = steps[number - 1][1] if number else 1
+        frame = av.VideoFrame(16, 16, "yuv420p")
+        frame.time_base = Fraction(1, ticks)
+        if number:
+            starts.append(Fraction(round((starts[-1] + steps[number - 1][0]) * ticks), ticks))
+        frame.pts = int(starts[-1] * ticks)
+        shown += [(starts[-2], part.index) for part in timeline.push(frame)]
+    shown += [(starts[-1], part.index) for part in timeline.flush()]
+    ordered = [after - before for before, after in pairwise(starts) if after > before]
+    end = starts[-1] + max(min(ordered, default=Fraction(1, 3)), Fraction(1, 3))
+    assert [index for _, index in shown] == list(range(len(shown)))
+    if starts == sorted(starts):
+        assert len(shown) == ceil((end - 5) * 16)
+        for start, index in shown:
+            assert start == max(begin for begin in starts if begin <= 5 + Fraction(index, 16))

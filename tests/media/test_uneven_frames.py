@@ -10,7 +10,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from talkies.core import Grid
@@ -258,3 +258,33 @@ def test_lost_packets_of_real_vorbis_move_nothing_after_them(real_data: Path, tm
         lags = range(-480, 481)
         matches = [np.dot(part_S, second_S[start + lag : start + lag + len(part_S)]) for lag in lags]
         assert abs(lags[int(np.argmax(matches))]) <= MAX_SMOOTHED_ERROR_SECONDS * RATE_HZ
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([8_000, 44_100, 48_000, 11_025]), st.integers(1, 40), st.sampled_from([16, 63, 1024])
+        ),
+        min_size=1,
+        max_size=4,
+        unique_by=lambda part: part[0],
+    ),
+    st.sampled_from([1, 90_000, 44_100, 1_000_000]),
+)
+@settings(max_examples=15)
+def test_times_are_exact_whatever_rates_and_time_bases_follow_one_another(
+    parts: list[tuple[int, int, int]], first_ticks: int
+) -> None:
+    """Each part has a rate of its own, and the time base of it; the first frame's is another."""
+    timeline, end = AudioTimeline(GRID), Fraction(7)
+    timeline.origin = Fraction(0)
+    for number, (rate_hz, frames, samples) in enumerate(parts):
+        for place in range(frames):
+            frame = make_frame(1, samples, Fraction(0), 1)
+            ticks = rate_hz if number else first_ticks
+            frame.sample_rate, frame.time_base = rate_hz, Fraction(1, ticks)
+            frame.pts = None if number or place else 7 * ticks  # the others continue the one before
+            list(timeline.push(frame))
+            end += Fraction(samples, rate_hz)
+            assert timeline.end == end
+    assert (timeline.start, timeline.decoded_seconds, timeline.gaps) == (7, end - 7, 0)

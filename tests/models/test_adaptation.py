@@ -12,6 +12,7 @@ from talkies.models import (
     AdaptationConfig,
     Encoder,
     EncoderAddress,
+    FrameEncoder,
     ModelConfig,
     TwoTower,
     build_model,
@@ -75,6 +76,27 @@ def test_an_adapted_layer_is_w_plus_alpha_over_r_times_b_a(clip: str) -> None:
     merge_adapters(adapted)
     assert adapted.state_dict().keys() == plain.state_dict().keys()
     torch.testing.assert_close(adapted(pictures()), expected, rtol=0, atol=1e-5)
+
+
+def test_a_learned_pool_weighs_the_frames_and_learns(clip: str) -> None:
+    """Without it the features are the mean over frames; so they are with it until its scores are not all alike."""
+    adaptation = AdaptationConfig.model_validate({"video": {"train": "head"}})
+    config = ModelConfig(video=clip, audio="tiny", embedding_dim=12, hidden_dim=16, frame_pool="attention")
+    encoder = build_model(config, adaptation).video
+    assert isinstance(encoder, FrameEncoder)
+    features_BTE = encoder.extract(pictures())
+    assert features_BTE.ndim == 3
+    torch.testing.assert_close(encoder(pictures()), features_BTE.mean(1))
+
+    torch.nn.init.normal_(encoder.pool.score.weight, generator=torch.Generator().manual_seed(3))
+    scores_BT = torch.einsum("bte,e->bt", features_BTE.detach(), encoder.pool.score.weight[0])
+    share_BT = scores_BT.exp() / scores_BT.exp().sum(1, keepdim=True)
+    expected = torch.stack([sum(share_BT[b, t] * features_BTE[b, t] for t in range(4)) for b in range(2)])
+    pooled = encoder(pictures())
+    torch.testing.assert_close(pooled, expected, rtol=1e-5, atol=1e-5)
+    assert not torch.allclose(pooled, features_BTE.mean(1), atol=1e-3)
+    pooled.square().sum().backward()
+    assert encoder.pool.score.weight.grad.abs().max() > 0
 
 
 def test_rates_fall_from_the_last_block_to_the_stem_as_in_a_table_made_by_hand(clip: str) -> None:

@@ -212,12 +212,12 @@ def test_a_checkpoint_whose_weights_were_cut_off_is_refused(run: RunFolder) -> N
 
 
 def test_a_checkpoint_of_a_newer_schema_is_refused(run: RunFolder) -> None:
-    run.save(CheckpointState(schema_version=3, step=3, stamp="s"), {}, {})
+    run.save(CheckpointState(schema_version=4, step=3, stamp="s"), {}, {})
     folder = run.get_checkpoint(3).folder
     text = (folder / "state.json").read_text().replace('"step"', '"what_it_does_not_know": 1, "step"')
     (folder / "state.json").write_text(text)
     with refused(
-        f"{folder / 'state.json'} is of schema version 3, this talkies reads up to 2; install a newer talkies"
+        f"{folder / 'state.json'} is of schema version 4, this talkies reads up to 3; install a newer talkies"
     ):
         run.get_checkpoint(3).read_state()
 

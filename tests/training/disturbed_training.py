@@ -21,10 +21,10 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
 import talkies.training  # so that its module is loaded, whose loader is patched
-from talkies.core import ClipBatch, Embeddings, TalkiesError
+from talkies.core import ClipBatch, Embeddings, ReportedError, TalkiesError
 from talkies.objectives import ContrastiveObjective
 from talkies.objectives.contrastive import ObjectiveOutput
-from talkies.training import PretrainReport, RunConfig
+from talkies.training import PretrainReport, Progress, RunConfig
 from talkies.training.batch_norms import SynchronisedBatchNorm
 
 module = sys.modules["talkies.training.pretrain"]
@@ -99,9 +99,19 @@ def disturbed(
             for norm in (_BatchNorm, SynchronisedBatchNorm):
                 patches.enter_context(patch.object(norm, "forward", _forward_with_running_statistics))
         try:
-            return talkies.training.pretrain(library, config, run, resume)
+            return talkies.training.pretrain(library, config, run, resume, Progress(on_failure=say))
         except StopError:
             return None
+        except ReportedError as error:
+            if not isinstance(error.__cause__, StopError):
+                raise
+            return None
+
+
+def say(sentence: str) -> None:
+    """Report the failure that counts, except that the run was stopped."""
+    if "StopError" not in sentence:
+        print(sentence, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
@@ -118,6 +128,8 @@ if __name__ == "__main__":
     wanted = Disturbance(said.batches, said.stop_at, said.broken_at, said.fixed_batch_norms)
     try:
         disturbed(said.library, talkies.training.resolve(str(said.recipe)), said.run, wanted, said.resume)
+    except ReportedError as error:
+        os._exit(error.status)
     except TalkiesError as error:
         print(error, file=sys.stderr, flush=True)
         os._exit(error.exit_status)

@@ -1,21 +1,22 @@
 """Groups of ranks that run `talkies pretrain` under the elastic agent of `torchrun`, and what disturbs them.
 
-Run as: rank_groups.py. It imports all that training needs once, and forks an agent for each line of its stdin: a JSON
-object of `Job`. It answers with a line when the agent has ended: the statuses of the ranks' last processes, and how
-many seconds passed from the disturbance to the end of all.
+Run as: rank_groups.py. It imports once all that training needs, and forks an agent for each line of its stdin, a `Job`
+in JSON. It answers with the agent's exit status when all its processes have ended.
 """
 
 import json
 import os
 import resource
+import select
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import torch
@@ -27,6 +28,7 @@ from talkies.cli.main import main
 from talkies.library import Library
 from talkies.objectives import ContrastiveObjective
 
+WATCHDOG_SECONDS = 120
 LIMIT_BYTES = 30_000  # more than a run's other files, and less than its weights
 
 
@@ -52,7 +54,6 @@ def be_a_rank(job: Job) -> None:
     redirect(job.errors)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # not the agent's, which a worker that `torchrun` starts has not
     sys.argv = ["talkies", *job.arguments]
-    Path(f"{job.errors}.{os.environ['RANK']}.pid").write_text(str(os.getpid()))
     with ExitStack() as patches:
         if job.fault:
             patches.enter_context(patch.object(module, "load_batches", disturbed_batches(job)))
@@ -125,8 +126,40 @@ def serve() -> None:
         print(os.waitstatus_to_exitcode(status), flush=True)
 
 
-def to_line(job: Job) -> str:
-    return json.dumps(asdict(job)) + "\n"
+class Groups:
+    """Starts groups, one after the other, in a process of their own."""
+
+    def __init__(self) -> None:
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+        self._server = subprocess.Popen(
+            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
+
+    def run(self, job: Job) -> "Ended":
+        """Return how a group ended."""
+        assert self._server.stdin
+        assert self._server.stdout
+        self._server.stdin.write(json.dumps(asdict(job)) + "\n")
+        self._server.stdin.flush()
+        ready, _, _ = select.select([self._server.stdout], [], [], WATCHDOG_SECONDS)
+        errors, mark = Path(job.errors), Path(f"{job.errors}.disturbed")
+        assert ready, f"the group hangs: {errors.read_text()}"
+        status, ended = int(self._server.stdout.readline()), time.time()
+        seconds = ended - float(mark.read_text()) if mark.exists() else 0.0
+        said = [line for line in errors.read_text().splitlines() if line.startswith("talkies: ")]
+        return Ended(status, said, seconds, errors.read_text())
+
+    def close(self) -> None:
+        self._server.communicate(timeout=WATCHDOG_SECONDS)
+
+
+class Ended(NamedTuple):
+    """How a group ended: the agent's status, the sentences of all ranks, the seconds since the fault, all messages."""
+
+    status: int
+    said: list[str]
+    seconds: float
+    messages: str
 
 
 if __name__ == "__main__":

@@ -6,13 +6,16 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from small_towers import save_towers
 
 from talkies.clips import open_training_clips
 from talkies.core import ConfigError, PlanError
 from talkies.library import Library
-from talkies.training import Cost, RunConfig, estimate_cost, pretrain
+from talkies.training import Cost, RunConfig, estimate_cost, pretrain, resolve
+from talkies.training.cost import Stretch
 from talkies.training.cost.advice import add_advice
 from talkies.training.cost.estimate import plan_trials
 from talkies.training.profile_step import LinearFit, StepProfiler, Trial
@@ -55,6 +58,21 @@ def test_on_a_cpu_reading_takes_its_part_of_the_cores() -> None:
     one = replace(FOUND, processes=1, clips=100, step_seconds=1.0, loader_workers=1, shared_cores=2)
     # 1/100 s of both cores to learn a clip, and 1/256 s of one of them to read it.
     assert one.clips_per_second == pytest.approx(1 / (1 / 100 + 1 / 256 / 2))
+
+
+def test_a_stretch_of_training_says_how_much_slower_steps_are_beside_a_loader() -> None:
+    stretch = Stretch(128, 10, 2.5, 7.0, 20.0, 5.0, GIB, GIB)
+    one = replace(FOUND, processes=1, stretch=stretch, checkpoints=4, feature_seconds=100.0)
+    assert one.compute_clips_per_second == 64
+    assert one.clips_per_second == pytest.approx(128 / 2.5)
+    assert one.waiting_share == pytest.approx(0.2)
+    # The start, features, all steps, four checkpoints, and the first one, which is only written.
+    assert one.hours * 3600 == pytest.approx(7 + 100 + 1000 * 2.5 + 4 * 20 + 5)
+    half = replace(one, trials=(Trial(64, 1.0, GIB),), stretch=replace(stretch, clips=64, step_seconds=1.25))
+    assert half.clips_per_second == pytest.approx(one.clips_per_second), "what is extrapolated is as much slower"
+    assert replace(one, stretch=replace(stretch, step_seconds=1.9)).waiting_share == 0, "as fast: nothing waits"
+    eight = replace(one, processes=8)
+    assert eight.clips_per_second == 256, "the readers of all processes share the machine"
 
 
 @pytest.mark.parametrize(
@@ -115,7 +133,27 @@ def test_a_cost_is_measured_and_leaves_nothing_behind(library: Library, small: C
     assert (estimate.steps, estimate.clips, estimate.processes) == (6, 8, 1)
     assert 0 < estimate.step_seconds < 10
     assert 0 < estimate.memory_bytes < estimate.available_memory_bytes
-    assert estimate.hours == pytest.approx(6 * 8 / estimate.clips_per_second / 3600)
+    stretch = estimate.stretch
+    assert stretch is not None
+    assert (stretch.clips, estimate.checkpoints, estimate.feature_seconds) == (8, 3, 0)
+    assert 0 < stretch.write_seconds < stretch.checkpoint_seconds
+    steps_seconds = 6 * 8 / estimate.clips_per_second
+    expected = stretch.start_seconds + steps_seconds + 3 * stretch.checkpoint_seconds + stretch.write_seconds
+    assert estimate.hours * 3600 == pytest.approx(expected)
+
+
+def test_a_run_on_features_counts_those_that_are_missing(library: Library, tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    video, audio = save_towers(tmp_path)
+    small = ("sampling.films_per_batch=2", "sampling.clips_per_film=3", "training.steps=5", "training.device=cpu")
+    named = (f"model.video={video}", f"model.audio={audio}", "clip.auto=false", "clip.frames=2", "clip.fps=2")
+    config = resolve("adapt-heads", [*named, "clip.audio_seconds=1.0", *small, "loader.workers=0"])
+    before = sorted(library.root.rglob("*"))
+    estimate = estimate_cost(library.root, config, seconds=1.0)
+    assert sorted(library.root.rglob("*")) == before
+    assert estimate.feature_seconds > 0
+    assert estimate.is_measured
+    assert estimate.hours * 3600 > estimate.feature_seconds
 
 
 def test_a_run_on_more_devices_is_reckoned_from_one(library: Library, small: Config) -> None:
@@ -149,7 +187,7 @@ def test_memory_grows_with_the_clips_that_are_tried(library: Library) -> None:
         "--recipe",
         "tiny",
         "--seconds",
-        "40",
+        "12",
         "--json",
     ]
     command += [part for each in sets for part in ("--set", each)]

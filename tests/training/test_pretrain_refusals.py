@@ -73,7 +73,6 @@ NOT_HERE = [
         ("training.precision=tf32",),
         r"training\.precision is tf32, and tf32 needs a CUDA device; set it to 32-true",
     ),
-    (("training.strategy=fsdp",), r"training\.strategy is fsdp, which needs CUDA devices; on a CPU set it to ddp"),
     (
         ("training.compile=true",),
         r"training\.compile needs the C\+\+ compiler g\+\+ on a CPU, and it is not installed; install it, or set "

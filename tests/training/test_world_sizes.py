@@ -134,14 +134,14 @@ def test_a_run_of_one_process_goes_on_in_two_as_the_unbroken_run_of_one(
 
 
 @pytest.mark.slow
-def test_if_one_process_has_a_loss_that_is_no_number_all_stop_and_say_so(
+def test_if_one_process_has_a_loss_that_is_no_number_all_stop_and_one_says_so(
     library: Library, small: Config, tmp_path: Path
 ) -> None:
     recipe, run, config = tmp_path / "recipe.yaml", tmp_path / "run", small("training.devices=2")
     recipe.write_text(to_yaml(config))
     status, _, messages = run_one([sys.executable, SCRIPT, library.root, recipe, run, "--broken-at", "3"], tmp_path)
     assert status == 1
-    assert messages.count("the loss of step 3 is not a finite number") == 2, messages
+    assert messages.count("the loss of step 3 is not a finite number") == 1, messages
     plan = open_training_clips(library.root, config.clip, config.sampling, config.training.seed).plan
     written = json.loads((run / "not_finite.json").read_text())["clips"]
     assert [(clip["film"], clip["start_frame"]) for clip in written] == [

@@ -149,3 +149,26 @@ def test_frequencies_that_the_sound_does_not_have_are_refused(settings: dict[str
     sentence = f"sound of 16000 Hz has frequencies up to 8000 Hz, got {asked}"
     with pytest.raises(ConfigError, match=re.escape(sentence)):
         LogMel(AudioTransformConfig(**settings), RATE_HZ)
+
+
+@pytest.mark.parametrize(("clips", "samples"), [(1, 9_000), (9, 20_000), (5, 70_000), (40, 1_600)])
+def test_the_spectrogram_of_many_clips_is_that_of_each_to_the_last_bit(clips: int, samples: int) -> None:
+    """On a CPU as many are computed at once as its caches hold: for each clip in less than half the time."""
+    log_mel = LogMel(AudioTransformConfig(), RATE_HZ)
+    generator = torch.Generator().manual_seed(clips)
+    audio_BS = torch.randint(-9_000, 9_000, (clips, samples), dtype=torch.int16, generator=generator)
+    gain_db_B = torch.rand(clips, generator=generator)
+    levels_BFL = log_mel.compute_levels(audio_BS, gain_db_B)
+    assert levels_BFL.shape == (clips, 80, samples // 160 + 1)
+    for clip in range(clips):
+        alone_BFL = log_mel.compute_levels(audio_BS[clip : clip + 1], gain_db_B[clip : clip + 1])
+        assert torch.equal(levels_BFL[clip], alone_BFL[0])
+
+
+def test_at_most_what_the_caches_hold_is_computed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    log_mel, seen = LogMel(AudioTransformConfig(), RATE_HZ), []
+    real = log_mel.compute_power
+    monkeypatch.setattr(log_mel, "compute_power", lambda audio_BS: seen.append(audio_BS.shape[0]) or real(audio_BS))
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    log_mel.compute_levels(torch.zeros(7, 32_000, dtype=torch.int16))
+    assert seen == [2, 2, 2, 1]

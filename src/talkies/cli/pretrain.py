@@ -1,6 +1,7 @@
 """`talkies pretrain`."""
 
 import logging
+from dataclasses import replace
 from functools import partial
 from typing import Annotated
 
@@ -51,7 +52,6 @@ def pretrain(
     from talkies.training import pretrain as train
 
     check_runner(runner, workers, address)
-
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # each process would say that it is there
     config = resolve(recipe, overrides or ())
     note = ""
@@ -71,15 +71,8 @@ def pretrain(
         def on_features(done: int, total: int) -> None:
             bars.update("features", done, total)
 
-        hooks = Progress(
-            on_step,
-            on_log,
-            on_left_out,
-            lambda weights: say(str(weights)),
-            on_note=say,
-            on_features=on_features,
-            on_failure=say_failure,
-        )
+        bars_shown = Progress(on_step, on_log, on_left_out, lambda weights: say(str(weights)), on_features=on_features)
+        hooks = replace(bars_shown, on_note=say, on_failure=say_failure)
         initial = parse_initial_weights(init) if init else None
         if runner == "ray":
             train = partial(pretrain_on_ray, workers=workers or 1, address=address)

@@ -21,10 +21,11 @@ _WARM_UP_BATCHES = 2
 
 @dataclass(frozen=True, slots=True)
 class WorkerThroughput:
-    """How many clips a second a number of worker processes reads."""
+    """How many clips a second a number of worker processes reads, and how long the first batch took them."""
 
     workers: int
     clips_per_second: float
+    start_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +60,18 @@ def measure_workers(
     """
     config = LoaderConfig(workers=loader) if isinstance(loader, int) else loader
     workers = config.count_workers(count_cores())
-    clips, start_time = 0, 0.0
+    clips, start_time, called = 0, 0.0, time.perf_counter()
+    start_seconds = 0.0
     with closing(load_batches(source, plan, range(_STEPS), config)) as batches:
         for number, batch in enumerate(batches):
+            start_seconds = start_seconds or time.perf_counter() - called
             if number == _WARM_UP_BATCHES:
                 clips, start_time = 0, time.perf_counter()
             clips += len(batch)
             elapsed = time.perf_counter() - start_time
             if number > _WARM_UP_BATCHES and elapsed > seconds:
                 break
-    return WorkerThroughput(workers, (clips - len(batch)) / elapsed)
+    return WorkerThroughput(workers, (clips - len(batch)) / elapsed, start_seconds)
 
 
 def measure_clip_reading(library: Library, source: ClipSource, requests: Sequence[ClipRequest]) -> ClipReadingTime:

@@ -69,8 +69,8 @@ def correlate(a_HW: Float32s, b_HW: Float32s) -> float:
     """Return the correlation of two pictures' luma, −1 to 1, without bars that both have; near 0 if one is flat."""
     rows, columns = find_content(a_HW, b_HW)
     a_HW, b_HW = a_HW[rows, columns], b_HW[rows, columns]
-    a_HW, b_HW = a_HW - a_HW.mean(), b_HW - b_HW.mean()
     size = a_HW.size  # one is added to each variance for noise
+    a_HW, b_HW = a_HW - a_HW.sum() / size, b_HW - b_HW.sum() / size
     norms = (float(np.vdot(a_HW, a_HW)) + size) * (float(np.vdot(b_HW, b_HW)) + size)
     return float(np.vdot(a_HW, b_HW)) / math.sqrt(norms)
 
@@ -85,13 +85,16 @@ def find_content(a_HW: Float32s, b_HW: Float32s) -> tuple[slice, slice]:
 
 
 def _find_between_bars(
-    a_HW: Float32s, b_HW: Float32s, rows: slice, is_bar: Callable[[Float32s, Float32s], bool], most: float
+    a_HW: Float32s, b_HW: Float32s, rows: slice, is_bar: Callable[[list[float], list[float]], bool], most: float
 ) -> slice:
-    """Return the part of some rows that lies between bars, each of at most the share `most` of the picture."""
+    """Return the part of some rows that lies between bars, each of at most the share `most` of the picture.
+
+    The rows are so short that NumPy would take several times as long for them as Python.
+    """
     first, last, deepest = rows.start, rows.stop - 1, round(most * len(a_HW))
-    while first < min(last, rows.start + deepest) and is_bar(a_HW[first], b_HW[first]):
+    while first < min(last, rows.start + deepest) and is_bar(a_HW[first].tolist(), b_HW[first].tolist()):
         first += 1
-    while last > max(first, rows.stop - 1 - deepest) and is_bar(a_HW[last], b_HW[last]):
+    while last > max(first, rows.stop - 1 - deepest) and is_bar(a_HW[last].tolist(), b_HW[last].tolist()):
         last -= 1
     if most < 1.0:  # a bar ends at the picture: what goes on is a title on black
         first = rows.start if first == rows.start + deepest else first
@@ -101,18 +104,18 @@ def _find_between_bars(
     return slice(first, last + 1)
 
 
-def _is_flat_bar(a_W: Float32s, b_W: Float32s) -> bool:
+def _is_flat_bar(a_W: list[float], b_W: list[float]) -> bool:
     """Return whether a row is flat, and the same in both pictures."""
-    return float(max(a_W.max(), b_W.max()) - min(a_W.min(), b_W.min())) < _BAR_RANGE
+    return max(max(a_W), max(b_W)) - min(min(a_W), min(b_W)) < _BAR_RANGE
 
 
-def _is_bar_with_text(a_W: Float32s, b_W: Float32s) -> bool:
+def _is_bar_with_text(a_W: list[float], b_W: list[float]) -> bool:
     """Return whether a row is black in both pictures, but for text that leaves some of it black."""
-    lowest = min(float(a_W.min()), float(b_W.min()))
-    least = round(_BLACK_SHARE * len(a_W))
-    return lowest <= _BLACK_BAR and all(
-        int(np.count_nonzero(row_W < lowest + _BLACK_BAR_RANGE)) >= least for row_W in (a_W, b_W)
-    )
+    lowest = min(min(a_W), min(b_W))
+    if lowest > _BLACK_BAR:
+        return False
+    least, darkest = round(_BLACK_SHARE * len(a_W)), lowest + _BLACK_BAR_RANGE
+    return all(sum(luma < darkest for luma in row_W) >= least for row_W in (a_W, b_W))
 
 
 class FlashRemover:

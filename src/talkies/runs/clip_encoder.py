@@ -177,11 +177,11 @@ class ClipEncoder:
             audio_BD = self.model.embed_audio(audio_BE) if self._dims["audio"] else audio_BE
         # One copy for all, because each waits for the device.
         parts = [part.float() for part in (video_BD, audio_BD, video_BE, audio_BE)]
-        video_BD, audio_BD, video_BE, audio_BE = torch.cat(parts, 1).cpu().split([part.shape[1] for part in parts], 1)
-        embeddings = Embeddings(
-            *(part.contiguous() for part in (video_BD, audio_BD)), batch.film_B.cpu(), batch.start_B.cpu()
+        every = torch.cat(parts, 1).cpu()
+        video_BD, audio_BD, video_BE, audio_BE = (
+            part.contiguous() for part in torch.split(every, [part.shape[1] for part in parts], 1)
         )
-        return Encoded(embeddings, video_BE.contiguous(), audio_BE.contiguous())
+        return Encoded(Embeddings(video_BD, audio_BD, batch.film_B.cpu(), batch.start_B.cpu()), video_BE, audio_BE)
 
     def encode_batches(self, batches: Iterable[ClipBatch], on_batch: Callable[[int], None] | None = None) -> Encoded:
         """Return embeddings and features of the clips of one or more batches, in their order.

@@ -5,7 +5,8 @@ from talkies.runtime.cluster import map_on_ray, open_cluster
 from talkies.runtime.isolation import IsolatedProcess, IsolationError, ProcessLimits, ProgressCallback, read_peak_memory
 from talkies.runtime.parallel import count_cores, exit_when_process_ends, map_in_processes, prefetch
 from talkies.runtime.paths import find_path
-from talkies.runtime.rank_watch import Failure, HubAddress, RankHub, RankMember, RankWatch
+from talkies.runtime.rank_connections import HubAddress
+from talkies.runtime.rank_watch import Failure, RankHub, RankMember, RankWatch
 from talkies.runtime.remote import download, is_remote, list_files, open_filesystem
 from talkies.runtime.termination import DelayedTermination
 

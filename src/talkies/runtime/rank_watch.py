@@ -11,7 +11,6 @@ The system closes the connections of a process that is killed, so no rank waits 
 lines of JSON.
 """
 
-import json
 import os
 import secrets
 import selectors
@@ -24,14 +23,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from talkies.core.errors import WorkError
+from talkies.runtime.rank_connections import HubAddress, connect, keep_alive, listen, parse, send
 
 _POLL_SECONDS = 0.1
 _CAUSE_SECONDS = 3.0  # how long a failure that may follow from another waits for that other
 _ANSWER_SECONDS = 10.0
-_RETRY_SECONDS = 0.2
 _LONGEST_LINE = 1 << 20
-_KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 6}  # a machine that is gone is noticed in 40 s
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,25 +44,6 @@ class Failure:
     sentence: str
     status: int = 1
     is_consequence: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class HubAddress:
-    """Where the first rank listens: the names or addresses of its machine, its port, and the word that ranks say."""
-
-    hosts: tuple[str, ...]
-    port: int
-    token: str
-
-    def to_text(self) -> str:
-        """Return the address as text."""
-        return json.dumps([self.hosts, self.port, self.token])
-
-    @classmethod
-    def from_text(cls, text: str) -> "HubAddress":
-        """Return the address that `to_text` wrote."""
-        hosts, port, token = json.loads(text)
-        return cls(tuple(hosts), int(port), str(token))
 
 
 class RankWatch(Protocol):
@@ -92,7 +70,7 @@ class _Peer:
 
     def send(self, **message: Any) -> None:
         with suppress(OSError):  # it is gone, which its connection also tells
-            _send(self.connection, message)
+            send(self.connection, message)
 
 
 class RankHub:
@@ -122,7 +100,7 @@ class RankHub:
         self._ranks, self._on_failure, self._grace_seconds = ranks, on_failure, grace_seconds
         self._processes = processes
         self._token = secrets.token_hex(16)
-        self._listener = _listen(host)
+        self._listener = listen(host)
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._peers: list[_Peer] = []
@@ -160,6 +138,7 @@ class RankHub:
             self._failures.append((time.monotonic(), failure))
         self._reported.wait(_CAUSE_SECONDS + _ANSWER_SECONDS)
         self._stop()
+        self._close_peers()
         return self._first or failure
 
     def leave(self) -> None:
@@ -167,12 +146,17 @@ class RankHub:
         self._stop()
         for peer in self._peers:
             peer.send(done=True)
-            peer.connection.close()
+        self._close_peers()
 
     def _stop(self) -> None:
         self._stopped.set()
         self._thread.join()
+        self._selector.close()
         self._listener.close()
+
+    def _close_peers(self) -> None:
+        for peer in self._peers:
+            peer.connection.close()
 
     def _run(self) -> None:
         while not self._stopped.is_set():
@@ -189,7 +173,7 @@ class RankHub:
 
     def _accept(self) -> None:
         connection, _ = self._listener.accept()
-        _keep_alive(connection)
+        keep_alive(connection)
         connection.settimeout(_ANSWER_SECONDS)
         peer = _Peer(connection)
         self._selector.register(connection, selectors.EVENT_READ, peer)
@@ -218,7 +202,7 @@ class RankHub:
 
     def _receive(self, peer: _Peer, line: bytes) -> bool:
         """Handle a message, and return whether it is one of ours."""
-        message = _parse(line)
+        message = parse(line)
         with self._lock:
             if peer.rank is None:
                 rank = message.get("rank")
@@ -268,7 +252,7 @@ class RankHub:
             os._exit(self._first.status)
 
     def _describe_lost(self, rank: int) -> Failure:
-        return _describe_killed(rank, self._ranks)
+        return Failure(_describe_killed(rank, self._ranks))
 
 
 class RankMember:
@@ -297,7 +281,7 @@ class RankMember:
         self._shared: bool | None = None
         self._has_shared, self._answered, self._done = threading.Event(), threading.Event(), threading.Event()
         self._lock = threading.Lock()
-        self._connection = _connect(address, {"token": address.token, "rank": rank}, patience_seconds)
+        self._connection = connect(address, {"token": address.token, "rank": rank}, patience_seconds)
         self._thread = threading.Thread(target=self._run, name="rank-member", daemon=True)
         self._thread.start()
 
@@ -313,7 +297,7 @@ class RankMember:
             self._own = failure
         with suppress(OSError):  # it is gone, which the other thread notices
             told = {"failed": failure.sentence, "status": failure.status, "is_consequence": failure.is_consequence}
-            _send(self._connection, told)
+            send(self._connection, told)
         if not self._answered.wait(_CAUSE_SECONDS + _ANSWER_SECONDS) or self._done.is_set():
             self._on_failure(failure.sentence)
         return failure
@@ -322,12 +306,12 @@ class RankMember:
         """Tell the first rank that this one has done its work."""
         self._done.set()
         with suppress(OSError):  # the first rank may have left before
-            _send(self._connection, {"done": True})
+            send(self._connection, {"done": True})
 
     def _run(self) -> None:
         with suppress(OSError), self._connection.makefile("rb") as lines:
             for line in lines:
-                message = _parse(line)
+                message = parse(line)
                 if "shared" in message:
                     self._shared = bool(message["shared"])
                     self._has_shared.set()
@@ -336,6 +320,7 @@ class RankMember:
                 elif message.get("end"):
                     self._end()
                     return
+        self._connection.close()
         if not self._done.is_set():
             self._end_without_hub()
 
@@ -351,69 +336,13 @@ class RankMember:
         with self._lock:
             failure = self._own
         if self._speaks or (failure and not failure.is_consequence):
-            cause = failure if failure and not failure.is_consequence else _describe_killed(0, self._ranks)
+            cause = failure if failure and not failure.is_consequence else Failure(_describe_killed(0, self._ranks))
             self._on_failure(cause.sentence)
         self._end()
 
 
-def _describe_killed(rank: int, ranks: int) -> Failure:
-    return Failure(
+def _describe_killed(rank: int, ranks: int) -> str:
+    return (
         f"process {rank + 1} of {ranks} was killed (by hand, or for lack of memory), and the others were stopped; "
         f"continue with --resume"
     )
-
-
-def _listen(host: str) -> socket.socket:
-    if not host and socket.has_dualstack_ipv6():
-        return socket.create_server(("", 0), family=socket.AF_INET6, dualstack_ipv6=True)
-    return socket.create_server((host, 0))
-
-
-def _connect(address: HubAddress, hello: dict[str, Any], patience_seconds: float) -> socket.socket:
-    """Return a connection to the hub, which may only just have begun to listen, after it has answered."""
-    deadline = time.monotonic() + patience_seconds
-    while True:
-        for host in address.hosts:
-            with suppress(OSError):
-                connection = socket.create_connection((host, address.port), timeout=_ANSWER_SECONDS)
-                _keep_alive(connection)
-                _send(connection, hello)
-                if _receive_welcome(connection):
-                    connection.settimeout(None)
-                    return connection
-                connection.close()
-        if time.monotonic() > deadline:
-            raise WorkError(
-                f"the first of the processes that train together cannot be reached at {' or '.join(address.hosts)}, "
-                f"port {address.port}; let the machines reach each other's ports"
-            )
-        time.sleep(_RETRY_SECONDS)
-
-
-def _receive_welcome(connection: socket.socket) -> bool:
-    """Return whether the answer is the hub's; no byte after it is taken."""
-    line = b""
-    while not line.endswith(b"\n") and (byte := connection.recv(1)):
-        line += byte
-    return bool(_parse(line).get("welcome"))
-
-
-def _keep_alive(connection: socket.socket) -> None:
-    """Let the system notice when the other machine is gone."""
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in _KEEPALIVE.items():
-        if hasattr(socket, name):  # not every system has all of them
-            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-
-
-def _send(connection: socket.socket, message: dict[str, Any]) -> None:
-    connection.sendall(json.dumps(message).encode() + b"\n")
-
-
-def _parse(line: bytes) -> dict[str, Any]:
-    """Return a message; an empty one if it is none of ours."""
-    try:
-        message = json.loads(line)
-    except ValueError:
-        return {}
-    return message if isinstance(message, dict) else {}

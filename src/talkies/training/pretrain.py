@@ -273,16 +273,9 @@ def _train(
         hooks = Hooks(log, state.update_average, report_step, save, explain_not_finite)
         run_loop(fabric, state.stepper, state.wrapped_optimiser, batches, steps=steps, config=config, hooks=hooks)
 
-    best = folder.find_best()
-    report = PretrainReport(
-        run=folder.root,
-        steps=max(start, training.steps),
-        stamp=checkpoints.compute_stamp(),
-        last=last,
-        left_out=clips.plan.left_out,
-        best_step=best.step if best else None,
-    )
-    return fabric.broadcast(report)
+    best, stamp, steps_done = folder.find_best(), checkpoints.compute_stamp(), max(start, training.steps)
+    best_step = best.step if best else None
+    return fabric.broadcast(PretrainReport(folder.root, steps_done, stamp, last, clips.plan.left_out, best_step))
 
 
 def _load_batches(

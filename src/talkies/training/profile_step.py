@@ -64,13 +64,14 @@ class StepProfiler:
     """Measures training steps on one device of this machine, with a throw-away model and clips loaded beforehand."""
 
     def __init__(self, config: RunConfig, clips: TrainingClips) -> None:
-        self._config, self._clips = config, clips
+        started, self._config, self._clips = time.perf_counter(), config, clips
         self.fabric: Fabric = make_fabric(config.training)
         self.fabric.launch()
         recurrences, profile = read_recurrences(config, clips), clips.profile
         system = build_system(config, profile.fps, profile.audio_rate_hz, profile=profile, recurrences=recurrences)
         self.state = TrainState(self.fabric, system, config)
         self._idle_bytes = float(_measure_memory(self.fabric.device))
+        self.build_seconds = time.perf_counter() - started
 
     def run_trials(self, sizes: list[int], seconds: float, memory_bytes: int) -> tuple[Trial, ...]:
         """Return trials of more and more clips, at least one, while the next should fit the limits.

@@ -204,7 +204,10 @@ class LogMel(AudioTransform):
         """
         clips = _count_clips_at_once(audio_BS)
         mel_BFL = torch.cat(
-            [self.filters_FK @ self.compute_power(part).to(self.filters_FK.dtype) for part in audio_BS.split(clips)]
+            [
+                self.filters_FK @ self.compute_power(part).to(self.filters_FK.dtype)
+                for part in torch.split(audio_BS, clips)
+            ]
         )
         if gain_db_B is not None:
             mel_BFL *= (10 ** (gain_db_B / 10))[:, None, None]

@@ -7,6 +7,7 @@ from abc import abstractmethod
 
 from torch import Tensor, nn
 
+from talkies.core import AudioInput, Modality, VideoInput
 from talkies.models.public.base import PublicEncoder
 
 
@@ -34,7 +35,13 @@ class FrameEncoder(PublicEncoder):
     `pool` is None for the mean, or a learned pool, which then is trained with the head.
     """
 
-    pool: AttentionPool | None = None
+    pool: AttentionPool | None
+
+    def __init__(
+        self, network: nn.Module, modality: Modality, input_: VideoInput | AudioInput, out_dim: int, address: str
+    ) -> None:
+        super().__init__(network, modality, input_, out_dim, address)
+        self.pool = None  # not in the class: a value there would hide the module of this name
 
     @abstractmethod
     def extract_pictures(self, pictures: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from torch import Tensor, nn
 
-from talkies.core import ConfigError
+from talkies.core import AudioInput, ConfigError, Modality, VideoInput
 from talkies.models.public.base import PublicEncoder, PublicTower
 from talkies.models.public.checkpoint import HubCheckpoint
 from talkies.models.public.preprocessing import read_video_input
@@ -21,6 +21,17 @@ class VideoMae(PublicEncoder):
 
     Checkpoints that were fine-tuned normalise that mean (`fc_norm`); so do their features here.
     """
+
+    def __init__(
+        self, network: nn.Module, modality: Modality, input_: VideoInput | AudioInput, out_dim: int, address: str
+    ) -> None:
+        super().__init__(network, modality, input_, out_dim, address)
+        # transformers keeps the table of positions on the CPU, and copies it to the device for every batch.
+        embeddings = self.network.base_model.embeddings
+        positions = embeddings.position_embeddings
+        if "position_embeddings" in vars(embeddings):
+            del embeddings.position_embeddings
+            embeddings.register_buffer("position_embeddings", positions, persistent=False)
 
     def named_blocks(self) -> tuple[tuple[str, nn.Module], ...]:
         """Return the patch embedding and the layers."""

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import count, takewhile
 from pathlib import Path
 
@@ -67,6 +68,7 @@ def estimate_cost(
         profiler, single, clips, own_loader, share=share, seconds=seconds * (1 - _LOADING_SHARE), on_part=on_part
     )
     memory_fit = profiler.fit_memory(trials)
+    stretch = _add_start(stretch, profiler, loading.start_seconds)
 
     # Extrapolate to a device's share of the batch and to the whole run.
     cost = Cost(
@@ -91,6 +93,14 @@ def estimate_cost(
         feature_seconds=feature_seconds / processes,
     )
     return add_advice(cost, memory_fit, config)
+
+
+def _add_start(stretch: Stretch, profiler: StepProfiler, first_batch_seconds: float) -> Stretch:
+    """Return the stretch with the whole start of a run: its model is built, and its readers start for the first time.
+
+    The processes of the stretch itself started faster, because those that measured the loading had started before.
+    """
+    return replace(stretch, start_seconds=stretch.start_seconds + profiler.build_seconds + first_batch_seconds)
 
 
 def _fix_workers(loader: LoaderConfig, processes: int) -> LoaderConfig:

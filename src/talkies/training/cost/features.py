@@ -65,7 +65,7 @@ def measure_feature_run(
         clips=len(first),
         steps=timed.steps,
         step_seconds=timed.step_seconds,
-        start_seconds=0.0,
+        start_seconds=timed.extra_seconds,
         checkpoint_seconds=statistics_seconds + write_seconds,
         write_seconds=write_seconds,
         peak_bytes=peak.bytes,

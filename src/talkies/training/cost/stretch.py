@@ -27,16 +27,17 @@ from talkies.training.recalibration import prepare_statistics
 
 _STEPS = 1_000_000  # more than are ever measured
 _WARM_UP_STEPS = 3  # they take what was read ahead while the processes started
-_MIN_STEPS = 2
+_MIN_STEPS, _ENOUGH_STEPS = 2, 50
 _REPEATS = 2  # of a batch that measures the norms' statistics: the first opens the films
 
 
 @dataclass(frozen=True, slots=True)
 class _Timed:
-    """The mean duration of the timed steps, and their number."""
+    """The mean duration of the timed steps, their number, and what the log and the first steps took in addition."""
 
     step_seconds: float
     steps: int
+    extra_seconds: float
 
 
 def measure_stretch(
@@ -50,9 +51,9 @@ def measure_stretch(
         clips: the library's clips, and the plan of the batches.
         loader: how this process reads, with the number of its workers.
         size: the clips of a step: this device's share of a batch, or fewer.
-        seconds: about how long to train; a few steps are taken in any case.
+        seconds: about how long to train at most; a few steps are taken in any case.
     """
-    started, device = time.perf_counter(), profiler.fabric.device
+    device = profiler.fabric.device
 
     def read(step: int) -> ClipBatch:
         return clips.source.read_batch(list(clips.plan.draw_batch(step))[:size]).to(device)
@@ -62,7 +63,6 @@ def measure_stretch(
         with closing(load_batches(clips.source, clips.plan, range(_STEPS), loader)) as loaded:
             batches: Iterator[TrainingBatch] = (batch.to(device) for batch in _cut(loaded, size))
             first = next(batches)
-            start_seconds = time.perf_counter() - started
             timed = time_steps(profiler, config, run, first, batches, seconds=seconds)
             worker_bytes = _measure_workers()
         write_seconds = measure_writing(profiler, config, run)
@@ -71,7 +71,7 @@ def measure_stretch(
         clips=size,
         steps=timed.steps,
         step_seconds=timed.step_seconds,
-        start_seconds=start_seconds,
+        start_seconds=timed.extra_seconds,
         checkpoint_seconds=checkpoint_seconds,
         write_seconds=write_seconds,
         peak_bytes=peak.bytes,
@@ -91,6 +91,7 @@ def time_steps(
     """Take steps for about `seconds`, log them, and return the mean duration of those after the first few."""
     trackers = tuple(name for name in config.training.trackers if name == "tensorboard")  # others would see a run
     log_every, times, batch = config.training.log_every, list[float](), first
+    opened = time.perf_counter()
     with MetricsLog(run, 0, trackers, {}) as metrics:
         started = last = time.perf_counter()
         for step in count():
@@ -100,11 +101,20 @@ def time_steps(
             now = time.perf_counter()
             times.append(now - last)
             last = now
-            left = seconds - (now - started)
-            if len(times) >= _MIN_STEPS and (left <= 0 or (len(times) < _WARM_UP_STEPS and times[-1] > left)):
+            if _is_enough(times, seconds - (now - started)):
                 break
     kept = times[_WARM_UP_STEPS:] or times[-1:]
-    return _Timed(sum(kept) / len(kept), len(kept))
+    mean, first_ones = sum(kept) / len(kept), times[: len(times) - len(kept)]
+    warm_up_seconds = max(0.0, sum(first_ones) - len(first_ones) * mean)
+    return _Timed(mean, len(kept), started - opened + warm_up_seconds)
+
+
+def _is_enough(times: list[float], seconds_left: float) -> bool:
+    """Return whether there are enough steps, or no time for another."""
+    if len(times) < _MIN_STEPS:
+        return False
+    is_slow = len(times) < _WARM_UP_STEPS and times[-1] > seconds_left
+    return seconds_left <= 0 or is_slow or len(times) >= _ENOUGH_STEPS
 
 
 def _cut(batches: Iterator[ClipBatch], size: int) -> Iterator[ClipBatch]:

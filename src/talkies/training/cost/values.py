@@ -13,7 +13,7 @@ class Stretch:
         clips: the clips of a step.
         steps: the number of steps that were timed.
         step_seconds: the mean duration of a step, with reading, waiting and logging.
-        start_seconds: the time until the first batch was there.
+        start_seconds: the time until steps are at full speed: the model, the readers, the log, and slow first steps.
         checkpoint_seconds: the time that a checkpoint takes: measuring the norms' statistics, and writing it.
         write_seconds: the part of it that is writing.
         peak_bytes: the peak memory of the device, or of this process on a CPU.

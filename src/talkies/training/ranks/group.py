@@ -150,7 +150,7 @@ class RankGroup:
         is_gpu = select_device(self._training) == "cuda"
         dist.init_process_group(
             "nccl" if is_gpu else "gloo",
-            store=dist.PrefixStore(self._token, self._store),
+            store=dist.PrefixStore(self._token, self._store),  # type: ignore[attr-defined]  # as TCPStore
             rank=int(os.environ["RANK"]),
             world_size=self._ranks,
             timeout=_MEETING,

@@ -92,9 +92,10 @@ def _fit(ray: Any, task: _Task, workers: int, *, use_gpu: bool) -> Any:
     from ray.train import ScalingConfig
     from ray.train.torch import TorchTrainer
 
+    make_trainer: Any = TorchTrainer  # its annotations know of no value that is returned
     logging.getLogger("ray").setLevel(logging.ERROR)
     failures = ray.remote(num_cpus=0)(_Failures).remote()
-    trainer = TorchTrainer(
+    trainer = make_trainer(
         _train,
         train_loop_config={"task": task, "failures": failures},
         scaling_config=ScalingConfig(
@@ -161,12 +162,13 @@ def _explain(error: Any, sentences: Sequence[str]) -> TalkiesError:
     """Return the error that says why training failed."""
     failures = getattr(error, "worker_failures", {})
     causes = [getattr(cause, "_base_exc", cause) for _, cause in sorted(failures.items())]
-    known = [cause for cause in causes if isinstance(cause, TalkiesError)]
-    if known and not isinstance(known[0], ReportedError):
-        return known[0]
-    if sentences or known:
-        is_usage = bool(known) and known[0].status == UsageError.exit_status
-        return (UsageError if is_usage else WorkError)(sentences[0] if sentences else str(known[0]))
+    for cause in causes:
+        if isinstance(cause, ReportedError):
+            return (UsageError if cause.status == UsageError.exit_status else WorkError)(str(cause))
+        if isinstance(cause, TalkiesError):  # of a process that trains alone
+            return cause
+    if sentences:
+        return WorkError(sentences[0])
     what = type(causes[0] if causes else error).__name__
     return WorkError(f"a process that trains on the Ray cluster was lost ({what}); continue with --resume")
 

@@ -73,10 +73,10 @@ def config_of(*overrides: str) -> RunConfig:
 class DeviceTraining:
     """A training state on the accelerator; everything must happen within its mode."""
 
-    def __init__(self, config: RunConfig) -> None:
+    def __init__(self, config: RunConfig, rate_hz: int = RATE_HZ) -> None:
         self.config, self.fabric = config, cast("Fabric", FakeFabric())
         recurrences = RECURRENCES if config.objective.recurrences else None
-        system = build_system(config, FPS, RATE_HZ, recurrences=recurrences)
+        system = build_system(config, FPS, rate_hz, recurrences=recurrences)
         self.state = TrainState(self.fabric, system, config)
         self.not_finite: list[tuple[str, int]] = []
 

@@ -62,14 +62,14 @@ def test_each_wait_is_found_once_and_named_by_its_line(monkeypatch: pytest.Monke
     kinds = [wait.kind for wait in waits[: counts[-1]]]
     assert kinds == [kind for kind, _ in WAITING.values()]
     assert counts == [*range(1, len(WAITING) + 1), len(WAITING)]
-    assert all(wait.line.startswith("test_planted_faults.py:") for wait in waits[: counts[-1]])
+    assert all(wait.line.startswith("on_faults.py:") for wait in waits[: counts[-1]])
 
 
 @pytest.mark.parametrize("fault", MIXED.values(), ids=MIXED)
 def test_a_tensor_of_the_cpu_is_refused(fault: Fault) -> None:
     with FakeAccelerator():
         rows_BD = torch.randn(4, 3, device=DEVICE)
-        with pytest.raises(MixedDevicesError, match=r"test_planted_faults\.py"):
+        with pytest.raises(MixedDevicesError, match=r"on_faults\.py"):
             fault(rows_BD)
 
 
