@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import torch
-from talkies.evaluation.transfer.reading import ViewSampling
 from torch import Tensor, nn
 
 from talkies.clips import ClipConfig, FileWindows
+from talkies.clips.clip_files import ViewSampling
 from talkies.clips.clip_spec import ClipSpec
 from talkies.core import ClipBatch, ClipRequest, Span, parse_film_id, precision
 from talkies.core.precision import Precision
