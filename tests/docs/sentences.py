@@ -181,7 +181,8 @@ def _returned(module: Module, node: ast.AST, local: dict[str, list[ast.expr]]) -
         case ast.Dict(values=values):
             yield from [text for value in values for text in module.texts(value, local) if text != REST]
         case ast.Return(value=value):
-            yield from [text for text in module.texts(value, local) if len(text.split()) > 2]
+            parts = value.elts if isinstance(value, ast.Tuple) else [value]
+            yield from [text for part in parts for text in module.texts(part, local) if len(text.split()) > 2]
 
 
 def _refused(module: Module, owner: ast.AST) -> Iterator[str]:

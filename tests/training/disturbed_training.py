@@ -127,7 +127,9 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     wanted = Disturbance(said.batches, said.stop_at, said.broken_at, said.fixed_batch_norms)
     try:
-        disturbed(said.library, talkies.training.resolve(str(said.recipe)), said.run, wanted, said.resume)
+        config = talkies.training.resolve(str(said.recipe))
+        if disturbed(said.library, config, said.run, wanted, said.resume) is None:
+            os._exit(0)  # it was stopped on purpose; otherwise the failure of its group is its status
     except ReportedError as error:
         os._exit(error.status)
     except TalkiesError as error:

@@ -35,7 +35,7 @@ FAULTS = [
     ("disk", 0, 4, "/checkpoints/step-00000004 cannot be written (Error while serializing: I/O error: File too large"),
     ("loss", 1, 4, "the loss of step 4 is not a finite number"),
 ]
-MORE_FAULTS = [("killed", 1, 3, "process 2 of 2 was killed"), ("proxy", 0, 3, "cannot be opened as a proxy")]
+MORE_FAULTS = [("killed", 1, 3, "process 2 of 2 was killed"), ("proxy", 0, 3, "; repair it with: talkies ingest")]
 
 
 def learnt(run: Path) -> list[dict[str, float]]:

@@ -169,6 +169,7 @@ def _pretrain(
     fabric = make_fabric(config.training, has_unused_weights=has_unused_weights(system.model))
     ranks.start()
     fabric.launch()
+    fabric.barrier()  # the launch is no meeting where Ray, or a former training, set the process group up
     if fabric.is_global_zero:
         # Write the config also when resuming, because the length of the run may change.
         folder.create(to_yaml(config), record or _create_record(library, clips, system, loaded))
