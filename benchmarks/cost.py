@@ -39,12 +39,12 @@ RECIPES: dict[str, tuple[str, ...]] = {
     "tiny": ("training.steps=100",),
     "r2plus1d18": (
         *SMALL_BATCH,
-        "training.steps=8",
+        "training.steps=6",
         "training.recalibration_batches=2",
         "transforms.video.size=64",
         "clip.frames=8",
     ),
-    "vit-s": (*SMALL_BATCH, "training.steps=10", "training.recalibration_batches=2"),
+    "vit-s": (*SMALL_BATCH, "sampling.clips_per_film=2", "training.steps=6", "training.recalibration_batches=2"),
 }
 SECONDS = {"tiny": 8.0, "r2plus1d18": 20.0, "vit-s": 20.0}  # so long that a step of the whole batch is tried
 POLL_SECONDS = 0.1
