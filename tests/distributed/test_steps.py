@@ -70,7 +70,7 @@ def test_the_objective_is_told_which_film_each_clip_is_of_and_where_it_begins(
 ) -> None:
     system, batch, received = system_of(KNOBS["two views"]), batch_of(), []
     judge = system.objective.forward
-    monkeypatch.setattr(system.objective, "forward", lambda views, step: received.extend(views) or judge(views, step))
+    monkeypatch.setattr(system.objective, "forward", lambda views, *rest: received.extend(views) or judge(views, *rest))
     stepper = stepper_of(alone, system, chunk)
     stepper.backward(batch, stepper.draw_augmentations(batch, SEED, STEP), STEP)
     assert [view.film_B.tolist() for view in received] == [FILMS] * 2
@@ -175,9 +175,9 @@ def test_in_double_precision_chunks_give_the_embeddings_and_gradients_of_the_who
     received: list[list[Embeddings]] = []
     judge = ContrastiveObjective.forward
 
-    def forward(objective: ContrastiveObjective, views: list[Embeddings], step: int) -> ObjectiveOutput:
+    def forward(objective: ContrastiveObjective, views: list[Embeddings], *rest: Any) -> ObjectiveOutput:
         received.append(views)
-        return judge(objective, views, step)
+        return judge(objective, views, *rest)
 
     monkeypatch.setattr(ContrastiveObjective, "forward", forward)
     systems = [in_double_precision(system_of(KNOBS[knobs])) for _ in range(2)]

@@ -89,7 +89,7 @@ def test_weights_of_another_model_than_the_config_says_are_refused(copy_of_run: 
 def test_a_checkpoint_of_a_newer_version_is_refused(copy_of_run: Path) -> None:
     path = copy_of_run / "checkpoints" / "step-00000002" / "state.json"
     path.write_text(path.read_text().replace('"schema_version": 2', '"schema_version": 99'))
-    with pytest.raises(RunError, match=r"is of schema version 99, this talkies reads up to 2; install a newer talkies"):
+    with pytest.raises(RunError, match=r"is of schema version 99, this talkies reads up to 3; install a newer talkies"):
         load_encoder(copy_of_run)
 
 

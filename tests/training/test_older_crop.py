@@ -7,7 +7,7 @@ import yaml
 
 from talkies.runs import RunFolder
 from talkies.training import RunConfig
-from talkies.training.pretrain import _keep_older_settings
+from talkies.training.fitting import keep_older_settings
 
 
 def test_a_run_without_the_setting_keeps_the_middle_and_one_with_it_what_it_says(
@@ -17,10 +17,10 @@ def test_a_run_without_the_setting_keeps_the_middle_and_one_with_it_what_it_says
     folder = RunFolder(tmp_path)
     values = config.model_dump(mode="json")
     folder.config_path.write_text(yaml.safe_dump(values))
-    assert _keep_older_settings(config, folder) == config
+    assert keep_older_settings(config, folder) == config
     del values["sampling"]["crop_position"]
     folder.config_path.write_text(yaml.safe_dump(values))
-    assert _keep_older_settings(config, folder).sampling.crop_position == "centre"
+    assert keep_older_settings(config, folder).sampling.crop_position == "centre"
 
 
 def test_a_run_without_a_rate_of_the_spectrogram_counts_in_samples_of_its_library(
@@ -30,9 +30,9 @@ def test_a_run_without_a_rate_of_the_spectrogram_counts_in_samples_of_its_librar
     assert config.transforms.audio.rate_hz == 16_000
     values = config.model_dump(mode="json")
     folder.config_path.write_text(yaml.safe_dump(values))
-    assert _keep_older_settings(config, folder) == config
+    assert keep_older_settings(config, folder) == config
     del values["transforms"]["audio"]["rate_hz"]
     folder.config_path.write_text(yaml.safe_dump(values))
-    kept = _keep_older_settings(config, folder)
+    kept = keep_older_settings(config, folder)
     assert kept.transforms.audio == config.transforms.audio.model_copy(update={"rate_hz": None})
     assert kept.transforms.video == config.transforms.video

@@ -202,16 +202,16 @@ class LogMel(AudioTransform):
             gain_db_B: gain of each clip, on the device of the samples. It multiplies power, so nothing clips, and
                 sounds below the floor may rise above it.
         """
-        clips = _count_clips_at_once(audio_BS)
-        mel_BFL = torch.cat(
-            [
-                self.filters_FK @ self.compute_power(part).to(self.filters_FK.dtype)
-                for part in torch.split(audio_BS, clips)
-            ]
-        )
+        if torch.compiler.is_compiling():  # a graph that is written to a file knows no number of clips
+            mel_BFL = self._compute_mel(audio_BS)
+        else:
+            mel_BFL = torch.cat([self._compute_mel(part) for part in torch.split(audio_BS, _count_at_once(audio_BS))])
         if gain_db_B is not None:
             mel_BFL *= (10 ** (gain_db_B / 10))[:, None, None]
         return mel_BFL.clamp_(min=self._scale.floor).log_().mul_(self._scale.unit)
+
+    def _compute_mel(self, audio_BS: Tensor) -> Tensor:
+        return self.filters_FK @ self.compute_power(audio_BS).to(self.filters_FK.dtype)
 
     def compute_power(self, audio_BS: Tensor) -> Tensor:
         """Return the power spectrogram `[B, K, L]` of samples as fractions of full scale.
@@ -233,7 +233,7 @@ class LogMel(AudioTransform):
         return spectrum_BKL.real.square().addcmul_(spectrum_BKL.imag, spectrum_BKL.imag)
 
 
-def _count_clips_at_once(audio_BS: Tensor) -> int:
+def _count_at_once(audio_BS: Tensor) -> int:
     """Return of how many clips the spectrogram is computed at once: on a CPU, of as many as its caches hold."""
     clips, samples = audio_BS.shape
     if audio_BS.device.type != "cpu":
