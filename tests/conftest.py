@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # PyTorch takes seconds, and the process that only hands out 
 ROOT = Path(__file__).parents[1]
 
 SLOW = ("slow", "kills", "browser", "real_data", "ranks")  # what `make quick` leaves out
-COLD = ("kills", "ranks", "test_isolation", "test_duplicates")  # markers, and modules
+COLD = ("kills", "ranks", "test_isolation", "test_duplicates", "test_worker_limits")  # markers, and modules
 
 os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # compiled here, and not in processes that import PyTorch
 multiprocessing.set_forkserver_preload(["talkies.clips"])  # imported once, and not by each loader's every process

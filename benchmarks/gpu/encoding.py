@@ -10,7 +10,7 @@ from gpu.records import FAILURES, Record, describe_error
 from gpu.settings import Settings
 from gpu.towers import save_towers
 from gpu.training_steps import StepTimer, free_memory
-from talkies.clips import read_batches
+from talkies.clips import choose_workers, read_batches
 from talkies.core import ClipRequest
 from talkies.library import Library
 from talkies.retrieval.index.clip_positions import compute_clip_positions
@@ -30,7 +30,8 @@ def measure_embedding(settings: Settings, record: Record) -> None:
     # The first batch warms up, and the last that fits into the time ends the measurement.
     limit, clips, started, kept = 0.6 * record.seconds_left, 0, time.perf_counter(), []
     begun = started
-    with closing(read_batches(library, encoder.shape, requests, workers=None)) as batches:
+    workers = choose_workers(len(requests), encoder.device.type)
+    with closing(read_batches(library, encoder.shape, requests, workers=workers)) as batches:
         for number, batch in enumerate(batches):
             encoder.encode(batch)
             kept += [batch] if len(kept) < _ENCODED_BATCHES else []

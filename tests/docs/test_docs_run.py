@@ -30,6 +30,7 @@ REASONS = {
     "installs": 4,
     "takes longer than a test may": 5,
     "needs a data set": 4,
+    "needs a CUDA device": 1,
     "needs several machines": 9,
     "a synopsis": 2,
     "downloads weights": 10,
