@@ -1,6 +1,8 @@
 """A film that takes too much time or memory is rejected, and the other films are ingested."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -52,6 +54,13 @@ def test_a_film_that_takes_too_long_is_stopped_and_the_next_is_taken(tmp_path: P
     ]
     assert sorted(path.name for path in report.library.film_folder(slow.record.id).iterdir()) == ["film.json"]
     assert report.failures == ()
+
+
+def test_a_process_that_judges_a_film_does_not_load_pytorch() -> None:
+    """It would take 180 MB and a second for each of the processes."""
+    script = "import sys, talkies.ingestion.judge, talkies.ingestion.convert; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 def test_a_film_that_takes_too_much_memory_is_stopped_and_taken_when_there_is_enough(

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from torchcodec_stand_in import StandIn
 
 from talkies.core import ConfigError, MediaError, Rectangle, WorkError
-from talkies.media import CudaVideoReader, VideoReader, check_cuda_decoding, cuda_reader
+from talkies.media import VideoReader, cuda_reader
+from talkies.media.cuda_reader import CudaVideoReader, check_cuda_decoding
 
 FRAMES = 43  # no multiple of the GOP of 16: the last one is cut short
 

@@ -15,7 +15,7 @@ from talkies.clips.source import ClipSource
 from talkies.clips.workers import read_by_workers
 from talkies.config import Config
 from talkies.core import ClipBatch, ClipRequest, ClipStarts
-from talkies.media import check_cuda_decoding
+from talkies.media.cuda_reader import check_cuda_decoding
 from talkies.runtime import count_cores
 from talkies.sampling import BatchPlan, BatchRequests
 

@@ -31,7 +31,8 @@ from talkies.core import (
     yuv_rows,
 )
 from talkies.library import FilmRecord, Library
-from talkies.media import INGEST_AGAIN, AudioReader, CudaVideoReader, ProxyReader, VideoReader
+from talkies.media import INGEST_AGAIN, AudioReader, ProxyReader, VideoReader
+from talkies.media.cuda_reader import CudaVideoReader
 
 MOST_OPEN_FILMS = 8
 

@@ -3,7 +3,6 @@
 from talkies.media.audio_reader import AudioReader, open_wav_writer
 from talkies.media.bars import BarFinder, find_bars_of_picture
 from talkies.media.crop import FrameCrop
-from talkies.media.cuda_reader import CudaVideoReader, check_cuda_decoding
 from talkies.media.decode_file import MAX_QUERY_BYTES, DecodedFile, decode_file
 from talkies.media.encode import FilmWriter, X264Settings
 from talkies.media.frame_timeline import ResampledFrame
@@ -24,7 +23,6 @@ __all__ = [
     "AudioReader",
     "AudioTrack",
     "BarFinder",
-    "CudaVideoReader",
     "DecodedFile",
     "FilmResampler",
     "FilmWriter",
@@ -40,7 +38,6 @@ __all__ = [
     "VideoReader",
     "VideoTrack",
     "X264Settings",
-    "check_cuda_decoding",
     "decode_file",
     "find_bars_of_picture",
     "has_film_suffix",
