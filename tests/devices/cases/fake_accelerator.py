@@ -139,7 +139,9 @@ def _in_half_precision(operation: Any) -> Any:
     return run
 
 
-for _name in ("linear", "matmul", "mm", "addmm", "bmm", "baddbmm", "conv1d", "conv2d", "conv3d"):
+# Without conv3d: on a CPU, where the values are, its gradients in half precision may be of memory that was never
+# written (see `talkies.models.convolution`).
+for _name in ("linear", "matmul", "mm", "addmm", "bmm", "baddbmm", "conv1d", "conv2d"):
     _operation = getattr(aten, _name).default
     _LIBRARY.impl(_name, _in_half_precision(_operation), "AutocastPrivateUse1")
 _LIBRARY.impl(
