@@ -3,13 +3,14 @@
 import shutil
 import time
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from gpu.films import count_films
-from gpu.records import FAILURES, Record, describe_error
+from gpu.records import Record
 from gpu.settings import Settings
 from gpu.towers import save_towers
-from gpu.training_steps import StepTimer, free_memory
+from gpu.training_steps import StepTimer, add_row
 from talkies.clips import choose_workers, read_batches
 from talkies.core import ClipRequest
 from talkies.library import Library
@@ -94,12 +95,7 @@ def measure_adaptation(settings: Settings, record: Record) -> None:
     """Report the speed of new heads on frozen encoders of ViT-B's size, and of LoRA in both."""
     addresses = save_towers(settings)
     for name, measure in (("heads", _measure_heads), ("LoRA in both towers", _measure_lora)):
-        try:
-            row = measure(addresses, settings)
-        except FAILURES as error:
-            row = {"reason": describe_error(error)}
-        free_memory()
-        record.add(configuration=name, **row)
+        add_row(record, name, partial(measure, addresses, settings))
     record.note(
         f"CLIP's image encoder and AST, {settings.sizes.tower_layers} blocks of {settings.sizes.tower_width} "
         "dimensions, random weights; 8 frames and 2 s of sound a clip. Heads: the clips' features are computed once, "

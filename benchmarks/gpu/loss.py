@@ -1,13 +1,14 @@
 """The contrastive loss and its gradient for very large batches, at once and in blocks."""
 
 import time
+from functools import partial
 
 import torch
 from torch.nn import functional
 
-from gpu.records import FAILURES, Record, describe_error
+from gpu.records import Record
 from gpu.settings import Settings
-from gpu.training_steps import free_memory, measure_peak_bytes
+from gpu.training_steps import add_row, measure_peak_bytes
 from talkies.core import Embeddings
 from talkies.objectives import ContrastiveObjective, ObjectiveConfig
 
@@ -25,12 +26,7 @@ def measure_loss(settings: Settings, record: Record) -> None:
             if record.seconds_left < 1:
                 record.add(configuration=name, reason="no time was left for it")
                 continue
-            try:
-                row = _measure(settings.device, clips, block)
-            except FAILURES as error:
-                row = {"reason": describe_error(error)}
-            free_memory()
-            record.add(configuration=name, **row)
+            add_row(record, name, partial(_measure, settings.device, clips, block))
     record.note(
         f"Loss and gradient in {_DIMS} dimensions and float32, {_CLIPS_PER_FILM} clips of a film, other films weigh a "
         f"tenth; the shortest of {_ROUNDS}. Memory is what is used at the peak besides the embeddings."

@@ -8,7 +8,7 @@ import torch
 from gpu.card import find_peak_tflops
 from gpu.records import FAILURES, Record, describe_error
 from gpu.settings import Settings
-from gpu.training_steps import StepTimer, free_memory
+from gpu.training_steps import StepTimer, add_row, free_memory
 from talkies.training import RunConfig, resolve
 
 
@@ -51,12 +51,7 @@ def measure_steps(recipe: str, settings: Settings, record: Record) -> None:
         if record.seconds_left < _LEAST_SECONDS and not settings.is_dry:
             record.add(configuration=configuration.name, reason="no time was left for it")
             continue
-        try:
-            row = _measure_configuration(recipe, configuration, settings, flops)
-        except FAILURES as error:
-            row = {"reason": describe_error(error)}
-        free_memory()
-        record.add(configuration=configuration.name, **row)
+        add_row(record, configuration.name, partial(_measure_configuration, recipe, configuration, settings, flops))
         if configuration is CONFIGURATIONS[0]:
             find_largest_batch(recipe, settings, record)
 

@@ -5,13 +5,14 @@ Shapes: `B` clips, `T` frames, `P` rows of planar YUV 4:2:0 pictures, `W` column
 
 import gc
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import psutil
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from gpu.records import FAILURES, Record, Row, describe_error
 from gpu.settings import Settings
 from talkies.core import ClipBatch, ClipRequest, FilmId, Modality, Span
 from talkies.models.public import PublicTower
@@ -122,6 +123,16 @@ def measure_peak_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated()
     return int(psutil.Process().memory_info().rss)
+
+
+def add_row(record: Record, configuration: str, measure: Callable[[], Row]) -> None:
+    """Add the row that `measure` returns, or the reason why it could not be measured; then its memory is free again."""
+    try:
+        row = measure()
+    except FAILURES as error:
+        row = {"reason": describe_error(error)}
+    free_memory()
+    record.add(configuration=configuration, **row)
 
 
 def free_memory() -> None:

@@ -48,9 +48,24 @@ def of_this_process(many_films: Library) -> list[ClipBatch]:
 
 
 def same(left: ClipBatch, right: ClipBatch) -> bool:
+    parts = ("video_BTPW", "audio_BS", "film_B", "start_B")
     return left.requests == right.requests and all(
-        torch.equal(getattr(left, part), getattr(right, part)) for part in ("video_BTPW", "audio_BS", "film_B")
+        torch.equal(getattr(left, part), getattr(right, part)) for part in parts
     )
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_each_rank_knows_the_films_and_starts_of_the_whole_batch(many_films: Library, workers: int) -> None:
+    plan = opened(many_films).plan
+    for rank in range(2):
+        for step, batch in zip(STEPS, batches(many_films, workers, rank, 2), strict=True):
+            whole = plan.draw_batch(step)
+            assert batch.starts is not None
+            assert (batch.starts.film_N == whole.film_N).all()
+            assert (batch.starts.start_N == whole.start_N).all()
+            own = slice(rank * len(batch), (rank + 1) * len(batch))
+            assert batch.film_B.tolist() == whole.film_N[own].tolist()
+            assert batch.start_B.tolist() == [request.window.start_frame for request in batch.requests]
 
 
 def test_a_batch_is_m_films_of_k_clips_each(many_films: Library, of_this_process: list[ClipBatch]) -> None:

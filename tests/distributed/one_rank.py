@@ -135,6 +135,26 @@ def gather_case() -> dict[str, Tensor]:
     }
 
 
+def count_gathers() -> list[int]:
+    """How often ranks talk to each other to gather 11 rows of each, twice, and then 12."""
+    counted: list[int] = []
+    honest, calls = dist.all_gather, []
+
+    def gather(*arguments: Any) -> Any:
+        calls.append(arguments)
+        return honest(*arguments)
+
+    dist.all_gather = gather
+    try:
+        for rows in (11, 11, 12):
+            calls.clear()
+            gather_rows(torch.zeros(rows, 2))
+            counted.append(len(calls))
+    finally:
+        dist.all_gather = honest
+    return counted
+
+
 def uneven_case() -> str:
     """What this rank is told when the last brings one clip more."""
     clips = 2 + (rank() == world_size() - 1)
@@ -152,6 +172,7 @@ def main(number: int, size: int, folder: Path) -> None:
     results["uneven"] = uneven_case()
     results["together"] = {name: objective_case(*case) for name, case in CASES.items()}
     results["gather"] = gather_case()
+    results["gathers"] = count_gathers()
     results["mean"] = average_over_ranks({"b": 3.0 * rank(), "a": 0.1})
     results["place"] = rank(), world_size()
     torch.save(results, folder / f"{number}_of_{size}.pt")

@@ -68,6 +68,12 @@ def test_each_rank_knows_its_place(group: list[dict[str, Any]]) -> None:
     assert [results["place"] for results in group] == [(number, len(group)) for number in range(len(group))]
 
 
+@pytest.mark.parametrize("group", [2], indirect=True, ids=["two ranks"])
+def test_ranks_compare_each_number_of_rows_once(group: list[dict[str, Any]]) -> None:
+    """Comparing waits for the device, and a plan gives all ranks the same number at every step."""
+    assert [results["gathers"] for results in group] == [[2, 1, 2]] * 2
+
+
 @RANKS
 def test_every_rank_gathers_the_rows_of_all_in_the_order_of_ranks(group: list[dict[str, Any]]) -> None:
     expected = torch.cat([torch.arange(6.0).view(3, 2) + 10 * number for number in range(len(group))])

@@ -3,6 +3,7 @@
 from collections import defaultdict, deque
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -35,7 +36,10 @@ def test_each_film_has_its_newest_keys_in_their_order(batches: list[list[int]], 
     queue, expected, first = FilmQueue(length), defaultdict[int, deque[int]](lambda: deque(maxlen=length)), 0
     for films in batches:
         before = {film: list(expected[film]) for film in films if expected[film]}
-        assert starts_by_film(queue.look_up(keys_of(films, first))) == before
+        found = queue.look_up(keys_of(films, first))
+        assert starts_by_film(found) == before
+        known = queue.look_up_starts(np.array(films, np.int64))  # the same, without reading it from a device
+        assert (known.film_N.tolist(), known.start_N.tolist()) == (found.film_B.tolist(), found.start_B.tolist())
         queue.append(keys_of(films, first))
         for film in films:
             expected[film].append(first)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ray_cluster import start_two_nodes
 from talkies.core import UsageError, WorkError
 from talkies.library import Library
 from talkies.runs import RunFolder
@@ -23,15 +24,8 @@ TIMED = ("clips_per_second", "times_real_time", "data_wait_share")
 def address() -> Iterator[str]:
     """A cluster of two nodes with a core each, on this machine."""
     pytest.importorskip("ray")
-    from ray.cluster_utils import Cluster
-
-    node = {"num_cpus": 1, "object_store_memory": 100_000_000}
-    cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
-    try:
-        cluster.add_node(**node)
-        yield cluster.address
-    finally:
-        cluster.shutdown()
+    with start_two_nodes() as address:
+        yield address
 
 
 def learnt(run: Path) -> list[dict[str, float]]:
