@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from small_checkpoints import SAVERS
 from sound_families import PICTURES, SOUNDS
 from torch import nn
@@ -40,6 +41,22 @@ LEFT_ALONE = {
     "pe_video": {"class_embedding"},
     "pe_audio_video": {"class_embedding"},
 }
+
+
+class Parts(nn.Module):
+    """Weights of every kind, under names that say nothing of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.table, self.one = nn.Linear(3, 4), nn.Embedding(5, 6), nn.LayerNorm(4)
+        self.places_bias = nn.Parameter(torch.zeros(3, 4))
+        self.gain, self.matrix = nn.Parameter(torch.zeros(1, 4, 1)), nn.Parameter(torch.zeros(3, 4))
+
+
+def test_what_a_weight_is_decides_and_not_its_shape_alone() -> None:
+    decaying, others = sort_parameters(Parts())
+    assert decaying == {"layer.weight", "matrix"}
+    assert others == {"layer.bias", "table.weight", "one.weight", "one.bias", "places_bias", "gain"}
 
 
 def sort_parameters(module: nn.Module) -> tuple[set[str], set[str]]:

@@ -57,6 +57,7 @@ class RankGroup:
         self._local: LocalRanks | None = None
         self._failed: Failure | None = None
         self._termination: DelayedTermination | None = None
+        self._owns_group = not dist.is_initialized()  # Ray makes the process group, and takes it apart, itself
 
     def __enter__(self) -> Self:
         if self._ranks > 1 and were_ranks_started():
@@ -103,11 +104,16 @@ class RankGroup:
         atexit.register(self._end_at_exit)
 
     def _end_at_exit(self) -> None:
-        """End a process that failed at once, because PyTorch, taking its group apart, would wait for lost ranks."""
+        """Take the process group apart, or end a process that failed at once: PyTorch would wait for lost ranks.
+
+        Left to the end of Python, a thread of the group that still runs may abort the process after its work was done.
+        """
         if self._failed:
             for stream in filter(None, (sys.stdout, sys.stderr)):
                 stream.flush()
             os._exit(self._failed.status)
+        if self._owns_group and dist.is_initialized():
+            dist.destroy_process_group()
 
     def _meet(self) -> RankWatch:
         """Return this rank's connection to the others, which another program started."""
@@ -156,8 +162,6 @@ class RankGroup:
             timeout=_MEETING,
             device_id=torch.device("cuda", int(os.environ["LOCAL_RANK"])) if is_gpu else None,
         )
-        if is_gpu:
-            atexit.register(dist.destroy_process_group)
 
     def _join(self, address: HubAddress, rank: int, *, patience_seconds: float) -> RankMember:
         is_first_of_machine = os.environ.get("LOCAL_RANK") == "0"
